@@ -1,0 +1,28 @@
+//! Named places where a test can end the process as `SIGKILL` would, to prove what a crash leaves behind.
+//!
+//! With the feature `failpoints`, `FAILPOINTS="payout.after_send=3*off->return"` ends the process the
+//! fourth time that place is reached. Without it the macro is nothing at all.
+
+/// Ends the process here if a test asked for it.
+#[macro_export]
+macro_rules! crash_point {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        {
+            fail::fail_point!($name, |_| $crate::failpoint::die($name));
+        }
+    };
+}
+
+/// Ends the process at once: no destructor, no flush, no answer to anybody.
+#[cfg(feature = "failpoints")]
+pub fn die(name: &str) -> ! {
+    eprintln!("failpoint {name}: ending the process");
+    std::process::abort();
+}
+
+/// Reads `FAILPOINTS` from the environment; the guard must live as long as the process.
+#[cfg(feature = "failpoints")]
+pub fn setup() -> fail::FailScenario<'static> {
+    fail::FailScenario::setup()
+}

@@ -1,0 +1,44 @@
+//! Numbered schema changes. A file of a newer version is refused, never guessed at.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
+
+use super::{StoreError, open_error};
+
+/// Every change there ever was, oldest first. Never edit one that has been released: add the next.
+const STEPS: &[&str] = &[include_str!("migrations/0001_node_and_ledger.sql")];
+
+/// Brings the file to the newest schema.
+///
+/// # Errors
+/// [`StoreError::TooNew`] if the file is ahead of this binary, [`StoreError::Open`] otherwise.
+pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let migrations = Migrations::new(STEPS.iter().copied().map(M::up).collect());
+    match migrations.to_latest(connection) {
+        Ok(()) => Ok(()),
+        Err(Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
+            Err(StoreError::TooNew(path.to_owned()))
+        }
+        Err(error) => Err(open_error(path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_applies_to_an_empty_file() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, Path::new("memory")).unwrap();
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 9_999).unwrap();
+        assert!(matches!(migrate(&mut connection, Path::new("x")), Err(StoreError::TooNew(_))));
+    }
+}

@@ -1,0 +1,96 @@
+-- LDK's own state: monitors, manager, events, wallet, payments.
+CREATE TABLE ldk_kv (
+    primary_ns   TEXT NOT NULL,
+    secondary_ns TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    value        BLOB NOT NULL,
+    PRIMARY KEY (primary_ns, secondary_ns, key)
+) STRICT, WITHOUT ROWID;
+
+-- Double entry. Every journal's entries sum to zero; `subject` and `kind` make each journal happen once.
+CREATE TABLE journals (
+    id      INTEGER PRIMARY KEY,
+    at      INTEGER NOT NULL,               -- unix milliseconds
+    kind    TEXT    NOT NULL,
+    subject INTEGER NOT NULL,               -- row id of the charge or payout
+    UNIQUE (kind, subject)
+) STRICT;
+
+CREATE TABLE entries (
+    journal INTEGER NOT NULL REFERENCES journals (id),
+    account TEXT    NOT NULL,
+    msat    INTEGER NOT NULL,               -- debit positive, credit negative
+    PRIMARY KEY (journal, account)
+) STRICT, WITHOUT ROWID;
+
+-- Running sums of `entries`, kept in the same transaction.
+CREATE TABLE balances (
+    account TEXT    PRIMARY KEY,
+    msat    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Money in: one invoice of ours.
+CREATE TABLE charges (
+    id            INTEGER PRIMARY KEY,
+    payment_hash  BLOB    NOT NULL UNIQUE,
+    family        TEXT    NOT NULL,
+    amount_msat   INTEGER,                  -- NULL: the payer decides
+    invoice       TEXT    NOT NULL,
+    status        TEXT    NOT NULL CHECK (status IN ('unpaid', 'paid', 'expired')),
+    created_at    INTEGER NOT NULL,         -- unix milliseconds, like every time here
+    expires_at    INTEGER NOT NULL,
+    received_msat INTEGER,
+    settled_at    INTEGER,
+    settled_by    TEXT CHECK (settled_by IN ('lightning', 'internal'))
+) STRICT;
+CREATE INDEX charges_to_expire ON charges (expires_at) WHERE status = 'unpaid';
+CREATE INDEX charges_to_prune ON charges (settled_at) WHERE status = 'paid';
+
+-- Money out: one intent to pay one invoice.
+CREATE TABLE payouts (
+    id            INTEGER PRIMARY KEY,
+    public_id     TEXT    NOT NULL UNIQUE,
+    family        TEXT    NOT NULL,
+    voucher_id    INTEGER REFERENCES vouchers (id),
+    payment_hash  BLOB    NOT NULL UNIQUE,  -- the idempotency key, for ever
+    invoice       TEXT    NOT NULL,
+    amount_msat   INTEGER NOT NULL,
+    max_fee_msat  INTEGER NOT NULL,
+    status        TEXT    NOT NULL CHECK (status IN ('queued', 'dispatching', 'in_flight', 'unknown', 'paid', 'failed')),
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    created_at    INTEGER NOT NULL,
+    deadline      INTEGER NOT NULL,         -- a payout never sent by then fails
+    next_try_at   INTEGER NOT NULL,
+    dispatched_at INTEGER,
+    dispatched_height INTEGER,
+    finished_at   INTEGER,
+    preimage      BLOB,
+    fee_msat      INTEGER,
+    error         TEXT
+) STRICT;
+CREATE INDEX payouts_open ON payouts (status, next_try_at) WHERE status NOT IN ('paid', 'failed');
+CREATE INDEX payouts_to_prune ON payouts (finished_at) WHERE status IN ('paid', 'failed');
+CREATE INDEX payouts_by_voucher ON payouts (voucher_id);
+
+-- A claim on sats that someone may redeem.
+CREATE TABLE vouchers (
+    id          INTEGER PRIMARY KEY,
+    family      TEXT    NOT NULL,
+    charge_id   INTEGER NOT NULL REFERENCES charges (id),
+    amount_msat INTEGER NOT NULL,
+    state       TEXT    NOT NULL CHECK (state IN ('unfunded', 'open', 'claiming', 'redeemed', 'expired', 'returning', 'returned')),
+    payout_id   INTEGER REFERENCES payouts (id),
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER,
+    return_to   TEXT,                       -- lightning address or BOLT12 offer for what nobody redeemed
+    return_try_at INTEGER
+) STRICT;
+CREATE INDEX vouchers_by_charge ON vouchers (charge_id);
+CREATE INDEX vouchers_to_expire ON vouchers (expires_at) WHERE expires_at IS NOT NULL AND state = 'open';
+CREATE INDEX vouchers_to_return ON vouchers (return_try_at) WHERE state = 'expired' AND return_to IS NOT NULL;
+
+-- Numbers that only ever grow and must survive a restart: channels closed, late successes.
+CREATE TABLE counters (
+    name  TEXT    PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,254 @@
+//! The one SQLite file: `satchel.db`.
+//!
+//! One thread owns the only writing connection, and with it every commit and every checkpoint
+//! (SQLite 3.45 can corrupt a WAL that two connections write or checkpoint). It drains its queue into
+//! one transaction, gives each job a savepoint, commits once with `synchronous=FULL`, and only then
+//! answers: whoever got an answer has something durable. Reads run on `query_only` connections in
+//! threads of their own, so no SQL ever blocks the async runtime.
+//!
+//! The store knows no family's tables. SQL lives in the room it belongs to; here are the file, the
+//! queue, the migrations, and the key-value rows that LDK keeps its state in ([`kv`]).
+//!
+//! **Crash behaviour**: a job that was not answered may or may not be in the file; a job that was
+//! answered `Ok` is. Jobs are committed in the order in which they were queued.
+//!
+//! **Disk full**: jobs that belong to a person's request fail at once with [`StoreError::Unavailable`].
+//! LDK's own rows are kept and tried again until there is room, because LDK treats a failed write as
+//! the end of the process: the node waits, nothing is lost, and everything goes on by itself.
+
+pub mod kv;
+mod migrations;
+mod readers;
+mod writer;
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use readers::Readers;
+use writer::Writer;
+
+/// How long a connection waits for a lock that by design nobody else should hold.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the store could not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The file can't be written or read now: disk full, input/output error. Try again later.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A statement failed: a bug, or a constraint the caller did not expect.
+    #[error("database: {0}")]
+    Sql(Arc<rusqlite::Error>),
+    /// The store has been shut down.
+    #[error("the database is closed")]
+    Closed,
+    /// The file was written by a newer Satchel.
+    #[error("{0} was written by a newer version of satchel; install that version or a later one")]
+    TooNew(PathBuf),
+    /// Another process holds the data folder.
+    #[error("another satchel is running on {0}; stop it first")]
+    InUse(PathBuf),
+    /// The file can't be opened.
+    #[error("can't open {path}: {reason}")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, OutOfMemory, SystemIoFailure};
+        match error.sqlite_error_code() {
+            Some(DiskFull | SystemIoFailure | CannotOpen | OutOfMemory) => Self::Unavailable(error.to_string()),
+            _ => Self::Sql(Arc::new(error)),
+        }
+    }
+}
+
+/// A job's view of the transaction it runs in. Statements go through it; what must happen only if the
+/// transaction is really committed is registered with [`Tx::after_commit`].
+pub struct Tx<'a> {
+    connection: &'a Connection,
+    after: &'a RefCell<Vec<AfterCommit>>,
+}
+
+/// Something to do once a commit is durable: wake a worker, tell a live page.
+type AfterCommit = Box<dyn FnOnce() + Send>;
+
+impl Tx<'_> {
+    /// Runs `action` on the writer thread right after the commit, and not at all if the job is rolled
+    /// back. It must be quick and must not call the store.
+    pub fn after_commit(&self, action: impl FnOnce() + Send + 'static) {
+        self.after.borrow_mut().push(Box::new(action));
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+/// A handle on the open file. Cheap to clone; the file closes when the last one is dropped.
+#[derive(Clone)]
+pub struct Store {
+    writer: Arc<Writer>,
+    readers: Arc<Readers>,
+    path: Arc<PathBuf>,
+    // Held for as long as any handle lives: one process a data folder.
+    _lock: Arc<File>,
+}
+
+impl Store {
+    /// Opens (and creates, and migrates) the file.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::TooNew`], [`StoreError::Open`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let mut connection = connect(path).map_err(|error| open_error(path, &error))?;
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL;
+                 PRAGMA synchronous = FULL;
+                 PRAGMA foreign_keys = ON;
+                 PRAGMA temp_store = MEMORY;
+                 PRAGMA cache_size = -32768;",
+            )
+            .map_err(|error| open_error(path, &error))?;
+        migrations::migrate(&mut connection, path)?;
+        let writer = Arc::new(Writer::start(connection).map_err(|error| open_error(path, &error))?);
+        let readers = Arc::new(Readers::start(path)?);
+        Ok(Self { writer, readers, path: Arc::new(path.to_owned()), _lock: Arc::new(lock) })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `job` in the next commit and waits until it is durable.
+    ///
+    /// # Errors
+    /// The job's own error (then nothing of it is kept), or the store's, turned into the job's type.
+    pub async fn write<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.writer.submit(job, move |result| drop(answer.send(result)))?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// As [`Store::write`], for threads that may block. Never call it on an async worker.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_blocking<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        self.writer.submit(job, move |result| drop(answer.send(result)))?;
+        answered.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Queues `job` and returns at once. For what recovery could find out again by itself: a crash may
+    /// lose it, and everything queued after it, but never it alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] only; a failing job is logged.
+    pub fn write_queued(
+        &self,
+        what: &'static str,
+        job: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.writer.submit(job, move |result: Result<(), StoreError>| {
+            if let Err(error) = result {
+                tracing::warn!(%error, what, "a queued write failed");
+            }
+        })
+    }
+
+    /// Reads on a connection of its own; sees everything that was answered before the call.
+    ///
+    /// # Errors
+    /// The query's error, or the store's.
+    pub async fn read<T, E>(&self, query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.readers.submit(move |connection| drop(answer.send(query(connection))))?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// As [`Store::read`], for threads that may block. Never call it on an async worker.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_blocking<T, E>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        self.readers.submit(move |connection| drop(answer.send(query(connection))))?;
+        answered.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// Whether the last commit went through; `false` while the disk is full.
+    pub fn is_writable(&self) -> bool {
+        self.writer.is_healthy()
+    }
+}
+
+/// A connection with what every connection needs.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+fn open_error(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Open { path: path.to_owned(), reason: error.to_string() }
+}
+
+/// Takes the folder's lock file, which the operating system releases however the process ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let lock_path = path.with_extension("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&lock_path)
+        .map_err(|error| open_error(&lock_path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StoreError::InUse(path.parent().unwrap_or(Path::new(".")).to_owned()))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(open_error(&lock_path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
