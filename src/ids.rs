@@ -58,7 +58,9 @@ macro_rules! bytes32 {
 
         impl FromSql for $name {
             fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                <[u8; 32]>::try_from(value.as_blob()?).map(Self).map_err(|_| FromSqlError::InvalidType)
+                <[u8; 32]>::try_from(value.as_blob()?)
+                    .map(Self)
+                    .map_err(|_| FromSqlError::InvalidType)
             }
         }
 
@@ -181,7 +183,7 @@ pub fn to_hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         // Writing to a String cannot fail.
-        drop(write!(text, "{byte:02x}"));
+        let _ = write!(text, "{byte:02x}");
     }
     text
 }

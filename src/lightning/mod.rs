@@ -59,8 +59,8 @@ pub enum InvoiceError {
 pub enum Dispatch {
     /// The node took it: a [`NodeEvent`] for this hash will come.
     Sent,
-    /// The node refused before anything left it, and this was the first time it saw this hash: nothing
-    /// was sent, nothing will be.
+    /// The node refused before anything left it: this call sent nothing. Whether an earlier call for the
+    /// same hash did is another matter, which the caller must know.
     NotSent(Refusal),
     /// Nobody can tell from this answer whether an HTLC is under way: the node says it knows this hash
     /// already, or failed while writing. Only an event, or a later look, decides.
@@ -243,11 +243,10 @@ pub trait Lightning: Send + Sync + 'static {
     /// [`InvoiceError`].
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError>;
 
-    /// Starts to pay. `first_time` promises that this hash was never given to the node before; only then
-    /// may a refusal be read as "nothing was sent".
+    /// Starts to pay.
     ///
     /// Crash behaviour: may or may not have been sent. The caller must have durably noted that it would.
-    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat, first_time: bool) -> Dispatch;
+    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch;
 
     /// Makes the node forget its record of an outbound payment, so that [`Lightning::pay`] asks its
     /// channels instead of its record. HTLCs under way are not touched.
@@ -268,6 +267,9 @@ pub trait Lightning: Send + Sync + 'static {
     /// Whether every channel that is open is also usable: peers back, nothing held up. Until then a look
     /// whether an old payment is still under way can't be trusted to find a route.
     fn channels_settled(&self) -> bool;
+
+    /// The best block the node knows.
+    fn block_height(&self) -> u32;
 
     /// The head of the event queue, waiting at most so long. The same one again until it is handled.
     fn next_event(&self, wait: Duration) -> Option<NodeEvent>;

@@ -68,7 +68,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{CannotOpen, DiskFull, OutOfMemory, SystemIoFailure};
         match error.sqlite_error_code() {
-            Some(DiskFull | SystemIoFailure | CannotOpen | OutOfMemory) => Self::Unavailable(error.to_string()),
+            Some(DiskFull | SystemIoFailure | CannotOpen | OutOfMemory) => {
+                Self::Unavailable(error.to_string())
+            }
             _ => Self::Sql(Arc::new(error)),
         }
     }
@@ -130,7 +132,12 @@ impl Store {
         migrations::migrate(&mut connection, path)?;
         let writer = Arc::new(Writer::start(connection).map_err(|error| open_error(path, &error))?);
         let readers = Arc::new(Readers::start(path)?);
-        Ok(Self { writer, readers, path: Arc::new(path.to_owned()), _lock: Arc::new(lock) })
+        Ok(Self {
+            writer,
+            readers,
+            path: Arc::new(path.to_owned()),
+            _lock: Arc::new(lock),
+        })
     }
 
     /// Where the file is.
@@ -142,28 +149,40 @@ impl Store {
     ///
     /// # Errors
     /// The job's own error (then nothing of it is kept), or the store's, turned into the job's type.
-    pub async fn write<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn write<T, E>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.writer.submit(job, move |result| drop(answer.send(result)))?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.writer
+            .submit(job, move |result| drop(answer.send(result)))?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// As [`Store::write`], for threads that may block. Never call it on an async worker.
     ///
     /// # Errors
     /// As [`Store::write`].
-    pub fn write_blocking<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub fn write_blocking<T, E>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        self.writer.submit(job, move |result| drop(answer.send(result)))?;
-        answered.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.writer
+            .submit(job, move |result| drop(answer.send(result)))?;
+        answered
+            .recv()
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// Queues `job` and returns at once. For what recovery could find out again by itself: a crash may
@@ -176,25 +195,32 @@ impl Store {
         what: &'static str,
         job: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.writer.submit(job, move |result: Result<(), StoreError>| {
-            if let Err(error) = result {
-                tracing::warn!(%error, what, "a queued write failed");
-            }
-        })
+        self.writer
+            .submit(job, move |result: Result<(), StoreError>| {
+                if let Err(error) = result {
+                    tracing::warn!(%error, what, "a queued write failed");
+                }
+            })
     }
 
     /// Reads on a connection of its own; sees everything that was answered before the call.
     ///
     /// # Errors
     /// The query's error, or the store's.
-    pub async fn read<T, E>(&self, query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn read<T, E>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.readers.submit(move |connection| drop(answer.send(query(connection))))?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.readers
+            .submit(move |connection| drop(answer.send(query(connection))))?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// As [`Store::read`], for threads that may block. Never call it on an async worker.
@@ -210,8 +236,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        self.readers.submit(move |connection| drop(answer.send(query(connection))))?;
-        answered.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.readers
+            .submit(move |connection| drop(answer.send(query(connection))))?;
+        answered
+            .recv()
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// Whether the last commit went through; `false` while the disk is full.
@@ -229,7 +258,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn open_error(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Open { path: path.to_owned(), reason: error.to_string() }
+    StoreError::Open {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 /// Takes the folder's lock file, which the operating system releases however the process ends.
@@ -243,9 +275,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         .map_err(|error| open_error(&lock_path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(StoreError::InUse(path.parent().unwrap_or(Path::new(".")).to_owned()))
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(
+            path.parent().unwrap_or(Path::new(".")).to_owned(),
+        )),
         Err(std::fs::TryLockError::Error(error)) => Err(open_error(&lock_path, &error)),
     }
 }

@@ -10,7 +10,9 @@ fn open() -> (tempfile::TempDir, Store) {
 fn count(store: &Store) -> i64 {
     store
         .read_blocking(|connection| {
-            connection.query_row("SELECT count(*) FROM counters", [], |row| row.get(0)).map_err(StoreError::from)
+            connection
+                .query_row("SELECT count(*) FROM counters", [], |row| row.get(0))
+                .map_err(StoreError::from)
         })
         .unwrap()
 }
@@ -55,11 +57,19 @@ fn after_commit_runs_only_for_what_was_kept() {
 #[test]
 fn rows_of_ldk_keep_their_order_and_survive_a_reopening() {
     let (folder, store) = open();
-    let at = |key: &str| KvKey { primary: "p".into(), secondary: String::new(), key: key.into() };
+    let at = |key: &str| KvKey {
+        primary: "p".into(),
+        secondary: String::new(),
+        key: key.into(),
+    };
     for value in 0..100_u8 {
-        store.kv_change_queued(at("x"), KvChange::Put(vec![value])).unwrap();
+        store
+            .kv_change_queued(at("x"), KvChange::Put(vec![value]))
+            .unwrap();
     }
-    store.kv_change_blocking(at("y"), KvChange::Put(vec![1])).unwrap();
+    store
+        .kv_change_blocking(at("y"), KvChange::Put(vec![1]))
+        .unwrap();
     store.kv_change_blocking(at("y"), KvChange::Remove).unwrap();
     drop(store);
     let store = Store::open(&folder.path().join("satchel.db")).unwrap();
@@ -71,14 +81,19 @@ fn rows_of_ldk_keep_their_order_and_survive_a_reopening() {
 #[test]
 fn a_second_process_is_kept_out() {
     let (folder, _store) = open();
-    assert!(matches!(Store::open(&folder.path().join("satchel.db")), Err(StoreError::InUse(_))));
+    assert!(matches!(
+        Store::open(&folder.path().join("satchel.db")),
+        Err(StoreError::InUse(_))
+    ));
 }
 
 #[test]
 fn readers_cannot_write() {
     let (_folder, store) = open();
     let refused = store.read_blocking(|connection| {
-        connection.execute("INSERT INTO counters VALUES ('a', 1)", []).map_err(StoreError::from)
+        connection
+            .execute("INSERT INTO counters VALUES ('a', 1)", [])
+            .map_err(StoreError::from)
     });
     assert!(refused.is_err());
 }

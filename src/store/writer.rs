@@ -47,7 +47,9 @@ where
     A: FnOnce(Result<T, E>) + Send,
 {
     fn run(&mut self, tx: &Tx<'_>) -> bool {
-        let Some(statements) = self.statements.take() else { return false };
+        let Some(statements) = self.statements.take() else {
+            return false;
+        };
         let result = statements(tx);
         let keep = result.is_ok();
         self.result = Some(result);
@@ -93,7 +95,11 @@ impl Writer {
             .name("store-write".into())
             .spawn(move || serve(&connection, &jobs, &thread_healthy))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self { queue: Mutex::new(Some(queue)), healthy, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            healthy,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     pub(super) fn submit<T, E>(
@@ -105,10 +111,19 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.send(Queued::Work(Box::new(Job { statements: Some(statements), result: None, answer })))
+        self.send(Queued::Work(Box::new(Job {
+            statements: Some(statements),
+            result: None,
+            answer,
+        })))
     }
 
-    pub(super) fn submit_kv(&self, at: KvKey, change: KvChange, done: Option<AfterCommit>) -> Result<(), StoreError> {
+    pub(super) fn submit_kv(
+        &self,
+        at: KvKey,
+        change: KvChange,
+        done: Option<AfterCommit>,
+    ) -> Result<(), StoreError> {
         self.send(Queued::Kv(KvJob { at, change, done }))
     }
 
@@ -118,15 +133,29 @@ impl Writer {
 
     fn send(&self, job: Queued) -> Result<(), StoreError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.as_ref().ok_or(StoreError::Closed)?.send(job).map_err(|_| StoreError::Closed)
+        queue
+            .as_ref()
+            .ok_or(StoreError::Closed)?
+            .send(job)
+            .map_err(|_| StoreError::Closed)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         // Closing the queue ends the thread once it has committed what is in it.
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        drop(
+            self.queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        if let Some(thread) = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
             // The last handle may be dropped by an after-commit action, on the thread itself.
             if thread.thread().id() != thread::current().id() {
                 drop(thread.join());
@@ -164,7 +193,12 @@ fn serve(connection: &Connection, jobs: &Receiver<Queued>, healthy: &AtomicBool)
 
 /// Commits a batch and answers it. If that fails, our jobs are answered with the error and LDK's rows
 /// are retried until they are in the file, with new requests turned away meanwhile.
-fn commit_batch(connection: &Connection, mut batch: Vec<Queued>, jobs: &Receiver<Queued>, healthy: &AtomicBool) {
+fn commit_batch(
+    connection: &Connection,
+    mut batch: Vec<Queued>,
+    jobs: &Receiver<Queued>,
+    healthy: &AtomicBool,
+) {
     let mut failures = 0_u32;
     loop {
         let after = RefCell::new(Vec::new());
@@ -179,7 +213,9 @@ fn commit_batch(connection: &Connection, mut batch: Vec<Queued>, jobs: &Receiver
                 for job in batch {
                     match job {
                         Queued::Work(work) => work.answer(Ok(())),
-                        Queued::Kv(KvJob { done: Some(done), .. }) => done(),
+                        Queued::Kv(KvJob {
+                            done: Some(done), ..
+                        }) => done(),
                         Queued::Kv(_) => {}
                     }
                 }
@@ -254,7 +290,9 @@ fn run_jobs(
                 let keep = work.run(&Tx { connection, after });
                 // Some errors, a full disk among them, end the whole transaction by themselves.
                 if connection.is_autocommit() {
-                    return Err(StoreError::Unavailable("the transaction was rolled back".into()));
+                    return Err(StoreError::Unavailable(
+                        "the transaction was rolled back".into(),
+                    ));
                 }
                 if !keep {
                     after.borrow_mut().truncate(mark);
@@ -269,7 +307,9 @@ fn run_jobs(
 
 fn checkpoint(connection: &Connection, mode: &str) {
     // A checkpoint that can't finish now (a reader holds an old page) is simply done next time.
-    if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
+    if let Err(error) =
+        connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
+    {
         tracing::debug!(%error, mode, "checkpoint put off");
     }
 }

@@ -43,8 +43,22 @@ CREATE TABLE charges (
     settled_at    INTEGER,
     settled_by    TEXT CHECK (settled_by IN ('lightning', 'internal'))
 ) STRICT;
-CREATE INDEX charges_to_expire ON charges (expires_at) WHERE status = 'unpaid';
-CREATE INDEX charges_to_prune ON charges (settled_at) WHERE status = 'paid';
+CREATE INDEX charges_by_expiry ON charges (expires_at, id);
+
+-- Money that came in for a hash we made no invoice for.
+CREATE TABLE unclaimed (
+    id           INTEGER PRIMARY KEY,
+    payment_hash BLOB    NOT NULL UNIQUE,
+    amount_msat  INTEGER NOT NULL,
+    at           INTEGER NOT NULL
+) STRICT;
+
+-- How far a background task has come, so that its cost does not grow with age.
+CREATE TABLE marks (
+    name TEXT    PRIMARY KEY,
+    at   INTEGER NOT NULL,
+    id   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Money out: one intent to pay one invoice.
 CREATE TABLE payouts (
@@ -62,14 +76,14 @@ CREATE TABLE payouts (
     deadline      INTEGER NOT NULL,         -- a payout never sent by then fails
     next_try_at   INTEGER NOT NULL,
     dispatched_at INTEGER,
-    dispatched_height INTEGER,
+    dispatched_height INTEGER,              -- block height when the node was first asked
     finished_at   INTEGER,
     preimage      BLOB,
     fee_msat      INTEGER,
     error         TEXT
 ) STRICT;
 CREATE INDEX payouts_open ON payouts (status, next_try_at) WHERE status NOT IN ('paid', 'failed');
-CREATE INDEX payouts_to_prune ON payouts (finished_at) WHERE status IN ('paid', 'failed');
+CREATE INDEX payouts_to_prune ON payouts (finished_at, id) WHERE status IN ('paid', 'failed');
 CREATE INDEX payouts_by_voucher ON payouts (voucher_id);
 
 -- A claim on sats that someone may redeem.

@@ -1,0 +1,221 @@
+//! Proof that the books are right: every journal sums to zero, the running sums agree with the entries,
+//! and what the books say we owe agrees with the rows that say to whom, and with what the node has.
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::books::Account;
+use super::rows::payouts as rows;
+use super::{Ledger, LedgerError};
+use crate::lightning::Balances;
+use crate::money::Msat;
+
+/// What an audit found. Amounts in msat; credits (what we owe) are shown as positive numbers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Audit {
+    /// Nothing is wrong.
+    pub clean: bool,
+    /// What is wrong, in words.
+    pub problems: Vec<String>,
+    /// What deserves a look although the books are right.
+    pub warnings: Vec<String>,
+    /// Balance of each account, debit positive.
+    pub accounts: Vec<AccountBalance>,
+    /// Owed to holders, in flight and in suspense, in msat.
+    pub owed_msat: i64,
+    /// What the node could send now, in msat; none while it isn't running.
+    pub spendable_msat: Option<u64>,
+    /// Payouts by status.
+    pub payouts: Vec<StatusCount>,
+    /// Vouchers by state.
+    pub vouchers: Vec<StatusCount>,
+    /// Things counted over the life of the data folder: channels closed, late payouts.
+    pub counters: Vec<StatusCount>,
+}
+
+/// One account's balance.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccountBalance {
+    /// Which.
+    pub account: &'static str,
+    /// Debit positive, in msat.
+    pub msat: i64,
+}
+
+/// How many of a kind.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusCount {
+    /// Which kind.
+    pub name: String,
+    /// How many.
+    pub count: i64,
+}
+
+/// Reads everything once and compares. Takes time with the age of the data folder; for the operator's
+/// command and once at start, never for a request.
+///
+/// # Errors
+/// The store's.
+pub fn audit(ledger: &Ledger) -> Result<Audit, LedgerError> {
+    let mut audit = ledger.store.read_blocking(books)?;
+    if ledger.lightning.is_running() {
+        compare_with_node(&mut audit, &ledger.lightning.balances());
+    }
+    audit.clean = audit.problems.is_empty();
+    Ok(audit)
+}
+
+fn books(connection: &Connection) -> Result<Audit, LedgerError> {
+    // One snapshot for all the questions.
+    let snapshot = connection.unchecked_transaction()?;
+    let mut problems = Vec::new();
+    let one = |sql: &str| -> Result<i64, LedgerError> {
+        Ok(snapshot.query_row(sql, [], |row| row.get(0))?)
+    };
+
+    let unbalanced =
+        one("SELECT count(*) FROM (SELECT 1 FROM entries GROUP BY journal HAVING sum(msat) <> 0)")?;
+    if unbalanced > 0 {
+        problems.push(format!("{unbalanced} journals do not sum to zero"));
+    }
+    let mut accounts = Vec::new();
+    for account in Account::ALL {
+        let of = |table: &str| {
+            one(&format!(
+                "SELECT coalesce(sum(msat), 0) FROM {table} WHERE account = '{account}'"
+            ))
+        };
+        let (kept, summed) = (of("balances")?, of("entries")?);
+        if kept != summed {
+            problems.push(format!(
+                "{account}: the running sum is {kept} msat, its entries are {summed} msat"
+            ));
+        }
+        accounts.push(AccountBalance {
+            account: account.name(),
+            msat: summed,
+        });
+    }
+    let balance = |account: Account| {
+        accounts
+            .iter()
+            .find(|row| row.account == account.name())
+            .map_or(0, |row| row.msat)
+    };
+
+    let mut expect = |what: &str, booked: i64, rows: i64| {
+        if booked != rows {
+            problems.push(format!(
+                "{what}: the books say {booked} msat, the rows {rows} msat"
+            ));
+        }
+    };
+    expect(
+        "owed to holders",
+        -balance(Account::Holders),
+        one(
+            "SELECT coalesce(sum(amount_msat), 0) FROM vouchers WHERE state IN ('open', 'expired')",
+        )?,
+    );
+    let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed')";
+    expect(
+        "in flight",
+        -balance(Account::InFlight),
+        one(&format!(
+            "SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"
+        ))?,
+    );
+    expect(
+        "fee reserve",
+        balance(Account::FeeReserve),
+        one(&format!(
+            "SELECT coalesce(sum(max_fee_msat), 0) {under_way}"
+        ))?,
+    );
+    expect("clearing", balance(Account::Clearing), 0);
+    expect(
+        "routing paid",
+        balance(Account::RoutingPaid),
+        one("SELECT coalesce(sum(fee_msat), 0) FROM payouts WHERE status = 'paid'")?,
+    );
+
+    let twice = one(
+        "SELECT count(*) FROM (SELECT 1 FROM payouts WHERE status = 'paid' AND voucher_id IS NOT NULL
+         GROUP BY voucher_id HAVING count(*) > 1)",
+    )?;
+    if twice > 0 {
+        problems.push(format!("{twice} vouchers were paid out more than once"));
+    }
+    let loose = one(
+        "SELECT count(*) FROM vouchers v LEFT JOIN payouts p ON p.id = v.payout_id
+         WHERE (v.state IN ('claiming', 'returning') AND (p.id IS NULL OR p.status IN ('paid', 'failed')))
+            OR (v.state IN ('redeemed', 'returned') AND (p.id IS NULL OR p.status <> 'paid'))
+            OR (v.state IN ('open', 'expired') AND p.status IN ('queued', 'dispatching', 'in_flight', 'unknown', 'paid'))",
+    )?;
+    if loose > 0 {
+        problems.push(format!("{loose} vouchers disagree with their payout"));
+    }
+
+    let mut warnings = Vec::new();
+    for (account, what) in [
+        (Account::Suspense, "came in and belongs to nobody we know"),
+        (
+            Account::Loss,
+            "was paid although it had been given to somebody else",
+        ),
+    ] {
+        let msat = balance(account);
+        if msat != 0 {
+            warnings.push(format!("{} msat {what} (account {account})", msat.abs()));
+        }
+    }
+    let owed_msat =
+        -(balance(Account::Holders) + balance(Account::InFlight) + balance(Account::Suspense));
+    Ok(Audit {
+        clean: false,
+        problems,
+        warnings,
+        owed_msat,
+        accounts,
+        spendable_msat: None,
+        payouts: counts(
+            &snapshot,
+            "SELECT status, count(*) FROM payouts GROUP BY status",
+        )?,
+        vouchers: counts(
+            &snapshot,
+            "SELECT state, count(*) FROM vouchers GROUP BY state",
+        )?,
+        counters: rows::counters(&snapshot)?
+            .into_iter()
+            .map(|(name, count)| StatusCount { name, count })
+            .collect(),
+    })
+}
+
+fn counts(connection: &Connection, sql: &str) -> Result<Vec<StatusCount>, LedgerError> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(StatusCount {
+            name: row.get(0)?,
+            count: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A service that owes more than it can send has promised what it can't keep: a matter of liquidity, not
+/// of the books.
+fn compare_with_node(audit: &mut Audit, balances: &Balances) {
+    audit.spendable_msat = Some(balances.outbound_msat);
+    let owed = u64::try_from(audit.owed_msat)
+        .ok()
+        .and_then(Msat::new)
+        .unwrap_or(Msat::ZERO);
+    let spendable = Msat::new(balances.outbound_msat).unwrap_or(Msat::ZERO);
+    if owed > spendable {
+        audit.warnings.push(format!(
+            "{owed} are owed, but the channels can send only {spendable}: open a channel or wait for peers to return"
+        ));
+    }
+}

@@ -1,0 +1,176 @@
+//! Double entry: journals of signed millisatoshis that sum to zero.
+//!
+//! Debits are positive, credits negative. What we own or have spent is a debit balance, what we owe or
+//! have earned a credit balance.
+
+use std::fmt;
+
+use rusqlite::params;
+
+use super::LedgerError;
+use crate::clock::UnixMillis;
+use crate::money::Msat;
+use crate::store::Tx;
+
+/// Where money can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    /// Ours on the Lightning Network, by our own services' payments alone (debit).
+    Lightning,
+    /// Owed to whoever holds an open voucher (credit).
+    Holders,
+    /// Promised to payouts under way, routing fee limits included (credit).
+    InFlight,
+    /// The part of `InFlight` that is only there for routing fees (debit).
+    FeeReserve,
+    /// Between a payout and a charge of this same node; always zero between transactions.
+    Clearing,
+    /// Spent on routing (debit).
+    RoutingPaid,
+    /// Came in and belongs to nobody we know: over- and double-paid, unknown hashes (credit).
+    Suspense,
+    /// The operator's own invoices and payments (credit).
+    Operator,
+    /// Paid to somebody although what it was taken from had been given to somebody else (debit).
+    Loss,
+}
+
+impl Account {
+    /// Every account, in the order of reports.
+    pub const ALL: [Self; 9] = [
+        Self::Lightning,
+        Self::Holders,
+        Self::InFlight,
+        Self::FeeReserve,
+        Self::Clearing,
+        Self::RoutingPaid,
+        Self::Suspense,
+        Self::Operator,
+        Self::Loss,
+    ];
+
+    /// Its name in the database and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lightning => "lightning",
+            Self::Holders => "holders",
+            Self::InFlight => "in_flight",
+            Self::FeeReserve => "fee_reserve",
+            Self::Clearing => "clearing",
+            Self::RoutingPaid => "routing_paid",
+            Self::Suspense => "suspense",
+            Self::Operator => "operator",
+            Self::Loss => "loss",
+        }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What happened, once per subject: the database refuses a second journal of the same kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A charge was paid.
+    ChargeSettled,
+    /// A charge that had been settled inside the ledger was paid over Lightning too.
+    ChargePaidTwice,
+    /// A payout took its money.
+    PayoutQueued,
+    /// A payout arrived.
+    PayoutPaid,
+    /// A payout was given up.
+    PayoutFailed,
+    /// A payout arrived after it had been given up.
+    PayoutLate,
+    /// Money came for a hash we never made an invoice for.
+    Unclaimed,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ChargeSettled => "charge_settled",
+            Self::ChargePaidTwice => "charge_paid_twice",
+            Self::PayoutQueued => "payout_queued",
+            Self::PayoutPaid => "payout_paid",
+            Self::PayoutFailed => "payout_failed",
+            Self::PayoutLate => "payout_late",
+            Self::Unclaimed => "unclaimed",
+        }
+    }
+}
+
+/// A journal being written. Entries of the same account add up.
+#[derive(Debug)]
+#[must_use = "a journal does nothing until it is posted"]
+pub struct Journal {
+    kind: Kind,
+    subject: i64,
+    entries: Vec<(Account, i64)>,
+}
+
+impl Journal {
+    /// Begins a journal about one row.
+    pub fn new(kind: Kind, subject: i64) -> Self {
+        Self {
+            kind,
+            subject,
+            entries: Vec::with_capacity(5),
+        }
+    }
+
+    /// Adds to what an account owns, or takes from what it owes.
+    pub fn debit(self, account: Account, amount: Msat) -> Self {
+        self.add(account, amount.signed())
+    }
+
+    /// Takes from what an account owns, or adds to what it owes.
+    pub fn credit(self, account: Account, amount: Msat) -> Self {
+        self.add(account, -amount.signed())
+    }
+
+    fn add(mut self, account: Account, msat: i64) -> Self {
+        match self.entries.iter_mut().find(|entry| entry.0 == account) {
+            // Both are at most the supply of bitcoin, far from overflow.
+            Some(entry) => entry.1 = entry.1.saturating_add(msat),
+            None => self.entries.push((account, msat)),
+        }
+        self
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`] if it doesn't sum to zero; the store's error if this kind of journal was
+    /// written for this subject before.
+    pub fn post(self, tx: &Tx<'_>, now: UnixMillis) -> Result<(), LedgerError> {
+        let sum = self
+            .entries
+            .iter()
+            .try_fold(0_i64, |sum, entry| sum.checked_add(entry.1));
+        if sum != Some(0) {
+            return Err(LedgerError::Broken(format!(
+                "{} for {} is off by {sum:?} msat",
+                self.kind.name(),
+                self.subject
+            )));
+        }
+        tx.prepare_cached("INSERT INTO journals (at, kind, subject) VALUES (?1, ?2, ?3)")?
+            .execute(params![now, self.kind.name(), self.subject])?;
+        let journal = tx.last_insert_rowid();
+        for (account, msat) in self.entries.into_iter().filter(|entry| entry.1 != 0) {
+            tx.prepare_cached("INSERT INTO entries (journal, account, msat) VALUES (?1, ?2, ?3)")?
+                .execute(params![journal, account.name(), msat])?;
+            tx.prepare_cached(
+                "INSERT INTO balances (account, msat) VALUES (?1, ?2)
+                 ON CONFLICT (account) DO UPDATE SET msat = msat + excluded.msat",
+            )?
+            .execute(params![account.name(), msat])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,285 @@
+//! Money in: one row for each invoice of ours.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lightning_invoice::Bolt11Invoice;
+
+use super::books::{Account, Journal, Kind};
+use super::rows::charges as rows;
+use super::{Family, LedgerError, Listeners};
+use crate::clock::UnixMillis;
+use crate::ids::{ChargeId, PaymentHash};
+use crate::money::Msat;
+use crate::store::Tx;
+
+/// Whether an invoice has been paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChargeStatus {
+    /// Not yet.
+    Unpaid,
+    /// Yes. Final.
+    Paid,
+    /// Not in its time. A payment that comes all the same is credited.
+    Expired,
+}
+
+impl ChargeStatus {
+    /// Its name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unpaid => "unpaid",
+            Self::Paid => "paid",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl FromStr for ChargeStatus {
+    type Err = LedgerError;
+
+    fn from_str(name: &str) -> Result<Self, LedgerError> {
+        [Self::Unpaid, Self::Paid, Self::Expired]
+            .into_iter()
+            .find(|status| status.name() == name)
+            .ok_or_else(|| LedgerError::Broken(format!("unknown charge status {name}")))
+    }
+}
+
+/// Which way a charge was paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettledBy {
+    /// By the node's event.
+    Lightning,
+    /// By a payout of this same node, inside the ledger.
+    Internal,
+}
+
+impl SettledBy {
+    /// Its name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lightning => "lightning",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// One invoice of ours.
+#[derive(Clone)]
+pub struct Charge {
+    /// Row id.
+    pub id: ChargeId,
+    /// What names its payment.
+    pub payment_hash: PaymentHash,
+    /// Whose it is.
+    pub family: Family,
+    /// What was asked; `None` left it to the payer.
+    pub amount: Option<Msat>,
+    /// The BOLT11 text.
+    pub invoice: String,
+    /// Whether it was paid.
+    pub status: ChargeStatus,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it stops being payable.
+    pub expires_at: UnixMillis,
+    /// What really came.
+    pub received: Option<Msat>,
+    /// When.
+    pub settled_at: Option<UnixMillis>,
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Charge")
+            .field("id", &self.id)
+            .field("family", &self.family)
+            .field("amount", &self.amount)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes a new invoice down. Must be committed before anybody sees the invoice.
+///
+/// # Errors
+/// The store's.
+pub fn open(
+    tx: &Tx<'_>,
+    family: Family,
+    invoice: &Bolt11Invoice,
+    amount: Option<Msat>,
+    now: UnixMillis,
+) -> Result<ChargeId, LedgerError> {
+    let expires_at = invoice
+        .expires_at()
+        .and_then(|at| i64::try_from(at.as_millis()).ok())
+        .ok_or_else(|| LedgerError::Broken("an invoice of ours never expires".into()))?;
+    let hash = hash_of(invoice);
+    rows::insert(
+        tx,
+        hash,
+        family,
+        amount,
+        &invoice.to_string(),
+        now,
+        expires_at,
+    )
+}
+
+/// The payment hash of an invoice, in our type.
+pub fn hash_of(invoice: &Bolt11Invoice) -> PaymentHash {
+    use bitcoin::hashes::Hash;
+    PaymentHash(invoice.payment_hash().to_byte_array())
+}
+
+/// The charge with this hash, if the invoice is ours.
+///
+/// # Errors
+/// The store's.
+pub fn by_hash(
+    connection: &rusqlite::Connection,
+    hash: PaymentHash,
+) -> Result<Option<Charge>, LedgerError> {
+    rows::by_hash(connection, hash)
+}
+
+/// The charge of a row id.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if there is none.
+pub fn by_id(connection: &rusqlite::Connection, id: ChargeId) -> Result<Charge, LedgerError> {
+    rows::by_id(connection, id)?
+        .ok_or_else(|| LedgerError::Broken(format!("charge {id} is missing")))
+}
+
+/// What became of a payment that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// It settled a charge.
+    Settled,
+    /// The same payment had been credited before: the node told us again.
+    Repeated,
+    /// Nobody is owed it; it is in suspense.
+    Suspense,
+}
+
+/// Credits a payment that the node reports. Exactly once: a repeated event changes nothing.
+///
+/// # Errors
+/// The store's or the listener's; then nothing has changed.
+pub fn receive(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    hash: PaymentHash,
+    amount: Msat,
+    now: UnixMillis,
+) -> Result<Receipt, LedgerError> {
+    let Some(charge) = rows::by_hash(tx, hash)? else {
+        let Some(row) = rows::insert_unclaimed(tx, hash, amount, now)? else {
+            return Ok(Receipt::Repeated);
+        };
+        Journal::new(Kind::Unclaimed, row)
+            .debit(Account::Lightning, amount)
+            .credit(Account::Suspense, amount)
+            .post(tx, now)?;
+        tracing::warn!(%hash, %amount, "money came in for an invoice that is not in the ledger; it is in suspense");
+        return Ok(Receipt::Suspense);
+    };
+    if charge.status == ChargeStatus::Paid {
+        return paid_again(tx, &charge, amount, now);
+    }
+    settle(tx, listeners, charge, amount, SettledBy::Lightning, now)?;
+    Ok(Receipt::Settled)
+}
+
+/// Settles a charge of ours from a payout of ours: no HTLC, no fee. The caller has written the payout's
+/// side, which left `amount` in [`Account::Clearing`].
+///
+/// # Errors
+/// The store's or the listener's; [`LedgerError::Broken`] if the charge is not unpaid.
+pub fn settle_internally(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    charge: Charge,
+    amount: Msat,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    if charge.status != ChargeStatus::Unpaid {
+        return Err(LedgerError::Broken(format!(
+            "charge {} can't be settled twice",
+            charge.id
+        )));
+    }
+    settle(tx, listeners, charge, amount, SettledBy::Internal, now)
+}
+
+fn settle(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    mut charge: Charge,
+    received: Msat,
+    by: SettledBy,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let from = match by {
+        SettledBy::Lightning => Account::Lightning,
+        SettledBy::Internal => Account::Clearing,
+    };
+    // LDK refuses less than was asked, except what we allowed it to; be sure all the same.
+    let asked = charge.amount.unwrap_or(received);
+    if received < asked {
+        if !rows::paid_twice(tx, charge.id)? {
+            Journal::new(Kind::ChargePaidTwice, charge.id.0)
+                .debit(from, received)
+                .credit(Account::Suspense, received)
+                .post(tx, now)?;
+            tracing::error!(charge = %charge.id, %received, %asked, "less than was asked came in; it is in suspense");
+        }
+        return Ok(());
+    }
+    let excess = received.saturating_sub(asked);
+    rows::settle(tx, charge.id, received, by, now)?;
+    charge.status = ChargeStatus::Paid;
+    charge.received = Some(received);
+    charge.settled_at = Some(now);
+    Journal::new(Kind::ChargeSettled, charge.id.0)
+        .debit(from, received)
+        .credit(charge.family.account(), asked)
+        .credit(Account::Suspense, excess)
+        .post(tx, now)?;
+    if let Some(listener) = listeners.of(charge.family) {
+        listener.charge_settled(tx, &charge)?;
+    }
+    Ok(())
+}
+
+/// A payment for a charge that is paid: either the node repeats itself, or the charge was settled inside
+/// the ledger and somebody paid the invoice over Lightning afterwards.
+fn paid_again(
+    tx: &Tx<'_>,
+    charge: &Charge,
+    amount: Msat,
+    now: UnixMillis,
+) -> Result<Receipt, LedgerError> {
+    if rows::settled_by(tx, charge.id)? != Some(SettledBy::Internal)
+        || rows::paid_twice(tx, charge.id)?
+    {
+        return Ok(Receipt::Repeated);
+    }
+    Journal::new(Kind::ChargePaidTwice, charge.id.0)
+        .debit(Account::Lightning, amount)
+        .credit(Account::Suspense, amount)
+        .post(tx, now)?;
+    tracing::warn!(charge = %charge.id, %amount, "an invoice settled inside was paid over Lightning too; that is in suspense");
+    Ok(Receipt::Suspense)
+}
+
+/// Marks what was not paid in time, oldest first, at most `limit`; answers how many.
+///
+/// # Errors
+/// The store's.
+pub fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize, LedgerError> {
+    rows::expire(tx, now, limit)
+}

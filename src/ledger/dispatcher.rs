@@ -1,0 +1,299 @@
+//! The one owner of [`Lightning::pay`](crate::lightning::Lightning::pay).
+//!
+//! Takes queued payouts in order, as many as the channels have room for, marks them `dispatching`
+//! durably in one commit, asks the node, and notes the answer. A channel carries some fifty HTLCs at a
+//! time and rations dust, so a payout that finds no room waits its turn: it isn't failed, and isn't even
+//! tried.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use lightning_invoice::Bolt11Invoice;
+
+use super::payouts::{Payout, give_up};
+use super::rows::payouts as rows;
+use super::{Ledger, LedgerError};
+use crate::clock::{UnixMillis, millis};
+use crate::crash_point;
+use crate::lightning::{Dispatch, Refusal, SendingRoom};
+use crate::money::Msat;
+
+/// Payouts marked in one commit.
+const BATCH: usize = 32;
+
+/// How long a payout waits when there is no room or no route while others are under way. Their ends ring
+/// the bell anyway.
+const BUSY_WAIT: Duration = Duration::from_millis(250);
+
+/// First wait after a try without a route when nothing else was in the way; doubles each time.
+const ROUTE_WAIT: Duration = Duration::from_secs(1);
+
+/// Longest sleep of the dispatcher.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What one round did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Payouts the node was asked to send.
+    pub asked: usize,
+    /// Payouts given up.
+    pub given_up: usize,
+    /// Payouts that wait for room.
+    pub waiting: usize,
+}
+
+/// Runs rounds until `stop` says so. For a thread of its own.
+pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
+    while !stop() {
+        beat();
+        let pause = match round(ledger) {
+            Ok(Round {
+                asked, given_up, ..
+            }) if asked + given_up > 0 => continue,
+            Ok(Round { waiting, .. }) if waiting > 0 => BUSY_WAIT,
+            Ok(_) => TICK,
+            Err(error) => {
+                tracing::error!(%error, "payouts can't be dispatched now; trying again");
+                TICK
+            }
+        };
+        ledger.wake.wait(pause);
+    }
+}
+
+/// One round: everything that can be sent now.
+///
+/// # Errors
+/// The store's. What was marked `dispatching` and not answered stays so until the next start, or until
+/// its event comes.
+pub fn round(ledger: &Ledger) -> Result<Round, LedgerError> {
+    let now = ledger.clock.now();
+    let (due, under_way) =
+        ledger
+            .store
+            .read_blocking(move |connection| -> Result<_, LedgerError> {
+                Ok((
+                    rows::due(connection, now, BATCH)?,
+                    rows::under_way(connection)?,
+                ))
+            })?;
+    if due.is_empty() {
+        return Ok(Round::default());
+    }
+    let mut done = Round::default();
+    let (dead, live): (Vec<_>, Vec<_>) = due
+        .into_iter()
+        .partition(|payout| hopeless(payout, now).is_some());
+    for payout in dead {
+        if let Some(reason) = hopeless(&payout, now) {
+            fail(ledger, &payout, reason)?;
+            done.given_up += 1;
+        }
+    }
+    if !ledger.lightning.is_running() {
+        done.waiting = live.len();
+        return Ok(done);
+    }
+    let mut gate = Gate::new(
+        ledger.lightning.sending_room(),
+        under_way,
+        ledger.settings.in_flight_per_channel,
+    );
+    // Without anything under way, no room means no capacity, and the node may say so itself.
+    let idle = under_way == 0;
+    let (now_ones, later): (Vec<_>, Vec<_>) = live
+        .into_iter()
+        .partition(|payout| gate.admits(payout.amount, idle));
+    done.waiting = later.len();
+    let marked = mark(ledger, now_ones)?;
+    crash_point!("payout.after_dispatching");
+    let mut others = under_way;
+    for payout in marked {
+        done.asked += 1;
+        send(ledger, &payout, others)?;
+        others += 1;
+    }
+    Ok(done)
+}
+
+/// Why a payout that was not sent should not be sent any more.
+fn hopeless(payout: &Payout, now: UnixMillis) -> Option<&'static str> {
+    if now >= payout.deadline {
+        return Some("it could not be sent in time: no route or no outbound capacity");
+    }
+    let expired = Bolt11Invoice::from_str(&payout.invoice)
+        .ok()
+        .and_then(|invoice| invoice.expires_at())
+        .is_none_or(|at| millis(at) <= now);
+    expired.then_some("the invoice expired before it could be paid")
+}
+
+/// Durably says "the node is being asked". Only what is still queued.
+fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerError> {
+    if payouts.is_empty() {
+        return Ok(payouts);
+    }
+    let now = ledger.clock.now();
+    let height = ledger.lightning.block_height();
+    ledger.store.write_blocking(move |tx| {
+        let mut marked = Vec::with_capacity(payouts.len());
+        for mut payout in payouts {
+            if rows::start_dispatch(tx, payout.id, height, now)? {
+                payout.attempts = payout.attempts.saturating_add(1);
+                marked.push(payout);
+            }
+        }
+        Ok(marked)
+    })
+}
+
+/// Asks the node, and notes what may be concluded from its answer.
+fn send(ledger: &Ledger, payout: &Payout, others: usize) -> Result<(), LedgerError> {
+    let Ok(invoice) = Bolt11Invoice::from_str(&payout.invoice) else {
+        return fail(ledger, payout, "the stored invoice can't be read");
+    };
+    let answer = ledger.lightning.pay(&invoice, payout.max_fee);
+    crash_point!("payout.after_send");
+    let id = payout.id;
+    match answer {
+        // Not awaited: after a crash, recovery asks the node again.
+        Dispatch::Sent => ledger
+            .store
+            .write_queued("payout in flight", move |tx| {
+                rows::note_in_flight(tx, id).map_err(into_store)
+            })
+            .map_err(LedgerError::from),
+        Dispatch::Ambiguous(why) => {
+            tracing::warn!(payout = %payout.public_id, %why, "can't tell whether a payout was sent; waiting for the node to say");
+            ledger
+                .store
+                .write_blocking(move |tx| rows::note_unknown(tx, id, &why))
+        }
+        Dispatch::NotSent(Refusal::NotRunning) => {
+            put_back(ledger, payout, TICK, false, "the node is not running")
+        }
+        Dispatch::NotSent(Refusal::NoRoute) if others > 0 => put_back(
+            ledger,
+            payout,
+            BUSY_WAIT,
+            false,
+            "no route while others are under way",
+        ),
+        Dispatch::NotSent(Refusal::NoRoute) if payout.attempts < ledger.settings.route_tries => {
+            let wait = ROUTE_WAIT.saturating_mul(1 << payout.attempts.saturating_sub(1).min(8));
+            put_back(ledger, payout, wait, true, "no route")
+        }
+        Dispatch::NotSent(Refusal::NoRoute) => fail(
+            ledger,
+            payout,
+            "no route to the recipient: they may lack inbound capacity, or we outbound",
+        ),
+        Dispatch::NotSent(Refusal::BadInvoice(why)) => fail(ledger, payout, &why),
+    }
+}
+
+fn put_back(
+    ledger: &Ledger,
+    payout: &Payout,
+    wait: Duration,
+    counts: bool,
+    why: &'static str,
+) -> Result<(), LedgerError> {
+    let (id, next) = (payout.id, ledger.clock.now().saturating_add(millis(wait)));
+    ledger
+        .store
+        .write_blocking(move |tx| rows::put_back(tx, id, next, counts, why))
+}
+
+/// Ends a payout that was provably never sent.
+fn fail(ledger: &Ledger, payout: &Payout, why: &str) -> Result<(), LedgerError> {
+    let (id, why, now) = (payout.id, why.to_owned(), ledger.clock.now());
+    let listeners = ledger.listeners.clone();
+    tracing::info!(payout = %payout.public_id, %why, "a payout was given up");
+    ledger
+        .store
+        .write_blocking(move |tx| give_up(tx, &listeners, id, &why, now))
+}
+
+pub(super) fn into_store(error: LedgerError) -> crate::store::StoreError {
+    match error {
+        LedgerError::Store(error) => error,
+        LedgerError::Broken(what) => crate::store::StoreError::Unavailable(what),
+    }
+}
+
+/// How much may be sent at once.
+struct Gate {
+    rooms: Vec<SendingRoom>,
+    slots: usize,
+}
+
+impl Gate {
+    fn new(rooms: Vec<SendingRoom>, under_way: usize, per_channel: usize) -> Self {
+        let slots = rooms
+            .len()
+            .saturating_mul(per_channel)
+            .saturating_sub(under_way);
+        Self { rooms, slots }
+    }
+
+    /// Whether a payment of this amount has a chance now, and takes a slot for it.
+    fn admits(&mut self, amount: Msat, idle: bool) -> bool {
+        if self.rooms.is_empty() {
+            return idle;
+        }
+        if self.slots == 0 {
+            return false;
+        }
+        let small_enough = self.rooms.iter().filter(|room| room.min <= amount);
+        let most = small_enough.fold(Msat::ZERO, |sum, room| {
+            sum.checked_add(room.max).unwrap_or(sum)
+        });
+        let fits = most >= amount;
+        if fits || idle {
+            self.slots -= 1;
+        }
+        fits || idle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sat(sat: u64) -> Msat {
+        Msat::from_sat(sat).unwrap()
+    }
+
+    #[test]
+    fn dust_waits_while_the_channel_rations_it() {
+        let room = SendingRoom {
+            min: sat(2_310),
+            max: sat(10_000_000),
+        };
+        let mut gate = Gate::new(vec![room], 3, 45);
+        assert!(!gate.admits(sat(50), false));
+        assert!(gate.admits(sat(5_000), false));
+    }
+
+    #[test]
+    fn full_slots_admit_nothing() {
+        let room = SendingRoom {
+            min: sat(1),
+            max: sat(10_000_000),
+        };
+        let mut gate = Gate::new(vec![room], 44, 45);
+        assert!(gate.admits(sat(50), false));
+        assert!(!gate.admits(sat(50), false));
+    }
+
+    #[test]
+    fn a_payment_may_be_split_over_channels() {
+        let room = SendingRoom {
+            min: sat(1),
+            max: sat(600),
+        };
+        assert!(Gate::new(vec![room, room], 0, 45).admits(sat(1_000), false));
+        assert!(!Gate::new(vec![room], 0, 45).admits(sat(1_000), false));
+    }
+}

@@ -1,0 +1,116 @@
+//! The one consumer of the node's events: our transaction first, then `event_handled`.
+//!
+//! An event whose transaction can't be committed is tried again until it can; it is never dropped and
+//! never overtaken. Applying one twice changes nothing.
+
+use std::time::Duration;
+
+use super::charges::{self, Receipt};
+use super::payouts::{self, Reported};
+use super::rows::payouts as rows;
+use super::{Ledger, LedgerError};
+use crate::crash_point;
+use crate::ids::PaymentHash;
+use crate::lightning::{ChannelNews, NodeEvent};
+
+/// How long to wait for an event before looking whether to stop.
+const POLL: Duration = Duration::from_millis(500);
+
+/// How long to wait before an event is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Runs until `stop` says so. For a thread of its own.
+pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
+    while !stop() {
+        beat();
+        match step(ledger, POLL) {
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, "an event of the node could not be written down; trying again");
+                std::thread::sleep(RETRY);
+            }
+        }
+    }
+}
+
+/// Takes one event, if one comes in time; `true` if one came.
+///
+/// # Errors
+/// The store's or a listener's; the event stays at the head of the queue.
+pub fn step(ledger: &Ledger, wait: Duration) -> Result<bool, LedgerError> {
+    let Some(event) = ledger.lightning.next_event(wait) else {
+        return Ok(false);
+    };
+    apply(ledger, event)?;
+    crash_point!("event.before_handled");
+    ledger.lightning.event_handled();
+    crash_point!("event.after_handled");
+    Ok(true)
+}
+
+/// Writes down what an event means.
+///
+/// # Errors
+/// The store's or a listener's.
+pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
+    let now = ledger.clock.now();
+    let listeners = ledger.listeners.clone();
+    match event {
+        NodeEvent::Received { hash, amount } => {
+            let receipt = ledger
+                .store
+                .write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now))?;
+            if receipt != Receipt::Settled {
+                tracing::info!(%hash, %amount, ?receipt, "a payment came in that settled nothing");
+            }
+        }
+        NodeEvent::Sent {
+            hash,
+            preimage,
+            fee,
+        } => {
+            let reported = ledger.store.write_blocking(move |tx| {
+                payouts::arrived(tx, &listeners, hash, preimage, fee, now)
+            })?;
+            ledger.wake.ring();
+            note_stranger(reported, hash, "arrived");
+        }
+        NodeEvent::Failed {
+            hash: Some(hash),
+            reason,
+            ..
+        } => {
+            let why = reason.clone();
+            let reported = ledger
+                .store
+                .write_blocking(move |tx| payouts::lost(tx, &listeners, hash, &why, now))?;
+            ledger.wake.ring();
+            note_stranger(reported, hash, "failed");
+            tracing::info!(%hash, %reason, "a payment failed");
+        }
+        NodeEvent::Failed {
+            hash: None, reason, ..
+        } => {
+            tracing::warn!(%reason, "a payment that never had a hash failed");
+        }
+        NodeEvent::Channel(news) => {
+            if let ChannelNews::Closed { channel, reason } = &news {
+                tracing::warn!(%channel, %reason, "a channel was closed");
+                ledger
+                    .store
+                    .write_blocking(|tx| rows::count_event(tx, "channels_closed"))?;
+            } else {
+                tracing::info!(?news, "a channel changed");
+            }
+            ledger.wake.ring();
+        }
+        NodeEvent::Other(what) => tracing::debug!(what, "an event that moves no money of ours"),
+    }
+    Ok(())
+}
+
+fn note_stranger(reported: Reported, hash: PaymentHash, what: &'static str) {
+    if reported == Reported::NotOurs {
+        tracing::warn!(%hash, what, "a payment that is not in the ledger ended");
+    }
+}

@@ -1,0 +1,224 @@
+//! Who is owed what.
+//!
+//! The ledger is the authority over money; the node is a means of transport. Every sat that comes in
+//! is a [charge](charges), every sat that goes out a [payout](payouts), and every change of either is a
+//! [journal](books) that sums to zero, written in the same transaction.
+//!
+//! Families don't call each other and the ledger doesn't know them: where it must tell one something (a
+//! charge settled, a payout ended) it calls the [`Listener`] that `app` registered for that family,
+//! inside the same transaction.
+//!
+//! # What a crash leaves behind
+//!
+//! * A charge is durable before its invoice leaves the process; a payment to it is credited by the
+//!   node's event, which the node repeats until our transaction is committed.
+//! * A payout is durable (`queued`) before anybody is told; it is marked `dispatching` durably before the
+//!   node is asked. Found in `dispatching` or `in_flight` at start, it becomes `unknown`, and stays so
+//!   until the node's event or a second look at the node's channels decides ([`recovery`]).
+//! * A payout is never failed because time has passed while an HTLC may be under way.
+
+pub mod audit;
+pub mod books;
+pub mod charges;
+pub mod dispatcher;
+pub mod events;
+pub mod payouts;
+pub mod recovery;
+mod rows;
+pub mod wake;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::clock::Clock;
+use crate::lightning::Lightning;
+use crate::store::{Store, StoreError, Tx};
+
+pub use books::Account;
+pub use charges::{Charge, ChargeStatus, SettledBy};
+pub use payouts::{Payout, PayoutStatus};
+pub use wake::Wake;
+
+/// Whose money a charge or payout is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// The Lightning Gifts API.
+    Gifts,
+    /// The operator's own invoices and payments.
+    Operator,
+}
+
+impl Family {
+    /// Every family, for registration and reports.
+    pub const ALL: [Self; 2] = [Self::Gifts, Self::Operator];
+
+    /// Its name in the database, metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gifts => "gifts",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// Who is owed what comes in for this family.
+    pub const fn account(self) -> Account {
+        match self {
+            Self::Gifts => Account::Holders,
+            Self::Operator => Account::Operator,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Family {
+    type Err = LedgerError;
+
+    fn from_str(name: &str) -> Result<Self, LedgerError> {
+        let found = Self::ALL.into_iter().find(|family| family.name() == name);
+        found.ok_or_else(|| LedgerError::Broken(format!("unknown family {name}")))
+    }
+}
+
+impl ToSql for Family {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.name()))
+    }
+}
+
+impl FromSql for Family {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value
+            .as_str()?
+            .parse()
+            .map_err(|_| FromSqlError::InvalidType)
+    }
+}
+
+/// Why the ledger did not do something.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// The store's reason.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The books would not balance, or a row is missing that must be there. A bug; nothing was changed.
+    #[error("the ledger refused an inconsistent change: {0}")]
+    Broken(String),
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What a family wants to know. Called inside the transaction that makes it true; an error undoes it all.
+pub trait Listener: Send + Sync + 'static {
+    /// Money for one of the family's charges is ours.
+    ///
+    /// # Errors
+    /// Undoes the settlement; the node's event is then delivered again.
+    fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError>;
+
+    /// A payout reached an end: paid or failed. Called again with `paid` if a success comes after a
+    /// failure; answers whether the payout's money was still there to be taken, so that the ledger books
+    /// the loss if it was not.
+    ///
+    /// # Errors
+    /// Undoes the step; the node's event is then delivered again.
+    fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Covered, LedgerError>;
+}
+
+/// How a payout ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The recipient has the money.
+    Paid,
+    /// Nobody has, nobody will: what it was taken from is free again.
+    Failed,
+    /// It arrived although it had been given up before.
+    PaidAfterFailure,
+}
+
+/// Whether what a payout was taken from could (still) cover it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Covered {
+    /// Yes.
+    Yes,
+    /// No: it had been given to somebody else meanwhile; the operator bears the loss.
+    No,
+}
+
+/// What the parts of the ledger share. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    /// The file.
+    pub store: Store,
+    /// The node's money side.
+    pub lightning: Arc<dyn Lightning>,
+    /// The time.
+    pub clock: Clock,
+    /// Rings when there is something to dispatch.
+    pub wake: Arc<Wake>,
+    /// Who listens for which family.
+    pub listeners: Listeners,
+    /// Limits and windows.
+    pub settings: Settings,
+}
+
+/// Listeners by family; fixed once `app` has built the house.
+#[derive(Clone, Default)]
+pub struct Listeners {
+    by_family: Arc<HashMap<Family, Arc<dyn Listener>>>,
+}
+
+impl Listeners {
+    /// Registers everybody at once.
+    pub fn new(listeners: impl IntoIterator<Item = (Family, Arc<dyn Listener>)>) -> Self {
+        Self {
+            by_family: Arc::new(listeners.into_iter().collect()),
+        }
+    }
+
+    /// Who listens for a family; families without rows of their own have nobody.
+    pub fn of(&self, family: Family) -> Option<&Arc<dyn Listener>> {
+        self.by_family.get(&family)
+    }
+}
+
+/// Limits and windows of payouts.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// HTLCs of ours on one channel at a time; the protocol's default limit is 50.
+    pub in_flight_per_channel: usize,
+    /// How long a payout may wait to be sent before it is given up.
+    pub send_window: std::time::Duration,
+    /// Tries without a route, and with nothing else under way that could be in its way, before a payout is
+    /// given up.
+    pub route_tries: u32,
+    /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
+    /// retries for 10 seconds and repeats its events in the first moments.
+    pub settle_time: std::time::Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            in_flight_per_channel: 45,
+            send_window: std::time::Duration::from_secs(600),
+            route_tries: 4,
+            settle_time: std::time::Duration::from_secs(12),
+        }
+    }
+}

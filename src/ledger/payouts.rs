@@ -1,0 +1,384 @@
+//! Money out: one row for each intent to pay an invoice, and the steps it may take.
+//!
+//! ```text
+//! queued ──take──▶ dispatching ──node took it──▶ in_flight ──event──▶ paid
+//!   ▲                  │  │                         │  └─────event──▶ failed ──late event──▶ paid
+//!   └──nothing sent────┘  └──can't tell / crash──▶ unknown ──event or second look──▶ …
+//! ```
+//!
+//! The payment hash is the idempotency key: one payout a hash, for ever, also after a failure. A second
+//! attempt at the same invoice could not be told apart from a repeated report about the first one.
+//!
+//! **The rule everything rests on**: a payout that may have been sent ends only by the node's report
+//! about that very hash. No timeout releases it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lightning_invoice::Bolt11Invoice;
+
+use super::books::{Account, Journal, Kind};
+use super::charges::{self, Charge};
+use super::rows::payouts as rows;
+use super::{Covered, End, Family, Ledger, LedgerError, Listeners};
+use crate::clock::UnixMillis;
+use crate::crash_point;
+use crate::ids::{PaymentHash, PayoutId, Preimage, VoucherId};
+use crate::money::Msat;
+use crate::store::Tx;
+
+/// How far a payout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayoutStatus {
+    /// Decided, nothing sent.
+    Queued,
+    /// The node is being asked, or was when we crashed.
+    Dispatching,
+    /// The node has it.
+    InFlight,
+    /// It may have been sent; only the node's report will tell.
+    Unknown,
+    /// Arrived. Final.
+    Paid,
+    /// Given up, nothing is under way. Final, unless the node reports a success after all.
+    Failed,
+}
+
+impl PayoutStatus {
+    const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Dispatching,
+        Self::InFlight,
+        Self::Unknown,
+        Self::Paid,
+        Self::Failed,
+    ];
+
+    /// Its name in the database and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Dispatching => "dispatching",
+            Self::InFlight => "in_flight",
+            Self::Unknown => "unknown",
+            Self::Paid => "paid",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing more is expected to happen.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Paid | Self::Failed)
+    }
+}
+
+impl FromStr for PayoutStatus {
+    type Err = LedgerError;
+
+    fn from_str(name: &str) -> Result<Self, LedgerError> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.name() == name)
+            .ok_or_else(|| LedgerError::Broken(format!("unknown payout status {name}")))
+    }
+}
+
+/// One intent to pay.
+#[derive(Clone)]
+pub struct Payout {
+    /// Row id.
+    pub id: PayoutId,
+    /// The id that callers see (a UUID).
+    pub public_id: String,
+    /// Whose it is.
+    pub family: Family,
+    /// What it redeems, if it redeems something.
+    pub voucher: Option<VoucherId>,
+    /// Names the payment.
+    pub payment_hash: PaymentHash,
+    /// The BOLT11 text being paid.
+    pub invoice: String,
+    /// What the recipient gets.
+    pub amount: Msat,
+    /// The most that routing may cost.
+    pub max_fee: Msat,
+    /// How far it is.
+    pub status: PayoutStatus,
+    /// Times the node was asked.
+    pub attempts: u32,
+    /// When it was decided.
+    pub created_at: UnixMillis,
+    /// If nothing was sent by then, it is given up.
+    pub deadline: UnixMillis,
+    /// When the node was first asked.
+    pub dispatched_at: Option<UnixMillis>,
+    /// Block height then.
+    pub dispatched_height: Option<u32>,
+    /// When it ended.
+    pub finished_at: Option<UnixMillis>,
+    /// The receipt.
+    pub preimage: Option<Preimage>,
+    /// What routing cost.
+    pub fee: Option<Msat>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+impl fmt::Debug for Payout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payout")
+            .field("id", &self.id)
+            .field("family", &self.family)
+            .field("amount", &self.amount)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to pay, for whom.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// Whose it is.
+    pub family: Family,
+    /// What it redeems.
+    pub voucher: Option<VoucherId>,
+    /// The invoice; its network, expiry and amount have been checked.
+    pub invoice: &'a Bolt11Invoice,
+    /// What the recipient gets.
+    pub amount: Msat,
+    /// The most that routing may cost.
+    pub max_fee: Msat,
+}
+
+/// What became of an order.
+#[derive(Debug)]
+pub enum Queued {
+    /// A new payout; it is on its way, or, for an invoice of this node, already there.
+    New(Payout),
+    /// This invoice has a payout already.
+    Existing(Payout),
+}
+
+/// Decides to pay: the money is taken from where it was owed, the row is written, the dispatcher rings.
+/// An invoice of this same node is settled here and now, inside the ledger.
+///
+/// Does not tell the family's listener about the start; the caller is the family. It does tell it of the
+/// end of an internal settlement, in this same transaction, so the caller must have written its own side
+/// (voucher claiming) with [`Order`]'s payout id afterwards only if the status is not final.
+///
+/// # Errors
+/// The store's or a listener's; then nothing has changed.
+pub fn queue(
+    tx: &Tx<'_>,
+    ledger: &Ledger,
+    order: &Order<'_>,
+    before_settling: impl FnOnce(PayoutId) -> Result<(), LedgerError>,
+) -> Result<Queued, LedgerError> {
+    let now = ledger.clock.now();
+    let hash = charges::hash_of(order.invoice);
+    if let Some(existing) = rows::by_hash(tx, hash)? {
+        return Ok(Queued::Existing(existing));
+    }
+    let window = crate::clock::millis(ledger.settings.send_window);
+    let public_id = uuid::Uuid::new_v4().to_string();
+    let id = rows::insert(tx, order, hash, &public_id, now, now.saturating_add(window))?;
+    let whole = order
+        .amount
+        .checked_add(order.max_fee)
+        .ok_or_else(|| LedgerError::Broken("a payout larger than the supply".into()))?;
+    Journal::new(Kind::PayoutQueued, id.0)
+        .debit(order.family.account(), order.amount)
+        .debit(Account::FeeReserve, order.max_fee)
+        .credit(Account::InFlight, whole)
+        .post(tx, now)?;
+    before_settling(id)?;
+    crash_point!("payout.before_queue_commit");
+    if let Some(charge) = charges::by_hash(tx, hash)? {
+        settle_internally(tx, &ledger.listeners, id, charge, now)?;
+    } else {
+        let wake = std::sync::Arc::clone(&ledger.wake);
+        tx.after_commit(move || wake.ring());
+    }
+    Ok(Queued::New(by_id(tx, id)?))
+}
+
+/// Both sides of a payment from this node to itself.
+fn settle_internally(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    id: PayoutId,
+    charge: Charge,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let payout = by_id(tx, id)?;
+    rows::finish_paid(tx, id, None, Msat::ZERO, now)?;
+    Journal::new(Kind::PayoutPaid, id.0)
+        .debit(Account::InFlight, payout.amount)
+        .debit(Account::InFlight, payout.max_fee)
+        .credit(Account::FeeReserve, payout.max_fee)
+        .credit(Account::Clearing, payout.amount)
+        .post(tx, now)?;
+    let paid = by_id(tx, id)?;
+    charges::settle_internally(tx, listeners, charge, paid.amount, now)?;
+    tell(tx, listeners, &paid, End::Paid)?;
+    Ok(())
+}
+
+/// The payout of a row id.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if there is none.
+pub fn by_id(connection: &rusqlite::Connection, id: PayoutId) -> Result<Payout, LedgerError> {
+    rows::by_id(connection, id)?
+        .ok_or_else(|| LedgerError::Broken(format!("payout {id} is missing")))
+}
+
+/// The payout of a public id.
+///
+/// # Errors
+/// The store's.
+pub fn by_public_id(
+    connection: &rusqlite::Connection,
+    public_id: &str,
+) -> Result<Option<Payout>, LedgerError> {
+    rows::by_public_id(connection, public_id)
+}
+
+/// The payout of a payment hash.
+///
+/// # Errors
+/// The store's.
+pub fn by_hash(
+    connection: &rusqlite::Connection,
+    hash: PaymentHash,
+) -> Result<Option<Payout>, LedgerError> {
+    rows::by_hash(connection, hash)
+}
+
+/// Every payout that a voucher ever had, oldest first.
+///
+/// # Errors
+/// The store's.
+pub fn of_voucher(
+    connection: &rusqlite::Connection,
+    voucher: VoucherId,
+) -> Result<Vec<Payout>, LedgerError> {
+    rows::of_voucher(connection, voucher)
+}
+
+/// What a report changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// The payout has ended by it.
+    Ended,
+    /// It had ended that way before.
+    Repeated,
+    /// No payout has this hash.
+    NotOurs,
+}
+
+/// The node reports that a payment arrived. Final, whatever was thought before.
+///
+/// # Errors
+/// The store's or the listener's; then nothing has changed and the event comes again.
+pub fn arrived(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    hash: PaymentHash,
+    preimage: Option<Preimage>,
+    fee: Msat,
+    now: UnixMillis,
+) -> Result<Reported, LedgerError> {
+    let Some(payout) = rows::by_hash(tx, hash)? else {
+        return Ok(Reported::NotOurs);
+    };
+    let was = payout.status;
+    if was == PayoutStatus::Paid {
+        return Ok(Reported::Repeated);
+    }
+    rows::finish_paid(tx, payout.id, preimage, fee, now)?;
+    let paid = by_id(tx, payout.id)?;
+    let spent = paid
+        .amount
+        .checked_add(fee)
+        .ok_or_else(|| LedgerError::Broken("a payout larger than the supply".into()))?;
+    if was == PayoutStatus::Failed {
+        let covered = tell(tx, listeners, &paid, End::PaidAfterFailure)?;
+        let from = if covered == Covered::Yes {
+            paid.family.account()
+        } else {
+            Account::Loss
+        };
+        tracing::error!(payout = %paid.public_id, amount = %paid.amount, account = %from, "a payout arrived after it had been given up");
+        rows::count_event(tx, "payouts_late")?;
+        return Journal::new(Kind::PayoutLate, paid.id.0)
+            .debit(from, paid.amount)
+            .debit(Account::RoutingPaid, fee)
+            .credit(Account::Lightning, spent)
+            .post(tx, now)
+            .map(|()| Reported::Ended);
+    }
+    Journal::new(Kind::PayoutPaid, paid.id.0)
+        .debit(Account::InFlight, paid.amount)
+        .debit(Account::InFlight, paid.max_fee)
+        .credit(Account::FeeReserve, paid.max_fee)
+        .debit(Account::RoutingPaid, fee)
+        .credit(Account::Lightning, spent)
+        .post(tx, now)?;
+    tell(tx, listeners, &paid, End::Paid)?;
+    Ok(Reported::Ended)
+}
+
+/// The node reports that a payment is over without having arrived, with nothing of it under way.
+///
+/// # Errors
+/// As [`arrived`].
+pub fn lost(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    hash: PaymentHash,
+    reason: &str,
+    now: UnixMillis,
+) -> Result<Reported, LedgerError> {
+    let Some(payout) = rows::by_hash(tx, hash)? else {
+        return Ok(Reported::NotOurs);
+    };
+    if payout.status.is_final() {
+        return Ok(Reported::Repeated);
+    }
+    give_up(tx, listeners, payout.id, reason, now)?;
+    Ok(Reported::Ended)
+}
+
+/// Ends a payout of which nothing is under way, and gives the money back to where it was taken from.
+/// Callers: the node's failure event; the dispatcher, for what it has proof was never sent.
+pub(super) fn give_up(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    id: PayoutId,
+    reason: &str,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    rows::finish_failed(tx, id, reason, now)?;
+    let failed = by_id(tx, id)?;
+    Journal::new(Kind::PayoutFailed, id.0)
+        .debit(Account::InFlight, failed.amount)
+        .debit(Account::InFlight, failed.max_fee)
+        .credit(Account::FeeReserve, failed.max_fee)
+        .credit(failed.family.account(), failed.amount)
+        .post(tx, now)?;
+    tell(tx, listeners, &failed, End::Failed)?;
+    Ok(())
+}
+
+fn tell(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    payout: &Payout,
+    end: End,
+) -> Result<Covered, LedgerError> {
+    match listeners.of(payout.family) {
+        Some(listener) => listener.payout_ended(tx, payout, end),
+        None => Ok(Covered::Yes),
+    }
+}

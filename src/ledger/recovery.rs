@@ -1,0 +1,295 @@
+//! What happens to money that was under way when the process stopped, and the sweep that catches what an
+//! event should have told.
+//!
+//! # The truth table
+//!
+//! A payout found `dispatching` or `in_flight` at start may have been sent or not, and LDK may know it
+//! from its manager, from a channel monitor alone, or not at all (an HTLC that was still waiting inside
+//! the node for its turn is forgotten). So it becomes `unknown`, and then:
+//!
+//! | what we find | what it proves | what we do |
+//! |---|---|---|
+//! | the node's event | everything | end it |
+//! | the node's record says succeeded | it arrived | end it as paid |
+//! | the record forgotten, asked to send again: "I have that" | an HTLC is under way | `in_flight` |
+//! | the same, and it sends | it had been lost, and is sent now, once | `in_flight` |
+//! | the same, and it refuses (no route, expired) | nothing | ask again later |
+//! | nothing for two weeks of blocks after it was sent | every HTLC of it has timed out on chain | give it up |
+//!
+//! Asking again is safe because LDK refuses a second payment of a hash that any channel monitor still
+//! knows, and reads its monitors before it starts. It is done only once the event queue is empty, every
+//! channel is back, and LDK's own first moments have passed.
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use lightning_invoice::Bolt11Invoice;
+
+use super::dispatcher::into_store;
+use super::payouts::{self, Payout, give_up};
+use super::rows::{charges as charge_rows, payouts as rows};
+use super::{Ledger, LedgerError, charges};
+use crate::clock::{UnixMillis, millis};
+use crate::crash_point;
+use crate::ids::{ChargeId, PayoutId};
+use crate::lightning::{Direction, Dispatch, PaymentRecord, RecordStatus};
+use crate::money::Msat;
+use crate::store::StoreError;
+
+/// LDK allows a route at most 1,008 blocks; the rest is for the chain to settle what timed out.
+const DEAD_AFTER_BLOCKS: u32 = 2_016;
+
+/// How often old payouts are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the node's records are swept for what an event should have told.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// How far back a sweep looks beyond the last one.
+const SWEEP_OVERLAP_SECS: u64 = 300;
+
+/// How long after an invoice's end, or a payout's, the node keeps its record.
+const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+
+/// Records forgotten in one go.
+const FORGET_BATCH: usize = 500;
+
+/// Before anything else: whatever was under way is not known any more.
+///
+/// # Errors
+/// The store's.
+pub fn doubt(ledger: &Ledger) -> Result<usize, LedgerError> {
+    let doubted = ledger.store.write_blocking(rows::doubt_all)?;
+    if doubted > 0 {
+        tracing::info!(
+            doubted,
+            "payouts were under way when the process stopped; asking the node about them"
+        );
+    }
+    Ok(doubted)
+}
+
+/// The recovery task's memory between rounds.
+#[derive(Debug)]
+pub struct Recovery {
+    started: Instant,
+    looked: Option<Instant>,
+    swept: Option<Instant>,
+    swept_until: u64,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            looked: None,
+            swept: None,
+            swept_until: 0,
+        }
+    }
+}
+
+impl Recovery {
+    /// Does what is due: looks at unknown payouts, sweeps, expires charges, lets the node forget.
+    ///
+    /// # Errors
+    /// The store's; what was done stays done.
+    pub fn round(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
+        if !ledger.lightning.is_running() {
+            self.started = Instant::now();
+            return Ok(());
+        }
+        let settled = self.started.elapsed() >= ledger.settings.settle_time;
+        if settled && self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            look_again(ledger)?;
+            self.looked = Some(Instant::now());
+        }
+        if self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+            let from = self.swept_until.saturating_sub(SWEEP_OVERLAP_SECS);
+            self.swept_until = u64::try_from(ledger.clock.now() / 1_000).unwrap_or(0);
+            sweep(ledger, from)?;
+            forget_old(ledger)?;
+            self.swept = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+/// Asks the node about every payout that is `unknown`.
+///
+/// # Errors
+/// The store's.
+pub fn look_again(ledger: &Ledger) -> Result<(), LedgerError> {
+    let unknown = ledger
+        .store
+        .read_blocking(|connection| rows::with_status(connection, "unknown"))?;
+    if unknown.is_empty() || !ledger.lightning.channels_settled() {
+        return Ok(());
+    }
+    for payout in unknown {
+        // An event may be waiting that says more than we could find out.
+        if ledger.lightning.next_event(Duration::ZERO).is_some() {
+            return Ok(());
+        }
+        look_at(ledger, &payout)?;
+    }
+    Ok(())
+}
+
+fn look_at(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
+    let hash = payout.payment_hash;
+    if let Some(record) = ledger.lightning.record(hash) {
+        if record.direction == Direction::Outbound && record.status == RecordStatus::Succeeded {
+            return settle_from(ledger, &record);
+        }
+    }
+    let since = payout.dispatched_height.unwrap_or(0);
+    if since > 0 && ledger.lightning.block_height() > since.saturating_add(DEAD_AFTER_BLOCKS) {
+        let (id, now, listeners) = (payout.id, ledger.clock.now(), ledger.listeners.clone());
+        tracing::warn!(payout = %payout.public_id, "every HTLC it could have had has timed out on chain; giving it up");
+        return ledger
+            .store
+            .write_blocking(move |tx| give_up(tx, &listeners, id, "it timed out on chain", now));
+    }
+    let Ok(invoice) = Bolt11Invoice::from_str(&payout.invoice) else {
+        return Ok(());
+    };
+    if let Err(error) = ledger.lightning.forget(hash) {
+        tracing::warn!(payout = %payout.public_id, %error, "the node could not forget its record");
+        return Ok(());
+    }
+    let answer = ledger.lightning.pay(&invoice, payout.max_fee);
+    crash_point!("recovery.after_ask");
+    let id = payout.id;
+    match answer {
+        Dispatch::Sent => {
+            tracing::info!(payout = %payout.public_id, "the node had lost it; it is sent now")
+        }
+        Dispatch::Ambiguous(_) => {
+            tracing::info!(payout = %payout.public_id, "the node still has it under way")
+        }
+        Dispatch::NotSent(why) => {
+            tracing::debug!(payout = %payout.public_id, ?why, "the node can't tell yet");
+            return Ok(());
+        }
+    }
+    ledger
+        .store
+        .write_blocking(move |tx| rows::note_in_flight(tx, id))
+}
+
+/// Ends a payout by the node's own record of its success.
+fn settle_from(ledger: &Ledger, record: &PaymentRecord) -> Result<(), LedgerError> {
+    let (hash, preimage, fee) = (
+        record.hash,
+        record.preimage,
+        record.fee.unwrap_or(Msat::ZERO),
+    );
+    let (now, listeners) = (ledger.clock.now(), ledger.listeners.clone());
+    ledger
+        .store
+        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, preimage, fee, now))
+        .map(drop)
+}
+
+/// Credits what the node says succeeded and we have not heard of. A failure in the node's record proves
+/// nothing, so it is left to the event.
+///
+/// # Errors
+/// The store's.
+pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
+    let now = ledger.clock.now();
+    for record in ledger.lightning.records_since(since_secs) {
+        if record.status != RecordStatus::Succeeded {
+            continue;
+        }
+        let known = ledger
+            .store
+            .read_blocking(move |connection| -> Result<_, LedgerError> {
+                Ok(match record.direction {
+                    Direction::Inbound => charges::by_hash(connection, record.hash)?
+                        .is_none_or(|charge| charge.status == charges::ChargeStatus::Paid),
+                    Direction::Outbound => payouts::by_hash(connection, record.hash)?
+                        .is_none_or(|payout| payout.status == payouts::PayoutStatus::Paid),
+                })
+            })?;
+        if known {
+            continue;
+        }
+        match (record.direction, record.amount) {
+            (Direction::Inbound, Some(amount)) => {
+                let (hash, listeners) = (record.hash, ledger.listeners.clone());
+                ledger.store.write_blocking(move |tx| {
+                    charges::receive(tx, &listeners, hash, amount, now)
+                })?;
+            }
+            (Direction::Inbound, None) => {}
+            (Direction::Outbound, _) => settle_from(ledger, &record)?,
+        }
+    }
+    Ok(())
+}
+
+/// Lets the node forget invoices and payments that are over: it keeps them all in memory. Goes on where
+/// it stopped, so that its cost depends on what is new, not on what there is.
+///
+/// # Errors
+/// The store's.
+pub fn forget_old(ledger: &Ledger) -> Result<(), LedgerError> {
+    let before = ledger.clock.now().saturating_sub(millis(FORGET_AFTER));
+    let (from_charge, from_payout) =
+        ledger
+            .store
+            .read_blocking(|connection| -> Result<_, LedgerError> {
+                Ok((
+                    charge_rows::mark(connection, "forget_charges")?,
+                    charge_rows::mark(connection, "forget_payouts")?,
+                ))
+            })?;
+    let (charges, payouts) =
+        ledger
+            .store
+            .read_blocking(move |connection| -> Result<_, LedgerError> {
+                Ok((
+                    charge_rows::prunable(
+                        connection,
+                        (from_charge.0, ChargeId(from_charge.1)),
+                        before,
+                        FORGET_BATCH,
+                    )?,
+                    rows::prunable(
+                        connection,
+                        (from_payout.0, PayoutId(from_payout.1)),
+                        before,
+                        FORGET_BATCH,
+                    )?,
+                ))
+            })?;
+    let charge_end = charges.last().map(|last| (last.0, last.1.0));
+    let payout_end = payouts.last().map(|last| (last.0, last.1.0));
+    let hashes = charges
+        .iter()
+        .map(|row| row.2)
+        .chain(payouts.iter().map(|row| row.2));
+    for hash in hashes {
+        if let Err(error) = ledger.lightning.forget(hash) {
+            tracing::debug!(%hash, %error, "the node could not forget a record");
+        }
+    }
+    save_mark(ledger, "forget_charges", charge_end)?;
+    save_mark(ledger, "forget_payouts", payout_end)
+}
+
+fn save_mark(
+    ledger: &Ledger,
+    name: &'static str,
+    end: Option<(UnixMillis, i64)>,
+) -> Result<(), LedgerError> {
+    let Some((at, id)) = end else { return Ok(()) };
+    ledger
+        .store
+        .write_queued("forgetting", move |tx| -> Result<(), StoreError> {
+            charge_rows::set_mark(tx, name, at, id).map_err(into_store)
+        })
+        .map_err(LedgerError::from)
+}

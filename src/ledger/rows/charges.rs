@@ -1,0 +1,174 @@
+//! SQL of `charges`.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::clock::UnixMillis;
+use crate::ids::{ChargeId, PaymentHash};
+use crate::ledger::{Charge, ChargeStatus, Family, LedgerError, SettledBy};
+use crate::money::Msat;
+use crate::store::Tx;
+
+const COLUMNS: &str = "id, payment_hash, family, amount_msat, invoice, status, created_at, expires_at, received_msat, settled_at";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Charge> {
+    let status: String = row.get(5)?;
+    Ok(Charge {
+        id: row.get(0)?,
+        payment_hash: row.get(1)?,
+        family: row.get(2)?,
+        amount: row.get(3)?,
+        invoice: row.get(4)?,
+        status: status.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+        created_at: row.get(6)?,
+        expires_at: row.get(7)?,
+        received: row.get(8)?,
+        settled_at: row.get(9)?,
+    })
+}
+
+pub(crate) fn insert(
+    tx: &Tx<'_>,
+    hash: PaymentHash,
+    family: Family,
+    amount: Option<Msat>,
+    invoice: &str,
+    now: UnixMillis,
+    expires_at: UnixMillis,
+) -> Result<ChargeId, LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO charges (payment_hash, family, amount_msat, invoice, status, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6)",
+    )?
+    .execute(params![hash, family, amount, invoice, now, expires_at])?;
+    Ok(ChargeId(tx.last_insert_rowid()))
+}
+
+/// A row for money nobody asked for, so that it is counted once; `None` if it is there already.
+pub(crate) fn insert_unclaimed(
+    tx: &Tx<'_>,
+    hash: PaymentHash,
+    amount: Msat,
+    now: UnixMillis,
+) -> Result<Option<i64>, LedgerError> {
+    let added = tx
+        .prepare_cached(
+            "INSERT OR IGNORE INTO unclaimed (payment_hash, amount_msat, at) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![hash, amount, now])?;
+    Ok((added > 0).then(|| tx.last_insert_rowid()))
+}
+
+pub(crate) fn by_hash(
+    connection: &Connection,
+    hash: PaymentHash,
+) -> Result<Option<Charge>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM charges WHERE payment_hash = ?1");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row([hash], read)
+        .optional()?)
+}
+
+pub(crate) fn by_id(connection: &Connection, id: ChargeId) -> Result<Option<Charge>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM charges WHERE id = ?1");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row([id], read)
+        .optional()?)
+}
+
+pub(crate) fn settle(
+    tx: &Tx<'_>,
+    id: ChargeId,
+    received: Msat,
+    by: SettledBy,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE charges SET status = 'paid', received_msat = ?2, settled_by = ?3, settled_at = ?4
+             WHERE id = ?1 AND status <> 'paid'",
+        )?
+        .execute(params![id, received, by.name(), now])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Broken(format!("charge {id} was paid already")))
+    }
+}
+
+pub(crate) fn settled_by(
+    connection: &Connection,
+    id: ChargeId,
+) -> Result<Option<SettledBy>, LedgerError> {
+    let name: Option<String> = connection
+        .prepare_cached("SELECT settled_by FROM charges WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    Ok(match name.as_deref() {
+        Some("internal") => Some(SettledBy::Internal),
+        Some(_) => Some(SettledBy::Lightning),
+        None => None,
+    })
+}
+
+pub(crate) fn paid_twice(connection: &Connection, id: ChargeId) -> Result<bool, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM journals WHERE kind = 'charge_paid_twice' AND subject = ?1)")?
+        .query_row([id], |row| row.get(0))?)
+}
+
+pub(crate) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize, LedgerError> {
+    Ok(tx
+        .prepare_cached(
+            "UPDATE charges SET status = 'expired' WHERE id IN
+             (SELECT id FROM charges WHERE status = 'unpaid' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        )?
+        .execute(params![now, i64::try_from(limit).unwrap_or(i64::MAX)])?)
+}
+
+/// Hashes whose record the node may forget: invoices over for longer than `before`.
+pub(crate) fn prunable(
+    connection: &Connection,
+    after: (UnixMillis, ChargeId),
+    before: UnixMillis,
+    limit: usize,
+) -> Result<Vec<(UnixMillis, ChargeId, PaymentHash)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT expires_at, id, payment_hash FROM charges
+         WHERE (expires_at, id) > (?1, ?2) AND expires_at <= ?3 ORDER BY expires_at, id LIMIT ?4",
+    )?;
+    let rows = statement.query_map(
+        params![
+            after.0,
+            after.1,
+            before,
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        ],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Where a background task stopped.
+pub(crate) fn mark(connection: &Connection, name: &str) -> Result<(UnixMillis, i64), LedgerError> {
+    let found = connection
+        .prepare_cached("SELECT at, id FROM marks WHERE name = ?1")?
+        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(found.unwrap_or((0, 0)))
+}
+
+/// Notes where a background task stopped.
+pub(crate) fn set_mark(
+    tx: &Tx<'_>,
+    name: &str,
+    at: UnixMillis,
+    id: i64,
+) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO marks (name, at, id) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET at = excluded.at, id = excluded.id",
+    )?
+    .execute(params![name, at, id])?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! The ledger's SQL, and nothing else's.
+
+pub(super) mod charges;
+pub(super) mod payouts;

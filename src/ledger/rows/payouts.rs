@@ -1,0 +1,281 @@
+//! SQL of `payouts`. Every change of status names the statuses it may come from.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::clock::UnixMillis;
+use crate::ids::{PaymentHash, PayoutId, Preimage, VoucherId};
+use crate::ledger::payouts::Order;
+use crate::ledger::{LedgerError, Payout};
+use crate::money::Msat;
+use crate::store::Tx;
+
+const COLUMNS: &str = "id, public_id, family, voucher_id, payment_hash, invoice, amount_msat, max_fee_msat, status,
+    attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
+    let status: String = row.get(8)?;
+    Ok(Payout {
+        id: row.get(0)?,
+        public_id: row.get(1)?,
+        family: row.get(2)?,
+        voucher: row.get(3)?,
+        payment_hash: row.get(4)?,
+        invoice: row.get(5)?,
+        amount: row.get(6)?,
+        max_fee: row.get(7)?,
+        status: status.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+        attempts: row.get(9)?,
+        created_at: row.get(10)?,
+        deadline: row.get(11)?,
+        dispatched_at: row.get(12)?,
+        finished_at: row.get(13)?,
+        preimage: row.get(14)?,
+        fee: row.get(15)?,
+        error: row.get(16)?,
+        dispatched_height: row.get(17)?,
+    })
+}
+
+pub(crate) fn insert(
+    tx: &Tx<'_>,
+    order: &Order<'_>,
+    hash: PaymentHash,
+    public_id: &str,
+    now: UnixMillis,
+    deadline: UnixMillis,
+) -> Result<PayoutId, LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO payouts (public_id, family, voucher_id, payment_hash, invoice, amount_msat, max_fee_msat,
+             status, created_at, deadline, next_try_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8, ?9, ?8)",
+    )?
+    .execute(params![
+        public_id,
+        order.family,
+        order.voucher,
+        hash,
+        order.invoice.to_string(),
+        order.amount,
+        order.max_fee,
+        now,
+        deadline
+    ])?;
+    Ok(PayoutId(tx.last_insert_rowid()))
+}
+
+pub(crate) fn by_id(connection: &Connection, id: PayoutId) -> Result<Option<Payout>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM payouts WHERE id = ?1");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row([id], read)
+        .optional()?)
+}
+
+pub(crate) fn by_hash(
+    connection: &Connection,
+    hash: PaymentHash,
+) -> Result<Option<Payout>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM payouts WHERE payment_hash = ?1");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row([hash], read)
+        .optional()?)
+}
+
+pub(crate) fn by_public_id(
+    connection: &Connection,
+    public_id: &str,
+) -> Result<Option<Payout>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM payouts WHERE public_id = ?1");
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row([public_id], read)
+        .optional()?)
+}
+
+pub(crate) fn of_voucher(
+    connection: &Connection,
+    voucher: VoucherId,
+) -> Result<Vec<Payout>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM payouts WHERE voucher_id = ?1 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([voucher], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Queued ones whose time has come, oldest first.
+pub(crate) fn due(
+    connection: &Connection,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<Payout>, LedgerError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM payouts WHERE status = 'queued' AND next_try_at <= ?1 ORDER BY next_try_at, id LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found =
+        statement.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// All in one status, oldest first: for recovery, where there are few.
+pub(crate) fn with_status(
+    connection: &Connection,
+    status: &str,
+) -> Result<Vec<Payout>, LedgerError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM payouts WHERE status = ?1 AND status NOT IN ('paid', 'failed') ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([status], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// How many may have HTLCs under way.
+pub(crate) fn under_way(connection: &Connection) -> Result<usize, LedgerError> {
+    let count: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM payouts
+             WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')",
+        )?
+        .query_row([], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
+pub(crate) fn start_dispatch(
+    tx: &Tx<'_>,
+    id: PayoutId,
+    height: u32,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1,
+                 dispatched_at = coalesce(dispatched_at, ?2), dispatched_height = coalesce(dispatched_height, ?3)
+             WHERE id = ?1 AND status = 'queued'",
+        )?
+        .execute(params![id, now, height])?;
+    Ok(changed == 1)
+}
+
+pub(crate) fn note_in_flight(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payouts SET status = 'in_flight' WHERE id = ?1 AND status IN ('dispatching', 'unknown')")?
+        .execute([id])?;
+    Ok(())
+}
+
+pub(crate) fn note_unknown(tx: &Tx<'_>, id: PayoutId, why: &str) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payouts SET status = 'unknown', error = ?2 WHERE id = ?1 AND status IN ('dispatching', 'in_flight')",
+    )?
+    .execute(params![id, why])?;
+    Ok(())
+}
+
+/// Back in the queue: nothing was sent. `counts` says whether the try is held against it.
+pub(crate) fn put_back(
+    tx: &Tx<'_>,
+    id: PayoutId,
+    next_try_at: UnixMillis,
+    counts: bool,
+    why: &str,
+) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payouts SET status = 'queued', next_try_at = ?2, attempts = attempts - ?3, error = ?4
+         WHERE id = ?1 AND status = 'dispatching'",
+    )?
+    .execute(params![id, next_try_at, i64::from(!counts), why])?;
+    Ok(())
+}
+
+pub(crate) fn finish_paid(
+    tx: &Tx<'_>,
+    id: PayoutId,
+    preimage: Option<Preimage>,
+    fee: Msat,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE payouts SET status = 'paid', preimage = ?2, fee_msat = ?3, finished_at = ?4, error = NULL
+             WHERE id = ?1 AND status <> 'paid'",
+        )?
+        .execute(params![id, preimage, fee, now])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Broken(format!("payout {id} was paid already")))
+    }
+}
+
+pub(crate) fn finish_failed(
+    tx: &Tx<'_>,
+    id: PayoutId,
+    reason: &str,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE payouts SET status = 'failed', error = ?2, finished_at = ?3
+             WHERE id = ?1 AND status NOT IN ('paid', 'failed')",
+        )?
+        .execute(params![id, reason, now])?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Broken(format!(
+            "payout {id} had ended already"
+        )))
+    }
+}
+
+/// At start: whatever the node was being asked, or had, when we stopped, is not known any more.
+pub(crate) fn doubt_all(tx: &Tx<'_>) -> Result<usize, LedgerError> {
+    Ok(tx
+        .prepare_cached(
+            "UPDATE payouts SET status = 'unknown', error = 'the process stopped while it was under way'
+             WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight')",
+        )?
+        .execute([])?)
+}
+
+/// Ended ones whose record the node may forget, from where the last look ended.
+pub(crate) fn prunable(
+    connection: &Connection,
+    after: (UnixMillis, PayoutId),
+    before: UnixMillis,
+    limit: usize,
+) -> Result<Vec<(UnixMillis, PayoutId, PaymentHash)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT finished_at, id, payment_hash FROM payouts
+         WHERE status IN ('paid', 'failed') AND (finished_at, id) > (?1, ?2) AND finished_at <= ?3
+         ORDER BY finished_at, id LIMIT ?4",
+    )?;
+    let rows = statement.query_map(
+        params![
+            after.0,
+            after.1,
+            before,
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        ],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Adds one to a number that survives restarts.
+pub(crate) fn count_event(tx: &Tx<'_>, name: &str) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO counters (name, value) VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
+    )?
+    .execute([name])?;
+    Ok(())
+}
+
+/// All numbers that survive restarts.
+pub(crate) fn counters(connection: &Connection) -> Result<Vec<(String, i64)>, LedgerError> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, value FROM counters ORDER BY name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

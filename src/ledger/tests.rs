@@ -1,0 +1,1 @@
+//! Books and rows on their own; whole histories are in `vouchers::property`.

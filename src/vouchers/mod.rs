@@ -1,0 +1,403 @@
+//! Vouchers: claims on sats that someone may redeem once.
+//!
+//! ```text
+//! unfunded ──charge settled──▶ open ──redeem──▶ claiming ──paid──▶ redeemed
+//!                               │ ▲                │
+//!                               │ └────failed──────┘
+//!                               ├──give back──▶ returning ──paid──▶ returned
+//!                               ▼                  │      (failed: back to open or expired)
+//!                            expired ──give back───┘
+//! ```
+//!
+//! Gifts (and every family after them that gives sats away) keep their own rows beside the voucher and
+//! hear of its changes through [`VoucherListener`], inside the same transaction. Redeeming is one
+//! transaction: state, payout, books. Two claims can't both succeed, because the row's state is compared
+//! and changed in one statement on the one writing connection.
+
+mod store;
+
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use lightning_invoice::Bolt11Invoice;
+use rusqlite::Connection;
+
+use crate::clock::UnixMillis;
+use crate::ids::{ChargeId, PayoutId, VoucherId};
+use crate::ledger::charges;
+use crate::ledger::payouts::{self, Order, Queued};
+use crate::ledger::{
+    Charge, ChargeStatus, Covered, End, Family, Ledger, LedgerError, Listener, Payout, PayoutStatus,
+};
+use crate::money::Msat;
+use crate::store::Tx;
+
+/// Where a voucher is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoucherState {
+    /// Its invoice isn't paid.
+    Unfunded,
+    /// Someone may redeem it.
+    Open,
+    /// A payout for it is under way.
+    Claiming,
+    /// Paid out. Final.
+    Redeemed,
+    /// Its time is over; the sats are its sender's again.
+    Expired,
+    /// A payout back to its sender is under way.
+    Returning,
+    /// Paid back. Final.
+    Returned,
+}
+
+impl VoucherState {
+    const ALL: [Self; 7] = [
+        Self::Unfunded,
+        Self::Open,
+        Self::Claiming,
+        Self::Redeemed,
+        Self::Expired,
+        Self::Returning,
+        Self::Returned,
+    ];
+
+    /// Its name in the database and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unfunded => "unfunded",
+            Self::Open => "open",
+            Self::Claiming => "claiming",
+            Self::Redeemed => "redeemed",
+            Self::Expired => "expired",
+            Self::Returning => "returning",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+impl FromStr for VoucherState {
+    type Err = LedgerError;
+
+    fn from_str(name: &str) -> Result<Self, LedgerError> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
+            .ok_or_else(|| LedgerError::Broken(format!("unknown voucher state {name}")))
+    }
+}
+
+/// A claim on sats.
+#[derive(Clone, Debug)]
+pub struct Voucher {
+    /// Row id.
+    pub id: VoucherId,
+    /// Whose rows stand beside it.
+    pub family: Family,
+    /// The invoice that funds it, perhaps among others.
+    pub charge: ChargeId,
+    /// What its holder gets.
+    pub amount: Msat,
+    /// Where it is.
+    pub state: VoucherState,
+    /// The payout under way, or the last one.
+    pub payout: Option<PayoutId>,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// After it the voucher can't be redeemed.
+    pub expires_at: Option<UnixMillis>,
+    /// Where the sats go when nobody redeemed it.
+    pub return_to: Option<String>,
+}
+
+/// A voucher to make.
+#[derive(Clone, Debug)]
+pub struct NewVoucher {
+    /// Whose rows stand beside it.
+    pub family: Family,
+    /// The invoice that funds it.
+    pub charge: ChargeId,
+    /// What its holder gets.
+    pub amount: Msat,
+    /// After it the voucher can't be redeemed.
+    pub expires_at: Option<UnixMillis>,
+    /// Where the sats go when nobody redeemed it.
+    pub return_to: Option<String>,
+}
+
+/// Who takes the sats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taker {
+    /// The one it was given to.
+    Recipient,
+    /// The one who gave it: not bound by its expiry.
+    Sender,
+}
+
+/// A redemption that was accepted.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// Now.
+    Started(Payout),
+    /// Before, with this same invoice.
+    Same(Payout),
+}
+
+impl Claim {
+    /// The payout, either way.
+    pub fn payout(&self) -> &Payout {
+        match self {
+            Self::Started(payout) | Self::Same(payout) => payout,
+        }
+    }
+}
+
+/// Why a voucher is not redeemed. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Its invoice isn't paid.
+    #[error("not funded yet")]
+    Unfunded,
+    /// A payout with another invoice is under way.
+    #[error("being redeemed")]
+    Pending,
+    /// It was redeemed or returned.
+    #[error("redeemed already")]
+    Spent,
+    /// Its time is over.
+    #[error("expired")]
+    Expired,
+    /// The invoice is for another amount.
+    #[error("the invoice is for another amount")]
+    WrongAmount,
+    /// The invoice was used before: for something else, or in a payout that failed. A fresh one is needed.
+    #[error("the invoice was used before")]
+    InvoiceUsed,
+}
+
+/// What happened to a voucher.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// It can be redeemed from now on.
+    Funded,
+    /// A payout began.
+    Claiming(Payout),
+    /// Its holder has the sats.
+    Redeemed(Payout),
+    /// A payout failed; it can be redeemed again, unless it has expired meanwhile.
+    PayoutFailed(Payout),
+    /// Its time is over.
+    Expired,
+    /// Its sender has the sats back.
+    Returned(Payout),
+}
+
+/// What a family wants to know about its vouchers; called inside the transaction that makes it true.
+pub trait VoucherListener: Send + Sync + 'static {
+    /// A voucher changed.
+    ///
+    /// # Errors
+    /// Undoes the change.
+    fn changed(&self, tx: &Tx<'_>, voucher: &Voucher, change: &Change) -> Result<(), LedgerError>;
+}
+
+/// The ledger's listener for every family that has vouchers.
+#[derive(Clone, Default)]
+pub struct Vouchers {
+    families: Arc<HashMap<Family, Arc<dyn VoucherListener>>>,
+}
+
+impl Vouchers {
+    /// With who listens for which family.
+    pub fn new(families: impl IntoIterator<Item = (Family, Arc<dyn VoucherListener>)>) -> Self {
+        Self {
+            families: Arc::new(families.into_iter().collect()),
+        }
+    }
+
+    fn tell(&self, tx: &Tx<'_>, id: VoucherId, change: &Change) -> Result<(), LedgerError> {
+        let voucher = by_id(tx, id)?;
+        match self.families.get(&voucher.family) {
+            Some(listener) => listener.changed(tx, &voucher, change),
+            None => Ok(()),
+        }
+    }
+
+    /// Marks open vouchers whose time is over, at most `limit`; answers how many.
+    ///
+    /// # Errors
+    /// The store's or a listener's.
+    pub fn expire(&self, tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize, LedgerError> {
+        let expired = store::expire(tx, now, limit)?;
+        for id in &expired {
+            self.tell(tx, *id, &Change::Expired)?;
+        }
+        Ok(expired.len())
+    }
+}
+
+/// Writes a voucher down, in the transaction that writes its charge.
+///
+/// # Errors
+/// The store's.
+pub fn issue(tx: &Tx<'_>, new: &NewVoucher, now: UnixMillis) -> Result<VoucherId, LedgerError> {
+    store::insert(tx, new, now)
+}
+
+/// The voucher of a row id.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if there is none.
+pub fn by_id(connection: &Connection, id: VoucherId) -> Result<Voucher, LedgerError> {
+    store::by_id(connection, id)?
+        .ok_or_else(|| LedgerError::Broken(format!("voucher {id} is missing")))
+}
+
+/// Expired vouchers that have somewhere to go and whose next try is due, oldest first.
+///
+/// # Errors
+/// The store's.
+pub fn to_return(
+    connection: &Connection,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<Voucher>, LedgerError> {
+    store::to_return(connection, now, limit)
+}
+
+/// Puts off the next try to return a voucher.
+///
+/// # Errors
+/// The store's.
+pub fn put_off_return(
+    tx: &Tx<'_>,
+    id: VoucherId,
+    next_try_at: UnixMillis,
+) -> Result<(), LedgerError> {
+    store::put_off_return(tx, id, next_try_at)
+}
+
+/// Redeems a voucher to an invoice, or gives it back: voucher, payout and books in this transaction.
+/// The invoice's signature, network and expiry have been checked by the caller; its amount is checked
+/// here.
+///
+/// # Errors
+/// The store's. The inner result says why not, with nothing changed.
+pub fn redeem(
+    tx: &Tx<'_>,
+    ledger: &Ledger,
+    id: VoucherId,
+    taker: Taker,
+    invoice: &Bolt11Invoice,
+    max_fee: Msat,
+) -> Result<Result<Claim, Refused>, LedgerError> {
+    let voucher = by_id(tx, id)?;
+    let hash = charges::hash_of(invoice);
+    if let Some(existing) = payouts::by_hash(tx, hash)? {
+        let same = existing.voucher == Some(id) && existing.status != PayoutStatus::Failed;
+        return Ok(if same {
+            Ok(Claim::Same(existing))
+        } else {
+            Err(refusal(&voucher).unwrap_or(Refused::InvoiceUsed))
+        });
+    }
+    if invoice.amount_milli_satoshis() != Some(voucher.amount.get()) {
+        return Ok(Err(Refused::WrongAmount));
+    }
+    let now = ledger.clock.now();
+    if let Some(refused) = refusal(&voucher) {
+        if !(refused == Refused::Expired && taker == Taker::Sender) {
+            return Ok(Err(refused));
+        }
+    }
+    if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) {
+        return Ok(Err(Refused::Expired));
+    }
+    // An invoice of ours that is paid or over can't be paid again.
+    if let Some(own) = charges::by_hash(tx, hash)? {
+        if own.status != ChargeStatus::Unpaid || own.expires_at <= now {
+            return Ok(Err(Refused::InvoiceUsed));
+        }
+    }
+    let order = Order {
+        family: voucher.family,
+        voucher: Some(id),
+        invoice,
+        amount: voucher.amount,
+        max_fee,
+    };
+    let queued = payouts::queue(tx, ledger, &order, |payout| {
+        store::start(tx, &voucher, taker, payout)
+    })?;
+    match queued {
+        Queued::New(payout) => Ok(Ok(Claim::Started(payout))),
+        Queued::Existing(payout) => Ok(Ok(Claim::Same(payout))),
+    }
+}
+
+/// Why a voucher in this state can't be redeemed, if it can't.
+pub fn refusal(voucher: &Voucher) -> Option<Refused> {
+    match voucher.state {
+        VoucherState::Open => None,
+        VoucherState::Unfunded => Some(Refused::Unfunded),
+        VoucherState::Claiming | VoucherState::Returning => Some(Refused::Pending),
+        VoucherState::Redeemed | VoucherState::Returned => Some(Refused::Spent),
+        VoucherState::Expired => Some(Refused::Expired),
+    }
+}
+
+impl Listener for Vouchers {
+    fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        let funded = store::fund(tx, charge.id)?;
+        if funded.is_empty() {
+            return Err(LedgerError::Broken(format!(
+                "charge {} funds no voucher",
+                charge.id
+            )));
+        }
+        for id in funded {
+            self.tell(tx, id, &Change::Funded)?;
+        }
+        Ok(())
+    }
+
+    fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Covered, LedgerError> {
+        let Some(id) = payout.voucher else {
+            return Err(LedgerError::Broken(format!(
+                "payout {} redeems nothing",
+                payout.id
+            )));
+        };
+        let voucher = by_id(tx, id)?;
+        match end {
+            End::Paid => {
+                store::finish(tx, &voucher, payout.id)?;
+                let change = match voucher.state {
+                    VoucherState::Returning => Change::Returned(payout.clone()),
+                    _ => Change::Redeemed(payout.clone()),
+                };
+                self.tell(tx, id, &change)?;
+            }
+            End::Failed => {
+                let over = voucher
+                    .expires_at
+                    .is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
+                store::reopen(tx, id, payout.id, over)?;
+                self.tell(tx, id, &Change::PayoutFailed(payout.clone()))?;
+            }
+            End::PaidAfterFailure => {
+                if !store::take_late(tx, id, payout.id)? {
+                    return Ok(Covered::No);
+                }
+                self.tell(tx, id, &Change::Redeemed(payout.clone()))?;
+            }
+        }
+        Ok(Covered::Yes)
+    }
+}
