@@ -5,6 +5,7 @@
 //! `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
 pub mod clock;
+pub mod config;
 pub mod failpoint;
 pub mod ids;
 pub mod ledger;
