@@ -12,4 +12,5 @@ pub mod ledger;
 pub mod lightning;
 pub mod money;
 pub mod store;
+pub mod telemetry;
 pub mod vouchers;
