@@ -4,6 +4,7 @@
 //! `cli, app, routes → families (gifts, …) → vouchers → ledger → lightning, store`; `http`, `webhooks`,
 //! `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod failpoint;
