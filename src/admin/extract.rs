@@ -16,13 +16,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = AdminError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => AdminError::BadRequest("the body is too large".into()),
-            _ => AdminError::BadRequest("the body could not be read".into()),
-        })?;
-        let bytes: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
+        let bytes =
+            Bytes::from_request(request, state)
+                .await
+                .map_err(|rejection| match rejection.status() {
+                    StatusCode::PAYLOAD_TOO_LARGE => {
+                        AdminError::BadRequest("the body is too large".into())
+                    }
+                    _ => AdminError::BadRequest("the body could not be read".into()),
+                })?;
+        let bytes: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) {
+            b"{}"
+        } else {
+            &bytes
+        };
         let parsed = Json::<T>::from_bytes(bytes);
-        parsed.map(|Json(value)| Self(value)).map_err(|rejection| AdminError::BadRequest(rejection.body_text()))
+        parsed
+            .map(|Json(value)| Self(value))
+            .map_err(|rejection| AdminError::BadRequest(rejection.body_text()))
     }
 }
 
@@ -34,6 +45,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(value)| Self(value)).map_err(|rejection| AdminError::BadRequest(rejection.body_text()))
+        query
+            .map(|Query(value)| Self(value))
+            .map_err(|rejection| AdminError::BadRequest(rejection.body_text()))
     }
 }

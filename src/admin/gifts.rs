@@ -43,16 +43,26 @@ const fn default_limit() -> u32 {
 const MAX_LIMIT: u32 = 500;
 
 /// `GET /admin/v1/gifts`
-pub async fn list(State(state): State<AdminState>, Asked(page): Asked<PageRequest>) -> Result<Json<Value>, AdminError> {
+pub async fn list(
+    State(state): State<AdminState>,
+    Asked(page): Asked<PageRequest>,
+) -> Result<Json<Value>, AdminError> {
     if !(1..=MAX_LIMIT).contains(&page.limit) {
-        return Err(AdminError::BadRequest(format!("limit must be from 1 to {MAX_LIMIT}")));
+        return Err(AdminError::BadRequest(format!(
+            "limit must be from 1 to {MAX_LIMIT}"
+        )));
     }
     let gifts = state.gifts.list(page).await?;
     Ok(Json(json!({ "gifts": gifts })))
 }
 
 /// `GET /admin/v1/gifts/{id}`
-pub async fn show(State(state): State<AdminState>, Path(id): Path<String>) -> Result<Json<Value>, AdminError> {
+pub async fn show(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, AdminError> {
     let found = state.gifts.show(id).await?;
-    found.map(Json).ok_or_else(|| AdminError::NotFound("there is no gift with this id; see `satchel gift list`".into()))
+    found.map(Json).ok_or_else(|| {
+        AdminError::NotFound("there is no gift with this id; see `satchel gift list`".into())
+    })
 }

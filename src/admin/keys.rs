@@ -44,7 +44,10 @@ pub struct NewKey {
 const MAX_NAME_BYTES: usize = 100;
 
 /// `POST /admin/v1/keys`
-pub async fn create(State(state): State<AdminState>, Body(mut key): Body<NewKey>) -> Result<Json<Value>, AdminError> {
+pub async fn create(
+    State(state): State<AdminState>,
+    Body(mut key): Body<NewKey>,
+) -> Result<Json<Value>, AdminError> {
     key.name = key.name.trim().to_owned();
     if key.name.is_empty() || key.name.len() > MAX_NAME_BYTES {
         return Err(AdminError::BadRequest(format!(
@@ -54,7 +57,9 @@ pub async fn create(State(state): State<AdminState>, Body(mut key): Body<NewKey>
     key.scopes.sort();
     key.scopes.dedup();
     if key.scopes.is_empty() {
-        return Err(AdminError::BadRequest("scopes must name at least one, like [\"gifts\"]".into()));
+        return Err(AdminError::BadRequest(
+            "scopes must name at least one, like [\"gifts\"]".into(),
+        ));
     }
     state.keys.create(key).await.map(Json)
 }
@@ -66,9 +71,14 @@ pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
 }
 
 /// `DELETE /admin/v1/keys/{id}`
-pub async fn revoke(State(state): State<AdminState>, Path(id): Path<String>) -> Result<Json<Value>, AdminError> {
+pub async fn revoke(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, AdminError> {
     if state.keys.revoke(id.clone()).await? {
         return Ok(Json(json!({ "revoked": id })));
     }
-    Err(AdminError::NotFound(format!("there is no key with the id {id}; see `satchel key list`")))
+    Err(AdminError::NotFound(format!(
+        "there is no key with the id {id}; see `satchel key list`"
+    )))
 }

@@ -33,7 +33,11 @@ pub trait Money: Send + Sync {
     ///
     /// # Errors
     /// [`AdminError::Refused`] when the books or the invoice forbid it, [`AdminError::Unavailable`].
-    fn pay(&self, invoice: Bolt11Invoice, max_fee: Option<Msat>) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
+    fn pay(
+        &self,
+        invoice: Bolt11Invoice,
+        max_fee: Option<Msat>,
+    ) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
 
     /// A payout of anybody's, by its public id.
     ///
@@ -105,7 +109,10 @@ pub async fn pay(
     Body(request): Body<PayRequest>,
 ) -> Result<Json<PayoutView>, AdminError> {
     let invoice = parse_invoice(&request.invoice, state.config.network)?;
-    let max_fee = request.max_fee_sat.map(|sat| sat_amount("max_fee_sat", sat)).transpose()?;
+    let max_fee = request
+        .max_fee_sat
+        .map(|sat| sat_amount("max_fee_sat", sat))
+        .transpose()?;
     state.money.pay(invoice, max_fee).await.map(Json)
 }
 
@@ -115,7 +122,9 @@ pub async fn payout(
     Path(public_id): Path<String>,
 ) -> Result<Json<PayoutView>, AdminError> {
     let found = state.money.payout(public_id).await?;
-    found.map(Json).ok_or_else(|| AdminError::NotFound("there is no payout with this id".into()))
+    found
+        .map(Json)
+        .ok_or_else(|| AdminError::NotFound("there is no payout with this id".into()))
 }
 
 /// `POST /admin/v1/invoice`
@@ -123,11 +132,18 @@ pub async fn invoice(
     State(state): State<AdminState>,
     Body(request): Body<MakeRequest>,
 ) -> Result<Json<Issued>, AdminError> {
-    state.money.invoice(invoice_request(request)?).await.map(Json)
+    state
+        .money
+        .invoice(invoice_request(request)?)
+        .await
+        .map(Json)
 }
 
 fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
-    let amount = request.amount_sat.map(|sat| sat_amount("amount_sat", sat)).transpose()?;
+    let amount = request
+        .amount_sat
+        .map(|sat| sat_amount("amount_sat", sat))
+        .transpose()?;
     if amount == Some(Msat::ZERO) {
         return Err(AdminError::BadRequest(
             "amount_sat must be at least 1; leave it out to let the payer decide".into(),
@@ -140,7 +156,9 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
     }
     let expiry = request.expiry_secs.unwrap_or(DEFAULT_EXPIRY_SECS);
     if !(1..=MAX_EXPIRY_SECS).contains(&expiry) {
-        return Err(AdminError::BadRequest(format!("expiry_secs must be from 1 to {MAX_EXPIRY_SECS}")));
+        return Err(AdminError::BadRequest(format!(
+            "expiry_secs must be from 1 to {MAX_EXPIRY_SECS}"
+        )));
     }
     Ok(InvoiceRequest {
         amount,
@@ -153,10 +171,18 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
 fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
     let bad = |text: &str| AdminError::BadRequest(text.into());
     let text = text.trim();
-    let text = text.strip_prefix("lightning:").or_else(|| text.strip_prefix("LIGHTNING:")).unwrap_or(text);
-    let invoice: Bolt11Invoice = text.parse().map_err(|_| bad("this is not a BOLT11 invoice"))?;
+    let text = text
+        .strip_prefix("lightning:")
+        .or_else(|| text.strip_prefix("LIGHTNING:"))
+        .unwrap_or(text);
+    let invoice: Bolt11Invoice = text
+        .parse()
+        .map_err(|_| bad("this is not a BOLT11 invoice"))?;
     if invoice.network() != network {
-        return Err(bad(&format!("the invoice is for {}, this node is on {network}", invoice.network())));
+        return Err(bad(&format!(
+            "the invoice is for {}, this node is on {network}",
+            invoice.network()
+        )));
     }
     if invoice.is_expired() {
         return Err(bad("the invoice has expired; ask for a new one"));
@@ -168,5 +194,6 @@ fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice,
 }
 
 fn sat_amount(name: &str, sat: u64) -> Result<Msat, AdminError> {
-    Msat::from_sat(sat).ok_or_else(|| AdminError::BadRequest(format!("{name} is more than there is bitcoin")))
+    Msat::from_sat(sat)
+        .ok_or_else(|| AdminError::BadRequest(format!("{name} is more than there is bitcoin")))
 }

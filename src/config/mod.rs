@@ -26,7 +26,8 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
 pub use sections::{
-    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Webhooks, default_esplora_url,
+    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Webhooks,
+    default_esplora_url,
 };
 
 /// The documented example: every setting with its default and one line of why.
