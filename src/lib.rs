@@ -5,6 +5,7 @@
 //! `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
 pub mod failpoint;
+pub mod http;
 pub mod ids;
 pub mod lightning;
 pub mod money;
