@@ -215,13 +215,15 @@ impl Keys {
     /// [`KeyError::NoSuchKey`], [`KeyError::Store`].
     pub async fn revoke(&self, id: KeyId) -> Result<KeyInfo, KeyError> {
         let cache = Arc::clone(&self.cache);
-        self.store
+        let revoked = self
+            .store
             .write(move |tx| {
                 rows::revoke(tx, id, now_ms())?;
                 tx.after_commit(move || cache.forget_all());
                 rows::info(tx, id)?.ok_or(KeyError::NoSuchKey)
             })
-            .await
+            .await;
+        self.forget(revoked)
     }
 
     /// Makes sure that the key in the operator's key file opens `scope`, and that no earlier key of that file (one
@@ -230,9 +232,10 @@ impl Keys {
     /// # Errors
     /// [`KeyError::BadText`]; [`KeyError::Invalid`] if that very key has been revoked; [`KeyError::Store`].
     pub async fn ensure(&self, name: &str, text: &Secret, scope: Scope) -> Result<KeyInfo, KeyError> {
-        let row = NewRow::of(text, name, &[scope], DEFAULT_ACCOUNT)?.from_file();
+        let row = NewRow::of(text, name, &[scope], DEFAULT_ACCOUNT)?.of_the_file();
         let cache = Arc::clone(&self.cache);
-        self.store
+        let ensured = self
+            .store
             .write(move |tx| {
                 if rows::revoke_other_files(tx, &row, now_ms())? > 0 {
                     tx.after_commit(move || cache.forget_all());
@@ -243,7 +246,15 @@ impl Keys {
                 };
                 if info.revoked_at.is_some() { Err(KeyError::Invalid) } else { Ok(info) }
             })
-            .await
+            .await;
+        self.forget(ensured)
+    }
+
+    /// The store answers before it runs what was to be done after the commit, and a dropped future runs only that:
+    /// so both forget.
+    fn forget<T>(&self, outcome: T) -> T {
+        self.cache.forget_all();
+        outcome
     }
 
     /// Who sent this request: `None` if it shows no key of ours (another scheme of `Authorization` is not ours).

@@ -164,7 +164,7 @@ impl Quotas {
     }
 
     fn check(&self, key: u64) -> Allowance {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == 0 {
+        if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
             self.look();
         }
         let key = if self.crowded.load(Ordering::Relaxed) { key % SHARED } else { key };

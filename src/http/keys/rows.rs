@@ -54,7 +54,7 @@ impl NewRow {
         })
     }
 
-    pub(super) fn from_file(self) -> Self {
+    pub(super) fn of_the_file(self) -> Self {
         Self { from_file: true, ..self }
     }
 }
