@@ -7,5 +7,7 @@
 pub mod failpoint;
 pub mod ids;
 pub mod lightning;
+pub mod lnurl;
 pub mod money;
 pub mod store;
+pub mod web;
