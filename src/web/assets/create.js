@@ -5,9 +5,9 @@ import {
   showPayable, showQr, siteName, timeOf,
 } from './common.js';
 import { explain } from './errors.js';
-import { STATE_TEXT, isFinal, stateOf } from './gift.js';
+import { STATE_TEXT, isBatch, isSettled, statusFor } from './gift.js';
 import { Follower } from './live.js';
-import { addGift, currentId, findGift, isLasting, onChange, setCurrent, updateGift } from './store.js';
+import { addGift, awaitedId, findGift, isLasting, onChange, setAwaited, updateGift } from './store.js';
 import { drawList, refreshList } from './yours.js';
 
 const limits = {
@@ -25,6 +25,7 @@ const inputs = {
   expiresAt: $('expiry'), refundAddress: $('refund-address'), quantity: $('quantity'),
 };
 
+let shown = null;
 let follower = null;
 let stopCountdown = null;
 let attempt = { body: '', key: '' };
@@ -119,7 +120,7 @@ async function submit() {
   const done = busy($('create-button'), 'Asking for an invoice…');
   const answer = await api('/create', sent, { 'Idempotency-Key': key });
   done();
-  if (answer.status > 0 && answer.status < 500) attempt = { body: '', key: '' };
+  if (answer.status > 0 && answer.status < 500 && answer.status !== 409) attempt = { body: '', key: '' };
   if (!answer.ok || !answer.data.orderId) {
     const { field, text } = explain(answer, limits);
     return showError(inputs[field] ? field : 'form', text);
@@ -164,23 +165,27 @@ function leave() {
 
 function show(gift) {
   leave();
-  setCurrent(gift.orderId);
+  shown = gift;
+  // In the fragment it survives a reload and is never sent.
+  history.replaceState(null, '', `#${gift.orderId}`);
+  setAwaited(gift.status === 'unpaid' ? gift.orderId : null);
   $('storage-note').hidden = isLasting();
   draw(gift);
   drawList(show);
-  if (isFinal(gift.status)) return;
+  if (isSettled(gift)) return;
   follower = new Follower(gift.orderId, {
     onGift: (state) => {
       setText('invoice-status-text', state.chargeStatus === 'processing' ? 'The payment is on its way' : 'Waiting for the payment');
-      const status = stateOf(state);
+      const status = statusFor(gift, state);
       // Our own countdown may have ended a moment before the server's.
       if (status === 'unpaid' && gift.status === 'lapsed') return;
       const changed = gift.status !== status;
       gift.status = status;
+      if (status !== 'unpaid' && awaitedId() === gift.orderId) setAwaited(null);
       updateGift(gift.orderId, { status });
       if (changed) draw(gift);
       drawList(show);
-      if (isFinal(status)) follower?.stop();
+      if (isSettled(gift)) follower?.stop();
     },
     onTrouble: (answer) => setText('invoice-status-text', answer.status === 404
       ? 'This site no longer knows the gift'
@@ -207,7 +212,7 @@ function lapse(gift) {
 }
 
 function drawInvoice(gift) {
-  const count = gift.gifts.length > 1 ? gift.gifts.length : 1;
+  const count = isBatch(gift) ? gift.gifts.length : 1;
   setText('invoice-amount', sat(gift.amount * count));
   setText('invoice-for', count > 1 ? `for ${count} gifts of ${sat(gift.amount)} sat` : '');
   showPayable({ link: 'invoice-link', open: 'invoice-open', image: 'invoice-qr', field: 'invoice-text' }, gift.invoice);
@@ -223,7 +228,7 @@ function drawInvoice(gift) {
 }
 
 function drawPaid(gift) {
-  const batch = gift.gifts.length > 1;
+  const batch = isBatch(gift);
   $('paid-single').hidden = batch;
   $('paid-batch').hidden = !batch;
   setText('paid-title', batch ? `Your ${gift.gifts.length} gifts are ready` : gift.status === 'open' ? 'Your gift is ready' : 'Your gift');
@@ -275,7 +280,9 @@ function drawBatch(gift) {
 
 function startOver() {
   leave();
-  setCurrent(null);
+  shown = null;
+  setAwaited(null);
+  history.replaceState(null, '', location.pathname);
   document.title = TITLE;
   setState('form');
   drawList(show);
@@ -346,16 +353,19 @@ form.addEventListener('submit', (event) => {
 main.addEventListener('click', (event) => {
   const action = event.target.closest?.('[data-action]')?.dataset.action;
   if (!action) return;
-  const gift = findGift(currentId());
+  const gift = shown;
   startOver();
-  if (action === 'again' && gift) {
-    fillForm(gift.form);
-    submit();
+  if (action === 'new' || !gift) {
+    form.reset();
+    showError();
+    return refreshForm();
   }
+  fillForm(gift.form);
+  if (action === 'again') submit();
 });
 onChange(() => drawList(show));
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) refreshList(show, currentId());
+  if (!document.hidden) refreshList(show, shown?.orderId);
 });
 
 function showErrorGone(input) {
@@ -364,9 +374,9 @@ function showErrorGone(input) {
   if (place) setText(place, '');
 }
 
-const remembered = findGift(currentId());
+const remembered = findGift(location.hash.slice(1)) ?? findGift(awaitedId());
 if (remembered) show(remembered);
 else setState('form');
 $('storage-note').hidden = isLasting();
 drawList(show);
-refreshList(show, currentId());
+refreshList(show, shown?.orderId);

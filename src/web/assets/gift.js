@@ -19,7 +19,7 @@ export function stateOf(gift) {
 export const STATE_TEXT = {
   unpaid: 'Not paid yet',
   lapsed: 'Invoice expired',
-  open: 'Waiting to be redeemed',
+  open: 'Not redeemed yet',
   pending: 'Being paid out',
   redeemed: 'Redeemed',
   expired: 'Expired',
@@ -30,6 +30,22 @@ export const STATE_TEXT = {
 /// Whether nothing can happen to the gift any more.
 export function isFinal(state) {
   return state === 'redeemed' || state === 'refunded';
+}
+
+/// Whether a gift that this browser remembers is one of several that one invoice pays for.
+export function isBatch(remembered) {
+  return remembered.gifts?.length > 1;
+}
+
+/// What to remember of an answer. A batch is only followed until it is paid: from then on each of its gifts goes its own way.
+export function statusFor(remembered, told) {
+  const state = stateOf(told);
+  return isBatch(remembered) && state !== 'unpaid' && state !== 'lapsed' ? 'open' : state;
+}
+
+/// Whether asking again can tell nothing new about a remembered gift.
+export function isSettled(remembered) {
+  return isFinal(remembered.status) || (isBatch(remembered) && remembered.status === 'open');
 }
 
 /// The text of the error that the last payout of this gift ended with, if it did.

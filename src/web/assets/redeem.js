@@ -61,6 +61,8 @@ async function load() {
   if (answer.data.verifyCodeRequired && code) {
     keepCode(null);
     showCodeError(wrongCode(answer));
+  } else if (code) {
+    keepCode(code);
   }
   draw(answer.data);
   follow();

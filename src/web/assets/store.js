@@ -3,11 +3,10 @@
 // A gift's links are worth money: they stay in this browser and are sent nowhere.
 
 const KEY = 'satchel.gifts';
-const CURRENT = 'satchel.current';
+const AWAITED = 'satchel.awaited';
 const MOST = 200;
 
 let memory = [];
-let current = null;
 let lasting = true;
 
 function read() {
@@ -69,28 +68,24 @@ export function updateGift(orderId, changes) {
 
 export function forgetGift(orderId) {
   write(read().filter((gift) => gift.orderId !== orderId));
-  if (currentId() === orderId) setCurrent(null);
+  if (awaitedId() === orderId) setAwaited(null);
 }
 
-/// The gift that the page shows after a reload.
-export function currentId() {
+/// The gift whose invoice is being paid, so that a lost tab finds it again.
+export function awaitedId() {
   try {
-    return lasting ? sessionStorage.getItem(CURRENT) ?? localStorage.getItem(CURRENT) : current;
+    return localStorage.getItem(AWAITED);
   } catch {
-    return current;
+    return null;
   }
 }
 
-/// Remembered for this tab and, if the tab is lost, for the next one.
-export function setCurrent(orderId) {
-  current = orderId;
-  for (const storage of ['sessionStorage', 'localStorage']) {
-    try {
-      if (orderId) window[storage].setItem(CURRENT, orderId);
-      else window[storage].removeItem(CURRENT);
-    } catch {
-      lasting = false;
-    }
+export function setAwaited(orderId) {
+  try {
+    if (orderId) localStorage.setItem(AWAITED, orderId);
+    else localStorage.removeItem(AWAITED);
+  } catch {
+    lasting = false;
   }
 }
 

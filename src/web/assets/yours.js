@@ -1,7 +1,7 @@
 // "Your gifts": the list of what this browser made, with where each gift stands.
 
 import { $, api, dateText, element, giftUrl, localPath, manageUrl, sat } from './common.js';
-import { STATE_TEXT, isFinal, stateOf } from './gift.js';
+import { STATE_TEXT, isBatch, isSettled, statusFor } from './gift.js';
 import { allGifts, forgetGift, updateGift } from './store.js';
 
 // A visit must not use up the reads that the limits allow.
@@ -24,7 +24,7 @@ export function drawList(open) {
 }
 
 function entry(gift, open) {
-  const many = gift.gifts?.length > 1 ? `${gift.gifts.length} × ` : '';
+  const many = isBatch(gift) ? `${gift.gifts.length} × ` : '';
   const state = gift.status;
   const head = element('p', { class: 'gift-head' },
     element('strong', {}, `${many}${sat(gift.amount)} sat`),
@@ -55,11 +55,11 @@ function entry(gift, open) {
 
 /// Asks where the unfinished ones stand, newest first.
 export async function refreshList(open, except) {
-  const gifts = allGifts().filter((gift) => gift.orderId !== except && !isFinal(gift.status)
+  const gifts = allGifts().filter((gift) => gift.orderId !== except && !isSettled(gift)
     && !(gift.status === 'lapsed' && Date.now() - gift.createdAt > DAY_MS));
   for (const gift of gifts.slice(0, MOST_CHECKED)) {
     const answer = await api(`/gift/${encodeURIComponent(gift.orderId)}`);
     if (answer.status === 429 || answer.status === 0) return;
-    if (answer.ok && updateGift(gift.orderId, { status: stateOf(answer.data) })) drawList(open);
+    if (answer.ok && updateGift(gift.orderId, { status: statusFor(gift, answer.data) })) drawList(open);
   }
 }
