@@ -19,7 +19,9 @@
 
 pub mod bitcoind;
 pub mod bitcoind_build;
+mod builder;
 pub mod control;
+mod folder;
 pub mod network;
 mod ports;
 pub mod process;
@@ -31,7 +33,8 @@ mod setup;
 pub mod wallet;
 
 pub use bitcoind::Bitcoind;
-pub use network::{ChannelOpener, Network, NetworkBuilder, WalletNetwork};
+pub use builder::{ChannelOpener, DEFAULT_CHANNEL_SAT, NetworkBuilder};
+pub use network::{Network, WalletNetwork};
 pub use satchel::{Satchel, SatchelOptions};
 pub use wallet::error::WalletError;
 pub use wallet::{ChainSource, InvoiceRequest, PayRequest, Wallet};

@@ -68,11 +68,16 @@ struct Refusal {
 impl Rpc {
     /// A client; nothing is sent yet.
     pub fn new(url: String, user: String, password: String) -> Self {
+        // A kept connection would be a dead one after each restart of bitcoind.
+        let http = Client::builder()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap_or_default();
         Self {
             url,
             user,
             password,
-            http: Client::new(),
+            http,
         }
     }
 

@@ -102,6 +102,12 @@ impl Satchel {
         let addresses = satchel_config::addresses(&config)?;
         let text = toml::to_string(&config).context("can't write satchel's configuration")?;
         fs::write(dir.join("config.toml"), text).context("can't write satchel's configuration")?;
+        // A kept connection would be a dead one after each restart of satchel.
+        let client = Client::builder()
+            .timeout(REQUEST_LIMIT)
+            .pool_max_idle_per_host(0)
+            .build();
+        let client = client.context("can't make an HTTP client")?;
         let mut satchel = Self {
             binary,
             dir,
@@ -109,10 +115,7 @@ impl Satchel {
             p2p: addresses.p2p,
             admin_key: String::new(),
             env: options.env,
-            client: Client::builder()
-                .timeout(REQUEST_LIMIT)
-                .build()
-                .context("can't make an HTTP client")?,
+            client,
             process: Mutex::new(None),
             lifecycle: tokio::sync::Mutex::new(()),
         };

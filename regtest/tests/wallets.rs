@@ -1,5 +1,12 @@
 //! Wallets among themselves on a real chain: invoices, payments, hold invoices, restarts, both faces.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail it"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

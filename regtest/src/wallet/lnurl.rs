@@ -138,10 +138,12 @@ impl Wallet {
 
 /// The client of one wallet.
 pub(super) fn client() -> Result<AsyncClient> {
+    // A kept connection would be a dead one after each restart of the service.
     let http = reqwest::Client::builder()
         .timeout(TIMEOUT)
-        .build()
-        .context("can't make an HTTP client")?;
+        .pool_max_idle_per_host(0)
+        .build();
+    let http = http.context("can't make an HTTP client")?;
     Ok(AsyncClient::from_client(http))
 }
 

@@ -12,6 +12,7 @@ mod lnurl;
 mod log;
 mod node;
 mod payments;
+mod store;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -133,6 +134,19 @@ impl Wallet {
     /// # Errors
     /// The folder can't be used, or the node doesn't start, as when the chain source doesn't answer.
     pub async fn start_in(name: &str, dir: &Path, chain: ChainSource) -> Result<Self> {
+        Self::start_at(name, dir, chain, ports::free_address()?).await
+    }
+
+    /// The same with a given address for peers.
+    ///
+    /// # Errors
+    /// As [`Wallet::start_in`].
+    pub async fn start_at(
+        name: &str,
+        dir: &Path,
+        chain: ChainSource,
+        p2p: SocketAddr,
+    ) -> Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
         let listener =
             std::net::TcpListener::bind(ports::free_address()?).context("can't listen for HTTP")?;
@@ -144,7 +158,7 @@ impl Wallet {
             dir: dir.to_owned(),
             chain,
             http: listener.local_addr().context("can't tell the HTTP port")?,
-            p2p: ports::free_address()?,
+            p2p,
             seed: node::seed(dir)?,
             holds: Arc::new(Holds::open(dir.join("holds"))?),
             outcomes: Arc::default(),

@@ -13,6 +13,7 @@ use ldk_node::config::Config;
 use ldk_node::{Builder, Node};
 
 use super::log::TracingWriter;
+use super::store::LogStore;
 use super::{ChainSource, Inner};
 use crate::{ports, runtime};
 
@@ -61,15 +62,20 @@ pub(super) fn start(wallet: &Inner) -> Result<Arc<Node>> {
     builder.set_custom_logger(Arc::new(TracingWriter {
         wallet: wallet.name.clone(),
     }));
-    let node = build(&builder).with_context(|| format!("{} can't be built", wallet.name))?;
+    let node = build(&builder, &wallet.dir.join("node"))
+        .with_context(|| format!("{} can't be built", wallet.name))?;
     node.start()
         .with_context(|| format!("{} can't be started", wallet.name))?;
     Ok(Arc::new(node))
 }
 
 /// With the store that the wallets use.
-fn build(builder: &Builder) -> Result<Node> {
-    builder.build().context("its store can't be opened")
+fn build(builder: &Builder, dir: &Path) -> Result<Node> {
+    let store = LogStore::open(dir)
+        .with_context(|| format!("can't open the store in {}", dir.display()))?;
+    builder
+        .build_with_store(Arc::new(store))
+        .context("its node can't be built")
 }
 
 /// Connects again to every known peer that was lost, until the task is aborted.

@@ -7,7 +7,7 @@ use ldk_node::NodeError;
 use ldk_node::bitcoin::hashes::{Hash, sha256};
 use ldk_node::lightning::ln::channelmanager::PaymentId;
 use ldk_node::lightning::routing::router::RouteParametersConfig;
-use ldk_node::lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description};
+use ldk_node::lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
 use ldk_node::lightning_types::payment::{PaymentHash, PaymentPreimage};
 use ldk_node::payment::{
     PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus as NodeStatus,
@@ -39,6 +39,9 @@ pub struct InvoiceRequest {
     /// Whether a payment shall stay locked until [`Wallet::claim`] or [`Wallet::fail`].
     #[serde(default)]
     pub hold: bool,
+    /// A hash to commit to instead of a description, for LNURL services in tests; not over HTTP.
+    #[serde(skip)]
+    pub description_hash: Option<[u8; 32]>,
 }
 
 impl InvoiceRequest {
@@ -82,6 +85,26 @@ impl InvoiceRequest {
             description: Some(text.to_owned()),
             ..self
         }
+    }
+
+    /// The same with a hash to commit to instead of a description.
+    pub fn description_hash(self, hash: [u8; 32]) -> Self {
+        Self {
+            description_hash: Some(hash),
+            ..self
+        }
+    }
+
+    fn checked_description(&self) -> Result<Bolt11InvoiceDescription, WalletError> {
+        if let Some(hash) = self.description_hash {
+            return Ok(Bolt11InvoiceDescription::Hash(Sha256(
+                sha256::Hash::from_byte_array(hash),
+            )));
+        }
+        let text = self.description.clone().unwrap_or_default();
+        let description =
+            Description::new(text).map_err(|error| WalletError::BadRequest(error.to_string()))?;
+        Ok(Bolt11InvoiceDescription::Direct(description))
     }
 
     fn checked_msat(&self) -> Result<Option<u64>, WalletError> {
@@ -225,10 +248,7 @@ impl Wallet {
 impl Inner {
     pub(super) async fn invoice(&self, request: InvoiceRequest) -> Result<Invoice, WalletError> {
         let amount = request.checked_msat()?;
-        let text = request.description.unwrap_or_default();
-        let description =
-            Description::new(text).map_err(|error| WalletError::BadRequest(error.to_string()))?;
-        let description = Bolt11InvoiceDescription::Direct(description);
+        let description = request.checked_description()?;
         let expiry = request.expiry_secs.unwrap_or(DEFAULT_EXPIRY_SECS);
         let held_hash = if request.hold {
             let preimage = ports::random_bytes::<32>()?;
