@@ -58,11 +58,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("regtest=info,regtest::node=error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let ended = match cli.command {
         Command::Up(options) => up(options).await,
         Command::Bitcoind => print_bitcoind().await,
@@ -87,12 +83,10 @@ async fn up(options: Up) -> Result<ExitCode> {
         builder = builder.satchel_bin(path);
     }
     if let Some(path) = options.config {
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("can't read {}", path.display()))?;
-        builder = builder.extra_config(
-            text.parse()
-                .with_context(|| format!("{} isn't TOML", path.display()))?,
-        );
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        builder =
+            builder.extra_config(text.parse().with_context(|| format!("{} isn't TOML", path.display()))?);
     }
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
@@ -141,16 +135,10 @@ async fn describe(network: &Network) -> Result<Value> {
 fn print_table(description: &Value) {
     fn walk(name: &str, value: &Value) {
         let inside = |key: &str| {
-            if name.is_empty() {
-                key.to_owned()
-            } else {
-                format!("{name} {key}")
-            }
+            if name.is_empty() { key.to_owned() } else { format!("{name} {key}") }
         };
         match value {
-            Value::Object(fields) => fields
-                .iter()
-                .for_each(|(key, value)| walk(&inside(key), value)),
+            Value::Object(fields) => fields.iter().for_each(|(key, value)| walk(&inside(key), value)),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     walk(&format!("{} {index}", name.trim_end_matches('s')), item);

@@ -141,18 +141,11 @@ impl Wallet {
     ///
     /// # Errors
     /// As [`Wallet::start_in`].
-    pub async fn start_at(
-        name: &str,
-        dir: &Path,
-        chain: ChainSource,
-        p2p: SocketAddr,
-    ) -> Result<Self> {
+    pub async fn start_at(name: &str, dir: &Path, chain: ChainSource, p2p: SocketAddr) -> Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
         let listener =
             std::net::TcpListener::bind(ports::free_address()?).context("can't listen for HTTP")?;
-        listener
-            .set_nonblocking(true)
-            .context("can't listen for HTTP")?;
+        listener.set_nonblocking(true).context("can't listen for HTTP")?;
         let inner = Arc::new(Inner {
             name: name.to_owned(),
             dir: dir.to_owned(),
@@ -238,13 +231,8 @@ impl Wallet {
     /// # Errors
     /// The wallet is stopped.
     pub async fn address(&self) -> Result<String, WalletError> {
-        let address = self
-            .inner
-            .call(|node| node.onchain_payment().new_address())
-            .await?;
-        Ok(address
-            .map_err(|error| WalletError::Internal(error.to_string()))?
-            .to_string())
+        let address = self.inner.call(|node| node.onchain_payment().new_address()).await?;
+        Ok(address.map_err(|error| WalletError::Internal(error.to_string()))?.to_string())
     }
 
     /// Brings the node up to the newest block now, instead of within two seconds.
@@ -273,21 +261,12 @@ impl Wallet {
             .inner
             .call(move |node| {
                 let push_msat = push_sat.saturating_mul(1_000);
-                node.open_channel(
-                    node_id,
-                    address.into(),
-                    amount_sat,
-                    Some(push_msat),
-                    Some(config),
-                )
+                node.open_channel(node_id, address.into(), amount_sat, Some(push_msat), Some(config))
             })
             .await?;
         match opened {
             Ok(_) => Ok(()),
-            Err(error) => Err(WalletError::Failed(format!(
-                "{} can't open a channel: {error}",
-                self.name()
-            ))),
+            Err(error) => Err(WalletError::Failed(format!("{} can't open a channel: {error}", self.name()))),
         }
     }
 
@@ -295,17 +274,9 @@ impl Wallet {
     ///
     /// # Errors
     /// `Failed` if the peer can't be reached now.
-    pub async fn connect(
-        &self,
-        node_id: PublicKey,
-        address: SocketAddr,
-    ) -> Result<(), WalletError> {
-        let connected = self
-            .inner
-            .call(move |node| node.connect(node_id, address.into(), true))
-            .await?;
-        connected
-            .map_err(|error| WalletError::Failed(format!("{} can't connect: {error}", self.name())))
+    pub async fn connect(&self, node_id: PublicKey, address: SocketAddr) -> Result<(), WalletError> {
+        let connected = self.inner.call(move |node| node.connect(node_id, address.into(), true)).await?;
+        connected.map_err(|error| WalletError::Failed(format!("{} can't connect: {error}", self.name())))
     }
 
     /// Stops at once and for good, without waiting for anything asynchronous; for the end of a network.
@@ -344,17 +315,12 @@ impl Inner {
         }
         let inner = Arc::clone(self);
         let node = runtime::blocking(move || node::start(&inner)).await??;
-        let consumer = events::consume(
-            Arc::clone(&node),
-            Arc::clone(&self.outcomes),
-            Arc::clone(&self.holds),
-        );
+        let consumer =
+            events::consume(Arc::clone(&node), Arc::clone(&self.outcomes), Arc::clone(&self.holds));
         let handle = runtime::handle()?;
         let tasks = vec![
             handle.spawn(consumer).abort_handle(),
-            handle
-                .spawn(node::keep_connected(Arc::clone(&node)))
-                .abort_handle(),
+            handle.spawn(node::keep_connected(Arc::clone(&node))).abort_handle(),
         ];
         *self.lock() = Some(Running { node, tasks });
         Ok(())
@@ -362,9 +328,7 @@ impl Inner {
 
     async fn stop(&self) -> Result<()> {
         let _one = self.lifecycle.lock().await;
-        let Some(running) = self.take() else {
-            bail!("{} doesn't run", self.name)
-        };
+        let Some(running) = self.take() else { bail!("{} doesn't run", self.name) };
         runtime::blocking(move || running.end()).await?
     }
 
@@ -380,10 +344,7 @@ impl Inner {
 
     /// The running node.
     fn node(&self) -> Result<Arc<Node>, WalletError> {
-        self.lock()
-            .as_ref()
-            .map(|running| Arc::clone(&running.node))
-            .ok_or(WalletError::Stopped)
+        self.lock().as_ref().map(|running| Arc::clone(&running.node)).ok_or(WalletError::Stopped)
     }
 
     /// Calls the node, on a thread that may block.
@@ -402,11 +363,7 @@ impl Inner {
             p2p,
             network: "regtest".to_owned(),
             block_height: node.status().current_best_block.height,
-            channels: node
-                .list_channels()
-                .iter()
-                .map(WalletChannel::from)
-                .collect(),
+            channels: node.list_channels().iter().map(WalletChannel::from).collect(),
         })
         .await
     }
@@ -418,14 +375,8 @@ impl Inner {
             WalletBalance {
                 onchain_sat: balances.total_onchain_balance_sats,
                 spendable_onchain_sat: balances.spendable_onchain_balance_sats,
-                outbound_msat: channels
-                    .iter()
-                    .map(|channel| channel.outbound_capacity_msat)
-                    .sum(),
-                inbound_msat: channels
-                    .iter()
-                    .map(|channel| channel.inbound_capacity_msat)
-                    .sum(),
+                outbound_msat: channels.iter().map(|channel| channel.outbound_capacity_msat).sum(),
+                inbound_msat: channels.iter().map(|channel| channel.inbound_capacity_msat).sum(),
             }
         })
         .await

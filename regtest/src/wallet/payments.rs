@@ -9,9 +9,7 @@ use ldk_node::lightning::ln::channelmanager::PaymentId;
 use ldk_node::lightning::routing::router::RouteParametersConfig;
 use ldk_node::lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
 use ldk_node::lightning_types::payment::{PaymentHash, PaymentPreimage};
-use ldk_node::payment::{
-    PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus as NodeStatus,
-};
+use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus as NodeStatus};
 use serde::{Deserialize, Serialize};
 
 use super::error::WalletError;
@@ -47,18 +45,12 @@ pub struct InvoiceRequest {
 impl InvoiceRequest {
     /// An ordinary invoice over `amount` sat.
     pub fn sat(amount: u64) -> Self {
-        Self {
-            amount_sat: Some(amount),
-            ..Self::default()
-        }
+        Self { amount_sat: Some(amount), ..Self::default() }
     }
 
     /// An ordinary invoice over `amount` msat.
     pub fn msat(amount: u64) -> Self {
-        Self {
-            amount_msat: Some(amount),
-            ..Self::default()
-        }
+        Self { amount_msat: Some(amount), ..Self::default() }
     }
 
     /// An invoice without an amount.
@@ -73,33 +65,22 @@ impl InvoiceRequest {
 
     /// The same with another expiry.
     pub fn expires_in(self, secs: u32) -> Self {
-        Self {
-            expiry_secs: Some(secs),
-            ..self
-        }
+        Self { expiry_secs: Some(secs), ..self }
     }
 
     /// The same with a description.
     pub fn description(self, text: &str) -> Self {
-        Self {
-            description: Some(text.to_owned()),
-            ..self
-        }
+        Self { description: Some(text.to_owned()), ..self }
     }
 
     /// The same with a hash to commit to instead of a description.
     pub fn description_hash(self, hash: [u8; 32]) -> Self {
-        Self {
-            description_hash: Some(hash),
-            ..self
-        }
+        Self { description_hash: Some(hash), ..self }
     }
 
     fn checked_description(&self) -> Result<Bolt11InvoiceDescription, WalletError> {
         if let Some(hash) = self.description_hash {
-            return Ok(Bolt11InvoiceDescription::Hash(Sha256(
-                sha256::Hash::from_byte_array(hash),
-            )));
+            return Ok(Bolt11InvoiceDescription::Hash(Sha256(sha256::Hash::from_byte_array(hash))));
         }
         let text = self.description.clone().unwrap_or_default();
         let description =
@@ -196,11 +177,7 @@ impl Wallet {
     /// # Errors
     /// `Failed` with the reason if it didn't succeed; `Stopped` if the wallet was stopped while it was on its way.
     pub async fn pay(&self, invoice: &str) -> Result<Paid, WalletError> {
-        self.pay_with(PayRequest {
-            invoice: invoice.to_owned(),
-            ..PayRequest::default()
-        })
-        .await
+        self.pay_with(PayRequest { invoice: invoice.to_owned(), ..PayRequest::default() }).await
     }
 
     /// The same with an amount or a limit on the fee.
@@ -263,49 +240,33 @@ impl Inner {
                 let bolt11 = node.bolt11_payment();
                 match (amount, held_hash) {
                     (Some(amount), None) => bolt11.receive(amount, &description, expiry),
-                    (Some(amount), Some(hash)) => {
-                        bolt11.receive_for_hash(amount, &description, expiry, hash)
-                    }
+                    (Some(amount), Some(hash)) => bolt11.receive_for_hash(amount, &description, expiry, hash),
                     (None, None) => bolt11.receive_variable_amount(&description, expiry),
-                    (None, Some(hash)) => {
-                        bolt11.receive_variable_amount_for_hash(&description, expiry, hash)
-                    }
+                    (None, Some(hash)) => bolt11.receive_variable_amount_for_hash(&description, expiry, hash),
                 }
             })
             .await?
             .map_err(|error| WalletError::BadRequest(format!("no invoice for that: {error}")))?;
-        Ok(Invoice {
-            payment_hash: hash_of(&invoice),
-            invoice: invoice.to_string(),
-        })
+        Ok(Invoice { payment_hash: hash_of(&invoice), invoice: invoice.to_string() })
     }
 
     pub(super) async fn pay(&self, request: PayRequest) -> Result<Paid, WalletError> {
-        let invoice = Bolt11Invoice::from_str(request.invoice.trim()).map_err(|error| {
-            WalletError::BadRequest(format!("that is no BOLT11 invoice: {error}"))
-        })?;
+        let invoice = Bolt11Invoice::from_str(request.invoice.trim())
+            .map_err(|error| WalletError::BadRequest(format!("that is no BOLT11 invoice: {error}")))?;
         let payment_hash = hash_of(&invoice);
         let too_large = || WalletError::BadRequest("the amount is too large".to_owned());
         let to_msat = |sat: u64| sat.checked_mul(1_000).ok_or_else(too_large);
         let amount = request.amount_sat.map(to_msat).transpose()?;
         if amount.is_none() && invoice.amount_milli_satoshis().is_none() {
-            return Err(WalletError::BadRequest(
-                "the invoice has no amount; give amount_sat".to_owned(),
-            ));
+            return Err(WalletError::BadRequest("the invoice has no amount; give amount_sat".to_owned()));
         }
-        let route = request
-            .max_fee_sat
-            .map(to_msat)
-            .transpose()?
-            .map(|max_fee_msat| RouteParametersConfig {
-                max_total_routing_fee_msat: Some(max_fee_msat),
-                ..RouteParametersConfig::default()
-            });
+        let route = request.max_fee_sat.map(to_msat).transpose()?.map(|max_fee_msat| RouteParametersConfig {
+            max_total_routing_fee_msat: Some(max_fee_msat),
+            ..RouteParametersConfig::default()
+        });
         let end = self.outcomes.expect(invoice.payment_hash().to_byte_array());
         self.call(move |node| match amount {
-            Some(amount) => node
-                .bolt11_payment()
-                .send_using_amount(&invoice, amount, route),
+            Some(amount) => node.bolt11_payment().send_using_amount(&invoice, amount, route),
             None => node.bolt11_payment().send(&invoice, route),
         })
         .await?
@@ -319,11 +280,9 @@ impl Inner {
             other => WalletError::Failed(other.to_string()),
         })?;
         match end.await {
-            Ok(Outcome::Paid { preimage, fee_msat }) => Ok(Paid {
-                preimage: preimage.unwrap_or_default(),
-                payment_hash,
-                fee_msat,
-            }),
+            Ok(Outcome::Paid { preimage, fee_msat }) => {
+                Ok(Paid { preimage: preimage.unwrap_or_default(), payment_hash, fee_msat })
+            }
             Ok(Outcome::Failed { reason }) => Err(WalletError::Failed(reason)),
             Err(_) => Err(WalletError::Stopped),
         }
@@ -356,12 +315,9 @@ impl Inner {
         let name = ports::hex(&hash);
         let (hold, amount_msat) = self.holds.wait_held(&name, HOLD_WAIT).await?;
         let preimage = PaymentPreimage(hold.preimage()?);
-        self.call(move |node| {
-            node.bolt11_payment()
-                .claim_for_hash(PaymentHash(hash), amount_msat, preimage)
-        })
-        .await?
-        .map_err(|error| WalletError::Failed(error.to_string()))?;
+        self.call(move |node| node.bolt11_payment().claim_for_hash(PaymentHash(hash), amount_msat, preimage))
+            .await?
+            .map_err(|error| WalletError::Failed(error.to_string()))?;
         Ok(self.holds.set_state(&name, HoldState::Claimed)?)
     }
 
@@ -379,9 +335,7 @@ impl Inner {
 impl From<&PaymentDetails> for Payment {
     fn from(details: &PaymentDetails) -> Self {
         let preimage = match &details.kind {
-            PaymentKind::Bolt11 { preimage, .. } | PaymentKind::Bolt11Jit { preimage, .. } => {
-                *preimage
-            }
+            PaymentKind::Bolt11 { preimage, .. } | PaymentKind::Bolt11Jit { preimage, .. } => *preimage,
             _ => None,
         };
         let outbound = details.direction == PaymentDirection::Outbound;
@@ -404,8 +358,7 @@ fn hash_of(invoice: &Bolt11Invoice) -> String {
 }
 
 fn parse_hash(text: &str) -> Result<[u8; 32], WalletError> {
-    ports::hex32(text)
-        .ok_or_else(|| WalletError::BadRequest("a payment hash is 64 hex digits".to_owned()))
+    ports::hex32(text).ok_or_else(|| WalletError::BadRequest("a payment hash is 64 hex digits".to_owned()))
 }
 
 #[cfg(test)]
@@ -417,20 +370,9 @@ mod tests {
         assert_eq!(InvoiceRequest::sat(5).checked_msat().unwrap(), Some(5_000));
         assert_eq!(InvoiceRequest::msat(5).checked_msat().unwrap(), Some(5));
         assert_eq!(InvoiceRequest::open().checked_msat().unwrap(), None);
-        let both = InvoiceRequest {
-            amount_msat: Some(1),
-            ..InvoiceRequest::sat(1)
-        };
-        for bad in [
-            InvoiceRequest::sat(0),
-            InvoiceRequest::msat(0),
-            InvoiceRequest::sat(u64::MAX),
-            both,
-        ] {
-            assert!(matches!(
-                bad.checked_msat(),
-                Err(WalletError::BadRequest(_))
-            ));
+        let both = InvoiceRequest { amount_msat: Some(1), ..InvoiceRequest::sat(1) };
+        for bad in [InvoiceRequest::sat(0), InvoiceRequest::msat(0), InvoiceRequest::sat(u64::MAX), both] {
+            assert!(matches!(bad.checked_msat(), Err(WalletError::BadRequest(_))));
         }
     }
 
