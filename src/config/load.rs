@@ -35,18 +35,18 @@ impl Environment {
 }
 
 /// Who set a key: what a complaint about it names as its place.
-struct Origins<'a> {
-    file: Option<&'a Path>,
+pub struct Origins {
+    file: Option<PathBuf>,
     places: Places,
     outside: BTreeMap<String, String>,
 }
 
-impl Origins<'_> {
+impl Origins {
     fn place_of(&self, key: &str) -> String {
         if let Some(name) = self.outside.get(key) {
             return name.clone();
         }
-        match (self.file, self.places.line_of(key)) {
+        match (&self.file, self.places.line_of(key)) {
             (Some(file), Some(line)) => format!("{}:{line}", file.display()),
             (Some(file), None) => file.display().to_string(),
             (None, _) => "configuration".into(),
@@ -64,24 +64,9 @@ pub fn config_file(overrides: &Overrides, environment: &Environment) -> Option<P
     named.or_else(|| Some(data_dir(overrides, environment).join("config.toml")).filter(|path| path.exists()))
 }
 
+/// All sources together, checked.
 pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Config, ConfigError> {
-    let file = config_file(overrides, environment);
-    let text = match &file {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
-            let remedy = "give --config the path of a readable file, or write one from config.toml.example";
-            ConfigError::one(path.display().to_string(), format!("can't be read: {error}"), remedy)
-        })?,
-        None => String::new(),
-    };
-    let mut origins = Origins { file: file.as_deref(), places: Places::of(&text), outside: BTreeMap::new() };
-    let mut table = read_file(&text, &origins)?;
-    apply_environment(&mut table, environment, &mut origins)?;
-    apply_flags(&mut table, overrides, &mut origins);
-    let mut config = Config::deserialize(table).map_err(|error| {
-        ConfigError::one(origins.place_of(""), error.message(), "see config.toml.example")
-    })?;
-    config.data_dir = data_dir(overrides, environment);
-    fill_in(&mut config);
+    let (mut config, origins) = read(overrides, environment)?;
     let problems = check::check(&mut config);
     if problems.is_empty() {
         return Ok(config);
@@ -96,8 +81,30 @@ pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Config, 
     Err(ConfigError { problems: problems.into_iter().map(place).collect() })
 }
 
+/// All sources together, each value readable by itself, and where each came from.
+pub fn read(overrides: &Overrides, environment: &Environment) -> Result<(Config, Origins), ConfigError> {
+    let file = config_file(overrides, environment);
+    let text = match &file {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            let remedy = "give --config the path of a readable file, or write one from config.toml.example";
+            ConfigError::one(path.display().to_string(), format!("can't be read: {error}"), remedy)
+        })?,
+        None => String::new(),
+    };
+    let mut origins = Origins { file, places: Places::of(&text), outside: BTreeMap::new() };
+    let mut table = read_file(&text, &origins)?;
+    apply_environment(&mut table, environment, &mut origins)?;
+    apply_flags(&mut table, overrides, &mut origins);
+    let mut config = Config::deserialize(table).map_err(|error| {
+        ConfigError::one(origins.place_of(""), error.message(), "see config.toml.example")
+    })?;
+    config.data_dir = data_dir(overrides, environment);
+    fill_in(&mut config);
+    Ok((config, origins))
+}
+
 /// Parses the file by itself, so that every mistake in it is reported with its line.
-fn read_file(text: &str, origins: &Origins<'_>) -> Result<Table, ConfigError> {
+fn read_file(text: &str, origins: &Origins) -> Result<Table, ConfigError> {
     let schema = schema();
     let unknown = origins.places.keys().filter(|key| !is_known(&schema, key));
     // Inside an unknown table every key is unknown: the table is enough.
@@ -117,7 +124,7 @@ fn read_file(text: &str, origins: &Origins<'_>) -> Result<Table, ConfigError> {
         let offset = error.span().map_or(0, |span| span.start);
         let place = format!(
             "{}:{}",
-            origins.file.unwrap_or(Path::new("configuration")).display(),
+            origins.file.as_deref().unwrap_or(Path::new("configuration")).display(),
             origins.places.line_at(offset)
         );
         match origins.places.key_at(offset) {
@@ -137,7 +144,7 @@ fn read_file(text: &str, origins: &Origins<'_>) -> Result<Table, ConfigError> {
 fn apply_environment(
     table: &mut Table,
     environment: &Environment,
-    origins: &mut Origins<'_>,
+    origins: &mut Origins,
 ) -> Result<(), ConfigError> {
     let schema = schema();
     let mut problems = Vec::new();
@@ -169,7 +176,7 @@ fn apply_environment(
     if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
 }
 
-fn apply_flags(table: &mut Table, overrides: &Overrides, origins: &mut Origins<'_>) {
+fn apply_flags(table: &mut Table, overrides: &Overrides, origins: &mut Origins) {
     let flags = [
         ("network", "--network", overrides.network.map(|network| network.to_string())),
         ("http.listen", "--listen", overrides.http_listen.map(|address| address.to_string())),
