@@ -175,6 +175,7 @@ $('refund-form').addEventListener('submit', async (event) => {
   }
   showRefundError('');
   const done = busy($('refund-button'), 'Sending…');
+  if (!done) return;
   const answer = await api(`${path}/refund`, { key, invoice });
   done();
   if (!answer.ok) {

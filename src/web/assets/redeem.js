@@ -207,6 +207,7 @@ $('code-form').addEventListener('submit', async (event) => {
     return;
   }
   const done = busy($('code-button'), 'Opening…');
+  if (!done) return;
   const answer = await ask(typed);
   done();
   if (!answer.ok) {
@@ -244,6 +245,7 @@ $('redeem-form').addEventListener('submit', async (event) => {
   }
   showInvoiceError('');
   const done = busy($('redeem-button'), 'Sending…');
+  if (!done) return;
   const answer = await api(`/redeem/${encodeURIComponent(orderId)}`, code ? { invoice, verifyCode: code } : { invoice });
   if (answer.ok) {
     redeemedHere = true;
