@@ -9,7 +9,7 @@ use toml::Table;
 
 use crate::control::Control;
 use crate::folder::Folder;
-use crate::{Bitcoind, ChainSource, Network, Satchel, SatchelOptions, Wallet, WalletNetwork, setup};
+use crate::{Bitcoind, ChainSource, Network, Satchel, SatchelOptions, Wallet, WalletNetwork, satchel, setup};
 
 /// The largest channel that LDK opens without both sides agreeing on more is a little above this.
 pub const DEFAULT_CHANNEL_SAT: u64 = 16_000_000;
@@ -96,6 +96,8 @@ impl NetworkBuilder {
     /// its files stay.
     pub async fn start(self) -> Result<Network> {
         let started = Instant::now();
+        // Before anything is started that would have to be stopped again.
+        satchel::locate(self.satchel.binary.as_deref())?;
         let mut folder = Folder::new(self.dir.clone())?;
         let (bitcoind, satchel, wallets) = match self.bring_up(folder.path()).await {
             Ok(parts) => parts,

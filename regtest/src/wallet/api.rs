@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 
 use super::error::WalletError;
 use super::lnurl::{LnurlAuthDone, LnurlPayDone, LnurlPayRequest, LnurlWithdrawDone, LnurlWithdrawRequest};
-use super::payments::{Invoice, InvoiceRequest, Paid, PayRequest, Payment};
+use super::payment_types::{Invoice, InvoiceRequest, Paid, PayRequest, Payment};
 use super::{Inner, WalletBalance, WalletInfo};
 use crate::runtime;
 
