@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod failpoint;
+pub mod http;
 pub mod ids;
 pub mod ledger;
 pub mod lightning;

@@ -8,7 +8,8 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 use super::{StoreError, open_error};
 
 /// Every change there ever was, oldest first. Never edit one that has been released: add the next.
-const STEPS: &[&str] = &[include_str!("migrations/0001_node_and_ledger.sql")];
+const STEPS: &[&str] =
+    &[include_str!("migrations/0001_node_and_ledger.sql"), include_str!("migrations/0002_keys_and_webhooks.sql")];
 
 /// Brings the file to the newest schema.
 ///

@@ -1,0 +1,140 @@
+//! Who is asking: the address a request came from, seen through the proxies we trust and no others.
+//!
+//! The server puts the peer's address on every request; limits, idempotency and the log ask here.
+//! Never read `X-Forwarded-For` anywhere else: a stranger can write anything into it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{Extensions, HeaderMap};
+
+use super::net::{IpNetwork, first_64};
+
+/// The other end of the connection a request came in on. An extension of every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// One client for the purposes of limiting: an IPv4 address, or the /64 of an IPv6 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client(IpAddr);
+
+impl Client {
+    /// The client that an address stands for.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(IpAddr::V4(address)),
+            IpAddr::V6(address) => Self(IpAddr::V6(first_64(address))),
+        }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which proxies may tell us whom they speak for.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    trusted: Vec<IpNetwork>,
+}
+
+impl Proxies {
+    /// Trusts these networks and nobody else.
+    pub fn new(trusted: Vec<IpNetwork>) -> Self {
+        Self { trusted }
+    }
+
+    /// The address behind a request: the peer, or, if the peer is a trusted proxy, the right-most entry of
+    /// `X-Forwarded-For` that isn't one. What can't be read ends the search: nobody further out is believed.
+    pub fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut known = peer.to_canonical();
+        if !self.trusts(known) {
+            return known;
+        }
+        let lines = headers.get_all("x-forwarded-for");
+        for line in lines.iter().rev() {
+            let Ok(line) = line.to_str() else {
+                return known;
+            };
+            for entry in line.rsplit(',') {
+                let Some(address) = entry_address(entry) else {
+                    return known;
+                };
+                known = address;
+                if !self.trusts(known) {
+                    return known;
+                }
+            }
+        }
+        known
+    }
+
+    /// The client behind a request whose extensions carry [`Peer`]. Without a peer (tests, in-process
+    /// calls) all requests are one client.
+    pub fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Client {
+        let peer = extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+        Client::of(self.address(peer, headers))
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+}
+
+/// One entry of the list, with or without a port.
+fn entry_address(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let address = entry
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .or_else(|| entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok())?;
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(peer: &str, forwarded: &[&'static str]) -> String {
+        let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        proxies.address(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed() {
+        assert_eq!(seen("203.0.113.9", &["1.2.3.4"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_right_most_untrusted_entry_counts() {
+        assert_eq!(seen("10.0.0.1", &["6.6.6.6, 1.2.3.4"]), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1", &["6.6.6.6, 1.2.3.4, 10.9.9.9"]), "1.2.3.4");
+        assert_eq!(seen("10.0.0.1", &["6.6.6.6", "1.2.3.4"]), "1.2.3.4");
+        assert_eq!(seen("::1", &["[2001:db8::5]:443"]), "2001:db8::5");
+        assert_eq!(seen("::ffff:10.0.0.1", &["1.2.3.4:5555"]), "1.2.3.4");
+    }
+
+    #[test]
+    fn nonsense_and_nothing_leave_the_last_one_known() {
+        assert_eq!(seen("10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &["unknown"]), "10.0.0.1");
+        assert_eq!(seen("10.0.0.1", &["1.2.3.4, unknown, 10.2.2.2"]), "10.2.2.2");
+        assert_eq!(seen("10.0.0.1", &["10.1.1.1, 10.2.2.2"]), "10.1.1.1");
+    }
+
+    #[test]
+    fn a_provider_s_customer_is_one_client() {
+        let of = |text: &str| Client::of(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

@@ -1,0 +1,86 @@
+//! Any page may call the public APIs, so every answer says so: errors, 404 and 429 too.
+//!
+//! Nothing here is authorised by a cookie, which is what makes `*` harmless.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::header::{ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+
+/// The list that clients of the original APIs were written against.
+const ALLOWED_HEADERS: &str = "Origin, X-Requested-With, Content-Type, Accept";
+
+/// Puts the headers on every answer of `router`, its fallback included, and answers `OPTIONS` on a defined
+/// route with 200 and what is allowed there.
+pub fn everywhere(router: Router) -> Router {
+    router.layer(middleware::from_fn(apply))
+}
+
+async fn apply(request: Request, next: Next) -> Response {
+    let asked = *request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if asked && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        // The router puts the route's `Allow` on it afterwards.
+        response = Response::default();
+    }
+    dress(&mut response);
+    response
+}
+
+/// The headers alone, for an answer that no router gave.
+pub(super) fn dress(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::{get, post};
+    use tower::ServiceExt;
+
+    async fn ask(method: Method, path: &str) -> Response {
+        async fn fine() {}
+        async fn broken() -> StatusCode {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        let router = Router::new()
+            .route("/read", get(fine))
+            .route("/both", get(fine).post(fine))
+            .route("/write", post(broken))
+            .fallback(|| async { StatusCode::NOT_FOUND })
+            .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED });
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        everywhere(router).oneshot(request).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_answer_is_open_to_any_page() {
+        let cases = [
+            (Method::GET, "/read", StatusCode::OK),
+            (Method::POST, "/write", StatusCode::TOO_MANY_REQUESTS),
+            (Method::GET, "/nowhere", StatusCode::NOT_FOUND),
+            (Method::GET, "/write", StatusCode::METHOD_NOT_ALLOWED),
+            (Method::OPTIONS, "/write", StatusCode::OK),
+            (Method::OPTIONS, "/nowhere", StatusCode::NOT_FOUND),
+        ];
+        for (method, path, status) in cases {
+            let answer = ask(method, path).await;
+            assert_eq!(answer.status(), status, "{path}");
+            assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+            assert_eq!(answer.headers()["access-control-allow-headers"], ALLOWED_HEADERS);
+        }
+    }
+
+    #[tokio::test]
+    async fn options_lists_the_methods_of_the_route() {
+        for (path, methods) in [("/read", "GET,HEAD"), ("/both", "GET,HEAD,POST"), ("/write", "POST")] {
+            let answer = ask(Method::OPTIONS, path).await;
+            assert_eq!(answer.headers()["allow"], methods);
+        }
+    }
+}

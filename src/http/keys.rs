@@ -1,0 +1,343 @@
+//! API keys: made once, shown once, kept as a hash.
+//!
+//! A key is 256 random bits, so its plain SHA-256 tells nothing about it, and looking that hash up tells
+//! by its timing nothing either. Keys have scopes and belong to an account. Handlers learn who calls from
+//! [`Caller`], which the middleware [`require_scope`] puts on the request.
+
+mod cache;
+mod rows;
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::Response;
+use bitcoin::hashes::{Hash, sha256};
+
+use self::cache::Cache;
+use self::rows::NewRow;
+use super::now_ms;
+use crate::ids::{AccountId, NoRandomness, Secret, random_hex};
+use crate::store::{Store, StoreError};
+
+/// Every key begins so: a leaked one is recognised, by people and by scanners.
+const MARK: &str = "satchel_";
+
+/// Hex digits after the mark.
+const DIGITS: usize = 64;
+
+/// How much of a key is shown in lists: the mark and eight digits.
+const SHOWN: usize = MARK.len() + 8;
+
+/// The account of keys that were made without naming one.
+const DEFAULT_ACCOUNT: &str = "default";
+
+/// The last use is written down at most this often.
+const LAST_USED_STEP_MS: i64 = 60 * 60 * 1000;
+
+/// What a key opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Gifts beyond what is public.
+    Gifts,
+    /// A tipper's routes.
+    Tips,
+    /// A merchant's routes.
+    Payments,
+    /// Challenges, proxies and their prices.
+    L402,
+    /// Triggers for what the built-in scheduler does.
+    Scheduler,
+    /// The operator: `/admin/v1`, and everything else.
+    Admin,
+}
+
+impl Scope {
+    /// All of them, in the order in which help texts list them.
+    pub const ALL: [Self; 6] = [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Scheduler, Self::Admin];
+
+    /// The name in the database, the command line and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gifts => "gifts",
+            Self::Tips => "tips",
+            Self::Payments => "payments",
+            Self::L402 => "l402",
+            Self::Scheduler => "scheduler",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no scope.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, scheduler, admin")]
+pub struct BadScope(String);
+
+impl FromStr for Scope {
+    type Err = BadScope;
+
+    fn from_str(text: &str) -> Result<Self, BadScope> {
+        Self::ALL.into_iter().find(|scope| scope.name() == text).ok_or_else(|| BadScope(text.to_owned()))
+    }
+}
+
+/// Row id of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct KeyId(pub i64);
+
+/// Who calls: the outcome of authentication, and an extension of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The key that was shown.
+    pub key: KeyId,
+    /// Whom it belongs to.
+    pub account: AccountId,
+    /// What it opens.
+    pub scopes: Arc<[Scope]>,
+}
+
+impl Caller {
+    /// Whether the key opens this; `admin` opens everything.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.iter().any(|held| *held == scope || *held == Scope::Admin)
+    }
+}
+
+/// A key as lists show it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct KeyInfo {
+    /// For `revoke`.
+    pub id: KeyId,
+    /// The account it belongs to.
+    pub account: String,
+    /// What the operator called it.
+    pub name: String,
+    /// The first characters of its text.
+    pub prefix: String,
+    /// What it opens.
+    pub scopes: Vec<Scope>,
+    /// Unix milliseconds.
+    pub created_at: i64,
+    /// Unix milliseconds, if it was revoked.
+    pub revoked_at: Option<i64>,
+    /// Unix milliseconds, true to the hour.
+    pub last_used_at: Option<i64>,
+}
+
+/// Why a key operation failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum KeyError {
+    /// The key is unknown or revoked: 401.
+    #[error("the API key is not valid")]
+    Invalid,
+    /// The key is good for other things: 403.
+    #[error("the API key lacks the scope {0}")]
+    Lacks(Scope),
+    /// No key was given where one is needed: 401.
+    #[error("an API key is required")]
+    Missing,
+    /// There is no such key to revoke.
+    #[error("there is no such key")]
+    NoSuchKey,
+    /// A key must have a name and at least one scope.
+    #[error("a key needs a name of 1 to 64 characters and at least one scope")]
+    BadKey,
+    /// The text in the key file is not a key.
+    #[error("not a satchel key: it must be satchel_ and 64 hexadecimal digits")]
+    BadText,
+    /// The database's: 503.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness, no key.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+}
+
+impl From<rusqlite::Error> for KeyError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// The keys in the store, and the few in use in memory.
+#[derive(Clone)]
+pub struct Keys {
+    store: Store,
+    cache: Arc<Cache>,
+}
+
+impl Keys {
+    /// Keys of this store.
+    pub fn new(store: Store) -> Self {
+        Self { store, cache: Arc::default() }
+    }
+
+    /// Makes a key. The text is returned this once and is nowhere kept. `account` is made if it is new.
+    ///
+    /// # Errors
+    /// [`KeyError::BadKey`], [`KeyError::Store`], [`KeyError::Randomness`].
+    pub async fn create(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+        account: Option<&str>,
+    ) -> Result<(KeyInfo, Secret), KeyError> {
+        let text = new_key()?;
+        let row = NewRow::of(&text, name, scopes, account.unwrap_or(DEFAULT_ACCOUNT))?;
+        let info = self.store.write(move |tx| rows::insert(tx, &row)).await?;
+        Ok((info, text))
+    }
+
+    /// All keys, oldest first, revoked ones too.
+    ///
+    /// # Errors
+    /// [`KeyError::Store`].
+    pub async fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
+        self.store.read(rows::list).await
+    }
+
+    /// Ends a key: once this returns no request passes with it. Revoking twice is fine.
+    ///
+    /// # Errors
+    /// [`KeyError::NoSuchKey`], [`KeyError::Store`].
+    pub async fn revoke(&self, id: KeyId) -> Result<KeyInfo, KeyError> {
+        let cache = Arc::clone(&self.cache);
+        let revoked = self
+            .store
+            .write(move |tx| {
+                rows::revoke(tx, id, now_ms())?;
+                tx.after_commit(move || cache.forget_all());
+                rows::info(tx, id)?.ok_or(KeyError::NoSuchKey)
+            })
+            .await;
+        self.forget(revoked)
+    }
+
+    /// Makes sure that the key in the operator's key file opens `scope`, and that no earlier key of that file (one
+    /// that `ensure` brought in under the same name) still does: whoever replaces the file means to end the old one.
+    ///
+    /// # Errors
+    /// [`KeyError::BadText`]; [`KeyError::Invalid`] if that very key has been revoked; [`KeyError::Store`].
+    pub async fn ensure(&self, name: &str, text: &Secret, scope: Scope) -> Result<KeyInfo, KeyError> {
+        let row = NewRow::of(text, name, &[scope], DEFAULT_ACCOUNT)?.of_the_file();
+        let cache = Arc::clone(&self.cache);
+        let ensured = self
+            .store
+            .write(move |tx| {
+                if rows::revoke_other_files(tx, &row, now_ms())? > 0 {
+                    tx.after_commit(move || cache.forget_all());
+                }
+                let info = match rows::id_of(tx, row.hash)? {
+                    Some(id) => rows::info(tx, id)?.ok_or(KeyError::NoSuchKey)?,
+                    None => rows::insert(tx, &row)?,
+                };
+                if info.revoked_at.is_some() { Err(KeyError::Invalid) } else { Ok(info) }
+            })
+            .await;
+        self.forget(ensured)
+    }
+
+    /// The store answers before it runs what was to be done after the commit, and a dropped future runs only that:
+    /// so both forget.
+    fn forget<T>(&self, outcome: T) -> T {
+        self.cache.forget_all();
+        outcome
+    }
+
+    /// Who sent this request: `None` if it shows no key of ours (another scheme of `Authorization` is not ours).
+    ///
+    /// # Errors
+    /// [`KeyError::Invalid`] if it shows one that isn't valid, [`KeyError::Store`].
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Caller>, KeyError> {
+        let Some(text) = shown_key(headers) else {
+            return Ok(None);
+        };
+        // What cannot be a key costs no look-up.
+        let hash = hash_of(text).ok_or(KeyError::Invalid)?;
+        let now = now_ms();
+        let known = match self.cache.get(&hash) {
+            Some(known) => known,
+            None => {
+                let generation = self.cache.generation();
+                let found = self.store.read(move |connection| rows::find(connection, hash)).await?;
+                let (caller, last_used_at) = found.ok_or(KeyError::Invalid)?;
+                self.cache.put(hash, caller, last_used_at, generation)
+            }
+        };
+        if known.is_stale(now, LAST_USED_STEP_MS) {
+            let id = known.caller.key;
+            self.store
+                .write_queued("last use of a key", move |tx| rows::used(tx, id, now).map_err(StoreError::from))?;
+        }
+        Ok(Some(known.caller.clone()))
+    }
+}
+
+/// What [`require_scope`] needs.
+#[derive(Clone)]
+pub struct Gate {
+    /// The keys.
+    pub keys: Keys,
+    /// What the route needs.
+    pub scope: Scope,
+    /// Words the refusal in the family's shape: [`KeyError::Missing`], [`KeyError::Invalid`], [`KeyError::Lacks`] or
+    /// [`KeyError::Store`].
+    pub refusal: fn(&KeyError) -> Response,
+}
+
+/// Middleware: lets a request pass only with a key of the scope, and puts the [`Caller`] on it.
+/// Use with `axum::middleware::from_fn_with_state`.
+pub async fn require_scope(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let checked = match gate.keys.authenticate(request.headers()).await {
+        Ok(Some(caller)) if caller.may(gate.scope) => Ok(caller),
+        Ok(Some(_)) => Err(KeyError::Lacks(gate.scope)),
+        Ok(None) => Err(KeyError::Missing),
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => (gate.refusal)(&error),
+    }
+}
+
+/// A new key's text, for `create` and for the operator's key file.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub fn new_key() -> Result<Secret, NoRandomness> {
+    Ok(Secret::new(format!("{MARK}{}", random_hex::<{ DIGITS / 2 }>()?)))
+}
+
+/// The key a request shows: `Authorization: Bearer` first, then `X-API-Key`.
+fn shown_key(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(text.trim())
+    });
+    bearer.or_else(|| Some(headers.get("x-api-key")?.to_str().unwrap_or("").trim()))
+}
+
+fn hash_of(text: &str) -> Option<[u8; 32]> {
+    let digits = text.strip_prefix(MARK)?;
+    let well_formed = digits.len() == DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    well_formed.then(|| sha256::Hash::hash(text.as_bytes()).to_byte_array())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The SQL of keys and accounts.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Caller, KeyError, KeyId, KeyInfo, SHOWN, Scope, hash_of};
+use crate::http::now_ms;
+use crate::ids::Secret;
+use crate::store::Tx;
+
+/// Characters of a key's or an account's name.
+const LONGEST_NAME: usize = 64;
+
+const INSERT_ACCOUNT: &str = "INSERT INTO accounts (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+const INSERT: &str = "INSERT INTO api_keys (account_id, hash, prefix, name, scopes, from_file, created_at)
+     SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE name = ?1";
+const LIST: &str = "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
+     FROM api_keys k JOIN accounts a ON a.id = k.account_id ORDER BY k.id";
+const INFO: &str = "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
+     FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id = ?1";
+const REVOKE: &str = "UPDATE api_keys SET revoked_at = ?1 WHERE id = ?2 AND revoked_at IS NULL";
+const REVOKE_OTHER_FILES: &str = "UPDATE api_keys SET revoked_at = ?1
+     WHERE from_file = 1 AND name = ?2 AND hash <> ?3 AND revoked_at IS NULL";
+const ID_OF: &str = "SELECT id FROM api_keys WHERE hash = ?1";
+const FIND: &str = "SELECT id, account_id, scopes, last_used_at FROM api_keys WHERE hash = ?1 AND revoked_at IS NULL";
+const USED: &str = "UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2";
+
+/// A key that has been checked and may be inserted. Holds no key text.
+pub(super) struct NewRow {
+    pub(super) hash: [u8; 32],
+    prefix: String,
+    name: String,
+    scopes: String,
+    account: String,
+    from_file: bool,
+}
+
+impl NewRow {
+    pub(super) fn of(text: &Secret, name: &str, scopes: &[Scope], account: &str) -> Result<Self, KeyError> {
+        let hash = hash_of(text.expose()).ok_or(KeyError::BadText)?;
+        let name_fits = |name: &str| !name.trim().is_empty() && name.chars().count() <= LONGEST_NAME;
+        if scopes.is_empty() || !name_fits(name) || !name_fits(account) {
+            return Err(KeyError::BadKey);
+        }
+        let scopes: Vec<_> = Scope::ALL.into_iter().filter(|scope| scopes.contains(scope)).map(Scope::name).collect();
+        Ok(Self {
+            hash,
+            prefix: text.expose().chars().take(SHOWN).collect(),
+            name: name.to_owned(),
+            scopes: scopes.join(" "),
+            account: account.to_owned(),
+            from_file: false,
+        })
+    }
+
+    pub(super) fn of_the_file(self) -> Self {
+        Self { from_file: true, ..self }
+    }
+}
+
+pub(super) fn insert(tx: &Tx<'_>, new: &NewRow) -> Result<KeyInfo, KeyError> {
+    let now = now_ms();
+    tx.prepare_cached(INSERT_ACCOUNT)?.execute(params![new.account, now])?;
+    let row = params![new.account, new.hash, new.prefix, new.name, new.scopes, new.from_file, now];
+    tx.prepare_cached(INSERT)?.execute(row)?;
+    info(tx, KeyId(tx.last_insert_rowid()))?.ok_or(KeyError::NoSuchKey)
+}
+
+pub(super) fn list(connection: &Connection) -> Result<Vec<KeyInfo>, KeyError> {
+    let mut statement = connection.prepare_cached(LIST)?;
+    let keys = statement.query_map([], info_of)?;
+    keys.collect::<Result<_, _>>().map_err(KeyError::from)
+}
+
+pub(super) fn info(connection: &Connection, id: KeyId) -> rusqlite::Result<Option<KeyInfo>> {
+    connection.prepare_cached(INFO)?.query_row([id.0], info_of).optional()
+}
+
+pub(super) fn revoke(tx: &Tx<'_>, id: KeyId, now: i64) -> rusqlite::Result<usize> {
+    tx.prepare_cached(REVOKE)?.execute(params![now, id.0])
+}
+
+/// Ends what the key file of this name brought in earlier; how many that were.
+pub(super) fn revoke_other_files(tx: &Tx<'_>, new: &NewRow, now: i64) -> rusqlite::Result<usize> {
+    tx.prepare_cached(REVOKE_OTHER_FILES)?.execute(params![now, new.name, new.hash])
+}
+
+/// The key of this hash, revoked or not.
+pub(super) fn id_of(connection: &Connection, hash: [u8; 32]) -> rusqlite::Result<Option<KeyId>> {
+    connection.prepare_cached(ID_OF)?.query_row([hash], |row| row.get(0).map(KeyId)).optional()
+}
+
+/// The valid key of this hash and when it was last used.
+pub(super) fn find(connection: &Connection, hash: [u8; 32]) -> Result<Option<(Caller, Option<i64>)>, KeyError> {
+    let caller = |row: &Row<'_>| {
+        let scopes: Arc<[Scope]> = scopes_of(&row.get::<_, String>(2)?).into();
+        Ok((Caller { key: KeyId(row.get(0)?), account: row.get(1)?, scopes }, row.get(3)?))
+    };
+    Ok(connection.prepare_cached(FIND)?.query_row([hash], caller).optional()?)
+}
+
+pub(super) fn used(tx: &Tx<'_>, id: KeyId, now: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached(USED)?.execute(params![now, id.0]).map(drop)
+}
+
+fn info_of(row: &Row<'_>) -> rusqlite::Result<KeyInfo> {
+    Ok(KeyInfo {
+        id: KeyId(row.get(0)?),
+        account: row.get(1)?,
+        name: row.get(2)?,
+        prefix: row.get(3)?,
+        scopes: scopes_of(&row.get::<_, String>(4)?),
+        created_at: row.get(5)?,
+        revoked_at: row.get(6)?,
+        last_used_at: row.get(7)?,
+    })
+}
+
+/// A name this binary doesn't know opens nothing.
+fn scopes_of(text: &str) -> Vec<Scope> {
+    text.split(' ').filter_map(|name| name.parse().ok()).collect()
+}

@@ -1,0 +1,176 @@
+//! The HTTP/1 server: takes connections, bounds what each may cost, hands requests to the router.
+//!
+//! `app` calls [`serve`] once. Nothing here knows a route. A request pays for its peer's address, one
+//! timer and one `catch_unwind`; all else is the router's.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use super::client::Peer;
+use super::{cors, respond};
+
+/// How long to leave the listener alone when it has no file descriptor for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a connection and a request may take.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Connections at once; more wait in the operating system's queue.
+    pub max_connections: usize,
+    /// Bytes of a request body, unless a route sets its own [`DefaultBodyLimit`].
+    pub max_body_bytes: usize,
+    /// For a request's head to arrive whole, and for a connection between two requests.
+    pub header_timeout: Duration,
+    /// From the head to the start of the answer. A stream (SSE) may go on for longer.
+    pub request_timeout: Duration,
+    /// How long open requests may go on after the shutdown began.
+    pub shutdown_wait: Duration,
+    /// Words the failures that no handler answers, in the shape of the family whose path it is.
+    pub failure: Failure,
+}
+
+/// Path and status (500 for a panic, 503 for a request that took too long) to an answer.
+pub type Failure = fn(&str, StatusCode) -> Response;
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 2048,
+            max_body_bytes: 64 * 1024,
+            header_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            shutdown_wait: Duration::from_secs(10),
+            failure: plain_failure,
+        }
+    }
+}
+
+/// A failure in no family's words.
+pub fn plain_failure(_path: &str, status: StatusCode) -> Response {
+    respond::json(status, &serde_json::json!({ "error": status.canonical_reason().unwrap_or("error") }))
+}
+
+/// Serves `router` until `shutdown` ends, then lets open requests finish for a bounded time.
+///
+/// Streams that should not hold up the end must end by themselves: see [`super::live::Hub::close`].
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: ServerSettings,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let seats = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
+    let router = router.layer(DefaultBodyLimit::max(settings.max_body_bytes)).with_state(());
+    let door = Door { router, timeout: settings.request_timeout, failure: settings.failure };
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).pipeline_flush(true);
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(shutdown);
+    loop {
+        let next = async {
+            let seat = Arc::clone(&seats).acquire_owned().await;
+            (seat, listener.accept().await)
+        };
+        let (seat, accepted) = tokio::select! {
+            () = &mut shutdown => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connect(&http, stream, peer, door.clone());
+                let connection = graceful.watch(connection);
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::trace!(%error, %peer, "connection ended");
+                    }
+                    drop(seat);
+                });
+            }
+            Err(error) => {
+                // One client that left early must not slow the others down; a full table of files must.
+                tracing::debug!(%error, "no connection taken");
+                if !is_one_client_s_fault(&error) {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(settings.shutdown_wait, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not end in time and are dropped");
+    }
+}
+
+fn is_one_client_s_fault(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// What every connection shares.
+#[derive(Clone)]
+struct Door {
+    router: Router,
+    timeout: Duration,
+    failure: Failure,
+}
+
+/// A connection, not yet driven.
+fn connect(
+    http: &http1::Builder,
+    stream: TcpStream,
+    peer: SocketAddr,
+    door: Door,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<> {
+    // Only a socket that is gone already refuses.
+    drop(stream.set_nodelay(true));
+    let service = service_fn(move |request| {
+        let door = door.clone();
+        async move { Ok::<_, Infallible>(door.answer(peer, request).await) }
+    });
+    http.serve_connection(TokioIo::new(stream), service)
+}
+
+impl Door {
+    async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        let uri = request.uri().clone();
+        let handled = AssertUnwindSafe(self.router.oneshot(request)).catch_unwind();
+        let status = match tokio::time::timeout(self.timeout, handled).await {
+            Ok(Ok(Ok(response))) => return response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_panic)) => {
+                tracing::error!(path = uri.path(), "a handler panicked");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            Err(_elapsed) => {
+                tracing::warn!(path = uri.path(), "a request took too long");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        };
+        let mut response = (self.failure)(uri.path(), status);
+        cors::dress(&mut response);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests;

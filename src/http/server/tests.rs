@@ -1,0 +1,126 @@
+use std::time::Instant;
+
+use axum::extract::Extension;
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use super::*;
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<()>,
+}
+
+async fn start(settings: ServerSettings) -> Running {
+    async fn slow() -> &'static str {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        "done"
+    }
+    async fn panics() {
+        panic!("on purpose");
+    }
+    async fn never() {
+        std::future::pending::<()>().await;
+    }
+    let router = Router::new()
+        .route("/peer", get(|Extension(peer): Extension<Peer>| async move { peer.0.ip().to_string() }))
+        .route("/json", get(|| async { respond::json(StatusCode::OK, &serde_json::json!({"a": 1})) }))
+        .route("/echo", post(|body: axum::body::Bytes| async move { body }))
+        .route("/slow", get(slow))
+        .route("/panics", get(panics))
+        .route("/never", get(never));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let ended = tokio::spawn(serve(listener, router, settings, async move { drop(stopped.await) }));
+    Running { address, stop, ended }
+}
+
+/// Sends bytes, reads until the other side closes.
+async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn get_path(address: SocketAddr, path: &str) -> String {
+    raw(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_sees_the_peer_and_json_has_a_length() {
+    let server = start(ServerSettings::default()).await;
+    assert!(get_path(server.address, "/peer").await.ends_with("127.0.0.1"));
+    let answer = get_path(server.address, "/json").await.to_ascii_lowercase();
+    assert!(answer.contains("content-length: 7\r\n"), "{answer}");
+    assert!(!answer.contains("transfer-encoding"), "{answer}");
+    assert!(answer.ends_with("{\"a\":1}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_a_500_and_a_hung_handler_a_503() {
+    let server = start(ServerSettings { request_timeout: Duration::from_millis(100), ..Default::default() }).await;
+    let panicked = get_path(server.address, "/panics").await;
+    assert!(panicked.starts_with("HTTP/1.1 500"), "{panicked}");
+    assert!(panicked.contains("access-control-allow-origin: *"));
+    assert!(!panicked.contains("on purpose"));
+    assert!(get_path(server.address, "/never").await.starts_with("HTTP/1.1 503"));
+    assert!(get_path(server.address, "/json").await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_drips_and_an_idle_connection_are_cut_off() {
+    let server = start(ServerSettings { header_timeout: Duration::from_millis(100), ..Default::default() }).await;
+    let began = Instant::now();
+    raw(server.address, "GET /json HTTP/1.1\r\nhost:").await;
+    let kept_alive = raw(server.address, "GET /json HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(kept_alive.starts_with("HTTP/1.1 200"));
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_a_413() {
+    let server = start(ServerSettings { max_body_bytes: 10, ..Default::default() }).await;
+    let post = |body: &str| {
+        format!("POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    };
+    assert!(raw(server.address, &post("0123456789")).await.starts_with("HTTP/1.1 200"));
+    assert!(raw(server.address, &post("0123456789a")).await.starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_over_the_limit_wait_their_turn() {
+    let server = start(ServerSettings { max_connections: 1, ..Default::default() }).await;
+    let address = server.address;
+    let first = tokio::spawn(async move { get_path(address, "/slow").await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let began = Instant::now();
+    assert!(get_path(address, "/json").await.starts_with("HTTP/1.1 200"));
+    assert!(began.elapsed() > Duration::from_millis(150));
+    assert!(first.await.unwrap().ends_with("done"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_finishes_what_runs_and_waits_no_longer_than_told() {
+    let server = start(ServerSettings { shutdown_wait: Duration::from_millis(800), ..Default::default() }).await;
+    let address = server.address;
+    let running = tokio::spawn(async move { get_path(address, "/slow").await });
+    let hung = tokio::spawn(async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        drop(stream.read_to_end(&mut answer).await);
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let began = Instant::now();
+    server.stop.send(()).unwrap();
+    assert!(running.await.unwrap().ends_with("done"));
+    server.ended.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(TcpStream::connect(address).await.is_err());
+    hung.abort();
+}
