@@ -21,9 +21,7 @@ impl Clock {
 
     /// A clock that stands still until it is moved: for tests.
     pub fn manual(now: UnixMillis) -> Self {
-        Self {
-            hand: Some(Arc::new(AtomicI64::new(now))),
-        }
+        Self { hand: Some(Arc::new(AtomicI64::new(now))) }
     }
 
     /// Moves a manual clock; a system clock doesn't care.
@@ -37,9 +35,7 @@ impl Clock {
     pub fn now(&self) -> UnixMillis {
         match &self.hand {
             Some(hand) => hand.load(Ordering::SeqCst),
-            None => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, millis),
+            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis),
         }
     }
 }

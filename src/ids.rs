@@ -58,9 +58,7 @@ macro_rules! bytes32 {
 
         impl FromSql for $name {
             fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                <[u8; 32]>::try_from(value.as_blob()?)
-                    .map(Self)
-                    .map_err(|_| FromSqlError::InvalidType)
+                <[u8; 32]>::try_from(value.as_blob()?).map(Self).map_err(|_| FromSqlError::InvalidType)
             }
         }
 

@@ -4,12 +4,17 @@
 //! `cli, app, routes → families (gifts, …) → vouchers → ledger → lightning, store`; `http`, `webhooks`,
 //! `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
+pub mod admin;
 pub mod clock;
+pub mod config;
 pub mod failpoint;
 pub mod http;
 pub mod ids;
 pub mod ledger;
 pub mod lightning;
+pub mod lnurl;
 pub mod money;
 pub mod store;
+pub mod telemetry;
 pub mod vouchers;
+pub mod web;

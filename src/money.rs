@@ -15,9 +15,7 @@ const MSAT_PER_SAT: u64 = 1_000;
 const MAX_MSAT: u64 = 21_000_000 * 100_000_000 * MSAT_PER_SAT;
 
 /// A non-negative amount in millisatoshis, never above the supply of bitcoin.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Msat(u64);
 
@@ -32,11 +30,7 @@ impl Msat {
 
     /// An amount from millisatoshis.
     pub const fn new(msat: u64) -> Option<Self> {
-        if msat > MAX_MSAT {
-            None
-        } else {
-            Some(Self(msat))
-        }
+        if msat > MAX_MSAT { None } else { Some(Self(msat)) }
     }
 
     /// An amount from satoshis.
@@ -59,11 +53,7 @@ impl Msat {
 
     /// Whole satoshis, if there is no remainder.
     pub const fn sat_exact(self) -> Option<u64> {
-        if self.0 % MSAT_PER_SAT == 0 {
-            Some(self.0 / MSAT_PER_SAT)
-        } else {
-            None
-        }
+        if self.0.is_multiple_of(MSAT_PER_SAT) { Some(self.0 / MSAT_PER_SAT) } else { None }
     }
 
     /// Sum, unless it is larger than the supply.
@@ -95,10 +85,7 @@ impl Msat {
 
     /// As a signed number for ledger entries. Fits, because the supply is far below `i64::MAX`.
     pub const fn signed(self) -> i64 {
-        #[expect(
-            clippy::cast_possible_wrap,
-            reason = "bounded by MAX_MSAT, about 2.1e18, below i64::MAX"
-        )]
+        #[expect(clippy::cast_possible_wrap, reason = "bounded by MAX_MSAT, about 2.1e18, below i64::MAX")]
         {
             self.0 as i64
         }
@@ -137,10 +124,7 @@ impl ToSql for Msat {
 impl FromSql for Msat {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let raw = i64::column_result(value)?;
-        u64::try_from(raw)
-            .ok()
-            .and_then(Self::new)
-            .ok_or(FromSqlError::OutOfRange(raw))
+        u64::try_from(raw).ok().and_then(Self::new).ok_or(FromSqlError::OutOfRange(raw))
     }
 }
 
@@ -150,10 +134,7 @@ mod tests {
 
     #[test]
     fn the_whole_supply_is_an_amount_and_one_more_is_not() {
-        assert_eq!(
-            Msat::from_sat(21_000_000 * 100_000_000).unwrap().get(),
-            MAX_MSAT
-        );
+        assert_eq!(Msat::from_sat(21_000_000 * 100_000_000).unwrap().get(), MAX_MSAT);
         assert_eq!(Msat::new(MAX_MSAT + 1), None);
         assert_eq!(Msat::from_sat(u64::MAX), None);
     }
@@ -168,9 +149,6 @@ mod tests {
     #[test]
     fn a_share_rounds_up() {
         assert_eq!(Msat::new(1).unwrap().ppm_ceil(1), Msat::new(1));
-        assert_eq!(
-            Msat::from_sat(5_000).unwrap().ppm_ceil(10_000),
-            Msat::from_sat(50)
-        );
+        assert_eq!(Msat::from_sat(5_000).unwrap().ppm_ceil(10_000), Msat::from_sat(50));
     }
 }

@@ -69,9 +69,7 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
     // One snapshot for all the questions.
     let snapshot = connection.unchecked_transaction()?;
     let mut problems = Vec::new();
-    let one = |sql: &str| -> Result<i64, LedgerError> {
-        Ok(snapshot.query_row(sql, [], |row| row.get(0))?)
-    };
+    let one = |sql: &str| -> Result<i64, LedgerError> { Ok(snapshot.query_row(sql, [], |row| row.get(0))?) };
 
     let unbalanced =
         one("SELECT count(*) FROM (SELECT 1 FROM entries GROUP BY journal HAVING sum(msat) <> 0)")?;
@@ -81,56 +79,39 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
     let mut accounts = Vec::new();
     for account in Account::ALL {
         let of = |table: &str| {
-            one(&format!(
-                "SELECT coalesce(sum(msat), 0) FROM {table} WHERE account = '{account}'"
-            ))
+            one(&format!("SELECT coalesce(sum(msat), 0) FROM {table} WHERE account = '{account}'"))
         };
         let (kept, summed) = (of("balances")?, of("entries")?);
         if kept != summed {
-            problems.push(format!(
-                "{account}: the running sum is {kept} msat, its entries are {summed} msat"
-            ));
+            problems
+                .push(format!("{account}: the running sum is {kept} msat, its entries are {summed} msat"));
         }
-        accounts.push(AccountBalance {
-            account: account.name(),
-            msat: summed,
-        });
+        accounts.push(AccountBalance { account: account.name(), msat: summed });
     }
     let balance = |account: Account| {
-        accounts
-            .iter()
-            .find(|row| row.account == account.name())
-            .map_or(0, |row| row.msat)
+        accounts.iter().find(|row| row.account == account.name()).map_or(0, |row| row.msat)
     };
 
     let mut expect = |what: &str, booked: i64, rows: i64| {
         if booked != rows {
-            problems.push(format!(
-                "{what}: the books say {booked} msat, the rows {rows} msat"
-            ));
+            problems.push(format!("{what}: the books say {booked} msat, the rows {rows} msat"));
         }
     };
     expect(
         "owed to holders",
         -balance(Account::Holders),
-        one(
-            "SELECT coalesce(sum(amount_msat), 0) FROM vouchers WHERE state IN ('open', 'expired')",
-        )?,
+        one("SELECT coalesce(sum(amount_msat), 0) FROM vouchers WHERE state IN ('open', 'expired')")?,
     );
     let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed')";
     expect(
         "in flight",
         -balance(Account::InFlight),
-        one(&format!(
-            "SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"
-        ))?,
+        one(&format!("SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"))?,
     );
     expect(
         "fee reserve",
         balance(Account::FeeReserve),
-        one(&format!(
-            "SELECT coalesce(sum(max_fee_msat), 0) {under_way}"
-        ))?,
+        one(&format!("SELECT coalesce(sum(max_fee_msat), 0) {under_way}"))?,
     );
     expect("clearing", balance(Account::Clearing), 0);
     expect(
@@ -139,10 +120,9 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         one("SELECT coalesce(sum(fee_msat), 0) FROM payouts WHERE status = 'paid'")?,
     );
 
-    let twice = one(
-        "SELECT count(*) FROM (SELECT 1 FROM payouts WHERE status = 'paid' AND voucher_id IS NOT NULL
-         GROUP BY voucher_id HAVING count(*) > 1)",
-    )?;
+    let twice =
+        one("SELECT count(*) FROM (SELECT 1 FROM payouts WHERE status = 'paid' AND voucher_id IS NOT NULL
+         GROUP BY voucher_id HAVING count(*) > 1)")?;
     if twice > 0 {
         problems.push(format!("{twice} vouchers were paid out more than once"));
     }
@@ -159,18 +139,14 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
     let mut warnings = Vec::new();
     for (account, what) in [
         (Account::Suspense, "came in and belongs to nobody we know"),
-        (
-            Account::Loss,
-            "was paid although it had been given to somebody else",
-        ),
+        (Account::Loss, "was paid although it had been given to somebody else"),
     ] {
         let msat = balance(account);
         if msat != 0 {
             warnings.push(format!("{} msat {what} (account {account})", msat.abs()));
         }
     }
-    let owed_msat =
-        -(balance(Account::Holders) + balance(Account::InFlight) + balance(Account::Suspense));
+    let owed_msat = -(balance(Account::Holders) + balance(Account::InFlight) + balance(Account::Suspense));
     Ok(Audit {
         clean: false,
         problems,
@@ -178,14 +154,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         owed_msat,
         accounts,
         spendable_msat: None,
-        payouts: counts(
-            &snapshot,
-            "SELECT status, count(*) FROM payouts GROUP BY status",
-        )?,
-        vouchers: counts(
-            &snapshot,
-            "SELECT state, count(*) FROM vouchers GROUP BY state",
-        )?,
+        payouts: counts(&snapshot, "SELECT status, count(*) FROM payouts GROUP BY status")?,
+        vouchers: counts(&snapshot, "SELECT state, count(*) FROM vouchers GROUP BY state")?,
         counters: rows::counters(&snapshot)?
             .into_iter()
             .map(|(name, count)| StatusCount { name, count })
@@ -195,12 +165,7 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
 
 fn counts(connection: &Connection, sql: &str) -> Result<Vec<StatusCount>, LedgerError> {
     let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([], |row| {
-        Ok(StatusCount {
-            name: row.get(0)?,
-            count: row.get(1)?,
-        })
-    })?;
+    let rows = statement.query_map([], |row| Ok(StatusCount { name: row.get(0)?, count: row.get(1)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -208,10 +173,7 @@ fn counts(connection: &Connection, sql: &str) -> Result<Vec<StatusCount>, Ledger
 /// of the books.
 fn compare_with_node(audit: &mut Audit, balances: &Balances) {
     audit.spendable_msat = Some(balances.outbound_msat);
-    let owed = u64::try_from(audit.owed_msat)
-        .ok()
-        .and_then(Msat::new)
-        .unwrap_or(Msat::ZERO);
+    let owed = u64::try_from(audit.owed_msat).ok().and_then(Msat::new).unwrap_or(Msat::ZERO);
     let spendable = Msat::new(balances.outbound_msat).unwrap_or(Msat::ZERO);
     if owed > spendable {
         audit.warnings.push(format!(

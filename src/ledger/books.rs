@@ -116,11 +116,7 @@ pub struct Journal {
 impl Journal {
     /// Begins a journal about one row.
     pub fn new(kind: Kind, subject: i64) -> Self {
-        Self {
-            kind,
-            subject,
-            entries: Vec::with_capacity(5),
-        }
+        Self { kind, subject, entries: Vec::with_capacity(5) }
     }
 
     /// Adds to what an account owns, or takes from what it owes.
@@ -148,10 +144,7 @@ impl Journal {
     /// [`LedgerError::Broken`] if it doesn't sum to zero; the store's error if this kind of journal was
     /// written for this subject before.
     pub fn post(self, tx: &Tx<'_>, now: UnixMillis) -> Result<(), LedgerError> {
-        let sum = self
-            .entries
-            .iter()
-            .try_fold(0_i64, |sum, entry| sum.checked_add(entry.1));
+        let sum = self.entries.iter().try_fold(0_i64, |sum, entry| sum.checked_add(entry.1));
         if sum != Some(0) {
             return Err(LedgerError::Broken(format!(
                 "{} for {} is off by {sum:?} msat",

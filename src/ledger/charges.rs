@@ -117,15 +117,7 @@ pub fn open(
         .and_then(|at| i64::try_from(at.as_millis()).ok())
         .ok_or_else(|| LedgerError::Broken("an invoice of ours never expires".into()))?;
     let hash = hash_of(invoice);
-    rows::insert(
-        tx,
-        hash,
-        family,
-        amount,
-        &invoice.to_string(),
-        now,
-        expires_at,
-    )
+    rows::insert(tx, hash, family, amount, &invoice.to_string(), now, expires_at)
 }
 
 /// The payment hash of an invoice, in our type.
@@ -138,10 +130,7 @@ pub fn hash_of(invoice: &Bolt11Invoice) -> PaymentHash {
 ///
 /// # Errors
 /// The store's.
-pub fn by_hash(
-    connection: &rusqlite::Connection,
-    hash: PaymentHash,
-) -> Result<Option<Charge>, LedgerError> {
+pub fn by_hash(connection: &rusqlite::Connection, hash: PaymentHash) -> Result<Option<Charge>, LedgerError> {
     rows::by_hash(connection, hash)
 }
 
@@ -150,8 +139,7 @@ pub fn by_hash(
 /// # Errors
 /// The store's; [`LedgerError::Broken`] if there is none.
 pub fn by_id(connection: &rusqlite::Connection, id: ChargeId) -> Result<Charge, LedgerError> {
-    rows::by_id(connection, id)?
-        .ok_or_else(|| LedgerError::Broken(format!("charge {id} is missing")))
+    rows::by_id(connection, id)?.ok_or_else(|| LedgerError::Broken(format!("charge {id} is missing")))
 }
 
 /// What became of a payment that came in.
@@ -207,10 +195,7 @@ pub fn settle_internally(
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     if charge.status != ChargeStatus::Unpaid {
-        return Err(LedgerError::Broken(format!(
-            "charge {} can't be settled twice",
-            charge.id
-        )));
+        return Err(LedgerError::Broken(format!("charge {} can't be settled twice", charge.id)));
     }
     settle(tx, listeners, charge, amount, SettledBy::Internal, now)
 }
@@ -257,15 +242,8 @@ fn settle(
 
 /// A payment for a charge that is paid: either the node repeats itself, or the charge was settled inside
 /// the ledger and somebody paid the invoice over Lightning afterwards.
-fn paid_again(
-    tx: &Tx<'_>,
-    charge: &Charge,
-    amount: Msat,
-    now: UnixMillis,
-) -> Result<Receipt, LedgerError> {
-    if rows::settled_by(tx, charge.id)? != Some(SettledBy::Internal)
-        || rows::paid_twice(tx, charge.id)?
-    {
+fn paid_again(tx: &Tx<'_>, charge: &Charge, amount: Msat, now: UnixMillis) -> Result<Receipt, LedgerError> {
+    if rows::settled_by(tx, charge.id)? != Some(SettledBy::Internal) || rows::paid_twice(tx, charge.id)? {
         return Ok(Receipt::Repeated);
     }
     Journal::new(Kind::ChargePaidTwice, charge.id.0)

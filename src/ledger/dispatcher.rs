@@ -5,6 +5,7 @@
 //! time and rations dust, so a payout that finds no room waits its turn: it isn't failed, and isn't even
 //! tried.
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -42,14 +43,22 @@ pub struct Round {
     pub waiting: usize,
 }
 
+/// The dispatcher's memory between rounds: what it could not finish because the store took no writes.
+#[derive(Debug, Default)]
+pub struct Dispatcher {
+    /// Marked `dispatching`, but the node was not asked.
+    unasked: VecDeque<Payout>,
+    /// The node answered, but the answer is not written down.
+    unnoted: VecDeque<(Payout, Dispatch, usize)>,
+}
+
 /// Runs rounds until `stop` says so. For a thread of its own.
 pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
+    let mut dispatcher = Dispatcher::default();
     while !stop() {
         beat();
-        let pause = match round(ledger) {
-            Ok(Round {
-                asked, given_up, ..
-            }) if asked + given_up > 0 => continue,
+        let pause = match dispatcher.round(ledger) {
+            Ok(Round { asked, given_up, .. }) if asked + given_up > 0 => continue,
             Ok(Round { waiting, .. }) if waiting > 0 => BUSY_WAIT,
             Ok(_) => TICK,
             Err(error) => {
@@ -61,59 +70,76 @@ pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
     }
 }
 
-/// One round: everything that can be sent now.
-///
-/// # Errors
-/// The store's. What was marked `dispatching` and not answered stays so until the next start, or until
-/// its event comes.
-pub fn round(ledger: &Ledger) -> Result<Round, LedgerError> {
-    let now = ledger.clock.now();
-    let (due, under_way) =
-        ledger
-            .store
-            .read_blocking(move |connection| -> Result<_, LedgerError> {
-                Ok((
-                    rows::due(connection, now, BATCH)?,
-                    rows::under_way(connection)?,
-                ))
-            })?;
-    if due.is_empty() {
-        return Ok(Round::default());
-    }
-    let mut done = Round::default();
-    let (dead, live): (Vec<_>, Vec<_>) = due
-        .into_iter()
-        .partition(|payout| hopeless(payout, now).is_some());
-    for payout in dead {
-        if let Some(reason) = hopeless(&payout, now) {
-            fail(ledger, &payout, reason)?;
-            done.given_up += 1;
+impl Dispatcher {
+    /// One round: everything that can be sent now.
+    ///
+    /// # Errors
+    /// The store's; the next round goes on where this one stopped.
+    pub fn round(&mut self, ledger: &Ledger) -> Result<Round, LedgerError> {
+        let mut done = Round::default();
+        self.finish_last_round(ledger, &mut done)?;
+        let now = ledger.clock.now();
+        let (due, under_way) = ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
+            Ok((rows::due(connection, now, BATCH)?, rows::under_way(connection)?))
+        })?;
+        let mut live = Vec::with_capacity(due.len());
+        for payout in due {
+            match hopeless(&payout, now) {
+                Some(reason) => {
+                    fail(ledger, &payout, reason)?;
+                    done.given_up += 1;
+                }
+                None => live.push(payout),
+            }
         }
+        if live.is_empty() {
+            return Ok(done);
+        }
+        if !ledger.lightning.is_running() {
+            done.waiting = live.len();
+            return Ok(done);
+        }
+        let mut gate =
+            Gate::new(ledger.lightning.sending_room(), under_way, ledger.settings.in_flight_per_channel);
+        // Without anything under way, no room means no capacity, and the node may say so itself.
+        let idle = under_way == 0;
+        let (now_ones, later): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|payout| gate.admits(payout.amount, idle));
+        done.waiting = later.len();
+        self.unasked.extend(mark(ledger, now_ones)?);
+        crash_point!("payout.after_dispatching");
+        self.ask_all(ledger, under_way, &mut done)
     }
-    if !ledger.lightning.is_running() {
-        done.waiting = live.len();
-        return Ok(done);
+
+    /// What a store without room left undone: answers first, then questions.
+    fn finish_last_round(&mut self, ledger: &Ledger, done: &mut Round) -> Result<(), LedgerError> {
+        while let Some((payout, answer, others)) = self.unnoted.pop_front() {
+            if let Err(error) = note(ledger, &payout, &answer, others) {
+                self.unnoted.push_front((payout, answer, others));
+                return Err(error);
+            }
+        }
+        let unasked = self.unasked.len();
+        self.ask_all(ledger, unasked, done).map(drop)
     }
-    let mut gate = Gate::new(
-        ledger.lightning.sending_room(),
-        under_way,
-        ledger.settings.in_flight_per_channel,
-    );
-    // Without anything under way, no room means no capacity, and the node may say so itself.
-    let idle = under_way == 0;
-    let (now_ones, later): (Vec<_>, Vec<_>) = live
-        .into_iter()
-        .partition(|payout| gate.admits(payout.amount, idle));
-    done.waiting = later.len();
-    let marked = mark(ledger, now_ones)?;
-    crash_point!("payout.after_dispatching");
-    let mut others = under_way;
-    for payout in marked {
-        done.asked += 1;
-        send(ledger, &payout, others)?;
-        others += 1;
+
+    fn ask_all(&mut self, ledger: &Ledger, under_way: usize, done: &mut Round) -> Result<Round, LedgerError> {
+        let mut others = under_way;
+        while let Some(payout) = self.unasked.pop_front() {
+            done.asked += 1;
+            let answer = match Bolt11Invoice::from_str(&payout.invoice) {
+                Ok(invoice) => ledger.lightning.pay(&invoice, payout.max_fee),
+                Err(_) => Dispatch::NotSent(Refusal::BadInvoice("the stored invoice can't be read".into())),
+            };
+            crash_point!("payout.after_send");
+            if let Err(error) = note(ledger, &payout, &answer, others) {
+                self.unnoted.push_back((payout, answer, others));
+                return Err(error);
+            }
+            others += 1;
+        }
+        Ok(*done)
     }
-    Ok(done)
 }
 
 /// Why a payout that was not sent should not be sent any more.
@@ -147,48 +173,34 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
     })
 }
 
-/// Asks the node, and notes what may be concluded from its answer.
-fn send(ledger: &Ledger, payout: &Payout, others: usize) -> Result<(), LedgerError> {
-    let Ok(invoice) = Bolt11Invoice::from_str(&payout.invoice) else {
-        return fail(ledger, payout, "the stored invoice can't be read");
-    };
-    let answer = ledger.lightning.pay(&invoice, payout.max_fee);
-    crash_point!("payout.after_send");
+/// Writes down what may be concluded from the node's answer.
+fn note(ledger: &Ledger, payout: &Payout, answer: &Dispatch, others: usize) -> Result<(), LedgerError> {
     let id = payout.id;
     match answer {
         // Not awaited: after a crash, recovery asks the node again.
         Dispatch::Sent => ledger
             .store
-            .write_queued("payout in flight", move |tx| {
-                rows::note_in_flight(tx, id).map_err(into_store)
-            })
+            .write_queued("payout in flight", move |tx| rows::note_in_flight(tx, id).map_err(into_store))
             .map_err(LedgerError::from),
         Dispatch::Ambiguous(why) => {
             tracing::warn!(payout = %payout.public_id, %why, "can't tell whether a payout was sent; waiting for the node to say");
-            ledger
-                .store
-                .write_blocking(move |tx| rows::note_unknown(tx, id, &why))
+            let why = why.clone();
+            ledger.store.write_blocking(move |tx| rows::note_unknown(tx, id, &why))
         }
         Dispatch::NotSent(Refusal::NotRunning) => {
             put_back(ledger, payout, TICK, false, "the node is not running")
         }
-        Dispatch::NotSent(Refusal::NoRoute) if others > 0 => put_back(
-            ledger,
-            payout,
-            BUSY_WAIT,
-            false,
-            "no route while others are under way",
-        ),
+        Dispatch::NotSent(Refusal::NoRoute) if others > 0 => {
+            put_back(ledger, payout, BUSY_WAIT, false, "no route while others are under way")
+        }
         Dispatch::NotSent(Refusal::NoRoute) if payout.attempts < ledger.settings.route_tries => {
             let wait = ROUTE_WAIT.saturating_mul(1 << payout.attempts.saturating_sub(1).min(8));
             put_back(ledger, payout, wait, true, "no route")
         }
-        Dispatch::NotSent(Refusal::NoRoute) => fail(
-            ledger,
-            payout,
-            "no route to the recipient: they may lack inbound capacity, or we outbound",
-        ),
-        Dispatch::NotSent(Refusal::BadInvoice(why)) => fail(ledger, payout, &why),
+        Dispatch::NotSent(Refusal::NoRoute) => {
+            fail(ledger, payout, "no route to the recipient: they may lack inbound capacity, or we outbound")
+        }
+        Dispatch::NotSent(Refusal::BadInvoice(why)) => fail(ledger, payout, why),
     }
 }
 
@@ -200,9 +212,7 @@ fn put_back(
     why: &'static str,
 ) -> Result<(), LedgerError> {
     let (id, next) = (payout.id, ledger.clock.now().saturating_add(millis(wait)));
-    ledger
-        .store
-        .write_blocking(move |tx| rows::put_back(tx, id, next, counts, why))
+    ledger.store.write_blocking(move |tx| rows::put_back(tx, id, next, counts, why))
 }
 
 /// Ends a payout that was provably never sent.
@@ -210,9 +220,7 @@ fn fail(ledger: &Ledger, payout: &Payout, why: &str) -> Result<(), LedgerError> 
     let (id, why, now) = (payout.id, why.to_owned(), ledger.clock.now());
     let listeners = ledger.listeners.clone();
     tracing::info!(payout = %payout.public_id, %why, "a payout was given up");
-    ledger
-        .store
-        .write_blocking(move |tx| give_up(tx, &listeners, id, &why, now))
+    ledger.store.write_blocking(move |tx| give_up(tx, &listeners, id, &why, now))
 }
 
 pub(super) fn into_store(error: LedgerError) -> crate::store::StoreError {
@@ -230,10 +238,7 @@ struct Gate {
 
 impl Gate {
     fn new(rooms: Vec<SendingRoom>, under_way: usize, per_channel: usize) -> Self {
-        let slots = rooms
-            .len()
-            .saturating_mul(per_channel)
-            .saturating_sub(under_way);
+        let slots = rooms.len().saturating_mul(per_channel).saturating_sub(under_way);
         Self { rooms, slots }
     }
 
@@ -246,9 +251,7 @@ impl Gate {
             return false;
         }
         let small_enough = self.rooms.iter().filter(|room| room.min <= amount);
-        let most = small_enough.fold(Msat::ZERO, |sum, room| {
-            sum.checked_add(room.max).unwrap_or(sum)
-        });
+        let most = small_enough.fold(Msat::ZERO, |sum, room| sum.checked_add(room.max).unwrap_or(sum));
         let fits = most >= amount;
         if fits || idle {
             self.slots -= 1;
@@ -267,10 +270,7 @@ mod tests {
 
     #[test]
     fn dust_waits_while_the_channel_rations_it() {
-        let room = SendingRoom {
-            min: sat(2_310),
-            max: sat(10_000_000),
-        };
+        let room = SendingRoom { min: sat(2_310), max: sat(10_000_000) };
         let mut gate = Gate::new(vec![room], 3, 45);
         assert!(!gate.admits(sat(50), false));
         assert!(gate.admits(sat(5_000), false));
@@ -278,10 +278,7 @@ mod tests {
 
     #[test]
     fn full_slots_admit_nothing() {
-        let room = SendingRoom {
-            min: sat(1),
-            max: sat(10_000_000),
-        };
+        let room = SendingRoom { min: sat(1), max: sat(10_000_000) };
         let mut gate = Gate::new(vec![room], 44, 45);
         assert!(gate.admits(sat(50), false));
         assert!(!gate.admits(sat(50), false));
@@ -289,10 +286,7 @@ mod tests {
 
     #[test]
     fn a_payment_may_be_split_over_channels() {
-        let room = SendingRoom {
-            min: sat(1),
-            max: sat(600),
-        };
+        let room = SendingRoom { min: sat(1), max: sat(600) };
         assert!(Gate::new(vec![room, room], 0, 45).admits(sat(1_000), false));
         assert!(!Gate::new(vec![room], 0, 45).admits(sat(1_000), false));
     }

@@ -57,48 +57,34 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
     let listeners = ledger.listeners.clone();
     match event {
         NodeEvent::Received { hash, amount } => {
-            let receipt = ledger
-                .store
-                .write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now))?;
+            let receipt =
+                ledger.store.write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now))?;
             if receipt != Receipt::Settled {
                 tracing::info!(%hash, %amount, ?receipt, "a payment came in that settled nothing");
             }
         }
-        NodeEvent::Sent {
-            hash,
-            preimage,
-            fee,
-        } => {
-            let reported = ledger.store.write_blocking(move |tx| {
-                payouts::arrived(tx, &listeners, hash, preimage, fee, now)
-            })?;
+        NodeEvent::Sent { hash, preimage, fee } => {
+            let reported = ledger
+                .store
+                .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, preimage, fee, now))?;
             ledger.wake.ring();
             note_stranger(reported, hash, "arrived");
         }
-        NodeEvent::Failed {
-            hash: Some(hash),
-            reason,
-            ..
-        } => {
+        NodeEvent::Failed { hash: Some(hash), reason, .. } => {
             let why = reason.clone();
-            let reported = ledger
-                .store
-                .write_blocking(move |tx| payouts::lost(tx, &listeners, hash, &why, now))?;
+            let reported =
+                ledger.store.write_blocking(move |tx| payouts::lost(tx, &listeners, hash, &why, now))?;
             ledger.wake.ring();
             note_stranger(reported, hash, "failed");
             tracing::info!(%hash, %reason, "a payment failed");
         }
-        NodeEvent::Failed {
-            hash: None, reason, ..
-        } => {
+        NodeEvent::Failed { hash: None, reason, .. } => {
             tracing::warn!(%reason, "a payment that never had a hash failed");
         }
         NodeEvent::Channel(news) => {
             if let ChannelNews::Closed { channel, reason } = &news {
                 tracing::warn!(%channel, %reason, "a channel was closed");
-                ledger
-                    .store
-                    .write_blocking(|tx| rows::count_event(tx, "channels_closed"))?;
+                ledger.store.write_blocking(|tx| rows::count_event(tx, "channels_closed"))?;
             } else {
                 tracing::info!(?news, "a channel changed");
             }

@@ -99,10 +99,7 @@ impl ToSql for Family {
 
 impl FromSql for Family {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value
-            .as_str()?
-            .parse()
-            .map_err(|_| FromSqlError::InvalidType)
+        value.as_str()?.parse().map_err(|_| FromSqlError::InvalidType)
     }
 }
 
@@ -186,9 +183,7 @@ pub struct Listeners {
 impl Listeners {
     /// Registers everybody at once.
     pub fn new(listeners: impl IntoIterator<Item = (Family, Arc<dyn Listener>)>) -> Self {
-        Self {
-            by_family: Arc::new(listeners.into_iter().collect()),
-        }
+        Self { by_family: Arc::new(listeners.into_iter().collect()) }
     }
 
     /// Who listens for a family; families without rows of their own have nobody.

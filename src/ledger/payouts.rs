@@ -45,14 +45,8 @@ pub enum PayoutStatus {
 }
 
 impl PayoutStatus {
-    const ALL: [Self; 6] = [
-        Self::Queued,
-        Self::Dispatching,
-        Self::InFlight,
-        Self::Unknown,
-        Self::Paid,
-        Self::Failed,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Queued, Self::Dispatching, Self::InFlight, Self::Unknown, Self::Paid, Self::Failed];
 
     /// Its name in the database and in reports.
     pub const fn name(self) -> &'static str {
@@ -229,8 +223,7 @@ fn settle_internally(
 /// # Errors
 /// The store's; [`LedgerError::Broken`] if there is none.
 pub fn by_id(connection: &rusqlite::Connection, id: PayoutId) -> Result<Payout, LedgerError> {
-    rows::by_id(connection, id)?
-        .ok_or_else(|| LedgerError::Broken(format!("payout {id} is missing")))
+    rows::by_id(connection, id)?.ok_or_else(|| LedgerError::Broken(format!("payout {id} is missing")))
 }
 
 /// The payout of a public id.
@@ -248,10 +241,7 @@ pub fn by_public_id(
 ///
 /// # Errors
 /// The store's.
-pub fn by_hash(
-    connection: &rusqlite::Connection,
-    hash: PaymentHash,
-) -> Result<Option<Payout>, LedgerError> {
+pub fn by_hash(connection: &rusqlite::Connection, hash: PaymentHash) -> Result<Option<Payout>, LedgerError> {
     rows::by_hash(connection, hash)
 }
 
@@ -259,10 +249,7 @@ pub fn by_hash(
 ///
 /// # Errors
 /// The store's.
-pub fn of_voucher(
-    connection: &rusqlite::Connection,
-    voucher: VoucherId,
-) -> Result<Vec<Payout>, LedgerError> {
+pub fn of_voucher(connection: &rusqlite::Connection, voucher: VoucherId) -> Result<Vec<Payout>, LedgerError> {
     rows::of_voucher(connection, voucher)
 }
 
@@ -304,11 +291,7 @@ pub fn arrived(
         .ok_or_else(|| LedgerError::Broken("a payout larger than the supply".into()))?;
     if was == PayoutStatus::Failed {
         let covered = tell(tx, listeners, &paid, End::PaidAfterFailure)?;
-        let from = if covered == Covered::Yes {
-            paid.family.account()
-        } else {
-            Account::Loss
-        };
+        let from = if covered == Covered::Yes { paid.family.account() } else { Account::Loss };
         tracing::error!(payout = %paid.public_id, amount = %paid.amount, account = %from, "a payout arrived after it had been given up");
         rows::count_event(tx, "payouts_late")?;
         return Journal::new(Kind::PayoutLate, paid.id.0)
@@ -371,12 +354,7 @@ pub(super) fn give_up(
     Ok(())
 }
 
-fn tell(
-    tx: &Tx<'_>,
-    listeners: &Listeners,
-    payout: &Payout,
-    end: End,
-) -> Result<Covered, LedgerError> {
+fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result<Covered, LedgerError> {
     match listeners.of(payout.family) {
         Some(listener) => listener.payout_ended(tx, payout, end),
         None => Ok(Covered::Yes),

@@ -25,7 +25,6 @@ use std::time::{Duration, Instant};
 
 use lightning_invoice::Bolt11Invoice;
 
-use super::dispatcher::into_store;
 use super::payouts::{self, Payout, give_up};
 use super::rows::{charges as charge_rows, payouts as rows};
 use super::{Ledger, LedgerError, charges};
@@ -34,7 +33,6 @@ use crate::crash_point;
 use crate::ids::{ChargeId, PayoutId};
 use crate::lightning::{Direction, Dispatch, PaymentRecord, RecordStatus};
 use crate::money::Msat;
-use crate::store::StoreError;
 
 /// LDK allows a route at most 1,008 blocks; the rest is for the chain to settle what timed out.
 const DEAD_AFTER_BLOCKS: u32 = 2_016;
@@ -80,12 +78,7 @@ pub struct Recovery {
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            looked: None,
-            swept: None,
-            swept_until: 0,
-        }
+        Self { started: Instant::now(), looked: None, swept: None, swept_until: 0 }
     }
 }
 
@@ -120,9 +113,7 @@ impl Recovery {
 /// # Errors
 /// The store's.
 pub fn look_again(ledger: &Ledger) -> Result<(), LedgerError> {
-    let unknown = ledger
-        .store
-        .read_blocking(|connection| rows::with_status(connection, "unknown"))?;
+    let unknown = ledger.store.read_blocking(|connection| rows::with_status(connection, "unknown"))?;
     if unknown.is_empty() || !ledger.lightning.channels_settled() {
         return Ok(());
     }
@@ -138,10 +129,11 @@ pub fn look_again(ledger: &Ledger) -> Result<(), LedgerError> {
 
 fn look_at(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
     let hash = payout.payment_hash;
-    if let Some(record) = ledger.lightning.record(hash) {
-        if record.direction == Direction::Outbound && record.status == RecordStatus::Succeeded {
-            return settle_from(ledger, &record);
-        }
+    let arrived = |record: &PaymentRecord| {
+        record.direction == Direction::Outbound && record.status == RecordStatus::Succeeded
+    };
+    if let Some(record) = ledger.lightning.record(hash).filter(arrived) {
+        return settle_from(ledger, &record);
     }
     let since = payout.dispatched_height.unwrap_or(0);
     if since > 0 && ledger.lightning.block_height() > since.saturating_add(DEAD_AFTER_BLOCKS) {
@@ -173,18 +165,12 @@ fn look_at(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
             return Ok(());
         }
     }
-    ledger
-        .store
-        .write_blocking(move |tx| rows::note_in_flight(tx, id))
+    ledger.store.write_blocking(move |tx| rows::note_in_flight(tx, id))
 }
 
 /// Ends a payout by the node's own record of its success.
 fn settle_from(ledger: &Ledger, record: &PaymentRecord) -> Result<(), LedgerError> {
-    let (hash, preimage, fee) = (
-        record.hash,
-        record.preimage,
-        record.fee.unwrap_or(Msat::ZERO),
-    );
+    let (hash, preimage, fee) = (record.hash, record.preimage, record.fee.unwrap_or(Msat::ZERO));
     let (now, listeners) = (ledger.clock.now(), ledger.listeners.clone());
     ledger
         .store
@@ -203,25 +189,21 @@ pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
         if record.status != RecordStatus::Succeeded {
             continue;
         }
-        let known = ledger
-            .store
-            .read_blocking(move |connection| -> Result<_, LedgerError> {
-                Ok(match record.direction {
-                    Direction::Inbound => charges::by_hash(connection, record.hash)?
-                        .is_none_or(|charge| charge.status == charges::ChargeStatus::Paid),
-                    Direction::Outbound => payouts::by_hash(connection, record.hash)?
-                        .is_none_or(|payout| payout.status == payouts::PayoutStatus::Paid),
-                })
-            })?;
+        let known = ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
+            Ok(match record.direction {
+                Direction::Inbound => charges::by_hash(connection, record.hash)?
+                    .is_none_or(|charge| charge.status == charges::ChargeStatus::Paid),
+                Direction::Outbound => payouts::by_hash(connection, record.hash)?
+                    .is_none_or(|payout| payout.status == payouts::PayoutStatus::Paid),
+            })
+        })?;
         if known {
             continue;
         }
         match (record.direction, record.amount) {
             (Direction::Inbound, Some(amount)) => {
                 let (hash, listeners) = (record.hash, ledger.listeners.clone());
-                ledger.store.write_blocking(move |tx| {
-                    charges::receive(tx, &listeners, hash, amount, now)
-                })?;
+                ledger.store.write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now))?;
             }
             (Direction::Inbound, None) => {}
             (Direction::Outbound, _) => settle_from(ledger, &record)?,
@@ -236,60 +218,45 @@ pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
 /// # Errors
 /// The store's.
 pub fn forget_old(ledger: &Ledger) -> Result<(), LedgerError> {
+    while forget_some(ledger)? == FORGET_BATCH {}
+    Ok(())
+}
+
+/// One batch; answers how many there were of the kind that had more.
+fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
     let before = ledger.clock.now().saturating_sub(millis(FORGET_AFTER));
-    let (from_charge, from_payout) =
-        ledger
-            .store
-            .read_blocking(|connection| -> Result<_, LedgerError> {
-                Ok((
-                    charge_rows::mark(connection, "forget_charges")?,
-                    charge_rows::mark(connection, "forget_payouts")?,
-                ))
-            })?;
-    let (charges, payouts) =
-        ledger
-            .store
-            .read_blocking(move |connection| -> Result<_, LedgerError> {
-                Ok((
-                    charge_rows::prunable(
-                        connection,
-                        (from_charge.0, ChargeId(from_charge.1)),
-                        before,
-                        FORGET_BATCH,
-                    )?,
-                    rows::prunable(
-                        connection,
-                        (from_payout.0, PayoutId(from_payout.1)),
-                        before,
-                        FORGET_BATCH,
-                    )?,
-                ))
-            })?;
+    let (from_charge, from_payout) = ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
+        Ok((
+            charge_rows::mark(connection, "forget_charges")?,
+            charge_rows::mark(connection, "forget_payouts")?,
+        ))
+    })?;
+    let (charges, payouts) = ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
+        Ok((
+            charge_rows::prunable(
+                connection,
+                (from_charge.0, ChargeId(from_charge.1)),
+                before,
+                FORGET_BATCH,
+            )?,
+            rows::prunable(connection, (from_payout.0, PayoutId(from_payout.1)), before, FORGET_BATCH)?,
+        ))
+    })?;
     let charge_end = charges.last().map(|last| (last.0, last.1.0));
     let payout_end = payouts.last().map(|last| (last.0, last.1.0));
-    let hashes = charges
-        .iter()
-        .map(|row| row.2)
-        .chain(payouts.iter().map(|row| row.2));
+    let hashes = charges.iter().map(|row| row.2).chain(payouts.iter().map(|row| row.2));
     for hash in hashes {
         if let Err(error) = ledger.lightning.forget(hash) {
             tracing::debug!(%hash, %error, "the node could not forget a record");
         }
     }
+    let most = charges.len().max(payouts.len());
     save_mark(ledger, "forget_charges", charge_end)?;
-    save_mark(ledger, "forget_payouts", payout_end)
+    save_mark(ledger, "forget_payouts", payout_end)?;
+    Ok(most)
 }
 
-fn save_mark(
-    ledger: &Ledger,
-    name: &'static str,
-    end: Option<(UnixMillis, i64)>,
-) -> Result<(), LedgerError> {
+fn save_mark(ledger: &Ledger, name: &'static str, end: Option<(UnixMillis, i64)>) -> Result<(), LedgerError> {
     let Some((at, id)) = end else { return Ok(()) };
-    ledger
-        .store
-        .write_queued("forgetting", move |tx| -> Result<(), StoreError> {
-            charge_rows::set_mark(tx, name, at, id).map_err(into_store)
-        })
-        .map_err(LedgerError::from)
+    ledger.store.write_blocking(move |tx| charge_rows::set_mark(tx, name, at, id))
 }

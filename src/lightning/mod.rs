@@ -9,6 +9,8 @@
 
 pub mod ldk;
 mod node;
+#[cfg(test)]
+pub mod sim;
 
 use std::time::Duration;
 

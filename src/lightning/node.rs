@@ -19,11 +19,7 @@ impl Node {
     /// Wraps a node. `runtime` lends its blocking threads: the node's own, so that a busy front door
     /// doesn't hold up payments.
     pub fn new<N: Lightning + Operator>(node: Arc<N>, runtime: Handle) -> Self {
-        Self {
-            lightning: Arc::<N>::clone(&node),
-            operator: node,
-            runtime,
-        }
+        Self { lightning: Arc::<N>::clone(&node), operator: node, runtime }
     }
 
     /// The part that moves money, for threads that may block.
@@ -40,15 +36,9 @@ impl Node {
     ///
     /// # Errors
     /// As there.
-    pub async fn create_invoice(
-        &self,
-        request: InvoiceRequest,
-    ) -> Result<Bolt11Invoice, InvoiceError> {
+    pub async fn create_invoice(&self, request: InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
         let lightning = Arc::clone(&self.lightning);
-        let created = self
-            .runtime
-            .spawn_blocking(move || lightning.create_invoice(&request))
-            .await;
+        let created = self.runtime.spawn_blocking(move || lightning.create_invoice(&request)).await;
         created.unwrap_or_else(|error| Err(InvoiceError::Refused(error.to_string())))
     }
 
@@ -61,10 +51,7 @@ impl Node {
         question: impl FnOnce(&dyn Lightning) -> T + Send + 'static,
     ) -> Result<T, OperatorError> {
         let lightning = Arc::clone(&self.lightning);
-        let answer = self
-            .runtime
-            .spawn_blocking(move || question(&*lightning))
-            .await;
+        let answer = self.runtime.spawn_blocking(move || question(&*lightning)).await;
         answer.map_err(|error| OperatorError::Refused(error.to_string()))
     }
 

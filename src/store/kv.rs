@@ -28,33 +28,21 @@ pub struct KvKey {
     pub key: String,
 }
 
-const PUT: &str =
-    "INSERT INTO ldk_kv (primary_ns, secondary_ns, key, value) VALUES (?1, ?2, ?3, ?4)
+const PUT: &str = "INSERT INTO ldk_kv (primary_ns, secondary_ns, key, value) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (primary_ns, secondary_ns, key) DO UPDATE SET value = excluded.value";
 const REMOVE: &str = "DELETE FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2 AND key = ?3";
-const READ: &str =
-    "SELECT value FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2 AND key = ?3";
+const READ: &str = "SELECT value FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2 AND key = ?3";
 const LIST: &str = "SELECT key FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2";
-const LIST_WITH_VALUES: &str =
-    "SELECT key, value FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2";
+const LIST_WITH_VALUES: &str = "SELECT key, value FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2";
 
 /// Applies a change inside the writer's transaction.
-pub(super) fn apply(
-    connection: &Connection,
-    at: &KvKey,
-    change: &KvChange,
-) -> rusqlite::Result<()> {
+pub(super) fn apply(connection: &Connection, at: &KvKey, change: &KvChange) -> rusqlite::Result<()> {
     match change {
-        KvChange::Put(value) => connection.prepare_cached(PUT)?.execute(params![
-            at.primary,
-            at.secondary,
-            at.key,
-            value
-        ])?,
+        KvChange::Put(value) => {
+            connection.prepare_cached(PUT)?.execute(params![at.primary, at.secondary, at.key, value])?
+        }
         KvChange::Remove => {
-            connection
-                .prepare_cached(REMOVE)?
-                .execute(params![at.primary, at.secondary, at.key])?
+            connection.prepare_cached(REMOVE)?.execute(params![at.primary, at.secondary, at.key])?
         }
     };
     Ok(())
@@ -136,16 +124,11 @@ impl Store {
     ///
     /// # Errors
     /// The query's.
-    pub fn kv_scan(
-        &self,
-        primary: String,
-        secondary: String,
-    ) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    pub fn kv_scan(&self, primary: String, secondary: String) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
         self.read_blocking(move |connection| {
             let mut statement = connection.prepare_cached(LIST_WITH_VALUES)?;
-            let rows = statement.query_map(params![primary, secondary], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+            let rows =
+                statement.query_map(params![primary, secondary], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<Result<_, _>>().map_err(StoreError::from)
         })
     }

@@ -39,12 +39,7 @@ mod tests {
     #[test]
     fn a_file_from_the_future_is_refused() {
         let mut connection = Connection::open_in_memory().unwrap();
-        connection
-            .pragma_update(None, "user_version", 9_999)
-            .unwrap();
-        assert!(matches!(
-            migrate(&mut connection, Path::new("x")),
-            Err(StoreError::TooNew(_))
-        ));
+        connection.pragma_update(None, "user_version", 9_999).unwrap();
+        assert!(matches!(migrate(&mut connection, Path::new("x")), Err(StoreError::TooNew(_))));
     }
 }

@@ -132,12 +132,18 @@ impl Store {
         migrations::migrate(&mut connection, path)?;
         let writer = Arc::new(Writer::start(connection).map_err(|error| open_error(path, &error))?);
         let readers = Arc::new(Readers::start(path)?);
-        Ok(Self {
-            writer,
-            readers,
-            path: Arc::new(path.to_owned()),
-            _lock: Arc::new(lock),
-        })
+        Ok(Self { writer, readers, path: Arc::new(path.to_owned()), _lock: Arc::new(lock) })
+    }
+
+    /// A store that doesn't wait for the disk: for tests that crash nothing but themselves.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    #[cfg(test)]
+    pub fn open_without_sync(path: &Path) -> Result<Self, StoreError> {
+        let store = Self::open(path)?;
+        store.writer.stop_syncing()?;
+        Ok(store)
     }
 
     /// Where the file is.
@@ -158,11 +164,8 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.writer
-            .submit(job, move |result| drop(answer.send(result)))?;
-        answered
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.writer.submit(job, move |result| drop(answer.send(result)))?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// As [`Store::write`], for threads that may block. Never call it on an async worker.
@@ -178,11 +181,8 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        self.writer
-            .submit(job, move |result| drop(answer.send(result)))?;
-        answered
-            .recv()
-            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.writer.submit(job, move |result| drop(answer.send(result)))?;
+        answered.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// Queues `job` and returns at once. For what recovery could find out again by itself: a crash may
@@ -195,12 +195,11 @@ impl Store {
         what: &'static str,
         job: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        self.writer
-            .submit(job, move |result: Result<(), StoreError>| {
-                if let Err(error) = result {
-                    tracing::warn!(%error, what, "a queued write failed");
-                }
-            })
+        self.writer.submit(job, move |result: Result<(), StoreError>| {
+            if let Err(error) = result {
+                tracing::warn!(%error, what, "a queued write failed");
+            }
+        })
     }
 
     /// Reads on a connection of its own; sees everything that was answered before the call.
@@ -216,11 +215,8 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = tokio::sync::oneshot::channel();
-        self.readers
-            .submit(move |connection| drop(answer.send(query(connection))))?;
-        answered
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.readers.submit(move |connection| drop(answer.send(query(connection))))?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// As [`Store::read`], for threads that may block. Never call it on an async worker.
@@ -236,11 +232,8 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
-        self.readers
-            .submit(move |connection| drop(answer.send(query(connection))))?;
-        answered
-            .recv()
-            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.readers.submit(move |connection| drop(answer.send(query(connection))))?;
+        answered.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     /// Whether the last commit went through; `false` while the disk is full.
@@ -258,10 +251,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn open_error(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Open {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    }
+    StoreError::Open { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// Takes the folder's lock file, which the operating system releases however the process ends.
@@ -275,9 +265,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         .map_err(|error| open_error(&lock_path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(
-            path.parent().unwrap_or(Path::new(".")).to_owned(),
-        )),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StoreError::InUse(path.parent().unwrap_or(Path::new(".")).to_owned()))
+        }
         Err(std::fs::TryLockError::Error(error)) => Err(open_error(&lock_path, &error)),
     }
 }

@@ -38,15 +38,10 @@ impl Readers {
                 .spawn(move || serve(&connection, &queries))
                 .map_err(|error| open_error(path, &error))?;
         }
-        Ok(Self {
-            queue: Mutex::new(queue),
-        })
+        Ok(Self { queue: Mutex::new(queue) })
     }
 
-    pub(super) fn submit(
-        &self,
-        query: impl FnOnce(&Connection) + Send + 'static,
-    ) -> Result<(), StoreError> {
+    pub(super) fn submit(&self, query: impl FnOnce(&Connection) + Send + 'static) -> Result<(), StoreError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.send(Box::new(query)).map_err(|_| StoreError::Closed)
     }
@@ -54,10 +49,7 @@ impl Readers {
 
 fn serve(connection: &Connection, queries: &Mutex<Receiver<Query>>) {
     loop {
-        let next = queries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .recv();
+        let next = queries.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
             Ok(query) => query(connection),
             Err(_) => return,

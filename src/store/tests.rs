@@ -41,13 +41,17 @@ fn after_commit_runs_only_for_what_was_kept() {
     let (told, heard) = std::sync::mpsc::channel();
     let quiet = told.clone();
     let failed: Result<(), StoreError> = store.write_blocking(move |tx| {
-        tx.after_commit(move || drop(quiet.send("rolled back")));
+        tx.after_commit(move || {
+            let _ = quiet.send("rolled back");
+        });
         Err(StoreError::Closed)
     });
     assert!(failed.is_err());
     store
         .write_blocking(move |tx| {
-            tx.after_commit(move || drop(told.send("kept")));
+            tx.after_commit(move || {
+                let _ = told.send("kept");
+            });
             insert(tx, "a")
         })
         .unwrap();
@@ -57,19 +61,11 @@ fn after_commit_runs_only_for_what_was_kept() {
 #[test]
 fn rows_of_ldk_keep_their_order_and_survive_a_reopening() {
     let (folder, store) = open();
-    let at = |key: &str| KvKey {
-        primary: "p".into(),
-        secondary: String::new(),
-        key: key.into(),
-    };
+    let at = |key: &str| KvKey { primary: "p".into(), secondary: String::new(), key: key.into() };
     for value in 0..100_u8 {
-        store
-            .kv_change_queued(at("x"), KvChange::Put(vec![value]))
-            .unwrap();
+        store.kv_change_queued(at("x"), KvChange::Put(vec![value])).unwrap();
     }
-    store
-        .kv_change_blocking(at("y"), KvChange::Put(vec![1]))
-        .unwrap();
+    store.kv_change_blocking(at("y"), KvChange::Put(vec![1])).unwrap();
     store.kv_change_blocking(at("y"), KvChange::Remove).unwrap();
     drop(store);
     let store = Store::open(&folder.path().join("satchel.db")).unwrap();
@@ -81,19 +77,14 @@ fn rows_of_ldk_keep_their_order_and_survive_a_reopening() {
 #[test]
 fn a_second_process_is_kept_out() {
     let (folder, _store) = open();
-    assert!(matches!(
-        Store::open(&folder.path().join("satchel.db")),
-        Err(StoreError::InUse(_))
-    ));
+    assert!(matches!(Store::open(&folder.path().join("satchel.db")), Err(StoreError::InUse(_))));
 }
 
 #[test]
 fn readers_cannot_write() {
     let (_folder, store) = open();
     let refused = store.read_blocking(|connection| {
-        connection
-            .execute("INSERT INTO counters VALUES ('a', 1)", [])
-            .map_err(StoreError::from)
+        connection.execute("INSERT INTO counters VALUES ('a', 1)", []).map_err(StoreError::from)
     });
     assert!(refused.is_err());
 }

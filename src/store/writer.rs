@@ -76,6 +76,8 @@ struct KvJob {
 enum Queued {
     Work(Box<dyn Work>),
     Kv(KvJob),
+    #[cfg(test)]
+    StopSyncing,
 }
 
 pub(super) struct Writer {
@@ -95,11 +97,7 @@ impl Writer {
             .name("store-write".into())
             .spawn(move || serve(&connection, &jobs, &thread_healthy))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(Self {
-            queue: Mutex::new(Some(queue)),
-            healthy,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { queue: Mutex::new(Some(queue)), healthy, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn submit<T, E>(
@@ -111,11 +109,7 @@ impl Writer {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.send(Queued::Work(Box::new(Job {
-            statements: Some(statements),
-            result: None,
-            answer,
-        })))
+        self.send(Queued::Work(Box::new(Job { statements: Some(statements), result: None, answer })))
     }
 
     pub(super) fn submit_kv(
@@ -127,35 +121,26 @@ impl Writer {
         self.send(Queued::Kv(KvJob { at, change, done }))
     }
 
+    #[cfg(test)]
+    pub(super) fn stop_syncing(&self) -> Result<(), StoreError> {
+        self.send(Queued::StopSyncing)
+    }
+
     pub(super) fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed)
     }
 
     fn send(&self, job: Queued) -> Result<(), StoreError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue
-            .as_ref()
-            .ok_or(StoreError::Closed)?
-            .send(job)
-            .map_err(|_| StoreError::Closed)
+        queue.as_ref().ok_or(StoreError::Closed)?.send(job).map_err(|_| StoreError::Closed)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
         // Closing the queue ends the thread once it has committed what is in it.
-        drop(
-            self.queue
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
-        if let Some(thread) = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // The last handle may be dropped by an after-commit action, on the thread itself.
             if thread.thread().id() != thread::current().id() {
                 drop(thread.join());
@@ -213,10 +198,10 @@ fn commit_batch(
                 for job in batch {
                     match job {
                         Queued::Work(work) => work.answer(Ok(())),
-                        Queued::Kv(KvJob {
-                            done: Some(done), ..
-                        }) => done(),
+                        Queued::Kv(KvJob { done: Some(done), .. }) => done(),
                         Queued::Kv(_) => {}
+                        #[cfg(test)]
+                        Queued::StopSyncing => drop(connection.pragma_update(None, "synchronous", "OFF")),
                     }
                 }
                 for action in after.into_inner() {
@@ -250,7 +235,7 @@ fn turn_work_away(batch: Vec<Queued>, error: &StoreError) -> Vec<Queued> {
     for job in batch {
         match job {
             Queued::Work(work) => work.answer(Err(error.clone())),
-            row @ Queued::Kv(_) => kept.push(row),
+            row => kept.push(row),
         }
     }
     kept
@@ -268,10 +253,11 @@ fn run_batch(
         connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     });
-    if outcome.is_err() && !connection.is_autocommit() {
-        if let Err(error) = connection.execute_batch("ROLLBACK") {
-            tracing::error!(%error, "rolling back failed");
-        }
+    if outcome.is_err()
+        && !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "rolling back failed");
     }
     outcome
 }
@@ -284,15 +270,15 @@ fn run_jobs(
     for job in batch {
         match job {
             Queued::Kv(row) => apply(connection, &row.at, &row.change)?,
+            #[cfg(test)]
+            Queued::StopSyncing => {}
             Queued::Work(work) => {
                 let mark = after.borrow().len();
                 connection.prepare_cached("SAVEPOINT job")?.execute([])?;
                 let keep = work.run(&Tx { connection, after });
                 // Some errors, a full disk among them, end the whole transaction by themselves.
                 if connection.is_autocommit() {
-                    return Err(StoreError::Unavailable(
-                        "the transaction was rolled back".into(),
-                    ));
+                    return Err(StoreError::Unavailable("the transaction was rolled back".into()));
                 }
                 if !keep {
                     after.borrow_mut().truncate(mark);
@@ -307,9 +293,7 @@ fn run_jobs(
 
 fn checkpoint(connection: &Connection, mode: &str) {
     // A checkpoint that can't finish now (a reader holds an old page) is simply done next time.
-    if let Err(error) =
-        connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
-    {
+    if let Err(error) = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(())) {
         tracing::debug!(%error, mode, "checkpoint put off");
     }
 }

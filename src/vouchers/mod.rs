@@ -216,9 +216,7 @@ pub struct Vouchers {
 impl Vouchers {
     /// With who listens for which family.
     pub fn new(families: impl IntoIterator<Item = (Family, Arc<dyn VoucherListener>)>) -> Self {
-        Self {
-            families: Arc::new(families.into_iter().collect()),
-        }
+        Self { families: Arc::new(families.into_iter().collect()) }
     }
 
     fn tell(&self, tx: &Tx<'_>, id: VoucherId, change: &Change) -> Result<(), LedgerError> {
@@ -255,8 +253,7 @@ pub fn issue(tx: &Tx<'_>, new: &NewVoucher, now: UnixMillis) -> Result<VoucherId
 /// # Errors
 /// The store's; [`LedgerError::Broken`] if there is none.
 pub fn by_id(connection: &Connection, id: VoucherId) -> Result<Voucher, LedgerError> {
-    store::by_id(connection, id)?
-        .ok_or_else(|| LedgerError::Broken(format!("voucher {id} is missing")))
+    store::by_id(connection, id)?.ok_or_else(|| LedgerError::Broken(format!("voucher {id} is missing")))
 }
 
 /// Expired vouchers that have somewhere to go and whose next try is due, oldest first.
@@ -275,11 +272,7 @@ pub fn to_return(
 ///
 /// # Errors
 /// The store's.
-pub fn put_off_return(
-    tx: &Tx<'_>,
-    id: VoucherId,
-    next_try_at: UnixMillis,
-) -> Result<(), LedgerError> {
+pub fn put_off_return(tx: &Tx<'_>, id: VoucherId, next_try_at: UnixMillis) -> Result<(), LedgerError> {
     store::put_off_return(tx, id, next_try_at)
 }
 
@@ -311,30 +304,20 @@ pub fn redeem(
         return Ok(Err(Refused::WrongAmount));
     }
     let now = ledger.clock.now();
-    if let Some(refused) = refusal(&voucher) {
-        if !(refused == Refused::Expired && taker == Taker::Sender) {
-            return Ok(Err(refused));
-        }
+    let expired_for_sender = |refused: &Refused| *refused == Refused::Expired && taker == Taker::Sender;
+    if let Some(refused) = refusal(&voucher).filter(|refused| !expired_for_sender(refused)) {
+        return Ok(Err(refused));
     }
     if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) {
         return Ok(Err(Refused::Expired));
     }
     // An invoice of ours that is paid or over can't be paid again.
-    if let Some(own) = charges::by_hash(tx, hash)? {
-        if own.status != ChargeStatus::Unpaid || own.expires_at <= now {
-            return Ok(Err(Refused::InvoiceUsed));
-        }
+    let closed = |own: &Charge| own.status != ChargeStatus::Unpaid || own.expires_at <= now;
+    if charges::by_hash(tx, hash)?.is_some_and(|own| closed(&own)) {
+        return Ok(Err(Refused::InvoiceUsed));
     }
-    let order = Order {
-        family: voucher.family,
-        voucher: Some(id),
-        invoice,
-        amount: voucher.amount,
-        max_fee,
-    };
-    let queued = payouts::queue(tx, ledger, &order, |payout| {
-        store::start(tx, &voucher, taker, payout)
-    })?;
+    let order = Order { family: voucher.family, voucher: Some(id), invoice, amount: voucher.amount, max_fee };
+    let queued = payouts::queue(tx, ledger, &order, |payout| store::start(tx, &voucher, taker, payout))?;
     match queued {
         Queued::New(payout) => Ok(Ok(Claim::Started(payout))),
         Queued::Existing(payout) => Ok(Ok(Claim::Same(payout))),
@@ -356,10 +339,7 @@ impl Listener for Vouchers {
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         let funded = store::fund(tx, charge.id)?;
         if funded.is_empty() {
-            return Err(LedgerError::Broken(format!(
-                "charge {} funds no voucher",
-                charge.id
-            )));
+            return Err(LedgerError::Broken(format!("charge {} funds no voucher", charge.id)));
         }
         for id in funded {
             self.tell(tx, id, &Change::Funded)?;
@@ -369,10 +349,7 @@ impl Listener for Vouchers {
 
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Covered, LedgerError> {
         let Some(id) = payout.voucher else {
-            return Err(LedgerError::Broken(format!(
-                "payout {} redeems nothing",
-                payout.id
-            )));
+            return Err(LedgerError::Broken(format!("payout {} redeems nothing", payout.id)));
         };
         let voucher = by_id(tx, id)?;
         match end {
@@ -385,9 +362,8 @@ impl Listener for Vouchers {
                 self.tell(tx, id, &change)?;
             }
             End::Failed => {
-                let over = voucher
-                    .expires_at
-                    .is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
+                let over =
+                    voucher.expires_at.is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
                 store::reopen(tx, id, payout.id, over)?;
                 self.tell(tx, id, &Change::PayoutFailed(payout.clone()))?;
             }

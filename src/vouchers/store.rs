@@ -26,11 +26,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Voucher> {
     })
 }
 
-pub(super) fn insert(
-    tx: &Tx<'_>,
-    new: &NewVoucher,
-    now: UnixMillis,
-) -> Result<VoucherId, LedgerError> {
+pub(super) fn insert(tx: &Tx<'_>, new: &NewVoucher, now: UnixMillis) -> Result<VoucherId, LedgerError> {
     tx.prepare_cached(
         "INSERT INTO vouchers (family, charge_id, amount_msat, state, created_at, expires_at, return_to, return_try_at)
          VALUES (?1, ?2, ?3, 'unfunded', ?4, ?5, ?6, ?5)",
@@ -39,15 +35,9 @@ pub(super) fn insert(
     Ok(VoucherId(tx.last_insert_rowid()))
 }
 
-pub(super) fn by_id(
-    connection: &Connection,
-    id: VoucherId,
-) -> Result<Option<Voucher>, LedgerError> {
+pub(super) fn by_id(connection: &Connection, id: VoucherId) -> Result<Option<Voucher>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM vouchers WHERE id = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([id], read)
-        .optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
 pub(super) fn to_return(
@@ -64,11 +54,7 @@ pub(super) fn to_return(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn put_off_return(
-    tx: &Tx<'_>,
-    id: VoucherId,
-    next_try_at: UnixMillis,
-) -> Result<(), LedgerError> {
+pub(super) fn put_off_return(tx: &Tx<'_>, id: VoucherId, next_try_at: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached("UPDATE vouchers SET return_try_at = ?2 WHERE id = ?1")?
         .execute(params![id, next_try_at])?;
     Ok(())
@@ -114,17 +100,8 @@ pub(super) fn finish(tx: &Tx<'_>, voucher: &Voucher, payout: PayoutId) -> Result
 }
 
 /// The payout under way failed.
-pub(super) fn reopen(
-    tx: &Tx<'_>,
-    id: VoucherId,
-    payout: PayoutId,
-    over: bool,
-) -> Result<(), LedgerError> {
-    let next = if over {
-        VoucherState::Expired
-    } else {
-        VoucherState::Open
-    };
+pub(super) fn reopen(tx: &Tx<'_>, id: VoucherId, payout: PayoutId, over: bool) -> Result<(), LedgerError> {
+    let next = if over { VoucherState::Expired } else { VoucherState::Open };
     let changed = tx
         .prepare_cached(
             "UPDATE vouchers SET state = ?3 WHERE id = ?1 AND payout_id = ?2 AND state IN ('claiming', 'returning')",
@@ -144,11 +121,7 @@ pub(super) fn take_late(tx: &Tx<'_>, id: VoucherId, payout: PayoutId) -> Result<
 }
 
 /// Marks open ones whose time is over.
-pub(super) fn expire(
-    tx: &Tx<'_>,
-    now: UnixMillis,
-    limit: usize,
-) -> Result<Vec<VoucherId>, LedgerError> {
+pub(super) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<Vec<VoucherId>, LedgerError> {
     let mut statement = tx.prepare_cached(
         "UPDATE vouchers SET state = 'expired', return_try_at = ?1 WHERE id IN
          (SELECT id FROM vouchers WHERE state = 'open' AND expires_at IS NOT NULL AND expires_at <= ?1
@@ -162,9 +135,7 @@ fn exactly_one(changed: usize, id: VoucherId, next: &str) -> Result<(), LedgerEr
     if changed == 1 {
         Ok(())
     } else {
-        Err(LedgerError::Broken(format!(
-            "voucher {id} can't become {next} now"
-        )))
+        Err(LedgerError::Broken(format!("voucher {id} can't become {next} now")))
     }
 }
 

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PaymentHash};
-use crate::ledger::{Charge, ChargeStatus, Family, LedgerError, SettledBy};
+use crate::ledger::{Charge, Family, LedgerError, SettledBy};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -58,23 +58,14 @@ pub(crate) fn insert_unclaimed(
     Ok((added > 0).then(|| tx.last_insert_rowid()))
 }
 
-pub(crate) fn by_hash(
-    connection: &Connection,
-    hash: PaymentHash,
-) -> Result<Option<Charge>, LedgerError> {
+pub(crate) fn by_hash(connection: &Connection, hash: PaymentHash) -> Result<Option<Charge>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM charges WHERE payment_hash = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([hash], read)
-        .optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([hash], read).optional()?)
 }
 
 pub(crate) fn by_id(connection: &Connection, id: ChargeId) -> Result<Option<Charge>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM charges WHERE id = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([id], read)
-        .optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
 pub(crate) fn settle(
@@ -90,17 +81,10 @@ pub(crate) fn settle(
              WHERE id = ?1 AND status <> 'paid'",
         )?
         .execute(params![id, received, by.name(), now])?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(LedgerError::Broken(format!("charge {id} was paid already")))
-    }
+    if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("charge {id} was paid already"))) }
 }
 
-pub(crate) fn settled_by(
-    connection: &Connection,
-    id: ChargeId,
-) -> Result<Option<SettledBy>, LedgerError> {
+pub(crate) fn settled_by(connection: &Connection, id: ChargeId) -> Result<Option<SettledBy>, LedgerError> {
     let name: Option<String> = connection
         .prepare_cached("SELECT settled_by FROM charges WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?;
@@ -113,7 +97,9 @@ pub(crate) fn settled_by(
 
 pub(crate) fn paid_twice(connection: &Connection, id: ChargeId) -> Result<bool, LedgerError> {
     Ok(connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM journals WHERE kind = 'charge_paid_twice' AND subject = ?1)")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM journals WHERE kind = 'charge_paid_twice' AND subject = ?1)",
+        )?
         .query_row([id], |row| row.get(0))?)
 }
 
@@ -137,15 +123,10 @@ pub(crate) fn prunable(
         "SELECT expires_at, id, payment_hash FROM charges
          WHERE (expires_at, id) > (?1, ?2) AND expires_at <= ?3 ORDER BY expires_at, id LIMIT ?4",
     )?;
-    let rows = statement.query_map(
-        params![
-            after.0,
-            after.1,
-            before,
-            i64::try_from(limit).unwrap_or(i64::MAX)
-        ],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
+    let rows = statement
+        .query_map(params![after.0, after.1, before, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -159,12 +140,7 @@ pub(crate) fn mark(connection: &Connection, name: &str) -> Result<(UnixMillis, i
 }
 
 /// Notes where a background task stopped.
-pub(crate) fn set_mark(
-    tx: &Tx<'_>,
-    name: &str,
-    at: UnixMillis,
-    id: i64,
-) -> Result<(), LedgerError> {
+pub(crate) fn set_mark(tx: &Tx<'_>, name: &str, at: UnixMillis, id: i64) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "INSERT INTO marks (name, at, id) VALUES (?1, ?2, ?3)
          ON CONFLICT (name) DO UPDATE SET at = excluded.at, id = excluded.id",

@@ -9,7 +9,8 @@ use crate::ledger::{LedgerError, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 
-const COLUMNS: &str = "id, public_id, family, voucher_id, payment_hash, invoice, amount_msat, max_fee_msat, status,
+const COLUMNS: &str =
+    "id, public_id, family, voucher_id, payment_hash, invoice, amount_msat, max_fee_msat, status,
     attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
@@ -65,38 +66,20 @@ pub(crate) fn insert(
 
 pub(crate) fn by_id(connection: &Connection, id: PayoutId) -> Result<Option<Payout>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM payouts WHERE id = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([id], read)
-        .optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
-pub(crate) fn by_hash(
-    connection: &Connection,
-    hash: PaymentHash,
-) -> Result<Option<Payout>, LedgerError> {
+pub(crate) fn by_hash(connection: &Connection, hash: PaymentHash) -> Result<Option<Payout>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM payouts WHERE payment_hash = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([hash], read)
-        .optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([hash], read).optional()?)
 }
 
-pub(crate) fn by_public_id(
-    connection: &Connection,
-    public_id: &str,
-) -> Result<Option<Payout>, LedgerError> {
+pub(crate) fn by_public_id(connection: &Connection, public_id: &str) -> Result<Option<Payout>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM payouts WHERE public_id = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([public_id], read)
-        .optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([public_id], read).optional()?)
 }
 
-pub(crate) fn of_voucher(
-    connection: &Connection,
-    voucher: VoucherId,
-) -> Result<Vec<Payout>, LedgerError> {
+pub(crate) fn of_voucher(connection: &Connection, voucher: VoucherId) -> Result<Vec<Payout>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM payouts WHERE voucher_id = ?1 ORDER BY id");
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_map([voucher], read)?;
@@ -113,16 +96,12 @@ pub(crate) fn due(
         "SELECT {COLUMNS} FROM payouts WHERE status = 'queued' AND next_try_at <= ?1 ORDER BY next_try_at, id LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let found =
-        statement.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+    let found = statement.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// All in one status, oldest first: for recovery, where there are few.
-pub(crate) fn with_status(
-    connection: &Connection,
-    status: &str,
-) -> Result<Vec<Payout>, LedgerError> {
+pub(crate) fn with_status(connection: &Connection, status: &str) -> Result<Vec<Payout>, LedgerError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM payouts WHERE status = ?1 AND status NOT IN ('paid', 'failed') ORDER BY id"
     );
@@ -159,8 +138,10 @@ pub(crate) fn start_dispatch(
 }
 
 pub(crate) fn note_in_flight(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
-    tx.prepare_cached("UPDATE payouts SET status = 'in_flight' WHERE id = ?1 AND status IN ('dispatching', 'unknown')")?
-        .execute([id])?;
+    tx.prepare_cached(
+        "UPDATE payouts SET status = 'in_flight' WHERE id = ?1 AND status IN ('dispatching', 'unknown')",
+    )?
+    .execute([id])?;
     Ok(())
 }
 
@@ -201,11 +182,7 @@ pub(crate) fn finish_paid(
              WHERE id = ?1 AND status <> 'paid'",
         )?
         .execute(params![id, preimage, fee, now])?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(LedgerError::Broken(format!("payout {id} was paid already")))
-    }
+    if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("payout {id} was paid already"))) }
 }
 
 pub(crate) fn finish_failed(
@@ -220,13 +197,7 @@ pub(crate) fn finish_failed(
              WHERE id = ?1 AND status NOT IN ('paid', 'failed')",
         )?
         .execute(params![id, reason, now])?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(LedgerError::Broken(format!(
-            "payout {id} had ended already"
-        )))
-    }
+    if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("payout {id} had ended already"))) }
 }
 
 /// At start: whatever the node was being asked, or had, when we stopped, is not known any more.
@@ -251,15 +222,10 @@ pub(crate) fn prunable(
          WHERE status IN ('paid', 'failed') AND (finished_at, id) > (?1, ?2) AND finished_at <= ?3
          ORDER BY finished_at, id LIMIT ?4",
     )?;
-    let rows = statement.query_map(
-        params![
-            after.0,
-            after.1,
-            before,
-            i64::try_from(limit).unwrap_or(i64::MAX)
-        ],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
+    let rows = statement
+        .query_map(params![after.0, after.1, before, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -274,8 +240,7 @@ pub(crate) fn count_event(tx: &Tx<'_>, name: &str) -> Result<(), LedgerError> {
 
 /// All numbers that survive restarts.
 pub(crate) fn counters(connection: &Connection) -> Result<Vec<(String, i64)>, LedgerError> {
-    let mut statement =
-        connection.prepare_cached("SELECT name, value FROM counters ORDER BY name")?;
+    let mut statement = connection.prepare_cached("SELECT name, value FROM counters ORDER BY name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

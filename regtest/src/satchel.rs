@@ -1,0 +1,439 @@
+//! The real `satchel` binary as a process, with a data folder and a generated configuration.
+//!
+//! Tests kill it, start it with failpoints set, and look at its log. Everything it is told goes through its command line
+//! and its HTTP interface; none of its code is used.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use reqwest::{Client, Method};
+use serde_json::Value;
+use toml::Table;
+
+use crate::process::{self, Managed};
+use crate::{ChainSource, ports, runtime, satchel_config};
+
+/// A start on a busy machine, with recovery and a first look at the chain.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+/// Longer than satchel allows itself for an orderly stop.
+const STOP_LIMIT: Duration = Duration::from_secs(90);
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+const LOG_TAIL_LINES: usize = 40;
+
+/// How to set up a satchel.
+#[derive(Clone, Debug, Default)]
+pub struct SatchelOptions {
+    /// The binary; if missing, `$SATCHEL_BIN`, else one beside the running program.
+    pub binary: Option<PathBuf>,
+    /// Settings laid over the generated ones.
+    pub config: Table,
+    /// Environment variables, as `FAILPOINTS` or `RUST_LOG`, for every start that doesn't give its own.
+    pub env: Vec<(String, String)>,
+}
+
+/// A running or stopped satchel. Dropping it kills the process; the data folder stays.
+pub struct Satchel {
+    binary: PathBuf,
+    dir: PathBuf,
+    http: SocketAddr,
+    p2p: SocketAddr,
+    admin_key: String,
+    env: Vec<(String, String)>,
+    client: Client,
+    process: Mutex<Option<Managed>>,
+    /// Starting and stopping are one at a time.
+    lifecycle: tokio::sync::Mutex<()>,
+}
+
+impl std::fmt::Debug for Satchel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Satchel")
+            .field("url", &self.url())
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Finds the binary: the one given, else `$SATCHEL_BIN`, else `satchel` beside the running program or one folder up
+/// (test programs lie in `target/<profile>/deps`).
+///
+/// # Errors
+/// There is none; the message says how to build one.
+pub fn locate(given: Option<&Path>) -> Result<PathBuf> {
+    let named = given
+        .map(Path::to_owned)
+        .or_else(|| std::env::var_os("SATCHEL_BIN").map(PathBuf::from));
+    if let Some(path) = named {
+        return path
+            .canonicalize()
+            .with_context(|| format!("there is no satchel at {}", path.display()));
+    }
+    let here = std::env::current_exe().context("can't tell where the running program lies")?;
+    here.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("satchel"))
+        .find(|path| path.is_file())
+        .context(
+            "there is no satchel beside this program: run `cargo build` first, or set SATCHEL_BIN",
+        )
+}
+
+impl Satchel {
+    /// Writes a configuration into `dir`, makes the seed and the admin key with `satchel init`. Nothing runs afterwards.
+    ///
+    /// # Errors
+    /// There is no binary, or `init` fails; the message has what it printed.
+    pub async fn init(dir: &Path, chain: &ChainSource, options: SatchelOptions) -> Result<Self> {
+        let binary = locate(options.binary.as_deref())?;
+        fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
+        let dir = dir
+            .canonicalize()
+            .with_context(|| format!("can't find {}", dir.display()))?;
+        let mut config =
+            satchel_config::generate(ports::free_address()?, ports::free_address()?, chain);
+        satchel_config::merge(&mut config, options.config);
+        let addresses = satchel_config::addresses(&config)?;
+        let text = toml::to_string(&config).context("can't write satchel's configuration")?;
+        fs::write(dir.join("config.toml"), text).context("can't write satchel's configuration")?;
+        // A kept connection would be a dead one after each restart of satchel.
+        let client = Client::builder()
+            .timeout(REQUEST_LIMIT)
+            .pool_max_idle_per_host(0)
+            .build();
+        let client = client.context("can't make an HTTP client")?;
+        let mut satchel = Self {
+            binary,
+            dir,
+            http: addresses.http,
+            p2p: addresses.p2p,
+            admin_key: String::new(),
+            env: options.env,
+            client,
+            process: Mutex::new(None),
+            lifecycle: tokio::sync::Mutex::new(()),
+        };
+        let printed = satchel.command_json("init", &[]).await?;
+        satchel.admin_key = printed
+            .get("admin_key")
+            .and_then(Value::as_str)
+            .context("satchel init printed no admin_key")?
+            .to_owned();
+        Ok(satchel)
+    }
+
+    /// Starts the process and waits until it is ready.
+    ///
+    /// # Errors
+    /// It already runs, ends, or isn't ready in time; the message has the end of its log.
+    pub async fn start(&self) -> Result<()> {
+        self.start_with(&self.env).await
+    }
+
+    /// The same with other environment variables than those of the options, for this start only.
+    ///
+    /// # Errors
+    /// As [`Satchel::start`].
+    pub async fn start_with(&self, env: &[(String, String)]) -> Result<()> {
+        self.spawn_with(env).await?;
+        self.wait_ready(READY_LIMIT).await
+    }
+
+    /// Starts the process without waiting; for tests of a start that doesn't get far.
+    ///
+    /// # Errors
+    /// It already runs, or can't be started.
+    pub async fn spawn_with(&self, env: &[(String, String)]) -> Result<()> {
+        let _one = self.lifecycle.lock().await;
+        if self.is_running() {
+            bail!("satchel already runs");
+        }
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .context("can't write satchel's log")?;
+        let mut command = self.base_command(process::command(&self.binary), "run");
+        command.envs(env.iter().map(|(name, value)| (name, value)));
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("can't write satchel's log")?)
+            .stderr(log);
+        *self.process() = Some(Managed::spawn("satchel", command)?);
+        Ok(())
+    }
+
+    /// Waits until satchel says it is ready.
+    ///
+    /// # Errors
+    /// The process ended, or isn't ready within `limit`; the message has the end of its log.
+    pub async fn wait_ready(&self, limit: Duration) -> Result<()> {
+        let end = Instant::now() + limit;
+        let url = format!("{}/health/ready", self.url());
+        loop {
+            let request = self.client.get(&url);
+            let answer = runtime::run(async move { request.send().await }).await?;
+            if answer.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            if !self.is_running() {
+                bail!(
+                    "satchel ended before it was ready; the end of its log:\n{}",
+                    self.log_tail()
+                );
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "satchel isn't ready after {limit:?}; the end of its log:\n{}",
+                    self.log_tail()
+                );
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Ends the process at once, as a power cut would (SIGKILL), and waits until it is gone.
+    ///
+    /// # Errors
+    /// It doesn't run.
+    pub async fn kill(&self) -> Result<()> {
+        let _one = self.lifecycle.lock().await;
+        let process = self.process().take();
+        process.context("satchel doesn't run")?.kill()
+    }
+
+    /// Ends the process in order (SIGTERM).
+    ///
+    /// # Errors
+    /// It doesn't run, or had to be killed since it took too long; the message has the end of its log.
+    pub async fn stop(&self) -> Result<ExitStatus> {
+        let _one = self.lifecycle.lock().await;
+        let process = self.process().take();
+        let mut process = process.context("satchel doesn't run")?;
+        process.terminate()?;
+        let ended = process.wait(STOP_LIMIT).await;
+        ended.with_context(|| {
+            format!(
+                "satchel didn't stop; the end of its log:\n{}",
+                self.log_tail()
+            )
+        })
+    }
+
+    /// Stops in order and starts again.
+    ///
+    /// # Errors
+    /// As [`Satchel::stop`] and [`Satchel::start`].
+    pub async fn restart(&self) -> Result<()> {
+        self.stop().await?;
+        self.start().await
+    }
+
+    /// Waits until the process has ended by itself, as at a failpoint; afterwards it can be started again.
+    ///
+    /// # Errors
+    /// It doesn't run, or still runs after `limit`.
+    pub async fn wait_exit(&self, limit: Duration) -> Result<ExitStatus> {
+        let _one = self.lifecycle.lock().await;
+        let end = Instant::now() + limit;
+        loop {
+            let exited = self
+                .process()
+                .as_mut()
+                .context("satchel doesn't run")?
+                .exited()?;
+            if let Some(status) = exited {
+                self.process().take();
+                return Ok(status);
+            }
+            if Instant::now() >= end {
+                bail!("satchel still runs after {limit:?}");
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Whether the process lives.
+    pub fn is_running(&self) -> bool {
+        self.process()
+            .as_mut()
+            .is_some_and(|process| matches!(process.exited(), Ok(None)))
+    }
+
+    /// The id of the process, if one was started and not stopped.
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Managed::pid)
+    }
+
+    /// The address of its HTTP interface, as `http://127.0.0.1:port`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// Where its node listens for peers.
+    pub fn p2p(&self) -> SocketAddr {
+        self.p2p
+    }
+
+    /// A key with the scope `admin`.
+    pub fn admin_key(&self) -> &str {
+        &self.admin_key
+    }
+
+    /// Its data folder; also holds `config.toml` and `satchel.log`.
+    pub fn data_dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file that gets all it prints, over all its starts.
+    pub fn log_path(&self) -> PathBuf {
+        self.dir.join("satchel.log")
+    }
+
+    /// The last lines of its log.
+    pub fn log_tail(&self) -> String {
+        let bytes = fs::read(self.log_path()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<&str> = text.lines().collect();
+        lines
+            .get(lines.len().saturating_sub(LOG_TAIL_LINES)..)
+            .unwrap_or_default()
+            .join("\n")
+    }
+
+    /// Calls a route with the admin key; `path` begins with `/`. Gives the JSON of a successful answer.
+    ///
+    /// # Errors
+    /// It can't be reached, or answers with an error; the message has the status and the body.
+    pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
+        let mut request = self
+            .client
+            .request(method.clone(), format!("{}{path}", self.url()))
+            .bearer_auth(&self.admin_key);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let sent = async move {
+            let answer = request.send().await?;
+            Ok::<_, reqwest::Error>((answer.status(), answer.text().await?))
+        };
+        let (status, text) = runtime::run(sent)
+            .await?
+            .with_context(|| format!("satchel doesn't answer {method} {path}"))?;
+        if !status.is_success() {
+            bail!("satchel answers {method} {path} with {status}: {text}");
+        }
+        if text.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&text)
+            .with_context(|| format!("satchel answers {method} {path} without JSON: {text}"))
+    }
+
+    /// `GET` of [`Satchel::admin`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn admin_get(&self, path: &str) -> Result<Value> {
+        self.admin(Method::GET, path, None).await
+    }
+
+    /// `POST` of [`Satchel::admin`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn admin_post(&self, path: &str, body: Value) -> Result<Value> {
+        self.admin(Method::POST, path, Some(body)).await
+    }
+
+    /// The public key of its node, in hex.
+    ///
+    /// # Errors
+    /// It doesn't answer.
+    pub async fn node_id(&self) -> Result<String> {
+        let node = self.admin_get("/admin/v1/node").await?;
+        Ok(node
+            .get("node_id")
+            .and_then(Value::as_str)
+            .context("satchel told no node_id")?
+            .to_owned())
+    }
+
+    /// Runs a subcommand of the binary with this data folder and configuration, as `audit` with `--json`.
+    ///
+    /// # Errors
+    /// The binary can't be run. A subcommand that fails is no error here: see the output's status.
+    pub async fn command(&self, subcommand: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.base_command(std::process::Command::new(&self.binary), subcommand);
+        command.args(arguments).stdin(Stdio::null());
+        runtime::blocking(move || command.output())
+            .await?
+            .context("can't run satchel")
+    }
+
+    /// The same with `--json`; gives the object that it printed.
+    ///
+    /// # Errors
+    /// It failed or printed no JSON; the message has what it printed.
+    pub async fn command_json(&self, subcommand: &str, arguments: &[&str]) -> Result<Value> {
+        let mut all = arguments.to_vec();
+        all.push("--json");
+        let output = self.command(subcommand, &all).await?;
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        if !output.status.success() {
+            bail!(
+                "satchel {subcommand} ended with {}: {out}{err}",
+                output.status
+            );
+        }
+        // The object stands alone on the last line that isn't empty.
+        let line = out
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or_default();
+        serde_json::from_str(line)
+            .map_err(|error| anyhow!("satchel {subcommand} printed no JSON ({error}): {out}{err}"))
+    }
+
+    fn base_command(
+        &self,
+        mut command: std::process::Command,
+        subcommand: &str,
+    ) -> std::process::Command {
+        // Settings of the one who runs the tests must not leak in.
+        for (name, _) in std::env::vars_os() {
+            if name
+                .to_str()
+                .is_some_and(|name| name.starts_with("SATCHEL_"))
+            {
+                command.env_remove(&name);
+            }
+        }
+        command
+            .arg(subcommand)
+            .arg("--data-dir")
+            .arg(&self.dir)
+            .arg("--config")
+            .arg(self.dir.join("config.toml"));
+        command
+    }
+
+    /// Kills the process without waiting for whoever starts or stops it now; for the end of a network.
+    pub(crate) fn kill_now(&self) {
+        self.process().take();
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Managed>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

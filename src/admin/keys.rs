@@ -1,0 +1,84 @@
+//! API keys: make, list, revoke.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::extract::Body;
+use super::{AdminError, AdminState};
+
+/// The room of the keys.
+pub trait KeyAdmin: Send + Sync {
+    /// Makes a key. The object has the key itself (`"key"`), shown this once, its `"id"`, `"name"` and `"scopes"`.
+    ///
+    /// # Errors
+    /// [`AdminError::BadRequest`] for a scope there isn't.
+    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>>;
+
+    /// All keys, without the keys themselves: objects with `"id"`, `"name"`, `"scopes"` and what else is known.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`].
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
+
+    /// Makes a key worthless for ever; `false` if there is none with this id.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] if it is the key that the operator's commands use.
+    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>>;
+}
+
+/// A key to make.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    /// What it is for, in the operator's words.
+    pub name: String,
+    /// What it opens.
+    pub scopes: Vec<String>,
+}
+
+/// Enough to say what a key is for.
+const MAX_NAME_BYTES: usize = 100;
+
+/// `POST /admin/v1/keys`
+pub async fn create(
+    State(state): State<AdminState>,
+    Body(mut key): Body<NewKey>,
+) -> Result<Json<Value>, AdminError> {
+    key.name = key.name.trim().to_owned();
+    if key.name.is_empty() || key.name.len() > MAX_NAME_BYTES {
+        return Err(AdminError::BadRequest(format!(
+            "name must say what the key is for, in at most {MAX_NAME_BYTES} bytes"
+        )));
+    }
+    key.scopes.sort();
+    key.scopes.dedup();
+    if key.scopes.is_empty() {
+        return Err(AdminError::BadRequest(
+            "scopes must name at least one, like [\"gifts\"]".into(),
+        ));
+    }
+    state.keys.create(key).await.map(Json)
+}
+
+/// `GET /admin/v1/keys`
+pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
+    let keys = state.keys.list().await?;
+    Ok(Json(json!({ "keys": keys })))
+}
+
+/// `DELETE /admin/v1/keys/{id}`
+pub async fn revoke(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, AdminError> {
+    if state.keys.revoke(id.clone()).await? {
+        return Ok(Json(json!({ "revoked": id })));
+    }
+    Err(AdminError::NotFound(format!(
+        "there is no key with the id {id}; see `satchel key list`"
+    )))
+}

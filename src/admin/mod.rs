@@ -1,0 +1,90 @@
+//! `/admin/v1`: what the person who runs the node does by hand, over HTTP.
+//!
+//! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
+//! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
+//! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
+//! [`GiftAdmin`]), and answer.
+//!
+//! Errors are `{"error":{"code","message"}}`; the message says what to do.
+
+mod audit;
+mod channels;
+mod error;
+mod extract;
+mod gifts;
+mod keys;
+mod money;
+mod node;
+mod observe;
+mod peers;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, delete, get, post};
+use futures_util::future::BoxFuture;
+
+use crate::config::Config;
+use crate::lightning::Node;
+use crate::store::Store;
+use crate::telemetry::Health;
+
+pub use error::AdminError;
+pub use gifts::{GiftAdmin, PageRequest};
+pub use keys::{KeyAdmin, NewKey};
+pub use money::{Issued, Money, PayoutView};
+pub use observe::observe;
+
+/// Runs the audit. The object has `"clean": bool` and, if it isn't, `"problems": ["…"]`; the rest is shown as it
+/// is. The error is a text for the operator.
+pub type Audit =
+    Arc<dyn Fn() -> BoxFuture<'static, Result<serde_json::Value, String>> + Send + Sync>;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct AdminState {
+    /// The node.
+    pub node: Node,
+    /// The database, for whether it takes writes.
+    pub store: Store,
+    /// The settings.
+    pub config: Arc<Config>,
+    /// How far the process is.
+    pub health: Health,
+    /// The books' check.
+    pub audit: Audit,
+    /// Payouts and invoices of the operator's own.
+    pub money: Arc<dyn Money>,
+    /// API keys.
+    pub keys: Arc<dyn KeyAdmin>,
+    /// Gifts.
+    pub gifts: Arc<dyn GiftAdmin>,
+}
+
+/// All routes below `/admin/v1`, with their full paths.
+pub fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/admin/v1/node", get(node::show))
+        .route("/admin/v1/address", post(node::new_address))
+        .route("/admin/v1/sync", post(node::sync))
+        .route(
+            "/admin/v1/channels",
+            get(channels::list).post(channels::open),
+        )
+        .route("/admin/v1/channels/{id}/close", post(channels::close))
+        .route("/admin/v1/peers", get(peers::list).post(peers::connect))
+        .route("/admin/v1/audit", get(audit::run))
+        .route("/admin/v1/pay", post(money::pay))
+        .route("/admin/v1/payouts/{public_id}", get(money::payout))
+        .route("/admin/v1/invoice", post(money::invoice))
+        .route("/admin/v1/keys", get(keys::list).post(keys::create))
+        .route("/admin/v1/keys/{id}", delete(keys::revoke))
+        .route("/admin/v1/gifts", get(gifts::list))
+        .route("/admin/v1/gifts/{id}", get(gifts::show))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .route("/admin/v1/{*rest}", any(error::no_such_route))
+        .with_state(state)
+}

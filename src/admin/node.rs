@@ -1,0 +1,64 @@
+//! The node as a whole: how it is, a fresh address, a look at the chain.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{AdminError, AdminState};
+use crate::lightning::{Balances, NodeStatus};
+
+/// The answer to `GET node`.
+#[derive(Serialize)]
+struct NodeView {
+    #[serde(flatten)]
+    status: NodeStatus,
+    /// How far the process is: `starting`, `recovering`, `ready`, `stopping`.
+    phase: String,
+    reason: Option<String>,
+    balances: Balances,
+    channels: usize,
+    usable_channels: usize,
+    database_writable: bool,
+    version: &'static str,
+}
+
+/// `GET /admin/v1/node`
+pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
+    let (status, channels) = state
+        .node
+        .operate(|node| Ok((node.status(), node.channels())))
+        .await?;
+    let balances = state.node.ask(|node| node.balances()).await?;
+    let health = state.health.ready();
+    let view = NodeView {
+        status,
+        phase: health.status,
+        reason: health.reason,
+        balances,
+        channels: channels.len(),
+        usable_channels: channels.iter().filter(|channel| channel.usable).count(),
+        database_writable: state.store.is_writable(),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    serde_json::to_value(view)
+        .map(Json)
+        .map_err(AdminError::internal)
+}
+
+/// `POST /admin/v1/address`: a new one each time.
+pub async fn new_address(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
+    let address = state.node.operate(|node| node.new_address()).await?;
+    Ok(Json(json!({ "address": address })))
+}
+
+/// `POST /admin/v1/sync`: answers when the look at the chain is over.
+pub async fn sync(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
+    let status = state
+        .node
+        .operate(|node| node.sync().map(|()| node.status()))
+        .await?;
+    Ok(Json(
+        json!({ "block_height": status.block_height, "synced_at": status.synced_at }),
+    ))
+}

@@ -1,0 +1,89 @@
+//! How single values are read and written where serde's own way would be too lax or too terse.
+
+/// A network, by one of the four names.
+pub mod network {
+    use bitcoin::Network;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(network: &Network, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(network)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Network, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        parse(&name).ok_or_else(|| D::Error::custom(format!("\"{name}\" is not a network")))
+    }
+
+    /// The node runs on these four only.
+    pub fn parse(name: &str) -> Option<Network> {
+        match name {
+            "bitcoin" => Some(Network::Bitcoin),
+            "testnet" => Some(Network::Testnet),
+            "signet" => Some(Network::Signet),
+            "regtest" => Some(Network::Regtest),
+            _ => None,
+        }
+    }
+}
+
+/// IP networks like `10.0.0.0/8`; a bare address is a network of one.
+pub mod networks {
+    use std::net::IpAddr;
+
+    use ipnet::IpNet;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(networks: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(networks.iter().map(ToString::to_string))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let parse = |text: &String| {
+            let network = text
+                .parse::<IpNet>()
+                .ok()
+                .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+            network.ok_or_else(|| D::Error::custom(format!("\"{text}\" is not an IP network")))
+        };
+        texts.iter().map(parse).collect()
+    }
+}
+
+/// Node ids: 66 hex digits of a public key.
+pub mod node_ids {
+    use bitcoin::secp256k1::PublicKey;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(ids: &[PublicKey], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(ids.iter().map(ToString::to_string))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<PublicKey>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let parse = |text: &String| {
+            text.parse()
+                .map_err(|_| D::Error::custom(format!("\"{text}\" is not a node id")))
+        };
+        texts.iter().map(parse).collect()
+    }
+}
+
+/// A secret: a mistake in it is never quoted, and it is never written.
+pub mod secret {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::ids::Secret;
+
+    pub fn serialize<S: Serializer>(_: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("")
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+        let text = String::deserialize(deserializer)
+            .map_err(|_| D::Error::custom("it must be a text in quotes"))?;
+        Ok(Secret::new(text))
+    }
+}

@@ -1,0 +1,148 @@
+//! File, environment and flags → one checked [`Config`].
+//!
+//! `cli` loads it once at the start; everything else gets it by reference and never reads the
+//! environment or the file again. Nothing here opens a socket or touches the data folder: a
+//! configuration that loads is well formed and free of contradictions, not yet proven to work.
+//! `satchel doctor` does that.
+//!
+//! Precedence: flags, then `SATCHEL_<SECTION>_<KEY>` from the environment, then the file, then the
+//! default. Unknown keys and bad values are refused with the place, what is wrong and the remedy.
+
+mod check;
+mod error;
+mod fields;
+mod load;
+mod places;
+mod sections;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use bitcoin::Network;
+use serde::{Deserialize, Serialize};
+
+pub use error::{ConfigError, Problem};
+pub use sections::{
+    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Webhooks,
+    default_esplora_url,
+};
+
+/// The documented example: every setting with its default and one line of why.
+pub const EXAMPLE: &str = include_str!("../../config.toml.example");
+
+/// Where everything is kept unless told otherwise.
+pub const DEFAULT_DATA_DIR: &str = "node-data";
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Which chain the node is on. Fixed for the life of a data folder.
+    #[serde(with = "fields::network")]
+    pub network: Network,
+    /// Where the database, the seed and the admin key are. Set by `--data-dir` or `SATCHEL_DATA_DIR`, never in
+    /// the file, which is itself found through it.
+    #[serde(skip)]
+    pub data_dir: PathBuf,
+    /// The front door.
+    pub http: Http,
+    /// The Lightning node.
+    pub node: Node,
+    /// Where blocks and fees come from.
+    pub chain: Chain,
+    /// Gifts.
+    pub gifts: Gifts,
+    /// How often one client may ask.
+    pub limits: Limits,
+    /// Money out.
+    pub payouts: Payouts,
+    /// Calls to other people's servers.
+    pub webhooks: Webhooks,
+    /// What is logged.
+    pub log: Log,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            network: Network::Bitcoin,
+            data_dir: PathBuf::from(DEFAULT_DATA_DIR),
+            http: Http::default(),
+            node: Node::default(),
+            chain: Chain::default(),
+            gifts: Gifts::default(),
+            limits: Limits::default(),
+            payouts: Payouts::default(),
+            webhooks: Webhooks::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+/// What the command line sets, stronger than environment and file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--config`: must exist. Otherwise `config.toml` in the data folder is read if it is there.
+    pub config_file: Option<PathBuf>,
+    /// `--network`.
+    pub network: Option<Network>,
+    /// `--listen`, the address of the front door.
+    pub http_listen: Option<std::net::SocketAddr>,
+    /// `--log`, like `log.level`.
+    pub log_level: Option<String>,
+}
+
+impl Config {
+    /// Reads file and environment, applies `overrides`, fills in what follows from other settings, checks all.
+    ///
+    /// # Errors
+    /// [`ConfigError`] lists everything that is wrong, each with its place and remedy.
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
+        load::load(overrides, &load::Environment::of_process())
+    }
+
+    /// The configuration file that `overrides` lead to, if there is one.
+    pub fn file_for(overrides: &Overrides) -> Option<PathBuf> {
+        load::config_file(overrides, &load::Environment::of_process())
+    }
+
+    /// The data folder that `overrides` lead to.
+    pub fn data_dir_for(overrides: &Overrides) -> PathBuf {
+        load::data_dir(overrides, &load::Environment::of_process())
+    }
+
+    /// The database.
+    pub fn database_path(&self) -> PathBuf {
+        self.data_dir.join("satchel.db")
+    }
+
+    /// The seed words.
+    pub fn seed_path(&self) -> PathBuf {
+        seed_path(&self.data_dir)
+    }
+
+    /// The key that the operator's commands use.
+    pub fn admin_key_path(&self) -> PathBuf {
+        admin_key_path(&self.data_dir)
+    }
+
+    /// What may be deleted at any time: network graph, scores.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.data_dir.join("cache")
+    }
+}
+
+/// The seed words of a data folder.
+pub fn seed_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("seed")
+}
+
+/// The admin key of a data folder.
+pub fn admin_key_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin.key")
+}

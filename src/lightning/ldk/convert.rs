@@ -1,0 +1,112 @@
+//! Between ldk-node's types and ours.
+
+use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
+use ldk_node::{Event, NodeError};
+use lightning::ln::channelmanager::PaymentId;
+
+use crate::ids::{PaymentHash, Preimage};
+use crate::lightning::{ChannelNews, Direction, Dispatch, NodeEvent, PaymentRecord, RecordStatus, Refusal};
+use crate::money::Msat;
+
+/// Whether a later try may succeed, because only the chain source was away. ldk-node raises these before
+/// it has started anything.
+pub(super) fn is_chain_trouble(error: NodeError) -> bool {
+    matches!(
+        error,
+        NodeError::FeerateEstimationUpdateFailed
+            | NodeError::FeerateEstimationUpdateTimeout
+            | NodeError::ConnectionFailed
+            | NodeError::TxSyncFailed
+            | NodeError::TxSyncTimeout
+    )
+}
+
+/// What an error of `send` proves. Everything that LDK raises after it may have built an HTLC, or because
+/// it knows the hash, is ambiguous.
+pub(super) fn dispatch_of(error: NodeError, expired: bool) -> Dispatch {
+    match error {
+        NodeError::NotRunning => Dispatch::NotSent(Refusal::NotRunning),
+        NodeError::PaymentSendingFailed if expired => {
+            Dispatch::NotSent(Refusal::BadInvoice("the invoice has expired".into()))
+        }
+        NodeError::PaymentSendingFailed => Dispatch::NotSent(Refusal::NoRoute),
+        NodeError::InvalidInvoice | NodeError::InvalidAmount => {
+            Dispatch::NotSent(Refusal::BadInvoice("the invoice can't be paid".into()))
+        }
+        other => Dispatch::Ambiguous(other.to_string()),
+    }
+}
+
+pub(super) fn record(details: &PaymentDetails) -> Option<PaymentRecord> {
+    let (hash, preimage) = match &details.kind {
+        PaymentKind::Bolt11 { hash, preimage, .. }
+        | PaymentKind::Bolt11Jit { hash, preimage, .. }
+        | PaymentKind::Spontaneous { hash, preimage } => (Some(*hash), *preimage),
+        PaymentKind::Bolt12Offer { hash, preimage, .. }
+        | PaymentKind::Bolt12Refund { hash, preimage, .. } => (*hash, *preimage),
+        PaymentKind::Onchain { .. } => (None, None),
+    };
+    Some(PaymentRecord {
+        hash: PaymentHash(hash?.0),
+        direction: match details.direction {
+            PaymentDirection::Inbound => Direction::Inbound,
+            PaymentDirection::Outbound => Direction::Outbound,
+        },
+        status: match details.status {
+            PaymentStatus::Pending => RecordStatus::Pending,
+            PaymentStatus::Succeeded => RecordStatus::Succeeded,
+            PaymentStatus::Failed => RecordStatus::Failed,
+        },
+        amount: details.amount_msat.and_then(Msat::new),
+        fee: details.fee_paid_msat.and_then(Msat::new),
+        preimage: preimage.map(|preimage| Preimage(preimage.0)),
+        updated_at: details.latest_update_timestamp,
+    })
+}
+
+pub(super) fn event(event: Event) -> NodeEvent {
+    match event {
+        Event::PaymentSuccessful { payment_hash, payment_preimage, fee_paid_msat, .. } => NodeEvent::Sent {
+            hash: PaymentHash(payment_hash.0),
+            preimage: payment_preimage.map(|preimage| Preimage(preimage.0)),
+            fee: fee_paid_msat.and_then(Msat::new).unwrap_or(Msat::ZERO),
+        },
+        Event::PaymentFailed { payment_id, payment_hash, reason } => NodeEvent::Failed {
+            hash: payment_hash.map(|hash| PaymentHash(hash.0)),
+            payment_id: payment_id.map_or([0; 32], |PaymentId(id)| id),
+            reason: failure(reason),
+        },
+        Event::PaymentReceived { payment_hash, amount_msat, .. } => NodeEvent::Received {
+            hash: PaymentHash(payment_hash.0),
+            amount: Msat::new(amount_msat).unwrap_or(Msat::ZERO),
+        },
+        Event::ChannelPending { channel_id, .. } => {
+            NodeEvent::Channel(ChannelNews::Pending { channel: channel_id.to_string() })
+        }
+        Event::ChannelReady { channel_id, .. } => {
+            NodeEvent::Channel(ChannelNews::Ready { channel: channel_id.to_string() })
+        }
+        Event::ChannelClosed { channel_id, reason, .. } => NodeEvent::Channel(ChannelNews::Closed {
+            channel: channel_id.to_string(),
+            reason: reason.map_or_else(|| "unknown".into(), |reason| reason.to_string()),
+        }),
+        Event::PaymentClaimable { .. } => NodeEvent::Other("payment claimable".into()),
+        Event::PaymentForwarded { .. } => NodeEvent::Other("payment forwarded".into()),
+        Event::SplicePending { .. } => NodeEvent::Other("splice pending".into()),
+        Event::SpliceFailed { .. } => NodeEvent::Other("splice failed".into()),
+    }
+}
+
+/// LDK's reason in words that help the one who waits for the money.
+fn failure(reason: Option<lightning::events::PaymentFailureReason>) -> String {
+    use lightning::events::PaymentFailureReason as Reason;
+    match reason {
+        Some(Reason::RecipientRejected) => "the recipient's node refused it",
+        Some(Reason::RetriesExhausted) => "every route failed; the recipient may lack inbound capacity",
+        Some(Reason::PaymentExpired) => "the invoice expired on the way",
+        Some(Reason::RouteNotFound) => "no route to the recipient; they may lack inbound capacity",
+        Some(Reason::UserAbandoned) => "it was cancelled",
+        Some(_) | None => "it failed on the way",
+    }
+    .into()
+}

@@ -1,0 +1,176 @@
+//! LDK's key-value traits on our store: the same file and the same group commits as the ledger.
+//!
+//! Everything is durable before a call returns, in the order of the calls, with two exceptions:
+//!
+//! * rows of ldk-node's own `payments` list return once they are queued. They are hints; the ledger holds
+//!   the truth, and the queue keeps their order, so that whatever is written after them (an event, our
+//!   charge) is never there without them;
+//! * the network graph and the scores go to the cache folder.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lightning::io::{Error, ErrorKind};
+use lightning::util::persist::{KVStore, KVStoreSync};
+
+use super::cache::Cache;
+use crate::store::kv::{KvChange, KvKey};
+use crate::store::{Store, StoreError};
+
+/// ldk-node's list of payments.
+const PAYMENTS: &str = "payments";
+
+pub(super) struct KvStore {
+    store: Store,
+    cache: Arc<Cache>,
+    // ldk-node lists all payments at start and then reads each: one scan serves them all.
+    scanned: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
+
+impl KvStore {
+    pub(super) fn new(store: Store, cache: Cache) -> Self {
+        Self { store, cache: Arc::new(cache), scanned: Mutex::default() }
+    }
+
+    fn take_scanned(&self, key: &str) -> Option<Vec<u8>> {
+        self.scanned.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    }
+
+    fn change(&self, at: KvKey, change: KvChange) -> Answer<()> {
+        let at_cache = Cache::holds(&at.primary, &at.secondary, &at.key);
+        if at_cache {
+            let (cache, ticket) = (Arc::clone(&self.cache), self.cache.ticket());
+            let write = tokio::task::spawn_blocking(move || match change {
+                KvChange::Put(value) => cache.write(&at.key, &value, ticket),
+                KvChange::Remove => cache.remove(&at.key),
+            });
+            return Box::pin(async move {
+                let written = write.await.map_err(|error| other(&error))?;
+                written.map_err(|error| other(&error))
+            });
+        }
+        let done = self.store.kv_change(at, change);
+        Box::pin(async move { done.await.map_err(into_io) })
+    }
+
+    fn change_blocking(&self, at: KvKey, change: KvChange) -> Result<(), Error> {
+        if Cache::holds(&at.primary, &at.secondary, &at.key) {
+            let ticket = self.cache.ticket();
+            return match change {
+                KvChange::Put(value) => self.cache.write(&at.key, &value, ticket),
+                KvChange::Remove => self.cache.remove(&at.key),
+            }
+            .map_err(|error| other(&error));
+        }
+        if at.primary == PAYMENTS {
+            return self.store.kv_change_queued(at, change).map_err(into_io);
+        }
+        self.store.kv_change_blocking(at, change).map_err(into_io)
+    }
+
+    fn read_now(&self, at: KvKey) -> Result<Vec<u8>, Error> {
+        let found = if Cache::holds(&at.primary, &at.secondary, &at.key) {
+            self.cache.read(&at.key)
+        } else {
+            let scanned = if at.primary == PAYMENTS { self.take_scanned(&at.key) } else { None };
+            match scanned {
+                Some(value) => Some(value),
+                None => self.store.kv_read(at).map_err(into_io)?,
+            }
+        };
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such row"))
+    }
+
+    fn list_now(&self, primary: &str, secondary: &str) -> Result<Vec<String>, Error> {
+        if primary != PAYMENTS {
+            return self.store.kv_list(primary.into(), secondary.into()).map_err(into_io);
+        }
+        let rows = self.store.kv_scan(primary.into(), secondary.into()).map_err(into_io)?;
+        let keys = rows.iter().map(|row| row.0.clone()).collect();
+        *self.scanned.lock().unwrap_or_else(PoisonError::into_inner) = rows.into_iter().collect();
+        Ok(keys)
+    }
+}
+
+fn key(primary: &str, secondary: &str, key: &str) -> KvKey {
+    KvKey { primary: primary.into(), secondary: secondary.into(), key: key.into() }
+}
+
+fn into_io(error: StoreError) -> Error {
+    other(&error)
+}
+
+fn other(error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Other, error.to_string())
+}
+
+impl KVStoreSync for KvStore {
+    fn read(&self, primary: &str, secondary: &str, name: &str) -> Result<Vec<u8>, Error> {
+        self.read_now(key(primary, secondary, name))
+    }
+
+    fn write(&self, primary: &str, secondary: &str, name: &str, value: Vec<u8>) -> Result<(), Error> {
+        self.change_blocking(key(primary, secondary, name), KvChange::Put(value))
+    }
+
+    fn remove(&self, primary: &str, secondary: &str, name: &str, _lazy: bool) -> Result<(), Error> {
+        self.change_blocking(key(primary, secondary, name), KvChange::Remove)
+    }
+
+    fn list(&self, primary: &str, secondary: &str) -> Result<Vec<String>, Error> {
+        self.list_now(primary, secondary)
+    }
+}
+
+impl KVStore for KvStore {
+    fn read(&self, primary: &str, secondary: &str, name: &str) -> Answer<Vec<u8>> {
+        // Used while starting, from threads that may block.
+        let found = self.read_now(key(primary, secondary, name));
+        Box::pin(async move { found })
+    }
+
+    fn write(&self, primary: &str, secondary: &str, name: &str, value: Vec<u8>) -> Answer<()> {
+        self.change(key(primary, secondary, name), KvChange::Put(value))
+    }
+
+    fn remove(&self, primary: &str, secondary: &str, name: &str, _lazy: bool) -> Answer<()> {
+        self.change(key(primary, secondary, name), KvChange::Remove)
+    }
+
+    fn list(&self, primary: &str, secondary: &str) -> Answer<Vec<String>> {
+        let found = self.list_now(primary, secondary);
+        Box::pin(async move { found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payments_are_read_from_one_scan_and_a_missing_row_is_not_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let kv = KvStore::new(store, Cache::new(folder.path().join("cache")));
+        for name in ["a", "b"] {
+            KVStoreSync::write(&kv, PAYMENTS, "", name, name.into()).unwrap();
+        }
+        KVStoreSync::write(&kv, "monitors", "", "m", vec![7]).unwrap();
+        let mut names = KVStoreSync::list(&kv, PAYMENTS, "").unwrap();
+        names.sort();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(KVStoreSync::read(&kv, PAYMENTS, "", "a").unwrap(), b"a");
+        assert_eq!(
+            KVStoreSync::read(&kv, PAYMENTS, "", "a").unwrap(),
+            b"a",
+            "also after the scan is used up"
+        );
+        assert_eq!(KVStoreSync::read(&kv, "monitors", "", "m").unwrap(), [7]);
+        let missing = KVStoreSync::read(&kv, "", "", "manager").unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
+}

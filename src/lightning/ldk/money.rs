@@ -1,0 +1,147 @@
+//! [`Lightning`] on ldk-node.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bitcoin::Network;
+use bitcoin::hashes::Hash;
+use bitcoin::secp256k1::PublicKey;
+use ldk_node::Event;
+use lightning::ln::channelmanager::PaymentId;
+use lightning::routing::router::RouteParametersConfig;
+use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
+
+use super::{LdkNode, convert};
+use crate::ids::PaymentHash;
+use crate::lightning::{
+    Balances, Dispatch, InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
+    PaymentRecord, Refusal, SendingRoom,
+};
+use crate::money::Msat;
+
+impl Lightning for LdkNode {
+    fn network(&self) -> Network {
+        self.settings.network
+    }
+
+    fn node_id(&self) -> Option<PublicKey> {
+        Some(self.node.node_id())
+    }
+
+    fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
+    }
+
+    fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
+        if !self.is_running() {
+            return Err(InvoiceError::NotRunning);
+        }
+        let description = match &request.description {
+            InvoiceDescription::Text(text) => Bolt11InvoiceDescription::Direct(
+                Description::new(text.clone())
+                    .map_err(|_| InvoiceError::Refused("the description is longer than 639 bytes".into()))?,
+            ),
+            InvoiceDescription::Hash(hash) => {
+                Bolt11InvoiceDescription::Hash(Sha256(bitcoin::hashes::sha256::Hash::from_byte_array(*hash)))
+            }
+        };
+        let expiry = u32::try_from(request.expiry.as_secs()).unwrap_or(u32::MAX);
+        let payments = self.node.bolt11_payment();
+        let created = match request.amount {
+            Some(amount) => payments.receive(amount.get(), &description, expiry),
+            None => payments.receive_variable_amount(&description, expiry),
+        };
+        created.map_err(|error| InvoiceError::Refused(error.to_string()))
+    }
+
+    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
+        if !self.is_running() {
+            return Dispatch::NotSent(Refusal::NotRunning);
+        }
+        let limits = RouteParametersConfig {
+            max_total_routing_fee_msat: Some(max_fee.get()),
+            ..RouteParametersConfig::default()
+        };
+        match self.node.bolt11_payment().send(invoice, Some(limits)) {
+            Ok(_) => Dispatch::Sent,
+            Err(error) => convert::dispatch_of(error, invoice.is_expired()),
+        }
+    }
+
+    fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.node.remove_payment(&PaymentId(hash.0)).map_err(|error| error.to_string())
+    }
+
+    fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
+        self.node.payment(&PaymentId(hash.0)).as_ref().and_then(convert::record)
+    }
+
+    fn records_since(&self, since: u64) -> Vec<PaymentRecord> {
+        let recent = self.node.list_payments_with_filter(|details| details.latest_update_timestamp >= since);
+        recent.iter().filter_map(convert::record).collect()
+    }
+
+    fn sending_room(&self) -> Vec<SendingRoom> {
+        let channels = self.node.list_channels();
+        let usable = channels.iter().filter(|channel| channel.is_usable);
+        usable
+            .map(|channel| SendingRoom {
+                min: Msat::new(channel.next_outbound_htlc_minimum_msat).unwrap_or(Msat::ZERO),
+                max: Msat::new(channel.next_outbound_htlc_limit_msat).unwrap_or(Msat::ZERO),
+            })
+            .collect()
+    }
+
+    fn channels_settled(&self) -> bool {
+        self.node.list_channels().iter().all(|channel| channel.is_usable || !channel.is_channel_ready)
+    }
+
+    fn block_height(&self) -> u32 {
+        self.node.status().current_best_block.height
+    }
+
+    fn next_event(&self, wait: Duration) -> Option<NodeEvent> {
+        let next = match self.node.next_event() {
+            Some(event) => Some(event),
+            None if wait.is_zero() => None,
+            None => self
+                .runtime
+                .block_on(async { tokio::time::timeout(wait, self.node.next_event_async()).await.ok() }),
+        }?;
+        if let Event::ChannelPending { channel_id, .. } | Event::ChannelReady { channel_id, .. } = &next {
+            let channels = self.node.list_channels();
+            if let Some(channel) = channels.iter().find(|channel| channel.channel_id == *channel_id) {
+                self.lift_dust_limit(channel);
+            }
+        }
+        Some(convert::event(next))
+    }
+
+    fn event_handled(&self) {
+        if let Err(error) = self.node.event_handled() {
+            // It comes again after the next start, and changes nothing then.
+            tracing::error!(%error, "the node could not write down that an event was handled");
+        }
+    }
+
+    fn balances(&self) -> Balances {
+        let sums = self.node.list_balances();
+        let channels = self.node.list_channels();
+        let usable = || channels.iter().filter(|channel| channel.is_usable);
+        Balances {
+            lightning_msat: sums.total_lightning_balance_sats.saturating_mul(1_000),
+            outbound_msat: usable().map(|channel| channel.outbound_capacity_msat).sum(),
+            inbound_msat: usable().map(|channel| channel.inbound_capacity_msat).sum(),
+            inbound_max_msat: usable()
+                .map(|channel| {
+                    let limit = channel.inbound_htlc_maximum_msat.unwrap_or(u64::MAX);
+                    channel.inbound_capacity_msat.min(limit)
+                })
+                .max()
+                .unwrap_or(0),
+            onchain_sat: sums.total_onchain_balance_sats,
+            onchain_spendable_sat: sums.spendable_onchain_balance_sats,
+            onchain_reserve_sat: sums.total_anchor_channels_reserve_sats,
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! A node in memory, with every misbehaviour that a real one has been seen to have, for property tests.
+//!
+//! It keeps two truths apart: what really happened to money (HTLCs, [`Sim::delivered`]), and what the
+//! node remembers (records, events, HTLCs still waiting inside it), which a crash may change.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bitcoin::Network;
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
+
+use super::{
+    Balances, Direction, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent, PaymentRecord,
+    RecordStatus, Refusal, SendingRoom,
+};
+use crate::clock::Clock;
+use crate::ids::{PaymentHash, Preimage};
+use crate::ledger::charges::hash_of;
+use crate::money::Msat;
+
+/// Where an HTLC is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Accepted by the node, waiting for the channel's turn; a crash may forget it.
+    Waiting,
+    /// On the channel: a monitor knows it, no crash forgets it.
+    Committed,
+}
+
+#[derive(Clone, Debug)]
+struct Htlc {
+    hash: PaymentHash,
+    amount: Msat,
+    place: Place,
+}
+
+/// What the next call of `pay` does to the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trap {
+    /// Nothing.
+    #[default]
+    None,
+    /// It dies before anything was sent.
+    DieBefore,
+    /// It dies after sending, before the caller hears of it.
+    DieAfter,
+    /// It sends, but says that it could not write.
+    SayPersistenceFailed,
+}
+
+#[derive(Default)]
+struct State {
+    next_seed: u64,
+    htlcs: Vec<Htlc>,
+    records: HashMap<PaymentHash, PaymentRecord>,
+    events: VecDeque<NodeEvent>,
+    past_events: Vec<NodeEvent>,
+    delivered: HashMap<PaymentHash, Msat>,
+    no_route: bool,
+    stopped: bool,
+    commit_at_once: bool,
+    trap: Trap,
+    height: u32,
+}
+
+/// The node.
+pub struct Sim {
+    state: Mutex<State>,
+    clock: Clock,
+}
+
+/// The panic that stands for a crash.
+pub const CRASH: &str = "the process dies here";
+
+impl Sim {
+    /// A node without any history.
+    pub fn new(clock: Clock) -> Self {
+        Self { state: Mutex::new(State { height: 100, ..State::default() }), clock }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An invoice of somebody else, or of our own when the node is asked: signed for real.
+    pub fn invoice(&self, amount: Msat, expiry: Duration) -> (Bolt11Invoice, Preimage) {
+        let mut state = self.state();
+        state.next_seed += 1;
+        let preimage = Preimage(sha256::Hash::hash(&state.next_seed.to_be_bytes()).to_byte_array());
+        let key = SecretKey::from_slice(&[0x42; 32]).unwrap();
+        let invoice = InvoiceBuilder::new(Currency::Regtest)
+            .description("sim".into())
+            .payment_hash(sha256::Hash::from_byte_array(preimage.payment_hash().0))
+            .payment_secret(PaymentSecret([7; 32]))
+            .amount_milli_satoshis(amount.get())
+            .duration_since_epoch(Duration::from_millis(u64::try_from(self.clock.now()).unwrap()))
+            .min_final_cltv_expiry_delta(144)
+            .expiry_time(expiry)
+            .build_signed(|hash| Secp256k1::new().sign_ecdsa_recoverable(hash, &key))
+            .unwrap();
+        (invoice, preimage)
+    }
+
+    /// What really reached each recipient.
+    pub fn delivered(&self) -> HashMap<PaymentHash, Msat> {
+        self.state().delivered.clone()
+    }
+
+    /// Hashes with money under way, in the order sent.
+    pub fn under_way(&self) -> Vec<PaymentHash> {
+        self.state().htlcs.iter().map(|htlc| htlc.hash).collect()
+    }
+
+    /// Somebody pays one of our invoices.
+    pub fn receive(&self, invoice: &Bolt11Invoice, amount: Msat) {
+        let hash = hash_of(invoice);
+        let mut state = self.state();
+        state.events.push_back(NodeEvent::Received { hash, amount });
+        let record = self.new_record(hash, Direction::Inbound, RecordStatus::Succeeded, amount);
+        state.records.insert(hash, record);
+    }
+
+    fn new_record(
+        &self,
+        hash: PaymentHash,
+        direction: Direction,
+        status: RecordStatus,
+        amount: Msat,
+    ) -> PaymentRecord {
+        PaymentRecord {
+            hash,
+            direction,
+            status,
+            amount: Some(amount),
+            fee: None,
+            preimage: None,
+            updated_at: u64::try_from(self.clock.now() / 1_000).unwrap(),
+        }
+    }
+
+    /// Ends an HTLC the way the recipient decides.
+    pub fn resolve(&self, hash: PaymentHash, arrives: bool, fee: Msat) {
+        let mut state = self.state();
+        let Some(at) = state.htlcs.iter().position(|htlc| htlc.hash == hash) else {
+            return;
+        };
+        let htlc = state.htlcs.remove(at);
+        let status = if arrives {
+            let sum = state.delivered.get(&hash).copied().unwrap_or(Msat::ZERO);
+            state.delivered.insert(hash, sum.checked_add(htlc.amount).unwrap());
+            RecordStatus::Succeeded
+        } else {
+            RecordStatus::Failed
+        };
+        if let Some(record) = state.records.get_mut(&hash) {
+            record.status = status;
+            record.fee = arrives.then_some(fee);
+        }
+        state.events.push_back(if arrives {
+            NodeEvent::Sent { hash, preimage: None, fee }
+        } else {
+            NodeEvent::Failed { hash: Some(hash), payment_id: hash.0, reason: "the recipient refused".into() }
+        });
+    }
+
+    /// The channel's turn has come for everything that waited.
+    pub fn commit_all(&self) {
+        for htlc in &mut self.state().htlcs {
+            htlc.place = Place::Committed;
+        }
+    }
+
+    /// Whether new HTLCs are on the channel at once.
+    pub fn set_commit_at_once(&self, at_once: bool) {
+        self.state().commit_at_once = at_once;
+    }
+
+    /// Whether there is a route to anybody.
+    pub fn set_no_route(&self, no_route: bool) {
+        self.state().no_route = no_route;
+    }
+
+    /// Sets the trap for the next `pay`.
+    pub fn set_trap(&self, trap: Trap) {
+        self.state().trap = trap;
+    }
+
+    /// Lets blocks pass. Whatever is older than any time lock has come back or arrived before.
+    pub fn mine(&self, blocks: u32) {
+        let overdue = self.under_way();
+        if blocks > 1_100 {
+            for hash in overdue {
+                self.resolve(hash, false, Msat::ZERO);
+            }
+        }
+        self.state().height += blocks;
+    }
+
+    /// The process died and comes back: what waited inside the node is forgotten, and so are as many of the
+    /// newest records of payments begun (a record of an end is in the file before the event that tells of
+    /// it); events that were handled may be told again.
+    pub fn restart(&self, records_lost: usize, events_again: usize) {
+        let mut state = self.state();
+        state.trap = Trap::None;
+        state.htlcs.retain(|htlc| htlc.place == Place::Committed);
+        let mut newest: Vec<_> = state
+            .records
+            .values()
+            .filter(|record| record.status == RecordStatus::Pending)
+            .map(|record| (record.updated_at, record.hash))
+            .collect();
+        newest.sort_by_key(|record| std::cmp::Reverse(record.0));
+        for (_, hash) in newest.into_iter().take(records_lost) {
+            state.records.remove(&hash);
+        }
+        // LDK forgets a payment that ended only after its event was handled, and keeps telling of it until
+        // then; it never tells again of a hash that is under way anew.
+        let live: Vec<_> = state.htlcs.iter().map(|htlc| htlc.hash).collect();
+        let again: Vec<_> = state.past_events.iter().rev().take(events_again).cloned().collect();
+        for event in again {
+            let about_live =
+                matches!(&event, NodeEvent::Failed { hash: Some(hash), .. } if live.contains(hash));
+            if !about_live {
+                state.events.push_back(event);
+            }
+        }
+    }
+
+    fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat) {
+        let place = if state.commit_at_once { Place::Committed } else { Place::Waiting };
+        state.htlcs.push(Htlc { hash, amount, place });
+    }
+}
+
+impl Lightning for Sim {
+    fn network(&self) -> Network {
+        Network::Regtest
+    }
+
+    fn node_id(&self) -> Option<PublicKey> {
+        None
+    }
+
+    fn is_running(&self) -> bool {
+        !self.state().stopped
+    }
+
+    fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
+        Ok(self.invoice(request.amount.unwrap_or(Msat::ZERO), request.expiry).0)
+    }
+
+    fn pay(&self, invoice: &Bolt11Invoice, _max_fee: Msat) -> Dispatch {
+        let hash = hash_of(invoice);
+        let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
+        let mut state = self.state();
+        let trap = std::mem::take(&mut state.trap);
+        assert!(trap != Trap::DieBefore, "{CRASH}");
+        let known = state.records.get(&hash).is_some_and(|record| record.status != RecordStatus::Failed);
+        if known {
+            return Dispatch::Ambiguous("the record knows it".into());
+        }
+        // As in LDK, these come before the look for a duplicate, so they prove nothing about earlier calls.
+        let now = Duration::from_millis(u64::try_from(self.clock.now()).unwrap());
+        if state.no_route || invoice.would_expire(now) {
+            let failed = self.new_record(hash, Direction::Outbound, RecordStatus::Failed, amount);
+            state.records.insert(hash, failed);
+            return Dispatch::NotSent(Refusal::NoRoute);
+        }
+        let has_htlc = state.htlcs.iter().any(|htlc| htlc.hash == hash);
+        let untold = state.events.iter().any(|event| {
+            matches!(event, NodeEvent::Sent { hash: told, .. } | NodeEvent::Failed { hash: Some(told), .. } if *told == hash)
+        });
+        if has_htlc || untold {
+            return Dispatch::Ambiguous("a monitor knows it".into());
+        }
+        self.add_htlc(&mut state, hash, amount);
+        if trap == Trap::DieAfter {
+            drop(state);
+            panic!("{CRASH}");
+        }
+        if trap == Trap::SayPersistenceFailed {
+            return Dispatch::Ambiguous("could not write".into());
+        }
+        let pending = self.new_record(hash, Direction::Outbound, RecordStatus::Pending, amount);
+        state.records.insert(hash, pending);
+        Dispatch::Sent
+    }
+
+    fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.state().records.remove(&hash);
+        Ok(())
+    }
+
+    fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
+        self.state().records.get(&hash).cloned()
+    }
+
+    fn records_since(&self, since: u64) -> Vec<PaymentRecord> {
+        self.state().records.values().filter(|record| record.updated_at >= since).cloned().collect()
+    }
+
+    fn sending_room(&self) -> Vec<SendingRoom> {
+        vec![SendingRoom { min: Msat::new(1).unwrap(), max: Msat::from_sat(10_000_000).unwrap() }]
+    }
+
+    fn channels_settled(&self) -> bool {
+        true
+    }
+
+    fn block_height(&self) -> u32 {
+        self.state().height
+    }
+
+    fn next_event(&self, _wait: Duration) -> Option<NodeEvent> {
+        self.state().events.front().cloned()
+    }
+
+    fn event_handled(&self) {
+        let mut state = self.state();
+        if let Some(event) = state.events.pop_front() {
+            state.past_events.push(event);
+        }
+    }
+
+    fn balances(&self) -> Balances {
+        Balances::default()
+    }
+}

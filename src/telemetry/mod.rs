@@ -1,0 +1,12 @@
+//! What the process tells about itself: logs, metrics, health, and the watchdog that ends it when a vital
+//! part is dead. Knows no family and no node; all rooms may use it.
+
+pub mod health;
+pub mod logs;
+pub mod metrics;
+mod redact;
+pub mod watchdog;
+
+pub use health::{Health, Phase};
+pub use redact::redact;
+pub use watchdog::{Heartbeat, Watchdog};

@@ -1,0 +1,382 @@
+// The page that makes a gift: form, invoice, paid.
+
+import {
+  $, announce, api, base, busy, countdown, dateText, giftUrl, localPath, main, manageUrl, sat, setState, setText,
+  showPayable, showQr, siteName, timeOf,
+} from './common.js';
+import { explain } from './errors.js';
+import { STATE_TEXT, isBatch, isSettled, statusFor } from './gift.js';
+import { Follower } from './live.js';
+import { addGift, awaitedId, findGift, isLasting, onChange, setAwaited, updateGift } from './store.js';
+import { drawList, refreshList } from './yours.js';
+
+const limits = {
+  min: Number(main.dataset.min),
+  max: Number(main.dataset.max),
+  maxQuantity: Number(main.dataset.maxQuantity),
+};
+const USUAL_AMOUNTS = [1000, 5000, 21000, 100000];
+const DAY_S = 86400;
+const TITLE = document.title;
+
+const form = $('create-form');
+const inputs = {
+  amount: $('amount'), senderName: $('sender-name'), senderMessage: $('sender-message'), verifyCode: $('verify-code'),
+  expiresAt: $('expiry'), refundAddress: $('refund-address'), quantity: $('quantity'),
+};
+
+let shown = null;
+let follower = null;
+let stopCountdown = null;
+let attempt = { body: '', key: '' };
+
+// ---- form -----------------------------------------------------------------------------------------------------------
+
+/// A number as people type it: separators between groups of three do not change it. What is no number stays NaN.
+function typedNumber(text) {
+  const plain = text.trim().replace(/(?<=\d)[ \u00a0\u202f,'’_.](?=\d{3}(?!\d))/g, '');
+  return plain === '' ? NaN : Number(plain);
+}
+
+function totals() {
+  const [amount, quantity] = [typedNumber(inputs.amount.value), typedNumber(inputs.quantity.value)];
+  const many = Number.isInteger(amount) && Number.isInteger(quantity) && quantity > 1;
+  setText('create-total', many
+    ? `${sat(quantity)} gifts of ${sat(amount)} sat: an invoice of ${sat(amount * quantity)} sat comes next.`
+    : 'A Lightning invoice comes next.');
+}
+
+function counters() {
+  for (const counter of document.querySelectorAll('[data-counts]')) {
+    const input = $(counter.dataset.counts);
+    setText(counter, `${input.value.length}/${input.maxLength}`);
+  }
+}
+
+function expiryDateShown() {
+  $('expiry-date').hidden = inputs.expiresAt.value !== 'date';
+}
+
+/// Shows an error beside its field; without arguments takes all errors away.
+function showError(field, text) {
+  for (const place of form.querySelectorAll('[data-error]')) {
+    const here = place.dataset.error === field;
+    setText(place, here ? text : '');
+    if (place.dataset.error === 'form') place.hidden = !here;
+    const input = inputs[place.dataset.error];
+    if (here && input) input.setAttribute('aria-invalid', 'true');
+    else input?.removeAttribute('aria-invalid');
+  }
+  const input = inputs[field];
+  if (!input) return;
+  if (input.closest('details')) input.closest('details').open = true;
+  input.focus();
+}
+
+/// The body for `POST /create`, or null if a field is wrong in a way that we can tell at once.
+function readForm() {
+  const fail = (field, code) => {
+    showError(field, explain({ code, status: 400 }, limits).text);
+    return null;
+  };
+  const body = { amount: typedNumber(inputs.amount.value) };
+  if (!Number.isInteger(body.amount)) return fail('amount', 'GIFT_AMOUNT_NOT_WHOLE_NUMBER');
+  if (body.amount < limits.min) return fail('amount', 'GIFT_AMOUNT_UNDER_100');
+  if (body.amount > limits.max) return fail('amount', 'GIFT_AMOUNT_OVER_500K');
+  for (const field of ['senderName', 'senderMessage', 'refundAddress', 'verifyCode']) {
+    const text = inputs[field].value.trim();
+    if (text) body[field] = text;
+  }
+  if (body.verifyCode && !/^\d+$/.test(body.verifyCode)) return fail('verifyCode', 'VERIFY_CODE_NOT_NUMBER');
+  const choice = inputs.expiresAt.value;
+  if (choice === 'date') {
+    const time = new Date($('expiry-date').value).getTime();
+    if (!Number.isFinite(time)) return fail('expiresAt', 'EXPIRES_AT');
+    body.expiresAt = Math.floor(time / 1000);
+  } else if (choice) {
+    body.expiresAt = Math.floor(Date.now() / 1000) + Number(choice) * DAY_S;
+  }
+  const quantity = inputs.quantity.value.trim() === '' ? 1 : typedNumber(inputs.quantity.value);
+  if (!Number.isInteger(quantity) || quantity < 1) return fail('quantity', 'QUANTITY');
+  if (quantity > 1) body.quantity = quantity;
+  return body;
+}
+
+/// One key for one wish: if the answer was lost, asking again must not make a second gift.
+function idempotencyKey(body) {
+  const text = JSON.stringify({ ...body, expiresAt: inputs.expiresAt.value });
+  if (attempt.body !== text) {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    attempt = { body: text, sent: body, key: [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('') };
+  }
+  return attempt;
+}
+
+async function submit() {
+  showError();
+  const body = readForm();
+  if (!body) return;
+  const { key, sent } = idempotencyKey(body);
+  const done = busy($('create-button'), 'Asking for an invoice…');
+  const answer = await api('/create', sent, { 'Idempotency-Key': key });
+  done();
+  if (answer.status > 0 && answer.status < 500 && answer.status !== 409) attempt = { body: '', key: '' };
+  if (!answer.ok || !answer.data.orderId) {
+    const { field, text } = explain(answer, limits);
+    return showError(inputs[field] ? field : 'form', text);
+  }
+  const gift = remember(answer, sent);
+  show(gift);
+}
+
+/// Keeps what the API answered, before anything is shown.
+function remember({ data, skew }, body) {
+  const expiresAt = timeOf(data.lightningInvoice?.expires_at ?? data.lightning_invoice?.expires_at);
+  const gift = {
+    orderId: data.orderId,
+    amount: data.amount,
+    invoice: data.lightningInvoice?.payreq ?? data.lightning_invoice?.payreq,
+    invoiceExpiresAt: expiresAt === null ? null : expiresAt + skew,
+    createdAt: Date.now(),
+    lnurl: data.lnurl,
+    manageKey: data.manageKey ?? null,
+    verifyCode: body.verifyCode ?? null,
+    senderName: body.senderName ?? null,
+    senderMessage: body.senderMessage ?? null,
+    expiresAt: body.expiresAt ?? null,
+    gifts: (data.gifts ?? []).map((one) => (typeof one === 'string' ? { orderId: one } : {
+      orderId: one.orderId ?? one.id, lnurl: one.lnurl, manageKey: one.manageKey,
+    })),
+    form: Object.fromEntries([...Object.entries(inputs).map(([name, input]) => [name, input.value]), ['date', $('expiry-date').value]]),
+    status: 'unpaid',
+  };
+  addGift(gift);
+  return gift;
+}
+
+// ---- one gift -------------------------------------------------------------------------------------------------------
+
+function leave() {
+  follower?.stop();
+  follower = null;
+  stopCountdown?.();
+  stopCountdown = null;
+}
+
+function show(gift) {
+  leave();
+  shown = gift;
+  // In the fragment it survives a reload and is never sent.
+  history.replaceState(null, '', `#${gift.orderId}`);
+  setAwaited(gift.status === 'unpaid' ? gift.orderId : null);
+  $('storage-note').hidden = isLasting();
+  draw(gift);
+  drawList(show);
+  if (isSettled(gift)) return;
+  follower = new Follower(gift.orderId, {
+    onGift: (state) => {
+      setText('invoice-status-text', state.chargeStatus === 'processing' ? 'The payment is on its way' : 'Waiting for the payment');
+      const status = statusFor(gift, state);
+      // Our own countdown may have ended a moment before the server's.
+      if (status === 'unpaid' && gift.status === 'lapsed') return;
+      const changed = gift.status !== status;
+      gift.status = status;
+      if (status !== 'unpaid' && awaitedId() === gift.orderId) setAwaited(null);
+      updateGift(gift.orderId, { status });
+      if (changed) draw(gift);
+      drawList(show);
+      if (isSettled(gift)) follower?.stop();
+    },
+    onTrouble: (answer) => setText('invoice-status-text', answer.status === 404
+      ? 'This site no longer knows the gift'
+      : 'The connection is interrupted; trying again'),
+  });
+}
+
+function draw(gift) {
+  if (gift.status === 'unpaid' && gift.invoiceExpiresAt !== null && gift.invoiceExpiresAt <= Date.now()) lapse(gift);
+  if (gift.status === 'unpaid') return drawInvoice(gift);
+  stopCountdown?.();
+  stopCountdown = null;
+  if (gift.status === 'lapsed') {
+    document.title = TITLE;
+    if (setState('expired')) announce('The invoice has expired');
+    return;
+  }
+  drawPaid(gift);
+}
+
+function lapse(gift) {
+  gift.status = 'lapsed';
+  updateGift(gift.orderId, { status: 'lapsed' });
+}
+
+function drawInvoice(gift) {
+  const count = isBatch(gift) ? gift.gifts.length : 1;
+  setText('invoice-amount', sat(gift.amount * count));
+  setText('invoice-for', count > 1 ? `for ${count} gifts of ${sat(gift.amount)} sat` : '');
+  showPayable({ link: 'invoice-link', open: 'invoice-open', image: 'invoice-qr', field: 'invoice-text' }, gift.invoice);
+  $('invoice-countdown').closest('p').hidden = gift.invoiceExpiresAt === null;
+  stopCountdown?.();
+  stopCountdown = gift.invoiceExpiresAt === null ? null : countdown($('invoice-countdown'), gift.invoiceExpiresAt, () => {
+    lapse(gift);
+    draw(gift);
+    drawList(show);
+  });
+  document.title = `${sat(gift.amount * count)} sat · ${siteName}`;
+  if (setState('invoice')) announce('The invoice is ready to be paid');
+}
+
+function drawPaid(gift) {
+  const batch = isBatch(gift);
+  $('paid-single').hidden = batch;
+  $('paid-batch').hidden = !batch;
+  setText('paid-title', batch ? `Your ${gift.gifts.length} gifts are ready` : gift.status === 'open' ? 'Your gift is ready' : 'Your gift');
+  const until = timeOf(gift.expiresAt);
+  setText('paid-summary', [
+    batch ? `${sat(gift.amount)} sat each` : `${sat(gift.amount)} sat`,
+    batch ? null : (STATE_TEXT[gift.status] ?? '').toLowerCase(),
+    until === null ? null : `until ${dateText(until)}`,
+  ].filter(Boolean).join(' · '));
+  for (const [note, digits] of [['share-code', 'share-code-digits'], ['batch-code', 'batch-code-digits']]) {
+    $(note).hidden = !gift.verifyCode;
+    setText(digits, gift.verifyCode ?? '');
+  }
+  if (batch) drawBatch(gift);
+  else drawShare(gift);
+  $('paid-manage').hidden = !gift.manageKey;
+  if (gift.manageKey) {
+    const url = manageUrl(gift.orderId, gift.manageKey);
+    $('manage-link').value = url;
+    $('manage-open').href = localPath(url);
+  }
+  document.title = `Paid · ${siteName}`;
+  if (setState('paid')) announce(batch ? 'Paid. Your gifts are ready.' : 'Paid. Your gift is ready.');
+}
+
+function drawShare(gift) {
+  const url = giftUrl(gift.orderId);
+  // The LNURL of a gift with a code opens it without asking; what is shared must not.
+  const shared = gift.verifyCode || !gift.lnurl ? url : `${url}?lightning=${gift.lnurl.toUpperCase()}`;
+  showQr($('share-qr'), shared);
+  $('share-qr-download').href = `${base}/qr.svg?text=${encodeURIComponent(shared)}`;
+  $('share-link').value = url;
+  $('gift-link').href = localPath(url);
+  $('share-button').hidden = !navigator.share;
+  $('share-button').onclick = () => navigator.share({ title: 'A Bitcoin gift for you', url }).catch(() => {});
+}
+
+function drawBatch(gift) {
+  $('batch-links').value = gift.gifts.map((one) => giftUrl(one.orderId)).join('\n');
+  const cell = (text) => `"${String(text ?? '').replaceAll('"', '""')}"`;
+  const rows = gift.gifts.map((one, index) => [
+    index + 1, gift.amount, giftUrl(one.orderId), gift.verifyCode ? '' : one.lnurl, one.manageKey ? manageUrl(one.orderId, one.manageKey) : '',
+  ]);
+  const csv = [['number', 'amount_sat', 'link', 'lnurl', 'manage_link'], ...rows].map((row) => row.map(cell).join(',')).join('\r\n');
+  const link = $('batch-csv');
+  if (link.href) URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob([`${csv}\r\n`], { type: 'text/csv' }));
+}
+
+function startOver() {
+  leave();
+  shown = null;
+  setAwaited(null);
+  history.replaceState(null, '', location.pathname);
+  document.title = TITLE;
+  setState('form');
+  drawList(show);
+}
+
+function fillForm(values) {
+  for (const [name, input] of Object.entries(inputs)) if (values[name] !== undefined) input.value = values[name];
+  $('expiry-date').value = values.date ?? '';
+  refreshForm();
+}
+
+function refreshForm() {
+  counters();
+  totals();
+  expiryDateShown();
+}
+
+// ---- wiring ---------------------------------------------------------------------------------------------------------
+
+function wireTabs() {
+  const tabs = [...document.querySelectorAll('[role="tab"]')];
+  const choose = (chosen) => {
+    for (const tab of tabs) {
+      const on = tab === chosen;
+      tab.setAttribute('aria-selected', String(on));
+      tab.tabIndex = on ? 0 : -1;
+      $(tab.getAttribute('aria-controls')).hidden = !on;
+    }
+  };
+  for (const [index, tab] of tabs.entries()) {
+    tab.addEventListener('click', () => choose(tab));
+    tab.addEventListener('keydown', (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      const next = tabs[(index + step + tabs.length) % tabs.length];
+      choose(next);
+      next.focus();
+    });
+  }
+}
+
+function wireAmounts() {
+  for (const amount of USUAL_AMOUNTS.filter((usual) => usual >= limits.min && usual <= limits.max)) {
+    const chip = document.createElement('button');
+    chip.type = 'button';
+    chip.textContent = sat(amount);
+    chip.addEventListener('click', () => {
+      inputs.amount.value = String(amount);
+      refreshForm();
+    });
+    $('amount-chips').append(chip);
+  }
+  setText('amount-hint', `From ${sat(limits.min)} to ${sat(limits.max)} sat.`);
+}
+
+wireTabs();
+wireAmounts();
+refreshForm();
+form.addEventListener('input', (event) => {
+  if (event.target.getAttribute('aria-invalid')) showErrorGone(event.target);
+  refreshForm();
+});
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  submit();
+});
+main.addEventListener('click', (event) => {
+  const action = event.target.closest?.('[data-action]')?.dataset.action;
+  if (!action) return;
+  const gift = shown;
+  startOver();
+  if (action === 'new' || !gift) {
+    form.reset();
+    showError();
+    return refreshForm();
+  }
+  fillForm(gift.form);
+  if (action === 'again') submit();
+});
+onChange(() => drawList(show));
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) refreshList(show, shown?.orderId);
+});
+
+function showErrorGone(input) {
+  input.removeAttribute('aria-invalid');
+  const place = input.closest('.field').querySelector('.error');
+  if (place) setText(place, '');
+}
+
+const remembered = findGift(location.hash.slice(1)) ?? findGift(awaitedId());
+if (remembered) show(remembered);
+else setState('form');
+$('storage-note').hidden = isLasting();
+drawList(show);
+refreshList(show, shown?.orderId);

@@ -1,0 +1,53 @@
+//! The pages that people see: make a gift, open one, look after one.
+//!
+//! Called by the front door, which merges [`router`] and falls back to [`not_found`]. This room holds HTML, style,
+//! scripts and QR codes; it knows the JSON API by its contract alone and never touches a gift, the store or the node.
+//! No page needs another host, an inline script or cookies.
+
+mod assets;
+mod page;
+mod qr;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+pub use page::not_found;
+pub use qr::{MAX_CHARS as QR_MAX_CHARS, QrError, qr_svg};
+
+/// What the pages tell about this site.
+#[derive(Clone, Debug)]
+pub struct WebSettings {
+    /// Where the world reaches this site: `https://gifts.example`, with a path if it is served under one.
+    pub public_url: String,
+    /// The name on top of every page.
+    pub site_name: String,
+    /// Smallest gift, in sat.
+    pub min_sat: u64,
+    /// Largest gift, in sat.
+    pub max_sat: u64,
+    /// Most gifts that one invoice can pay for.
+    pub max_quantity: u32,
+}
+
+impl WebSettings {
+    /// The public URL without a slash at its end, so that paths can be appended.
+    fn origin(&self) -> &str {
+        self.public_url.trim_end_matches('/')
+    }
+}
+
+/// All pages and assets, ready to be merged with the routers of the other rooms.
+pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings) -> Router<S> {
+    Router::new()
+        .route("/", get(page::create))
+        .route("/redeem/{orderId}", get(page::redeem))
+        .route("/manage/{orderId}", get(page::manage))
+        .route("/qr.svg", get(qr::qr))
+        .route("/assets/{name}", get(assets::plain))
+        .route("/assets/{version}/{name}", get(assets::versioned))
+        .with_state(Arc::new(settings))
+}

@@ -1,0 +1,225 @@
+//! The HTML pages: their templates and the headers that every one of them carries.
+//!
+//! A page is the same for every gift: scripts fill it from the JSON API. So none of these handlers reads the store,
+//! and nothing that a stranger wrote ever passes through a template except the checked order id.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::{WebSettings, assets};
+use crate::lnurl;
+
+/// Everything from this host and nothing inline; nobody may frame a page on which money is taken.
+/// Trusted types make the browser itself refuse a script that turns text into markup.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+
+/// Hex characters of an order id (contract, limits).
+const ORDER_ID_LEN: usize = 48;
+
+/// Digits of a verify code (contract, verifyCode).
+const CODE_LEN: usize = 4;
+
+/// What every template needs to know about this site.
+struct Site<'a> {
+    settings: &'a WebSettings,
+    /// Path under which the site is served, without a slash at the end; mostly empty.
+    base: &'a str,
+    /// Where this build's assets are.
+    assets: String,
+}
+
+impl<'a> Site<'a> {
+    fn new(settings: &'a WebSettings) -> Self {
+        let base = base_path(&settings.public_url);
+        Self {
+            settings,
+            base,
+            assets: format!("{base}/assets/{}", *assets::VERSION),
+        }
+    }
+}
+
+/// The path part of the public URL, without a slash at the end.
+fn base_path(public_url: &str) -> &str {
+    let after_scheme = public_url
+        .split_once("://")
+        .map_or(public_url, |(_, rest)| rest);
+    let path = after_scheme
+        .find('/')
+        .and_then(|at| after_scheme.get(at..))
+        .unwrap_or_default();
+    path.trim_end_matches('/')
+}
+
+#[derive(Template)]
+#[template(path = "create.html")]
+struct CreatePage<'a> {
+    site: Site<'a>,
+    /// Upper case, of the static LNURL-pay that makes a gift. Empty if this site's URL is too long for one.
+    pay_lnurl: String,
+}
+
+#[derive(Template)]
+#[template(path = "redeem.html")]
+struct RedeemPage<'a> {
+    site: Site<'a>,
+    order_id: &'a str,
+    /// Upper case, for browsers without JavaScript.
+    lnurl: String,
+}
+
+#[derive(Template)]
+#[template(path = "manage.html")]
+struct ManagePage<'a> {
+    site: Site<'a>,
+    order_id: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "not_found.html")]
+struct NotFoundPage<'a> {
+    site: Site<'a>,
+    /// The address looked like one of a gift.
+    gift: bool,
+}
+
+/// Renders a page and puts on the headers of all pages.
+fn html(status: StatusCode, caching: &'static str, page: &impl Template) -> Response {
+    let body = match page.render() {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            return (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "this page could not be made",
+            )
+                .into_response();
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, caching),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // The address of a gift is the gift.
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (status, headers, body).into_response()
+}
+
+/// For pages whose address holds a secret.
+const KEEP_NOTHING: &str = "no-store";
+
+/// `GET /`
+pub(super) async fn create(State(settings): State<Arc<WebSettings>>) -> Response {
+    let pay_lnurl = lnurl::encode(&format!("{}/lnurl", settings.origin()))
+        .unwrap_or_default()
+        .to_uppercase();
+    html(
+        StatusCode::OK,
+        "no-cache",
+        &CreatePage {
+            site: Site::new(&settings),
+            pay_lnurl,
+        },
+    )
+}
+
+/// The query of a recipient's page; `lightning` is there for wallets and means nothing to us.
+#[derive(Deserialize)]
+pub(super) struct RedeemQuery {
+    #[serde(rename = "verifyCode")]
+    verify_code: Option<String>,
+}
+
+/// `GET /redeem/{orderId}`
+pub(super) async fn redeem(
+    State(settings): State<Arc<WebSettings>>,
+    Path(order_id): Path<String>,
+    query: Result<Query<RedeemQuery>, QueryRejection>,
+) -> Response {
+    if !is_order_id(&order_id) {
+        return missing(&settings, true);
+    }
+    // A garbled query is no reason to hide the gift: the script asks for the code then.
+    let code = query.ok().and_then(|Query(query)| query.verify_code);
+    let code = code
+        .filter(|code| code.len() == CODE_LEN && code.bytes().all(|digit| digit.is_ascii_digit()));
+    let code = code
+        .map(|code| format!("?verifyCode={code}"))
+        .unwrap_or_default();
+    let lnurl = lnurl::encode(&format!("{}/lnurl/{order_id}{code}", settings.origin()))
+        .unwrap_or_default()
+        .to_uppercase();
+    html(
+        StatusCode::OK,
+        KEEP_NOTHING,
+        &RedeemPage {
+            site: Site::new(&settings),
+            order_id: &order_id,
+            lnurl,
+        },
+    )
+}
+
+/// `GET /manage/{orderId}`: the sender's page. Its key stands in the fragment, which browsers keep to themselves.
+pub(super) async fn manage(
+    State(settings): State<Arc<WebSettings>>,
+    Path(order_id): Path<String>,
+) -> Response {
+    if !is_order_id(&order_id) {
+        return missing(&settings, true);
+    }
+    html(
+        StatusCode::OK,
+        KEEP_NOTHING,
+        &ManagePage {
+            site: Site::new(&settings),
+            order_id: &order_id,
+        },
+    )
+}
+
+/// What a path that leads nowhere gets: a page for browsers, JSON for programs. The front door uses it as its fallback.
+pub fn not_found(settings: &WebSettings, request: &HeaderMap) -> Response {
+    let wants_html = request
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accepted| accepted.contains("text/html"));
+    if wants_html {
+        return missing(settings, false);
+    }
+    let body = r#"{"statusCode":404,"message":"NOT_FOUND"}"#;
+    (
+        StatusCode::NOT_FOUND,
+        [(header::CONTENT_TYPE, "application/json")],
+        body,
+    )
+        .into_response()
+}
+
+fn missing(settings: &WebSettings, gift: bool) -> Response {
+    html(
+        StatusCode::NOT_FOUND,
+        KEEP_NOTHING,
+        &NotFoundPage {
+            site: Site::new(settings),
+            gift,
+        },
+    )
+}
+
+fn is_order_id(text: &str) -> bool {
+    text.len() == ORDER_ID_LEN
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
