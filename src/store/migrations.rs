@@ -8,8 +8,11 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 use super::{StoreError, open_error};
 
 /// Every change there ever was, oldest first. Never edit one that has been released: add the next.
-const STEPS: &[&str] =
-    &[include_str!("migrations/0001_node_and_ledger.sql"), include_str!("migrations/0002_keys_and_webhooks.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_node_and_ledger.sql"),
+    include_str!("migrations/0002_keys_and_webhooks.sql"),
+    include_str!("migrations/0003_gifts.sql"),
+];
 
 /// Brings the file to the newest schema.
 ///
