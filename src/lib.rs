@@ -5,8 +5,10 @@
 //! `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
 pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
 pub mod failpoint;
 pub mod gifts;
 pub mod http;

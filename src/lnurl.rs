@@ -2,6 +2,8 @@
 //!
 //! Called by whoever shows an LNURL. It knows no routes and makes no requests.
 
+pub mod pay;
+
 use bech32::{Bech32, Hrp};
 
 /// The human-readable part of every LNURL.
@@ -23,10 +25,7 @@ pub enum EncodeError {
 /// # Errors
 /// [`EncodeError`] if the URL is not HTTP or too long.
 pub fn encode(url: &str) -> Result<String, EncodeError> {
-    if !["https://", "http://"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
-    {
+    if !["https://", "http://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(EncodeError::NotHttp);
     }
     bech32::encode_lower::<Bech32>(Hrp::parse_unchecked(HRP), url.as_bytes())
@@ -38,7 +37,8 @@ mod tests {
     use super::*;
 
     /// The example of LUD-01.
-    const URL: &str = "https://service.com/api?q=3fc3645b439ce8e7f2553a69e5267081d96dcd340693afabe04be7b0ccd178df";
+    const URL: &str =
+        "https://service.com/api?q=3fc3645b439ce8e7f2553a69e5267081d96dcd340693afabe04be7b0ccd178df";
     const LNURL: &str = "LNURL1DP68GURN8GHJ7UM9WFMXJCM99E3K7MF0V9CXJ0M385EKVCENXC6R2C35XVUKXEFCV5MKVV34X5EKZD3EV56NYD3HXQURZEPEXEJXXEPNXSCRVWFNV9NXZCN9XQ6XYEFHVGCXXCMYXYMNSERXFQ5FNS";
 
     #[test]
@@ -48,20 +48,13 @@ mod tests {
 
     #[test]
     fn it_decodes_to_the_same_url() {
-        let (hrp, data) =
-            bech32::decode(&encode("http://127.0.0.1:8080/lnurl/ab").unwrap()).unwrap();
-        assert_eq!(
-            (hrp.as_str(), data.as_slice()),
-            ("lnurl", b"http://127.0.0.1:8080/lnurl/ab".as_slice())
-        );
+        let (hrp, data) = bech32::decode(&encode("http://127.0.0.1:8080/lnurl/ab").unwrap()).unwrap();
+        assert_eq!((hrp.as_str(), data.as_slice()), ("lnurl", b"http://127.0.0.1:8080/lnurl/ab".as_slice()));
     }
 
     #[test]
     fn only_http_and_only_so_long() {
         assert_eq!(encode("javascript:alert(1)"), Err(EncodeError::NotHttp));
-        assert_eq!(
-            encode(&format!("https://a.example/{}", "x".repeat(700))),
-            Err(EncodeError::TooLong)
-        );
+        assert_eq!(encode(&format!("https://a.example/{}", "x".repeat(700))), Err(EncodeError::TooLong));
     }
 }

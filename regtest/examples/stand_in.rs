@@ -47,28 +47,18 @@ async fn run(dir: &Path, config: &Table) -> Result<()> {
     }
     let text = |section: &str, name: &str| -> Result<String> {
         let value = config.get(section).and_then(|section| section.get(name));
-        Ok(value
-            .and_then(toml::Value::as_str)
-            .with_context(|| format!("no {section}.{name}"))?
-            .to_owned())
+        Ok(value.and_then(toml::Value::as_str).with_context(|| format!("no {section}.{name}"))?.to_owned())
     };
-    let port = config
-        .get("chain")
-        .and_then(|chain| chain.get("bitcoind_port"))
-        .and_then(toml::Value::as_integer);
+    let port =
+        config.get("chain").and_then(|chain| chain.get("bitcoind_port")).and_then(toml::Value::as_integer);
     let chain = ChainSource {
         port: u16::try_from(port.context("no chain.bitcoind_port")?)?,
         user: text("chain", "bitcoind_user")?,
         password: text("chain", "bitcoind_password")?,
     };
-    let listen = config
-        .get("node")
-        .and_then(|node| node.get("listen"))
-        .and_then(toml::Value::as_array);
-    let p2p: SocketAddr = listen
-        .and_then(|list| list.first()?.as_str())
-        .context("no node.listen")?
-        .parse()?;
+    let listen = config.get("node").and_then(|node| node.get("listen")).and_then(toml::Value::as_array);
+    let p2p: SocketAddr =
+        listen.and_then(|list| list.first()?.as_str()).context("no node.listen")?.parse()?;
     let wallet = Arc::new(Wallet::start_at("stand-in", dir, chain, p2p).await?);
     println!("the stand-in is up");
     let routes = Router::new()
@@ -89,10 +79,7 @@ async fn run(dir: &Path, config: &Table) -> Result<()> {
 
 fn authorised(headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
     let expected = format!("Bearer {ADMIN_KEY}");
-    match headers
-        .get("authorization")
-        .is_some_and(|given| given.as_bytes() == expected.as_bytes())
-    {
+    match headers.get("authorization").is_some_and(|given| given.as_bytes() == expected.as_bytes()) {
         true => Ok(()),
         false => Err((StatusCode::UNAUTHORIZED, "no key".to_owned())),
     }
@@ -105,17 +92,13 @@ fn broken(error: impl std::fmt::Display) -> (StatusCode, String) {
 async fn node(State(wallet): State<Arc<Wallet>>, headers: HeaderMap) -> Answer {
     authorised(&headers)?;
     let info = wallet.info().await.map_err(broken)?;
-    Ok(Json(
-        json!({"node_id": info.node_id, "network": info.network, "block_height": info.block_height,
-        "running": true}),
-    ))
+    Ok(Json(json!({"node_id": info.node_id, "network": info.network, "block_height": info.block_height,
+        "running": true})))
 }
 
 async fn address(State(wallet): State<Arc<Wallet>>, headers: HeaderMap) -> Answer {
     authorised(&headers)?;
-    Ok(Json(
-        json!({"address": wallet.address().await.map_err(broken)?}),
-    ))
+    Ok(Json(json!({"address": wallet.address().await.map_err(broken)?})))
 }
 
 async fn open_channel(
@@ -128,18 +111,14 @@ async fn open_channel(
     let number = |name: &str| body.get(name).and_then(Value::as_u64).unwrap_or_default();
     let node_id = text("node_id").parse().map_err(broken)?;
     let address = text("address").parse().map_err(broken)?;
-    let opened = wallet
-        .open_channel(node_id, address, number("amount_sat"), number("push_sat"))
-        .await;
+    let opened = wallet.open_channel(node_id, address, number("amount_sat"), number("push_sat")).await;
     opened.map_err(broken)?;
     Ok(Json(json!({"user_channel_id": "0"})))
 }
 
 async fn channels(State(wallet): State<Arc<Wallet>>, headers: HeaderMap) -> Answer {
     authorised(&headers)?;
-    Ok(Json(
-        json!({"channels": wallet.info().await.map_err(broken)?.channels}),
-    ))
+    Ok(Json(json!({"channels": wallet.info().await.map_err(broken)?.channels})))
 }
 
 async fn sync(State(wallet): State<Arc<Wallet>>, headers: HeaderMap) -> Answer {

@@ -48,9 +48,8 @@ pub async fn locate() -> Result<PathBuf> {
         return Ok(path);
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    if let Some(found) = std::env::split_paths(&path)
-        .map(|folder| folder.join("bitcoind"))
-        .find(|file| file.is_file())
+    if let Some(found) =
+        std::env::split_paths(&path).map(|folder| folder.join("bitcoind")).find(|file| file.is_file())
     {
         return Ok(found);
     }
@@ -67,22 +66,12 @@ pub async fn locate() -> Result<PathBuf> {
 /// # Errors
 /// Neither `XDG_CACHE_HOME` nor `HOME` is set.
 pub fn cache_path() -> Result<PathBuf> {
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = set("XDG_CACHE_HOME")
         .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .context(
-            "neither XDG_CACHE_HOME nor HOME is set, so there is no place for a cached bitcoind",
-        )?;
+        .context("neither XDG_CACHE_HOME nor HOME is set, so there is no place for a cached bitcoind")?;
     let version = format!("bitcoind-{}", bitcoind_build::VERSION);
-    Ok(cache
-        .join("satchel")
-        .join(version)
-        .join("bin")
-        .join("bitcoind"))
+    Ok(cache.join("satchel").join(version).join("bin").join("bitcoind"))
 }
 
 impl Bitcoind {
@@ -93,16 +82,10 @@ impl Bitcoind {
     pub async fn start_in(dir: &Path) -> Result<Self> {
         let binary = locate().await?;
         fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
-        let dir = dir
-            .canonicalize()
-            .with_context(|| format!("can't find {}", dir.display()))?;
+        let dir = dir.canonicalize().with_context(|| format!("can't find {}", dir.display()))?;
         let port = ports::free_address()?.port();
         let (user, password) = ("regtest".to_owned(), ports::random_secret()?);
-        let rpc = Rpc::new(
-            format!("http://127.0.0.1:{port}"),
-            user.clone(),
-            password.clone(),
-        );
+        let rpc = Rpc::new(format!("http://127.0.0.1:{port}"), user.clone(), password.clone());
         let node = Self {
             binary,
             dir,
@@ -123,12 +106,7 @@ impl Bitcoind {
 
     /// The password stands in a file rather than on the command line, which every user of the machine can read.
     fn write_config(&self) -> Result<()> {
-        let Self {
-            port,
-            user,
-            password,
-            ..
-        } = self;
+        let Self { port, user, password, .. } = self;
         let config = format!(
             "regtest=1\n\
              [regtest]\n\
@@ -156,21 +134,16 @@ impl Bitcoind {
             .arg(format!("-datadir={}", self.dir.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(
-                fs::File::create(self.dir.join("stderr.log"))
-                    .context("can't write bitcoind's log")?,
-            );
+            .stderr(fs::File::create(self.dir.join("stderr.log")).context("can't write bitcoind's log")?);
         *self.process() = Some(Managed::spawn("bitcoind", command)?);
         let end = Instant::now() + START_LIMIT;
         loop {
             match self.rpc.call("getblockcount", json!([])).await {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() >= end => {
-                    return Err(anyhow!(error)
-                        .context(format!("bitcoind isn't ready after {START_LIMIT:?}")));
+                    return Err(anyhow!(error).context(format!("bitcoind isn't ready after {START_LIMIT:?}")));
                 }
-                Err(error)
-                    if matches!(error, RpcError::Unreachable(_)) || error.is_warming_up() => {}
+                Err(error) if matches!(error, RpcError::Unreachable(_)) || error.is_warming_up() => {}
                 Err(error) => return Err(error.into()),
             }
             if !self.is_running() {
@@ -187,9 +160,7 @@ impl Bitcoind {
     /// It doesn't run, or had to be killed since it didn't stop in time.
     pub async fn stop(&self) -> Result<()> {
         let _one = self.lifecycle.lock().await;
-        let Some(mut process) = self.process().take() else {
-            bail!("bitcoind doesn't run")
-        };
+        let Some(mut process) = self.process().take() else { bail!("bitcoind doesn't run") };
         process.terminate()?;
         process.wait(STOP_LIMIT).await?;
         Ok(())
@@ -197,9 +168,7 @@ impl Bitcoind {
 
     /// Whether the process lives.
     pub fn is_running(&self) -> bool {
-        self.process()
-            .as_mut()
-            .is_some_and(|process| matches!(process.exited(), Ok(None)))
+        self.process().as_mut().is_some_and(|process| matches!(process.exited(), Ok(None)))
     }
 
     /// Kills the process at once; for the end of a network.
@@ -235,8 +204,7 @@ impl Bitcoind {
     /// # Errors
     /// `bitcoind` doesn't answer, or the address isn't one of regtest.
     pub async fn mine_to(&self, blocks: u32, address: &str) -> Result<u32> {
-        self.call("generatetoaddress", json!([blocks, address]))
-            .await?;
+        self.call("generatetoaddress", json!([blocks, address])).await?;
         self.height().await
     }
 
@@ -246,10 +214,7 @@ impl Bitcoind {
     /// `bitcoind` doesn't answer.
     pub async fn height(&self) -> Result<u32> {
         let height = self.call("getblockcount", json!([])).await?;
-        height
-            .as_u64()
-            .and_then(|height| u32::try_from(height).ok())
-            .context("bitcoind gave no block height")
+        height.as_u64().and_then(|height| u32::try_from(height).ok()).context("bitcoind gave no block height")
     }
 
     /// How many transactions wait for a block.
@@ -258,10 +223,7 @@ impl Bitcoind {
     /// `bitcoind` doesn't answer.
     pub async fn mempool_count(&self) -> Result<usize> {
         let ids = self.call("getrawmempool", json!([])).await?;
-        Ok(ids
-            .as_array()
-            .context("bitcoind gave no list of transactions")?
-            .len())
+        Ok(ids.as_array().context("bitcoind gave no list of transactions")?.len())
     }
 
     /// The address of the RPC server, as `http://127.0.0.1:port`.

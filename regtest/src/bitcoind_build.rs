@@ -56,48 +56,35 @@ pub fn build(target: &Path) -> Result<()> {
             missing.join(" ")
         );
     }
-    let folder = target
-        .parent()
-        .context("the target of the bitcoind build has no folder")?;
+    let folder = target.parent().context("the target of the bitcoind build has no folder")?;
     fs::create_dir_all(folder).with_context(|| format!("can't create {}", folder.display()))?;
-    let lock =
-        File::create(folder.join(".build.lock")).context("can't create the build's lock file")?;
+    let lock = File::create(folder.join(".build.lock")).context("can't create the build's lock file")?;
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
         report("another process is building bitcoind; waiting for it");
-        flock(&lock, FlockOperation::LockExclusive)
-            .context("can't wait for the other build of bitcoind")?;
+        flock(&lock, FlockOperation::LockExclusive).context("can't wait for the other build of bitcoind")?;
     }
     if target.is_file() {
         return Ok(());
     }
     let started = Instant::now();
     report("building bitcoind once (about 7 minutes on two cores); it is kept in the cache");
-    let work = tempfile::Builder::new()
-        .prefix("bitcoind-build-")
-        .tempdir()
-        .context("can't create a folder")?;
+    let work =
+        tempfile::Builder::new().prefix("bitcoind-build-").tempdir().context("can't create a folder")?;
     let source = fetch_source(&work.path().join("fetch"))?;
     let build = work.path().join("build");
     configure(&source, &build)?;
     compile(&build, started)?;
     install(&build.join("bin").join("bitcoind"), target)?;
-    report(&format!(
-        "bitcoind is built, after {} s: {}",
-        started.elapsed().as_secs(),
-        target.display()
-    ));
+    report(&format!("bitcoind is built, after {} s: {}", started.elapsed().as_secs(), target.display()));
     Ok(())
 }
 
 /// Debian packages that the build needs and this machine lacks.
 pub fn missing_packages() -> Vec<&'static str> {
     let mut missing = Vec::new();
-    for (program, package) in [
-        ("cmake", "cmake"),
-        ("c++", "g++"),
-        ("make", "make"),
-        ("pkg-config", "pkg-config"),
-    ] {
+    for (program, package) in
+        [("cmake", "cmake"), ("c++", "g++"), ("make", "make"), ("pkg-config", "pkg-config")]
+    {
         if !runs(program, &["--version"]) {
             missing.push(package);
         }
@@ -123,17 +110,7 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
 
 /// Whether the C++ compiler finds a header, wherever the system keeps it.
 fn has_header(header: &str) -> bool {
-    runs(
-        "c++",
-        &[
-            "-x",
-            "c++",
-            "-fsyntax-only",
-            "-include",
-            header,
-            "/dev/null",
-        ],
-    )
+    runs("c++", &["-x", "c++", "-fsyntax-only", "-include", header, "/dev/null"])
 }
 
 fn report(line: &str) {
@@ -146,8 +123,7 @@ fn report(line: &str) {
 /// Cargo is missing, or can't fetch the crate.
 pub fn fetch_source(work: &Path) -> Result<PathBuf> {
     report(&format!("fetching the source ({CRATE} {VERSION})"));
-    fs::create_dir_all(work.join("src"))
-        .context("can't create a folder for fetching the source")?;
+    fs::create_dir_all(work.join("src")).context("can't create a folder for fetching the source")?;
     let manifest = work.join("Cargo.toml");
     // The empty workspace table keeps cargo from looking for a workspace further up.
     let project = format!(
@@ -173,28 +149,18 @@ fn cargo(manifest: &Path, arguments: &[&str]) -> Result<String> {
         .output()
         .context("can't run cargo, which fetches the source of bitcoind")?;
     if !output.status.success() {
-        bail!(
-            "cargo {} failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("cargo {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn source_folder(metadata: &str) -> Option<PathBuf> {
     let metadata: Value = serde_json::from_str(metadata).ok()?;
-    let package = metadata
-        .get("packages")?
-        .as_array()?
-        .iter()
-        .find(|package| {
-            package.get("name").and_then(Value::as_str) == Some(CRATE)
-                && package.get("version").and_then(Value::as_str) == Some(VERSION)
-        })?;
-    let source = Path::new(package.get("manifest_path")?.as_str()?)
-        .parent()?
-        .join("bitcoin");
+    let package = metadata.get("packages")?.as_array()?.iter().find(|package| {
+        package.get("name").and_then(Value::as_str) == Some(CRATE)
+            && package.get("version").and_then(Value::as_str) == Some(VERSION)
+    })?;
+    let source = Path::new(package.get("manifest_path")?.as_str()?).parent()?.join("bitcoin");
     source.is_dir().then_some(source)
 }
 
@@ -214,27 +180,17 @@ pub fn configure(source: &Path, build: &Path) -> Result<()> {
         .output()
         .context("can't run cmake")?;
     if !output.status.success() {
-        bail!(
-            "cmake can't configure bitcoind:\n{}",
-            tail(&String::from_utf8_lossy(&output.stderr), 30)
-        );
+        bail!("cmake can't configure bitcoind:\n{}", tail(&String::from_utf8_lossy(&output.stderr), 30));
     }
     Ok(())
 }
 
 fn compile(build: &Path, started: Instant) -> Result<()> {
-    let jobs = std::thread::available_parallelism()
-        .map_or(1, std::num::NonZero::get)
-        .to_string();
+    let jobs = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).to_string();
     let log = build.join("compile-errors.log");
     let errors = File::create(&log).context("can't write the build's log")?;
     let mut child = Command::new("cmake")
-        .args([
-            OsStr::new("--build"),
-            build.as_os_str(),
-            OsStr::new("--target"),
-            OsStr::new("bitcoind"),
-        ])
+        .args([OsStr::new("--build"), build.as_os_str(), OsStr::new("--target"), OsStr::new("bitcoind")])
         .args(["--parallel", &jobs])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -249,10 +205,7 @@ fn compile(build: &Path, started: Instant) -> Result<()> {
             && reported.elapsed() >= REPORT_EVERY
         {
             reported = Instant::now();
-            report(&format!(
-                "building bitcoind: {percent} %, {} s",
-                started.elapsed().as_secs()
-            ));
+            report(&format!("building bitcoind: {percent} %, {} s", started.elapsed().as_secs()));
         }
     }
     if !child.wait().context("can't wait for cmake")?.success() {
@@ -264,29 +217,20 @@ fn compile(build: &Path, started: Instant) -> Result<()> {
 
 /// The percentage at the start of a line of make's output, as `[ 42%] Building …`.
 fn percentage(line: &str) -> Option<u8> {
-    line.strip_prefix('[')?
-        .split_once("%]")?
-        .0
-        .trim()
-        .parse()
-        .ok()
+    line.strip_prefix('[')?.split_once("%]")?.0.trim().parse().ok()
 }
 
 fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
-    all.get(all.len().saturating_sub(lines)..)
-        .unwrap_or_default()
-        .join("\n")
+    all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
 }
 
 /// Copies beside the target first: a rename within one file system is atomic.
 fn install(built: &Path, target: &Path) -> Result<()> {
     let name = format!(".bitcoind.{}", std::process::id());
     let beside = target.with_file_name(name);
-    fs::copy(built, &beside)
-        .with_context(|| format!("can't copy {} into the cache", built.display()))?;
-    fs::rename(&beside, target)
-        .with_context(|| format!("can't put bitcoind at {}", target.display()))
+    fs::copy(built, &beside).with_context(|| format!("can't copy {} into the cache", built.display()))?;
+    fs::rename(&beside, target).with_context(|| format!("can't put bitcoind at {}", target.display()))
 }
 
 #[cfg(test)]
@@ -319,10 +263,7 @@ mod tests {
             ]})
             .to_string()
         };
-        assert_eq!(
-            source_folder(&metadata(VERSION)),
-            Some(folder.path().join("bitcoin"))
-        );
+        assert_eq!(source_folder(&metadata(VERSION)), Some(folder.path().join("bitcoin")));
         assert_eq!(source_folder(&metadata("0.0.9")), None);
         assert_eq!(source_folder("nonsense"), None);
     }
@@ -335,10 +276,7 @@ mod tests {
         let cache = folder.path().join("cache");
         fs::create_dir(&cache).unwrap();
         install(&built, &cache.join("bitcoind")).unwrap();
-        assert_eq!(
-            fs::read_to_string(cache.join("bitcoind")).unwrap(),
-            "binary"
-        );
+        assert_eq!(fs::read_to_string(cache.join("bitcoind")).unwrap(), "binary");
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
     }
 

@@ -9,9 +9,7 @@ use toml::Table;
 
 use crate::control::Control;
 use crate::folder::Folder;
-use crate::{
-    Bitcoind, ChainSource, Network, Satchel, SatchelOptions, Wallet, WalletNetwork, setup,
-};
+use crate::{Bitcoind, ChainSource, Network, Satchel, SatchelOptions, Wallet, WalletNetwork, satchel, setup};
 
 /// The largest channel that LDK opens without both sides agreeing on more is a little above this.
 pub const DEFAULT_CHANNEL_SAT: u64 = 16_000_000;
@@ -98,6 +96,8 @@ impl NetworkBuilder {
     /// its files stay.
     pub async fn start(self) -> Result<Network> {
         let started = Instant::now();
+        // Before anything is started that would have to be stopped again.
+        satchel::locate(self.satchel.binary.as_deref())?;
         let mut folder = Folder::new(self.dir.clone())?;
         let (bitcoind, satchel, wallets) = match self.bring_up(folder.path()).await {
             Ok(parts) => parts,
@@ -108,13 +108,7 @@ impl NetworkBuilder {
         };
         let control = Control::start(Arc::clone(&satchel), wallets.clone(), Arc::clone(&bitcoind))?;
         tracing::info!("the network is up after {} s", started.elapsed().as_secs());
-        Ok(Network {
-            satchel,
-            wallets,
-            bitcoind,
-            control,
-            _folder: folder,
-        })
+        Ok(Network { satchel, wallets, bitcoind, control, _folder: folder })
     }
 
     /// Starts only a chain and wallets with coins.
@@ -124,14 +118,9 @@ impl NetworkBuilder {
     pub async fn start_without_satchel(self) -> Result<WalletNetwork> {
         let folder = Folder::new(self.dir)?;
         let bitcoind = start_bitcoind(folder.path()).await?;
-        let wallets =
-            start_wallets(folder.path(), self.wallets, &ChainSource::from(&*bitcoind)).await?;
+        let wallets = start_wallets(folder.path(), self.wallets, &ChainSource::from(&*bitcoind)).await?;
         setup::fund(&bitcoind, None, &wallets).await?;
-        Ok(WalletNetwork {
-            wallets,
-            bitcoind,
-            _folder: folder,
-        })
+        Ok(WalletNetwork { wallets, bitcoind, _folder: folder })
     }
 
     async fn bring_up(self, dir: &Path) -> Result<(Arc<Bitcoind>, Arc<Satchel>, Vec<Arc<Wallet>>)> {
@@ -146,8 +135,7 @@ impl NetworkBuilder {
         let wallets = start_wallets(dir, self.wallets, &chain);
         let (satchel, wallets): (Result<_>, Result<_>) = tokio::join!(satchel, wallets);
         let (satchel, wallets) = (satchel?, wallets?);
-        let opened =
-            open_channels(&bitcoind, &satchel, &wallets, self.channel_sat, self.opener).await;
+        let opened = open_channels(&bitcoind, &satchel, &wallets, self.channel_sat, self.opener).await;
         opened.with_context(|| format!("the end of satchel's log:\n{}", satchel.log_tail()))?;
         Ok((bitcoind, satchel, wallets))
     }
@@ -173,11 +161,7 @@ async fn open_channels(
     tracing::info!("waiting for the channels");
     setup::wait_usable(Some(satchel), wallets).await?;
     // Each wallet keeps the connection alive from its side, however the channel came to be.
-    let node_id = satchel
-        .node_id()
-        .await?
-        .parse()
-        .context("satchel's node_id isn't a public key")?;
+    let node_id = satchel.node_id().await?.parse().context("satchel's node_id isn't a public key")?;
     for wallet in wallets {
         wallet.connect(node_id, satchel.p2p()).await?;
     }

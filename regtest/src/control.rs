@@ -78,19 +78,10 @@ impl Control {
             .route("/v1/bitcoind/stop", post(stop_bitcoind))
             .route("/v1/bitcoind/start", post(start_bitcoind))
             .fallback(|| async { Refusal::NotFound("no such route".to_owned()) })
-            .with_state(Arc::new(Parts {
-                satchel,
-                wallets,
-                bitcoind,
-            }));
-        let listener =
-            TcpListener::bind(ports::free_address()?).context("can't listen for the controls")?;
-        listener
-            .set_nonblocking(true)
-            .context("can't listen for the controls")?;
-        let address = listener
-            .local_addr()
-            .context("can't tell the controls' port")?;
+            .with_state(Arc::new(Parts { satchel, wallets, bitcoind }));
+        let listener = TcpListener::bind(ports::free_address()?).context("can't listen for the controls")?;
+        listener.set_nonblocking(true).context("can't listen for the controls")?;
+        let address = listener.local_addr().context("can't tell the controls' port")?;
         let runtime = runtime::handle()?;
         let _inside = runtime.enter();
         let listener =
@@ -100,10 +91,7 @@ impl Control {
                 tracing::error!(%error, "the control face ended");
             }
         });
-        Ok(Self {
-            address,
-            server: server.abort_handle(),
-        })
+        Ok(Self { address, server: server.abort_handle() })
     }
 
     /// Its address, as `http://127.0.0.1:port`.
@@ -124,23 +112,13 @@ impl Drop for Control {
 
 impl Parts {
     fn wallet(&self, index: &str) -> Result<&Arc<Wallet>, Refusal> {
-        let wallet = index
-            .parse()
-            .ok()
-            .and_then(|index: usize| self.wallets.get(index));
-        wallet.ok_or_else(|| {
-            Refusal::NotFound(format!(
-                "no wallet {index}; there are {}",
-                self.wallets.len()
-            ))
-        })
+        let wallet = index.parse().ok().and_then(|index: usize| self.wallets.get(index));
+        wallet
+            .ok_or_else(|| Refusal::NotFound(format!("no wallet {index}; there are {}", self.wallets.len())))
     }
 }
 
-async fn mine(
-    State(parts): State<Arc<Parts>>,
-    body: Result<Json<MineRequest>, JsonRejection>,
-) -> Answer {
+async fn mine(State(parts): State<Arc<Parts>>, body: Result<Json<MineRequest>, JsonRejection>) -> Answer {
     let Json(MineRequest { blocks }) =
         body.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
     let height = parts.bitcoind.mine(blocks).await?;

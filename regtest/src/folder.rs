@@ -17,24 +17,14 @@ impl Folder {
     /// Makes a folder; a given one must not hold a network already, whose ports and keys would be lost.
     pub(crate) fn new(given: Option<PathBuf>) -> Result<Self> {
         let Some(path) = given else {
-            let folder = tempfile::Builder::new()
-                .prefix("satchel-regtest-")
-                .tempdir();
-            return Ok(Self::Temporary(
-                folder.context("can't create a folder for the network")?,
-            ));
+            let folder = tempfile::Builder::new().prefix("satchel-regtest-").tempdir();
+            return Ok(Self::Temporary(folder.context("can't create a folder for the network")?));
         };
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("can't create {}", path.display()))?;
+        std::fs::create_dir_all(&path).with_context(|| format!("can't create {}", path.display()))?;
         if path.join("bitcoind").exists() {
-            bail!(
-                "{} holds an earlier network: delete it or name another folder",
-                path.display()
-            );
+            bail!("{} holds an earlier network: delete it or name another folder", path.display());
         }
-        let path = path
-            .canonicalize()
-            .with_context(|| format!("can't find {}", path.display()))?;
+        let path = path.canonicalize().with_context(|| format!("can't find {}", path.display()))?;
         Ok(Self::Given(path))
     }
 
@@ -49,10 +39,7 @@ impl Folder {
     pub(crate) fn keep(&mut self) {
         if let Self::Temporary(folder) = self {
             folder.disable_cleanup(true);
-            eprintln!(
-                "[regtest] the network's files stay in {}",
-                folder.path().display()
-            );
+            eprintln!("[regtest] the network's files stay in {}", folder.path().display());
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod process;
 pub mod rpc;
 mod runtime;
 pub mod satchel;
+mod satchel_calls;
 mod satchel_config;
 mod setup;
 pub mod wallet;

@@ -1,15 +1,16 @@
 //! The `regtest` program: brings a network up and keeps it up until it is told to stop.
 //!
-//! Standard output carries the table of addresses, or one line of JSON; everything else goes to standard error and to the
-//! log file in the network's folder.
+//! Standard output carries the table of addresses, or one line of JSON; what happens goes to standard error.
+//! The logs of satchel and bitcoind lie in their folders.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use regtest::{Network, bitcoind};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -62,6 +63,7 @@ async fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let ended = match cli.command {
         Command::Up(options) => up(options).await,
@@ -87,12 +89,10 @@ async fn up(options: Up) -> Result<ExitCode> {
         builder = builder.satchel_bin(path);
     }
     if let Some(path) = options.config {
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("can't read {}", path.display()))?;
-        builder = builder.extra_config(
-            text.parse()
-                .with_context(|| format!("{} isn't TOML", path.display()))?,
-        );
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        builder =
+            builder.extra_config(text.parse().with_context(|| format!("{} isn't TOML", path.display()))?);
     }
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
@@ -103,9 +103,9 @@ async fn up(options: Up) -> Result<ExitCode> {
     };
     let description = describe(&network).await?;
     if options.json {
-        println!("{description}");
+        println!("{}", serde_json::to_string(&description).context("can't print the addresses")?);
     } else {
-        print_table(&description);
+        description.print_table();
     }
     tokio::select! {
         _ = interrupt.recv() => {}
@@ -116,50 +116,85 @@ async fn up(options: Up) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn describe(network: &Network) -> Result<Value> {
-    let mut wallets = Vec::new();
-    for wallet in &network.wallets {
-        wallets.push(json!({"url": wallet.url(), "node_id": wallet.node_id().await?.to_string()}));
-    }
-    let (satchel, bitcoind) = (&network.satchel, &network.bitcoind);
-    Ok(json!({
-        "satchel": {
-            "url": satchel.url(),
-            "node_id": satchel.node_id().await?,
-            "p2p": satchel.p2p().to_string(),
-            "admin_key": satchel.admin_key(),
-            "pid": satchel.pid(),
-            "data_dir": satchel.data_dir().display().to_string(),
-        },
-        "wallets": wallets,
-        "control": {"url": network.control.url()},
-        "bitcoind": {"rpc": bitcoind.url(), "user": bitcoind.user(), "password": bitcoind.password()},
-    }))
+/// The addresses of a network, in the order in which they are printed.
+#[derive(Serialize)]
+struct Description {
+    satchel: SatchelPart,
+    wallets: Vec<WalletPart>,
+    control: ControlPart,
+    bitcoind: BitcoindPart,
 }
 
-/// One line for each value, named by its place.
-fn print_table(description: &Value) {
-    fn walk(name: &str, value: &Value) {
-        let inside = |key: &str| {
-            if name.is_empty() {
-                key.to_owned()
-            } else {
-                format!("{name} {key}")
-            }
-        };
-        match value {
-            Value::Object(fields) => fields
-                .iter()
-                .for_each(|(key, value)| walk(&inside(key), value)),
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    walk(&format!("{} {index}", name.trim_end_matches('s')), item);
-                }
-            }
-            Value::String(text) => println!("{name:<20} {text}"),
-            other => println!("{name:<20} {other}"),
-        }
+#[derive(Serialize)]
+struct SatchelPart {
+    url: String,
+    node_id: String,
+    p2p: String,
+    admin_key: String,
+    pid: Option<u32>,
+    data_dir: PathBuf,
+}
+
+#[derive(Serialize)]
+struct WalletPart {
+    url: String,
+    node_id: String,
+}
+
+#[derive(Serialize)]
+struct ControlPart {
+    url: String,
+}
+
+#[derive(Serialize)]
+struct BitcoindPart {
+    rpc: String,
+    user: String,
+    password: String,
+}
+
+async fn describe(network: &Network) -> Result<Description> {
+    let mut wallets = Vec::new();
+    for wallet in &network.wallets {
+        wallets.push(WalletPart { url: wallet.url(), node_id: wallet.node_id().await?.to_string() });
     }
-    walk("", description);
-    println!("\nCtrl-C stops it all.");
+    let (satchel, bitcoind) = (&network.satchel, &network.bitcoind);
+    Ok(Description {
+        satchel: SatchelPart {
+            url: satchel.url(),
+            node_id: satchel.node_id().await?,
+            p2p: satchel.p2p().to_string(),
+            admin_key: satchel.admin_key().to_owned(),
+            pid: satchel.pid(),
+            data_dir: satchel.data_dir().to_owned(),
+        },
+        wallets,
+        control: ControlPart { url: network.control.url() },
+        bitcoind: BitcoindPart {
+            rpc: bitcoind.url().to_owned(),
+            user: bitcoind.user().to_owned(),
+            password: bitcoind.password().to_owned(),
+        },
+    })
+}
+
+impl Description {
+    fn print_table(&self) {
+        let row = |name: &str, value: &str| println!("{name:<20} {value}");
+        let Self { satchel, wallets, control, bitcoind } = self;
+        row("satchel", &satchel.url);
+        row("  node", &format!("{}@{}", satchel.node_id, satchel.p2p));
+        row("  admin key", &satchel.admin_key);
+        row("  process", &satchel.pid.map_or_else(|| "none".to_owned(), |pid| pid.to_string()));
+        row("  data folder", &satchel.data_dir.display().to_string());
+        for (index, wallet) in wallets.iter().enumerate() {
+            row(&format!("wallet {index}"), &wallet.url);
+            row("  node", &wallet.node_id);
+        }
+        row("control", &control.url);
+        row("bitcoind", &bitcoind.rpc);
+        row("  user", &bitcoind.user);
+        row("  password", &bitcoind.password);
+        println!("\nCtrl-C stops it all.");
+    }
 }

@@ -71,11 +71,7 @@ impl Network {
     /// A part that ran didn't stop in order; the others are stopped all the same.
     pub async fn shutdown(self) -> Result<()> {
         self.control.stop();
-        let satchel = if self.satchel.is_running() {
-            self.satchel.stop().await.map(|_| ())
-        } else {
-            Ok(())
-        };
+        let satchel = if self.satchel.is_running() { self.satchel.stop().await.map(|_| ()) } else { Ok(()) };
         satchel.and(stop_rest(&self.wallets, &self.bitcoind).await)
     }
 }
@@ -96,8 +92,7 @@ impl WalletNetwork {
     /// # Errors
     /// The channel can't be opened, or isn't usable in time.
     pub async fn connect(&self, from: &Wallet, to: &Wallet, amount_sat: u64) -> Result<()> {
-        from.open_channel(to.node_id().await?, to.p2p(), amount_sat, amount_sat / 2)
-            .await?;
+        from.open_channel(to.node_id().await?, to.p2p(), amount_sat, amount_sat / 2).await?;
         setup::confirm_channels(&self.bitcoind, 1).await?;
         setup::sync(None, &self.wallets).await?;
         self.wait_usable(from, to).await
@@ -111,17 +106,10 @@ impl WalletNetwork {
         for (wallet, peer) in [(one, other), (other, one)] {
             let peer = peer.node_id().await?.to_string();
             let limit = Duration::from_secs(60);
-            setup::until(
-                &format!("the channel of {} is usable", wallet.name()),
-                limit,
-                || async {
-                    let channels = wallet.info().await?.channels;
-                    Ok(channels
-                        .iter()
-                        .any(|channel| channel.usable && channel.node_id == peer)
-                        .then_some(()))
-                },
-            )
+            setup::until(&format!("the channel of {} is usable", wallet.name()), limit, || async {
+                let channels = wallet.info().await?.channels;
+                Ok(channels.iter().any(|channel| channel.usable && channel.node_id == peer).then_some(()))
+            })
             .await?;
         }
         Ok(())
@@ -144,17 +132,9 @@ async fn stop_rest(wallets: &[Arc<Wallet>], bitcoind: &Bitcoind) -> Result<()> {
     }
     let mut result = Ok(());
     while let Some(stopped) = stopping.join_next().await {
-        result = result.and(
-            stopped
-                .context("a wallet's stop ended early")
-                .and_then(|stopped| stopped),
-        );
+        result = result.and(stopped.context("a wallet's stop ended early").and_then(|stopped| stopped));
     }
-    let bitcoind = if bitcoind.is_running() {
-        bitcoind.stop().await
-    } else {
-        Ok(())
-    };
+    let bitcoind = if bitcoind.is_running() { bitcoind.stop().await } else { Ok(()) };
     result.and(bitcoind)
 }
 

@@ -64,9 +64,7 @@ impl Managed {
     /// The program can't be started.
     pub fn spawn(name: &'static str, command: Command) -> Result<Self> {
         let (answer, child) = mpsc::channel();
-        SPAWNER
-            .send((command, answer))
-            .map_err(|_| anyhow!("the thread that starts processes has ended"))?;
+        SPAWNER.send((command, answer)).map_err(|_| anyhow!("the thread that starts processes has ended"))?;
         let child = child
             .recv()
             .map_err(|_| anyhow!("the thread that starts processes has ended"))?
@@ -84,9 +82,7 @@ impl Managed {
     /// # Errors
     /// The system can't tell.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .with_context(|| format!("can't ask for the state of {}", self.name))
+        self.child.try_wait().with_context(|| format!("can't ask for the state of {}", self.name))
     }
 
     /// Asks the child to stop (SIGTERM). A child that has already ended is no error.
@@ -101,8 +97,7 @@ impl Managed {
             .ok()
             .and_then(Pid::from_raw)
             .context("a process id out of range")?;
-        kill_process(pid, Signal::TERM)
-            .with_context(|| format!("can't send SIGTERM to {}", self.name))
+        kill_process(pid, Signal::TERM).with_context(|| format!("can't send SIGTERM to {}", self.name))
     }
 
     /// Ends the child at once (SIGKILL) and waits until it is gone.
@@ -111,12 +106,8 @@ impl Managed {
     /// The signal can't be sent.
     pub fn kill(&mut self) -> Result<()> {
         if self.exited()?.is_none() {
-            self.child
-                .kill()
-                .with_context(|| format!("can't kill {}", self.name))?;
-            self.child
-                .wait()
-                .with_context(|| format!("can't wait for {}", self.name))?;
+            self.child.kill().with_context(|| format!("can't kill {}", self.name))?;
+            self.child.wait().with_context(|| format!("can't wait for {}", self.name))?;
         }
         Ok(())
     }
@@ -132,11 +123,7 @@ impl Managed {
                 return Ok(status);
             }
             if Instant::now() >= end {
-                bail!(
-                    "{} (process {}) still runs after {limit:?}",
-                    self.name,
-                    self.pid()
-                );
+                bail!("{} (process {}) still runs after {limit:?}", self.name, self.pid());
             }
             tokio::time::sleep(POLL).await;
         }

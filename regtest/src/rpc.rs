@@ -45,10 +45,7 @@ pub struct Rpc {
 
 impl std::fmt::Debug for Rpc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rpc")
-            .field("url", &self.url)
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        f.debug_struct("Rpc").field("url", &self.url).field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -69,16 +66,8 @@ impl Rpc {
     /// A client; nothing is sent yet.
     pub fn new(url: String, user: String, password: String) -> Self {
         // A kept connection would be a dead one after each restart of bitcoind.
-        let http = Client::builder()
-            .pool_max_idle_per_host(0)
-            .build()
-            .unwrap_or_default();
-        Self {
-            url,
-            user,
-            password,
-            http,
-        }
+        let http = Client::builder().pool_max_idle_per_host(0).build().unwrap_or_default();
+        Self { url, user, password, http }
     }
 
     /// The address of the RPC server, as `http://127.0.0.1:port`.
@@ -108,9 +97,7 @@ impl Rpc {
             .map_err(|error| RpcError::Unreachable(error.to_string()))?;
         // A refused call comes with status 500 and a JSON body; only a wrong password has no body.
         let answer: Answer = serde_json::from_str(&body).map_err(|_| {
-            RpcError::Unreachable(format!(
-                "status {status} without JSON in answer to {method}"
-            ))
+            RpcError::Unreachable(format!("status {status} without JSON in answer to {method}"))
         })?;
         match answer.error {
             Some(Refusal { code, message }) => Err(RpcError::Refused { code, message }),

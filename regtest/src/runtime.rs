@@ -14,39 +14,23 @@ use tokio::runtime::{Builder, Handle, Runtime};
 const WORKER_THREADS: usize = 8;
 
 static RUNTIME: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
-        .thread_name("regtest")
-        .enable_all()
-        .build()
+    Builder::new_multi_thread().worker_threads(WORKER_THREADS).thread_name("regtest").enable_all().build()
 });
 
 /// The handle of the shared runtime.
 pub(crate) fn handle() -> Result<Handle> {
     match &*RUNTIME {
         Ok(runtime) => Ok(runtime.handle().clone()),
-        Err(error) => Err(anyhow!(
-            "can't start the runtime of the regtest network: {error}"
-        )),
+        Err(error) => Err(anyhow!("can't start the runtime of the regtest network: {error}")),
     }
 }
 
 /// Runs a blocking call on a thread meant for it.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
-    handle()?
-        .spawn_blocking(work)
-        .await
-        .context("a blocking call of the regtest network ended early")
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    handle()?.spawn_blocking(work).await.context("a blocking call of the regtest network ended early")
 }
 
 /// Runs a future on the shared runtime, whatever runtime the caller has.
-pub(crate) async fn run<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T> {
-    handle()?
-        .spawn(work)
-        .await
-        .context("a task of the regtest network ended early")
+pub(crate) async fn run<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
+    handle()?.spawn(work).await.context("a task of the regtest network ended early")
 }

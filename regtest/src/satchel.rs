@@ -6,12 +6,12 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Output, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
-use reqwest::{Client, Method};
+use anyhow::{Context, Result, bail};
+use reqwest::Client;
 use serde_json::Value;
 use toml::Table;
 
@@ -39,13 +39,13 @@ pub struct SatchelOptions {
 
 /// A running or stopped satchel. Dropping it kills the process; the data folder stays.
 pub struct Satchel {
-    binary: PathBuf,
+    pub(crate) binary: PathBuf,
     dir: PathBuf,
     http: SocketAddr,
     p2p: SocketAddr,
     admin_key: String,
     env: Vec<(String, String)>,
-    client: Client,
+    pub(crate) client: Client,
     process: Mutex<Option<Managed>>,
     /// Starting and stopping are one at a time.
     lifecycle: tokio::sync::Mutex<()>,
@@ -53,10 +53,7 @@ pub struct Satchel {
 
 impl std::fmt::Debug for Satchel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Satchel")
-            .field("url", &self.url())
-            .field("dir", &self.dir)
-            .finish_non_exhaustive()
+        f.debug_struct("Satchel").field("url", &self.url()).field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 
@@ -66,13 +63,9 @@ impl std::fmt::Debug for Satchel {
 /// # Errors
 /// There is none; the message says how to build one.
 pub fn locate(given: Option<&Path>) -> Result<PathBuf> {
-    let named = given
-        .map(Path::to_owned)
-        .or_else(|| std::env::var_os("SATCHEL_BIN").map(PathBuf::from));
+    let named = given.map(Path::to_owned).or_else(|| std::env::var_os("SATCHEL_BIN").map(PathBuf::from));
     if let Some(path) = named {
-        return path
-            .canonicalize()
-            .with_context(|| format!("there is no satchel at {}", path.display()));
+        return path.canonicalize().with_context(|| format!("there is no satchel at {}", path.display()));
     }
     let here = std::env::current_exe().context("can't tell where the running program lies")?;
     here.ancestors()
@@ -80,9 +73,7 @@ pub fn locate(given: Option<&Path>) -> Result<PathBuf> {
         .take(2)
         .map(|folder| folder.join("satchel"))
         .find(|path| path.is_file())
-        .context(
-            "there is no satchel beside this program: run `cargo build` first, or set SATCHEL_BIN",
-        )
+        .context("there is no satchel beside this program: run `cargo build` first, or set SATCHEL_BIN")
 }
 
 impl Satchel {
@@ -93,20 +84,14 @@ impl Satchel {
     pub async fn init(dir: &Path, chain: &ChainSource, options: SatchelOptions) -> Result<Self> {
         let binary = locate(options.binary.as_deref())?;
         fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
-        let dir = dir
-            .canonicalize()
-            .with_context(|| format!("can't find {}", dir.display()))?;
-        let mut config =
-            satchel_config::generate(ports::free_address()?, ports::free_address()?, chain);
+        let dir = dir.canonicalize().with_context(|| format!("can't find {}", dir.display()))?;
+        let mut config = satchel_config::generate(ports::free_address()?, ports::free_address()?, chain);
         satchel_config::merge(&mut config, options.config);
         let addresses = satchel_config::addresses(&config)?;
         let text = toml::to_string(&config).context("can't write satchel's configuration")?;
         fs::write(dir.join("config.toml"), text).context("can't write satchel's configuration")?;
         // A kept connection would be a dead one after each restart of satchel.
-        let client = Client::builder()
-            .timeout(REQUEST_LIMIT)
-            .pool_max_idle_per_host(0)
-            .build();
+        let client = Client::builder().timeout(REQUEST_LIMIT).pool_max_idle_per_host(0).build();
         let client = client.context("can't make an HTTP client")?;
         let mut satchel = Self {
             binary,
@@ -183,16 +168,10 @@ impl Satchel {
                 return Ok(());
             }
             if !self.is_running() {
-                bail!(
-                    "satchel ended before it was ready; the end of its log:\n{}",
-                    self.log_tail()
-                );
+                bail!("satchel ended before it was ready; the end of its log:\n{}", self.log_tail());
             }
             if Instant::now() >= end {
-                bail!(
-                    "satchel isn't ready after {limit:?}; the end of its log:\n{}",
-                    self.log_tail()
-                );
+                bail!("satchel isn't ready after {limit:?}; the end of its log:\n{}", self.log_tail());
             }
             tokio::time::sleep(POLL).await;
         }
@@ -218,12 +197,7 @@ impl Satchel {
         let mut process = process.context("satchel doesn't run")?;
         process.terminate()?;
         let ended = process.wait(STOP_LIMIT).await;
-        ended.with_context(|| {
-            format!(
-                "satchel didn't stop; the end of its log:\n{}",
-                self.log_tail()
-            )
-        })
+        ended.with_context(|| format!("satchel didn't stop; the end of its log:\n{}", self.log_tail()))
     }
 
     /// Stops in order and starts again.
@@ -243,11 +217,7 @@ impl Satchel {
         let _one = self.lifecycle.lock().await;
         let end = Instant::now() + limit;
         loop {
-            let exited = self
-                .process()
-                .as_mut()
-                .context("satchel doesn't run")?
-                .exited()?;
+            let exited = self.process().as_mut().context("satchel doesn't run")?.exited()?;
             if let Some(status) = exited {
                 self.process().take();
                 return Ok(status);
@@ -261,9 +231,7 @@ impl Satchel {
 
     /// Whether the process lives.
     pub fn is_running(&self) -> bool {
-        self.process()
-            .as_mut()
-            .is_some_and(|process| matches!(process.exited(), Ok(None)))
+        self.process().as_mut().is_some_and(|process| matches!(process.exited(), Ok(None)))
     }
 
     /// The id of the process, if one was started and not stopped.
@@ -301,121 +269,17 @@ impl Satchel {
         let bytes = fs::read(self.log_path()).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(LOG_TAIL_LINES)..)
-            .unwrap_or_default()
-            .join("\n")
+        lines.get(lines.len().saturating_sub(LOG_TAIL_LINES)..).unwrap_or_default().join("\n")
     }
 
-    /// Calls a route with the admin key; `path` begins with `/`. Gives the JSON of a successful answer.
-    ///
-    /// # Errors
-    /// It can't be reached, or answers with an error; the message has the status and the body.
-    pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
-        let mut request = self
-            .client
-            .request(method.clone(), format!("{}{path}", self.url()))
-            .bearer_auth(&self.admin_key);
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
-        let sent = async move {
-            let answer = request.send().await?;
-            Ok::<_, reqwest::Error>((answer.status(), answer.text().await?))
-        };
-        let (status, text) = runtime::run(sent)
-            .await?
-            .with_context(|| format!("satchel doesn't answer {method} {path}"))?;
-        if !status.is_success() {
-            bail!("satchel answers {method} {path} with {status}: {text}");
-        }
-        if text.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&text)
-            .with_context(|| format!("satchel answers {method} {path} without JSON: {text}"))
-    }
-
-    /// `GET` of [`Satchel::admin`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn admin_get(&self, path: &str) -> Result<Value> {
-        self.admin(Method::GET, path, None).await
-    }
-
-    /// `POST` of [`Satchel::admin`].
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn admin_post(&self, path: &str, body: Value) -> Result<Value> {
-        self.admin(Method::POST, path, Some(body)).await
-    }
-
-    /// The public key of its node, in hex.
-    ///
-    /// # Errors
-    /// It doesn't answer.
-    pub async fn node_id(&self) -> Result<String> {
-        let node = self.admin_get("/admin/v1/node").await?;
-        Ok(node
-            .get("node_id")
-            .and_then(Value::as_str)
-            .context("satchel told no node_id")?
-            .to_owned())
-    }
-
-    /// Runs a subcommand of the binary with this data folder and configuration, as `audit` with `--json`.
-    ///
-    /// # Errors
-    /// The binary can't be run. A subcommand that fails is no error here: see the output's status.
-    pub async fn command(&self, subcommand: &str, arguments: &[&str]) -> Result<Output> {
-        let mut command = self.base_command(std::process::Command::new(&self.binary), subcommand);
-        command.args(arguments).stdin(Stdio::null());
-        runtime::blocking(move || command.output())
-            .await?
-            .context("can't run satchel")
-    }
-
-    /// The same with `--json`; gives the object that it printed.
-    ///
-    /// # Errors
-    /// It failed or printed no JSON; the message has what it printed.
-    pub async fn command_json(&self, subcommand: &str, arguments: &[&str]) -> Result<Value> {
-        let mut all = arguments.to_vec();
-        all.push("--json");
-        let output = self.command(subcommand, &all).await?;
-        let (out, err) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        if !output.status.success() {
-            bail!(
-                "satchel {subcommand} ended with {}: {out}{err}",
-                output.status
-            );
-        }
-        // The object stands alone on the last line that isn't empty.
-        let line = out
-            .lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or_default();
-        serde_json::from_str(line)
-            .map_err(|error| anyhow!("satchel {subcommand} printed no JSON ({error}): {out}{err}"))
-    }
-
-    fn base_command(
+    pub(crate) fn base_command(
         &self,
         mut command: std::process::Command,
         subcommand: &str,
     ) -> std::process::Command {
         // Settings of the one who runs the tests must not leak in.
         for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| name.starts_with("SATCHEL_"))
-            {
+            if name.to_str().is_some_and(|name| name.starts_with("SATCHEL_")) {
                 command.env_remove(&name);
             }
         }

@@ -21,10 +21,7 @@ pub(crate) fn generate(http: SocketAddr, p2p: SocketAddr, chain: &ChainSource) -
     let text = |text: &str| Value::String(text.to_owned());
     let list = |items: &[&str]| Value::Array(items.iter().map(|item| text(item)).collect());
     let table = |entries: Vec<(&str, Value)>| -> Table {
-        entries
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     };
     table(vec![
         ("network", text("regtest")),
@@ -53,13 +50,7 @@ pub(crate) fn generate(http: SocketAddr, p2p: SocketAddr, chain: &ChainSource) -
                 ("bitcoind_password", text(&chain.password)),
             ])),
         ),
-        (
-            "webhooks",
-            Value::Table(table(vec![(
-                "allow_networks",
-                list(&["127.0.0.0/8", "::1/128"]),
-            )])),
-        ),
+        ("webhooks", Value::Table(table(vec![("allow_networks", list(&["127.0.0.0/8", "::1/128"]))]))),
     ])
 }
 
@@ -81,9 +72,7 @@ pub(crate) fn merge(base: &mut Table, over: Table) {
 /// An override took an address away or made it something else.
 pub(crate) fn addresses(config: &Table) -> Result<Addresses> {
     let section = |name: &str| config.get(name).and_then(Value::as_table);
-    let http = section("http")
-        .and_then(|http| http.get("listen"))
-        .and_then(Value::as_str);
+    let http = section("http").and_then(|http| http.get("listen")).and_then(Value::as_str);
     let p2p = section("node")
         .and_then(|node| node.get("listen"))
         .and_then(Value::as_array)
@@ -91,13 +80,9 @@ pub(crate) fn addresses(config: &Table) -> Result<Addresses> {
         .and_then(Value::as_str);
     let parse = |text: Option<&str>, name: &str| -> Result<SocketAddr> {
         let text = text.with_context(|| format!("the configuration has no {name}"))?;
-        text.parse()
-            .with_context(|| format!("{name} isn't an address: {text}"))
+        text.parse().with_context(|| format!("{name} isn't an address: {text}"))
     };
-    Ok(Addresses {
-        http: parse(http, "http.listen")?,
-        p2p: parse(p2p, "node.listen")?,
-    })
+    Ok(Addresses { http: parse(http, "http.listen")?, p2p: parse(p2p, "node.listen")? })
 }
 
 #[cfg(test)]
@@ -105,16 +90,8 @@ mod tests {
     use super::*;
 
     fn generated() -> Table {
-        let chain = ChainSource {
-            port: 3,
-            user: "u".into(),
-            password: "p".into(),
-        };
-        generate(
-            "127.0.0.1:1".parse().unwrap(),
-            "127.0.0.1:2".parse().unwrap(),
-            &chain,
-        )
+        let chain = ChainSource { port: 3, user: "u".into(), password: "p".into() };
+        generate("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap(), &chain)
     }
 
     #[test]
@@ -138,13 +115,7 @@ mod tests {
             allow_networks = ["127.0.0.0/8", "::1/128"]
         "#;
         assert_eq!(generated(), expected.parse::<Table>().unwrap());
-        assert_eq!(
-            toml::to_string(&generated())
-                .unwrap()
-                .parse::<Table>()
-                .unwrap(),
-            generated()
-        );
+        assert_eq!(toml::to_string(&generated()).unwrap().parse::<Table>().unwrap(), generated());
     }
 
     #[test]
@@ -159,21 +130,13 @@ mod tests {
         assert_eq!(config["http"]["rate_limits"].as_bool(), Some(true));
         assert_eq!(config["http"]["listen"].as_str(), Some("127.0.0.1:1"));
         assert_eq!(config["gifts"]["fee_ppm"].as_integer(), Some(5));
-        assert_eq!(
-            addresses(&config).unwrap().p2p,
-            "127.0.0.1:9".parse().unwrap()
-        );
+        assert_eq!(addresses(&config).unwrap().p2p, "127.0.0.1:9".parse().unwrap());
     }
 
     #[test]
     fn an_override_without_addresses_is_refused() {
         let mut config = generated();
         merge(&mut config, "[node]\nlisten = []".parse().unwrap());
-        assert!(
-            addresses(&config)
-                .unwrap_err()
-                .to_string()
-                .contains("node.listen")
-        );
+        assert!(addresses(&config).unwrap_err().to_string().contains("node.listen"));
     }
 }

@@ -21,11 +21,7 @@ const POLL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// `what` and what `attempt` said last.
-pub(crate) async fn until<T, F>(
-    what: &str,
-    limit: Duration,
-    mut attempt: impl FnMut() -> F,
-) -> Result<T>
+pub(crate) async fn until<T, F>(what: &str, limit: Duration, mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<Option<T>>>,
 {
@@ -53,13 +49,8 @@ pub(crate) async fn fund(
 ) -> Result<()> {
     if let Some(satchel) = satchel {
         let answer = satchel.admin_post("/admin/v1/address", json!({})).await?;
-        let address = answer
-            .get("address")
-            .and_then(Value::as_str)
-            .context("satchel gave no address")?;
-        let coins = u32::try_from(wallets.len())
-            .context("too many wallets")?
-            .saturating_add(1);
+        let address = answer.get("address").and_then(Value::as_str).context("satchel gave no address")?;
+        let coins = u32::try_from(wallets.len()).context("too many wallets")?.saturating_add(1);
         bitcoind.mine_to(coins, address).await?;
     }
     for wallet in wallets {
@@ -68,14 +59,10 @@ pub(crate) async fn fund(
     bitcoind.mine(MATURITY).await?;
     sync(satchel, wallets).await?;
     for wallet in wallets {
-        until(
-            &format!("{} has coins", wallet.name()),
-            STEP_LIMIT,
-            || async {
-                wallet.sync().await?;
-                Ok((wallet.balance().await?.spendable_onchain_sat > 0).then_some(()))
-            },
-        )
+        until(&format!("{} has coins", wallet.name()), STEP_LIMIT, || async {
+            wallet.sync().await?;
+            Ok((wallet.balance().await?.spendable_onchain_sat > 0).then_some(()))
+        })
         .await?;
     }
     Ok(())
@@ -85,19 +72,15 @@ pub(crate) async fn fund(
 pub(crate) async fn sync(satchel: Option<&Satchel>, wallets: &[Arc<Wallet>]) -> Result<()> {
     let satchel = async {
         match satchel {
-            Some(satchel) if satchel.is_running() => satchel
-                .admin_post("/admin/v1/sync", json!({}))
-                .await
-                .map(|_| ()),
+            Some(satchel) if satchel.is_running() => {
+                satchel.admin_post("/admin/v1/sync", json!({})).await.map(|_| ())
+            }
             _ => Ok(()),
         }
     };
     let wallets = async {
         for wallet in wallets.iter().filter(|wallet| wallet.is_running()) {
-            wallet
-                .sync()
-                .await
-                .with_context(|| format!("{} doesn't sync", wallet.name()))?;
+            wallet.sync().await.with_context(|| format!("{} doesn't sync", wallet.name()))?;
         }
         Ok::<_, anyhow::Error>(())
     };
@@ -118,16 +101,9 @@ pub(crate) async fn open_by_satchel(
         "amount_sat": amount_sat,
         "push_sat": push_sat,
     });
-    until(
-        &format!("satchel opens a channel to {}", wallet.name()),
-        STEP_LIMIT,
-        || async {
-            satchel
-                .admin_post("/admin/v1/channels", request.clone())
-                .await
-                .map(Some)
-        },
-    )
+    until(&format!("satchel opens a channel to {}", wallet.name()), STEP_LIMIT, || async {
+        satchel.admin_post("/admin/v1/channels", request.clone()).await.map(Some)
+    })
     .await?;
     Ok(())
 }
@@ -139,23 +115,15 @@ pub(crate) async fn open_by_wallet(
     amount_sat: u64,
     push_sat: u64,
 ) -> Result<()> {
-    let node_id = satchel
-        .node_id()
-        .await?
-        .parse()
-        .context("satchel's node_id isn't a public key")?;
-    Ok(wallet
-        .open_channel(node_id, satchel.p2p(), amount_sat, push_sat)
-        .await?)
+    let node_id = satchel.node_id().await?.parse().context("satchel's node_id isn't a public key")?;
+    Ok(wallet.open_channel(node_id, satchel.p2p(), amount_sat, push_sat).await?)
 }
 
 /// Waits until so many transactions, the channels' funding, are in the mempool, and confirms them.
 pub(crate) async fn confirm_channels(bitcoind: &Bitcoind, count: usize) -> Result<()> {
-    until(
-        &format!("{count} funding transactions appear"),
-        STEP_LIMIT,
-        || async { Ok((bitcoind.mempool_count().await? >= count).then_some(())) },
-    )
+    until(&format!("{count} funding transactions appear"), STEP_LIMIT, || async {
+        Ok((bitcoind.mempool_count().await? >= count).then_some(()))
+    })
     .await
     .context("a channel wasn't funded: its opener's log says why")?;
     bitcoind.mine(CONFIRMATIONS).await?;
@@ -166,19 +134,9 @@ pub(crate) async fn confirm_channels(bitcoind: &Bitcoind, count: usize) -> Resul
 pub(crate) async fn wait_usable(satchel: Option<&Satchel>, wallets: &[Arc<Wallet>]) -> Result<()> {
     sync(satchel, wallets).await?;
     for wallet in wallets {
-        until(
-            &format!("the channel of {} is usable", wallet.name()),
-            STEP_LIMIT,
-            || async {
-                Ok(wallet
-                    .info()
-                    .await?
-                    .channels
-                    .iter()
-                    .any(|channel| channel.usable)
-                    .then_some(()))
-            },
-        )
+        until(&format!("the channel of {} is usable", wallet.name()), STEP_LIMIT, || async {
+            Ok(wallet.info().await?.channels.iter().any(|channel| channel.usable).then_some(()))
+        })
         .await?;
     }
     if let Some(satchel) = satchel {
@@ -192,10 +150,8 @@ pub(crate) async fn wait_usable(satchel: Option<&Satchel>, wallets: &[Arc<Wallet
 
 async fn usable_channels(satchel: &Satchel) -> Result<usize> {
     let answer = satchel.admin_get("/admin/v1/channels").await?;
-    let channels = answer
-        .get("channels")
-        .and_then(Value::as_array)
-        .context("satchel gave no list of channels")?;
+    let channels =
+        answer.get("channels").and_then(Value::as_array).context("satchel gave no list of channels")?;
     let usable = |channel: &&Value| channel.get("usable").and_then(Value::as_bool) == Some(true);
     Ok(channels.iter().filter(usable).count())
 }

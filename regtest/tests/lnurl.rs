@@ -1,11 +1,6 @@
 //! Wallets as LNURL clients, against a small service that is written here from the LNURL documents.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test's helpers fail it"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's helpers fail it")]
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -38,18 +33,11 @@ type Shared = State<Arc<Service>>;
 async fn serve(wallet: Arc<Wallet>) -> Arc<Service> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let service = Arc::new(Service {
-        wallet,
-        url,
-        seen: Mutex::default(),
-    });
+    let service = Arc::new(Service { wallet, url, seen: Mutex::default() });
     let routes = Router::new()
         .route("/w", get(withdraw))
         .route("/w/done", get(withdraw_done))
-        .route(
-            "/empty",
-            get(|| async { Json(json!({"status": "ERROR", "reason": "nothing left"})) }),
-        )
+        .route("/empty", get(|| async { Json(json!({"status": "ERROR", "reason": "nothing left"})) }))
         .route("/.well-known/lnurlp/ann", get(pay))
         .route("/p/done", get(pay_done))
         .route("/login", get(login))
@@ -59,15 +47,9 @@ async fn serve(wallet: Arc<Wallet>) -> Arc<Service> {
 }
 
 async fn withdraw(State(service): Shared, Query(params): Params) -> Json<Value> {
-    let callback = format!(
-        "{}/w/done?to={}",
-        service.url,
-        params.get("to").map_or("ok", String::as_str)
-    );
-    Json(
-        json!({"tag": "withdrawRequest", "callback": callback, "k1": K1, "defaultDescription": "A gift",
-        "minWithdrawable": 1_000, "maxWithdrawable": 5_000_000}),
-    )
+    let callback = format!("{}/w/done?to={}", service.url, params.get("to").map_or("ok", String::as_str));
+    Json(json!({"tag": "withdrawRequest", "callback": callback, "k1": K1, "defaultDescription": "A gift",
+        "minWithdrawable": 1_000, "maxWithdrawable": 5_000_000}))
 }
 
 async fn withdraw_done(State(service): Shared, Query(params): Params) -> Json<Value> {
@@ -82,18 +64,12 @@ async fn withdraw_done(State(service): Shared, Query(params): Params) -> Json<Va
 }
 
 fn metadata() -> String {
-    json!([
-        ["text/plain", "Tip Ann"],
-        ["text/identifier", "ann@127.0.0.1"]
-    ])
-    .to_string()
+    json!([["text/plain", "Tip Ann"], ["text/identifier", "ann@127.0.0.1"]]).to_string()
 }
 
 async fn pay(State(service): Shared) -> Json<Value> {
-    Json(
-        json!({"tag": "payRequest", "callback": format!("{}/p/done", service.url), "minSendable": 1_000,
-        "maxSendable": 9_000_000, "metadata": metadata(), "commentAllowed": 20}),
-    )
+    Json(json!({"tag": "payRequest", "callback": format!("{}/p/done", service.url), "minSendable": 1_000,
+        "maxSendable": 9_000_000, "metadata": metadata(), "commentAllowed": 20}))
 }
 
 async fn pay_done(State(service): Shared, Query(params): Params) -> Json<Value> {
@@ -118,9 +94,7 @@ async fn login(State(service): Shared, Query(params): Params) -> Json<Value> {
     let digest = <[u8; 32]>::from_hex(&params["k1"]).unwrap();
     let signature = Signature::from_str(&params["sig"]).unwrap();
     let key = PublicKey::from_str(&params["key"]).unwrap();
-    let valid = Secp256k1::new()
-        .verify_ecdsa(&Message::from_digest(digest), &signature, &key)
-        .is_ok();
+    let valid = Secp256k1::new().verify_ecdsa(&Message::from_digest(digest), &signature, &key).is_ok();
     service.seen.lock().unwrap().push(params);
     match valid {
         true => Json(json!({"status": "OK", "event": "LOGGEDIN"})),
@@ -151,65 +125,32 @@ async fn withdraws_pays_and_logs_in() {
         assert!(std::time::Instant::now() < end);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(
-        bob.payment(&done.payment_hash).await.unwrap().amount_msat,
-        Some(5_000_000)
-    );
-    bob.lnurl_withdraw(&format!("{url}/w"), Some(7))
-        .await
-        .unwrap();
+    assert_eq!(bob.payment(&done.payment_hash).await.unwrap().amount_msat, Some(5_000_000));
+    bob.lnurl_withdraw(&format!("{url}/w"), Some(7)).await.unwrap();
     assert_eq!(service.seen.lock().unwrap().last().unwrap()["k1"], K1);
-    let refused = bob
-        .lnurl_withdraw(&format!("{url}/w?to=fail"), None)
-        .await
-        .unwrap_err();
+    let refused = bob.lnurl_withdraw(&format!("{url}/w?to=fail"), None).await.unwrap_err();
     assert_eq!(reason(refused), "already redeemed");
-    assert_eq!(
-        reason(
-            bob.lnurl_withdraw(&format!("{url}/empty"), None)
-                .await
-                .unwrap_err()
-        ),
-        "nothing left"
-    );
+    assert_eq!(reason(bob.lnurl_withdraw(&format!("{url}/empty"), None).await.unwrap_err()), "nothing left");
     for (link, amount) in [("/w", Some(5_001)), ("/.well-known/lnurlp/ann", None)] {
         let wrong = bob.lnurl_withdraw(&format!("{url}{link}"), amount).await;
-        assert!(
-            matches!(wrong, Err(WalletError::BadRequest(_))),
-            "{wrong:?}"
-        );
+        assert!(matches!(wrong, Err(WalletError::BadRequest(_))), "{wrong:?}");
     }
 
     // Pay: refusals come through, and an invoice that doesn't commit to the metadata isn't paid.
     let address = format!("ann@{}", url.trim_start_matches("http://"));
-    assert_eq!(
-        reason(bob.lnurl_pay(&address, 2, None).await.unwrap_err()),
-        "not today"
-    );
+    assert_eq!(reason(bob.lnurl_pay(&address, 2, None).await.unwrap_err()), "not today");
     let words = bob.lnurl_pay(&address, 3, Some("a & b")).await.unwrap_err();
     assert!(reason(words).contains("metadata"));
     let asked = service.seen.lock().unwrap().last().unwrap().clone();
-    assert_eq!(
-        (asked["amount"].as_str(), asked["comment"].as_str()),
-        ("3000", "a & b")
-    );
+    assert_eq!((asked["amount"].as_str(), asked["comment"].as_str()), ("3000", "a & b"));
     let paid = bob.lnurl_pay(&address, 4, None).await.unwrap();
-    assert_eq!(
-        paid.success_action,
-        Some(json!({"tag": "message", "message": "Thanks"}))
-    );
-    assert_eq!(
-        ann.payment(&paid.payment_hash).await.unwrap().amount_msat,
-        Some(4_000)
-    );
+    assert_eq!(paid.success_action, Some(json!({"tag": "message", "message": "Thanks"})));
+    assert_eq!(ann.payment(&paid.payment_hash).await.unwrap().amount_msat, Some(4_000));
 
     // Auth: the same key each time, verified by the service.
     let link = format!("{url}/login?tag=login&k1={K1}");
     let first = bob.lnurl_auth(&link).await.unwrap();
-    assert_eq!(
-        (first.status.as_str(), first.event.as_deref()),
-        ("OK", Some("LOGGEDIN"))
-    );
+    assert_eq!((first.status.as_str(), first.event.as_deref()), ("OK", Some("LOGGEDIN")));
     assert_eq!(bob.lnurl_auth(&link).await.unwrap().key, first.key);
     assert_ne!(ann.lnurl_auth(&link).await.unwrap().key, first.key);
     network.shutdown().await.unwrap();

@@ -1,11 +1,6 @@
 //! A whole network, with a stand-in where satchel goes: bringing it up, the controls, the program.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test's helpers fail it"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's helpers fail it")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,12 +13,7 @@ use serde_json::{Value, json};
 /// Examples lie beside the folder of the test programs.
 fn stand_in() -> PathBuf {
     let here = std::env::current_exe().unwrap();
-    here.parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples")
-        .join("stand_in")
+    here.parent().unwrap().parent().unwrap().join("examples").join("stand_in")
 }
 
 fn builder() -> NetworkBuilder {
@@ -31,12 +21,7 @@ fn builder() -> NetworkBuilder {
 }
 
 async fn post(url: &str, path: &str, body: Value) -> (u16, Value) {
-    let answer = reqwest::Client::new()
-        .post(format!("{url}{path}"))
-        .json(&body)
-        .send()
-        .await
-        .unwrap();
+    let answer = reqwest::Client::new().post(format!("{url}{path}")).json(&body).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -51,23 +36,14 @@ async fn comes_up_with_usable_channels_and_obeys_the_controls() {
     for wallet in &network.wallets {
         let channels = wallet.info().await.unwrap().channels;
         assert_eq!(channels.len(), 1);
-        assert_eq!(
-            (channels[0].usable, channels[0].capacity_sat),
-            (true, 16_000_000)
-        );
-        assert_eq!(
-            channels[0].node_id,
-            network.satchel.node_id().await.unwrap()
-        );
+        assert_eq!((channels[0].usable, channels[0].capacity_sat), (true, 16_000_000));
+        assert_eq!(channels[0].node_id, network.satchel.node_id().await.unwrap());
         let balance = wallet.balance().await.unwrap();
         assert!(balance.outbound_msat > 7_000_000_000 && balance.inbound_msat > 7_000_000_000);
     }
 
     let height = network.bitcoind.height().await.unwrap();
-    assert_eq!(
-        post(&control, "/v1/mine", json!({"blocks": 3})).await,
-        (200, json!({"height": height + 3}))
-    );
+    assert_eq!(post(&control, "/v1/mine", json!({"blocks": 3})).await, (200, json!({"height": height + 3})));
     assert_eq!(post(&control, "/v1/mine", json!({})).await.0, 400);
 
     let old = network.satchel.pid().unwrap();
@@ -75,24 +51,15 @@ async fn comes_up_with_usable_channels_and_obeys_the_controls() {
     assert!(!runs(old.into()) && !network.satchel.is_running());
     assert_eq!(post(&control, "/v1/satchel/kill", json!({})).await.0, 409);
     let (status, started) = post(&control, "/v1/satchel/start", json!({})).await;
-    assert_eq!(
-        (status, started["pid"].as_u64()),
-        (200, network.satchel.pid().map(u64::from))
-    );
+    assert_eq!((status, started["pid"].as_u64()), (200, network.satchel.pid().map(u64::from)));
     assert_eq!(post(&control, "/v1/satchel/start", json!({})).await.0, 409);
     network.wait_usable().await.unwrap();
 
     assert_eq!(post(&control, "/v1/wallets/1/stop", json!({})).await.0, 200);
     assert!(!network.wallets[1].is_running());
     assert_eq!(post(&control, "/v1/wallets/1/stop", json!({})).await.0, 409);
-    assert_eq!(
-        post(&control, "/v1/wallets/1/start", json!({})).await.0,
-        200
-    );
-    assert_eq!(
-        post(&control, "/v1/wallets/2/start", json!({})).await.0,
-        404
-    );
+    assert_eq!(post(&control, "/v1/wallets/1/start", json!({})).await.0, 200);
+    assert_eq!(post(&control, "/v1/wallets/2/start", json!({})).await.0, 404);
     assert_eq!(post(&control, "/v1/bitcoind/stop", json!({})).await.0, 200);
     assert!(!network.bitcoind.is_running());
     assert_eq!(post(&control, "/v1/bitcoind/start", json!({})).await.0, 200);
@@ -103,16 +70,10 @@ async fn comes_up_with_usable_channels_and_obeys_the_controls() {
 #[tokio::test]
 async fn wallets_may_open_the_channels_and_restarts_keep_the_config() {
     let extra = "[node]\nalias = \"other\"".parse().unwrap();
-    let builder = builder()
-        .wallets(1)
-        .channel_sat(1_000_000)
-        .opened_by(ChannelOpener::Wallet)
-        .extra_config(extra);
+    let builder =
+        builder().wallets(1).channel_sat(1_000_000).opened_by(ChannelOpener::Wallet).extra_config(extra);
     let network = builder.start().await.unwrap();
-    assert_eq!(
-        network.wallets[0].info().await.unwrap().channels[0].capacity_sat,
-        1_000_000
-    );
+    assert_eq!(network.wallets[0].info().await.unwrap().channels[0].capacity_sat, 1_000_000);
     let config = std::fs::read_to_string(network.satchel.data_dir().join("config.toml")).unwrap();
     assert!(config.contains("alias = \"other\"") && config.contains("rate_limits = false"));
     let url = network.satchel.url();
@@ -120,10 +81,7 @@ async fn wallets_may_open_the_channels_and_restarts_keep_the_config() {
     assert_eq!(network.satchel.url(), url);
     network.wait_usable().await.unwrap();
     network.mine(1).await.unwrap();
-    network.wallets[0]
-        .invoice(InvoiceRequest::sat(1))
-        .await
-        .unwrap();
+    network.wallets[0].invoice(InvoiceRequest::sat(1)).await.unwrap();
 
     let pid = u64::from(network.satchel.pid().unwrap());
     drop(network);
@@ -145,11 +103,7 @@ async fn a_satchel_that_ends_is_told_with_its_log() {
     assert!(text.contains("told to fail: on purpose"), "{text}");
     assert!(started.elapsed() < Duration::from_secs(30));
 
-    let missing = Network::builder()
-        .satchel_bin("/no/such/satchel")
-        .start()
-        .await
-        .unwrap_err();
+    let missing = Network::builder().satchel_bin("/no/such/satchel").start().await.unwrap_err();
     assert!(format!("{missing:#}").contains("/no/such/satchel"));
 }
 
@@ -164,27 +118,14 @@ fn the_program_prints_one_line_and_stops_all_on_a_signal() {
         .unwrap();
     let mut output = BufReader::new(program.stdout.take().unwrap()).lines();
     let line: Value = serde_json::from_str(&output.next().unwrap().unwrap()).unwrap();
-    let keys = |value: &Value| {
-        value
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-    };
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&line), ["bitcoind", "control", "satchel", "wallets"]);
-    assert_eq!(
-        keys(&line["satchel"]),
-        ["admin_key", "data_dir", "node_id", "p2p", "pid", "url"]
-    );
+    assert_eq!(keys(&line["satchel"]), ["admin_key", "data_dir", "node_id", "p2p", "pid", "url"]);
     assert_eq!(keys(&line["wallets"][0]), ["node_id", "url"]);
     assert_eq!(keys(&line["bitcoind"]), ["password", "rpc", "user"]);
     let pid = line["satchel"]["pid"].as_u64().unwrap();
     assert!(runs(pid));
-    let terminated = Command::new("kill")
-        .arg(program.id().to_string())
-        .status()
-        .unwrap();
+    let terminated = Command::new("kill").arg(program.id().to_string()).status().unwrap();
     assert!(terminated.success() && program.wait().unwrap().success());
     assert!(output.next().is_none());
     assert!(!runs(pid));
@@ -210,9 +151,7 @@ fn children_die_with_a_program_that_is_killed() {
     let pid = line["satchel"]["pid"].as_u64().unwrap();
     let end = Instant::now() + Duration::from_secs(5);
     while runs(pid)
-        && !std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .unwrap_or_default()
-            .contains(") Z ")
+        && !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default().contains(") Z ")
     {
         assert!(Instant::now() < end, "process {pid} outlived the program");
         std::thread::sleep(Duration::from_millis(20));

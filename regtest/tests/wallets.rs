@@ -1,11 +1,6 @@
 //! Wallets among themselves on a real chain: invoices, payments, hold invoices, restarts, both faces.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test's helpers fail it"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's helpers fail it")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +14,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 async fn pair() -> (WalletNetwork, Arc<Wallet>, Arc<Wallet>) {
     let network = Network::builder().start_without_satchel().await.unwrap();
-    let (ann, bob) = (
-        Arc::clone(&network.wallets[0]),
-        Arc::clone(&network.wallets[1]),
-    );
+    let (ann, bob) = (Arc::clone(&network.wallets[0]), Arc::clone(&network.wallets[1]));
     network.connect(&ann, &bob, CHANNEL_SAT).await.unwrap();
     (network, ann, bob)
 }
@@ -39,12 +31,7 @@ async fn reaches(wallet: &Wallet, payment_hash: &str, status: PaymentStatus) {
 }
 
 async fn post(url: &str, path: &str, body: Value) -> (u16, Value) {
-    let answer = reqwest::Client::new()
-        .post(format!("{url}{path}"))
-        .json(&body)
-        .send()
-        .await
-        .unwrap();
+    let answer = reqwest::Client::new().post(format!("{url}{path}")).json(&body).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -57,28 +44,14 @@ async fn get(url: &str, path: &str) -> (u16, Value) {
 async fn pays_both_ways_and_survives_a_restart() {
     let (network, ann, bob) = pair().await;
 
-    let invoice = bob
-        .invoice(InvoiceRequest::sat(5_000).description("coffee"))
-        .await
-        .unwrap();
+    let invoice = bob.invoice(InvoiceRequest::sat(5_000).description("coffee")).await.unwrap();
     let paid = ann.pay(&invoice.invoice).await.unwrap();
-    assert_eq!(
-        (paid.payment_hash.as_str(), paid.fee_msat),
-        (invoice.payment_hash.as_str(), 0)
-    );
+    assert_eq!((paid.payment_hash.as_str(), paid.fee_msat), (invoice.payment_hash.as_str(), 0));
     reaches(&bob, &invoice.payment_hash, PaymentStatus::Succeeded).await;
-    let (sent, received) = (
-        ann.payment(&paid.payment_hash).await.unwrap(),
-        bob.payment(&paid.payment_hash).await.unwrap(),
-    );
-    assert_eq!(
-        (sent.direction.as_str(), received.direction.as_str()),
-        ("outbound", "inbound")
-    );
-    assert_eq!(
-        (sent.amount_msat, received.amount_msat),
-        (Some(5_000_000), Some(5_000_000))
-    );
+    let (sent, received) =
+        (ann.payment(&paid.payment_hash).await.unwrap(), bob.payment(&paid.payment_hash).await.unwrap());
+    assert_eq!((sent.direction.as_str(), received.direction.as_str()), ("outbound", "inbound"));
+    assert_eq!((sent.amount_msat, received.amount_msat), (Some(5_000_000), Some(5_000_000)));
     assert_eq!(sent.preimage, Some(paid.preimage));
 
     let twice = ann.pay(&invoice.invoice).await.unwrap_err();
@@ -87,22 +60,12 @@ async fn pays_both_ways_and_survives_a_restart() {
     let open = ann.invoice(InvoiceRequest::open()).await.unwrap();
     let missing = bob.pay(&open.invoice).await.unwrap_err();
     assert!(matches!(missing, WalletError::BadRequest(_)), "{missing}");
-    let request = PayRequest {
-        invoice: open.invoice,
-        amount_sat: Some(7),
-        max_fee_sat: Some(1),
-    };
+    let request = PayRequest { invoice: open.invoice, amount_sat: Some(7), max_fee_sat: Some(1) };
     bob.pay_with(request).await.unwrap();
 
     let too_much = bob.invoice(InvoiceRequest::sat(CHANNEL_SAT)).await.unwrap();
-    assert!(matches!(
-        ann.pay(&too_much.invoice).await,
-        Err(WalletError::Failed(_))
-    ));
-    assert!(matches!(
-        ann.pay("lnbcrt1nonsense").await,
-        Err(WalletError::BadRequest(_))
-    ));
+    assert!(matches!(ann.pay(&too_much.invoice).await, Err(WalletError::Failed(_))));
+    assert!(matches!(ann.pay("lnbcrt1nonsense").await, Err(WalletError::BadRequest(_))));
 
     let (url, node_id) = (bob.url(), bob.node_id().await.unwrap());
     bob.stop().await.unwrap();
@@ -127,18 +90,12 @@ async fn hold_invoices_are_claimed_failed_and_kept_over_a_restart() {
     let payer = Arc::clone(&ann);
     let bolt11 = invoice.invoice.clone();
     let paying = tokio::spawn(async move { payer.pay(&bolt11).await });
-    assert_eq!(
-        bob.wait_held(&invoice.payment_hash, SOON).await.unwrap(),
-        1_000_000
-    );
+    assert_eq!(bob.wait_held(&invoice.payment_hash, SOON).await.unwrap(), 1_000_000);
     reaches(&ann, &invoice.payment_hash, PaymentStatus::Pending).await;
     assert!(!paying.is_finished());
     bob.claim(&invoice.payment_hash).await.unwrap();
     paying.await.unwrap().unwrap();
-    assert!(matches!(
-        bob.claim(&invoice.payment_hash).await,
-        Err(WalletError::Conflict(_))
-    ));
+    assert!(matches!(bob.claim(&invoice.payment_hash).await, Err(WalletError::Conflict(_))));
 
     // Failed.
     let invoice = bob.invoice(hold(2_000)).await.unwrap();
@@ -185,27 +142,17 @@ async fn the_http_face_says_what_the_methods_say() {
     let (ann_url, bob_url) = (ann.url(), bob.url());
 
     let (status, info) = get(&ann_url, "/v1/info").await;
-    assert_eq!(
-        (status, &info["node_id"]),
-        (200, &json!(ann.node_id().await.unwrap().to_string()))
-    );
+    assert_eq!((status, &info["node_id"]), (200, &json!(ann.node_id().await.unwrap().to_string())));
     assert_eq!(info["channels"][0]["usable"], true);
     let (status, balance) = get(&bob_url, "/v1/balance").await;
     assert_eq!(status, 200);
     assert!(balance["outbound_msat"].as_u64().unwrap() > 7_000_000_000);
 
-    let (status, invoice) = post(
-        &bob_url,
-        "/v1/invoice",
-        json!({"amount_sat": 42, "description": "x"}),
-    )
-    .await;
+    let (status, invoice) =
+        post(&bob_url, "/v1/invoice", json!({"amount_sat": 42, "description": "x"})).await;
     assert_eq!(status, 200);
     let (status, paid) = post(&ann_url, "/v1/pay", json!({"invoice": invoice["invoice"]})).await;
-    assert_eq!(
-        (status, &paid["payment_hash"]),
-        (200, &invoice["payment_hash"])
-    );
+    assert_eq!((status, &paid["payment_hash"]), (200, &invoice["payment_hash"]));
     assert_eq!(paid["preimage"].as_str().unwrap().len(), 64);
     assert_eq!(paid["fee_msat"], 0);
     let hash = invoice["payment_hash"].as_str().unwrap();
@@ -214,66 +161,28 @@ async fn the_http_face_says_what_the_methods_say() {
         "preimage": paid["preimage"]});
     assert_eq!((status, payment), (200, expected));
 
-    let (_, held) = post(
-        &bob_url,
-        "/v1/invoice",
-        json!({"amount_sat": 1_000, "hold": true}),
-    )
-    .await;
+    let (_, held) = post(&bob_url, "/v1/invoice", json!({"amount_sat": 1_000, "hold": true})).await;
     let hash = held["payment_hash"].as_str().unwrap();
-    let (claim, pay) = (
-        format!("/v1/hold/{hash}/claim"),
-        json!({"invoice": held["invoice"]}),
-    );
-    let (claimed, paid) = tokio::join!(
-        post(&bob_url, &claim, json!({})),
-        post(&ann_url, "/v1/pay", pay)
-    );
+    let (claim, pay) = (format!("/v1/hold/{hash}/claim"), json!({"invoice": held["invoice"]}));
+    let (claimed, paid) = tokio::join!(post(&bob_url, &claim, json!({})), post(&ann_url, "/v1/pay", pay));
     assert_eq!((claimed.0, paid.0), (200, 200));
-    let (_, held) = post(
-        &bob_url,
-        "/v1/invoice",
-        json!({"amount_msat": 1_000_001, "hold": true}),
-    )
-    .await;
+    let (_, held) = post(&bob_url, "/v1/invoice", json!({"amount_msat": 1_000_001, "hold": true})).await;
     let hash = held["payment_hash"].as_str().unwrap();
-    let (fail, pay) = (
-        format!("/v1/hold/{hash}/fail"),
-        json!({"invoice": held["invoice"]}),
-    );
-    let (failed, paid) = tokio::join!(
-        post(&bob_url, &fail, json!({})),
-        post(&ann_url, "/v1/pay", pay)
-    );
+    let (fail, pay) = (format!("/v1/hold/{hash}/fail"), json!({"invoice": held["invoice"]}));
+    let (failed, paid) = tokio::join!(post(&bob_url, &fail, json!({})), post(&ann_url, "/v1/pay", pay));
     assert_eq!((failed.0, paid.0), (200, 402));
     assert!(paid.1["error"].is_string());
 
     for (path, body, expected) in [
         ("/v1/invoice", json!({"amount_sat": -1}), 400),
         ("/v1/invoice", json!({"amount": 1}), 400),
-        (
-            "/v1/invoice",
-            json!({"amount_sat": 1, "amount_msat": 1}),
-            400,
-        ),
+        ("/v1/invoice", json!({"amount_sat": 1, "amount_msat": 1}), 400),
         ("/v1/pay", json!({"invoice": "x"}), 400),
         ("/v1/hold/00/claim", json!({}), 400),
         ("/v1/lnurl/withdraw", json!({"lnurl": "x"}), 400),
-        (
-            "/v1/lnurl/pay",
-            json!({"lnurl_or_address": "x", "amount_sat": 1}),
-            400,
-        ),
-        (
-            "/v1/lnurl/auth",
-            json!({"lnurl": "http://127.0.0.1:1/"}),
-            400,
-        ),
-        (
-            "/v1/lnurl/withdraw",
-            json!({"lnurl": "http://127.0.0.1:1/"}),
-            402,
-        ),
+        ("/v1/lnurl/pay", json!({"lnurl_or_address": "x", "amount_sat": 1}), 400),
+        ("/v1/lnurl/auth", json!({"lnurl": "http://127.0.0.1:1/"}), 400),
+        ("/v1/lnurl/withdraw", json!({"lnurl": "http://127.0.0.1:1/"}), 402),
         ("/v1/nothing", json!({}), 404),
         ("/v1/info", json!({}), 405),
     ] {
@@ -282,16 +191,8 @@ async fn the_http_face_says_what_the_methods_say() {
         assert!(answer["error"].is_string());
     }
     let unknown = "00".repeat(32);
-    assert_eq!(
-        post(&ann_url, &format!("/v1/hold/{unknown}/claim"), json!({}))
-            .await
-            .0,
-        404
-    );
-    assert_eq!(
-        get(&ann_url, &format!("/v1/payments/{unknown}")).await.0,
-        404
-    );
+    assert_eq!(post(&ann_url, &format!("/v1/hold/{unknown}/claim"), json!({})).await.0, 404);
+    assert_eq!(get(&ann_url, &format!("/v1/payments/{unknown}")).await.0, 404);
 }
 
 #[tokio::test]
@@ -311,11 +212,7 @@ async fn many_small_payments_pass_at_once() {
 
 #[tokio::test]
 async fn the_chain_goes_away_and_comes_back() {
-    let network = Network::builder()
-        .wallets(1)
-        .start_without_satchel()
-        .await
-        .unwrap();
+    let network = Network::builder().wallets(1).start_without_satchel().await.unwrap();
     let height = network.bitcoind.height().await.unwrap();
     network.bitcoind.stop().await.unwrap();
     assert!(network.bitcoind.stop().await.is_err());
@@ -324,20 +221,13 @@ async fn the_chain_goes_away_and_comes_back() {
     network.bitcoind.start().await.unwrap();
     assert!(network.bitcoind.start().await.is_err());
     assert_eq!(network.mine(2).await.unwrap(), height + 2);
-    assert_eq!(
-        network.wallets[0].info().await.unwrap().block_height,
-        height + 2
-    );
+    assert_eq!(network.wallets[0].info().await.unwrap().block_height, height + 2);
     network.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_dropped_network_leaves_nothing_behind() {
-    let network = Network::builder()
-        .wallets(1)
-        .start_without_satchel()
-        .await
-        .unwrap();
+    let network = Network::builder().wallets(1).start_without_satchel().await.unwrap();
     let (rpc, wallet) = (network.bitcoind.url().to_owned(), network.wallets[0].url());
     assert_eq!(get(&wallet, "/v1/balance").await.0, 200);
     drop(network);

@@ -43,10 +43,7 @@ pub async fn open(
     Body(request): Body<OpenRequest>,
 ) -> Result<Json<Value>, AdminError> {
     let order = order(&state, request)?;
-    let user_channel_id = state
-        .node
-        .operate(move |node| node.open_channel(&order))
-        .await?;
+    let user_channel_id = state.node.operate(move |node| node.open_channel(&order)).await?;
     Ok(Json(json!({ "user_channel_id": user_channel_id })))
 }
 
@@ -54,14 +51,10 @@ fn order(state: &AdminState, request: OpenRequest) -> Result<ChannelOrder, Admin
     let node_id = parse_node_id(&request.node_id)?;
     let address = parse_address(&request.address)?;
     if request.amount_sat == 0 || Msat::from_sat(request.amount_sat).is_none() {
-        return Err(AdminError::BadRequest(
-            "amount_sat must be the size of the channel in sat".into(),
-        ));
+        return Err(AdminError::BadRequest("amount_sat must be the size of the channel in sat".into()));
     }
     if request.push_sat >= request.amount_sat {
-        return Err(AdminError::BadRequest(
-            "push_sat must be less than amount_sat".into(),
-        ));
+        return Err(AdminError::BadRequest("push_sat must be less than amount_sat".into()));
     }
     if request.announced && state.config.node.listen.is_empty() {
         let text = "an announced channel needs node.listen in config.toml, so that others can reach the node";
@@ -84,9 +77,6 @@ pub async fn close(
     Body(request): Body<CloseRequest>,
 ) -> Result<Json<Value>, AdminError> {
     let closing = id.clone();
-    state
-        .node
-        .operate(move |node| node.close_channel(&closing, request.force))
-        .await?;
+    state.node.operate(move |node| node.close_channel(&closing, request.force)).await?;
     Ok(Json(json!({ "closing": id, "force": request.force })))
 }

@@ -77,9 +77,9 @@ impl From<InvoiceError> for AdminError {
 impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::Unavailable(
-                "the database takes no writes now; `satchel doctor` says why".into(),
-            ),
+            StoreError::Unavailable(_) => {
+                Self::Unavailable("the database takes no writes now; `satchel doctor` says why".into())
+            }
             StoreError::Closed => Self::Unavailable("satchel is being stopped".into()),
             other => Self::internal(other),
         }
@@ -88,24 +88,14 @@ impl From<StoreError> for AdminError {
 
 /// A path that exists, asked in another way.
 pub async fn method_not_allowed() -> Response {
-    body(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        "this path does not take that method",
-    )
+    body(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not take that method")
 }
 
 /// A path that doesn't exist.
 pub async fn no_such_route() -> AdminError {
-    AdminError::NotFound(
-        "there is no such path; is this command of the same version as the server?".into(),
-    )
+    AdminError::NotFound("there is no such path; is this command of the same version as the server?".into())
 }
 
 fn body(status: StatusCode, code: &str, message: &str) -> Response {
-    (
-        status,
-        Json(json!({ "error": { "code": code, "message": message } })),
-    )
-        .into_response()
+    (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
 }

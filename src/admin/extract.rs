@@ -17,19 +17,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
         let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => {
-                        AdminError::BadRequest("the body is too large".into())
-                    }
-                    _ => AdminError::BadRequest("the body could not be read".into()),
-                })?;
-        let bytes: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) {
-            b"{}"
-        } else {
-            &bytes
-        };
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => AdminError::BadRequest("the body is too large".into()),
+                _ => AdminError::BadRequest("the body could not be read".into()),
+            })?;
+        let bytes: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
         let parsed = Json::<T>::from_bytes(bytes);
         parsed
             .map(|Json(value)| Self(value))

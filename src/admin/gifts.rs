@@ -48,9 +48,7 @@ pub async fn list(
     Asked(page): Asked<PageRequest>,
 ) -> Result<Json<Value>, AdminError> {
     if !(1..=MAX_LIMIT).contains(&page.limit) {
-        return Err(AdminError::BadRequest(format!(
-            "limit must be from 1 to {MAX_LIMIT}"
-        )));
+        return Err(AdminError::BadRequest(format!("limit must be from 1 to {MAX_LIMIT}")));
     }
     let gifts = state.gifts.list(page).await?;
     Ok(Json(json!({ "gifts": gifts })))
@@ -62,7 +60,7 @@ pub async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, AdminError> {
     let found = state.gifts.show(id).await?;
-    found.map(Json).ok_or_else(|| {
-        AdminError::NotFound("there is no gift with this id; see `satchel gift list`".into())
-    })
+    found
+        .map(Json)
+        .ok_or_else(|| AdminError::NotFound("there is no gift with this id; see `satchel gift list`".into()))
 }

@@ -57,9 +57,7 @@ pub async fn create(
     key.scopes.sort();
     key.scopes.dedup();
     if key.scopes.is_empty() {
-        return Err(AdminError::BadRequest(
-            "scopes must name at least one, like [\"gifts\"]".into(),
-        ));
+        return Err(AdminError::BadRequest("scopes must name at least one, like [\"gifts\"]".into()));
     }
     state.keys.create(key).await.map(Json)
 }
@@ -78,7 +76,5 @@ pub async fn revoke(
     if state.keys.revoke(id.clone()).await? {
         return Ok(Json(json!({ "revoked": id })));
     }
-    Err(AdminError::NotFound(format!(
-        "there is no key with the id {id}; see `satchel key list`"
-    )))
+    Err(AdminError::NotFound(format!("there is no key with the id {id}; see `satchel key list`")))
 }

@@ -40,8 +40,7 @@ pub use observe::observe;
 
 /// Runs the audit. The object has `"clean": bool` and, if it isn't, `"problems": ["…"]`; the rest is shown as it
 /// is. The error is a text for the operator.
-pub type Audit =
-    Arc<dyn Fn() -> BoxFuture<'static, Result<serde_json::Value, String>> + Send + Sync>;
+pub type Audit = Arc<dyn Fn() -> BoxFuture<'static, Result<serde_json::Value, String>> + Send + Sync>;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -70,10 +69,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/node", get(node::show))
         .route("/admin/v1/address", post(node::new_address))
         .route("/admin/v1/sync", post(node::sync))
-        .route(
-            "/admin/v1/channels",
-            get(channels::list).post(channels::open),
-        )
+        .route("/admin/v1/channels", get(channels::list).post(channels::open))
         .route("/admin/v1/channels/{id}/close", post(channels::close))
         .route("/admin/v1/peers", get(peers::list).post(peers::connect))
         .route("/admin/v1/audit", get(audit::run))

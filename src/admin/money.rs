@@ -109,10 +109,7 @@ pub async fn pay(
     Body(request): Body<PayRequest>,
 ) -> Result<Json<PayoutView>, AdminError> {
     let invoice = parse_invoice(&request.invoice, state.config.network)?;
-    let max_fee = request
-        .max_fee_sat
-        .map(|sat| sat_amount("max_fee_sat", sat))
-        .transpose()?;
+    let max_fee = request.max_fee_sat.map(|sat| sat_amount("max_fee_sat", sat)).transpose()?;
     state.money.pay(invoice, max_fee).await.map(Json)
 }
 
@@ -122,9 +119,7 @@ pub async fn payout(
     Path(public_id): Path<String>,
 ) -> Result<Json<PayoutView>, AdminError> {
     let found = state.money.payout(public_id).await?;
-    found
-        .map(Json)
-        .ok_or_else(|| AdminError::NotFound("there is no payout with this id".into()))
+    found.map(Json).ok_or_else(|| AdminError::NotFound("there is no payout with this id".into()))
 }
 
 /// `POST /admin/v1/invoice`
@@ -132,18 +127,11 @@ pub async fn invoice(
     State(state): State<AdminState>,
     Body(request): Body<MakeRequest>,
 ) -> Result<Json<Issued>, AdminError> {
-    state
-        .money
-        .invoice(invoice_request(request)?)
-        .await
-        .map(Json)
+    state.money.invoice(invoice_request(request)?).await.map(Json)
 }
 
 fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
-    let amount = request
-        .amount_sat
-        .map(|sat| sat_amount("amount_sat", sat))
-        .transpose()?;
+    let amount = request.amount_sat.map(|sat| sat_amount("amount_sat", sat)).transpose()?;
     if amount == Some(Msat::ZERO) {
         return Err(AdminError::BadRequest(
             "amount_sat must be at least 1; leave it out to let the payer decide".into(),
@@ -156,9 +144,7 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
     }
     let expiry = request.expiry_secs.unwrap_or(DEFAULT_EXPIRY_SECS);
     if !(1..=MAX_EXPIRY_SECS).contains(&expiry) {
-        return Err(AdminError::BadRequest(format!(
-            "expiry_secs must be from 1 to {MAX_EXPIRY_SECS}"
-        )));
+        return Err(AdminError::BadRequest(format!("expiry_secs must be from 1 to {MAX_EXPIRY_SECS}")));
     }
     Ok(InvoiceRequest {
         amount,
@@ -171,18 +157,10 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
 fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
     let bad = |text: &str| AdminError::BadRequest(text.into());
     let text = text.trim();
-    let text = text
-        .strip_prefix("lightning:")
-        .or_else(|| text.strip_prefix("LIGHTNING:"))
-        .unwrap_or(text);
-    let invoice: Bolt11Invoice = text
-        .parse()
-        .map_err(|_| bad("this is not a BOLT11 invoice"))?;
+    let text = text.strip_prefix("lightning:").or_else(|| text.strip_prefix("LIGHTNING:")).unwrap_or(text);
+    let invoice: Bolt11Invoice = text.parse().map_err(|_| bad("this is not a BOLT11 invoice"))?;
     if invoice.network() != network {
-        return Err(bad(&format!(
-            "the invoice is for {}, this node is on {network}",
-            invoice.network()
-        )));
+        return Err(bad(&format!("the invoice is for {}, this node is on {network}", invoice.network())));
     }
     if invoice.is_expired() {
         return Err(bad("the invoice has expired; ask for a new one"));
@@ -194,6 +172,5 @@ fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice,
 }
 
 fn sat_amount(name: &str, sat: u64) -> Result<Msat, AdminError> {
-    Msat::from_sat(sat)
-        .ok_or_else(|| AdminError::BadRequest(format!("{name} is more than there is bitcoin")))
+    Msat::from_sat(sat).ok_or_else(|| AdminError::BadRequest(format!("{name} is more than there is bitcoin")))
 }

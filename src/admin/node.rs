@@ -25,10 +25,7 @@ struct NodeView {
 
 /// `GET /admin/v1/node`
 pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
-    let (status, channels) = state
-        .node
-        .operate(|node| Ok((node.status(), node.channels())))
-        .await?;
+    let (status, channels) = state.node.operate(|node| Ok((node.status(), node.channels()))).await?;
     let balances = state.node.ask(|node| node.balances()).await?;
     let health = state.health.ready();
     let view = NodeView {
@@ -41,9 +38,7 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
         database_writable: state.store.is_writable(),
         version: env!("CARGO_PKG_VERSION"),
     };
-    serde_json::to_value(view)
-        .map(Json)
-        .map_err(AdminError::internal)
+    serde_json::to_value(view).map(Json).map_err(AdminError::internal)
 }
 
 /// `POST /admin/v1/address`: a new one each time.
@@ -54,11 +49,6 @@ pub async fn new_address(State(state): State<AdminState>) -> Result<Json<Value>,
 
 /// `POST /admin/v1/sync`: answers when the look at the chain is over.
 pub async fn sync(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
-    let status = state
-        .node
-        .operate(|node| node.sync().map(|()| node.status()))
-        .await?;
-    Ok(Json(
-        json!({ "block_height": status.block_height, "synced_at": status.synced_at }),
-    ))
+    let status = state.node.operate(|node| node.sync().map(|()| node.status())).await?;
+    Ok(Json(json!({ "block_height": status.block_height, "synced_at": status.synced_at })))
 }

@@ -11,9 +11,7 @@ use names::{amount, flag};
 /// # Errors
 /// If the call itself died; a node that doesn't run is not an error but a number.
 pub async fn observe(node: &Node) -> Result<(), OperatorError> {
-    let (status, channels) = node
-        .operate(|node| Ok((node.status(), node.channels())))
-        .await?;
+    let (status, channels) = node.operate(|node| Ok((node.status(), node.channels()))).await?;
     let balances = node.ask(|node| node.balances()).await?;
     gauge!(names::NODE_RUNNING).set(flag(status.running));
     gauge!(names::CHAIN_HEIGHT).set(f64::from(status.block_height));

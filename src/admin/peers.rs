@@ -28,27 +28,19 @@ pub async fn connect(
     State(state): State<AdminState>,
     Body(request): Body<ConnectRequest>,
 ) -> Result<Json<Value>, AdminError> {
-    let (node_id, address) = (
-        parse_node_id(&request.node_id)?,
-        parse_address(&request.address)?,
-    );
+    let (node_id, address) = (parse_node_id(&request.node_id)?, parse_address(&request.address)?);
     let target = address.clone();
-    state
-        .node
-        .operate(move |node| node.connect(node_id, &target))
-        .await?;
+    state.node.operate(move |node| node.connect(node_id, &target)).await?;
     Ok(Json(json!({ "node_id": node_id, "address": address })))
 }
 
 pub fn parse_node_id(text: &str) -> Result<PublicKey, AdminError> {
-    text.parse()
-        .map_err(|_| AdminError::BadRequest("node_id must be a public key: 66 hex digits".into()))
+    text.parse().map_err(|_| AdminError::BadRequest("node_id must be a public key: 66 hex digits".into()))
 }
 
 /// `host:port`, with an IPv6 host in brackets. Whether it leads anywhere is for the node to find out.
 pub fn parse_address(text: &str) -> Result<String, AdminError> {
-    let wrong =
-        || AdminError::BadRequest("address must be host:port, like node.example.com:9735".into());
+    let wrong = || AdminError::BadRequest("address must be host:port, like node.example.com:9735".into());
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let bare_ipv6 = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
     if host.is_empty()

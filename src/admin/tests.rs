@@ -28,9 +28,7 @@ struct FakeNode {
 }
 
 fn node_id() -> PublicKey {
-    SecretKey::from_slice(&[7; 32])
-        .unwrap()
-        .public_key(&Secp256k1::new())
+    SecretKey::from_slice(&[7; 32]).unwrap().public_key(&Secp256k1::new())
 }
 
 impl Lightning for FakeNode {
@@ -72,10 +70,7 @@ impl Lightning for FakeNode {
         101
     }
     fn balances(&self) -> Balances {
-        Balances {
-            outbound_msat: 5_000_000,
-            ..Balances::default()
-        }
+        Balances { outbound_msat: 5_000_000, ..Balances::default() }
     }
 }
 
@@ -92,37 +87,20 @@ impl Operator for FakeNode {
         }
     }
     fn new_address(&self) -> Result<String, OperatorError> {
-        if self.running {
-            Ok("bcrt1qaddress".into())
-        } else {
-            Err(OperatorError::NotRunning)
-        }
+        if self.running { Ok("bcrt1qaddress".into()) } else { Err(OperatorError::NotRunning) }
     }
     fn connect(&self, _: PublicKey, address: &str) -> Result<(), OperatorError> {
-        if address.starts_with("dead") {
-            Err(OperatorError::Refused("nobody there".into()))
-        } else {
-            Ok(())
-        }
+        if address.starts_with("dead") { Err(OperatorError::Refused("nobody there".into())) } else { Ok(()) }
     }
     fn peers(&self) -> Vec<Peer> {
-        vec![Peer {
-            node_id: node_id(),
-            address: "a.b:9735".into(),
-            connected: true,
-            persisted: true,
-        }]
+        vec![Peer { node_id: node_id(), address: "a.b:9735".into(), connected: true, persisted: true }]
     }
     fn open_channel(&self, order: &ChannelOrder) -> Result<String, OperatorError> {
         self.opened.lock().unwrap().push(order.clone());
         Ok("17".into())
     }
     fn close_channel(&self, id: &str, _: bool) -> Result<(), OperatorError> {
-        if id == "17" {
-            Ok(())
-        } else {
-            Err(OperatorError::UnknownChannel(id.into()))
-        }
+        if id == "17" { Ok(()) } else { Err(OperatorError::UnknownChannel(id.into())) }
     }
     fn channels(&self) -> Vec<Channel> {
         Vec::new()
@@ -205,45 +183,26 @@ struct Fixture {
 
 fn fixture(running: bool) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
-    let node = Arc::new(FakeNode {
-        running,
-        ..FakeNode::default()
-    });
+    let node = Arc::new(FakeNode { running, ..FakeNode::default() });
     let health = Health::new();
     let rooms = Arc::new(Rooms);
     let state = AdminState {
         node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
         store: Store::open(&folder.path().join("satchel.db")).unwrap(),
-        config: Arc::new(Config {
-            network: Network::Regtest,
-            ..Config::default()
-        }),
+        config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
         health: health.clone(),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
         money: Arc::<Rooms>::clone(&rooms),
         keys: Arc::<Rooms>::clone(&rooms),
         gifts: rooms,
     };
-    Fixture {
-        router: router(state),
-        node,
-        health,
-        _folder: folder,
-    }
+    Fixture { router: router(state), node, health, _folder: folder }
 }
 
 impl Fixture {
     async fn ask(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
-        let body = if body.is_null() {
-            Body::empty()
-        } else {
-            Body::from(body.to_string())
-        };
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/admin/v1/{path}"))
-            .body(body)
-            .unwrap();
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder().method(method).uri(format!("/admin/v1/{path}")).body(body).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -265,13 +224,7 @@ impl Fixture {
             (status, Some(code)),
             "{method} {path}: {answer}"
         );
-        assert!(
-            answer["error"]["message"]
-                .as_str()
-                .unwrap()
-                .contains(message),
-            "{answer}"
-        );
+        assert!(answer["error"]["message"].as_str().unwrap().contains(message), "{answer}");
     }
 }
 
@@ -284,9 +237,7 @@ fn invoice(currency: Currency, msat: Option<u64>) -> String {
         .current_timestamp()
         .min_final_cltv_expiry_delta(18);
     let key = SecretKey::from_slice(&[5; 32]).unwrap();
-    let sign = |message: &bitcoin::secp256k1::Message| {
-        Secp256k1::new().sign_ecdsa_recoverable(message, &key)
-    };
+    let sign = |message: &bitcoin::secp256k1::Message| Secp256k1::new().sign_ecdsa_recoverable(message, &key);
     let invoice = match msat {
         Some(msat) => builder.amount_milli_satoshis(msat).build_signed(sign),
         None => builder.build_signed(sign),
@@ -305,14 +256,8 @@ async fn the_node_tells_how_it_is() {
         (&node["network"], &node["running"], &node["phase"]),
         (&json!("regtest"), &json!(true), &json!("ready"))
     );
-    assert_eq!(
-        (&node["balances"]["outbound_msat"], &node["channels"]),
-        (&json!(5_000_000), &json!(0))
-    );
-    assert_eq!(
-        (&node["problem"], &node["block_height"]),
-        (&Value::Null, &json!(101))
-    );
+    assert_eq!((&node["balances"]["outbound_msat"], &node["channels"]), (&json!(5_000_000), &json!(0)));
+    assert_eq!((&node["problem"], &node["block_height"]), (&Value::Null, &json!(101)));
 }
 
 #[tokio::test]
@@ -324,16 +269,7 @@ async fn a_node_that_does_not_run_answers_what_it_can() {
         (StatusCode::OK, &json!("no chain"), &json!("starting"))
     );
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-    fixture
-        .refused(
-            "POST",
-            "address",
-            Value::Null,
-            unavailable,
-            "unavailable",
-            "satchel doctor",
-        )
-        .await;
+    fixture.refused("POST", "address", Value::Null, unavailable, "unavailable", "satchel doctor").await;
 }
 
 #[tokio::test]
@@ -341,20 +277,10 @@ async fn channels_are_opened_and_closed() {
     let fixture = fixture(true);
     let mut order = json!({ "node_id": node_id(), "address": "a.b:9735", "amount_sat": 100_000 });
     let (status, answer) = fixture.ask("POST", "channels", order.clone()).await;
-    assert_eq!(
-        (status, answer),
-        (StatusCode::OK, json!({ "user_channel_id": "17" }))
-    );
+    assert_eq!((status, answer), (StatusCode::OK, json!({ "user_channel_id": "17" })));
     {
         let opened = fixture.node.opened.lock().unwrap();
-        assert_eq!(
-            (
-                opened[0].amount_sat,
-                opened[0].push_sat,
-                opened[0].announced
-            ),
-            (100_000, 0, false)
-        );
+        assert_eq!((opened[0].amount_sat, opened[0].push_sat, opened[0].announced), (100_000, 0, false));
     }
     let bad = StatusCode::BAD_REQUEST;
     for (key, value, message) in [
@@ -369,43 +295,19 @@ async fn channels_are_opened_and_closed() {
     ] {
         let before = order[key].take();
         order[key] = value;
-        fixture
-            .refused(
-                "POST",
-                "channels",
-                order.clone(),
-                bad,
-                "bad_request",
-                message,
-            )
-            .await;
+        fixture.refused("POST", "channels", order.clone(), bad, "bad_request", message).await;
         if before.is_null() {
             order.as_object_mut().unwrap().remove(key);
         } else {
             order[key] = before;
         }
     }
-    assert_eq!(
-        fixture
-            .ask("POST", "channels/17/close", Value::Null)
-            .await
-            .0,
-        StatusCode::OK
-    );
-    let (_, closed) = fixture
-        .ask("POST", "channels/17/close", json!({ "force": true }))
-        .await;
+    assert_eq!(fixture.ask("POST", "channels/17/close", Value::Null).await.0, StatusCode::OK);
+    let (_, closed) = fixture.ask("POST", "channels/17/close", json!({ "force": true })).await;
     assert_eq!(closed, json!({ "closing": "17", "force": true }));
     let missing = StatusCode::NOT_FOUND;
     fixture
-        .refused(
-            "POST",
-            "channels/9/close",
-            Value::Null,
-            missing,
-            "not_found",
-            "satchel channel list",
-        )
+        .refused("POST", "channels/9/close", Value::Null, missing, "not_found", "satchel channel list")
         .await;
 }
 
@@ -413,101 +315,40 @@ async fn channels_are_opened_and_closed() {
 async fn peers_are_connected() {
     let fixture = fixture(true);
     let peer = json!({ "node_id": node_id(), "address": "[::1]:9735" });
-    assert_eq!(
-        fixture.ask("POST", "peers", peer.clone()).await,
-        (StatusCode::OK, peer)
-    );
+    assert_eq!(fixture.ask("POST", "peers", peer.clone()).await, (StatusCode::OK, peer));
     let dead = json!({ "node_id": node_id(), "address": "dead.host:1" });
-    fixture
-        .refused(
-            "POST",
-            "peers",
-            dead,
-            StatusCode::CONFLICT,
-            "refused",
-            "nobody there",
-        )
-        .await;
-    assert_eq!(
-        fixture.ask("GET", "peers", Value::Null).await.1["peers"][0]["connected"],
-        json!(true)
-    );
+    fixture.refused("POST", "peers", dead, StatusCode::CONFLICT, "refused", "nobody there").await;
+    assert_eq!(fixture.ask("GET", "peers", Value::Null).await.1["peers"][0]["connected"], json!(true));
 }
 
 #[tokio::test]
 async fn only_an_invoice_that_can_be_paid_reaches_the_ledger() {
     let fixture = fixture(true);
     let good = invoice(Currency::Regtest, Some(21_000));
-    let (status, payout) = fixture
-        .ask("POST", "pay", json!({ "invoice": good, "max_fee_sat": 3 }))
-        .await;
-    assert_eq!(
-        (status, &payout["amount_msat"]),
-        (StatusCode::OK, &json!(21_000))
-    );
-    assert_eq!(
-        (&payout["max_fee_msat"], &payout["status"]),
-        (&json!(3_000), &json!("queued"))
-    );
+    let (status, payout) = fixture.ask("POST", "pay", json!({ "invoice": good, "max_fee_sat": 3 })).await;
+    assert_eq!((status, &payout["amount_msat"]), (StatusCode::OK, &json!(21_000)));
+    assert_eq!((&payout["max_fee_msat"], &payout["status"]), (&json!(3_000), &json!("queued")));
     let link = format!("lightning:{}", good);
-    assert_eq!(
-        fixture
-            .ask("POST", "pay", json!({ "invoice": link }))
-            .await
-            .0,
-        StatusCode::OK
-    );
+    assert_eq!(fixture.ask("POST", "pay", json!({ "invoice": link })).await.0, StatusCode::OK);
     let bad = StatusCode::BAD_REQUEST;
     for (text, message) in [
         ("lnbc1".to_owned(), "not a BOLT11 invoice"),
-        (
-            invoice(Currency::Bitcoin, Some(1_000)),
-            "this node is on regtest",
-        ),
+        (invoice(Currency::Bitcoin, Some(1_000)), "this node is on regtest"),
         (invoice(Currency::Regtest, None), "no amount"),
     ] {
-        fixture
-            .refused(
-                "POST",
-                "pay",
-                json!({ "invoice": text }),
-                bad,
-                "bad_request",
-                message,
-            )
-            .await;
+        fixture.refused("POST", "pay", json!({ "invoice": text }), bad, "bad_request", message).await;
     }
-    assert_eq!(
-        fixture.ask("GET", "payouts/p1", Value::Null).await.1["status"],
-        "paid"
-    );
+    assert_eq!(fixture.ask("GET", "payouts/p1", Value::Null).await.1["status"], "paid");
     let missing = StatusCode::NOT_FOUND;
-    fixture
-        .refused(
-            "GET",
-            "payouts/p2",
-            Value::Null,
-            missing,
-            "not_found",
-            "no payout",
-        )
-        .await;
+    fixture.refused("GET", "payouts/p2", Value::Null, missing, "not_found", "no payout").await;
 }
 
 #[tokio::test]
 async fn invoices_have_an_amount_or_leave_it_open() {
     let fixture = fixture(true);
-    let (_, issued) = fixture
-        .ask("POST", "invoice", json!({ "amount_sat": 5 }))
-        .await;
-    assert_eq!(
-        (&issued["amount_msat"], &issued["expires_at"]),
-        (&json!(5_000), &json!(3_600))
-    );
-    assert_eq!(
-        fixture.ask("POST", "invoice", Value::Null).await.1["amount_msat"],
-        Value::Null
-    );
+    let (_, issued) = fixture.ask("POST", "invoice", json!({ "amount_sat": 5 })).await;
+    assert_eq!((&issued["amount_msat"], &issued["expires_at"]), (&json!(5_000), &json!(3_600)));
+    assert_eq!(fixture.ask("POST", "invoice", Value::Null).await.1["amount_msat"], Value::Null);
     let bad = StatusCode::BAD_REQUEST;
     for (body, message) in [
         (json!({ "amount_sat": 0 }), "at least 1"),
@@ -516,65 +357,24 @@ async fn invoices_have_an_amount_or_leave_it_open() {
         (json!({ "expiry_secs": 0 }), "expiry_secs"),
         (json!({ "amount_sat": "5" }), "amount_sat"),
     ] {
-        fixture
-            .refused("POST", "invoice", body, bad, "bad_request", message)
-            .await;
+        fixture.refused("POST", "invoice", body, bad, "bad_request", message).await;
     }
 }
 
 #[tokio::test]
 async fn keys_are_made_listed_and_revoked() {
     let fixture = fixture(true);
-    let (_, key) = fixture
-        .ask(
-            "POST",
-            "keys",
-            json!({ "name": " shop ", "scopes": ["tips", "gifts", "gifts"] }),
-        )
-        .await;
-    assert_eq!(
-        (&key["name"], &key["scopes"]),
-        (&json!("shop"), &json!(["gifts", "tips"]))
-    );
-    assert_eq!(
-        fixture.ask("GET", "keys", Value::Null).await.1,
-        json!({ "keys": [{ "id": "1" }] })
-    );
-    assert_eq!(
-        fixture.ask("DELETE", "keys/1", Value::Null).await.1,
-        json!({ "revoked": "1" })
-    );
+    let (_, key) =
+        fixture.ask("POST", "keys", json!({ "name": " shop ", "scopes": ["tips", "gifts", "gifts"] })).await;
+    assert_eq!((&key["name"], &key["scopes"]), (&json!("shop"), &json!(["gifts", "tips"])));
+    assert_eq!(fixture.ask("GET", "keys", Value::Null).await.1, json!({ "keys": [{ "id": "1" }] }));
+    assert_eq!(fixture.ask("DELETE", "keys/1", Value::Null).await.1, json!({ "revoked": "1" }));
     fixture
-        .refused(
-            "DELETE",
-            "keys/2",
-            Value::Null,
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "satchel key list",
-        )
+        .refused("DELETE", "keys/2", Value::Null, StatusCode::NOT_FOUND, "not_found", "satchel key list")
         .await;
     let bad = StatusCode::BAD_REQUEST;
-    fixture
-        .refused(
-            "POST",
-            "keys",
-            json!({ "name": "", "scopes": ["a"] }),
-            bad,
-            "bad_request",
-            "name",
-        )
-        .await;
-    fixture
-        .refused(
-            "POST",
-            "keys",
-            json!({ "name": "a", "scopes": [] }),
-            bad,
-            "bad_request",
-            "scopes",
-        )
-        .await;
+    fixture.refused("POST", "keys", json!({ "name": "", "scopes": ["a"] }), bad, "bad_request", "name").await;
+    fixture.refused("POST", "keys", json!({ "name": "a", "scopes": [] }), bad, "bad_request", "scopes").await;
 }
 
 #[tokio::test]
@@ -582,90 +382,35 @@ async fn gifts_come_in_pages() {
     let fixture = fixture(true);
     let (_, page) = fixture.ask("GET", "gifts", Value::Null).await;
     assert_eq!(page, json!({ "gifts": [{ "limit": 50, "before": null }] }));
-    let (_, page) = fixture
-        .ask("GET", "gifts?limit=2&before=x", Value::Null)
-        .await;
+    let (_, page) = fixture.ask("GET", "gifts?limit=2&before=x", Value::Null).await;
     assert_eq!(page, json!({ "gifts": [{ "limit": 2, "before": "x" }] }));
     let bad = StatusCode::BAD_REQUEST;
     for query in ["limit=0", "limit=501", "limit=x", "page=2"] {
-        fixture
-            .refused(
-                "GET",
-                &format!("gifts?{query}"),
-                Value::Null,
-                bad,
-                "bad_request",
-                "",
-            )
-            .await;
+        fixture.refused("GET", &format!("gifts?{query}"), Value::Null, bad, "bad_request", "").await;
     }
-    assert_eq!(
-        fixture.ask("GET", "gifts/g", Value::Null).await.1,
-        json!({ "id": "g" })
-    );
-    fixture
-        .refused(
-            "GET",
-            "gifts/h",
-            Value::Null,
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "gift list",
-        )
-        .await;
+    assert_eq!(fixture.ask("GET", "gifts/g", Value::Null).await.1, json!({ "id": "g" }));
+    fixture.refused("GET", "gifts/h", Value::Null, StatusCode::NOT_FOUND, "not_found", "gift list").await;
 }
 
 #[tokio::test]
 async fn the_rest_is_told_in_the_same_shape() {
     let fixture = fixture(true);
-    assert_eq!(
-        fixture.ask("GET", "audit", Value::Null).await.1,
-        json!({ "clean": true })
-    );
-    assert_eq!(
-        fixture.ask("POST", "sync", Value::Null).await.1["block_height"],
-        101
-    );
+    assert_eq!(fixture.ask("GET", "audit", Value::Null).await.1, json!({ "clean": true }));
+    assert_eq!(fixture.ask("POST", "sync", Value::Null).await.1["block_height"], 101);
     let missing = StatusCode::NOT_FOUND;
-    fixture
-        .refused(
-            "GET",
-            "nothing",
-            Value::Null,
-            missing,
-            "not_found",
-            "no such path",
-        )
-        .await;
+    fixture.refused("GET", "nothing", Value::Null, missing, "not_found", "no such path").await;
     let other = StatusCode::METHOD_NOT_ALLOWED;
-    fixture
-        .refused(
-            "DELETE",
-            "node",
-            Value::Null,
-            other,
-            "method_not_allowed",
-            "method",
-        )
-        .await;
+    fixture.refused("DELETE", "node", Value::Null, other, "method_not_allowed", "method").await;
 }
 
 #[tokio::test]
 async fn the_numbers_of_the_node_can_be_scraped() {
     crate::telemetry::metrics::install().unwrap();
-    let node = Arc::new(FakeNode {
-        running: true,
-        ..FakeNode::default()
-    });
-    observe(&Node::new(node, tokio::runtime::Handle::current()))
-        .await
-        .unwrap();
+    let node = Arc::new(FakeNode { running: true, ..FakeNode::default() });
+    observe(&Node::new(node, tokio::runtime::Handle::current())).await.unwrap();
     let page = crate::telemetry::metrics::render();
-    for line in [
-        "satchel_chain_height 101",
-        "satchel_node_running 1",
-        "satchel_channels{state=\"usable\"} 0",
-    ] {
+    for line in ["satchel_chain_height 101", "satchel_node_running 1", "satchel_channels{state=\"usable\"} 0"]
+    {
         assert!(page.contains(line), "no `{line}` in\n{page}");
     }
 }

@@ -51,37 +51,23 @@ pub fn check(config: &mut Config) -> Vec<Found> {
 }
 
 fn plain(key: &'static str, what: impl Into<String>) -> Found {
-    Found {
-        key,
-        what: what.into(),
-        remedy: None,
-    }
+    Found { key, what: what.into(), remedy: None }
 }
 
 fn with_remedy(key: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Found {
-    Found {
-        key,
-        what: what.into(),
-        remedy: Some(remedy.into()),
-    }
+    Found { key, what: what.into(), remedy: Some(remedy.into()) }
 }
 
 fn http(http: &mut Http, found: &mut Vec<Found>) {
     if http.listen.port() == 0 {
-        found.push(plain(
-            "http.listen",
-            "port 0 would be a different one at each start",
-        ));
+        found.push(plain("http.listen", "port 0 would be a different one at each start"));
     }
     match web_url(&http.public_url) {
         Ok(url) => http.public_url = url,
         Err(what) => found.push(plain("http.public_url", what)),
     }
     if !(MIN_BODY_BYTES..=MAX_BODY_BYTES).contains(&http.max_body_bytes) {
-        found.push(plain(
-            "http.max_body_bytes",
-            format!("{} is out of range", http.max_body_bytes),
-        ));
+        found.push(plain("http.max_body_bytes", format!("{} is out of range", http.max_body_bytes)));
     }
 }
 
@@ -89,69 +75,36 @@ fn node(node: &Node, http: &Http, found: &mut Vec<Found>) {
     let listens = !node.listen.is_empty();
     let open_port = "set node.listen, for example to [\"0.0.0.0:9735\"], or leave it empty";
     if node.listen.len() > MAX_ADDRESSES {
-        found.push(plain(
-            "node.listen",
-            format!("more than {MAX_ADDRESSES} addresses"),
-        ));
+        found.push(plain("node.listen", format!("more than {MAX_ADDRESSES} addresses")));
     }
     if node.listen.contains(&http.listen) {
         let remedy = "give the node and the front door different ports";
-        found.push(with_remedy(
-            "node.listen",
-            "is the same address as http.listen",
-            remedy,
-        ));
+        found.push(with_remedy("node.listen", "is the same address as http.listen", remedy));
     }
     if node.listen.iter().collect::<BTreeSet<_>>().len() < node.listen.len() {
-        found.push(with_remedy(
-            "node.listen",
-            "names an address twice",
-            "name each address once",
-        ));
+        found.push(with_remedy("node.listen", "names an address twice", "name each address once"));
     }
     if node.alias.len() > MAX_ALIAS_BYTES {
         found.push(plain(
             "node.alias",
-            format!(
-                "has {} bytes, the most is {MAX_ALIAS_BYTES}",
-                node.alias.len()
-            ),
+            format!("has {} bytes, the most is {MAX_ALIAS_BYTES}", node.alias.len()),
         ));
     }
     if !node.alias.is_empty() && !listens {
-        found.push(with_remedy(
-            "node.alias",
-            "a name is announced only by a node that listens",
-            open_port,
-        ));
+        found.push(with_remedy("node.alias", "a name is announced only by a node that listens", open_port));
     }
     if !node.announce.is_empty() && !listens {
-        found.push(with_remedy(
-            "node.announce",
-            "only a node that listens can be reached",
-            open_port,
-        ));
+        found.push(with_remedy("node.announce", "only a node that listens can be reached", open_port));
     }
     if node.announce.len() > MAX_ADDRESSES {
-        found.push(plain(
-            "node.announce",
-            format!("more than {MAX_ADDRESSES} addresses"),
-        ));
+        found.push(plain("node.announce", format!("more than {MAX_ADDRESSES} addresses")));
     }
-    for address in node
-        .announce
-        .iter()
-        .filter(|address| !is_host_and_port(address))
-    {
-        found.push(plain(
-            "node.announce",
-            format!("\"{address}\" is not host:port"),
-        ));
+    for address in node.announce.iter().filter(|address| !is_host_and_port(address)) {
+        found.push(plain("node.announce", format!("\"{address}\" is not host:port")));
     }
     if node.gossip == Gossip::Rgs {
         if node.rgs_url.is_empty() {
-            let remedy =
-                "set node.rgs_url to a rapid gossip sync server, or node.gossip to \"p2p\"";
+            let remedy = "set node.rgs_url to a rapid gossip sync server, or node.gossip to \"p2p\"";
             found.push(with_remedy("node.gossip", "\"rgs\" needs a server", remedy));
         } else if let Err(what) = web_url(&node.rgs_url) {
             found.push(plain("node.rgs_url", what));
@@ -171,22 +124,14 @@ fn chain(chain: &mut Chain, network: Network, found: &mut Vec<Found>) {
             Err(what) => found.push(plain("chain.esplora_url", what)),
         },
         ChainSource::Electrum if chain.electrum_url.is_empty() => {
-            found.push(with_remedy(
-                "chain.source",
-                "\"electrum\" needs a server",
-                "set chain.electrum_url",
-            ));
+            found.push(with_remedy("chain.source", "\"electrum\" needs a server", "set chain.electrum_url"));
         }
         ChainSource::Electrum => {
-            let address = chain
-                .electrum_url
-                .strip_prefix("ssl://")
-                .or(chain.electrum_url.strip_prefix("tcp://"));
+            let address =
+                chain.electrum_url.strip_prefix("ssl://").or(chain.electrum_url.strip_prefix("tcp://"));
             if !address.is_some_and(is_host_and_port) {
-                found.push(plain(
-                    "chain.electrum_url",
-                    format!("\"{}\" is not a server", chain.electrum_url),
-                ));
+                found
+                    .push(plain("chain.electrum_url", format!("\"{}\" is not a server", chain.electrum_url)));
             }
         }
         ChainSource::Bitcoind | ChainSource::BitcoindRest => bitcoind(chain, found),
@@ -194,43 +139,25 @@ fn chain(chain: &mut Chain, network: Network, found: &mut Vec<Found>) {
 }
 
 fn bitcoind(chain: &Chain, found: &mut Vec<Found>) {
-    let hosts = [
-        ("chain.bitcoind_host", &chain.bitcoind_host),
-        ("chain.rest_host", &chain.rest_host),
-    ];
+    let hosts = [("chain.bitcoind_host", &chain.bitcoind_host), ("chain.rest_host", &chain.rest_host)];
     for (key, host) in hosts {
         if !is_host(host) {
-            found.push(plain(
-                key,
-                format!("\"{host}\" is not a host name or address"),
-            ));
+            found.push(plain(key, format!("\"{host}\" is not a host name or address")));
         }
     }
     if chain.bitcoind_user.is_empty() {
         let remedy = "set chain.bitcoind_user to the `rpcuser` of your bitcoind";
-        found.push(with_remedy(
-            "chain.bitcoind_user",
-            "bitcoind asks for a user",
-            remedy,
-        ));
+        found.push(with_remedy("chain.bitcoind_user", "bitcoind asks for a user", remedy));
     }
     if chain.bitcoind_password.expose().is_empty() {
         let remedy = "set chain.bitcoind_password, or the variable SATCHEL_CHAIN_BITCOIND_PASSWORD";
-        found.push(with_remedy(
-            "chain.bitcoind_password",
-            "bitcoind asks for a password",
-            remedy,
-        ));
+        found.push(with_remedy("chain.bitcoind_password", "bitcoind asks for a password", remedy));
     }
 }
 
 fn gifts(gifts: &Gifts, found: &mut Vec<Found>) {
     if gifts.min_sat == 0 {
-        found.push(with_remedy(
-            "gifts.min_sat",
-            "a gift of nothing can't be paid",
-            "give at least 1",
-        ));
+        found.push(with_remedy("gifts.min_sat", "a gift of nothing can't be paid", "give at least 1"));
     }
     if gifts.min_sat > gifts.max_sat {
         let remedy = "set it to at least gifts.min_sat";
@@ -240,17 +167,10 @@ fn gifts(gifts: &Gifts, found: &mut Vec<Found>) {
             remedy,
         ));
     }
-    let largest_order = gifts
-        .max_sat
-        .checked_mul(u64::from(gifts.max_quantity))
-        .and_then(Msat::from_sat);
+    let largest_order = gifts.max_sat.checked_mul(u64::from(gifts.max_quantity)).and_then(Msat::from_sat);
     if largest_order.is_none() {
         let remedy = "lower gifts.max_sat or gifts.max_quantity";
-        found.push(with_remedy(
-            "gifts.max_sat",
-            "an order could ask for more than there is bitcoin",
-            remedy,
-        ));
+        found.push(with_remedy("gifts.max_sat", "an order could ask for more than there is bitcoin", remedy));
     }
     if !(60..=604_800).contains(&gifts.invoice_expiry_secs) {
         found.push(plain(
@@ -267,80 +187,25 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
     let (payouts, webhooks, node) = (&config.payouts, &config.webhooks, &config.node);
     let supply = Msat::from_sat(21_000_000 * 100_000_000).map_or(ANY, Msat::sat_floor);
     let numbers = [
-        (
-            "http.max_connections",
-            u64::try_from(http.max_connections).unwrap_or(ANY),
-            1,
-            ANY,
-        ),
+        ("http.max_connections", u64::try_from(http.max_connections).unwrap_or(ANY), 1, ANY),
         ("http.header_timeout_secs", http.header_timeout_secs, 1, ANY),
-        (
-            "http.request_timeout_secs",
-            http.request_timeout_secs,
-            1,
-            ANY,
-        ),
-        (
-            "node.max_dust_exposure_sat",
-            node.max_dust_exposure_sat,
-            0,
-            supply,
-        ),
+        ("http.request_timeout_secs", http.request_timeout_secs, 1, ANY),
+        ("node.max_dust_exposure_sat", node.max_dust_exposure_sat, 0, supply),
         ("node.reserve_sat", node.reserve_sat, 0, supply),
         ("gifts.max_quantity", u64::from(gifts.max_quantity), 1, ANY),
-        (
-            "gifts.verify_code_tries",
-            u64::from(gifts.verify_code_tries),
-            1,
-            ANY,
-        ),
-        (
-            "gifts.verify_code_lock_secs",
-            gifts.verify_code_lock_secs,
-            1,
-            ANY,
-        ),
+        ("gifts.verify_code_tries", u64::from(gifts.verify_code_tries), 1, ANY),
+        ("gifts.verify_code_lock_secs", gifts.verify_code_lock_secs, 1, ANY),
         ("limits.window_secs", limits.window_secs, 1, ANY),
         ("limits.write", u64::from(limits.write), 1, ANY),
         ("limits.read", u64::from(limits.read), 1, ANY),
-        (
-            "limits.invoices_per_minute",
-            u64::from(limits.invoices_per_minute),
-            1,
-            ANY,
-        ),
-        (
-            "payouts.max_fee_base_sat",
-            payouts.max_fee_base_sat,
-            0,
-            supply,
-        ),
-        (
-            "payouts.max_fee_ppm",
-            u64::from(payouts.max_fee_ppm),
-            0,
-            1_000_000,
-        ),
-        (
-            "payouts.in_flight_per_channel",
-            u64::from(payouts.in_flight_per_channel),
-            1,
-            u64::from(MAX_HTLCS),
-        ),
+        ("limits.invoices_per_minute", u64::from(limits.invoices_per_minute), 1, ANY),
+        ("payouts.max_fee_base_sat", payouts.max_fee_base_sat, 0, supply),
+        ("payouts.max_fee_ppm", u64::from(payouts.max_fee_ppm), 0, 1_000_000),
+        ("payouts.in_flight_per_channel", u64::from(payouts.in_flight_per_channel), 1, u64::from(MAX_HTLCS)),
         ("payouts.send_window_secs", payouts.send_window_secs, 1, ANY),
-        (
-            "payouts.min_invoice_expiry_secs",
-            payouts.min_invoice_expiry_secs,
-            1,
-            ANY,
-        ),
+        ("payouts.min_invoice_expiry_secs", payouts.min_invoice_expiry_secs, 1, ANY),
         ("webhooks.timeout_secs", webhooks.timeout_secs, 1, 300),
-        (
-            "webhooks.give_up_after_days",
-            u64::from(webhooks.give_up_after_days),
-            1,
-            30,
-        ),
+        ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
     for (key, value, least, most) in numbers {
         if value < least || value > most {
@@ -369,17 +234,13 @@ fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
     };
-    let host = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     is_host(host) && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 fn is_host(text: &str) -> bool {
     let is_name = |name: &str| {
-        name.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
     };
     !text.is_empty() && (text.parse::<std::net::IpAddr>().is_ok() || is_name(text))
 }

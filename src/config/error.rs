@@ -27,18 +27,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn one(
-        place: impl Into<String>,
-        what: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self {
-            problems: vec![Problem {
-                place: place.into(),
-                what: what.into(),
-                remedy: remedy.into(),
-            }],
-        }
+    pub(super) fn one(place: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { problems: vec![Problem { place: place.into(), what: what.into(), remedy: remedy.into() }] }
     }
 }
 

@@ -40,10 +40,7 @@ pub mod networks {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
         let texts = Vec::<String>::deserialize(deserializer)?;
         let parse = |text: &String| {
-            let network = text
-                .parse::<IpNet>()
-                .ok()
-                .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+            let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
             network.ok_or_else(|| D::Error::custom(format!("\"{text}\" is not an IP network")))
         };
         texts.iter().map(parse).collect()
@@ -59,13 +56,10 @@ pub mod node_ids {
         serializer.collect_seq(ids.iter().map(ToString::to_string))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Vec<PublicKey>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PublicKey>, D::Error> {
         let texts = Vec::<String>::deserialize(deserializer)?;
         let parse = |text: &String| {
-            text.parse()
-                .map_err(|_| D::Error::custom(format!("\"{text}\" is not a node id")))
+            text.parse().map_err(|_| D::Error::custom(format!("\"{text}\" is not a node id")))
         };
         texts.iter().map(parse).collect()
     }
@@ -82,8 +76,8 @@ pub mod secret {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        let text = String::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("it must be a text in quotes"))?;
+        let text =
+            String::deserialize(deserializer).map_err(|_| D::Error::custom("it must be a text in quotes"))?;
         Ok(Secret::new(text))
     }
 }

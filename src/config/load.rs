@@ -18,14 +18,14 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     pub fn of_process() -> Self {
-        Self::new(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }))
+        Self::new(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
     }
 
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let ours =
-            |(name, value): &(String, String)| name.starts_with("SATCHEL_") && !value.is_empty();
+        let ours = |(name, value): &(String, String)| name.starts_with("SATCHEL_") && !value.is_empty();
         Self(variables.into_iter().filter(ours).collect())
     }
 
@@ -35,18 +35,18 @@ impl Environment {
 }
 
 /// Who set a key: what a complaint about it names as its place.
-struct Origins<'a> {
-    file: Option<&'a Path>,
+pub struct Origins {
+    file: Option<PathBuf>,
     places: Places,
     outside: BTreeMap<String, String>,
 }
 
-impl Origins<'_> {
+impl Origins {
     fn place_of(&self, key: &str) -> String {
         if let Some(name) = self.outside.get(key) {
             return name.clone();
         }
-        match (self.file, self.places.line_of(key)) {
+        match (&self.file, self.places.line_of(key)) {
             (Some(file), Some(line)) => format!("{}:{line}", file.display()),
             (Some(file), None) => file.display().to_string(),
             (None, _) => "configuration".into(),
@@ -55,54 +55,18 @@ impl Origins<'_> {
 }
 
 pub fn data_dir(overrides: &Overrides, environment: &Environment) -> PathBuf {
-    let given = overrides
-        .data_dir
-        .clone()
-        .or_else(|| environment.path("SATCHEL_DATA_DIR"));
+    let given = overrides.data_dir.clone().or_else(|| environment.path("SATCHEL_DATA_DIR"));
     given.unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR))
 }
 
 pub fn config_file(overrides: &Overrides, environment: &Environment) -> Option<PathBuf> {
-    let named = overrides
-        .config_file
-        .clone()
-        .or_else(|| environment.path("SATCHEL_CONFIG"));
-    named.or_else(|| {
-        Some(data_dir(overrides, environment).join("config.toml")).filter(|path| path.exists())
-    })
+    let named = overrides.config_file.clone().or_else(|| environment.path("SATCHEL_CONFIG"));
+    named.or_else(|| Some(data_dir(overrides, environment).join("config.toml")).filter(|path| path.exists()))
 }
 
+/// All sources together, checked.
 pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Config, ConfigError> {
-    let file = config_file(overrides, environment);
-    let text = match &file {
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
-            let remedy =
-                "give --config the path of a readable file, or write one from config.toml.example";
-            ConfigError::one(
-                path.display().to_string(),
-                format!("can't be read: {error}"),
-                remedy,
-            )
-        })?,
-        None => String::new(),
-    };
-    let mut origins = Origins {
-        file: file.as_deref(),
-        places: Places::of(&text),
-        outside: BTreeMap::new(),
-    };
-    let mut table = read_file(&text, &origins)?;
-    apply_environment(&mut table, environment, &mut origins)?;
-    apply_flags(&mut table, overrides, &mut origins);
-    let mut config = Config::deserialize(table).map_err(|error| {
-        ConfigError::one(
-            origins.place_of(""),
-            error.message(),
-            "see config.toml.example",
-        )
-    })?;
-    config.data_dir = data_dir(overrides, environment);
-    fill_in(&mut config);
+    let (mut config, origins) = read(overrides, environment)?;
     let problems = check::check(&mut config);
     if problems.is_empty() {
         return Ok(config);
@@ -110,26 +74,42 @@ pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Config, 
     let place = |found: check::Found| Problem {
         place: origins.place_of(found.key),
         what: format!("{}: {}", found.key, found.what),
-        remedy: found.remedy.unwrap_or_else(|| {
-            expects(found.key)
-                .unwrap_or("see config.toml.example")
-                .into()
-        }),
+        remedy: found
+            .remedy
+            .unwrap_or_else(|| expects(found.key).unwrap_or("see config.toml.example").into()),
     };
-    Err(ConfigError {
-        problems: problems.into_iter().map(place).collect(),
-    })
+    Err(ConfigError { problems: problems.into_iter().map(place).collect() })
+}
+
+/// All sources together, each value readable by itself, and where each came from.
+pub fn read(overrides: &Overrides, environment: &Environment) -> Result<(Config, Origins), ConfigError> {
+    let file = config_file(overrides, environment);
+    let text = match &file {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| {
+            let remedy = "give --config the path of a readable file, or write one from config.toml.example";
+            ConfigError::one(path.display().to_string(), format!("can't be read: {error}"), remedy)
+        })?,
+        None => String::new(),
+    };
+    let mut origins = Origins { file, places: Places::of(&text), outside: BTreeMap::new() };
+    let mut table = read_file(&text, &origins)?;
+    apply_environment(&mut table, environment, &mut origins)?;
+    apply_flags(&mut table, overrides, &mut origins);
+    let mut config = Config::deserialize(table).map_err(|error| {
+        ConfigError::one(origins.place_of(""), error.message(), "see config.toml.example")
+    })?;
+    config.data_dir = data_dir(overrides, environment);
+    fill_in(&mut config);
+    Ok((config, origins))
 }
 
 /// Parses the file by itself, so that every mistake in it is reported with its line.
-fn read_file(text: &str, origins: &Origins<'_>) -> Result<Table, ConfigError> {
+fn read_file(text: &str, origins: &Origins) -> Result<Table, ConfigError> {
     let schema = schema();
     let unknown = origins.places.keys().filter(|key| !is_known(&schema, key));
     // Inside an unknown table every key is unknown: the table is enough.
-    let unknown = unknown.filter(|key| {
-        key.rsplit_once('.')
-            .is_none_or(|(parent, _)| is_known(&schema, parent))
-    });
+    let unknown =
+        unknown.filter(|key| key.rsplit_once('.').is_none_or(|(parent, _)| is_known(&schema, parent)));
     let problems: Vec<_> = unknown
         .map(|key| Problem {
             place: origins.place_of(key),
@@ -144,20 +124,17 @@ fn read_file(text: &str, origins: &Origins<'_>) -> Result<Table, ConfigError> {
         let offset = error.span().map_or(0, |span| span.start);
         let place = format!(
             "{}:{}",
-            origins.file.unwrap_or(Path::new("configuration")).display(),
+            origins.file.as_deref().unwrap_or(Path::new("configuration")).display(),
             origins.places.line_at(offset)
         );
         match origins.places.key_at(offset) {
             Some(key) => {
-                let remedy = expects(key)
-                    .unwrap_or("write the section as [name], and its settings below it");
+                let remedy = expects(key).unwrap_or("write the section as [name], and its settings below it");
                 ConfigError::one(place, format!("{key}: {}", error.message()), remedy)
             }
-            None => ConfigError::one(
-                place,
-                error.message(),
-                "write each line as key = value; texts need quotes",
-            ),
+            None => {
+                ConfigError::one(place, error.message(), "write each line as key = value; texts need quotes")
+            }
         }
     };
     toml::from_str::<Config>(text).map_err(complain)?;
@@ -167,7 +144,7 @@ fn read_file(text: &str, origins: &Origins<'_>) -> Result<Table, ConfigError> {
 fn apply_environment(
     table: &mut Table,
     environment: &Environment,
-    origins: &mut Origins<'_>,
+    origins: &mut Origins,
 ) -> Result<(), ConfigError> {
     let schema = schema();
     let mut problems = Vec::new();
@@ -177,8 +154,7 @@ fn apply_environment(
                 problems.push(Problem {
                     place: name.clone(),
                     what: "this variable names no setting".into(),
-                    remedy: "see config.toml.example: the variable is SATCHEL_<SECTION>_<KEY>"
-                        .into(),
+                    remedy: "see config.toml.example: the variable is SATCHEL_<SECTION>_<KEY>".into(),
                 });
             }
             continue;
@@ -197,25 +173,13 @@ fn apply_environment(
         put(table, &key, value);
         origins.outside.insert(key, name.clone());
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(ConfigError { problems })
-    }
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
 }
 
-fn apply_flags(table: &mut Table, overrides: &Overrides, origins: &mut Origins<'_>) {
+fn apply_flags(table: &mut Table, overrides: &Overrides, origins: &mut Origins) {
     let flags = [
-        (
-            "network",
-            "--network",
-            overrides.network.map(|network| network.to_string()),
-        ),
-        (
-            "http.listen",
-            "--listen",
-            overrides.http_listen.map(|address| address.to_string()),
-        ),
+        ("network", "--network", overrides.network.map(|network| network.to_string())),
+        ("http.listen", "--listen", overrides.http_listen.map(|address| address.to_string())),
         ("log.level", "--log", overrides.log_level.clone()),
     ];
     for (key, flag, text) in flags {
@@ -237,9 +201,7 @@ fn fill_in(config: &mut Config) {
     }
     let chain = &mut config.chain;
     if chain.esplora_url.is_empty() {
-        chain.esplora_url = default_esplora_url(config.network)
-            .unwrap_or_default()
-            .into();
+        chain.esplora_url = default_esplora_url(config.network).unwrap_or_default().into();
     }
     if chain.bitcoind_port == 0 {
         chain.bitcoind_port = default_bitcoind_port(config.network);
@@ -286,17 +248,13 @@ fn variable_of(key: &str) -> String {
 }
 
 fn key_of_variable(schema: &Table, name: &str) -> Option<String> {
-    all_keys(schema)
-        .into_iter()
-        .find(|key| variable_of(key) == name)
+    all_keys(schema).into_iter().find(|key| variable_of(key) == name)
 }
 
 /// Whether a variable is meant for us: `SATCHEL_HTTP_…`. Others may belong to scripts.
 fn is_in_a_section(schema: &Table, name: &str) -> bool {
     let sections = schema.iter().filter(|(_, value)| value.is_table());
-    sections
-        .map(|(section, _)| format!("{}_", variable_of(section)))
-        .any(|prefix| name.starts_with(&prefix))
+    sections.map(|(section, _)| format!("{}_", variable_of(section))).any(|prefix| name.starts_with(&prefix))
 }
 
 /// Reads a variable's text as the kind of value that the setting has. What doesn't fit stays a text,
@@ -307,13 +265,8 @@ fn value_like(example: Option<&Value>, text: &str) -> Value {
         Some(Value::Boolean(_)) => text.parse().ok().map(Value::Boolean),
         Some(Value::Integer(_)) => text.replace('_', "").parse().ok().map(Value::Integer),
         Some(Value::Array(_)) => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
-            Some(Value::Array(
-                items.map(|item| Value::String(item.into())).collect(),
-            ))
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Some(Value::Array(items.map(|item| Value::String(item.into())).collect()))
         }
         _ => None,
     };
@@ -326,9 +279,7 @@ fn put(table: &mut Table, key: &str, value: Value) {
             table.insert(key.into(), value);
         }
         Some((section, name)) => {
-            let inner = table
-                .entry(section)
-                .or_insert_with(|| Value::Table(Table::new()));
+            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(inner) = inner {
                 inner.insert(name.into(), value);
             }
@@ -355,9 +306,7 @@ fn suggestion(schema: &Table, key: &str) -> String {
     }
     // The right name in the wrong section is the other common mistake.
     let name = key.rsplit('.').next().unwrap_or(key);
-    let elsewhere = all_keys(schema)
-        .into_iter()
-        .find(|known| known.rsplit('.').next() == Some(name));
+    let elsewhere = all_keys(schema).into_iter().find(|known| known.rsplit('.').next() == Some(name));
     match elsewhere.as_deref().and_then(|known| known.split_once('.')) {
         Some((section, _)) => format!("`{name}` belongs into the section [{section}]"),
         None => "remove it; config.toml.example lists all settings".into(),
@@ -372,9 +321,7 @@ fn distance(left: &str, right: &str) -> usize {
         let mut before = i + 1;
         let mut next = vec![before];
         for (b, above) in right.chars().zip(row.iter().skip(1)) {
-            before = (diagonal + usize::from(a != b))
-                .min(above + 1)
-                .min(before + 1);
+            before = (diagonal + usize::from(a != b)).min(above + 1).min(before + 1);
             diagonal = *above;
             next.push(before);
         }

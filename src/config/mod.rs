@@ -106,6 +106,15 @@ impl Config {
         load::load(overrides, &load::Environment::of_process())
     }
 
+    /// As [`Config::load`], but lets contradictions between settings pass: for commands that need only an
+    /// address, a folder or a network, and must work without what is set for the service alone.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if something can't be read at all.
+    pub fn load_unchecked(overrides: &Overrides) -> Result<Self, ConfigError> {
+        load::read(overrides, &load::Environment::of_process()).map(|(config, _)| config)
+    }
+
     /// The configuration file that `overrides` lead to, if there is one.
     pub fn file_for(overrides: &Overrides) -> Option<PathBuf> {
         load::config_file(overrides, &load::Environment::of_process())

@@ -17,12 +17,7 @@ impl Places {
     /// Reads the places of all keys. A text that isn't TOML has lines, but no keys.
     pub fn of(text: &str) -> Self {
         let mut lines = vec![0];
-        lines.extend(
-            text.bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n')
-                .map(|(at, _)| at + 1),
-        );
+        lines.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
         let mut keys = Vec::new();
         if let Ok(table) = DeTable::parse(text) {
             collect(table.get_ref(), "", &mut keys);
@@ -37,18 +32,13 @@ impl Places {
 
     /// The line of a key.
     pub fn line_of(&self, key: &str) -> Option<usize> {
-        self.keys
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, span)| self.line_at(span.start))
+        self.keys.iter().find(|(name, _)| name == key).map(|(_, span)| self.line_at(span.start))
     }
 
     /// The innermost key whose text covers a byte offset.
     pub fn key_at(&self, offset: usize) -> Option<&str> {
         let covering = self.keys.iter().filter(|(_, span)| span.contains(&offset));
-        covering
-            .max_by_key(|(name, _)| name.matches('.').count())
-            .map(|(name, _)| name.as_str())
+        covering.max_by_key(|(name, _)| name.matches('.').count()).map(|(name, _)| name.as_str())
     }
 
     /// All keys, tables among them, in the order of the file.
@@ -66,10 +56,7 @@ fn collect(table: &DeTable<'_>, prefix: &str, keys: &mut Vec<(String, Range<usiz
         } else {
             format!("{prefix}.{}", name.get_ref())
         };
-        keys.push((
-            key.clone(),
-            name.span().start..value.span().end.max(name.span().end),
-        ));
+        keys.push((key.clone(), name.span().start..value.span().end.max(name.span().end)));
         if let DeValue::Table(inner) = value.get_ref() {
             collect(inner, &key, keys);
         }

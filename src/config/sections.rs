@@ -205,12 +205,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            window_secs: 900,
-            write: 50,
-            read: 200,
-            invoices_per_minute: 6_000,
-        }
+        Self { window_secs: 900, write: 50, read: 200, invoices_per_minute: 6_000 }
     }
 }
 
@@ -259,12 +254,7 @@ pub struct Webhooks {
 
 impl Default for Webhooks {
     fn default() -> Self {
-        Self {
-            allow_hosts: Vec::new(),
-            allow_networks: Vec::new(),
-            timeout_secs: 10,
-            give_up_after_days: 3,
-        }
+        Self { allow_hosts: Vec::new(), allow_networks: Vec::new(), timeout_secs: 10, give_up_after_days: 3 }
     }
 }
 
@@ -280,10 +270,7 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self {
-            level: "info".into(),
-            format: LogFormat::Text,
-        }
+        Self { level: "info".into(), format: LogFormat::Text }
     }
 }
 

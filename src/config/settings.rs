@@ -2,10 +2,7 @@
 
 /// The remedy for a value of this key that can't be read.
 pub fn expects(key: &str) -> Option<&'static str> {
-    SETTINGS
-        .iter()
-        .find(|(name, _)| *name == key)
-        .map(|(_, expects)| *expects)
+    SETTINGS.iter().find(|(name, _)| *name == key).map(|(_, expects)| *expects)
 }
 
 const SECONDS: &str = "give a number of seconds without quotes, at least 1";
@@ -16,88 +13,37 @@ const YES_NO: &str = "give true or false, without quotes";
 
 /// Every key of the file. A test compares it with [`super::Config`].
 pub const SETTINGS: &[(&str, &str)] = &[
-    (
-        "network",
-        "give \"bitcoin\", \"testnet\", \"signet\" or \"regtest\"",
-    ),
-    (
-        "http.listen",
-        "give an address and a port, like \"127.0.0.1:3000\"",
-    ),
-    (
-        "http.public_url",
-        "give the address people reach this server at, like \"https://gifts.example.com\"",
-    ),
+    ("network", "give \"bitcoin\", \"testnet\", \"signet\" or \"regtest\""),
+    ("http.listen", "give an address and a port, like \"127.0.0.1:3000\""),
+    ("http.public_url", "give the address people reach this server at, like \"https://gifts.example.com\""),
     ("http.rate_limits", YES_NO),
     ("http.trusted_proxies", NETWORKS),
     ("http.max_connections", COUNT),
-    (
-        "http.max_body_bytes",
-        "give a number of bytes without quotes, from 1024 to 16777216",
-    ),
+    ("http.max_body_bytes", "give a number of bytes without quotes, from 1024 to 16777216"),
     ("http.header_timeout_secs", SECONDS),
     ("http.request_timeout_secs", SECONDS),
-    (
-        "node.listen",
-        "give a list of addresses with ports, like [\"0.0.0.0:9735\"]",
-    ),
-    (
-        "node.announce",
-        "give a list of hosts with ports, like [\"node.example.com:9735\"]",
-    ),
+    ("node.listen", "give a list of addresses with ports, like [\"0.0.0.0:9735\"]"),
+    ("node.announce", "give a list of hosts with ports, like [\"node.example.com:9735\"]"),
     ("node.alias", "give a name of at most 32 bytes, in quotes"),
     ("node.max_dust_exposure_sat", SATS),
-    (
-        "node.zero_conf_peers",
-        "give a list of node ids, each 66 hex digits in quotes",
-    ),
+    ("node.zero_conf_peers", "give a list of node ids, each 66 hex digits in quotes"),
     ("node.reserve_sat", SATS),
     ("node.gossip", "give \"p2p\" or \"rgs\""),
     ("node.rgs_url", "give the URL of a rapid gossip sync server"),
-    (
-        "chain.source",
-        "give \"esplora\", \"electrum\", \"bitcoind\" or \"bitcoind_rest\"",
-    ),
-    (
-        "chain.esplora_url",
-        "give the server's base URL, like \"https://blockstream.info/api\"",
-    ),
-    (
-        "chain.electrum_url",
-        "give \"ssl://host:port\" or \"tcp://host:port\"",
-    ),
-    (
-        "chain.bitcoind_host",
-        "give the host name or address of your bitcoind, without a port",
-    ),
-    (
-        "chain.bitcoind_port",
-        "give a port number without quotes; 0 is the network's usual one",
-    ),
-    (
-        "chain.bitcoind_user",
-        "give the `rpcuser` of your bitcoind, in quotes",
-    ),
-    (
-        "chain.bitcoind_password",
-        "give the `rpcpassword` of your bitcoind, in quotes",
-    ),
-    (
-        "chain.rest_host",
-        "give the host name or address of the REST interface, without a port",
-    ),
-    (
-        "chain.rest_port",
-        "give a port number without quotes; 0 is the RPC port",
-    ),
+    ("chain.source", "give \"esplora\", \"electrum\", \"bitcoind\" or \"bitcoind_rest\""),
+    ("chain.esplora_url", "give the server's base URL, like \"https://blockstream.info/api\""),
+    ("chain.electrum_url", "give \"ssl://host:port\" or \"tcp://host:port\""),
+    ("chain.bitcoind_host", "give the host name or address of your bitcoind, without a port"),
+    ("chain.bitcoind_port", "give a port number without quotes; 0 is the network's usual one"),
+    ("chain.bitcoind_user", "give the `rpcuser` of your bitcoind, in quotes"),
+    ("chain.bitcoind_password", "give the `rpcpassword` of your bitcoind, in quotes"),
+    ("chain.rest_host", "give the host name or address of the REST interface, without a port"),
+    ("chain.rest_port", "give a port number without quotes; 0 is the RPC port"),
     ("gifts.enabled", YES_NO),
     ("gifts.min_sat", SATS),
     ("gifts.max_sat", SATS),
     ("gifts.max_quantity", COUNT),
-    (
-        "gifts.invoice_expiry_secs",
-        "give a number of seconds without quotes, from 60 to 604800",
-    ),
+    ("gifts.invoice_expiry_secs", "give a number of seconds without quotes, from 60 to 604800"),
     ("gifts.verify_code_tries", COUNT),
     ("gifts.verify_code_lock_secs", SECONDS),
     ("limits.window_secs", SECONDS),
@@ -105,29 +51,14 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("limits.read", COUNT),
     ("limits.invoices_per_minute", COUNT),
     ("payouts.max_fee_base_sat", SATS),
-    (
-        "payouts.max_fee_ppm",
-        "give parts per million without quotes, from 0 to 1000000 (10000 is 1 %)",
-    ),
-    (
-        "payouts.in_flight_per_channel",
-        "give a whole number without quotes, from 1 to 483",
-    ),
+    ("payouts.max_fee_ppm", "give parts per million without quotes, from 0 to 1000000 (10000 is 1 %)"),
+    ("payouts.in_flight_per_channel", "give a whole number without quotes, from 1 to 483"),
     ("payouts.send_window_secs", SECONDS),
     ("payouts.min_invoice_expiry_secs", SECONDS),
-    (
-        "webhooks.allow_hosts",
-        "give a list of host names, like [\"hooks.internal\"]",
-    ),
+    ("webhooks.allow_hosts", "give a list of host names, like [\"hooks.internal\"]"),
     ("webhooks.allow_networks", NETWORKS),
-    (
-        "webhooks.timeout_secs",
-        "give a number of seconds without quotes, from 1 to 300",
-    ),
-    (
-        "webhooks.give_up_after_days",
-        "give a number of days without quotes, from 1 to 30",
-    ),
+    ("webhooks.timeout_secs", "give a number of seconds without quotes, from 1 to 300"),
+    ("webhooks.give_up_after_days", "give a number of days without quotes, from 1 to 30"),
     (
         "log.level",
         "give \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a filter like \"info,satchel=debug\"",

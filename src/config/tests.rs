@@ -13,19 +13,12 @@ use super::*;
 fn load_text(file: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.toml"), file).unwrap();
-    let overrides = Overrides {
-        data_dir: Some(folder.path().to_owned()),
-        ..Overrides::default()
-    };
+    let overrides = Overrides { data_dir: Some(folder.path().to_owned()), ..Overrides::default() };
     load(&overrides, &environment(variables))
 }
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
-    Environment::new(
-        variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-    )
+    Environment::new(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
 }
 
 /// The only problem of a file: its place without the folder, what, remedy.
@@ -33,22 +26,14 @@ fn problem(file: &str) -> (String, String, String) {
     let error = load_text(file, &[]).unwrap_err();
     assert_eq!(error.problems.len(), 1, "{error}");
     let problem = error.problems.into_iter().next().unwrap();
-    let place = problem
-        .place
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let place = problem.place.rsplit('/').next().unwrap_or_default().to_owned();
     (place, problem.what, problem.remedy)
 }
 
 #[track_caller]
 fn refused(file: &str, place: &str, what: &str, remedy: &str) {
     let found = problem(file);
-    assert!(
-        found.0 == place && found.1.contains(what) && found.2.contains(remedy),
-        "{found:#?}"
-    );
+    assert!(found.0 == place && found.1.contains(what) && found.2.contains(remedy), "{found:#?}");
 }
 
 #[test]
@@ -62,10 +47,7 @@ fn the_example_and_the_remedies_name_every_key() {
     let keys: BTreeSet<_> = all_keys(&schema()).into_iter().collect();
     let example: toml::Table = toml::from_str(EXAMPLE).unwrap();
     assert_eq!(keys, all_keys(&example).into_iter().collect());
-    assert_eq!(
-        keys,
-        SETTINGS.iter().map(|(key, _)| (*key).to_owned()).collect()
-    );
+    assert_eq!(keys, SETTINGS.iter().map(|(key, _)| (*key).to_owned()).collect());
 }
 
 #[test]
@@ -73,10 +55,7 @@ fn every_key_of_the_example_is_explained() {
     let lines: Vec<_> = EXAMPLE.lines().collect();
     for section in lines.split(|line| line.starts_with('[')) {
         let first = section.iter().find(|line| !line.is_empty()).unwrap();
-        assert!(
-            first.starts_with('#'),
-            "the section that begins with `{first}` begins without a why"
-        );
+        assert!(first.starts_with('#'), "the section that begins with `{first}` begins without a why");
     }
 }
 
@@ -88,18 +67,9 @@ fn an_empty_file_and_no_file_give_the_defaults_filled_in() {
     assert_eq!(config.chain.bitcoind_port, 8332);
     assert_eq!(config.chain.rest_host, "127.0.0.1");
     let folder = tempfile::tempdir().unwrap();
-    let overrides = Overrides {
-        data_dir: Some(folder.path().to_owned()),
-        ..Overrides::default()
-    };
+    let overrides = Overrides { data_dir: Some(folder.path().to_owned()), ..Overrides::default() };
     let without = load(&overrides, &environment(&[])).unwrap();
-    assert_eq!(
-        without,
-        Config {
-            data_dir: folder.path().to_owned(),
-            ..config
-        }
-    );
+    assert_eq!(without, Config { data_dir: folder.path().to_owned(), ..config });
 }
 
 #[test]
@@ -109,10 +79,8 @@ fn the_whole_example_loads() {
 
 #[test]
 fn a_file_that_was_named_must_exist() {
-    let overrides = Overrides {
-        config_file: Some("/nonexistent/config.toml".into()),
-        ..Overrides::default()
-    };
+    let overrides =
+        Overrides { config_file: Some("/nonexistent/config.toml".into()), ..Overrides::default() };
     let error = load(&overrides, &environment(&[])).unwrap_err();
     assert_eq!(error.problems[0].place, "/nonexistent/config.toml");
     assert!(error.to_string().contains("help: give --config"));
@@ -126,36 +94,16 @@ fn unknown_keys_are_refused_with_the_nearest_one() {
         "no setting `http.listn`",
         "did you mean `http.listen`?",
     );
-    refused(
-        "networ = \"signet\"",
-        "config.toml:1",
-        "no setting `networ`",
-        "did you mean `network`?",
-    );
-    refused(
-        "[htpp]\nlisten = 1\nfoo = 2",
-        "config.toml:1",
-        "no setting `htpp`",
-        "did you mean `http`?",
-    );
+    refused("networ = \"signet\"", "config.toml:1", "no setting `networ`", "did you mean `network`?");
+    refused("[htpp]\nlisten = 1\nfoo = 2", "config.toml:1", "no setting `htpp`", "did you mean `http`?");
     refused(
         "[node]\npublic_url = \"x\"",
         "config.toml:2",
         "node.public_url",
         "belongs into the section [http]",
     );
-    refused(
-        "[gifts]\nsomething = 1",
-        "config.toml:2",
-        "gifts.something",
-        "config.toml.example",
-    );
-    refused(
-        "data_dir = \"x\"",
-        "config.toml:1",
-        "data_dir",
-        "config.toml.example",
-    );
+    refused("[gifts]\nsomething = 1", "config.toml:2", "gifts.something", "config.toml.example");
+    refused("data_dir = \"x\"", "config.toml:1", "data_dir", "config.toml.example");
 }
 
 #[test]
@@ -166,60 +114,15 @@ fn all_unknown_keys_are_told_at_once() {
 
 #[test]
 fn wrong_types_are_refused_with_their_line() {
-    refused(
-        "[http]\nlisten = 3000",
-        "config.toml:2",
-        "http.listen",
-        "like \"127.0.0.1:3000\"",
-    );
-    refused(
-        "[http]\nlisten = \"localhost\"",
-        "config.toml:2",
-        "http.listen",
-        "address and a port",
-    );
-    refused(
-        "[http]\nrate_limits = \"no\"",
-        "config.toml:2",
-        "http.rate_limits",
-        "true or false",
-    );
-    refused(
-        "[gifts]\n# why\nmin_sat = -1",
-        "config.toml:3",
-        "gifts.min_sat",
-        "whole number of sat",
-    );
-    refused(
-        "[gifts]\nmin_sat = 1.5",
-        "config.toml:2",
-        "gifts.min_sat",
-        "whole number of sat",
-    );
-    refused(
-        "[chain]\nsource = \"core\"",
-        "config.toml:2",
-        "chain.source",
-        "\"bitcoind\"",
-    );
-    refused(
-        "[chain]\nbitcoind_port = 70000",
-        "config.toml:2",
-        "chain.bitcoind_port",
-        "port number",
-    );
-    refused(
-        "network = \"mainnet\"",
-        "config.toml:1",
-        "\"mainnet\" is not a network",
-        "\"bitcoin\"",
-    );
-    refused(
-        "network = \"testnet4\"",
-        "config.toml:1",
-        "not a network",
-        "\"signet\"",
-    );
+    refused("[http]\nlisten = 3000", "config.toml:2", "http.listen", "like \"127.0.0.1:3000\"");
+    refused("[http]\nlisten = \"localhost\"", "config.toml:2", "http.listen", "address and a port");
+    refused("[http]\nrate_limits = \"no\"", "config.toml:2", "http.rate_limits", "true or false");
+    refused("[gifts]\n# why\nmin_sat = -1", "config.toml:3", "gifts.min_sat", "whole number of sat");
+    refused("[gifts]\nmin_sat = 1.5", "config.toml:2", "gifts.min_sat", "whole number of sat");
+    refused("[chain]\nsource = \"core\"", "config.toml:2", "chain.source", "\"bitcoind\"");
+    refused("[chain]\nbitcoind_port = 70000", "config.toml:2", "chain.bitcoind_port", "port number");
+    refused("network = \"mainnet\"", "config.toml:1", "\"mainnet\" is not a network", "\"bitcoin\"");
+    refused("network = \"testnet4\"", "config.toml:1", "not a network", "\"signet\"");
     refused("http = 3", "config.toml:1", "http", "[name]");
     refused(
         "[http]\ntrusted_proxies = [\"10.0.0.0/99\"]",
@@ -227,35 +130,15 @@ fn wrong_types_are_refused_with_their_line() {
         "10.0.0.0/99",
         "list of IP networks",
     );
-    refused(
-        "[node]\nzero_conf_peers = [\"02ab\"]",
-        "config.toml:2",
-        "02ab",
-        "66 hex digits",
-    );
-    refused(
-        "[log]\nformat = \"xml\"",
-        "config.toml:2",
-        "log.format",
-        "\"text\" or \"json\"",
-    );
+    refused("[node]\nzero_conf_peers = [\"02ab\"]", "config.toml:2", "02ab", "66 hex digits");
+    refused("[log]\nformat = \"xml\"", "config.toml:2", "log.format", "\"text\" or \"json\"");
 }
 
 #[test]
 fn what_is_not_toml_is_refused_with_its_line() {
-    refused(
-        "network = \"signet\"\n[http\n",
-        "config.toml:2",
-        "",
-        "key = value",
-    );
+    refused("network = \"signet\"\n[http\n", "config.toml:2", "", "key = value");
     refused("network = signet", "config.toml:1", "", "quotes");
-    refused(
-        "network = \"signet\"\nnetwork = \"regtest\"",
-        "config.toml:2",
-        "duplicate",
-        "key = value",
-    );
+    refused("network = \"signet\"\nnetwork = \"regtest\"", "config.toml:2", "duplicate", "key = value");
 }
 
 #[test]
@@ -269,18 +152,8 @@ fn a_password_is_never_quoted() {
 
 #[test]
 fn a_node_that_does_not_listen_has_no_name_and_no_address() {
-    refused(
-        "[node]\nalias = \"a\"",
-        "config.toml:2",
-        "node.alias",
-        "set node.listen",
-    );
-    refused(
-        "[node]\nannounce = [\"a.b:1\"]",
-        "config.toml:2",
-        "node.announce",
-        "set node.listen",
-    );
+    refused("[node]\nalias = \"a\"", "config.toml:2", "node.alias", "set node.listen");
+    refused("[node]\nannounce = [\"a.b:1\"]", "config.toml:2", "node.announce", "set node.listen");
     assert!(
         load_text(
             "[node]\nalias = \"a\"\nlisten = [\"[::]:9735\"]\nannounce = [\"a.b:1\", \"[::1]:2\"]",
@@ -294,12 +167,7 @@ fn a_node_that_does_not_listen_has_no_name_and_no_address() {
 fn the_alias_has_at_most_32_bytes() {
     let file = |alias: &str| format!("[node]\nlisten = [\"0.0.0.0:9735\"]\nalias = \"{alias}\"");
     assert!(load_text(&file(&"a".repeat(32)), &[]).is_ok());
-    refused(
-        &file(&"ä".repeat(17)),
-        "config.toml:3",
-        "34 bytes",
-        "at most 32 bytes",
-    );
+    refused(&file(&"ä".repeat(17)), "config.toml:3", "34 bytes", "at most 32 bytes");
 }
 
 #[test]
@@ -322,79 +190,38 @@ fn addresses_of_the_node_are_checked() {
         "same address as http.listen",
         "different ports",
     );
-    refused(
-        "[node]\nlisten = [\"0.0.0.0:1\", \"0.0.0.0:1\"]",
-        "config.toml:2",
-        "twice",
-        "once",
-    );
+    refused("[node]\nlisten = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", "config.toml:2", "twice", "once");
 }
 
 #[test]
 fn each_chain_source_asks_for_what_it_needs() {
-    refused(
-        "network = \"regtest\"",
-        "config.toml",
-        "no public esplora",
-        "chain.esplora_url",
-    );
-    refused(
-        "[chain]\nsource = \"electrum\"",
-        "config.toml:2",
-        "electrum",
-        "chain.electrum_url",
-    );
+    refused("network = \"regtest\"", "config.toml", "no public esplora", "chain.esplora_url");
+    refused("[chain]\nsource = \"electrum\"", "config.toml:2", "electrum", "chain.electrum_url");
     refused(
         "[chain]\nsource = \"electrum\"\nelectrum_url = \"https://a\"",
         "config.toml:3",
         "not a server",
         "ssl://",
     );
-    refused(
-        "[chain]\nesplora_url = \"ftp://a\"",
-        "config.toml:2",
-        "neither http",
-        "base URL",
-    );
+    refused("[chain]\nesplora_url = \"ftp://a\"", "config.toml:2", "neither http", "base URL");
     let user = "[chain]\nsource = \"bitcoind\"\nbitcoind_user = \"u\"\n";
-    refused(
-        user,
-        "config.toml",
-        "chain.bitcoind_password",
-        "SATCHEL_CHAIN_BITCOIND_PASSWORD",
-    );
+    refused(user, "config.toml", "chain.bitcoind_password", "SATCHEL_CHAIN_BITCOIND_PASSWORD");
     refused(
         "[chain]\nsource = \"bitcoind\"\nbitcoind_password = \"p\"\n",
         "config.toml",
         "chain.bitcoind_user",
         "rpcuser",
     );
-    let rest =
-        "[chain]\nsource = \"bitcoind_rest\"\nbitcoind_user = \"u\"\nbitcoind_password = \"p\"\n";
-    refused(
-        &format!("{rest}rest_host = \"http://a\""),
-        "config.toml:5",
-        "not a host",
-        "without a port",
-    );
+    let rest = "[chain]\nsource = \"bitcoind_rest\"\nbitcoind_user = \"u\"\nbitcoind_password = \"p\"\n";
+    refused(&format!("{rest}rest_host = \"http://a\""), "config.toml:5", "not a host", "without a port");
     let config = load_text(user, &[("SATCHEL_CHAIN_BITCOIND_PASSWORD", "p")]).unwrap();
     assert_eq!(config.chain.bitcoind_password.expose(), "p");
 }
 
 #[test]
 fn rgs_needs_its_server() {
-    refused(
-        "[node]\ngossip = \"rgs\"",
-        "config.toml:2",
-        "node.gossip",
-        "node.rgs_url",
-    );
-    refused(
-        "[node]\ngossip = \"rgs\"\nrgs_url = \"x\"",
-        "config.toml:3",
-        "node.rgs_url",
-        "URL",
-    );
+    refused("[node]\ngossip = \"rgs\"", "config.toml:2", "node.gossip", "node.rgs_url");
+    refused("[node]\ngossip = \"rgs\"\nrgs_url = \"x\"", "config.toml:3", "node.rgs_url", "URL");
     assert!(load_text("[node]\ngossip = \"rgs\"\nrgs_url = \"https://a/b\"", &[]).is_ok());
 }
 
@@ -404,74 +231,40 @@ fn numbers_out_of_range_are_refused() {
         ("[gifts]\nmin_sat = 0", "gifts.min_sat"),
         ("[gifts]\nmin_sat = 10\nmax_sat = 9", "gifts.max_sat"),
         ("[gifts]\nmax_sat = 2_100_000_000_000_000", "gifts.max_sat"),
-        (
-            "[gifts]\ninvoice_expiry_secs = 1",
-            "gifts.invoice_expiry_secs",
-        ),
+        ("[gifts]\ninvoice_expiry_secs = 1", "gifts.invoice_expiry_secs"),
         ("[gifts]\nverify_code_tries = 0", "gifts.verify_code_tries"),
         ("[http]\nmax_connections = 0", "http.max_connections"),
         ("[http]\nmax_body_bytes = 10", "http.max_body_bytes"),
-        (
-            "[http]\nheader_timeout_secs = 0",
-            "http.header_timeout_secs",
-        ),
+        ("[http]\nheader_timeout_secs = 0", "http.header_timeout_secs"),
         ("[http]\nlisten = \"127.0.0.1:0\"", "http.listen"),
         ("[limits]\nwrite = 0", "limits.write"),
         ("[payouts]\nmax_fee_ppm = 1_000_001", "payouts.max_fee_ppm"),
-        (
-            "[payouts]\nin_flight_per_channel = 484",
-            "payouts.in_flight_per_channel",
-        ),
-        (
-            "[webhooks]\ngive_up_after_days = 0",
-            "webhooks.give_up_after_days",
-        ),
+        ("[payouts]\nin_flight_per_channel = 484", "payouts.in_flight_per_channel"),
+        ("[webhooks]\ngive_up_after_days = 0", "webhooks.give_up_after_days"),
         ("[log]\nlevel = \"satchel=loud\"", "log.level"),
     ] {
-        assert!(
-            problem(file).1.starts_with(key),
-            "{file}: {:?}",
-            problem(file)
-        );
+        assert!(problem(file).1.starts_with(key), "{file}: {:?}", problem(file));
     }
 }
 
 #[test]
 fn the_public_url_has_one_form() {
-    let url = |text: &str| {
-        load_text(&format!("[http]\npublic_url = \"{text}\""), &[]).map(|c| c.http.public_url)
-    };
+    let url =
+        |text: &str| load_text(&format!("[http]\npublic_url = \"{text}\""), &[]).map(|c| c.http.public_url);
+    assert_eq!(url("https://gifts.example.com/").unwrap(), "https://gifts.example.com");
+    assert_eq!(url("https://example.com/satchel/").unwrap(), "https://example.com/satchel");
     assert_eq!(
-        url("https://gifts.example.com/").unwrap(),
-        "https://gifts.example.com"
-    );
-    assert_eq!(
-        url("https://example.com/satchel/").unwrap(),
-        "https://example.com/satchel"
-    );
-    assert_eq!(
-        load_text("[http]\nlisten = \"0.0.0.0:81\"", &[])
-            .unwrap()
-            .http
-            .public_url,
+        load_text("[http]\nlisten = \"0.0.0.0:81\"", &[]).unwrap().http.public_url,
         "http://127.0.0.1:81"
     );
-    for bad in [
-        "gifts.example.com",
-        "ftp://a",
-        "https://a?b",
-        "https://a#b",
-        "https://u:p@a",
-        "https://",
-    ] {
+    for bad in ["gifts.example.com", "ftp://a", "https://a?b", "https://a#b", "https://u:p@a", "https://"] {
         assert!(url(bad).is_err(), "{bad}");
     }
 }
 
 #[test]
 fn the_environment_wins_over_the_file_and_flags_over_both() {
-    let file =
-        "network = \"signet\"\n[http]\nlisten = \"127.0.0.1:1\"\ntrusted_proxies = [\"10.0.0.1\"]";
+    let file = "network = \"signet\"\n[http]\nlisten = \"127.0.0.1:1\"\ntrusted_proxies = [\"10.0.0.1\"]";
     let variables = [
         ("SATCHEL_HTTP_LISTEN", "127.0.0.1:2"),
         ("SATCHEL_HTTP_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8"),
@@ -483,17 +276,8 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
     let config = load_text(file, &variables).unwrap();
     assert_eq!(config.network, Network::Signet);
     assert_eq!(config.http.listen.port(), 2);
-    assert_eq!(
-        config.http.trusted_proxies,
-        [
-            "127.0.0.1/32".parse().unwrap(),
-            "10.0.0.0/8".parse().unwrap()
-        ]
-    );
-    assert_eq!(
-        (config.gifts.max_sat, config.http.rate_limits),
-        (1_000, false)
-    );
+    assert_eq!(config.http.trusted_proxies, ["127.0.0.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()]);
+    assert_eq!((config.gifts.max_sat, config.http.rate_limits), (1_000, false));
     assert_eq!(config.log.level, "info");
 
     let overrides = Overrides {
@@ -504,14 +288,8 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
         ..Overrides::default()
     };
     let config = load(&overrides, &environment(&variables)).unwrap();
-    assert_eq!(
-        (config.network, config.http.listen.port()),
-        (Network::Testnet, 3)
-    );
-    assert_eq!(
-        (config.log.level.as_str(), config.data_dir),
-        ("debug", PathBuf::from("elsewhere"))
-    );
+    assert_eq!((config.network, config.http.listen.port()), (Network::Testnet, 3));
+    assert_eq!((config.log.level.as_str(), config.data_dir), ("debug", PathBuf::from("elsewhere")));
 }
 
 #[test]
@@ -519,14 +297,7 @@ fn a_bad_variable_is_named() {
     let error = load_text("", &[("SATCHEL_HTTP_LISTEN", "here")]).unwrap_err();
     assert_eq!(error.problems[0].place, "SATCHEL_HTTP_LISTEN");
     assert!(error.to_string().contains("without quotes"), "{error}");
-    let error = load_text(
-        "",
-        &[
-            ("SATCHEL_GIFTS_MIN_SAT", "many"),
-            ("SATCHEL_HTTP_LISTN", "x"),
-        ],
-    )
-    .unwrap_err();
+    let error = load_text("", &[("SATCHEL_GIFTS_MIN_SAT", "many"), ("SATCHEL_HTTP_LISTN", "x")]).unwrap_err();
     assert_eq!(error.problems.len(), 2, "{error}");
     let error = load_text("", &[("SATCHEL_GIFTS_MIN_SAT", "0")]).unwrap_err();
     assert_eq!(error.problems[0].place, "SATCHEL_GIFTS_MIN_SAT");
@@ -534,13 +305,7 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn the_data_folder_can_come_from_the_environment() {
-    let config = load(
-        &Overrides::default(),
-        &environment(&[("SATCHEL_DATA_DIR", "/nonexistent/there")]),
-    )
-    .unwrap();
-    assert_eq!(
-        config.database_path(),
-        PathBuf::from("/nonexistent/there/satchel.db")
-    );
+    let config =
+        load(&Overrides::default(), &environment(&[("SATCHEL_DATA_DIR", "/nonexistent/there")])).unwrap();
+    assert_eq!(config.database_path(), PathBuf::from("/nonexistent/there/satchel.db"));
 }

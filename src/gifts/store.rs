@@ -263,6 +263,8 @@ pub struct Listed {
     pub created_at: UnixMillis,
     /// After it it goes back.
     pub expires_at: Option<UnixMillis>,
+    /// When its invoice stops being payable.
+    pub invoice_expires_at: UnixMillis,
 }
 
 /// Gifts with a row id below `before`, newest first.
@@ -272,7 +274,7 @@ pub(super) fn list(
     limit: u32,
 ) -> Result<Vec<Listed>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT g.id, g.order_id, v.amount_msat, v.state, c.status, v.created_at, v.expires_at FROM gifts g
+        "SELECT g.id, g.order_id, v.amount_msat, v.state, c.status, v.created_at, v.expires_at, c.expires_at FROM gifts g
          JOIN vouchers v ON v.id = g.id JOIN charges c ON c.id = v.charge_id
          WHERE g.id < ?1 ORDER BY g.id DESC LIMIT ?2",
     )?;
@@ -285,6 +287,7 @@ pub(super) fn list(
             charge_status: parsed(row, 4)?,
             created_at: row.get(5)?,
             expires_at: row.get(6)?,
+            invoice_expires_at: row.get(7)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

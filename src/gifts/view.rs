@@ -367,12 +367,21 @@ pub fn charge_status(kept: ChargeStatus, expires_at: UnixMillis, now: UnixMillis
 
 /// Where a gift is in its life, in one word.
 pub fn state_name(gift: &Gift, now: UnixMillis) -> &'static str {
-    match gift.state {
-        VoucherState::Unfunded => match charge_status(gift.charge_status, gift.invoice_expires_at, now) {
-            ChargeStatus::Expired => "lapsed",
-            ChargeStatus::Unpaid | ChargeStatus::Paid => "unpaid",
-        },
-        VoucherState::Open if gift.expires_at.is_some_and(|at| at <= now) => "expired",
+    let charge = charge_status(gift.charge_status, gift.invoice_expires_at, now);
+    state_name_of(gift.state, charge, gift.expires_at, now)
+}
+
+/// The same from its parts.
+pub fn state_name_of(
+    state: VoucherState,
+    charge: ChargeStatus,
+    expires_at: Option<UnixMillis>,
+    now: UnixMillis,
+) -> &'static str {
+    match state {
+        VoucherState::Unfunded if charge == ChargeStatus::Expired => "lapsed",
+        VoucherState::Unfunded => "unpaid",
+        VoucherState::Open if expires_at.is_some_and(|at| at <= now) => "expired",
         VoucherState::Open => "open",
         VoucherState::Claiming => "pending",
         VoucherState::Redeemed => "redeemed",

@@ -104,10 +104,11 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, BodyError> {
         let headers = request.headers().clone();
-        let raw = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge,
-            _ => BodyError::Cut,
-        })?;
+        let raw =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => BodyError::TooLarge,
+                _ => BodyError::Cut,
+            })?;
         Self::parse(&headers, raw)
     }
 }
@@ -142,7 +143,8 @@ mod tests {
     fn parse(content_type: &'static str, body: &'static str) -> Result<Value, BodyError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
-        JsonObject::parse(&headers, Bytes::from_static(body.as_bytes())).map(|object| Value::Object(object.fields))
+        JsonObject::parse(&headers, Bytes::from_static(body.as_bytes()))
+            .map(|object| Value::Object(object.fields))
     }
 
     #[test]
@@ -153,7 +155,10 @@ mod tests {
         let form = parse("application/x-www-form-urlencoded", "amount=100&name=A+b%21");
         assert_eq!(form, Ok(json!({"amount": "100", "name": "A b!"})));
         assert_eq!(parse("text/plain", r#"{"amount":100}"#), Ok(json!({})));
-        assert_eq!(JsonObject::parse(&HeaderMap::new(), Bytes::from_static(b"{")).unwrap().fields, Map::new());
+        assert_eq!(
+            JsonObject::parse(&HeaderMap::new(), Bytes::from_static(b"{")).unwrap().fields,
+            Map::new()
+        );
     }
 
     #[test]

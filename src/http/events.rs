@@ -72,7 +72,8 @@ const INSERT: &str = "INSERT INTO event_log (at, kind, subject, data) VALUES (?1
 const AFTER: &str = "SELECT id, at, kind, subject, data FROM event_log WHERE id > ?1 ORDER BY id LIMIT ?2";
 const OLDEST: &str = "SELECT id FROM event_log ORDER BY id LIMIT 1";
 const NEWEST: &str = "SELECT id FROM event_log ORDER BY id DESC LIMIT 1";
-const PRUNE: &str = "DELETE FROM event_log WHERE id IN (SELECT id FROM event_log WHERE at < ?1 ORDER BY at LIMIT ?2)";
+const PRUNE: &str =
+    "DELETE FROM event_log WHERE id IN (SELECT id FROM event_log WHERE at < ?1 ORDER BY at LIMIT ?2)";
 const PRUNE_ROWS: &str = "DELETE FROM event_log WHERE id IN
      (SELECT id FROM event_log WHERE id <= (SELECT max(id) FROM event_log) - ?1 ORDER BY id LIMIT ?2)";
 
@@ -87,7 +88,13 @@ impl EventLog {
     ///
     /// # Errors
     /// The statement's; data that is not JSON counts as one.
-    pub fn record(&self, tx: &Tx<'_>, kind: &str, subject: &str, data: &impl Serialize) -> Result<(), StoreError> {
+    pub fn record(
+        &self,
+        tx: &Tx<'_>,
+        kind: &str,
+        subject: &str,
+        data: &impl Serialize,
+    ) -> Result<(), StoreError> {
         let data = serde_json::to_string(data)
             .map_err(|error| StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
         tx.prepare_cached(INSERT)?.execute(params![now_ms(), kind, subject, data])?;
@@ -132,7 +139,8 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<i64> {
 /// # Errors
 /// The statement's.
 pub fn prune(tx: &Tx<'_>, now_ms: i64, keep: Keep) -> Result<bool, StoreError> {
-    let old = tx.prepare_cached(PRUNE)?.execute(params![now_ms.saturating_sub(keep.for_ms), PRUNED_AT_ONCE])?;
+    let old =
+        tx.prepare_cached(PRUNE)?.execute(params![now_ms.saturating_sub(keep.for_ms), PRUNED_AT_ONCE])?;
     let over = tx.prepare_cached(PRUNE_ROWS)?.execute(params![keep.rows, PRUNED_AT_ONCE])?;
     Ok(i64::try_from(old.max(over)).is_ok_and(|gone| gone >= PRUNED_AT_ONCE))
 }
@@ -162,8 +170,10 @@ impl Reader {
             }
             let last_seen = self.last_seen.unwrap_or(0);
             let page = self.store.read(move |connection| after(connection, last_seen, PAGE)).await;
-            self.waiting =
-                page.inspect_err(|error| tracing::warn!(%error, "the event log is not readable")).ok()?.into();
+            self.waiting = page
+                .inspect_err(|error| tracing::warn!(%error, "the event log is not readable"))
+                .ok()?
+                .into();
             if self.waiting.is_empty() && !self.subscription.changed().await {
                 return None;
             }
@@ -173,7 +183,8 @@ impl Reader {
     /// Finds the place to start from. `Some(Some(event))`: tells of a gap first.
     async fn start(&mut self) -> Option<Option<Event>> {
         let ends = |connection: &Connection| {
-            let end = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional();
+            let end =
+                |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional();
             Ok::<_, StoreError>((end(OLDEST)?, end(NEWEST)?))
         };
         let (oldest, newest) = self.store.read(ends).await.ok()?;
@@ -209,8 +220,9 @@ fn wire(event: &LoggedEvent) -> Option<Event> {
 fn after(connection: &Connection, id: i64, limit: i64) -> Result<Vec<LoggedEvent>, StoreError> {
     let mut statement = connection.prepare_cached(AFTER)?;
     let events = statement.query_map(params![id, limit], |row| {
-        let data = RawValue::from_string(row.get(4)?)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, error.into()))?;
+        let data = RawValue::from_string(row.get(4)?).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, error.into())
+        })?;
         Ok(LoggedEvent { id: row.get(0)?, at: row.get(1)?, kind: row.get(2)?, subject: row.get(3)?, data })
     })?;
     events.collect::<Result<_, _>>().map_err(StoreError::from)
@@ -231,7 +243,9 @@ mod tests {
 
     fn write(store: &Store, log: &EventLog, subject: &'static str) {
         let log = log.clone();
-        store.write_blocking(move |tx| log.record(tx, "gift.paid", subject, &serde_json::json!({"sat": 1}))).unwrap();
+        store
+            .write_blocking(move |tx| log.record(tx, "gift.paid", subject, &serde_json::json!({"sat": 1})))
+            .unwrap();
     }
 
     struct Following(axum::body::BodyDataStream);

@@ -93,7 +93,8 @@ impl Ask {
     }
 }
 
-const LOOKUP: &str = "SELECT route, body_hash, status, response FROM idempotency WHERE caller = ?1 AND key = ?2";
+const LOOKUP: &str =
+    "SELECT route, body_hash, status, response FROM idempotency WHERE caller = ?1 AND key = ?2";
 const REMEMBER: &str = "INSERT INTO idempotency (caller, key, route, body_hash, status, response, created_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const PRUNE: &str = "DELETE FROM idempotency WHERE (caller, key) IN
@@ -122,7 +123,13 @@ pub fn lookup(connection: &Connection, ask: &Ask) -> Result<Seen, StoreError> {
 ///
 /// # Errors
 /// A second answer to the same request is a constraint's error: the transaction must not be kept.
-pub fn remember(tx: &Tx<'_>, ask: &Ask, status: StatusCode, body: &[u8], now_ms: i64) -> Result<(), StoreError> {
+pub fn remember(
+    tx: &Tx<'_>,
+    ask: &Ask,
+    status: StatusCode,
+    body: &[u8],
+    now_ms: i64,
+) -> Result<(), StoreError> {
     let row = params![ask.caller, ask.key, ask.route, ask.body_hash, status.as_u16(), body, now_ms];
     tx.prepare_cached(REMEMBER)?.execute(row)?;
     Ok(())

@@ -59,7 +59,8 @@ pub enum Scope {
 
 impl Scope {
     /// All of them, in the order in which help texts list them.
-    pub const ALL: [Self; 6] = [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Scheduler, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Scheduler, Self::Admin];
 
     /// The name in the database, the command line and JSON.
     pub fn name(self) -> &'static str {
@@ -279,8 +280,9 @@ impl Keys {
         };
         if known.is_stale(now, LAST_USED_STEP_MS) {
             let id = known.caller.key;
-            self.store
-                .write_queued("last use of a key", move |tx| rows::used(tx, id, now).map_err(StoreError::from))?;
+            self.store.write_queued("last use of a key", move |tx| {
+                rows::used(tx, id, now).map_err(StoreError::from)
+            })?;
         }
         Ok(Some(known.caller.clone()))
     }

@@ -73,7 +73,8 @@ pub struct Allowance {
 
 impl Allowance {
     /// What everybody gets when limits are off.
-    const UNLIMITED: Self = Self { limit: u32::MAX, remaining: u32::MAX, reset_epoch_secs: 0, retry_after: None };
+    const UNLIMITED: Self =
+        Self { limit: u32::MAX, remaining: u32::MAX, reset_epoch_secs: 0, retry_after: None };
 
     /// Writes `X-RateLimit-Limit`, `-Remaining`, `-Reset` and, for a refusal, `Retry-After`. With limits off: nothing.
     pub fn write_headers(&self, headers: &mut HeaderMap) {

@@ -86,11 +86,17 @@ impl Hub {
     pub fn subscribe(self: &Arc<Self>, topic: &str) -> Subscription {
         self.watching.fetch_add(1, Ordering::SeqCst);
         let mut topics = lock(&self.topics);
-        let known =
-            topics.entry(topic.to_owned()).or_insert_with(|| Topic { changes: watch::Sender::new(0), watchers: 0 });
+        let known = topics
+            .entry(topic.to_owned())
+            .or_insert_with(|| Topic { changes: watch::Sender::new(0), watchers: 0 });
         known.watchers = known.watchers.saturating_add(1);
         let changes = known.changes.subscribe();
-        Subscription { changes, closed: self.closed.subscribe(), topic: topic.to_owned(), hub: Arc::clone(self) }
+        Subscription {
+            changes,
+            closed: self.closed.subscribe(),
+            topic: topic.to_owned(),
+            hub: Arc::clone(self),
+        }
     }
 
     /// Ends all streams, now and from now on: the first step of a shutdown.
@@ -173,7 +179,12 @@ impl Drop for Seat {
 ///
 /// # Errors
 /// [`TooMany`].
-pub fn sse_stream<F, Fut>(hub: &Arc<Hub>, client: Client, topic: &str, read_state: F) -> Result<Response, TooMany>
+pub fn sse_stream<F, Fut>(
+    hub: &Arc<Hub>,
+    client: Client,
+    topic: &str,
+    read_state: F,
+) -> Result<Response, TooMany>
 where
     F: Fn() -> Fut + Send + 'static,
     Fut: Future<Output = Option<String>> + Send + 'static,

@@ -22,7 +22,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 /// One document out of the families' parts. Of two parts with the same path and method the first wins.
 pub fn merge(title: &str, description: &str, parts: impl IntoIterator<Item = OpenApi>) -> OpenApi {
-    let info = InfoBuilder::new().title(title).description(Some(description)).version(env!("CARGO_PKG_VERSION"));
+    let info =
+        InfoBuilder::new().title(title).description(Some(description)).version(env!("CARGO_PKG_VERSION"));
     let mut whole = OpenApiBuilder::new().info(info).build();
     for part in parts {
         whole.merge(part);
@@ -37,7 +38,10 @@ pub fn merge(title: &str, description: &str, parts: impl IntoIterator<Item = Ope
 pub fn routes(document: &OpenApi) -> serde_json::Result<Router> {
     let json = Bytes::from(serde_json::to_vec(document)?);
     Ok(Router::new()
-        .route("/openapi.json", get(move || std::future::ready(respond::json_bytes(StatusCode::OK, json.clone()))))
+        .route(
+            "/openapi.json",
+            get(move || std::future::ready(respond::json_bytes(StatusCode::OK, json.clone()))),
+        )
         .route("/docs", get(|| std::future::ready(asset("text/html; charset=utf-8", PAGE))))
         .route("/docs/docs.js", get(|| std::future::ready(asset("text/javascript; charset=utf-8", SCRIPT))))
         .route("/docs/docs.css", get(|| std::future::ready(asset("text/css; charset=utf-8", STYLE)))))

@@ -60,9 +60,7 @@ impl Default for Health {
 impl Health {
     /// Just started.
     pub fn new() -> Self {
-        Self {
-            phase: watch::Sender::new(Phase::Starting("the process has just started".into())),
-        }
+        Self { phase: watch::Sender::new(Phase::Starting("the process has just started".into())) }
     }
 
     /// Moves on and says so in the log. Once stopping, it stays so.
@@ -98,19 +96,14 @@ impl Health {
     /// Waits until everything works; `false` if the process stops before.
     pub async fn until_ready(&self) -> bool {
         let mut changes = self.phase.subscribe();
-        let reached = changes
-            .wait_for(|phase| matches!(phase, Phase::Ready | Phase::Stopping))
-            .await;
+        let reached = changes.wait_for(|phase| matches!(phase, Phase::Ready | Phase::Stopping)).await;
         reached.is_ok_and(|phase| *phase == Phase::Ready)
     }
 
     /// Whether the process should be left alone: yes whenever it can answer at all. What can't recover by
     /// itself ends the process (see [`super::Watchdog`]).
     pub fn live(&self) -> Answer {
-        Answer {
-            yes: true,
-            ..self.answer()
-        }
+        Answer { yes: true, ..self.answer() }
     }
 
     /// Whether it should be given work.
@@ -122,21 +115,13 @@ impl Health {
         let phase = self.phase();
         let status = phase.to_string();
         match phase {
-            Phase::Ready => Answer {
-                yes: true,
-                status,
-                reason: None,
-            },
-            Phase::Stopping => Answer {
-                yes: false,
-                status,
-                reason: Some("the process is being stopped".into()),
-            },
-            Phase::Starting(reason) | Phase::Recovering(reason) => Answer {
-                yes: false,
-                status,
-                reason: Some(reason),
-            },
+            Phase::Ready => Answer { yes: true, status, reason: None },
+            Phase::Stopping => {
+                Answer { yes: false, status, reason: Some("the process is being stopped".into()) }
+            }
+            Phase::Starting(reason) | Phase::Recovering(reason) => {
+                Answer { yes: false, status, reason: Some(reason) }
+            }
         }
     }
 }
@@ -157,11 +142,7 @@ mod tests {
         ];
         for (phase, ready) in phases {
             health.set(phase.clone());
-            assert_eq!(
-                (health.ready().yes, health.is_ready()),
-                (ready, ready),
-                "{phase}"
-            );
+            assert_eq!((health.ready().yes, health.is_ready()), (ready, ready), "{phase}");
             assert!(health.live().yes);
         }
     }
@@ -175,10 +156,7 @@ mod tests {
             r#"{"status":"starting","reason":"the chain source does not answer"}"#
         );
         health.set(Phase::Ready);
-        assert_eq!(
-            serde_json::to_string(&health.ready()).unwrap(),
-            r#"{"status":"ready"}"#
-        );
+        assert_eq!(serde_json::to_string(&health.ready()).unwrap(), r#"{"status":"ready"}"#);
     }
 
     #[tokio::test]

@@ -35,19 +35,12 @@ const QUIET: &str = "hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn,h2=warn
 /// # Errors
 /// [`LogError`].
 pub fn start(log: &Log) -> Result<(), LogError> {
-    let filter = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|text| !text.trim().is_empty());
+    let filter = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
     let filter = filter.unwrap_or_else(|| format!("{QUIET},{}", log.level));
     let filter = EnvFilter::builder()
         .parse(&filter)
-        .map_err(|error| LogError::BadFilter {
-            filter: filter.clone(),
-            reason: error.to_string(),
-        })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(RedactedStderr);
+        .map_err(|error| LogError::BadFilter { filter: filter.clone(), reason: error.to_string() })?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(RedactedStderr);
     let started = match log.format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
@@ -72,9 +65,7 @@ impl<W: Write> Write for Redacted<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match std::str::from_utf8(line) {
             Ok(text) => self.0.write_all(redact(text).as_bytes())?,
-            Err(_) => self
-                .0
-                .write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?,
+            Err(_) => self.0.write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?,
         }
         Ok(line.len())
     }
@@ -91,22 +82,14 @@ mod tests {
     #[test]
     fn what_is_written_is_redacted() {
         let mut out = Redacted(Vec::new());
-        out.write_all(format!("GET /gift/{}\n", "ab".repeat(24)).as_bytes())
-            .unwrap();
+        out.write_all(format!("GET /gift/{}\n", "ab".repeat(24)).as_bytes()).unwrap();
         out.write_all(b"\xff\n").unwrap();
-        assert_eq!(
-            String::from_utf8(out.0).unwrap(),
-            "GET /gift/[id]\n\u{fffd}\n"
-        );
+        assert_eq!(String::from_utf8(out.0).unwrap(), "GET /gift/[id]\n\u{fffd}\n");
     }
 
     #[test]
     fn our_own_filter_is_a_filter() {
         assert!(EnvFilter::builder().parse(QUIET).is_ok());
-        assert!(
-            EnvFilter::builder()
-                .parse(format!("{QUIET},info,satchel=debug"))
-                .is_ok()
-        );
+        assert!(EnvFilter::builder().parse(format!("{QUIET},info,satchel=debug")).is_ok());
     }
 }

@@ -70,9 +70,8 @@ pub const STARTED: &str = "satchel_start_timestamp_seconds";
 pub const BUILD: &str = "satchel_build_info";
 
 /// From a read out of the cache to a payout that waits for its turn.
-const SECONDS_BUCKETS: [f64; 14] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
-];
+const SECONDS_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
 /// Samples of histograms pile up until somebody folds them; without a scraper, that is us.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -111,22 +110,14 @@ pub fn install() -> Result<(), MetricsError> {
             .map_err(|error| failed(&error))?;
         describe();
         gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-        gauge!(STARTED).set(
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs_f64(),
-        );
+        gauge!(STARTED).set(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64());
     }
     Ok(())
 }
 
 /// The page for Prometheus; empty before [`install`].
 pub fn render() -> String {
-    HANDLE
-        .get()
-        .map(PrometheusHandle::render)
-        .unwrap_or_default()
+    HANDLE.get().map(PrometheusHandle::render).unwrap_or_default()
 }
 
 /// As Prometheus writes yes and no.
@@ -142,26 +133,15 @@ pub fn amount(value: u64) -> f64 {
 
 fn describe() {
     describe_counter!(HTTP_REQUESTS, "HTTP requests answered");
-    describe_histogram!(
-        HTTP_SECONDS,
-        Unit::Seconds,
-        "Time to answer an HTTP request"
-    );
+    describe_histogram!(HTTP_SECONDS, Unit::Seconds, "Time to answer an HTTP request");
     describe_gauge!(HTTP_CONNECTIONS, "HTTP connections open now");
     describe_counter!(HTTP_LIMITED, "HTTP requests turned away by a limit");
     describe_counter!(CHARGES_CREATED, "Invoices made");
     describe_counter!(CHARGES_PAID, "Invoices paid");
     describe_counter!(PAYOUTS_ENDED, "Payouts that ended");
     describe_gauge!(PAYOUTS_OPEN, "Payouts that have not ended");
-    describe_histogram!(
-        PAYOUT_SECONDS,
-        Unit::Seconds,
-        "From the request to pay until the payout arrived"
-    );
-    describe_counter!(
-        LATE_SUCCESSES,
-        "Payouts that arrived after they had been taken for failed"
-    );
+    describe_histogram!(PAYOUT_SECONDS, Unit::Seconds, "From the request to pay until the payout arrived");
+    describe_counter!(LATE_SUCCESSES, "Payouts that arrived after they had been taken for failed");
     describe_gauge!(OWED, "Owed to holders of vouchers, in msat");
     describe_gauge!(SUSPENSE, "Received but not assigned to anything, in msat");
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");
@@ -171,10 +151,7 @@ fn describe() {
     describe_gauge!(NODE_RUNNING, "1 while the Lightning node runs");
     describe_gauge!(READY, "1 once everything is up and recovered");
     describe_gauge!(CHAIN_HEIGHT, "Best block the node knows");
-    describe_gauge!(
-        CHAIN_SYNCED,
-        "When the node last looked at the chain, unix seconds"
-    );
+    describe_gauge!(CHAIN_SYNCED, "When the node last looked at the chain, unix seconds");
     describe_gauge!(CHANNELS, "Channels by state");
     describe_counter!(CHANNELS_CLOSED, "Channels closed");
     describe_gauge!(LIGHTNING_BALANCE, "All we own in channels, in msat");

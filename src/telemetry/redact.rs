@@ -20,12 +20,8 @@ const SHORTEST_KEY: usize = 32;
 const INVOICES: [&[u8]; 2] = [b"lnbc", b"lntb"];
 
 /// Other codes that stand for money or a peer's identity, in lower case.
-const CODES: [(&[u8], &str); 4] = [
-    (b"lnurl1", "[lnurl]"),
-    (b"lno1", "[offer]"),
-    (b"lnr1", "[invoice request]"),
-    (b"lni1", "[invoice]"),
-];
+const CODES: [(&[u8], &str); 4] =
+    [(b"lnurl1", "[lnurl]"), (b"lno1", "[offer]"), (b"lnr1", "[invoice request]"), (b"lni1", "[invoice]")];
 
 /// `text` with every BOLT11 invoice, LNURL, BOLT12 code, API key of ours and gift id replaced by a mark.
 pub fn redact(text: &str) -> Cow<'_, str> {
@@ -60,11 +56,7 @@ fn next_word(bytes: &[u8], from: usize) -> Option<Range<usize>> {
 
 fn end_of(bytes: &[u8], start: usize, belongs: impl Fn(&u8) -> bool) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
-    start
-        + rest
-            .iter()
-            .position(|byte| !belongs(byte))
-            .unwrap_or(rest.len())
+    start + rest.iter().position(|byte| !belongs(byte)).unwrap_or(rest.len())
 }
 
 /// Which part of a word, or of what it begins, must be hidden.
@@ -80,11 +72,7 @@ fn secret_in(bytes: &[u8], word: Range<usize>) -> Option<(Range<usize>, &'static
         return Some((word, "[id]"));
     }
     // Not only at the start: an escaped line break before the code glues its letter to it.
-    for (offset, _) in letters
-        .windows(2)
-        .enumerate()
-        .filter(|(_, pair)| pair.eq_ignore_ascii_case(b"ln"))
-    {
+    for (offset, _) in letters.windows(2).enumerate().filter(|(_, pair)| pair.eq_ignore_ascii_case(b"ln")) {
         let code = letters.get(offset..)?;
         let hidden = word.start + offset..word.end;
         if INVOICES.iter().any(|prefix| begins(code, prefix))
@@ -102,19 +90,14 @@ fn secret_in(bytes: &[u8], word: Range<usize>) -> Option<(Range<usize>, &'static
 /// `satchel_` and what follows, if that is random enough to be a key and not the name of a metric.
 fn api_key(bytes: &[u8], word: Range<usize>) -> Option<(Range<usize>, &'static str)> {
     let start = word.end + 1;
-    let end = end_of(bytes, start, |byte| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
-    });
+    let end = end_of(bytes, start, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     let key = bytes.get(start..end)?;
-    let random = key
-        .iter()
-        .any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    let random = key.iter().any(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
     (key.len() >= SHORTEST_KEY && random).then_some((word.start..end, "satchel_[key]"))
 }
 
 fn begins(code: &[u8], prefix: &[u8]) -> bool {
-    code.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    code.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 #[cfg(test)]
@@ -123,7 +106,8 @@ mod tests {
 
     use super::*;
 
-    const INVOICE: &str = "lnbcrt50u1p5abcdepp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdpl2pkx2ctnv5sxxmmwwd5kgetj";
+    const INVOICE: &str =
+        "lnbcrt50u1p5abcdepp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdpl2pkx2ctnv5sxxmmwwd5kgetj";
 
     #[test]
     fn an_ordinary_line_is_returned_as_it_is() {
@@ -134,24 +118,15 @@ mod tests {
             "payment hash 0001020304050607080900010203040506070809000102030405060708090102 paid, größer",
             "lnbc is how invoices begin; lnurl is a protocol",
         ] {
-            assert!(
-                matches!(redact(line), Cow::Borrowed(same) if same == line),
-                "{line}"
-            );
+            assert!(matches!(redact(line), Cow::Borrowed(same) if same == line), "{line}");
         }
     }
 
     #[test]
     fn invoices_are_hidden_wherever_they_stand() {
         assert_eq!(redact(INVOICE), "[invoice]");
-        assert_eq!(
-            redact(&format!("Invoice created: {INVOICE}.")),
-            "Invoice created: [invoice]."
-        );
-        assert_eq!(
-            redact(&format!("lightning:{} ok", INVOICE.to_uppercase())),
-            "lightning:[invoice] ok"
-        );
+        assert_eq!(redact(&format!("Invoice created: {INVOICE}.")), "Invoice created: [invoice].");
+        assert_eq!(redact(&format!("lightning:{} ok", INVOICE.to_uppercase())), "lightning:[invoice] ok");
         assert_eq!(redact(&format!("\"a\\n{INVOICE}\"")), "\"a\\n[invoice]\"");
         let two = format!("ä{INVOICE},lntbs{}ö", &INVOICE[6..]);
         assert_eq!(redact(&two), "ä[invoice],[invoice]ö");
@@ -163,29 +138,21 @@ mod tests {
             redact("LNURL1DP68GURN8GHJ7MRWW4EXCTNXD9SHG6NPVCHXXMMD9AKXUATJDSKHQCTE8AEK2UMND9HKU0"),
             "[lnurl]"
         );
-        assert_eq!(
-            redact("to lno1qgsqvgnwgcg35z6ee2h3yczraddm72xrfua9uve2rlrm9deu7xyfzrc"),
-            "to [offer]"
-        );
+        assert_eq!(redact("to lno1qgsqvgnwgcg35z6ee2h3yczraddm72xrfua9uve2rlrm9deu7xyfzrc"), "to [offer]");
     }
 
     #[test]
     fn keys_are_hidden() {
         let key = format!("Bearer satchel_{}", "0123456789abcdef".repeat(4));
         assert_eq!(redact(&key), "Bearer satchel_[key]");
-        assert_eq!(
-            redact("satchel_AbC-dEf_0123456789abcdefghijklmnopqrstuvwxyz!"),
-            "satchel_[key]!"
-        );
+        assert_eq!(redact("satchel_AbC-dEf_0123456789abcdefghijklmnopqrstuvwxyz!"), "satchel_[key]!");
     }
 
     #[test]
     fn ids_of_gifts_are_hidden() {
         let id = "0123456789ab".repeat(4);
         assert_eq!(
-            redact(&format!(
-                "GET https://a.b/redeem/{id}?c=1 and /lnurl/{id}/callback"
-            )),
+            redact(&format!("GET https://a.b/redeem/{id}?c=1 and /lnurl/{id}/callback")),
             "GET https://a.b/redeem/[id]?c=1 and /lnurl/[id]/callback"
         );
         assert_eq!(redact(&format!("/gift/{id}0")), format!("/gift/{id}0"));

@@ -60,10 +60,7 @@ impl Watchdog {
     /// If the operating system gives no thread.
     pub fn start() -> std::io::Result<Self> {
         Self::with_action(LOOK, |name, how| {
-            tracing::error!(
-                task = name,
-                "{how}: ending the process, so that it can be started afresh"
-            );
+            tracing::error!(task = name, "{how}: ending the process, so that it can be started afresh");
             std::process::abort();
         })
     }
@@ -80,45 +77,32 @@ impl Watchdog {
             on_death: Box::new(on_death),
         });
         let watched = Arc::downgrade(&shared);
-        thread::Builder::new()
-            .name("watchdog".into())
-            .spawn(move || {
-                let mut last = Instant::now();
-                loop {
-                    thread::sleep(look);
-                    let Some(shared) = watched.upgrade() else {
-                        return;
-                    };
-                    if shared.stopped.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    let paused = last.elapsed() > look + PAUSED;
-                    last = Instant::now();
-                    shared.look(paused);
+        thread::Builder::new().name("watchdog".into()).spawn(move || {
+            let mut last = Instant::now();
+            loop {
+                thread::sleep(look);
+                let Some(shared) = watched.upgrade() else {
+                    return;
+                };
+                if shared.stopped.load(Ordering::Relaxed) {
+                    return;
                 }
-            })?;
+                let paused = last.elapsed() > look + PAUSED;
+                last = Instant::now();
+                shared.look(paused);
+            }
+        })?;
         Ok(Self { shared })
     }
 
     /// Watches over one more task, which must beat at least once every `max_silence`.
     pub fn register(&self, name: &'static str, max_silence: Duration) -> Heartbeat {
-        let pulse = Arc::new(Pulse {
-            beat: AtomicU64::new(millis(self.shared.since)),
-            gone: AtomicBool::new(false),
-        });
+        let pulse =
+            Arc::new(Pulse { beat: AtomicU64::new(millis(self.shared.since)), gone: AtomicBool::new(false) });
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let task = Task {
-            name,
-            max_silence,
-            pulse: Arc::clone(&pulse),
-        };
+        let task = Task { name, max_silence, pulse: Arc::clone(&pulse) };
         self.shared.tasks().insert(number, task);
-        Heartbeat {
-            shared: Arc::downgrade(&self.shared),
-            number,
-            since: self.shared.since,
-            pulse,
-        }
+        Heartbeat { shared: Arc::downgrade(&self.shared), number, since: self.shared.since, pulse }
     }
 
     /// Stops watching for good: the first step of an orderly end.
@@ -201,10 +185,7 @@ mod tests {
     fn a_silent_task_is_dead_once() {
         let (watchdog, told) = watched();
         let heart = watchdog.register("dispatcher", Duration::from_millis(30));
-        assert_eq!(
-            told.recv_timeout(SOON).unwrap(),
-            "dispatcher gives no sign of life"
-        );
+        assert_eq!(told.recv_timeout(SOON).unwrap(), "dispatcher gives no sign of life");
         assert_eq!(told.recv_timeout(NEVER), Err(RecvTimeoutError::Timeout));
         heart.finish();
     }
@@ -244,10 +225,7 @@ mod tests {
         assert!(told.recv_timeout(NEVER).is_err());
         thread::sleep(Duration::from_millis(20));
         watchdog.shared.look(false);
-        assert_eq!(
-            told.recv_timeout(SOON).unwrap(),
-            "events gives no sign of life"
-        );
+        assert_eq!(told.recv_timeout(SOON).unwrap(), "events gives no sign of life");
         heart.finish();
     }
 }

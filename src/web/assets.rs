@@ -42,15 +42,9 @@ pub(super) async fn plain(Path(name): Path<String>, headers: HeaderMap) -> Respo
 }
 
 /// `GET /assets/{version}/{name}`: what the pages use. A page of an older build gets today's file, not to be kept.
-pub(super) async fn versioned(
-    Path((version, name)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    let caching = if version == *VERSION {
-        "public, max-age=31536000, immutable"
-    } else {
-        "public, no-cache"
-    };
+pub(super) async fn versioned(Path((version, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+    let caching =
+        if version == *VERSION { "public, max-age=31536000, immutable" } else { "public, no-cache" };
     answer(&name, &headers, caching)
 }
 
@@ -62,21 +56,12 @@ fn answer(name: &str, request: &HeaderMap, caching: &'static str) -> Response {
     let known = request
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|tags| {
-            tags.split(',')
-                .any(|tag| tag.trim().trim_start_matches("W/") == etag)
-        });
-    let common = [
-        (header::ETAG, etag.as_str()),
-        (header::CACHE_CONTROL, caching),
-    ];
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag));
+    let common = [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, caching)];
     if known {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
-    let own = [
-        (header::CONTENT_TYPE, content_type(name)),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
+    let own = [(header::CONTENT_TYPE, content_type(name)), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     (common, own, file.data.into_owned()).into_response()
 }
 

@@ -38,23 +38,14 @@ struct Site<'a> {
 impl<'a> Site<'a> {
     fn new(settings: &'a WebSettings) -> Self {
         let base = base_path(&settings.public_url);
-        Self {
-            settings,
-            base,
-            assets: format!("{base}/assets/{}", *assets::VERSION),
-        }
+        Self { settings, base, assets: format!("{base}/assets/{}", *assets::VERSION) }
     }
 }
 
 /// The path part of the public URL, without a slash at the end.
 fn base_path(public_url: &str) -> &str {
-    let after_scheme = public_url
-        .split_once("://")
-        .map_or(public_url, |(_, rest)| rest);
-    let path = after_scheme
-        .find('/')
-        .and_then(|at| after_scheme.get(at..))
-        .unwrap_or_default();
+    let after_scheme = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
+    let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or_default();
     path.trim_end_matches('/')
 }
 
@@ -96,11 +87,7 @@ fn html(status: StatusCode, caching: &'static str, page: &impl Template) -> Resp
         Ok(body) => body,
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
-            return (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "this page could not be made",
-            )
-                .into_response();
+            return (StatusCode::INTERNAL_SERVER_ERROR, "this page could not be made").into_response();
         }
     };
     let headers = [
@@ -120,17 +107,8 @@ const KEEP_NOTHING: &str = "no-store";
 
 /// `GET /`
 pub(super) async fn create(State(settings): State<Arc<WebSettings>>) -> Response {
-    let pay_lnurl = lnurl::encode(&format!("{}/lnurl", settings.origin()))
-        .unwrap_or_default()
-        .to_uppercase();
-    html(
-        StatusCode::OK,
-        "no-cache",
-        &CreatePage {
-            site: Site::new(&settings),
-            pay_lnurl,
-        },
-    )
+    let pay_lnurl = lnurl::encode(&format!("{}/lnurl", settings.origin())).unwrap_or_default().to_uppercase();
+    html(StatusCode::OK, "no-cache", &CreatePage { site: Site::new(&settings), pay_lnurl })
 }
 
 /// The query of a recipient's page; `lightning` is there for wallets and means nothing to us.
@@ -151,23 +129,12 @@ pub(super) async fn redeem(
     }
     // A garbled query is no reason to hide the gift: the script asks for the code then.
     let code = query.ok().and_then(|Query(query)| query.verify_code);
-    let code = code
-        .filter(|code| code.len() == CODE_LEN && code.bytes().all(|digit| digit.is_ascii_digit()));
-    let code = code
-        .map(|code| format!("?verifyCode={code}"))
-        .unwrap_or_default();
+    let code = code.filter(|code| code.len() == CODE_LEN && code.bytes().all(|digit| digit.is_ascii_digit()));
+    let code = code.map(|code| format!("?verifyCode={code}")).unwrap_or_default();
     let lnurl = lnurl::encode(&format!("{}/lnurl/{order_id}{code}", settings.origin()))
         .unwrap_or_default()
         .to_uppercase();
-    html(
-        StatusCode::OK,
-        KEEP_NOTHING,
-        &RedeemPage {
-            site: Site::new(&settings),
-            order_id: &order_id,
-            lnurl,
-        },
-    )
+    html(StatusCode::OK, KEEP_NOTHING, &RedeemPage { site: Site::new(&settings), order_id: &order_id, lnurl })
 }
 
 /// `GET /manage/{orderId}`: the sender's page. Its key stands in the fragment, which browsers keep to themselves.
@@ -178,14 +145,7 @@ pub(super) async fn manage(
     if !is_order_id(&order_id) {
         return missing(&settings, true);
     }
-    html(
-        StatusCode::OK,
-        KEEP_NOTHING,
-        &ManagePage {
-            site: Site::new(&settings),
-            order_id: &order_id,
-        },
-    )
+    html(StatusCode::OK, KEEP_NOTHING, &ManagePage { site: Site::new(&settings), order_id: &order_id })
 }
 
 /// What a path that leads nowhere gets: a page for browsers, JSON for programs. The front door uses it as its fallback.
@@ -198,28 +158,13 @@ pub fn not_found(settings: &WebSettings, request: &HeaderMap) -> Response {
         return missing(settings, false);
     }
     let body = r#"{"statusCode":404,"message":"NOT_FOUND"}"#;
-    (
-        StatusCode::NOT_FOUND,
-        [(header::CONTENT_TYPE, "application/json")],
-        body,
-    )
-        .into_response()
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 fn missing(settings: &WebSettings, gift: bool) -> Response {
-    html(
-        StatusCode::NOT_FOUND,
-        KEEP_NOTHING,
-        &NotFoundPage {
-            site: Site::new(settings),
-            gift,
-        },
-    )
+    html(StatusCode::NOT_FOUND, KEEP_NOTHING, &NotFoundPage { site: Site::new(settings), gift })
 }
 
 fn is_order_id(text: &str) -> bool {
-    text.len() == ORDER_ID_LEN
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == ORDER_ID_LEN && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

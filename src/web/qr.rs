@@ -40,17 +40,9 @@ pub fn qr_svg(text: &str) -> Result<String, QrError> {
     if chars > MAX_CHARS {
         return Err(QrError::TooLong);
     }
-    let level = if chars < LONG_TEXT {
-        EcLevel::M
-    } else {
-        EcLevel::L
-    };
+    let level = if chars < LONG_TEXT { EcLevel::M } else { EcLevel::L };
     let code = QrCode::with_error_correction_level(text, level).map_err(|_| QrError::TooLong)?;
-    Ok(code
-        .render::<svg::Color<'_>>()
-        .quiet_zone(true)
-        .module_dimensions(1, 1)
-        .build())
+    Ok(code.render::<svg::Color<'_>>().quiet_zone(true).module_dimensions(1, 1).build())
 }
 
 /// The query of `GET /qr.svg`.
@@ -104,10 +96,7 @@ mod tests {
     fn length_is_limited_in_characters_and_bytes() {
         assert!(qr_svg(&"x".repeat(MAX_CHARS)).is_ok());
         assert_eq!(qr_svg(&"x".repeat(MAX_CHARS + 1)), Err(QrError::TooLong));
-        assert_eq!(
-            qr_svg(&"\u{1f381}".repeat(MAX_CHARS)),
-            Err(QrError::TooLong)
-        );
+        assert_eq!(qr_svg(&"\u{1f381}".repeat(MAX_CHARS)), Err(QrError::TooLong));
         assert_eq!(qr_svg(""), Err(QrError::Empty));
     }
 }

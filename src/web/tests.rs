@@ -28,17 +28,10 @@ async fn ask(
     for (name, value) in request {
         builder = builder.header(name, *value);
     }
-    let response = router
-        .oneshot(builder.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
+    let response = router.oneshot(builder.body(Body::empty()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
-    (
-        parts.status,
-        parts.headers,
-        String::from_utf8(body.to_vec()).unwrap(),
-    )
+    (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
 async fn get(path: &str) -> (StatusCode, HeaderMap, String) {
@@ -47,12 +40,7 @@ async fn get(path: &str) -> (StatusCode, HeaderMap, String) {
 
 fn assert_page_headers(headers: &HeaderMap) {
     let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
-    for part in [
-        "default-src 'self'",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    ] {
+    for part in ["default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
@@ -64,23 +52,13 @@ fn assert_page_headers(headers: &HeaderMap) {
 
 #[tokio::test]
 async fn every_page_carries_the_security_headers_and_nothing_inline() {
-    for path in [
-        "/".to_owned(),
-        format!("/redeem/{ID}"),
-        format!("/manage/{ID}"),
-        "/redeem/short".to_owned(),
-    ] {
+    for path in ["/".to_owned(), format!("/redeem/{ID}"), format!("/manage/{ID}"), "/redeem/short".to_owned()]
+    {
         let (_, headers, body) = get(&path).await;
         assert_page_headers(&headers);
-        assert!(
-            !body.contains("<style") && !body.contains(" style=") && !body.contains("onclick"),
-            "{path}"
-        );
+        assert!(!body.contains("<style") && !body.contains(" style=") && !body.contains("onclick"), "{path}");
         for script in body.split("<script").skip(1) {
-            assert!(
-                script.starts_with(" type=\"module\" src=\"/assets/"),
-                "{path}: {script}"
-            );
+            assert!(script.starts_with(" type=\"module\" src=\"/assets/"), "{path}: {script}");
         }
         assert!(body.contains("data-state="), "{path}");
     }
@@ -88,15 +66,9 @@ async fn every_page_carries_the_security_headers_and_nothing_inline() {
 
 #[tokio::test]
 async fn pages_with_a_secret_in_their_address_are_not_stored() {
-    for path in [
-        format!("/redeem/{ID}?verifyCode=1234"),
-        format!("/manage/{ID}"),
-    ] {
+    for path in [format!("/redeem/{ID}?verifyCode=1234"), format!("/manage/{ID}")] {
         let (status, headers, _) = get(&path).await;
-        assert_eq!(
-            (status, &headers[header::CACHE_CONTROL]),
-            (StatusCode::OK, &"no-store".parse().unwrap())
-        );
+        assert_eq!((status, &headers[header::CACHE_CONTROL]), (StatusCode::OK, &"no-store".parse().unwrap()));
     }
 }
 
@@ -131,13 +103,7 @@ async fn without_javascript_the_gift_can_still_be_scanned() {
 async fn the_start_page_knows_the_limits_and_the_lnurl() {
     let (_, _, body) = get("/").await;
     assert!(body.contains(r#"data-min="100" data-max="500000" data-max-quantity="500""#));
-    assert!(
-        body.contains(
-            &crate::lnurl::encode("https://gifts.example/lnurl")
-                .unwrap()
-                .to_uppercase()
-        )
-    );
+    assert!(body.contains(&crate::lnurl::encode("https://gifts.example/lnurl").unwrap().to_uppercase()));
 }
 
 #[tokio::test]
@@ -155,10 +121,7 @@ async fn an_id_that_no_gift_can_have_is_not_found() {
 #[tokio::test]
 async fn a_lost_browser_gets_a_page_and_a_lost_program_gets_json() {
     let mut browser = HeaderMap::new();
-    browser.insert(
-        header::ACCEPT,
-        "text/html,application/xhtml+xml".parse().unwrap(),
-    );
+    browser.insert(header::ACCEPT, "text/html,application/xhtml+xml".parse().unwrap());
     let page = not_found(&settings(), &browser);
     assert_eq!(page.status(), StatusCode::NOT_FOUND);
     assert_page_headers(page.headers());
@@ -171,10 +134,7 @@ async fn a_lost_browser_gets_a_page_and_a_lost_program_gets_json() {
 
 #[tokio::test]
 async fn a_site_under_a_path_links_to_itself() {
-    let settings = WebSettings {
-        public_url: "https://example.org/gifts/".into(),
-        ..settings()
-    };
+    let settings = WebSettings { public_url: "https://example.org/gifts/".into(), ..settings() };
     let (_, _, body) = ask(router(settings), "/", &[]).await;
     assert!(body.contains(r#"data-base="/gifts""#) && body.contains(r#"src="/gifts/assets/"#));
     assert!(body.contains(r#"data-public-url="https://example.org/gifts""#));
@@ -186,60 +146,33 @@ async fn assets_are_kept_by_version_and_checked_by_name() {
     let version = assets::VERSION.as_str();
     let (status, headers, _) = get(&format!("/assets/{version}/create.js")).await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(
-        headers[header::CONTENT_TYPE],
-        "text/javascript; charset=utf-8"
-    );
-    assert!(
-        headers[header::CACHE_CONTROL]
-            .to_str()
-            .unwrap()
-            .contains("immutable")
-    );
+    assert_eq!(headers[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+    assert!(headers[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
 
     let (_, old, _) = get("/assets/000000000000/style.css").await;
     assert_eq!(old[header::CACHE_CONTROL], "public, no-cache");
 
     let (_, plain, _) = get("/assets/style.css").await;
     let etag = plain[header::ETAG].to_str().unwrap().to_owned();
-    let (status, _, body) = ask(
-        router(settings()),
-        "/assets/style.css",
-        &[(header::IF_NONE_MATCH, &etag)],
-    )
-    .await;
+    let (status, _, body) =
+        ask(router(settings()), "/assets/style.css", &[(header::IF_NONE_MATCH, &etag)]).await;
     assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
 
-    for path in [
-        "/assets/none.js",
-        "/assets/..%2Fmod.rs",
-        "/assets/x/..%2F..%2Fmod.rs",
-    ] {
+    for path in ["/assets/none.js", "/assets/..%2Fmod.rs", "/assets/x/..%2F..%2Fmod.rs"] {
         assert_eq!(get(path).await.0, StatusCode::NOT_FOUND, "{path}");
     }
 }
 
 #[tokio::test]
 async fn every_asset_that_a_page_or_script_names_exists() {
-    for page in [
-        "/".to_owned(),
-        format!("/redeem/{ID}"),
-        format!("/manage/{ID}"),
-    ] {
+    for page in ["/".to_owned(), format!("/redeem/{ID}"), format!("/manage/{ID}")] {
         let (_, _, body) = get(&page).await;
         for path in body.split('"').filter(|text| text.starts_with("/assets/")) {
             let (status, _, script) = get(path).await;
             assert_eq!(status, StatusCode::OK, "{path}");
             let folder = path.rsplit_once('/').unwrap().0;
-            for name in script
-                .split('\'')
-                .filter_map(|text| text.strip_prefix("./"))
-            {
-                assert_eq!(
-                    get(&format!("{folder}/{name}")).await.0,
-                    StatusCode::OK,
-                    "{path} imports {name}"
-                );
+            for name in script.split('\'').filter_map(|text| text.strip_prefix("./")) {
+                assert_eq!(get(&format!("{folder}/{name}")).await.0, StatusCode::OK, "{path} imports {name}");
             }
         }
     }
@@ -248,29 +181,11 @@ async fn every_asset_that_a_page_or_script_names_exists() {
 #[tokio::test]
 async fn qr_codes_are_images_that_no_shared_cache_keeps() {
     let (status, headers, body) = get("/qr.svg?text=LNBC1%3C%26").await;
-    assert_eq!(
-        (status, &headers[header::CONTENT_TYPE]),
-        (StatusCode::OK, &"image/svg+xml".parse().unwrap())
-    );
-    assert!(
-        headers[header::CACHE_CONTROL]
-            .to_str()
-            .unwrap()
-            .starts_with("private")
-    );
-    assert_eq!(
-        headers[header::CONTENT_SECURITY_POLICY],
-        "default-src 'none'"
-    );
+    assert_eq!((status, &headers[header::CONTENT_TYPE]), (StatusCode::OK, &"image/svg+xml".parse().unwrap()));
+    assert!(headers[header::CACHE_CONTROL].to_str().unwrap().starts_with("private"));
+    assert_eq!(headers[header::CONTENT_SECURITY_POLICY], "default-src 'none'");
     assert!(body.contains("<svg") && !body.contains("LNBC"));
-    for query in [
-        "",
-        "?text=",
-        &format!("?text={}", "A".repeat(QR_MAX_CHARS + 1)),
-    ] {
-        assert_eq!(
-            get(&format!("/qr.svg{query}")).await.0,
-            StatusCode::BAD_REQUEST
-        );
+    for query in ["", "?text=", &format!("?text={}", "A".repeat(QR_MAX_CHARS + 1))] {
+        assert_eq!(get(&format!("/qr.svg{query}")).await.0, StatusCode::BAD_REQUEST);
     }
 }

@@ -15,10 +15,8 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 use super::error::WalletError;
-use super::lnurl::{
-    LnurlAuthDone, LnurlPayDone, LnurlPayRequest, LnurlWithdrawDone, LnurlWithdrawRequest,
-};
-use super::payments::{Invoice, InvoiceRequest, Paid, PayRequest, Payment};
+use super::lnurl::{LnurlAuthDone, LnurlPayDone, LnurlPayRequest, LnurlWithdrawDone, LnurlWithdrawRequest};
+use super::payment_types::{Invoice, InvoiceRequest, Paid, PayRequest, Payment};
 use super::{Inner, WalletBalance, WalletInfo};
 use crate::runtime;
 
@@ -47,10 +45,7 @@ pub(super) fn serve(wallet: Arc<Inner>, listener: TcpListener) -> Result<AbortHa
         .route("/v1/lnurl/auth", post(lnurl_auth))
         .fallback(|| async { WalletError::NotFound("no such route".to_owned()) })
         .method_not_allowed_fallback(|| async {
-            (
-                StatusCode::METHOD_NOT_ALLOWED,
-                Json(json!({"error": "no such method here"})),
-            )
+            (StatusCode::METHOD_NOT_ALLOWED, Json(json!({"error": "no such method here"})))
         })
         .with_state(wallet);
     let runtime = runtime::handle()?;

@@ -16,13 +16,8 @@ use crate::{ports, runtime};
 /// How an outgoing payment ended.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
-    Paid {
-        preimage: Option<String>,
-        fee_msat: u64,
-    },
-    Failed {
-        reason: String,
-    },
+    Paid { preimage: Option<String>, fee_msat: u64 },
+    Failed { reason: String },
 }
 
 /// Ends of outgoing payments, by payment hash.
@@ -78,9 +73,7 @@ impl Outcomes {
 /// The settings of every channel of a wallet: the default limit of dust would let only a few small payments pass at once.
 pub(super) fn channel_config() -> ChannelConfig {
     ChannelConfig {
-        max_dust_htlc_exposure: MaxDustHTLCExposure::FixedLimit {
-            limit_msat: 5_000_000_000,
-        },
+        max_dust_htlc_exposure: MaxDustHTLCExposure::FixedLimit { limit_msat: 5_000_000_000 },
         ..ChannelConfig::default()
     }
 }
@@ -106,58 +99,33 @@ pub(super) async fn consume(node: Arc<Node>, outcomes: Arc<Outcomes>, holds: Arc
 
 fn apply(node: &Node, event: Event, outcomes: &Outcomes, holds: &Holds) {
     match event {
-        Event::PaymentSuccessful {
-            payment_hash,
-            payment_preimage,
-            fee_paid_msat,
-            ..
-        } => outcomes.end(
+        Event::PaymentSuccessful { payment_hash, payment_preimage, fee_paid_msat, .. } => outcomes.end(
             payment_hash.0,
             &Outcome::Paid {
                 preimage: payment_preimage.map(|preimage| ports::hex(&preimage.0)),
                 fee_msat: fee_paid_msat.unwrap_or(0),
             },
         ),
-        Event::PaymentFailed {
-            payment_hash: Some(hash),
-            reason,
-            ..
-        } => {
-            let reason = reason.map_or_else(
-                || "unknown reason".to_owned(),
-                |reason| format!("{reason:?}"),
-            );
+        Event::PaymentFailed { payment_hash: Some(hash), reason, .. } => {
+            let reason = reason.map_or_else(|| "unknown reason".to_owned(), |reason| format!("{reason:?}"));
             outcomes.end(hash.0, &Outcome::Failed { reason });
         }
-        Event::PaymentClaimable {
-            payment_hash,
-            claimable_amount_msat,
-            ..
-        } => {
+        Event::PaymentClaimable { payment_hash, claimable_amount_msat, .. } => {
             let hash = ports::hex(&payment_hash.0);
-            let state = HoldState::Held {
-                amount_msat: claimable_amount_msat,
-            };
+            let state = HoldState::Held { amount_msat: claimable_amount_msat };
             if let Err(error) = holds.set_state(&hash, state) {
                 tracing::error!(%error, "a wallet couldn't write down a held payment");
             }
         }
-        Event::ChannelPending {
-            user_channel_id,
-            counterparty_node_id,
-            ..
-        } => {
+        Event::ChannelPending { user_channel_id, counterparty_node_id, .. } => {
             if let Err(error) =
                 node.update_channel_config(&user_channel_id, counterparty_node_id, channel_config())
             {
                 tracing::warn!(%error, "a wallet couldn't lift the dust limit of a channel");
             }
         }
-        Event::ChannelClosed {
-            channel_id, reason, ..
-        } => {
-            let reason =
-                reason.map_or_else(|| "unknown reason".to_owned(), |reason| reason.to_string());
+        Event::ChannelClosed { channel_id, reason, .. } => {
+            let reason = reason.map_or_else(|| "unknown reason".to_owned(), |reason| reason.to_string());
             tracing::warn!(channel = %channel_id, reason, "a wallet's channel was closed");
         }
         _ => {}

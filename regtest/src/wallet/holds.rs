@@ -58,34 +58,22 @@ impl Holds {
         let mut all = HashMap::new();
         for entry in fs::read_dir(&dir).with_context(|| format!("can't read {}", dir.display()))? {
             let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
+            if path.extension().is_some_and(|extension| extension == "json")
                 && let Some(hash) = path.file_stem().and_then(|stem| stem.to_str())
             {
-                let text = fs::read_to_string(&path)
-                    .with_context(|| format!("can't read {}", path.display()))?;
-                let hold = serde_json::from_str(&text)
-                    .with_context(|| format!("{} is damaged", path.display()))?;
+                let text =
+                    fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+                let hold =
+                    serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
                 all.insert(hash.to_owned(), hold);
             }
         }
-        Ok(Self {
-            dir,
-            all: Mutex::new(all),
-            changed: Notify::new(),
-        })
+        Ok(Self { dir, all: Mutex::new(all), changed: Notify::new() })
     }
 
     /// Remembers a new hold invoice, before it is shown to anyone.
     pub(super) fn insert(&self, hash: &str, preimage: &[u8; 32]) -> Result<()> {
-        self.write(
-            hash,
-            Hold {
-                preimage: ports::hex(preimage),
-                state: HoldState::Waiting,
-            },
-        )
+        self.write(hash, Hold { preimage: ports::hex(preimage), state: HoldState::Waiting })
     }
 
     pub(super) fn get(&self, hash: &str) -> Option<Hold> {
@@ -112,11 +100,7 @@ impl Holds {
     ///
     /// # Errors
     /// `NotFound` for an unknown hash; `Conflict` if it has been decided already, or nothing arrived within `limit`.
-    pub(super) async fn wait_held(
-        &self,
-        hash: &str,
-        limit: Duration,
-    ) -> Result<(Hold, u64), WalletError> {
+    pub(super) async fn wait_held(&self, hash: &str, limit: Duration) -> Result<(Hold, u64), WalletError> {
         let arrived = async {
             loop {
                 // Registered before looking, so that no change falls in between.
@@ -138,10 +122,9 @@ impl Holds {
         };
         match tokio::time::timeout(limit, arrived).await {
             Ok(result) => result,
-            Err(_) => Err(WalletError::Conflict(format!(
-                "no payment for it arrived within {} s",
-                limit.as_secs()
-            ))),
+            Err(_) => {
+                Err(WalletError::Conflict(format!("no payment for it arrived within {} s", limit.as_secs())))
+            }
         }
     }
 
@@ -167,26 +150,15 @@ mod tests {
         let holds = Holds::open(dir.path().to_owned()).unwrap();
         holds.insert(&hash, &[7; 32]).unwrap();
         let short = Duration::from_millis(10);
-        assert!(matches!(
-            holds.wait_held(&hash, short).await,
-            Err(WalletError::Conflict(_))
-        ));
-        holds
-            .set_state(&hash, HoldState::Held { amount_msat: 5 })
-            .unwrap();
+        assert!(matches!(holds.wait_held(&hash, short).await, Err(WalletError::Conflict(_))));
+        holds.set_state(&hash, HoldState::Held { amount_msat: 5 }).unwrap();
 
         let holds = Holds::open(dir.path().to_owned()).unwrap();
         let (hold, amount) = holds.wait_held(&hash, short).await.unwrap();
         assert_eq!((hold.preimage().unwrap(), amount), ([7; 32], 5));
         holds.set_state(&hash, HoldState::Claimed).unwrap();
-        assert!(matches!(
-            holds.wait_held(&hash, short).await,
-            Err(WalletError::Conflict(_))
-        ));
-        assert!(matches!(
-            holds.wait_held("00", short).await,
-            Err(WalletError::NotFound(_))
-        ));
+        assert!(matches!(holds.wait_held(&hash, short).await, Err(WalletError::Conflict(_))));
+        assert!(matches!(holds.wait_held("00", short).await, Err(WalletError::NotFound(_))));
     }
 
     #[tokio::test]
@@ -196,9 +168,7 @@ mod tests {
         holds.insert("aa", &[1; 32]).unwrap();
         let (held, ()) = tokio::join!(holds.wait_held("aa", Duration::from_secs(5)), async {
             tokio::task::yield_now().await;
-            holds
-                .set_state("aa", HoldState::Held { amount_msat: 1 })
-                .unwrap();
+            holds.set_state("aa", HoldState::Held { amount_msat: 1 }).unwrap();
         });
         assert_eq!(held.unwrap().1, 1);
     }

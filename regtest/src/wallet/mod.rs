@@ -8,9 +8,12 @@ mod api;
 pub mod error;
 mod events;
 mod holds;
+mod info;
 mod lnurl;
+mod lnurl_rules;
 mod log;
 mod node;
+mod payment_types;
 mod payments;
 mod store;
 
@@ -21,13 +24,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use ldk_node::Node;
 use ldk_node::bitcoin::secp256k1::PublicKey;
-use serde::Serialize;
 use tokio::task::AbortHandle;
 
+pub use self::info::{WalletBalance, WalletChannel, WalletInfo};
 pub use self::lnurl::{
     LnurlAuthDone, LnurlPayDone, LnurlPayRequest, LnurlWithdrawDone, LnurlWithdrawRequest,
 };
-pub use self::payments::{Invoice, InvoiceRequest, Paid, PayRequest, Payment, PaymentStatus};
+pub use self::payment_types::{Invoice, InvoiceRequest, Paid, PayRequest, Payment, PaymentStatus};
 
 use self::error::WalletError;
 use self::events::Outcomes;
@@ -83,51 +86,6 @@ struct Running {
     tasks: Vec<AbortHandle>,
 }
 
-/// What a wallet says of itself.
-#[derive(Clone, Debug, Serialize)]
-pub struct WalletInfo {
-    /// The node's public key, in hex.
-    pub node_id: String,
-    /// Where the node listens for peers.
-    pub p2p: String,
-    /// Always `regtest`.
-    pub network: String,
-    /// The height of the chain as the node has seen it.
-    pub block_height: u32,
-    /// Its channels.
-    pub channels: Vec<WalletChannel>,
-}
-
-/// A wallet's view of one of its channels.
-#[derive(Clone, Debug, Serialize)]
-pub struct WalletChannel {
-    /// The channel's id, in hex.
-    pub channel_id: String,
-    /// The peer's public key, in hex.
-    pub node_id: String,
-    /// The channel's size.
-    pub capacity_sat: u64,
-    /// What the wallet can send over it, in msat.
-    pub outbound_msat: u64,
-    /// What it can receive over it, in msat.
-    pub inbound_msat: u64,
-    /// Whether payments can pass now: confirmed, and the peer is connected.
-    pub usable: bool,
-}
-
-/// A wallet's money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct WalletBalance {
-    /// All coins on the chain.
-    pub onchain_sat: u64,
-    /// Those of them that aren't kept in reserve for channels.
-    pub spendable_onchain_sat: u64,
-    /// What all channels could send, in msat.
-    pub outbound_msat: u64,
-    /// What all channels could receive, in msat.
-    pub inbound_msat: u64,
-}
-
 impl Wallet {
     /// Makes (or finds) a wallet in `dir`, starts its node and its HTTP face on free ports.
     ///
@@ -141,18 +99,11 @@ impl Wallet {
     ///
     /// # Errors
     /// As [`Wallet::start_in`].
-    pub async fn start_at(
-        name: &str,
-        dir: &Path,
-        chain: ChainSource,
-        p2p: SocketAddr,
-    ) -> Result<Self> {
+    pub async fn start_at(name: &str, dir: &Path, chain: ChainSource, p2p: SocketAddr) -> Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
         let listener =
             std::net::TcpListener::bind(ports::free_address()?).context("can't listen for HTTP")?;
-        listener
-            .set_nonblocking(true)
-            .context("can't listen for HTTP")?;
+        listener.set_nonblocking(true).context("can't listen for HTTP")?;
         let inner = Arc::new(Inner {
             name: name.to_owned(),
             dir: dir.to_owned(),
@@ -238,13 +189,8 @@ impl Wallet {
     /// # Errors
     /// The wallet is stopped.
     pub async fn address(&self) -> Result<String, WalletError> {
-        let address = self
-            .inner
-            .call(|node| node.onchain_payment().new_address())
-            .await?;
-        Ok(address
-            .map_err(|error| WalletError::Internal(error.to_string()))?
-            .to_string())
+        let address = self.inner.call(|node| node.onchain_payment().new_address()).await?;
+        Ok(address.map_err(|error| WalletError::Internal(error.to_string()))?.to_string())
     }
 
     /// Brings the node up to the newest block now, instead of within two seconds.
@@ -273,21 +219,12 @@ impl Wallet {
             .inner
             .call(move |node| {
                 let push_msat = push_sat.saturating_mul(1_000);
-                node.open_channel(
-                    node_id,
-                    address.into(),
-                    amount_sat,
-                    Some(push_msat),
-                    Some(config),
-                )
+                node.open_channel(node_id, address.into(), amount_sat, Some(push_msat), Some(config))
             })
             .await?;
         match opened {
             Ok(_) => Ok(()),
-            Err(error) => Err(WalletError::Failed(format!(
-                "{} can't open a channel: {error}",
-                self.name()
-            ))),
+            Err(error) => Err(WalletError::Failed(format!("{} can't open a channel: {error}", self.name()))),
         }
     }
 
@@ -295,17 +232,9 @@ impl Wallet {
     ///
     /// # Errors
     /// `Failed` if the peer can't be reached now.
-    pub async fn connect(
-        &self,
-        node_id: PublicKey,
-        address: SocketAddr,
-    ) -> Result<(), WalletError> {
-        let connected = self
-            .inner
-            .call(move |node| node.connect(node_id, address.into(), true))
-            .await?;
-        connected
-            .map_err(|error| WalletError::Failed(format!("{} can't connect: {error}", self.name())))
+    pub async fn connect(&self, node_id: PublicKey, address: SocketAddr) -> Result<(), WalletError> {
+        let connected = self.inner.call(move |node| node.connect(node_id, address.into(), true)).await?;
+        connected.map_err(|error| WalletError::Failed(format!("{} can't connect: {error}", self.name())))
     }
 
     /// Stops at once and for good, without waiting for anything asynchronous; for the end of a network.
@@ -344,17 +273,12 @@ impl Inner {
         }
         let inner = Arc::clone(self);
         let node = runtime::blocking(move || node::start(&inner)).await??;
-        let consumer = events::consume(
-            Arc::clone(&node),
-            Arc::clone(&self.outcomes),
-            Arc::clone(&self.holds),
-        );
+        let consumer =
+            events::consume(Arc::clone(&node), Arc::clone(&self.outcomes), Arc::clone(&self.holds));
         let handle = runtime::handle()?;
         let tasks = vec![
             handle.spawn(consumer).abort_handle(),
-            handle
-                .spawn(node::keep_connected(Arc::clone(&node)))
-                .abort_handle(),
+            handle.spawn(node::keep_connected(Arc::clone(&node))).abort_handle(),
         ];
         *self.lock() = Some(Running { node, tasks });
         Ok(())
@@ -362,9 +286,7 @@ impl Inner {
 
     async fn stop(&self) -> Result<()> {
         let _one = self.lifecycle.lock().await;
-        let Some(running) = self.take() else {
-            bail!("{} doesn't run", self.name)
-        };
+        let Some(running) = self.take() else { bail!("{} doesn't run", self.name) };
         runtime::blocking(move || running.end()).await?
     }
 
@@ -380,10 +302,7 @@ impl Inner {
 
     /// The running node.
     fn node(&self) -> Result<Arc<Node>, WalletError> {
-        self.lock()
-            .as_ref()
-            .map(|running| Arc::clone(&running.node))
-            .ok_or(WalletError::Stopped)
+        self.lock().as_ref().map(|running| Arc::clone(&running.node)).ok_or(WalletError::Stopped)
     }
 
     /// Calls the node, on a thread that may block.
@@ -393,55 +312,6 @@ impl Inner {
     ) -> Result<T, WalletError> {
         let node = self.node()?;
         Ok(runtime::blocking(move || work(&node)).await?)
-    }
-
-    async fn info(&self) -> Result<WalletInfo, WalletError> {
-        let p2p = self.p2p.to_string();
-        self.call(move |node| WalletInfo {
-            node_id: node.node_id().to_string(),
-            p2p,
-            network: "regtest".to_owned(),
-            block_height: node.status().current_best_block.height,
-            channels: node
-                .list_channels()
-                .iter()
-                .map(WalletChannel::from)
-                .collect(),
-        })
-        .await
-    }
-
-    async fn balance(&self) -> Result<WalletBalance, WalletError> {
-        self.call(|node| {
-            let balances = node.list_balances();
-            let channels = node.list_channels();
-            WalletBalance {
-                onchain_sat: balances.total_onchain_balance_sats,
-                spendable_onchain_sat: balances.spendable_onchain_balance_sats,
-                outbound_msat: channels
-                    .iter()
-                    .map(|channel| channel.outbound_capacity_msat)
-                    .sum(),
-                inbound_msat: channels
-                    .iter()
-                    .map(|channel| channel.inbound_capacity_msat)
-                    .sum(),
-            }
-        })
-        .await
-    }
-}
-
-impl From<&ldk_node::ChannelDetails> for WalletChannel {
-    fn from(channel: &ldk_node::ChannelDetails) -> Self {
-        Self {
-            channel_id: channel.channel_id.to_string(),
-            node_id: channel.counterparty_node_id.to_string(),
-            capacity_sat: channel.channel_value_sats,
-            outbound_msat: channel.outbound_capacity_msat,
-            inbound_msat: channel.inbound_capacity_msat,
-            usable: channel.is_usable,
-        }
     }
 }
 

@@ -7,180 +7,20 @@ use ldk_node::NodeError;
 use ldk_node::bitcoin::hashes::{Hash, sha256};
 use ldk_node::lightning::ln::channelmanager::PaymentId;
 use ldk_node::lightning::routing::router::RouteParametersConfig;
-use ldk_node::lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
+use ldk_node::lightning_invoice::Bolt11Invoice;
 use ldk_node::lightning_types::payment::{PaymentHash, PaymentPreimage};
-use ldk_node::payment::{
-    PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus as NodeStatus,
-};
-use serde::{Deserialize, Serialize};
+use ldk_node::payment::PaymentDirection;
 
 use super::error::WalletError;
 use super::events::Outcome;
 use super::holds::HoldState;
+use super::payment_types::{Invoice, InvoiceRequest, Paid, PayRequest, Payment, PaymentStatus};
 use super::{Inner, Wallet};
 use crate::ports;
 
 /// How long claiming and failing wait for the held payment to arrive.
 const HOLD_WAIT: Duration = Duration::from_secs(10);
 const DEFAULT_EXPIRY_SECS: u32 = 3_600;
-
-/// What an invoice shall be for. Without an amount, the payer chooses it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct InvoiceRequest {
-    /// In sat; give this or `amount_msat`.
-    pub amount_sat: Option<u64>,
-    /// In msat; give this or `amount_sat`.
-    pub amount_msat: Option<u64>,
-    /// Shown to the payer; empty if missing.
-    pub description: Option<String>,
-    /// Seconds until it expires; an hour if missing.
-    pub expiry_secs: Option<u32>,
-    /// Whether a payment shall stay locked until [`Wallet::claim`] or [`Wallet::fail`].
-    #[serde(default)]
-    pub hold: bool,
-    /// A hash to commit to instead of a description, for LNURL services in tests; not over HTTP.
-    #[serde(skip)]
-    pub description_hash: Option<[u8; 32]>,
-}
-
-impl InvoiceRequest {
-    /// An ordinary invoice over `amount` sat.
-    pub fn sat(amount: u64) -> Self {
-        Self {
-            amount_sat: Some(amount),
-            ..Self::default()
-        }
-    }
-
-    /// An ordinary invoice over `amount` msat.
-    pub fn msat(amount: u64) -> Self {
-        Self {
-            amount_msat: Some(amount),
-            ..Self::default()
-        }
-    }
-
-    /// An invoice without an amount.
-    pub fn open() -> Self {
-        Self::default()
-    }
-
-    /// The same as a hold invoice.
-    pub fn hold(self) -> Self {
-        Self { hold: true, ..self }
-    }
-
-    /// The same with another expiry.
-    pub fn expires_in(self, secs: u32) -> Self {
-        Self {
-            expiry_secs: Some(secs),
-            ..self
-        }
-    }
-
-    /// The same with a description.
-    pub fn description(self, text: &str) -> Self {
-        Self {
-            description: Some(text.to_owned()),
-            ..self
-        }
-    }
-
-    /// The same with a hash to commit to instead of a description.
-    pub fn description_hash(self, hash: [u8; 32]) -> Self {
-        Self {
-            description_hash: Some(hash),
-            ..self
-        }
-    }
-
-    fn checked_description(&self) -> Result<Bolt11InvoiceDescription, WalletError> {
-        if let Some(hash) = self.description_hash {
-            return Ok(Bolt11InvoiceDescription::Hash(Sha256(
-                sha256::Hash::from_byte_array(hash),
-            )));
-        }
-        let text = self.description.clone().unwrap_or_default();
-        let description =
-            Description::new(text).map_err(|error| WalletError::BadRequest(error.to_string()))?;
-        Ok(Bolt11InvoiceDescription::Direct(description))
-    }
-
-    fn checked_msat(&self) -> Result<Option<u64>, WalletError> {
-        let bad = |text: &str| Err(WalletError::BadRequest(text.to_owned()));
-        match (self.amount_sat, self.amount_msat) {
-            (Some(_), Some(_)) => bad("give amount_sat or amount_msat, not both"),
-            (Some(0), None) | (None, Some(0)) => {
-                bad("the amount must not be 0; leave it out for an open invoice")
-            }
-            (Some(sat), None) => match sat.checked_mul(1_000) {
-                Some(msat) => Ok(Some(msat)),
-                None => bad("the amount is too large"),
-            },
-            (None, msat) => Ok(msat),
-        }
-    }
-}
-
-/// An invoice of the wallet.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Invoice {
-    /// BOLT11.
-    pub invoice: String,
-    /// In hex.
-    pub payment_hash: String,
-}
-
-/// What to pay.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PayRequest {
-    /// BOLT11.
-    pub invoice: String,
-    /// In sat; needed for an invoice without an amount.
-    pub amount_sat: Option<u64>,
-    /// The most that routing may cost, in sat.
-    pub max_fee_sat: Option<u64>,
-}
-
-/// A payment that succeeded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paid {
-    /// In hex.
-    pub preimage: String,
-    /// In hex.
-    pub payment_hash: String,
-    /// What routing cost, in msat.
-    pub fee_msat: u64,
-}
-
-/// How far a payment is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PaymentStatus {
-    /// Not at its end: unpaid, on its way, or held.
-    Pending,
-    /// Money has moved.
-    Succeeded,
-    /// It will never move.
-    Failed,
-}
-
-/// A wallet's record of a payment, in or out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Payment {
-    /// How far it is.
-    pub status: PaymentStatus,
-    /// `inbound` or `outbound`.
-    pub direction: String,
-    /// In msat; unknown for an unpaid invoice without an amount.
-    pub amount_msat: Option<u64>,
-    /// What routing cost, in msat; outgoing payments only.
-    pub fee_msat: Option<u64>,
-    /// In hex, once known.
-    pub preimage: Option<String>,
-}
 
 impl Wallet {
     /// Makes an invoice.
@@ -196,11 +36,7 @@ impl Wallet {
     /// # Errors
     /// `Failed` with the reason if it didn't succeed; `Stopped` if the wallet was stopped while it was on its way.
     pub async fn pay(&self, invoice: &str) -> Result<Paid, WalletError> {
-        self.pay_with(PayRequest {
-            invoice: invoice.to_owned(),
-            ..PayRequest::default()
-        })
-        .await
+        self.pay_with(PayRequest { invoice: invoice.to_owned(), ..PayRequest::default() }).await
     }
 
     /// The same with an amount or a limit on the fee.
@@ -263,49 +99,33 @@ impl Inner {
                 let bolt11 = node.bolt11_payment();
                 match (amount, held_hash) {
                     (Some(amount), None) => bolt11.receive(amount, &description, expiry),
-                    (Some(amount), Some(hash)) => {
-                        bolt11.receive_for_hash(amount, &description, expiry, hash)
-                    }
+                    (Some(amount), Some(hash)) => bolt11.receive_for_hash(amount, &description, expiry, hash),
                     (None, None) => bolt11.receive_variable_amount(&description, expiry),
-                    (None, Some(hash)) => {
-                        bolt11.receive_variable_amount_for_hash(&description, expiry, hash)
-                    }
+                    (None, Some(hash)) => bolt11.receive_variable_amount_for_hash(&description, expiry, hash),
                 }
             })
             .await?
             .map_err(|error| WalletError::BadRequest(format!("no invoice for that: {error}")))?;
-        Ok(Invoice {
-            payment_hash: hash_of(&invoice),
-            invoice: invoice.to_string(),
-        })
+        Ok(Invoice { payment_hash: hash_of(&invoice), invoice: invoice.to_string() })
     }
 
     pub(super) async fn pay(&self, request: PayRequest) -> Result<Paid, WalletError> {
-        let invoice = Bolt11Invoice::from_str(request.invoice.trim()).map_err(|error| {
-            WalletError::BadRequest(format!("that is no BOLT11 invoice: {error}"))
-        })?;
+        let invoice = Bolt11Invoice::from_str(request.invoice.trim())
+            .map_err(|error| WalletError::BadRequest(format!("that is no BOLT11 invoice: {error}")))?;
         let payment_hash = hash_of(&invoice);
         let too_large = || WalletError::BadRequest("the amount is too large".to_owned());
         let to_msat = |sat: u64| sat.checked_mul(1_000).ok_or_else(too_large);
         let amount = request.amount_sat.map(to_msat).transpose()?;
         if amount.is_none() && invoice.amount_milli_satoshis().is_none() {
-            return Err(WalletError::BadRequest(
-                "the invoice has no amount; give amount_sat".to_owned(),
-            ));
+            return Err(WalletError::BadRequest("the invoice has no amount; give amount_sat".to_owned()));
         }
-        let route = request
-            .max_fee_sat
-            .map(to_msat)
-            .transpose()?
-            .map(|max_fee_msat| RouteParametersConfig {
-                max_total_routing_fee_msat: Some(max_fee_msat),
-                ..RouteParametersConfig::default()
-            });
+        let route = request.max_fee_sat.map(to_msat).transpose()?.map(|max_fee_msat| RouteParametersConfig {
+            max_total_routing_fee_msat: Some(max_fee_msat),
+            ..RouteParametersConfig::default()
+        });
         let end = self.outcomes.expect(invoice.payment_hash().to_byte_array());
         self.call(move |node| match amount {
-            Some(amount) => node
-                .bolt11_payment()
-                .send_using_amount(&invoice, amount, route),
+            Some(amount) => node.bolt11_payment().send_using_amount(&invoice, amount, route),
             None => node.bolt11_payment().send(&invoice, route),
         })
         .await?
@@ -319,11 +139,9 @@ impl Inner {
             other => WalletError::Failed(other.to_string()),
         })?;
         match end.await {
-            Ok(Outcome::Paid { preimage, fee_msat }) => Ok(Paid {
-                preimage: preimage.unwrap_or_default(),
-                payment_hash,
-                fee_msat,
-            }),
+            Ok(Outcome::Paid { preimage, fee_msat }) => {
+                Ok(Paid { preimage: preimage.unwrap_or_default(), payment_hash, fee_msat })
+            }
             Ok(Outcome::Failed { reason }) => Err(WalletError::Failed(reason)),
             Err(_) => Err(WalletError::Stopped),
         }
@@ -356,12 +174,9 @@ impl Inner {
         let name = ports::hex(&hash);
         let (hold, amount_msat) = self.holds.wait_held(&name, HOLD_WAIT).await?;
         let preimage = PaymentPreimage(hold.preimage()?);
-        self.call(move |node| {
-            node.bolt11_payment()
-                .claim_for_hash(PaymentHash(hash), amount_msat, preimage)
-        })
-        .await?
-        .map_err(|error| WalletError::Failed(error.to_string()))?;
+        self.call(move |node| node.bolt11_payment().claim_for_hash(PaymentHash(hash), amount_msat, preimage))
+            .await?
+            .map_err(|error| WalletError::Failed(error.to_string()))?;
         Ok(self.holds.set_state(&name, HoldState::Claimed)?)
     }
 
@@ -376,63 +191,17 @@ impl Inner {
     }
 }
 
-impl From<&PaymentDetails> for Payment {
-    fn from(details: &PaymentDetails) -> Self {
-        let preimage = match &details.kind {
-            PaymentKind::Bolt11 { preimage, .. } | PaymentKind::Bolt11Jit { preimage, .. } => {
-                *preimage
-            }
-            _ => None,
-        };
-        let outbound = details.direction == PaymentDirection::Outbound;
-        Self {
-            status: match details.status {
-                NodeStatus::Pending => PaymentStatus::Pending,
-                NodeStatus::Succeeded => PaymentStatus::Succeeded,
-                NodeStatus::Failed => PaymentStatus::Failed,
-            },
-            direction: if outbound { "outbound" } else { "inbound" }.to_owned(),
-            amount_msat: details.amount_msat,
-            fee_msat: details.fee_paid_msat.filter(|_| outbound),
-            preimage: preimage.map(|preimage| ports::hex(&preimage.0)),
-        }
-    }
-}
-
 fn hash_of(invoice: &Bolt11Invoice) -> String {
     ports::hex(&invoice.payment_hash().to_byte_array())
 }
 
 fn parse_hash(text: &str) -> Result<[u8; 32], WalletError> {
-    ports::hex32(text)
-        .ok_or_else(|| WalletError::BadRequest("a payment hash is 64 hex digits".to_owned()))
+    ports::hex32(text).ok_or_else(|| WalletError::BadRequest("a payment hash is 64 hex digits".to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_are_given_once_and_in_range() {
-        assert_eq!(InvoiceRequest::sat(5).checked_msat().unwrap(), Some(5_000));
-        assert_eq!(InvoiceRequest::msat(5).checked_msat().unwrap(), Some(5));
-        assert_eq!(InvoiceRequest::open().checked_msat().unwrap(), None);
-        let both = InvoiceRequest {
-            amount_msat: Some(1),
-            ..InvoiceRequest::sat(1)
-        };
-        for bad in [
-            InvoiceRequest::sat(0),
-            InvoiceRequest::msat(0),
-            InvoiceRequest::sat(u64::MAX),
-            both,
-        ] {
-            assert!(matches!(
-                bad.checked_msat(),
-                Err(WalletError::BadRequest(_))
-            ));
-        }
-    }
 
     #[test]
     fn hashes_are_64_hex_digits() {

@@ -42,9 +42,7 @@ impl LogStore {
         };
         rewrite(&path, &values)?;
         let file = OpenOptions::new().append(true).open(&path)?;
-        Ok(Self {
-            inner: Mutex::new(Inner { values, file }),
-        })
+        Ok(Self { inner: Mutex::new(Inner { values, file }) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -85,10 +83,7 @@ fn push_length(bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
             bytes.extend(length.to_be_bytes());
             Ok(())
         }
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "too large for a wallet's store",
-        )),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "too large for a wallet's store")),
     }
 }
 
@@ -135,20 +130,10 @@ impl KVStoreSync for LogStore {
                 format!("nothing at {primary}/{secondary}/{key}"),
             )
         };
-        self.lock()
-            .values
-            .get(&name(primary, secondary, key))
-            .cloned()
-            .ok_or_else(missing)
+        self.lock().values.get(&name(primary, secondary, key)).cloned().ok_or_else(missing)
     }
 
-    fn write(
-        &self,
-        primary: &str,
-        secondary: &str,
-        key: &str,
-        buf: Vec<u8>,
-    ) -> Result<(), node_io::Error> {
+    fn write(&self, primary: &str, secondary: &str, key: &str, buf: Vec<u8>) -> Result<(), node_io::Error> {
         let name = name(primary, secondary, key);
         let record = record(&name, Some(&buf))?;
         let mut inner = self.lock();
@@ -157,13 +142,7 @@ impl KVStoreSync for LogStore {
         Ok(())
     }
 
-    fn remove(
-        &self,
-        primary: &str,
-        secondary: &str,
-        key: &str,
-        _lazy: bool,
-    ) -> Result<(), node_io::Error> {
+    fn remove(&self, primary: &str, secondary: &str, key: &str, _lazy: bool) -> Result<(), node_io::Error> {
         let name = name(primary, secondary, key);
         let record = record(&name, None)?;
         let mut inner = self.lock();
@@ -177,12 +156,7 @@ impl KVStoreSync for LogStore {
         let first = name(primary, secondary, "");
         let inner = self.lock();
         let within = |(name, _): &(&Name, &Vec<u8>)| name.0 == primary && name.1 == secondary;
-        Ok(inner
-            .values
-            .range(first..)
-            .take_while(within)
-            .map(|(name, _)| name.2.clone())
-            .collect())
+        Ok(inner.values.range(first..).take_while(within).map(|(name, _)| name.2.clone()).collect())
     }
 }
 
@@ -204,9 +178,7 @@ impl KVStore for LogStore {
         key: &str,
         buf: Vec<u8>,
     ) -> AsyncResult<'static, (), node_io::Error> {
-        Box::pin(ready(KVStoreSync::write(
-            self, primary, secondary, key, buf,
-        )))
+        Box::pin(ready(KVStoreSync::write(self, primary, secondary, key, buf)))
     }
 
     fn remove(
@@ -216,16 +188,10 @@ impl KVStore for LogStore {
         key: &str,
         lazy: bool,
     ) -> AsyncResult<'static, (), node_io::Error> {
-        Box::pin(ready(KVStoreSync::remove(
-            self, primary, secondary, key, lazy,
-        )))
+        Box::pin(ready(KVStoreSync::remove(self, primary, secondary, key, lazy)))
     }
 
-    fn list(
-        &self,
-        primary: &str,
-        secondary: &str,
-    ) -> AsyncResult<'static, Vec<String>, node_io::Error> {
+    fn list(&self, primary: &str, secondary: &str) -> AsyncResult<'static, Vec<String>, node_io::Error> {
         Box::pin(ready(KVStoreSync::list(self, primary, secondary)))
     }
 }
@@ -254,11 +220,7 @@ mod tests {
         KVStoreSync::remove(&store, "p", "s", "gone", false).unwrap();
         KVStoreSync::remove(&store, "p", "s", "never", true).unwrap();
 
-        for store in [
-            store,
-            LogStore::open(dir.path()).unwrap(),
-            LogStore::open(dir.path()).unwrap(),
-        ] {
+        for store in [store, LogStore::open(dir.path()).unwrap(), LogStore::open(dir.path()).unwrap()] {
             assert_eq!(keys(&store, "p"), ["a", "b"]);
             assert_eq!(keys(&store, "q"), ["c"]);
             assert_eq!(keys(&store, ""), Vec::<String>::new());
@@ -271,18 +233,11 @@ mod tests {
 
     #[test]
     fn a_change_that_was_cut_off_never_happened() {
-        let whole = [
-            record(&name("p", "s", "a"), Some(b"1")),
-            record(&name("p", "s", "a"), Some(b"2")),
-        ];
+        let whole = [record(&name("p", "s", "a"), Some(b"1")), record(&name("p", "s", "a"), Some(b"2"))];
         let whole: Vec<u8> = whole.into_iter().flat_map(Result::unwrap).collect();
         assert_eq!(replay(&whole).into_values().collect::<Vec<_>>(), [b"2"]);
         for end in whole.len() / 2..whole.len() {
-            assert_eq!(
-                replay(&whole[..end]).into_values().collect::<Vec<_>>(),
-                [b"1"],
-                "{end}"
-            );
+            assert_eq!(replay(&whole[..end]).into_values().collect::<Vec<_>>(), [b"1"], "{end}");
         }
     }
 }

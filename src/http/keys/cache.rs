@@ -46,7 +46,13 @@ impl Cache {
     }
 
     /// Remembers a key that was read when the generation was `generation`.
-    pub(super) fn put(&self, hash: [u8; 32], caller: Caller, last_used_at: Option<i64>, generation: u64) -> Arc<Known> {
+    pub(super) fn put(
+        &self,
+        hash: [u8; 32],
+        caller: Caller,
+        last_used_at: Option<i64>,
+        generation: u64,
+    ) -> Arc<Known> {
         let known = Arc::new(Known { caller, last_used_at: AtomicI64::new(last_used_at.unwrap_or(0)) });
         let mut inner = self.write();
         if inner.generation == generation {

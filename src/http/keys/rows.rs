@@ -12,18 +12,22 @@ use crate::store::Tx;
 /// Characters of a key's or an account's name.
 const LONGEST_NAME: usize = 64;
 
-const INSERT_ACCOUNT: &str = "INSERT INTO accounts (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+const INSERT_ACCOUNT: &str =
+    "INSERT INTO accounts (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
 const INSERT: &str = "INSERT INTO api_keys (account_id, hash, prefix, name, scopes, from_file, created_at)
      SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE name = ?1";
-const LIST: &str = "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
+const LIST: &str =
+    "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
      FROM api_keys k JOIN accounts a ON a.id = k.account_id ORDER BY k.id";
-const INFO: &str = "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
+const INFO: &str =
+    "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
      FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id = ?1";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = ?1 WHERE id = ?2 AND revoked_at IS NULL";
 const REVOKE_OTHER_FILES: &str = "UPDATE api_keys SET revoked_at = ?1
      WHERE from_file = 1 AND name = ?2 AND hash <> ?3 AND revoked_at IS NULL";
 const ID_OF: &str = "SELECT id FROM api_keys WHERE hash = ?1";
-const FIND: &str = "SELECT id, account_id, scopes, last_used_at FROM api_keys WHERE hash = ?1 AND revoked_at IS NULL";
+const FIND: &str =
+    "SELECT id, account_id, scopes, last_used_at FROM api_keys WHERE hash = ?1 AND revoked_at IS NULL";
 const USED: &str = "UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2";
 
 /// A key that has been checked and may be inserted. Holds no key text.
@@ -43,7 +47,8 @@ impl NewRow {
         if scopes.is_empty() || !name_fits(name) || !name_fits(account) {
             return Err(KeyError::BadKey);
         }
-        let scopes: Vec<_> = Scope::ALL.into_iter().filter(|scope| scopes.contains(scope)).map(Scope::name).collect();
+        let scopes: Vec<_> =
+            Scope::ALL.into_iter().filter(|scope| scopes.contains(scope)).map(Scope::name).collect();
         Ok(Self {
             hash,
             prefix: text.expose().chars().take(SHOWN).collect(),
@@ -92,7 +97,10 @@ pub(super) fn id_of(connection: &Connection, hash: [u8; 32]) -> rusqlite::Result
 }
 
 /// The valid key of this hash and when it was last used.
-pub(super) fn find(connection: &Connection, hash: [u8; 32]) -> Result<Option<(Caller, Option<i64>)>, KeyError> {
+pub(super) fn find(
+    connection: &Connection,
+    hash: [u8; 32],
+) -> Result<Option<(Caller, Option<i64>)>, KeyError> {
     let caller = |row: &Row<'_>| {
         let scopes: Arc<[Scope]> = scopes_of(&row.get::<_, String>(2)?).into();
         Ok((Caller { key: KeyId(row.get(0)?), account: row.get(1)?, scopes }, row.get(3)?))

@@ -126,7 +126,10 @@ async fn the_middleware_answers_in_the_caller_s_words() {
     let (_, admin) = keys.create("b", &[Scope::Admin], None).await.unwrap();
     let gate = Gate { keys: keys.clone(), scope: Scope::Admin, refusal };
     let app = Router::new()
-        .route("/", routing::get(|Extension(caller): Extension<Caller>| async move { caller.key.0.to_string() }))
+        .route(
+            "/",
+            routing::get(|Extension(caller): Extension<Caller>| async move { caller.key.0.to_string() }),
+        )
         .layer(middleware::from_fn_with_state(gate, require_scope));
     let cases = [
         (bearer(&admin), StatusCode::OK),

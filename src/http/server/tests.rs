@@ -63,7 +63,8 @@ async fn a_handler_sees_the_peer_and_json_has_a_length() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_is_a_500_and_a_hung_handler_a_503() {
-    let server = start(ServerSettings { request_timeout: Duration::from_millis(100), ..Default::default() }).await;
+    let server =
+        start(ServerSettings { request_timeout: Duration::from_millis(100), ..Default::default() }).await;
     let panicked = get_path(server.address, "/panics").await;
     assert!(panicked.starts_with("HTTP/1.1 500"), "{panicked}");
     assert!(panicked.contains("access-control-allow-origin: *"));
@@ -74,7 +75,8 @@ async fn a_panic_is_a_500_and_a_hung_handler_a_503() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_drips_and_an_idle_connection_are_cut_off() {
-    let server = start(ServerSettings { header_timeout: Duration::from_millis(100), ..Default::default() }).await;
+    let server =
+        start(ServerSettings { header_timeout: Duration::from_millis(100), ..Default::default() }).await;
     let began = Instant::now();
     raw(server.address, "GET /json HTTP/1.1\r\nhost:").await;
     let kept_alive = raw(server.address, "GET /json HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -86,7 +88,10 @@ async fn a_head_that_drips_and_an_idle_connection_are_cut_off() {
 async fn a_body_over_the_limit_is_a_413() {
     let server = start(ServerSettings { max_body_bytes: 10, ..Default::default() }).await;
     let post = |body: &str| {
-        format!("POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
     };
     assert!(raw(server.address, &post("0123456789")).await.starts_with("HTTP/1.1 200"));
     assert!(raw(server.address, &post("0123456789a")).await.starts_with("HTTP/1.1 413"));
@@ -106,7 +111,8 @@ async fn connections_over_the_limit_wait_their_turn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_finishes_what_runs_and_waits_no_longer_than_told() {
-    let server = start(ServerSettings { shutdown_wait: Duration::from_millis(800), ..Default::default() }).await;
+    let server =
+        start(ServerSettings { shutdown_wait: Duration::from_millis(800), ..Default::default() }).await;
     let address = server.address;
     let running = tokio::spawn(async move { get_path(address, "/slow").await });
     let hung = tokio::spawn(async move {

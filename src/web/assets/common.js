@@ -151,15 +151,15 @@ export function localPath(url) {
   return url.startsWith(publicUrl) ? base + url.slice(publicUrl.length) : url;
 }
 
-/// Marks a form's button as working, so that it can't be pressed twice, and gives back what undoes it.
+/// Marks a form's button as working and gives back what undoes it; null if it is working already.
+/// The button is not disabled in the browser's sense: it would lose the focus.
 export function busy(button, text) {
+  if (button.getAttribute('aria-disabled')) return null;
   const before = button.textContent;
-  button.disabled = true;
-  button.setAttribute('aria-busy', 'true');
+  button.setAttribute('aria-disabled', 'true');
   button.textContent = text;
   return () => {
-    button.disabled = false;
-    button.removeAttribute('aria-busy');
+    button.removeAttribute('aria-disabled');
     button.textContent = before;
   };
 }

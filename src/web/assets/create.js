@@ -116,8 +116,9 @@ async function submit() {
   showError();
   const body = readForm();
   if (!body) return;
-  const { key, sent } = idempotencyKey(body);
   const done = busy($('create-button'), 'Asking for an invoice…');
+  if (!done) return;
+  const { key, sent } = idempotencyKey(body);
   const answer = await api('/create', sent, { 'Idempotency-Key': key });
   done();
   if (answer.status > 0 && answer.status < 500 && answer.status !== 409) attempt = { body: '', key: '' };

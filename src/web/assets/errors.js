@@ -21,10 +21,9 @@ const TABLE = {
     ? `The invoice is for another amount. It must be for exactly ${sat(limits.amount)} sat.`
     : 'The invoice must be for exactly the amount of the gift.'],
   GIFT_REDEEM_PENDING: ['invoice', 'The gift is being paid to another invoice right now.'],
-  GIFT_SPENT: ['invoice', 'The gift has already been redeemed.'],
+  GIFT_SPENT: ['invoice', 'The gift has already been redeemed or taken back.'],
   GIFT_INVOICE_UNPAID: ['invoice', 'The sender has not paid for this gift yet.'],
   GIFT_EXPIRED: ['invoice', 'The gift has expired.'],
-  GIFT_REFUNDED: ['invoice', 'The gift went back to the sender.'],
   BAD_VERIFY_CODE: ['verifyCode', 'That code is not right.'],
   WITHDRAWAL_FAILED: ['invoice', 'The payout did not go through.'],
   NETWORK: ['form', 'The site can’t be reached. Check your connection and try again.'],
@@ -34,8 +33,7 @@ const TABLE = {
 const FAMILIES = [
   [/^(GIFT_)?EXPIR/, 'expiresAt', 'Choose a time in the future that is not too far away.'],
   [/^REFUND_?ADDRESS/, 'refundAddress', 'Enter a lightning address (name@host) or a BOLT12 offer.'],
-  [/QUANTITY/, 'quantity', (limits) => `Enter a whole number from 1 to ${sat(limits.maxQuantity ?? 500)}.`],
-  [/MANAGE_?KEY/, 'form', 'The key of this management link does not fit.'],
+  [/QUANTITY/, 'quantity', (limits) => `Enter a whole number from 1 to ${sat(limits.maxQuantity ?? 500)}. A very large order must be split.`],
   [/^IDEMPOTENCY/, 'form', 'The last attempt is still being worked on. Try again in a moment.'],
 ];
 

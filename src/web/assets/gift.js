@@ -2,12 +2,13 @@
 
 import { timeOf } from './common.js';
 
-/// unpaid, lapsed (its invoice expired unpaid), open, pending, redeemed, expired, refunding or refunded.
+/// unpaid, lapsed (its invoice expired unpaid), open, pending, redeemed, expired, returning or returned.
+///
+/// `state` is there for what the documented fields can't tell: a gift that went back to its sender is spent as well.
 export function stateOf(gift) {
-  const told = String(gift.state ?? gift.status ?? '').toLowerCase();
-  if (told === 'refunded' || gift.refunded === true) return 'refunded';
+  const told = gift.state;
+  if (told === 'returned' || told === 'returning') return told;
   if (gift.spent === true) return 'redeemed';
-  if (told === 'refunding') return 'refunding';
   if (gift.spent === 'pending') return 'pending';
   if (gift.chargeStatus === 'expired') return 'lapsed';
   if (gift.chargeStatus !== 'paid') return 'unpaid';
@@ -23,13 +24,13 @@ export const STATE_TEXT = {
   pending: 'Being paid out',
   redeemed: 'Redeemed',
   expired: 'Expired',
-  refunding: 'Going back to you',
-  refunded: 'Returned to you',
+  returning: 'Going back to you',
+  returned: 'Returned to you',
 };
 
 /// Whether nothing can happen to the gift any more.
 export function isFinal(state) {
-  return state === 'redeemed' || state === 'refunded';
+  return state === 'redeemed' || state === 'returned';
 }
 
 /// Whether a gift that this browser remembers is one of several that one invoice pays for.

@@ -35,21 +35,19 @@ const STATE_WORDS = {
   pending: 'Somebody is redeeming it: the payout is under way.',
   redeemed: 'The recipient has the sats.',
   expired: 'Its time has passed. The recipient can no longer redeem it; you can take it back.',
-  refunding: 'The sats are on their way back to you.',
-  refunded: 'The sats went back to you.',
+  returning: 'The sats are on their way back to you.',
+  returned: 'The sats went back to you.',
 };
 
 const EVENT_TEXT = {
   created: 'Created',
   paid: 'Paid by you',
-  redeem_started: 'Redemption started',
-  redeem_failed: 'Payout failed; the gift is open again',
+  claiming: 'Redemption started',
+  payout_failed: 'Payout failed',
   redeemed: 'Redeemed',
   expired: 'Expired',
-  refund_started: 'Return to you started',
-  refund_failed: 'Return to you failed',
-  refunded: 'Returned to you',
-  locked: 'Locked after too many wrong codes',
+  returning: 'Return to you started',
+  returned: 'Returned to you',
 };
 
 async function load() {
@@ -62,8 +60,11 @@ async function load() {
 }
 
 function trouble(answer) {
-  if (answer.status === 404) return setState('not_found');
-  if (answer.status === 401 || answer.status === 403 || /KEY/.test(answer.code)) return setState('denied');
+  // A wrong key is answered like a gift that does not exist.
+  if (answer.status === 404) {
+    follower?.stop();
+    return setState('denied');
+  }
   const { text } = explain(answer);
   if (gift) {
     setText('stale', `${text} What you see may be old.`);
@@ -144,10 +145,10 @@ function drawBatch(gifts) {
 function drawHistory(told) {
   const events = Array.isArray(told.history) ? told.history : [];
   const items = events.map((entry) => {
-    const name = String(entry.event ?? entry.state ?? entry.type ?? '');
-    const time = timeOf(entry.at ?? entry.time ?? entry.createdAt);
+    const name = String(entry.event ?? '');
+    const time = timeOf(entry.at);
     const words = EVENT_TEXT[name] ?? (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll('_', ' ');
-    const detail = entry.detail ?? entry.error;
+    const detail = entry.detail;
     return element('li', {}, element('strong', {}, words),
       ...(time === null ? [] : [' ', element('time', { datetime: new Date(time).toISOString() }, dateText(time))]),
       ...(detail ? [element('span', { class: 'detail' }, String(detail))] : []));
@@ -175,6 +176,7 @@ $('refund-form').addEventListener('submit', async (event) => {
   }
   showRefundError('');
   const done = busy($('refund-button'), 'Sending…');
+  if (!done) return;
   const answer = await api(`${path}/refund`, { key, invoice });
   done();
   if (!answer.ok) {

@@ -123,14 +123,14 @@ const SAID = {
   pending: 'The gift is being paid out',
   done: 'The gift has been redeemed',
   expired: 'The gift has expired',
-  refunded: 'The gift went back to the sender',
+  returned: 'The gift went back to the sender',
 };
 
 /// Which of the page's states belongs to what the API told.
 function pageState(told) {
   const state = stateOf(told);
   if (state === 'redeemed') return 'done';
-  if (state === 'refunding') return 'refunded';
+  if (state === 'returning') return 'returned';
   if (state === 'lapsed') return 'unpaid';
   if (state !== 'open') return state;
   if (told.verifyCodeRequired) return 'code';
@@ -207,6 +207,7 @@ $('code-form').addEventListener('submit', async (event) => {
     return;
   }
   const done = busy($('code-button'), 'Opening…');
+  if (!done) return;
   const answer = await ask(typed);
   done();
   if (!answer.ok) {
@@ -244,6 +245,7 @@ $('redeem-form').addEventListener('submit', async (event) => {
   }
   showInvoiceError('');
   const done = busy($('redeem-button'), 'Sending…');
+  if (!done) return;
   const answer = await api(`/redeem/${encodeURIComponent(orderId)}`, code ? { invoice, verifyCode: code } : { invoice });
   if (answer.ok) {
     redeemedHere = true;
@@ -259,7 +261,7 @@ $('redeem-form').addEventListener('submit', async (event) => {
     return load();
   }
   // The gift is not what this page believed: look again.
-  if (['GIFT_SPENT', 'GIFT_REDEEM_PENDING', 'GIFT_INVOICE_UNPAID', 'GIFT_EXPIRED', 'GIFT_REFUNDED'].includes(answer.code)) follower?.refresh();
+  if (['GIFT_SPENT', 'GIFT_REDEEM_PENDING', 'GIFT_INVOICE_UNPAID', 'GIFT_EXPIRED'].includes(answer.code)) follower?.refresh();
   if ($('invoice').offsetParent) $('invoice').focus();
 });
 

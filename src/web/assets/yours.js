@@ -59,6 +59,7 @@ export async function refreshList(open, except) {
     && !(gift.status === 'lapsed' && Date.now() - gift.createdAt > DAY_MS));
   for (const gift of gifts.slice(0, MOST_CHECKED)) {
     const answer = await api(`/gift/${encodeURIComponent(gift.orderId)}`);
+    if (answer.code === 'VERIFY_CODE_LOCKED') continue;
     if (answer.status === 429 || answer.status === 0) return;
     if (answer.ok && updateGift(gift.orderId, { status: statusFor(gift, answer.data) })) drawList(open);
   }

@@ -1,0 +1,97 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use bitcoin::Network;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Overrides;
+use crate::ids::Secret;
+
+use super::{channel, gift, init, invoice, key, pay, peer};
+
+/// A Lightning node and the services that give, tip and charge sats, in one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "satchel",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, \
+    3 satchel or its node not reachable, 4 doctor or audit found problems.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Debug, Default)]
+pub struct Global {
+    /// Where everything is kept [default: node-data]
+    #[arg(long, global = true, env = "SATCHEL_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The configuration file [default: config.toml in the data folder, if there is one]
+    #[arg(long, global = true, env = "SATCHEL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Answer with one JSON object on one line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The key for the running satchel [default: what admin.key in the data folder says]
+    #[arg(long, global = true, env = "SATCHEL_ADMIN_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(value_parser = |text: &str| Ok::<_, std::convert::Infallible>(Secret::new(text)))]
+    pub admin_key: Option<Secret>,
+}
+
+impl Global {
+    /// The global options as the configuration sees them.
+    pub fn overrides(&self) -> Overrides {
+        let given = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+        Overrides {
+            data_dir: given(&self.data_dir),
+            config_file: given(&self.config),
+            ..Overrides::default()
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a data folder: seed words, admin key, configuration
+    Init(init::InitArgs),
+    /// How the node is
+    Status,
+    /// A fresh on-chain address to fund the node
+    Address,
+    /// Channels
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
+    /// Other nodes
+    #[command(subcommand)]
+    Peer(peer::PeerCommand),
+    /// Pay a BOLT11 invoice from the operator's own funds
+    Pay(pay::PayArgs),
+    /// Make an invoice that is paid to the operator
+    Invoice(invoice::InvoiceArgs),
+    /// API keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Gifts
+    #[command(subcommand)]
+    Gift(gift::GiftCommand),
+    /// Prove that the books are right
+    Audit,
+    /// Say what is wrong and what to do about it, with or without a running satchel
+    Doctor,
+}
+
+/// Reads one of the four networks.
+pub fn network_parser() -> impl TypedValueParser<Value = Network> {
+    PossibleValuesParser::new(["bitcoin", "testnet", "signet", "regtest"])
+        .try_map(|name| name.parse::<Network>())
+}

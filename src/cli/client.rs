@@ -1,0 +1,161 @@
+//! Talks to the running satchel.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use super::args::Global;
+use super::error::CliError;
+use super::show::text;
+use crate::config::Config;
+use crate::data_dir::{DataDirError, read_admin_key};
+use crate::ids::Secret;
+
+/// Longer than any call of the operator's takes: a look at the chain can be slow.
+const TIMEOUT: Duration = Duration::from_secs(180);
+
+/// On the same machine or a near one, an answer to the connection comes at once or not at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A way to the running satchel.
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: Secret,
+}
+
+impl Client {
+    /// Finds address and key by the options. Only what is needed for that is read from the configuration: a
+    /// password that is set for the service alone must not keep `status` from working.
+    pub fn from(global: &Global) -> Result<Self, CliError> {
+        let config = Config::load_unchecked(&global.overrides())?;
+        let key = match &global.admin_key {
+            Some(key) if !key.expose().is_empty() => key.clone(),
+            _ => read_admin_key(&config.data_dir).map_err(no_key)?,
+        };
+        Self::new(config.http.listen, key)
+    }
+
+    /// A client for the front door that listens there.
+    pub fn new(listen: SocketAddr, key: Secret) -> Result<Self, CliError> {
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build();
+        let http = http.map_err(|error| CliError::failed(format!("can't make an HTTP client: {error}")))?;
+        Ok(Self { http, base: format!("http://{}", reachable(listen)), key })
+    }
+
+    /// `GET /admin/v1/<path>`
+    pub async fn get(&self, path: &str) -> Result<Value, CliError> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// `POST /admin/v1/<path>`
+    pub async fn post(&self, path: &str, body: Value) -> Result<Value, CliError> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// `DELETE /admin/v1/<path>`
+    pub async fn delete(&self, path: &str) -> Result<Value, CliError> {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, CliError> {
+        let request = self.http.request(method, format!("{}/admin/v1/{path}", self.base));
+        let request = request.bearer_auth(self.key.expose());
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| self.no_answer(&error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.no_answer(&error))?;
+        let answer = serde_json::from_slice::<Value>(&body);
+        if status.is_success() {
+            return answer.map_err(|_| self.foreign(status));
+        }
+        Err(self.refusal(status, &answer.unwrap_or_default()))
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> CliError {
+        if error.is_timeout() && !error.is_connect() {
+            return CliError::unreachable(format!("satchel at {} took too long to answer", self.base))
+                .help("look at its log; `satchel doctor` may say why");
+        }
+        CliError::unreachable(format!("satchel does not answer at {}", self.base))
+            .help("start it with `satchel run`, or give --data-dir or --config of the one that runs")
+    }
+
+    fn refusal(&self, status: StatusCode, answer: &Value) -> CliError {
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return CliError {
+                kind: "unauthorized".into(),
+                ..CliError::failed("satchel refuses the admin key")
+            }
+            .help("use the data folder of the satchel that runs, or give its key with --admin-key");
+        }
+        let Some(error) = answer.get("error") else {
+            return self.foreign(status);
+        };
+        let (kind, message) = (text(error, "code").to_owned(), text(error, "message").to_owned());
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => CliError { kind, ..CliError::unreachable(message) },
+            StatusCode::BAD_REQUEST => CliError { kind, ..CliError::usage(message) },
+            _ => CliError { kind, ..CliError::failed(message) },
+        }
+    }
+
+    fn foreign(&self, status: StatusCode) -> CliError {
+        CliError::failed(format!("what answers at {} is not this version of satchel ({status})", self.base))
+            .help("check http.listen in config.toml, and that server and command are of the same version")
+    }
+}
+
+/// An address to connect to, for one to listen on.
+pub fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listen
+}
+
+fn no_key(error: DataDirError) -> CliError {
+    let help = match error {
+        DataDirError::Io { .. } => "run this as the user that satchel runs as, or give --admin-key",
+        _ => "run `satchel init` first, or give --data-dir or --admin-key",
+    };
+    let message = match error {
+        DataDirError::Missing(path) => format!("there is no admin key at {}", path.display()),
+        other => other.to_string(),
+    };
+    CliError::usage(message).help(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everywhere_is_reached_at_home() {
+        assert_eq!(reachable("0.0.0.0:1".parse().unwrap()), "127.0.0.1:1".parse().unwrap());
+        assert_eq!(reachable("[::]:1".parse().unwrap()), "[::1]:1".parse().unwrap());
+        assert_eq!(reachable("10.0.0.1:1".parse().unwrap()), "10.0.0.1:1".parse().unwrap());
+    }
+
+    #[tokio::test]
+    async fn refusals_have_their_exit_codes() {
+        let client = Client::new("127.0.0.1:1".parse().unwrap(), Secret::new("k")).unwrap();
+        let told = json!({ "error": { "code": "c", "message": "m" } });
+        for (status, code) in [(400, 2), (401, 1), (404, 1), (409, 1), (500, 1), (503, 3)] {
+            let error = client.refusal(StatusCode::from_u16(status).unwrap(), &told);
+            assert_eq!(error.code, code, "{status}");
+        }
+        assert_eq!(client.get("node").await.unwrap_err().code, 3);
+        assert!(client.refusal(StatusCode::NOT_FOUND, &Value::Null).message.contains("not this version"));
+    }
+}

@@ -1,0 +1,115 @@
+//! The command line, one file a subcommand.
+//!
+//! `init`, `run` and `doctor` work on the data folder; all others ask the running satchel over
+//! `/admin/v1` ([`client`]). Every command gives a [`Report`]: for people by default, one JSON object on
+//! one line with `--json`. Nothing but that goes to standard output.
+//!
+//! Exit codes: 0 done; 1 refused or failed; 2 bad usage or configuration; 3 satchel or its node is not
+//! reachable; 4 `doctor` or `audit` found problems.
+
+mod address;
+mod args;
+mod audit;
+mod channel;
+mod client;
+mod doctor;
+mod error;
+mod gift;
+mod init;
+mod invoice;
+mod key;
+mod pay;
+mod peer;
+mod report;
+mod show;
+mod status;
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use client::Client;
+use error::CliError;
+use report::Report;
+
+/// Reads the command line of the process, does what it says, and gives the exit code.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) if wants_json && error.use_stderr() => {
+            return fail(&CliError::from(error), true);
+        }
+        Err(error) => {
+            // Help and version are what was asked for; they go to standard output with code 0.
+            let code = if error.use_stderr() { error::USAGE } else { 0 };
+            return error.print().map_or(ExitCode::from(error::FAILED), |()| ExitCode::from(code));
+        }
+    };
+    let json = cli.global.json;
+    match execute(cli) {
+        Ok(report) => succeed(&report, json),
+        Err(error) => fail(&error, json),
+    }
+}
+
+fn execute(cli: Cli) -> Result<Report, CliError> {
+    let global = cli.global;
+    match cli.command {
+        Command::Init(args) => init::run(&global, &args),
+        Command::Doctor => wait_for(doctor::run(&global))?,
+        remote => {
+            let client = Client::from(&global)?;
+            wait_for(ask(&client, remote))?
+        }
+    }
+}
+
+async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
+    match command {
+        Command::Status => status::run(client).await,
+        Command::Address => address::run(client).await,
+        Command::Channel(command) => channel::run(client, command).await,
+        Command::Peer(command) => peer::run(client, command).await,
+        Command::Pay(args) => pay::run(client, &args).await,
+        Command::Invoice(args) => invoice::run(client, &args).await,
+        Command::Key(command) => key::run(client, command).await,
+        Command::Gift(command) => gift::run(client, command).await,
+        Command::Audit => audit::run(client).await,
+        Command::Init(_) | Command::Doctor => Err(CliError::failed("this command needs no server")),
+    }
+}
+
+/// Runs a command that only waits for others.
+fn wait_for<T>(command: impl Future<Output = T>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::failed(format!("can't start: {error}")))?;
+    Ok(runtime.block_on(command))
+}
+
+fn succeed(report: &Report, json: bool) -> ExitCode {
+    let text = if json { report.json.to_string() } else { report.text.trim_end().to_owned() };
+    if text.is_empty() {
+        return ExitCode::from(report.code);
+    }
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Ok(()) => ExitCode::from(report.code),
+        // Whoever read us has gone, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(report.code),
+        Err(_) => ExitCode::from(error::FAILED),
+    }
+}
+
+fn fail(error: &CliError, json: bool) -> ExitCode {
+    let text = if json { error.to_json().to_string() } else { error.to_text() };
+    // There is nobody left to tell if standard error is closed.
+    if writeln!(std::io::stderr().lock(), "{text}").is_err() {
+        return ExitCode::from(error::FAILED);
+    }
+    ExitCode::from(error.code)
+}

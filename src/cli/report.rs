@@ -1,0 +1,77 @@
+//! What a command has to say, for people and for programs, and the plain building blocks of the former.
+
+use serde_json::Value;
+
+/// A command's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// For programs: one object.
+    pub json: Value,
+    /// For people.
+    pub text: String,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl Report {
+    /// All went well.
+    pub fn new(json: Value, text: impl Into<String>) -> Self {
+        Self { json, text: text.into(), code: 0 }
+    }
+}
+
+/// Columns under headings. Those of numbers are given by their place and stand to the right.
+pub fn table(headings: &[&str], right: &[usize], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = headings.iter().map(|heading| width(heading)).collect();
+    for row in rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(cell));
+        }
+    }
+    let heading: Vec<String> = headings.iter().map(ToString::to_string).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&heading).chain(rows) {
+        let mut line = String::new();
+        for (column, (cell, widest)) in row.iter().zip(&widths).enumerate() {
+            let gap = " ".repeat(widest.saturating_sub(width(cell)));
+            if column > 0 {
+                line.push_str("  ");
+            }
+            if right.contains(&column) {
+                line.push_str(&gap);
+                line.push_str(cell);
+            } else {
+                line.push_str(cell);
+                line.push_str(&gap);
+            }
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names and values, one a line.
+pub fn facts(rows: &[(&str, String)]) -> String {
+    let widest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
+    let line =
+        |(name, value): &(&str, String)| format!("{name}{}  {value}\n", " ".repeat(widest - width(name)));
+    rows.iter().map(line).collect()
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let rows = [vec!["a".to_owned(), "1,000".to_owned()], vec!["größer".to_owned(), "7".to_owned()]];
+        assert_eq!(table(&["NAME", "SAT"], &[1], &rows), "NAME      SAT\na       1,000\ngrößer      7\n");
+        assert_eq!(table(&["NAME", "LAST"], &[], &[]), "NAME  LAST\n");
+        assert_eq!(facts(&[("a", "1".into()), ("long", "2".into())]), "a     1\nlong  2\n");
+    }
+}

@@ -1,0 +1,172 @@
+//! The data folder's small files: the seed words and the admin key.
+//!
+//! `satchel init` writes them, the start of the process and the operator's commands read them. They are
+//! never overwritten: a lost seed is lost money. The database is [`crate::store`]'s matter.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use bip39::Mnemonic;
+
+use crate::config::{admin_key_path, seed_path};
+use crate::ids::{NoRandomness, Secret, random_bytes, random_hex};
+
+/// What an admin key begins with; as all API keys.
+const KEY_MARK: &str = "satchel_";
+
+/// Only the owner may read and write.
+const PRIVATE_FILE: u32 = 0o600;
+
+/// Only the owner may enter.
+const PRIVATE_FOLDER: u32 = 0o700;
+
+/// What is wrong with the data folder.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// `init` has not been run for this folder.
+    #[error("there is no {}; run `satchel init` first, or give --data-dir", .0.display())]
+    Missing(PathBuf),
+    /// It is there already and is left alone.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The file doesn't hold what it should.
+    #[error("{} does not hold {what}", path.display())]
+    Garbled {
+        /// Which file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// The file system refuses.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nothing secret can be made.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+/// The seed words of a data folder, checked.
+///
+/// # Errors
+/// [`DataDirError::Missing`], [`DataDirError::Garbled`], [`DataDirError::Io`].
+pub fn read_seed(data_dir: &Path) -> Result<Secret, DataDirError> {
+    let path = seed_path(data_dir);
+    let text = Secret::new(read(&path)?);
+    parse_words(text.expose()).ok_or(DataDirError::Garbled { path, what: "BIP39 seed words" })
+}
+
+/// The admin key of a data folder.
+///
+/// # Errors
+/// [`DataDirError::Missing`], [`DataDirError::Garbled`], [`DataDirError::Io`].
+pub fn read_admin_key(data_dir: &Path) -> Result<Secret, DataDirError> {
+    let path = admin_key_path(data_dir);
+    let text = read(&path)?;
+    if !text.trim().starts_with(KEY_MARK) {
+        return Err(DataDirError::Garbled { path, what: "an admin key" });
+    }
+    Ok(Secret::new(text.trim()))
+}
+
+/// BIP39 words in their one form: lower case, one space between. `None` if they are no valid words.
+pub fn parse_words(text: &str) -> Option<Secret> {
+    let words = text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" ");
+    Mnemonic::parse_in_normalized(bip39::Language::English, &words).ok().map(|_| Secret::new(words))
+}
+
+/// Twenty-four new words.
+///
+/// # Errors
+/// [`DataDirError::NoRandomness`].
+pub fn new_words() -> Result<Secret, DataDirError> {
+    let entropy = random_bytes::<32>()?;
+    let words = Mnemonic::from_entropy(&entropy).map_err(|_| NoRandomness)?;
+    Ok(Secret::new(words.to_string()))
+}
+
+/// A new admin key.
+///
+/// # Errors
+/// [`DataDirError::NoRandomness`].
+pub fn new_admin_key() -> Result<Secret, DataDirError> {
+    Ok(Secret::new(format!("{KEY_MARK}{}", random_hex::<32>()?)))
+}
+
+/// Makes the folder if it isn't there, and closes it to others.
+///
+/// # Errors
+/// [`DataDirError::Io`].
+pub fn create_folder(data_dir: &Path) -> Result<(), DataDirError> {
+    let failed = |source| DataDirError::Io { path: data_dir.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(data_dir).map_err(failed)?;
+    let mut permissions = std::fs::metadata(data_dir).map_err(failed)?.permissions();
+    permissions.set_mode(PRIVATE_FOLDER);
+    std::fs::set_permissions(data_dir, permissions).map_err(failed)
+}
+
+/// Writes a new file that only its owner can read, durably. Crash behaviour: the file is whole, empty, or
+/// not there.
+///
+/// # Errors
+/// [`DataDirError::Exists`], [`DataDirError::Io`].
+pub fn write_private(path: &Path, text: &str) -> Result<(), DataDirError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => DataDirError::Exists(path.to_owned()),
+        _ => DataDirError::Io { path: path.to_owned(), source },
+    };
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(PRIVATE_FILE).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+fn read(path: &Path) -> Result<String, DataDirError> {
+    std::fs::read_to_string(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => DataDirError::Missing(path.to_owned()),
+        _ => DataDirError::Io { path: path.to_owned(), source },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_back_in_their_one_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = new_words().unwrap();
+        assert_eq!(words.expose().split(' ').count(), 24);
+        let sloppy = format!("  {}\n", words.expose().to_uppercase().replace(' ', "\n "));
+        write_private(&seed_path(folder.path()), &sloppy).unwrap();
+        assert_eq!(read_seed(folder.path()).unwrap(), words);
+    }
+
+    #[test]
+    fn what_is_no_seed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(read_seed(folder.path()), Err(DataDirError::Missing(_))));
+        let words = ["abandon"; 12].join(" ");
+        write_private(&seed_path(folder.path()), &words).unwrap();
+        assert!(matches!(read_seed(folder.path()), Err(DataDirError::Garbled { .. })));
+    }
+
+    #[test]
+    fn nothing_is_overwritten_and_nobody_else_can_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = admin_key_path(folder.path());
+        let key = new_admin_key().unwrap();
+        write_private(&path, key.expose()).unwrap();
+        assert!(matches!(write_private(&path, "other"), Err(DataDirError::Exists(_))));
+        assert_eq!(read_admin_key(folder.path()).unwrap(), key);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,337 @@
+//! The program as a person or a script meets it: arguments, exit codes, what goes to which stream.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+/// The program with a clean environment, so that the machine's own settings don't matter.
+fn satchel(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_satchel"));
+    command.env_clear().env("SATCHEL_DATA_DIR", data_dir).current_dir(data_dir.parent().unwrap());
+    command.stdin(Stdio::null());
+    command
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn one_object(text: &str) -> Value {
+    assert_eq!(text.trim_end().lines().count(), 1, "not one line: {text}");
+    serde_json::from_str(text).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// A data folder, made.
+fn made(arguments: &[&str]) -> (tempfile::TempDir, std::path::PathBuf, Value) {
+    let parent = tempfile::tempdir().unwrap();
+    let data_dir = parent.path().join("data");
+    let output = satchel(&data_dir).args(["init", "--json"]).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", err(&output));
+    let answer = one_object(&out(&output));
+    (parent, data_dir, answer)
+}
+
+#[test]
+fn init_makes_a_closed_folder_and_says_what_it_made() {
+    let (_parent, data_dir, answer) = made(&["--network", "regtest"]);
+    assert_eq!(mode(&data_dir), 0o700);
+    for file in ["seed", "admin.key", "config.toml"] {
+        assert_eq!(mode(&data_dir.join(file)), 0o600, "{file}");
+    }
+    let key = std::fs::read_to_string(data_dir.join("admin.key")).unwrap();
+    assert_eq!(answer["admin_key"], key.trim());
+    assert!(key.starts_with("satchel_") && key.trim().len() == 72);
+    assert_eq!((&answer["network"], &answer["seed"]), (&json!("regtest"), &Value::Null));
+    assert_eq!(answer["data_dir"], data_dir.to_str().unwrap());
+    assert_eq!(answer["config"], data_dir.join("config.toml").to_str().unwrap());
+    let words = std::fs::read_to_string(data_dir.join("seed")).unwrap();
+    assert_eq!(words.split_whitespace().count(), 24);
+    let config = std::fs::read_to_string(data_dir.join("config.toml")).unwrap();
+    assert!(config.contains("\nnetwork = \"regtest\"\n"));
+}
+
+#[test]
+fn init_shows_the_seed_once_to_people_and_on_demand_to_programs() {
+    let parent = tempfile::tempdir().unwrap();
+    let data_dir = parent.path().join("data");
+    let output = satchel(&data_dir).arg("init").output().unwrap();
+    let shown = out(&output);
+    for word in std::fs::read_to_string(data_dir.join("seed")).unwrap().split_whitespace() {
+        assert!(shown.contains(word), "{word} is not in\n{shown}");
+    }
+    let key = std::fs::read_to_string(data_dir.join("admin.key")).unwrap();
+    assert!(shown.contains("24 ") && !shown.contains(key.trim()));
+
+    let (_parent, data_dir, answer) = made(&["--show-seed"]);
+    let words = std::fs::read_to_string(data_dir.join("seed")).unwrap();
+    assert_eq!(answer["seed"], words.trim());
+}
+
+#[test]
+fn init_never_touches_a_seed_that_is_there() {
+    let (_parent, data_dir, _) = made(&[]);
+    let before = std::fs::read_to_string(data_dir.join("seed")).unwrap();
+    for arguments in [vec!["init"], vec!["init", "--restore"], vec!["--json", "init", "--network", "signet"]]
+    {
+        let output = satchel(&data_dir).args(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(err(&output).contains("never overwritten") && out(&output).is_empty(), "{}", err(&output));
+    }
+    assert_eq!(std::fs::read_to_string(data_dir.join("seed")).unwrap(), before);
+}
+
+#[test]
+fn init_goes_on_where_it_was_interrupted() {
+    let (_parent, data_dir, answer) = made(&["--network", "signet"]);
+    std::fs::remove_file(data_dir.join("seed")).unwrap();
+    let output = satchel(&data_dir).args(["init", "--json"]).output().unwrap();
+    let again = one_object(&out(&output));
+    assert_eq!((&again["admin_key"], &again["network"]), (&answer["admin_key"], &json!("signet")));
+    assert!(data_dir.join("seed").exists());
+
+    std::fs::remove_file(data_dir.join("seed")).unwrap();
+    let output = satchel(&data_dir).args(["init", "--network", "bitcoin"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("is for signet, not bitcoin") && !data_dir.join("seed").exists());
+}
+
+#[test]
+fn init_restores_words_with_a_warning() {
+    let words = format!("{} about", ["abandon"; 11].join(" "));
+    let restore = |text: &str| {
+        let parent = tempfile::tempdir().unwrap();
+        let data_dir = parent.path().join("data");
+        let mut child = satchel(&data_dir)
+            .args(["init", "--restore", "--json"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), text.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let seed = std::fs::read_to_string(data_dir.join("seed")).ok();
+        (output, seed, data_dir.exists())
+    };
+    let (output, seed, _) = restore(&words.to_uppercase());
+    assert!(
+        output.status.success() && err(&output).contains("do NOT bring back channels"),
+        "{}",
+        err(&output)
+    );
+    assert_eq!(seed.unwrap().trim(), words);
+    let (output, seed, folder) = restore("not really words");
+    assert_eq!((output.status.code(), seed, folder), (Some(2), None, false));
+    assert!(!err(&output).contains("not really words"));
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let (_parent, data_dir, _) = made(&[]);
+    for arguments in [
+        &["no-such-command"][..],
+        &["status", "--no-such-option"],
+        &["init", "--network", "mainnet"],
+        &["channel", "open", "02ab@host:1", "5"],
+        &["invoice", "many"],
+        &[],
+    ] {
+        let output = satchel(&data_dir).args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(out(&output).is_empty());
+    }
+    let output = satchel(&data_dir).args(["--json", "no-such-command"]).output().unwrap();
+    assert_eq!(
+        (output.status.code(), &one_object(&err(&output))["error"]["code"]),
+        (Some(2), &json!("usage"))
+    );
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let (_parent, data_dir, _) = made(&[]);
+    for arguments in [&["--help"][..], &["--version"], &["channel", "open", "--help"]] {
+        let output = satchel(&data_dir).args(arguments).output().unwrap();
+        assert!(
+            output.status.success() && !out(&output).is_empty() && err(&output).is_empty(),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_2_and_the_line() {
+    let (_parent, data_dir, _) = made(&[]);
+    std::fs::write(data_dir.join("config.toml"), "[http]\nlistn = \"x\"\n").unwrap();
+    let output = satchel(&data_dir).arg("status").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told = err(&output);
+    assert!(
+        told.starts_with("error: ")
+            && told.contains("config.toml:2")
+            && told.contains("\n  help: did you mean"),
+        "{told}"
+    );
+    let output = satchel(&data_dir).args(["status", "--json"]).output().unwrap();
+    let error = one_object(&err(&output));
+    assert_eq!(error["error"]["code"], "config");
+    assert!(error["error"]["help"].as_str().unwrap().contains("http.listen"));
+}
+
+#[test]
+fn without_a_key_or_a_server_the_commands_say_so() {
+    let parent = tempfile::tempdir().unwrap();
+    let output = satchel(&parent.path().join("none")).arg("status").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("satchel init"), "{}", err(&output));
+
+    let (_parent, data_dir, _) = made(&[]);
+    let output = satchel(&data_dir).env("SATCHEL_HTTP_LISTEN", "127.0.0.1:1").arg("status").output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(err(&output).contains("satchel run"), "{}", err(&output));
+}
+
+#[test]
+fn doctor_works_without_a_node_and_fails_where_something_is_wrong() {
+    let (_parent, data_dir, _) = made(&["--network", "regtest"]);
+    let doctor = |source: &str| {
+        let config =
+            format!("network = \"regtest\"\n[http]\nlisten = \"127.0.0.1:{}\"\n{source}", free_port());
+        std::fs::write(data_dir.join("config.toml"), config).unwrap();
+        let output = satchel(&data_dir).args(["doctor", "--json"]).output().unwrap();
+        (output.status.code(), one_object(&out(&output)))
+    };
+    let status = |report: &Value, name: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["name"] == name).map(|check| check["status"].clone())
+    };
+    let (code, report) = doctor("");
+    assert_eq!((code, status(&report, "configuration")), (Some(4), Some(json!("FAIL"))), "{report}");
+
+    let electrum = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = format!(
+        "[chain]\nsource = \"electrum\"\nelectrum_url = \"tcp://{}\"",
+        electrum.local_addr().unwrap()
+    );
+    let (code, report) = doctor(&source);
+    assert_eq!(code, Some(0), "{report}");
+    for (name, expected) in
+        [("chain source", "OK"), ("seed", "OK"), ("satchel", "WARN"), ("configuration", "OK")]
+    {
+        assert_eq!(status(&report, name), Some(json!(expected)), "{name}: {report}");
+    }
+    std::fs::set_permissions(data_dir.join("seed"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, report) = doctor(&source);
+    assert_eq!((code, status(&report, "seed"), &report["ok"]), (Some(4), Some(json!("FAIL")), &json!(false)));
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server that answers what the real one would, for as long as the test runs.
+fn server() -> SocketAddr {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            axum::serve(listener, answers()).await.unwrap();
+        });
+    });
+    told.recv().unwrap()
+}
+
+fn answers() -> Router {
+    let echo = |Json(body): Json<Value>| async move { Json(json!({ "key": "satchel_new", "asked": body })) };
+    let node = |headers: HeaderMap| async move {
+        let error = json!({ "error": { "code": "x", "message": "no" } });
+        match headers.get("authorization").and_then(|value| value.to_str().ok()) {
+            Some("Bearer satchel_good") => (
+                StatusCode::OK,
+                Json(json!({ "running": true, "phase": "ready", "network": "regtest", "node_id": "02ab" })),
+            ),
+            _ => (StatusCode::UNAUTHORIZED, Json(error)),
+        }
+    };
+    let refuse = |status: StatusCode, message: &'static str| {
+        move || async move { (status, Json(json!({ "error": { "code": "why", "message": message } }))) }
+    };
+    Router::new()
+        .route("/admin/v1/node", get(node))
+        .route("/admin/v1/keys", post(echo))
+        .route(
+            "/admin/v1/address",
+            post(refuse(StatusCode::SERVICE_UNAVAILABLE, "the node is not running yet")),
+        )
+        .route(
+            "/admin/v1/channels/17/close",
+            post(refuse(StatusCode::NOT_FOUND, "no channel with the id 17")),
+        )
+        .route(
+            "/admin/v1/audit",
+            get(|| async { Json(json!({ "clean": false, "problems": ["two journals"] })) }),
+        )
+        .route(
+            "/admin/v1/pay",
+            post(|| async { Json(json!({ "id": "p1", "status": "queued", "amount_msat": 5_000 })) }),
+        )
+        .route(
+            "/admin/v1/payouts/p1",
+            get(|| async {
+                Json(json!({ "id": "p1", "status": "paid", "amount_msat": 5_000, "fee_msat": 0 }))
+            }),
+        )
+}
+
+#[test]
+fn remote_commands_ask_the_server_and_pass_on_its_answer() {
+    let (_parent, data_dir, _) = made(&["--network", "regtest"]);
+    let listen = server().to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = satchel(&data_dir);
+        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.args(arguments).output().unwrap()
+    };
+    let output = run(&["status"]);
+    assert!(output.status.success() && out(&output).contains("02ab on regtest"), "{}", err(&output));
+    assert_eq!(one_object(&out(&run(&["--json", "status"])))["phase"], "ready");
+    // The flag is stronger than the variable, and a wrong key is refused.
+    let output = run(&["status", "--admin-key", "satchel_bad"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("refuses the admin key"), "{}", err(&output));
+
+    let key = one_object(&out(&run(&["key", "create", "shop", "--scope", "gifts,tips", "--json"])));
+    assert_eq!(key["key"], "satchel_new");
+    assert_eq!(key["asked"], json!({ "name": "shop", "scopes": ["gifts", "tips"] }));
+    let key = one_object(&out(&run(&["key", "create", "--json"])));
+    assert_eq!(key["asked"], json!({ "name": "gifts", "scopes": ["gifts"] }));
+
+    let output = run(&["pay", "lnbcrt1"]);
+    assert!(output.status.success() && out(&output).starts_with("paid 5 sat"), "{}", err(&output));
+    let output = run(&["audit"]);
+    assert!(output.status.code() == Some(4) && out(&output).contains("two journals"));
+    let output = run(&["address", "--json"]);
+    assert_eq!((output.status.code(), &one_object(&err(&output))["error"]["code"]), (Some(3), &json!("why")));
+    let output = run(&["channel", "close", "17"]);
+    assert_eq!((output.status.code(), err(&output).trim()), (Some(1), "error: no channel with the id 17"));
+    let output = run(&["channel", "close", "../../keys"]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = run(&["gift", "list"]);
+    assert!(output.status.code() == Some(1) && err(&output).contains("not this version"), "{}", err(&output));
+}
