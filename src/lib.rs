@@ -21,3 +21,4 @@ pub mod store;
 pub mod telemetry;
 pub mod vouchers;
 pub mod web;
+pub mod webhooks;

@@ -81,7 +81,8 @@ pub async fn serve(
     let router = router.layer(DefaultBodyLimit::max(settings.max_body_bytes)).with_state(());
     let door = Door { router, timeout: settings.request_timeout, failure: settings.failure };
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).pipeline_flush(true);
+    // Never `pipeline_flush`: with it hyper buffers a streamed body without any bound.
+    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
