@@ -4,11 +4,11 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use super::Gifts;
 use super::error::GiftError;
 use super::ids::OrderId;
 use super::store::{self, Gift, Listed};
 use super::view::{charge_status, state_name_of};
-use super::Gifts;
 use crate::admin::{AdminError, GiftAdmin, PageRequest};
 use crate::ids::VoucherId;
 use crate::ledger::{Payout, payouts};
@@ -21,7 +21,8 @@ impl GiftAdmin for Gifts {
                 None => VoucherId(i64::MAX),
                 Some(text) => self.row_of(&text).await?.ok_or_else(|| no_gift(&text))?,
             };
-            let found = self.store().read(move |connection| store::list(connection, before, page.limit)).await;
+            let found =
+                self.store().read(move |connection| store::list(connection, before, page.limit)).await;
             let found = found.map_err(AdminError::internal)?;
             Ok(found.iter().map(|gift| listed(gift, now)).collect())
         })

@@ -238,10 +238,14 @@ mod tests {
         {
             assert_eq!(VerifyCode::read(&given).unwrap().digits(), digits, "{given}");
         }
-        for given in [json!(42), json!(12345), json!(1.23), json!(-123), json!("123"), json!("00042"), json!(1e300)] {
+        for given in
+            [json!(42), json!(12345), json!(1.23), json!(-123), json!("123"), json!("00042"), json!(1e300)]
+        {
             assert_eq!(VerifyCode::read(&given), Err(GiftError::CodeBadLength), "{given}");
         }
-        for given in [json!(true), json!([1234]), json!({}), json!("12a4"), json!(""), json!("-123"), json!("+123")] {
+        for given in
+            [json!(true), json!([1234]), json!({}), json!("12a4"), json!(""), json!("-123"), json!("+123")]
+        {
             assert_eq!(VerifyCode::read(&given), Err(GiftError::CodeNotNumber), "{given}");
         }
     }
@@ -252,7 +256,9 @@ mod tests {
         for right in [json!("0042"), json!("42"), json!(42), json!(" 0042 "), json!(42.0)] {
             assert!(code.matches(Guess::from_json(Some(&right)).unwrap()), "{right}");
         }
-        for wrong in [json!("0043"), json!("x"), json!(-42), json!(65578), json!(true), json!("000042"), json!(65535)] {
+        for wrong in
+            [json!("0043"), json!("x"), json!(-42), json!(65578), json!(true), json!("000042"), json!(65535)]
+        {
             assert!(!code.matches(Guess::from_json(Some(&wrong)).unwrap()), "{wrong}");
         }
         assert_eq!(Guess::from_json(Some(&Value::Null)), None);
@@ -277,7 +283,8 @@ mod tests {
         assert_eq!(judge(&state, None, 0, rules), Verdict::Missing);
         for number in 1..=10 {
             assert_eq!(judge(&state, right, 0, rules), Verdict::Open, "before wrong number {number}");
-            let Verdict::Wrong { wrong, locked_until } = judge(&state, Guess::from_text("1"), 0, rules) else {
+            let Verdict::Wrong { wrong, locked_until } = judge(&state, Guess::from_text("1"), 0, rules)
+            else {
                 panic!("wrong code let in")
             };
             assert_eq!(locked_until.is_some(), number == 10);

@@ -37,7 +37,8 @@ impl Gifts {
     /// Of the order's webhook, of the node, of the budget, of the `Idempotency-Key`; the store's.
     pub async fn create(&self, order: Order, ask: Option<Ask>) -> Result<Done<Vec<u8>>, GiftError> {
         if let Some(asked) = ask.clone() {
-            let before = self.store().read(move |connection| Ok::<_, GiftError>(seen(connection, Some(&asked))));
+            let before =
+                self.store().read(move |connection| Ok::<_, GiftError>(seen(connection, Some(&asked))));
             if let Some(recorded) = before.await?? {
                 return Ok(Done::Before(recorded));
             }
@@ -114,10 +115,7 @@ impl Gifts {
     /// The answer to `/create`.
     fn created_json(&self, created: &Created) -> Result<Vec<u8>, GiftError> {
         let charge = self.charge_uuid(created.charge)?;
-        let invoice = InvoiceView {
-            expires_at: created.invoice_expires_at / 1_000,
-            payreq: &created.payreq,
-        };
+        let invoice = InvoiceView { expires_at: created.invoice_expires_at / 1_000, payreq: &created.payreq };
         let view = CreatedView::new(created, &charge, invoice, |id, code| self.lnurl_of(id, code))
             .ok_or(GiftError::Internal)?;
         super::view::json(&view)

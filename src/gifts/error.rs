@@ -156,9 +156,7 @@ impl From<BodyError> for GiftError {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => Self::BodyTooLarge,
-            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
-                Self::BodyNotJson
-            }
+            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => Self::BodyNotJson,
         }
     }
 }

@@ -197,7 +197,9 @@ mod tests {
         assert_eq!(text.len(), 48);
         assert_eq!(text.parse(), Ok(id));
         assert!(!format!("{id:?}").contains(&text));
-        for bad in ["", "zz", &text[1..], &format!("{text}0"), &text.replace(|c: char| c.is_ascii_digit(), "g")] {
+        for bad in
+            ["", "zz", &text[1..], &format!("{text}0"), &text.replace(|c: char| c.is_ascii_digit(), "g")]
+        {
             assert!(bad.parse::<OrderId>().is_err(), "{bad}");
         }
     }

@@ -42,7 +42,11 @@ pub fn check_payable(
     let now = Duration::from_millis(u64::try_from(now).unwrap_or(0));
     let lasts = invoice.expires_at().is_none_or(|end| end >= now.saturating_add(at_least));
     let ours = invoice.currency() == Currency::from(network);
-    if lasts && ours && invoice.amount_milli_satoshis().is_some() { Ok(()) } else { Err(GiftError::BadInvoice) }
+    if lasts && ours && invoice.amount_milli_satoshis().is_some() {
+        Ok(())
+    } else {
+        Err(GiftError::BadInvoice)
+    }
 }
 
 #[cfg(test)]
@@ -53,7 +57,13 @@ pub(super) mod tests {
     use lightning_invoice::{InvoiceBuilder, PaymentSecret};
 
     /// An invoice of somebody's, made at `at` seconds and payable for `expiry` more.
-    pub(in super::super) fn invoice(currency: Currency, msat: Option<u64>, at: u64, expiry: u64, nonce: u8) -> Bolt11Invoice {
+    pub(in super::super) fn invoice(
+        currency: Currency,
+        msat: Option<u64>,
+        at: u64,
+        expiry: u64,
+        nonce: u8,
+    ) -> Bolt11Invoice {
         let key = SecretKey::from_slice(&[0x2a; 32]).unwrap();
         let builder = InvoiceBuilder::new(currency)
             .description("a wallet".into())
@@ -94,8 +104,9 @@ pub(super) mod tests {
     #[test]
     fn what_can_t_be_paid_is_refused() {
         let good = invoice(Currency::Regtest, Some(1_000_000), 1_000, 3_600, 1).to_string();
-        let other_networks = [Currency::Bitcoin, Currency::BitcoinTestnet, Currency::Signet, Currency::Simnet]
-            .map(|currency| invoice(currency, Some(1_000_000), 1_000, 3_600, 1).to_string());
+        let other_networks =
+            [Currency::Bitcoin, Currency::BitcoinTestnet, Currency::Signet, Currency::Simnet]
+                .map(|currency| invoice(currency, Some(1_000_000), 1_000, 3_600, 1).to_string());
         let amountless = invoice(Currency::Regtest, None, 1_000, 3_600, 1).to_string();
         let mut bad_signature = good.clone();
         let middle = bad_signature.len() - 30;

@@ -2,12 +2,12 @@
 
 use axum::response::Response;
 
+use super::Gifts;
 use super::codes::{Guess, Verdict};
 use super::error::GiftError;
 use super::ids::OrderId;
 use super::store::Gift;
 use super::view::{self, GiftView, LockedView};
-use super::Gifts;
 use crate::http::client::Client;
 use crate::http::live;
 

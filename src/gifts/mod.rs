@@ -152,12 +152,12 @@ impl Gifts {
     }
 }
 
-/// The family's secret from the database, made at the first start.
+/// The family's secret from the database, made at the first start. Blocks.
 ///
 /// # Errors
 /// The store's.
-pub async fn keyring(store: &Store) -> Result<Keyring, crate::store::StoreError> {
-    let secret = store.write(|tx| store::secret(tx)).await?;
+pub fn keyring(store: &Store) -> Result<Keyring, crate::store::StoreError> {
+    let secret = store.write_blocking(store::secret)?;
     Ok(Keyring::new(&secret))
 }
 

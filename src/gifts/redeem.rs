@@ -79,10 +79,10 @@ impl Gifts {
             Err(error) => return Ok(Err(error)),
         };
         // The same invoice again is the same redemption, also after the invoice has expired.
-        if let Some(payout) = payouts::by_hash(tx, charges::hash_of(&invoice))? {
-            if payout.voucher == Some(gift.id) && payout.status != PayoutStatus::Failed {
-                return Ok(Ok(payout));
-            }
+        let used = payouts::by_hash(tx, charges::hash_of(&invoice))?;
+        let same = |payout: &Payout| payout.voucher == Some(gift.id) && payout.status != PayoutStatus::Failed;
+        if let Some(payout) = used.filter(same) {
+            return Ok(Ok(payout));
         }
         let voucher = vouchers::by_id(tx, gift.id)?;
         if let Err(refused) = self.check(tx, &gift, &voucher, &invoice, proof)? {

@@ -76,7 +76,8 @@ impl Order {
             _ => None,
         };
         let amount = check_amount(amount, rules)?;
-        let sender_name = text(field("senderName"), NAME_LEN, GiftError::NameNotText, GiftError::NameTooLong)?;
+        let sender_name =
+            text(field("senderName"), NAME_LEN, GiftError::NameNotText, GiftError::NameTooLong)?;
         let sender_message =
             text(field("senderMessage"), MESSAGE_LEN, GiftError::MessageNotText, GiftError::MessageTooLong)?;
         let code = field("verifyCode").map(VerifyCode::read).transpose()?;
@@ -99,7 +100,9 @@ impl Order {
         let notify_secret = match field("notifySecret") {
             None => None,
             Some(Value::String(secret)) if secret.is_empty() => None,
-            Some(Value::String(secret)) if secret.len() <= NOTIFY_SECRET_LEN => Some(Secret::new(secret.as_str())),
+            Some(Value::String(secret)) if secret.len() <= NOTIFY_SECRET_LEN => {
+                Some(Secret::new(secret.as_str()))
+            }
             Some(_) => return Err(GiftError::NotifySecretBad),
         };
         let words = Words { sender_name, sender_message, code, notify };

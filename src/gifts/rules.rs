@@ -5,6 +5,7 @@ use std::time::Duration;
 use bitcoin::Network;
 
 use super::codes::LockRules;
+use crate::config::Config;
 use crate::money::Msat;
 
 /// Limits and windows.
@@ -46,6 +47,25 @@ impl Rules {
             max_fee_base: Msat::from_sat(10).unwrap_or(Msat::ZERO),
             max_fee_ppm: 10_000,
             min_invoice_expiry: Duration::from_secs(30),
+        }
+    }
+
+    /// As the operator configured them.
+    pub fn from_config(config: &Config) -> Self {
+        let (gifts, payouts) = (&config.gifts, &config.payouts);
+        Self {
+            min_sat: gifts.min_sat,
+            max_sat: gifts.max_sat,
+            max_quantity: gifts.max_quantity,
+            invoice_expiry: Duration::from_secs(gifts.invoice_expiry_secs),
+            lock: LockRules {
+                tries: gifts.verify_code_tries,
+                lock: Duration::from_secs(gifts.verify_code_lock_secs),
+            },
+            max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
+            max_fee_ppm: payouts.max_fee_ppm,
+            min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),
+            ..Self::new(config.network, config.http.public_url.as_str())
         }
     }
 

@@ -163,7 +163,9 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewGift<'_>) -> Result<(), LedgerError> 
 pub(super) fn code_state(connection: &Connection, id: VoucherId) -> Result<CodeState, LedgerError> {
     Ok(connection
         .prepare_cached("SELECT verify_code, code_wrong, code_locked_until FROM gifts WHERE id = ?1")?
-        .query_row([id], |row| Ok(CodeState { code: row.get(0)?, wrong: row.get(1)?, locked_until: row.get(2)? }))?)
+        .query_row([id], |row| {
+            Ok(CodeState { code: row.get(0)?, wrong: row.get(1)?, locked_until: row.get(2)? })
+        })?)
 }
 
 /// Keeps the count of wrong codes.

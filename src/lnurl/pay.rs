@@ -6,12 +6,15 @@
 use std::time::Duration;
 
 use bitcoin::Network;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use lightning_invoice::{Bolt11Invoice, Currency};
 use serde_json::Value;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::money::Msat;
+use crate::vouchers::returns::Resolve;
 use crate::webhooks::fetch::{FetchError, GuardedClient};
 
 /// More than any honest answer; metadata may hold a picture.
@@ -59,6 +62,24 @@ pub fn address_url(address: &str) -> Option<Url> {
     let scheme = if plain { "http" } else { "https" };
     let name = name.to_ascii_lowercase();
     Url::parse(&format!("{scheme}://{host}/.well-known/lnurlp/{name}")).ok().filter(Url::has_host)
+}
+
+/// Asks addresses on behalf of vouchers that go back.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Goes only where the address guard lets it.
+    pub client: GuardedClient,
+    /// Whose invoices we pay.
+    pub network: Network,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Resolve for Addresses {
+    fn invoice<'a>(&'a self, address: &'a str, amount: Msat) -> BoxFuture<'a, Result<Bolt11Invoice, String>> {
+        let asked = invoice_for(&self.client, self.network, &self.clock, address, amount);
+        asked.map(|result| result.map_err(|error| error.to_string())).boxed()
+    }
 }
 
 /// Asks an address for an invoice over exactly `amount`, on our network, signed, and not about to expire.
@@ -131,8 +152,22 @@ mod tests {
     #[test]
     fn other_texts_are_no_address() {
         for text in [
-            "", "alice", "@example.com", "alice@", "a@b@c", "a/b@c.d", "a@c.d/e", "a@c.d?x", "a b@c.d", "ä@c.d",
-            "a@.com", "lno1qcp4256ypq", "a@c.d:99999", "a@user:pw@c.d", "a@c.d#e", "../x@c.d\n",
+            "",
+            "alice",
+            "@example.com",
+            "alice@",
+            "a@b@c",
+            "a/b@c.d",
+            "a@c.d/e",
+            "a@c.d?x",
+            "a b@c.d",
+            "ä@c.d",
+            "a@.com",
+            "lno1qcp4256ypq",
+            "a@c.d:99999",
+            "a@user:pw@c.d",
+            "a@c.d#e",
+            "../x@c.d\n",
         ] {
             assert_eq!(address_url(text), None, "{text}");
         }

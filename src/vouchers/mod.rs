@@ -14,7 +14,9 @@
 //! transaction: state, payout, books. Two claims can't both succeed, because the row's state is compared
 //! and changed in one statement on the one writing connection.
 
+pub mod returns;
 mod store;
+pub mod upkeep;
 
 #[cfg(test)]
 mod property;

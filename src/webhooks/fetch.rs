@@ -154,7 +154,10 @@ mod tests {
     }
 
     impl Lookup for Liar {
-        fn lookup(&self, _host: String) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>> {
+        fn lookup(
+            &self,
+            _host: String,
+        ) -> Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>> {
             let turn = self.asked.fetch_add(1, Ordering::SeqCst).min(self.answers.len() - 1);
             let answer = self.answers[turn].clone();
             Box::pin(async move { Ok(answer) })
@@ -204,9 +207,15 @@ mod tests {
     async fn a_name_that_leads_inside_is_refused_at_the_connection() {
         let (port, hits) = host().await;
         let url = format!("http://pay.example:{port}/json");
-        for inside in
-            ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "fd00::1"]
-        {
+        for inside in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "169.254.169.254",
+            "::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "fd00::1",
+        ] {
             let (client, _) = liar(GuardSettings::default(), &[&[inside]]);
             assert_eq!(client.get_json(&url, 1000).await, Err(FetchError::Refused), "{inside}");
         }
@@ -227,7 +236,10 @@ mod tests {
     async fn a_name_that_changes_its_mind_gains_nothing() {
         let (port, hits) = host().await;
         // First an address that passes (127.0.0.2 stands for a public one), then one that must not.
-        let only = GuardSettings { allow_networks: vec!["127.0.0.2/32".parse().unwrap()], ..GuardSettings::default() };
+        let only = GuardSettings {
+            allow_networks: vec!["127.0.0.2/32".parse().unwrap()],
+            ..GuardSettings::default()
+        };
         let (client, asked) = liar(only, &[&["127.0.0.2"], &["127.0.0.1"]]);
         let url = format!("http://pay.example:{port}/json");
         let listener = TcpListener::bind(("127.0.0.2", port)).await;

@@ -164,7 +164,10 @@ impl Guard {
     }
 
     /// The addresses of a name that may be used.
-    async fn resolve_public(&self, name: &str) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    async fn resolve_public(
+        &self,
+        name: &str,
+    ) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
         let mut found = self.0.lookup.lookup(name.to_owned()).await?;
         if !self.is_named(bare(name)) {
             found.retain(|address| self.may_reach(*address));

@@ -136,12 +136,14 @@ pub struct Outbox {
     pub(super) bell: Arc<Notify>,
 }
 
-const ENDPOINT: &str = "INSERT INTO webhook_endpoints (family, url, secret, next_try_at) VALUES (?1, ?2, ?3, ?4)
+const ENDPOINT: &str =
+    "INSERT INTO webhook_endpoints (family, url, secret, next_try_at) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (family, url, secret) DO UPDATE SET next_try_at = coalesce(next_try_at, excluded.next_try_at)
      RETURNING id";
 const MESSAGE: &str = "INSERT INTO webhook_messages
      (public_id, endpoint_id, kind, payload, state, created_at, queued_at) VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5)";
-const REQUEUE: &str = "UPDATE webhook_messages SET state = 'waiting', queued_at = ?2, attempts = 0, finished_at = NULL
+const REQUEUE: &str =
+    "UPDATE webhook_messages SET state = 'waiting', queued_at = ?2, attempts = 0, finished_at = NULL
      WHERE public_id = ?1 AND state <> 'waiting' RETURNING endpoint_id";
 const EXISTS: &str = "SELECT 1 FROM webhook_messages WHERE public_id = ?1";
 const DUE_NOW: &str = "UPDATE webhook_endpoints SET next_try_at = ?2 WHERE id = ?1";
@@ -150,7 +152,8 @@ const LIST: &str =
             m.last_status, m.last_error
      FROM webhook_messages m JOIN webhook_endpoints e ON e.id = m.endpoint_id
      WHERE m.id < ?1 ORDER BY m.id DESC LIMIT ?2";
-const LIST_PARKED: &str = "SELECT m.id, m.public_id, e.family, e.url, m.kind, m.state, m.created_at, m.attempts,
+const LIST_PARKED: &str =
+    "SELECT m.id, m.public_id, e.family, e.url, m.kind, m.state, m.created_at, m.attempts,
             m.last_try_at, m.last_status, m.last_error
      FROM webhook_messages m JOIN webhook_endpoints e ON e.id = m.endpoint_id
      WHERE m.id < ?1 AND m.state = 'parked' ORDER BY m.id DESC LIMIT ?2";
@@ -193,7 +196,8 @@ impl Outbox {
         store
             .write(move |tx| {
                 let now = now_ms();
-                let requeued = tx.prepare_cached(REQUEUE)?.query_row(params![id.0, now], |row| row.get::<_, i64>(0));
+                let requeued =
+                    tx.prepare_cached(REQUEUE)?.query_row(params![id.0, now], |row| row.get::<_, i64>(0));
                 let Some(endpoint) = requeued.optional()? else {
                     let known = tx.prepare_cached(EXISTS)?.exists([&id.0])?;
                     return Err(if known { OutboxError::Waiting } else { OutboxError::NoSuchMessage });
@@ -232,10 +236,13 @@ pub fn list(
 /// The statements'.
 pub fn prune(tx: &Tx<'_>, now_ms: i64) -> Result<bool, StoreError> {
     let mut more = false;
-    for (state, kept) in [(MessageState::Delivered, DELIVERED_KEPT_MS), (MessageState::Parked, PARKED_KEPT_MS)] {
+    for (state, kept) in
+        [(MessageState::Delivered, DELIVERED_KEPT_MS), (MessageState::Parked, PARKED_KEPT_MS)]
+    {
         let mut statement = tx.prepare_cached(PRUNE)?;
         let before = now_ms.saturating_sub(kept);
-        let rows = statement.query_map(params![before, state.name(), PRUNED_AT_ONCE], |row| row.get::<_, i64>(0))?;
+        let rows =
+            statement.query_map(params![before, state.name(), PRUNED_AT_ONCE], |row| row.get::<_, i64>(0))?;
         let mut endpoints = rows.collect::<Result<Vec<_>, _>>()?;
         more |= i64::try_from(endpoints.len()).is_ok_and(|gone| gone >= PRUNED_AT_ONCE);
         endpoints.sort_unstable();
@@ -249,7 +256,8 @@ pub fn prune(tx: &Tx<'_>, now_ms: i64) -> Result<bool, StoreError> {
 
 fn info_of(row: &Row<'_>) -> rusqlite::Result<MessageInfo> {
     let state: String = row.get(5)?;
-    let state = [MessageState::Waiting, MessageState::Delivered].into_iter().find(|known| known.name() == state);
+    let state =
+        [MessageState::Waiting, MessageState::Delivered].into_iter().find(|known| known.name() == state);
     Ok(MessageInfo {
         row: row.get(0)?,
         id: MessageId(row.get(1)?),
@@ -294,7 +302,9 @@ mod tests {
 
     fn count(store: &Store, table: &'static str) -> i64 {
         let sql = format!("SELECT count(*) FROM {table}");
-        store.read_blocking(move |c| c.query_row(&sql, [], |row| row.get(0)).map_err(StoreError::from)).unwrap()
+        store
+            .read_blocking(move |c| c.query_row(&sql, [], |row| row.get(0)).map_err(StoreError::from))
+            .unwrap()
     }
 
     #[test]
@@ -319,7 +329,10 @@ mod tests {
         let sender = store.clone();
         let id = tokio::task::spawn_blocking(move || send(&sender, "https://a.example/")).await.unwrap();
         assert!(matches!(outbox.replay(&store, id.clone()).await, Err(OutboxError::Waiting)));
-        assert!(matches!(outbox.replay(&store, MessageId::new("msg_x")).await, Err(OutboxError::NoSuchMessage)));
+        assert!(matches!(
+            outbox.replay(&store, MessageId::new("msg_x")).await,
+            Err(OutboxError::NoSuchMessage)
+        ));
         tokio::task::block_in_place(|| finish(&store, &id, "parked", 1));
         let parked = store.read(|connection| list(connection, true, None, 10)).await.unwrap();
         assert_eq!((parked.len(), parked[0].state), (1, MessageState::Parked));
@@ -332,7 +345,8 @@ mod tests {
     fn lists_go_page_by_page_from_the_newest() {
         let (_folder, store) = open();
         let ids: Vec<_> = (0..5).map(|_| send(&store, "https://a.example/")).collect();
-        let page = |before| store.read_blocking(move |connection| list(connection, false, before, 2)).unwrap();
+        let page =
+            |before| store.read_blocking(move |connection| list(connection, false, before, 2)).unwrap();
         let (first, second) = (page(None), page(page(None).last().map(|last| last.row)));
         assert_eq!([&first[0].id, &first[1].id, &second[0].id], [&ids[4], &ids[3], &ids[2]]);
     }

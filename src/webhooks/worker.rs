@@ -215,7 +215,8 @@ impl Courier {
             .header("webhook-timestamp", timestamp)
             .body(message.payload.clone());
         if let Some(secret) = secret {
-            request = request.header("webhook-signature", sign::signature(secret, &message.public_id, timestamp, body));
+            request = request
+                .header("webhook-signature", sign::signature(secret, &message.public_id, timestamp, body));
         }
         let signable = Signable { id: &message.public_id, timestamp, body, secret };
         let own = self.settings.own_headers.iter().filter(|(family, _)| *family == message.family);
@@ -230,7 +231,11 @@ impl Courier {
 
     /// Writes down how it went, and waits for the database if that must be: without it the receiver would get
     /// the message again and again. Answers with the message to send next, if one may be sent now.
-    async fn settle(&self, message: &Message, result: Result<u16, FetchError>) -> Result<Option<Message>, StoreError> {
+    async fn settle(
+        &self,
+        message: &Message,
+        result: Result<u16, FetchError>,
+    ) -> Result<Option<Message>, StoreError> {
         let outcome = self.outcome(message, result);
         loop {
             let (row, endpoint, outcome) = (message.row, message.endpoint, outcome.clone());
@@ -263,8 +268,12 @@ impl Courier {
                     now.saturating_add(millis(self.pause(message.attempts))).min(give_up_at)
                 });
                 match next_try_at {
-                    Some(_) => tracing::info!(id, kind, attempt, %error, "webhook failed; it will be tried again"),
-                    None => tracing::warn!(id, kind, attempt, %error, "webhook failed for too long and is parked"),
+                    Some(_) => {
+                        tracing::info!(id, kind, attempt, %error, "webhook failed; it will be tried again")
+                    }
+                    None => {
+                        tracing::warn!(id, kind, attempt, %error, "webhook failed for too long and is parked")
+                    }
                 }
                 Outcome::Failed { status, error: error.to_string(), at: now, next_try_at }
             }

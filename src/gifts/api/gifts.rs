@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use super::asking::{Asker, Params, order_id};
 use super::bodies::CreateBody;
 use super::{Api, answer, answer_done, refused};
+use crate::gifts::Done;
 use crate::gifts::error::GiftError;
 use crate::gifts::request::Order;
 use crate::gifts::view::{self, CreatedView, ErrorView, GiftView, StatusView};
-use crate::gifts::Done;
 use crate::http::body::{BodyError, JsonObject};
 
 /// Makes a gift and the invoice that fills it.
@@ -112,9 +112,8 @@ pub(super) async fn live(
     )
 )]
 pub(super) async fn page(State(api): State<Api>, Path(id): Path<String>) -> Response {
-    let location = order_id(&id).and_then(|id| {
-        HeaderValue::from_str(&api.gifts.page_url(id)).map_err(|_| GiftError::Internal)
-    });
+    let location = order_id(&id)
+        .and_then(|id| HeaderValue::from_str(&api.gifts.page_url(id)).map_err(|_| GiftError::Internal));
     match location {
         Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
         Err(error) => refused(error),

@@ -25,9 +25,14 @@ pub(super) struct Outcome {
 }
 
 /// An error as wallets read it.
-pub(super) fn refused(error: GiftError) -> Response {
-    let outcome = Outcome { status: "ERROR", reason: Some(error.code()) };
-    respond::no_store(respond::json_bytes(StatusCode::OK, view::json(&outcome).unwrap_or_default()))
+pub(super) fn refused(refusal: GiftError) -> Response {
+    error(refusal.code())
+}
+
+/// The same from its code.
+pub(super) fn error(code: &'static str) -> Response {
+    let outcome = Outcome { status: "ERROR", reason: Some(code) };
+    respond::no_store(respond::json(StatusCode::OK, &outcome))
 }
 
 fn answer(result: Result<Vec<u8>, GiftError>) -> Response {

@@ -63,6 +63,23 @@ pub fn router(gifts: Gifts, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Ro
     (cors::everywhere(router), document)
 }
 
+/// What no handler answered (a time-out, a panic, a body over the limit), in the shape that clients of this
+/// path read.
+pub fn failure(path: &str, status: StatusCode) -> Response {
+    let code = match status.as_u16() {
+        404 => "NOT_FOUND",
+        405 => "METHOD_NOT_ALLOWED",
+        408 | 504 => "REQUEST_TIMEOUT",
+        413 => GiftError::BodyTooLarge.code(),
+        503 => GiftError::NodeUnavailable.code(),
+        _ => GiftError::Internal.code(),
+    };
+    if path == "/lnurl" || path.starts_with("/lnurl/") {
+        return lnurl::error(code);
+    }
+    error(status, ErrorView { status_code: status.as_u16(), message: code })
+}
+
 /// JSON, or the family's error.
 fn answer(result: Result<Vec<u8>, GiftError>) -> Response {
     match result {
@@ -81,12 +98,15 @@ fn answer_done(result: Result<Done<Vec<u8>>, GiftError>) -> Response {
 }
 
 /// An error in the family's shape.
-fn refused(error: GiftError) -> Response {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = view::json(&ErrorView::from(error)).unwrap_or_default();
-    let mut response = respond::no_store(respond::json_bytes(status, body));
-    if let Some(seconds) = error.retry_after() {
+fn refused(refusal: GiftError) -> Response {
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = error(status, ErrorView::from(refusal));
+    if let Some(seconds) = refusal.retry_after() {
         response.headers_mut().insert(axum::http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+fn error(status: StatusCode, body: ErrorView) -> Response {
+    respond::no_store(respond::json(status, &body))
 }

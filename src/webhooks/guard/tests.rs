@@ -177,13 +177,21 @@ fn the_operator_may_allow_hosts_and_networks_but_no_more_than_those() {
         allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
         own_addresses: vec!["8.8.4.4".parse().unwrap()],
     });
-    for url in ["http://hooks.INTERNAL:25/", "http://127.0.0.1:3000/", "http://[::ffff:127.0.0.1]/", "http://10.9.9.9/"]
-    {
+    for url in [
+        "http://hooks.INTERNAL:25/",
+        "http://127.0.0.1:3000/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://10.9.9.9/",
+    ] {
         assert!(guard.check_url(url).is_ok(), "{url}");
     }
-    for url in
-        ["http://other.internal/", "http://[::1]/", "http://10.9.9.8/", "http://8.8.4.4/", "http://[::ffff:8.8.4.4]/"]
-    {
+    for url in [
+        "http://other.internal/",
+        "http://[::1]/",
+        "http://10.9.9.8/",
+        "http://8.8.4.4/",
+        "http://[::ffff:8.8.4.4]/",
+    ] {
         assert_eq!(guard.check_url(url), Err(BadUrl::Refused), "{url}");
     }
     assert_eq!(guard.check_url("http://127.0.0.1:22/"), Err(BadUrl::Port));

@@ -42,14 +42,18 @@ pub(super) enum Outcome {
 
 const SCHEDULED: &str = "SELECT id, next_try_at FROM webhook_endpoints WHERE next_try_at IS NOT NULL
      ORDER BY next_try_at LIMIT ?1";
-const HEAD: &str = "SELECT m.id, m.public_id, m.kind, m.payload, m.queued_at, m.attempts, e.family, e.url, e.secret
+const HEAD: &str =
+    "SELECT m.id, m.public_id, m.kind, m.payload, m.queued_at, m.attempts, e.family, e.url, e.secret
      FROM webhook_messages m JOIN webhook_endpoints e ON e.id = m.endpoint_id
      WHERE m.endpoint_id = ?1 AND m.state = 'waiting' ORDER BY m.id LIMIT 1";
-const DELIVERED: &str = "UPDATE webhook_messages SET state = 'delivered', attempts = attempts + 1, last_try_at = ?2,
+const DELIVERED: &str =
+    "UPDATE webhook_messages SET state = 'delivered', attempts = attempts + 1, last_try_at = ?2,
      last_status = ?3, last_error = NULL, finished_at = ?2 WHERE id = ?1";
-const FAILED: &str = "UPDATE webhook_messages SET attempts = attempts + 1, last_try_at = ?2, last_status = ?3,
+const FAILED: &str =
+    "UPDATE webhook_messages SET attempts = attempts + 1, last_try_at = ?2, last_status = ?3,
      last_error = ?4 WHERE id = ?1";
-const PARKED: &str = "UPDATE webhook_messages SET state = 'parked', attempts = attempts + 1, last_try_at = ?2,
+const PARKED: &str =
+    "UPDATE webhook_messages SET state = 'parked', attempts = attempts + 1, last_try_at = ?2,
      last_status = ?3, last_error = ?4, finished_at = ?2 WHERE id = ?1";
 const PUT_OFF: &str = "UPDATE webhook_endpoints SET next_try_at = ?2 WHERE id = ?1";
 const RESCHEDULE: &str = "UPDATE webhook_endpoints SET next_try_at = CASE WHEN EXISTS

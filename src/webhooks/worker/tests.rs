@@ -33,7 +33,12 @@ impl Receiver {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         receiver.port = listener.local_addr().unwrap().port();
         let router = axum::Router::new().route("/{path}", post(receive)).with_state(receiver.clone());
-        tokio::spawn(crate::http::server::serve(listener, router, Default::default(), std::future::pending()));
+        tokio::spawn(crate::http::server::serve(
+            listener,
+            router,
+            Default::default(),
+            std::future::pending(),
+        ));
         receiver
     }
 
@@ -123,7 +128,8 @@ impl Post {
         });
         let client = guard.client(timeout).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let worker = run(self.store.clone(), self.outbox.clone(), client, settings, async { drop(stopped.await) });
+        let worker =
+            run(self.store.clone(), self.outbox.clone(), client, settings, async { drop(stopped.await) });
         Running { stop, ended: tokio::spawn(worker) }
     }
 
@@ -180,7 +186,10 @@ async fn what_is_sent_is_what_was_written_and_signed_as_the_receiver_checks_it()
     assert_eq!(headers["x-family"], format!("{id}:{}", payload.len()));
     let timestamp: i64 = headers["webhook-timestamp"].to_str().unwrap().parse().unwrap();
     assert!((now_ms() / 1000 - timestamp).abs() < 10);
-    assert_eq!(headers["webhook-signature"], sign::signature(&secret, id.as_str(), timestamp, payload.as_bytes()));
+    assert_eq!(
+        headers["webhook-signature"],
+        sign::signature(&secret, id.as_str(), timestamp, payload.as_bytes())
+    );
     let info = post.wait_until(&id, MessageState::Delivered).await;
     assert_eq!((info.attempts, info.last_status), (1, Some(204)));
     worker.stop().await;
