@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod failpoint;
+pub mod gifts;
 pub mod http;
 pub mod ids;
 pub mod ledger;
