@@ -105,6 +105,11 @@ fn check_key(connection: &rusqlite::Connection, order_id: OrderId, key: &str) ->
 fn history(gift: &Gift, past: &[(bool, Payout)], now: UnixMillis) -> Vec<HistoryView> {
     let mut events = vec![HistoryView::new("created", gift.created_at)];
     events.extend(gift.paid_at.map(|at| HistoryView::new("paid", at)));
+    let ended = matches!(gift.state, VoucherState::Redeemed)
+        || (gift.state == VoucherState::Returned && gift.expires_at.is_some_and(|end| end > now));
+    let funded = gift.paid_at.is_some();
+    let end = gift.expires_at.filter(|end| *end <= now && funded && !ended);
+    events.extend(end.map(|end| HistoryView::new("expired", end)));
     for (is_return, payout) in past {
         let name = |redeem, refund| if *is_return { refund } else { redeem };
         events.push(HistoryView::of(name("redeem_started", "refund_started"), payout.created_at, payout));
@@ -118,11 +123,6 @@ fn history(gift: &Gift, past: &[(bool, Payout)], now: UnixMillis) -> Vec<History
             _ => {}
         }
     }
-    let ended = matches!(gift.state, VoucherState::Redeemed)
-        || (gift.state == VoucherState::Returned && gift.expires_at.is_some_and(|end| end > now));
-    let funded = gift.paid_at.is_some();
-    let end = gift.expires_at.filter(|end| *end <= now && funded && !ended);
-    events.extend(end.map(|end| HistoryView::new("expired", end)));
     if gift.code.locked_until.is_some_and(|until| until > now) {
         events.push(HistoryView::new("locked", now));
     }
