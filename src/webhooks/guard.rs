@@ -10,10 +10,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
-
-use crate::http::net::IpNetwork;
 
 /// Bytes of a URL. Longer ones are not addresses but payloads.
 const LONGEST_URL: usize = 2048;
@@ -27,7 +26,7 @@ pub struct GuardSettings {
     /// Hosts that may resolve to anything, by exact name.
     pub allow_hosts: Vec<String>,
     /// Networks that count as public.
-    pub allow_networks: Vec<IpNetwork>,
+    pub allow_networks: Vec<IpNet>,
     /// Public addresses of this very machine.
     pub own_addresses: Vec<IpAddr>,
 }
@@ -83,7 +82,7 @@ pub struct Guard(Arc<Inner>);
 
 struct Inner {
     allow_hosts: Vec<String>,
-    allow_networks: Vec<IpNetwork>,
+    allow_networks: Vec<IpNet>,
     own_addresses: Vec<IpAddr>,
     lookup: Box<dyn Lookup>,
 }
@@ -154,7 +153,7 @@ impl Guard {
     /// Whether a connection to this address may be made.
     pub fn may_reach(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        let allowed = self.0.allow_networks.iter().any(|network| network.contains(address));
+        let allowed = self.0.allow_networks.iter().any(|network| network.contains(&address));
         allowed || (is_public(address) && !self.0.own_addresses.contains(&address))
     }
 

@@ -11,7 +11,7 @@ mod queue;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, HeaderValue};
 use reqwest::Method;
@@ -25,6 +25,7 @@ use super::store::Outbox;
 use crate::crash_point;
 use crate::http::now_ms;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::{WEBHOOKS, WEBHOOKS_WAITING};
 
 /// Pauses after the first, second, … failure; the last is repeated.
 const PAUSES: [Duration; 7] = [
@@ -45,6 +46,9 @@ const IN_A_ROW: usize = 16;
 
 /// How long to sleep when nothing is due; a clock that was set back is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How often the waiting messages are counted, at most.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
 
 /// How long to wait when the database takes no writes or gives no rows.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -103,8 +107,13 @@ pub async fn run(
     let courier = Arc::new(Courier { store, client, settings });
     let mut busy = HashSet::new();
     let mut deliveries = JoinSet::new();
+    let mut counted_at = None;
     tokio::pin!(shutdown);
     loop {
+        if counted_at.is_none_or(|at: Instant| at.elapsed() >= COUNT_EVERY) {
+            courier.count_waiting().await;
+            counted_at = Some(Instant::now());
+        }
         while let Some(done) = deliveries.try_join_next() {
             forget(&mut busy, done);
         }
@@ -202,6 +211,13 @@ impl Courier {
         }
     }
 
+    /// Shows how many messages wait.
+    async fn count_waiting(&self) {
+        if let Ok(waiting) = self.store.read(queue::waiting).await {
+            metrics::gauge!(WEBHOOKS_WAITING).set(f64::from(waiting));
+        }
+    }
+
     /// Sends a message once. `Ok` is a status of 2xx.
     async fn post(&self, message: &Message) -> Result<u16, FetchError> {
         let timestamp = now_ms().div_euclid(1000);
@@ -255,12 +271,11 @@ impl Courier {
         let (id, kind, attempt) = (&message.public_id, &message.kind, message.attempts.saturating_add(1));
         match result {
             Ok(status) => {
-                metrics::counter!("satchel_webhooks_delivered_total").increment(1);
+                metrics::counter!(WEBHOOKS, "outcome" => "delivered").increment(1);
                 tracing::debug!(id, kind, attempt, status, "webhook delivered");
                 Outcome::Delivered { status, at: now }
             }
             Err(error) => {
-                metrics::counter!("satchel_webhooks_failed_total").increment(1);
                 let give_up_at = message.queued_at.saturating_add(millis(self.settings.give_up_after));
                 let status = if let FetchError::Status(status) = error { Some(status) } else { None };
                 let next_try_at = (now < give_up_at).then(|| {

@@ -46,6 +46,7 @@ const HEAD: &str =
     "SELECT m.id, m.public_id, m.kind, m.payload, m.queued_at, m.attempts, e.family, e.url, e.secret
      FROM webhook_messages m JOIN webhook_endpoints e ON e.id = m.endpoint_id
      WHERE m.endpoint_id = ?1 AND m.state = 'waiting' ORDER BY m.id LIMIT 1";
+const WAITING: &str = "SELECT count(*) FROM webhook_messages WHERE state = 'waiting'";
 const DELIVERED: &str =
     "UPDATE webhook_messages SET state = 'delivered', attempts = attempts + 1, last_try_at = ?2,
      last_status = ?3, last_error = NULL, finished_at = ?2 WHERE id = ?1";
@@ -65,6 +66,11 @@ pub(super) fn scheduled(connection: &Connection, limit: usize) -> Result<Vec<(En
     let mut statement = connection.prepare_cached(SCHEDULED)?;
     let endpoints = statement.query_map([limit], |row| Ok((EndpointId(row.get(0)?), row.get(1)?)))?;
     endpoints.collect::<Result<_, _>>().map_err(StoreError::from)
+}
+
+/// How many messages wait.
+pub(super) fn waiting(connection: &Connection) -> Result<u32, StoreError> {
+    connection.prepare_cached(WAITING)?.query_row([], |row| row.get(0)).map_err(StoreError::from)
 }
 
 /// What an endpoint is to be sent first.

@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
@@ -123,7 +122,7 @@ impl Post {
 
     fn work_patiently(&self, settings: WorkerSettings, timeout: Duration) -> Running {
         let guard = Guard::new(GuardSettings {
-            allow_networks: vec!["127.0.0.1".parse().unwrap()],
+            allow_networks: vec!["127.0.0.1/32".parse().unwrap()],
             ..GuardSettings::default()
         });
         let client = guard.client(timeout).unwrap();
