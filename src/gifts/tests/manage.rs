@@ -82,11 +82,11 @@ async fn the_sender_sees_all_of_it_and_its_history() {
     let shown = manage(&house, &created).await;
     assert_eq!(
         events(&shown),
-        ["created", "paid", "redeem_started", "redeem_failed", "redeem_started", "redeemed"]
+        ["created", "paid", "claiming", "payout_failed", "claiming", "redeemed"]
     );
     assert_eq!(shown["history"][2]["withdrawalId"], first["withdrawalId"]);
     assert_eq!(shown["history"][2]["at"], json!({"_seconds": NOON / 1_000 + 2, "_nanoseconds": 0}));
-    assert!(shown["history"][3]["error"].is_string());
+    assert!(shown["history"][3]["detail"].is_string());
     assert_eq!(shown["state"], "redeemed");
 }
 
@@ -105,7 +105,7 @@ async fn a_gift_goes_back_to_its_sender() {
     assert_eq!(begun["withdrawalId"], begun["withdrawal_id"]);
     let id = created["orderId"].as_str().unwrap();
     let seen = house.get(&format!("/gift/{id}?verifyCode=1234")).await.ok();
-    assert_eq!((&seen["spent"], &seen["state"]), (&json!("pending"), &json!("refunding")));
+    assert_eq!((&seen["spent"], &seen["state"]), (&json!("pending"), &json!("returning")));
     assert!(seen.get("withdrawalInfo").is_none(), "the sender's invoice is the sender's");
     let body = json!({"invoice": house.invoice(1000), "verifyCode": 1234});
     house.post(&format!("/redeem/{id}"), &body).await.is_error(400, "GIFT_REDEEM_PENDING");
@@ -114,8 +114,8 @@ async fn a_gift_goes_back_to_its_sender() {
     house.post(&format!("/redeem/{id}"), &body).await.is_error(400, "GIFT_SPENT");
     refund(&house, &created, &house.invoice(1000)).await.is_error(400, "GIFT_SPENT");
     let shown = manage(&house, &created).await;
-    assert_eq!(events(&shown), ["created", "paid", "refund_started", "refunded"]);
-    assert_eq!((&shown["state"], &shown["spent"]), (&json!("refunded"), &json!(true)));
+    assert_eq!(events(&shown), ["created", "paid", "returning", "returned"]);
+    assert_eq!((&shown["state"], &shown["spent"]), (&json!("returned"), &json!(true)));
     assert!(house.outbox().is_empty(), "nobody redeemed it");
     house.audit();
 }
@@ -128,7 +128,7 @@ async fn a_refund_that_fails_leaves_the_gift_to_its_recipient() {
     refund(&house, &created, &house.invoice(1000)).await.ok();
     house.finish(false);
     let shown = manage(&house, &created).await;
-    assert_eq!(events(&shown), ["created", "paid", "refund_started", "refund_failed"]);
+    assert_eq!(events(&shown), ["created", "paid", "returning", "return_failed"]);
     let id = created["orderId"].as_str().unwrap();
     let seen = house.get(&format!("/gift/{id}")).await.ok();
     assert_eq!((&seen["spent"], seen.get("withdrawalInfo")), (&json!(false), None));
@@ -150,7 +150,7 @@ async fn an_expired_gift_can_be_taken_back() {
     house.finish(true);
     assert_eq!(
         events(&manage(&house, &created).await),
-        ["created", "paid", "expired", "refund_started", "refunded"]
+        ["created", "paid", "expired", "returning", "returned"]
     );
     house.audit();
 }

@@ -85,7 +85,7 @@ async fn what_nobody_redeemed_goes_back_once() {
     assert_eq!(post.after(59).await, 0);
     assert_eq!(post.state().await, "open");
     assert_eq!(post.after(1).await, 1);
-    assert_eq!(post.state().await, "refunding");
+    assert_eq!(post.state().await, "returning");
     // While the payout lives nobody is asked again, however long it takes.
     for _ in 0..5 {
         assert_eq!(post.after(100_000).await, 0);
@@ -95,7 +95,7 @@ async fn what_nobody_redeemed_goes_back_once() {
     post.house.finish(true);
     assert_eq!(post.after(1).await, 1);
     post.house.finish(true);
-    assert_eq!(post.state().await, "refunded");
+    assert_eq!(post.state().await, "returned");
     let reached: Vec<_> =
         post.address.given.lock().unwrap().iter().map(|invoice| post.house.reached(invoice)).collect();
     assert_eq!(reached, [false, true]);
@@ -107,7 +107,7 @@ async fn what_nobody_redeemed_goes_back_once() {
         shown["history"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
     assert_eq!(
         events,
-        ["created", "paid", "expired", "refund_started", "refund_failed", "refund_started", "refunded"]
+        ["created", "paid", "expired", "returning", "return_failed", "returning", "returned"]
     );
     assert!(post.house.outbox().is_empty());
     post.house.audit();
@@ -133,7 +133,7 @@ async fn an_address_that_is_away_is_asked_less_and_less_often() {
     post.address.answers.store(true, Ordering::SeqCst);
     assert_eq!(post.after(24 * 3_600).await, 1);
     post.house.finish(true);
-    assert_eq!(post.state().await, "refunded");
+    assert_eq!(post.state().await, "returned");
     post.house.audit();
 }
 
