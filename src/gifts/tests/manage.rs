@@ -80,10 +80,7 @@ async fn the_sender_sees_all_of_it_and_its_history() {
     redeem(&house.invoice(1000)).await;
     house.finish(true);
     let shown = manage(&house, &created).await;
-    assert_eq!(
-        events(&shown),
-        ["created", "paid", "claiming", "payout_failed", "claiming", "redeemed"]
-    );
+    assert_eq!(events(&shown), ["created", "paid", "claiming", "payout_failed", "claiming", "redeemed"]);
     assert_eq!(shown["history"][2]["withdrawalId"], first["withdrawalId"]);
     assert_eq!(shown["history"][2]["at"], json!({"_seconds": NOON / 1_000 + 2, "_nanoseconds": 0}));
     assert!(shown["history"][3]["detail"].is_string());

@@ -105,10 +105,7 @@ async fn what_nobody_redeemed_goes_back_once() {
     let shown = post.house.get(&format!("/gift/{id}/manage?key={key}")).await.ok();
     let events: Vec<_> =
         shown["history"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
-    assert_eq!(
-        events,
-        ["created", "paid", "expired", "returning", "return_failed", "returning", "returned"]
-    );
+    assert_eq!(events, ["created", "paid", "expired", "returning", "return_failed", "returning", "returned"]);
     assert!(post.house.outbox().is_empty());
     post.house.audit();
 }
