@@ -210,7 +210,7 @@ async fn refunding(scene: &Scene, point: &str) {
         if state == "open" {
             api.post(&path, request.clone()).await.withdrawal_id();
         }
-        (state == "refunded").then_some(())
+        (state == "returned").then_some(())
     })
     .await;
     scene.received_once(&gift.order_id).await;
