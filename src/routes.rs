@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, require_scope};
-use crate::http::{cors, openapi, respond, server};
+use crate::http::{cors, events, measure, openapi, respond, server};
 use crate::ledger::audit;
 use crate::telemetry::{Health, metrics};
 use crate::web::{self, WebSettings};
@@ -31,16 +31,18 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
-    Ok(Router::new()
-        // Together, because the page and the API share a path: any page may call either method of it.
-        .merge(cors::everywhere(gift_routes.merge(web::router(web_settings.as_ref().clone()))))
+    let whole = Router::new()
+        .merge(gift_routes)
+        .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
         .merge(documents)
         .fallback(move |headers: HeaderMap| {
             let settings = web_settings.clone();
             async move { web::not_found(&settings, &headers) }
-        }))
+        });
+    // Any page may call any route, and read its 404 too: nothing here is authorised by a cookie.
+    Ok(measure::everywhere(cors::everywhere(whole)))
 }
 
 fn operator_routes(house: &Arc<House>) -> Router {
@@ -68,7 +70,17 @@ fn operator_routes(house: &Arc<House>) -> Router {
         scope: Scope::Admin,
         refusal: |error| admin::refusal(error).into_response(),
     };
-    admin::router(state).layer(from_fn_with_state(gate, require_scope))
+    let follow = Router::new().route("/events", get(follow)).with_state(Arc::clone(house));
+    admin::router(state).merge(follow).layer(from_fn_with_state(gate, require_scope))
+}
+
+/// The operator's event log as a stream, resumable by `Last-Event-ID`.
+async fn follow(State(house): State<Arc<House>>, request: Request) -> Response {
+    let client = house.proxies.client(request.extensions(), request.headers());
+    match house.log.follow(client, events::last_event_id(request.headers())) {
+        Ok(stream) => stream,
+        Err(error) => AdminError::Refused(error.to_string()).into_response(),
+    }
 }
 
 fn health_routes(health: Health) -> Router {

@@ -13,6 +13,7 @@ use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip};
 use crate::data_dir;
 use crate::gifts::{self, Gifts, Parts, Rules, Teller};
 use crate::http::client::Proxies;
+use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
@@ -43,6 +44,7 @@ pub struct House {
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) guard: Guard,
     pub(crate) outbox: Outbox,
+    pub(crate) log: EventLog,
 }
 
 impl House {
@@ -59,7 +61,8 @@ impl House {
             Arc::new(LdkNode::build(node_settings(&config, seed), store.clone(), node_runtime.clone())?);
         let asked = Node::new(Arc::clone(&node), node_runtime);
         let keyring = gifts::keyring(&store)?;
-        let teller = Teller::new(Arc::clone(&hub), outbox.clone(), keyring.clone());
+        let log = EventLog::new(store.clone(), Arc::clone(&hub));
+        let teller = Teller::new(Arc::clone(&hub), outbox.clone(), keyring.clone(), log.clone());
         let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store: store.clone(),
@@ -103,6 +106,7 @@ impl House {
             proxies,
             guard,
             outbox,
+            log,
         })
     }
 

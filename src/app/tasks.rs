@@ -8,15 +8,26 @@ use tokio::task::JoinSet;
 
 use super::build::House;
 use crate::admin;
+use crate::http::events::{self, Keep};
+use crate::http::idempotency;
+use crate::ledger::audit;
 use crate::lnurl::pay::Addresses;
+use crate::store::StoreError;
 use crate::telemetry::metrics as names;
 use crate::vouchers::returns::Returns;
 use crate::vouchers::upkeep::Upkeep;
 use crate::webhooks::fetch::NoClient;
+use crate::webhooks::store as outbox;
 use crate::webhooks::worker::{self, WorkerSettings};
 
 /// How often the node is asked for its numbers.
 const OBSERVE_EVERY: Duration = Duration::from_secs(15);
+
+/// How often the whole books are looked at; it takes longer the older the data folder is.
+const AUDIT_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// How often old answers, deliveries and events are removed.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// How often what is over is tidied up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
@@ -51,10 +62,21 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         let house = Arc::clone(&watched);
         async move {
             metrics::gauge!(names::STORE_WRITABLE).set(names::flag(house.store.is_writable()));
+            observe_ledger(&house).await;
             if let Err(error) = admin::observe(&house.asked).await {
                 tracing::debug!(%error, "the node gives no numbers");
             }
         }
+    }));
+    let (audited, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(every(AUDIT_EVERY, stop, move || {
+        let house = Arc::clone(&audited);
+        async move { check_books(&house).await }
+    }));
+    let (pruned, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(every(PRUNE_EVERY, stop, move || {
+        let house = Arc::clone(&pruned);
+        async move { prune(&house).await }
     }));
     match returns(house) {
         Ok(returns) => {
@@ -67,6 +89,63 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         Err(error) => tracing::error!(%error, "expired vouchers can't be given back"),
     }
     tasks
+}
+
+async fn observe_ledger(house: &House) {
+    let numbers = match house.store.read(audit::numbers).await {
+        Ok(numbers) => numbers,
+        Err(error) => return tracing::debug!(%error, "the ledger gives no numbers"),
+    };
+    let amount = |msat: i64| names::amount(u64::try_from(msat).unwrap_or(0));
+    metrics::gauge!(names::OWED).set(amount(numbers.owed_msat));
+    metrics::gauge!(names::SUSPENSE).set(amount(numbers.suspense_msat));
+    for status in ["queued", "dispatching", "in_flight", "unknown"] {
+        let found = numbers.open_payouts.iter().find(|row| row.name == status);
+        metrics::gauge!(names::PAYOUTS_OPEN, "status" => status)
+            .set(amount(found.map_or(0, |row| row.count)));
+    }
+    for counter in numbers.counters {
+        let count = u64::try_from(counter.count).unwrap_or(0);
+        match counter.name.as_str() {
+            "channels_closed" => metrics::counter!(names::CHANNELS_CLOSED).absolute(count),
+            "payouts_late" => metrics::counter!(names::LATE_SUCCESSES).absolute(count),
+            _ => {}
+        }
+    }
+}
+
+/// The whole books, once in a while.
+async fn check_books(house: &House) {
+    let ledger = house.ledger.clone();
+    let audited = tokio::task::spawn_blocking(move || audit::audit(&ledger)).await;
+    match audited {
+        Ok(Ok(audit)) => {
+            metrics::gauge!(names::AUDIT_OK).set(names::flag(audit.clean));
+            if !audit.clean {
+                tracing::error!(problems = ?audit.problems, "the books are wrong; see `satchel audit`");
+            }
+        }
+        Ok(Err(error)) => tracing::error!(%error, "the books can't be read"),
+        Err(error) => tracing::error!(%error, "the audit ended before its time"),
+    }
+}
+
+/// Removes what nobody will ask for any more, a little at a time.
+async fn prune(house: &House) {
+    loop {
+        let now = house.ledger.clock.now();
+        let pruned = house.store.write(move |tx| -> Result<bool, StoreError> {
+            let answers = idempotency::prune(tx, now)?;
+            let messages = outbox::prune(tx, now)?;
+            let events = events::prune(tx, now, Keep::default())?;
+            Ok(answers || messages || events)
+        });
+        match pruned.await {
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => return,
+            Err(error) => return tracing::debug!(%error, "what is old stays for now"),
+        }
+    }
 }
 
 /// What gives expired vouchers back.

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::AppError;
 use super::build::House;
 use crate::ledger::recovery::Recovery;
-use crate::ledger::{audit, dispatcher, events};
+use crate::ledger::{dispatcher, events};
 use crate::lightning::Lightning;
 use crate::telemetry::{Health, Phase};
 
@@ -91,7 +91,6 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
 }
 
 fn start_node(house: &House, stop: &watch::Receiver<bool>) -> Result<(), AppError> {
-    report_books(house);
     house.health.set(Phase::Starting("the node is starting; it waits for its chain source".into()));
     house.node.run_start(|| *stop.borrow())?;
     if house.node.is_running() {
@@ -103,16 +102,6 @@ fn start_node(house: &House, stop: &watch::Receiver<bool>) -> Result<(), AppErro
 fn tell_running(health: &Health) {
     if !health.is_ready() {
         health.set(Phase::Recovering("what was under way at the last stop is being settled".into()));
-    }
-}
-
-/// The books are looked at before anything is added to them. Problems don't stop the start: the money
-/// that is right must still be payable; they are said loudly instead.
-fn report_books(house: &House) {
-    match audit::audit(&house.ledger) {
-        Ok(audit) if audit.clean => tracing::info!(owed_msat = audit.owed_msat, "the books are right"),
-        Ok(audit) => tracing::error!(problems = ?audit.problems, "the books are wrong; see `satchel audit`"),
-        Err(error) => tracing::error!(%error, "the books can't be read"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::ids::Keyring;
 use super::store;
+use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::Secret;
 use crate::ledger::{Family, LedgerError, Payout};
@@ -22,12 +23,13 @@ pub struct Teller {
     hub: Arc<Hub>,
     outbox: Outbox,
     keyring: Keyring,
+    log: EventLog,
 }
 
 impl Teller {
     /// With whom it tells.
-    pub fn new(hub: Arc<Hub>, outbox: Outbox, keyring: Keyring) -> Self {
-        Self { hub, outbox, keyring }
+    pub fn new(hub: Arc<Hub>, outbox: Outbox, keyring: Keyring, log: EventLog) -> Self {
+        Self { hub, outbox, keyring, log }
     }
 
     /// Where pages listen.
@@ -58,7 +60,11 @@ impl Teller {
         match self.outbox.enqueue(tx, target, REDEEMED, &payload.to_string()) {
             Ok(_) => Ok(()),
             Err(OutboxError::Store(error)) => Err(error.into()),
-            Err(error) => Err(LedgerError::Broken(format!("a webhook could not be queued: {error}"))),
+            Err(error) => {
+                // The address was good at creation; whatever it is now must not undo a payout.
+                tracing::error!(voucher = %voucher.id, %error, "a webhook could not be queued");
+                Ok(())
+            }
         }
     }
 }
@@ -66,8 +72,12 @@ impl Teller {
 impl VoucherListener for Teller {
     fn changed(&self, tx: &Tx<'_>, voucher: &Voucher, change: &Change) -> Result<(), LedgerError> {
         let Some(telling) = store::telling(tx, voucher.id)? else {
-            return Err(LedgerError::Broken(format!("voucher {} has no gift", voucher.id)));
+            // Nobody to tell; the money moves all the same.
+            tracing::error!(voucher = %voucher.id, "a voucher has no gift");
+            return Ok(());
         };
+        let data = serde_json::json!({ "amount_sat": voucher.amount.sat_floor() });
+        self.log.record(tx, kind(change), &voucher.id.to_string(), &data)?;
         match change {
             Change::Claiming(payout) => {
                 // An invoice of this node is paid by now.
@@ -81,5 +91,18 @@ impl VoucherListener for Teller {
         let (hub, topic) = (Arc::clone(&self.hub), telling.order_id.topic());
         tx.after_commit(move || hub.tell(&topic));
         Ok(())
+    }
+}
+
+/// The word for a change in the operator's event log. Its subject is the voucher's number, which redeems
+/// nothing.
+fn kind(change: &Change) -> &'static str {
+    match change {
+        Change::Funded => "gift.funded",
+        Change::Claiming(_) => "gift.claiming",
+        Change::Redeemed(_) => REDEEMED,
+        Change::PayoutFailed(_) => "gift.payout_failed",
+        Change::Expired => "gift.expired",
+        Change::Returned(_) => "gift.returned",
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PaymentHash};
 use crate::money::Msat;
 use crate::store::Tx;
+use crate::telemetry::metrics as names;
 
 /// Whether an invoice has been paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +117,10 @@ pub fn open(
         .expires_at()
         .and_then(|at| i64::try_from(at.as_millis()).ok())
         .ok_or_else(|| LedgerError::Broken("an invoice of ours never expires".into()))?;
-    let hash = hash_of(invoice);
-    rows::insert(tx, hash, family, amount, &invoice.to_string(), now, expires_at)
+    tx.after_commit(move || {
+        metrics::counter!(names::CHARGES_CREATED, "family" => family.name()).increment(1)
+    });
+    rows::insert(tx, hash_of(invoice), family, amount, &invoice.to_string(), now, expires_at)
 }
 
 /// The payment hash of an invoice, in our type.
@@ -234,6 +237,8 @@ fn settle(
         .credit(charge.family.account(), asked)
         .credit(Account::Suspense, excess)
         .post(tx, now)?;
+    let family = charge.family.name();
+    tx.after_commit(move || metrics::counter!(names::CHARGES_PAID, "family" => family).increment(1));
     if let Some(listener) = listeners.of(charge.family) {
         listener.charge_settled(tx, &charge)?;
     }

@@ -2,6 +2,10 @@
 //!
 //! An event whose transaction can't be committed is tried again until it can; it is never dropped and
 //! never overtaken. Applying one twice changes nothing.
+//!
+//! One that the books refuse as inconsistent would be refused for ever, and hold up everybody's money. It
+//! is written down whole in `quarantine` after some tries, and the audit reports it until a person has
+//! looked.
 
 use std::time::Duration;
 
@@ -12,6 +16,7 @@ use super::{Ledger, LedgerError};
 use crate::crash_point;
 use crate::ids::PaymentHash;
 use crate::lightning::{ChannelNews, NodeEvent};
+use crate::store::StoreError;
 
 /// How long to wait for an event before looking whether to stop.
 const POLL: Duration = Duration::from_millis(500);
@@ -19,18 +24,44 @@ const POLL: Duration = Duration::from_millis(500);
 /// How long to wait before an event is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// Tries before an event that the books refuse is put into quarantine.
+const TRIES: u32 = 5;
+
 /// Runs until `stop` says so. For a thread of its own.
 pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
+    let mut refusals = 0_u32;
     while !stop() {
         beat();
         match step(ledger, POLL) {
-            Ok(_) => {}
+            Ok(_) => refusals = 0,
             Err(error) => {
                 tracing::error!(%error, "an event of the node could not be written down; trying again");
+                refusals = if is_refusal(&error) { refusals.saturating_add(1) } else { 0 };
+                if refusals >= TRIES && quarantine(ledger, &error).is_ok() {
+                    refusals = 0;
+                }
                 std::thread::sleep(RETRY);
             }
         }
     }
+}
+
+/// Whether trying again can't help: the disk is not the reason.
+fn is_refusal(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::Broken(_) | LedgerError::Store(StoreError::Sql(_)))
+}
+
+/// Writes the head of the queue down for a person, and lets the others pass.
+///
+/// # Errors
+/// The store's; then the event stays where it is.
+pub fn quarantine(ledger: &Ledger, error: &LedgerError) -> Result<(), LedgerError> {
+    let Some(event) = ledger.lightning.next_event(Duration::ZERO) else { return Ok(()) };
+    let (text, why, now) = (format!("{event:?}"), error.to_string(), ledger.clock.now());
+    tracing::error!(event = %text, %why, "an event of the node is put into quarantine; see `satchel audit`");
+    ledger.store.write_blocking(move |tx| rows::quarantine(tx, &text, &why, now))?;
+    ledger.lightning.event_handled();
+    Ok(())
 }
 
 /// Takes one event, if one comes in time; `true` if one came.

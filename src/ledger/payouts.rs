@@ -14,6 +14,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use lightning_invoice::Bolt11Invoice;
 
@@ -26,6 +27,7 @@ use crate::crash_point;
 use crate::ids::{PaymentHash, PayoutId, Preimage, VoucherId};
 use crate::money::Msat;
 use crate::store::Tx;
+use crate::telemetry::metrics as names;
 
 /// How far a payout is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,6 +357,15 @@ pub(super) fn give_up(
 }
 
 fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result<Covered, LedgerError> {
+    let (family, outcome) = (payout.family.name(), payout.status.name());
+    let took = payout.finished_at.map_or(0, |at| at.saturating_sub(payout.created_at));
+    tx.after_commit(move || {
+        metrics::counter!(names::PAYOUTS_ENDED, "family" => family, "outcome" => outcome).increment(1);
+        if end == End::Paid {
+            let seconds = Duration::from_millis(u64::try_from(took).unwrap_or(0)).as_secs_f64();
+            metrics::histogram!(names::PAYOUT_SECONDS).record(seconds);
+        }
+    });
     match listeners.of(payout.family) {
         Some(listener) => listener.payout_ended(tx, payout, end),
         None => Ok(Covered::Yes),

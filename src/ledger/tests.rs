@@ -312,3 +312,26 @@ fn the_sweep_credits_what_no_event_told() {
     events::step(&desk.ledger, Duration::ZERO).unwrap();
     assert_eq!(desk.balance(Account::Operator), -100_000);
 }
+
+#[test]
+fn an_event_that_the_books_refuse_is_kept_apart_and_holds_up_nobody() {
+    struct Refuses;
+    impl Listener for Refuses {
+        fn charge_settled(&self, _: &Tx<'_>, _: &Charge) -> Result<(), LedgerError> {
+            Err(LedgerError::Broken("never".into()))
+        }
+        fn payout_ended(&self, _: &Tx<'_>, _: &Payout, _: End) -> Result<Covered, LedgerError> {
+            Ok(Covered::Yes)
+        }
+    }
+    let mut desk = Desk::new();
+    let bad = desk.charge(sat(100));
+    desk.ledger.listeners = Listeners::new([(Family::Operator, Arc::new(Refuses) as Arc<dyn Listener>)]);
+    desk.sim.receive(&bad, sat(100));
+    let refused = events::step(&desk.ledger, Duration::ZERO).unwrap_err();
+    events::quarantine(&desk.ledger, &refused).unwrap();
+    assert!(!events::step(&desk.ledger, Duration::ZERO).unwrap(), "the queue is free");
+    let audit = audit::audit(&desk.ledger).unwrap();
+    assert!(!audit.clean);
+    assert!(audit.problems.iter().any(|problem| problem.contains("quarantine")), "{:?}", audit.problems);
+}

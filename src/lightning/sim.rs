@@ -87,21 +87,32 @@ impl Sim {
 
     /// An invoice of somebody else, or of our own when the node is asked: signed for real.
     pub fn invoice(&self, amount: Msat, expiry: Duration) -> (Bolt11Invoice, Preimage) {
-        let mut state = self.state();
-        state.next_seed += 1;
-        let preimage = Preimage(sha256::Hash::hash(&state.next_seed.to_be_bytes()).to_byte_array());
-        let key = SecretKey::from_slice(&[0x42; 32]).unwrap();
-        let invoice = InvoiceBuilder::new(Currency::Regtest)
+        let seed = {
+            let mut state = self.state();
+            state.next_seed += 1;
+            state.next_seed
+        };
+        let preimage = Preimage(sha256::Hash::hash(&seed.to_be_bytes()).to_byte_array());
+        (self.sign(preimage.payment_hash(), amount, expiry, [0x42; 32]), preimage)
+    }
+
+    /// An invoice of a stranger that asks for another's payment hash.
+    pub fn invoice_with_hash_of(&self, other: &Bolt11Invoice, amount: Msat) -> Bolt11Invoice {
+        self.sign(hash_of(other), amount, Duration::from_secs(3_600), [0x66; 32])
+    }
+
+    fn sign(&self, hash: PaymentHash, amount: Msat, expiry: Duration, key: [u8; 32]) -> Bolt11Invoice {
+        let key = SecretKey::from_slice(&key).unwrap();
+        InvoiceBuilder::new(Currency::Regtest)
             .description("sim".into())
-            .payment_hash(sha256::Hash::from_byte_array(preimage.payment_hash().0))
+            .payment_hash(sha256::Hash::from_byte_array(hash.0))
             .payment_secret(PaymentSecret([7; 32]))
             .amount_milli_satoshis(amount.get())
             .duration_since_epoch(Duration::from_millis(u64::try_from(self.clock.now()).unwrap()))
             .min_final_cltv_expiry_delta(144)
             .expiry_time(expiry)
             .build_signed(|hash| Secp256k1::new().sign_ecdsa_recoverable(hash, &key))
-            .unwrap();
-        (invoice, preimage)
+            .unwrap()
     }
 
     /// What really reached each recipient.

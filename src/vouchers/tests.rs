@@ -240,3 +240,13 @@ fn a_voucher_redeemed_into_another_s_invoice_funds_that_one() {
     assert_eq!(shop.redeem(other, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
     assert!(audit::audit(&shop.ledger).unwrap().clean);
 }
+
+#[test]
+fn an_invoice_that_borrows_the_hash_of_ours_settles_nothing() {
+    let shop = Shop::new();
+    let one = shop.open(None);
+    let (other, invoice) = shop.unfunded(None);
+    let borrowed = shop.sim.invoice_with_hash_of(&invoice, sat(1_000));
+    assert_eq!(shop.redeem(one, Taker::Recipient, &borrowed).unwrap_err(), Refused::InvoiceUsed);
+    assert_eq!((shop.state(one), shop.state(other)), (VoucherState::Open, VoucherState::Unfunded));
+}

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::gifts::{Gifts, Parts, Rules, Teller, api, keyring};
 use crate::http::client::Proxies;
 use crate::http::cors;
+use crate::http::events::EventLog;
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::PaymentHash;
@@ -205,7 +206,9 @@ impl House {
             asked: Mutex::default(),
         });
         let keyring = keyring(&store).unwrap();
-        let teller = Teller::new(Hub::new(HubSettings::default()), Outbox::default(), keyring.clone());
+        let hub = Hub::new(HubSettings::default());
+        let log = EventLog::new(store.clone(), Arc::clone(&hub));
+        let teller = Teller::new(hub, Outbox::default(), keyring.clone(), log);
         let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store,

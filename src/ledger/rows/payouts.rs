@@ -244,3 +244,10 @@ pub(crate) fn counters(connection: &Connection) -> Result<Vec<(String, i64)>, Le
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+/// Keeps an event that could not be applied.
+pub(crate) fn quarantine(tx: &Tx<'_>, event: &str, error: &str, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached("INSERT INTO quarantine (at, event, error) VALUES (?1, ?2, ?3)")?
+        .execute(params![now, event, error])?;
+    Ok(())
+}

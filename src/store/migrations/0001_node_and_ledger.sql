@@ -108,3 +108,11 @@ CREATE TABLE counters (
     name  TEXT    PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Events of the node that could not be applied however often they were tried, for a person to look at.
+CREATE TABLE quarantine (
+    id    INTEGER PRIMARY KEY,
+    at    INTEGER NOT NULL,
+    event TEXT    NOT NULL,
+    error TEXT    NOT NULL
+) STRICT;
