@@ -150,4 +150,9 @@ pub async fn any_page_may_call(door: &Door) {
             assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path} {answer:?}");
         }
     }
+    let nowhere = door.get("/nowhere").await;
+    assert_eq!(
+        (nowhere.status, &nowhere.headers["access-control-allow-origin"]),
+        (404, &"*".parse().unwrap())
+    );
 }
