@@ -1,8 +1,8 @@
 //! Gifts: sats behind a link, in the dialect of the Lightning Gifts API.
 //!
-//! A sender orders one or many ([`create`]), pays the invoice, and hands the link on; whoever has it (and
-//! knows the code, if there is one) has it paid to an invoice of theirs ([`redeem`], [`lnurl`]). What nobody
-//! takes in time goes back ([`manage`], `vouchers::returns`). The money is a voucher's and moves in the
+//! A sender orders one or many (`create`), pays the invoice, and hands the link on; whoever has it (and
+//! knows the code, if there is one) has it paid to an invoice of theirs (`redeem`, `lnurl`). What nobody
+//! takes in time goes back (`manage`, `vouchers::returns`). The money is a voucher's and moves in the
 //! ledger; here are the words around it, the rules of the contract, and its JSON.
 //!
 //! Called by the front door through [`api::router`], by the ledger through [`Teller`], by the operator's
