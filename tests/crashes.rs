@@ -128,6 +128,7 @@ async fn redeeming(scene: &Scene, point: &str, skip: u32) {
 async fn ends_redeemed_once(scene: &Scene, gift: &Gift, invoice: &str) {
     let (api, end) = (&scene.api, Instant::now() + RECOVERY);
     let mut invoice = invoice.to_owned();
+    let on_chain = scene.replace_lost_channels().await > 0;
     loop {
         let now = api.gift(&gift.order_id).await;
         match &now["spent"] {
@@ -141,6 +142,8 @@ async fn ends_redeemed_once(scene: &Scene, gift: &Gift, invoice: &str) {
                     other => panic!("an open gift answers {other:?}"),
                 }
             }
+            // What was under way in a closed channel is decided on the chain.
+            _ if on_chain => drop(scene.network.mine(6).await.unwrap()),
             _ => {}
         }
         assert!(Instant::now() < end, "stuck: {now}");
@@ -154,7 +157,14 @@ async fn funding(scene: &Scene, point: &str, skip: u32) {
     scene.note_funding(0, &gift.payreq);
     let doomed = Doomed::start(scene, point, skip).await;
     doomed.arm();
-    let paid = tokio::join!(scene.wallet(0).pay(&gift.payreq), doomed.dies_and_rises()).0;
+    let dying = async {
+        doomed.dies_and_rises().await;
+        if scene.replace_lost_channels().await > 0 {
+            // What was under way in the closed channel is decided on the chain.
+            scene.network.mine(200).await.unwrap();
+        }
+    };
+    let paid = tokio::join!(scene.wallet(0).pay(&gift.payreq), dying).0;
     if paid.is_err() {
         // Not a sat has moved; the payer simply tries again.
         scene.network.wait_usable().await.unwrap();
@@ -205,14 +215,23 @@ async fn refunding(scene: &Scene, point: &str) {
     let path = format!("/gift/{}/refund", gift.order_id);
     let _answered_or_not = api.send(reqwest::Method::POST, &path, Some(&request)).await;
     doomed.dies_and_rises().await;
-    until("the gift is returned", RECOVERY, || async {
-        let state = api.managed(&gift).await["state"].clone();
-        if state == "open" {
-            api.post(&path, request.clone()).await.withdrawal_id();
+    let on_chain = scene.replace_lost_channels().await > 0;
+    until("the gift is returned, or can be", RECOVERY, || async {
+        if on_chain {
+            scene.network.mine(6).await.unwrap();
         }
-        (state == "returned").then_some(())
+        let state = api.managed(&gift).await["state"].clone();
+        (state == "returned" || state == "open").then_some(())
     })
     .await;
+    if api.managed(&gift).await["state"] == "open" {
+        let again = scene.invoice_for(&gift, 0).await;
+        api.post(&path, json!({"key": gift.manage_key, "invoice": again.invoice})).await.withdrawal_id();
+        until("the gift is returned", RECOVERY, || async {
+            (api.managed(&gift).await["state"] == "returned").then_some(())
+        })
+        .await;
+    }
     scene.received_once(&gift.order_id).await;
     scene.books_agree().await;
 }
@@ -226,7 +245,6 @@ async fn asking_about_one_under_way(scene: &Scene) {
     satchel.kill().await.unwrap();
     die_while_asking(scene).await;
     satchel.start().await.unwrap();
-    scene.network.wait_usable().await.unwrap();
     assert_eq!(api.gift(&gift.order_id).await["spent"], "pending");
     assert_eq!(api.withdrawal(&id).await["status"], "initial");
     wallet.claim(&hold.payment_hash).await.unwrap();

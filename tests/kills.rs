@@ -154,7 +154,7 @@ async fn kill(scene: &Scene, load: &Load, kills: u32, mut choices: Choices) {
         satchel.kill().await.unwrap();
         tokio::time::sleep(choices.millis(1, 300)).await;
         satchel.start().await.unwrap();
-        closed += replace_lost_channels(scene).await;
+        closed += scene.replace_lost_channels().await;
         if done % 10 == 0 {
             let audit = scene.audit().await;
             let (all, unpaid) = (load.all.lock().unwrap().len(), load.unpaid.lock().unwrap().len());
@@ -164,31 +164,6 @@ async fn kill(scene: &Scene, load: &Load, kills: u32, mut choices: Choices) {
             );
         }
     }
-}
-
-/// Opens a channel to each wallet that has none left; answers how many.
-async fn replace_lost_channels(scene: &Scene) -> u32 {
-    let mut opened = 0;
-    for wallet in &scene.network.wallets {
-        if !wallet.info().await.unwrap().channels.is_empty() {
-            continue;
-        }
-        eprintln!("   {} has lost its channel; opening another", wallet.name());
-        let request = json!({
-            "node_id": wallet.node_id().await.unwrap().to_string(),
-            "address": wallet.p2p().to_string(),
-            "amount_sat": 16_000_000,
-            "push_sat": 8_000_000,
-        });
-        scene.network.satchel.admin_post("/admin/v1/channels", request).await.unwrap();
-        opened += 1;
-        common::until("the funding is seen", common::SOON, || async {
-            (scene.network.bitcoind.mempool_count().await.unwrap() > 0).then_some(())
-        })
-        .await;
-        scene.network.mine(6).await.unwrap();
-    }
-    opened
 }
 
 async fn create(scene: Arc<Scene>, load: Arc<Load>, mut choices: Choices) {

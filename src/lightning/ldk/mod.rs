@@ -10,6 +10,7 @@ mod kv;
 mod logs;
 mod money;
 mod operator;
+mod preflight;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use ldk_node::config::{AnchorChannelsConfig, Config as NodeConfig, EsploraSyncConfig};
 use ldk_node::lightning::ln::msgs::SocketAddress;
-use ldk_node::{Builder, Node};
+use ldk_node::{BuildError, Builder, Node};
 use tokio::runtime::Handle;
 
 use crate::ids::Secret;
@@ -147,7 +148,12 @@ impl LdkNode {
         set_network_face(&mut builder, &settings)?;
         let kv = Arc::new(kv::KvStore::new(store, cache::Cache::new(settings.cache_dir.clone())));
         let built = tokio::task::block_in_place(|| builder.build_with_store(kv));
-        let node = built.map_err(|error| StartError::BadState(error.to_string()))?;
+        let node = built.map_err(|error| match error {
+            BuildError::WalletSetupFailed => StartError::BadState(
+                "its wallet was made with other keys than those in `seed`; put back the file that belongs to it".into(),
+            ),
+            other => StartError::BadState(other.to_string()),
+        })?;
         Ok(Self {
             node: Arc::new(node),
             settings,
@@ -165,24 +171,25 @@ impl LdkNode {
     pub fn run_start(&self, stop: impl Fn() -> bool) -> Result<(), StartError> {
         let mut wait = FIRST_RETRY;
         while !stop() {
-            match self.node.start() {
-                Ok(()) => {
-                    *self.problem_slot() = None;
-                    self.running.store(true, Ordering::Release);
-                    self.lift_dust_limits();
-                    return Ok(());
-                }
-                Err(error) if convert::is_chain_trouble(error) => {
-                    let problem = format!("the chain source does not answer ({error}); trying again");
-                    tracing::warn!(%problem, wait_secs = wait.as_secs(), "the node can't start yet");
-                    *self.problem_slot() = Some(problem);
-                }
-                Err(error) => {
-                    return Err(StartError::BadSettings(format!(
-                        "the node can't start: {error}. Is another program using one of {:?}?",
-                        self.settings.listen
-                    )));
-                }
+            match self.runtime.block_on(preflight::ask(&self.settings.chain)) {
+                Err(why) => self.wait_for_chain(&why, wait),
+                Ok(()) => match self.node.start() {
+                    Ok(()) => {
+                        *self.problem_slot() = None;
+                        self.running.store(true, Ordering::Release);
+                        self.lift_dust_limits();
+                        return Ok(());
+                    }
+                    Err(error) if convert::is_chain_trouble(error) => {
+                        self.wait_for_chain(&error.to_string(), wait);
+                    }
+                    Err(error) => {
+                        return Err(StartError::BadSettings(format!(
+                            "the node can't start: {error}. Is another program using one of {:?}?",
+                            self.settings.listen
+                        )));
+                    }
+                },
             }
             let until = std::time::Instant::now() + wait;
             while std::time::Instant::now() < until && !stop() {
@@ -200,6 +207,12 @@ impl LdkNode {
         {
             tracing::warn!(%error, "the node did not stop cleanly");
         }
+    }
+
+    fn wait_for_chain(&self, why: &str, wait: Duration) {
+        let problem = format!("the chain source does not answer ({why}); trying again");
+        tracing::warn!(%problem, wait_secs = wait.as_secs(), "the node can't start yet");
+        *self.problem_slot() = Some(problem);
     }
 
     fn problem_slot(&self) -> std::sync::MutexGuard<'_, Option<String>> {
