@@ -71,7 +71,12 @@ impl Scene {
 
     /// Notes that a wallet may pay this invoice from now on.
     pub fn note_funding(&self, wallet: usize, invoice: &str) {
-        self.book().funded.insert(api::payment_hash(invoice), wallet);
+        self.note_paid(wallet, &api::payment_hash(invoice));
+    }
+
+    /// Notes a payment to satchel whose invoice the wallet fetched by itself.
+    pub fn note_paid(&self, wallet: usize, payment_hash: &str) {
+        self.book().funded.insert(payment_hash.to_owned(), wallet);
     }
 
     /// Notes that a gift may be redeemed to this invoice from now on.

@@ -24,13 +24,13 @@ export const STATE_TEXT = {
   pending: 'Being paid out',
   redeemed: 'Redeemed',
   expired: 'Expired',
-  refunding: 'Going back to you',
-  refunded: 'Returned to you',
+  returning: 'Going back to you',
+  returned: 'Returned to you',
 };
 
 /// Whether nothing can happen to the gift any more.
 export function isFinal(state) {
-  return state === 'redeemed' || state === 'refunded';
+  return state === 'redeemed' || state === 'returned';
 }
 
 /// Whether a gift that this browser remembers is one of several that one invoice pays for.

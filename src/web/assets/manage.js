@@ -35,20 +35,20 @@ const STATE_WORDS = {
   pending: 'Somebody is redeeming it: the payout is under way.',
   redeemed: 'The recipient has the sats.',
   expired: 'Its time has passed. The recipient can no longer redeem it; you can take it back.',
-  refunding: 'The sats are on their way back to you.',
-  refunded: 'The sats went back to you.',
+  returning: 'The sats are on their way back to you.',
+  returned: 'The sats went back to you.',
 };
 
 const EVENT_TEXT = {
   created: 'Created',
   paid: 'Paid by you',
-  redeem_started: 'Redemption started',
-  redeem_failed: 'Payout failed',
+  claiming: 'Redemption started',
+  payout_failed: 'Payout failed',
   redeemed: 'Redeemed',
   expired: 'Expired',
-  refund_started: 'Return to you started',
-  refund_failed: 'Return to you failed',
-  refunded: 'Returned to you',
+  returning: 'Return to you started',
+  return_failed: 'Return to you failed',
+  returned: 'Returned to you',
   locked: 'Locked after too many wrong codes',
 };
 
@@ -138,7 +138,7 @@ function drawHistory(told) {
     const name = String(entry.event ?? '');
     const time = timeOf(entry.at);
     const words = EVENT_TEXT[name] ?? (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll('_', ' ');
-    const detail = entry.error;
+    const { detail } = entry;
     return element('li', {}, element('strong', {}, words),
       ...(time === null ? [] : [' ', element('time', { datetime: new Date(time).toISOString() }, dateText(time))]),
       ...(detail ? [element('span', { class: 'detail' }, String(detail))] : []));

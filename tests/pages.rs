@@ -1,0 +1,78 @@
+//! The pages as people use them: a real browser at a phone's width, the real binary, real channels, wallets that
+//! aren't ours.
+//!
+//! One network and one browser for all of it, since each takes long to start. `PAGES_SCREENSHOTS=folder` keeps a
+//! picture of every main state. Chromium and its driver must be installed (Debian: `chromium-driver`).
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail it"
+)]
+
+mod common;
+
+#[path = "pages/browser.rs"]
+mod browser;
+#[path = "pages/create.rs"]
+mod create;
+#[path = "pages/manage.rs"]
+mod manage;
+#[path = "pages/redeem.rs"]
+mod redeem;
+
+use browser::Browser;
+use common::{Scene, case};
+
+/// Everybody who takes part.
+pub struct Stage {
+    pub scene: Scene,
+    pub browser: Browser,
+}
+
+impl Stage {
+    /// Pays an invoice that a page shows, without a look at the API.
+    pub async fn pay(&self, invoice: &str) {
+        self.scene.note_funding(0, invoice);
+        self.scene.wallet(0).pay(invoice).await.unwrap();
+    }
+
+    /// Opens a page of this site.
+    pub async fn open(&self, path: &str) {
+        self.browser.goto(&format!("{}{path}", self.scene.api.url)).await;
+    }
+}
+
+/// Runs a case, and looks for errors in the browser's console after it.
+macro_rules! case {
+    ($stage:expr, $case:path) => {
+        case(stringify!($case), $case($stage)).await;
+        $stage.browser.has_no_complaints().await;
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_can_use_the_pages() {
+    let (scene, browser) = tokio::join!(Scene::start(""), Browser::start());
+    let stage = Stage { scene, browser };
+    case!(&stage, create::errors_stand_beside_their_field);
+    case!(&stage, create::a_gift_is_made_and_paid);
+    case!(&stage, create::a_gift_with_a_code_asks_for_it);
+    case!(&stage, create::a_batch_has_a_link_for_each);
+    case!(&stage, create::a_wallet_can_do_all_of_it);
+    case!(&stage, redeem::by_an_invoice);
+    case!(&stage, redeem::by_a_wallet_that_scans);
+    case!(&stage, redeem::a_failure_is_told_and_can_be_tried_again);
+    case!(&stage, redeem::a_gift_is_awaited);
+    case!(&stage, redeem::guessing_a_code_locks_it);
+    case!(&stage, redeem::an_end_comes_by_itself);
+    case!(&stage, redeem::links_that_lead_nowhere);
+    case!(&stage, manage::shows_the_history_and_takes_it_back);
+    case!(&stage, manage::follows_a_redemption);
+    case!(&stage, manage::needs_the_whole_link);
+    case!(&stage, manage::the_documentation_renders);
+    stage.browser.stop().await;
+    stage.scene.close().await;
+}
