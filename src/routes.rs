@@ -71,7 +71,12 @@ fn operator_routes(house: &Arc<House>) -> Router {
         refusal: |error| admin::refusal(error).into_response(),
     };
     let follow = Router::new().route("/events", get(follow)).with_state(Arc::clone(house));
-    admin::router(state).merge(follow).layer(from_fn_with_state(gate, require_scope))
+    // The numbers tell how much can be sent and what is owed, so they are not for everybody.
+    let watcher = Gate { scope: Scope::Scheduler, ..gate.clone() };
+    let numbers = Router::new()
+        .route("/metrics", get(|| async { numbers() }))
+        .layer(from_fn_with_state(watcher, require_scope));
+    admin::router(state).merge(follow).layer(from_fn_with_state(gate, require_scope)).merge(numbers)
 }
 
 /// The operator's event log as a stream, resumable by `Last-Event-ID`.
@@ -88,7 +93,6 @@ fn health_routes(health: Health) -> Router {
         .route("/health/live", get(|State(health): State<Health>| async move { answer(&health.live()) }))
         .route("/health/ready", get(|State(health): State<Health>| async move { answer(&health.ready()) }))
         .with_state(health)
-        .route("/metrics", get(|| async { numbers() }))
 }
 
 fn answer(answer: &crate::telemetry::Answer) -> Response {

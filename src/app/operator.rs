@@ -32,15 +32,14 @@ impl Money for OperatorDesk {
             let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
             let ledger = self.0.ledger.clone();
             let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
-                let own = charges::by_hash(tx, charges::hash_of(&invoice))?;
-                if own.is_some_and(|charge| charge.status == charges::ChargeStatus::Paid) {
-                    return Ok(Err(AdminError::Refused("this invoice of ours is paid already".into())));
-                }
                 let order =
                     Order { family: Family::Operator, voucher: None, invoice: &invoice, amount, max_fee };
                 Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
                     Queued::New(payout) => Ok(payout),
                     Queued::Existing(payout) if payout.family == Family::Operator => Ok(payout),
+                    Queued::Unpayable => {
+                        Err(AdminError::Refused("this invoice of ours is paid or over already".into()))
+                    }
                     Queued::Existing(_) => {
                         Err(AdminError::Refused("this invoice is being paid for somebody else".into()))
                     }

@@ -16,7 +16,7 @@ use super::rows::payouts as rows;
 use super::{Ledger, LedgerError};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
-use crate::lightning::{Dispatch, Refusal, SendingRoom};
+use crate::lightning::{Direction, Dispatch, Refusal, SendingRoom};
 use crate::money::Msat;
 
 /// Payouts marked in one commit.
@@ -28,6 +28,13 @@ const BUSY_WAIT: Duration = Duration::from_millis(250);
 
 /// First wait after a try without a route when nothing else was in the way; doubles each time.
 const ROUTE_WAIT: Duration = Duration::from_secs(1);
+
+/// Longest wait of a payout without a route while others are under way.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A payout the node was asked to send longer ago than this is held by its recipient. It takes a slot of
+/// its channel, which the node knows of, but none of the others' turn.
+const HELD_AFTER: Duration = Duration::from_secs(600);
 
 /// Longest sleep of the dispatcher.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +57,8 @@ pub struct Dispatcher {
     unasked: VecDeque<Payout>,
     /// The node answered, but the answer is not written down.
     unnoted: VecDeque<(Payout, Dispatch, usize)>,
+    /// Routing has cost as much as it may in an hour.
+    only_free_routes: bool,
 }
 
 /// Runs rounds until `stop` says so. For a thread of its own.
@@ -79,14 +88,18 @@ impl Dispatcher {
         let mut done = Round::default();
         self.finish_last_round(ledger, &mut done)?;
         let now = ledger.clock.now();
-        let (due, under_way) = ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
-            Ok((rows::due(connection, now, BATCH)?, rows::under_way(connection)?))
-        })?;
+        let since = now.saturating_sub(millis(HELD_AFTER));
+        let (due, under_way, routing) =
+            ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
+                let due = rows::due(connection, now, BATCH)?;
+                Ok((due, rows::under_way(connection, since)?, rows::recent_routing(connection, now)?))
+            })?;
+        self.only_free_routes = routing >= ledger.settings.max_routing_per_hour;
         let mut live = Vec::with_capacity(due.len());
         for payout in due {
             match hopeless(&payout, now) {
                 Some(reason) => {
-                    fail(ledger, &payout, reason)?;
+                    set_aside(fail(ledger, &payout, reason))?;
                     done.given_up += 1;
                 }
                 None => live.push(payout),
@@ -95,12 +108,14 @@ impl Dispatcher {
         if live.is_empty() {
             return Ok(done);
         }
-        if !ledger.lightning.is_running() {
+        let rooms = ledger.lightning.sending_room();
+        // Peers come back within a minute after a start; without any channel at all the node says so itself.
+        let away = rooms.is_empty() && !ledger.lightning.channels_settled();
+        if away || !ledger.lightning.is_running() {
             done.waiting = live.len();
             return Ok(done);
         }
-        let mut gate =
-            Gate::new(ledger.lightning.sending_room(), under_way, ledger.settings.in_flight_per_channel);
+        let mut gate = Gate::new(rooms, under_way, ledger.settings.in_flight_per_channel);
         // Without anything under way, no room means no capacity, and the node may say so itself.
         let idle = under_way == 0;
         let (now_ones, later): (Vec<_>, Vec<_>) =
@@ -114,7 +129,7 @@ impl Dispatcher {
     /// What a store without room left undone: answers first, then questions.
     fn finish_last_round(&mut self, ledger: &Ledger, done: &mut Round) -> Result<(), LedgerError> {
         while let Some((payout, answer, others)) = self.unnoted.pop_front() {
-            if let Err(error) = note(ledger, &payout, &answer, others) {
+            if let Err(error) = set_aside(note(ledger, &payout, &answer, others)) {
                 self.unnoted.push_front((payout, answer, others));
                 return Err(error);
             }
@@ -128,11 +143,11 @@ impl Dispatcher {
         while let Some(payout) = self.unasked.pop_front() {
             done.asked += 1;
             let answer = match Bolt11Invoice::from_str(&payout.invoice) {
-                Ok(invoice) => ledger.lightning.pay(&invoice, payout.max_fee),
+                Ok(invoice) => ask(ledger, &payout, &invoice, self.only_free_routes),
                 Err(_) => Dispatch::NotSent(Refusal::BadInvoice("the stored invoice can't be read".into())),
             };
             crash_point!("payout.after_send");
-            if let Err(error) = note(ledger, &payout, &answer, others) {
+            if let Err(error) = set_aside(note(ledger, &payout, &answer, others)) {
                 self.unnoted.push_back((payout, answer, others));
                 return Err(error);
             }
@@ -173,6 +188,34 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
     })
 }
 
+/// Asks the node to send.
+fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, only_free_routes: bool) -> Dispatch {
+    let max_fee = if only_free_routes { Msat::ZERO } else { payout.max_fee };
+    let answer = ledger.lightning.pay(invoice, max_fee);
+    let hash = payout.payment_hash;
+    let came_in = |record: crate::lightning::PaymentRecord| record.direction == Direction::Inbound;
+    if matches!(answer, Dispatch::Ambiguous(_)) && ledger.lightning.record(hash).is_some_and(came_in) {
+        // The node only remembers a payment to us under this hash. Its channels know whether one is going out.
+        if let Err(error) = ledger.lightning.forget(hash) {
+            tracing::warn!(%error, "the node could not forget a record");
+            return answer;
+        }
+        return ledger.lightning.pay(invoice, max_fee);
+    }
+    answer
+}
+
+/// One row that the books refuse must not hold up all others: it is said loudly, and left as it is.
+fn set_aside(outcome: Result<(), LedgerError>) -> Result<(), LedgerError> {
+    match outcome {
+        Err(error) if error.is_refusal() => {
+            tracing::error!(%error, "a payout is left as it is; see `satchel audit`");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
 /// Writes down what may be concluded from the node's answer.
 fn note(ledger: &Ledger, payout: &Payout, answer: &Dispatch, others: usize) -> Result<(), LedgerError> {
     let id = payout.id;
@@ -191,10 +234,14 @@ fn note(ledger: &Ledger, payout: &Payout, answer: &Dispatch, others: usize) -> R
             put_back(ledger, payout, TICK, false, "the node is not running")
         }
         Dispatch::NotSent(Refusal::NoRoute) if others > 0 => {
-            put_back(ledger, payout, BUSY_WAIT, false, "no route while others are under way")
+            let wait =
+                BUSY_WAIT.saturating_mul(1 << payout.attempts.saturating_sub(1).min(8)).min(LONGEST_WAIT);
+            put_back(ledger, payout, wait, false, "no route while others are under way")
         }
-        Dispatch::NotSent(Refusal::NoRoute) if payout.attempts < ledger.settings.route_tries => {
-            let wait = ROUTE_WAIT.saturating_mul(1 << payout.attempts.saturating_sub(1).min(8));
+        Dispatch::NotSent(Refusal::NoRoute)
+            if payout.routeless.saturating_add(1) < ledger.settings.route_tries =>
+        {
+            let wait = ROUTE_WAIT.saturating_mul(1 << payout.routeless.min(8));
             put_back(ledger, payout, wait, true, "no route")
         }
         Dispatch::NotSent(Refusal::NoRoute) => {

@@ -16,7 +16,6 @@ use super::{Ledger, LedgerError};
 use crate::crash_point;
 use crate::ids::PaymentHash;
 use crate::lightning::{ChannelNews, NodeEvent};
-use crate::store::StoreError;
 
 /// How long to wait for an event before looking whether to stop.
 const POLL: Duration = Duration::from_millis(500);
@@ -36,7 +35,7 @@ pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
             Ok(_) => refusals = 0,
             Err(error) => {
                 tracing::error!(%error, "an event of the node could not be written down; trying again");
-                refusals = if is_refusal(&error) { refusals.saturating_add(1) } else { 0 };
+                refusals = if error.is_refusal() { refusals.saturating_add(1) } else { 0 };
                 if refusals >= TRIES && quarantine(ledger, &error).is_ok() {
                     refusals = 0;
                 }
@@ -44,11 +43,6 @@ pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
             }
         }
     }
-}
-
-/// Whether trying again can't help: the disk is not the reason.
-fn is_refusal(error: &LedgerError) -> bool {
-    matches!(error, LedgerError::Broken(_) | LedgerError::Store(StoreError::Sql(_)))
 }
 
 /// Writes the head of the queue down for a person, and lets the others pass.

@@ -114,6 +114,14 @@ pub enum LedgerError {
     Broken(String),
 }
 
+impl LedgerError {
+    /// Whether the same thing would be refused again however often it is tried: the books or a constraint
+    /// say no. Everything else is a matter of time.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::Store(StoreError::Sql(_)))
+    }
+}
+
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(error.into())
@@ -202,6 +210,8 @@ pub struct Settings {
     /// Tries without a route, and with nothing else under way that could be in its way, before a payout is
     /// given up.
     pub route_tries: u32,
+    /// What routing may cost in an hour, whatever each payout may; beyond it only free routes are taken.
+    pub max_routing_per_hour: crate::money::Msat,
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
@@ -213,6 +223,7 @@ impl Default for Settings {
             in_flight_per_channel: 45,
             send_window: std::time::Duration::from_secs(600),
             route_tries: 4,
+            max_routing_per_hour: crate::money::Msat::from_sat(10_000).unwrap_or_default(),
             settle_time: std::time::Duration::from_secs(12),
         }
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
-use super::charges::{self, Charge};
+use super::charges::{self, Charge, ChargeStatus};
 use super::rows::payouts as rows;
 use super::{Covered, End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::UnixMillis;
@@ -102,13 +102,17 @@ pub struct Payout {
     pub status: PayoutStatus,
     /// Times the node was asked.
     pub attempts: u32,
+    /// Times there was no route although nothing of ours was in the way.
+    pub routeless: u32,
+    /// Recovery sent it again, so that the next failure may be about the first time.
+    pub doubtful_failure: bool,
     /// When it was decided.
     pub created_at: UnixMillis,
     /// If nothing was sent by then, it is given up.
     pub deadline: UnixMillis,
     /// When the node was first asked.
     pub dispatched_at: Option<UnixMillis>,
-    /// Block height then.
+    /// Block height when it was last asked.
     pub dispatched_height: Option<u32>,
     /// When it ended.
     pub finished_at: Option<UnixMillis>,
@@ -153,6 +157,8 @@ pub enum Queued {
     New(Payout),
     /// This invoice has a payout already.
     Existing(Payout),
+    /// It asks for a payment hash of ours, but is paid, over, or not the invoice that we made.
+    Unpayable,
 }
 
 /// Decides to pay: the money is taken from where it was owed, the row is written, the dispatcher rings.
@@ -175,6 +181,13 @@ pub fn queue(
     if let Some(existing) = rows::by_hash(tx, hash)? {
         return Ok(Queued::Existing(existing));
     }
+    let own = charges::by_hash(tx, hash)?;
+    let text = order.invoice.to_string();
+    let closed =
+        |own: &Charge| own.status != ChargeStatus::Unpaid || own.expires_at <= now || own.invoice != text;
+    if own.as_ref().is_some_and(closed) {
+        return Ok(Queued::Unpayable);
+    }
     let window = crate::clock::millis(ledger.settings.send_window);
     let public_id = uuid::Uuid::new_v4().to_string();
     let id = rows::insert(tx, order, hash, &public_id, now, now.saturating_add(window))?;
@@ -189,7 +202,7 @@ pub fn queue(
         .post(tx, now)?;
     before_settling(id)?;
     crash_point!("payout.before_queue_commit");
-    if let Some(charge) = charges::by_hash(tx, hash)? {
+    if let Some(charge) = own {
         settle_internally(tx, &ledger.listeners, id, charge, now)?;
     } else {
         let wake = std::sync::Arc::clone(&ledger.wake);
@@ -262,6 +275,8 @@ pub enum Reported {
     Ended,
     /// It had ended that way before.
     Repeated,
+    /// It may be about an earlier attempt: recovery asks the node once more.
+    Doubted,
     /// No payout has this hash.
     NotOurs,
 }
@@ -286,6 +301,9 @@ pub fn arrived(
         return Ok(Reported::Repeated);
     }
     rows::finish_paid(tx, payout.id, preimage, fee, now)?;
+    if fee > Msat::ZERO {
+        rows::add_routing(tx, fee, now)?;
+    }
     let paid = by_id(tx, payout.id)?;
     let spent = paid
         .amount
@@ -330,6 +348,10 @@ pub fn lost(
     };
     if payout.status.is_final() {
         return Ok(Reported::Repeated);
+    }
+    if payout.doubtful_failure {
+        rows::note_doubtful_failure(tx, payout.id, now)?;
+        return Ok(Reported::Doubted);
     }
     give_up(tx, listeners, payout.id, reason, now)?;
     Ok(Reported::Ended)

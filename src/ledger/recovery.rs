@@ -17,8 +17,12 @@
 //! | nothing for two weeks of blocks after it was sent | every HTLC of it has timed out on chain | give it up |
 //!
 //! Asking again is safe because LDK refuses a second payment of a hash that any channel monitor still
-//! knows, and reads its monitors before it starts. It is done only once the event queue is empty, every
-//! channel is back, and LDK's own first moments have passed.
+//! knows, and reads its monitors before it starts. It is done only once the event queue has been empty and
+//! every channel back for a while, and only after the row durably says that it is done.
+//!
+//! One gap is left: LDK forgets a payment that failed a moment before it tells of it. A question in that
+//! very moment sends anew, and the failure that is told next is about the first time. So the first failure
+//! after a second sending is not believed; the node is asked once more, a minute later.
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -37,8 +41,14 @@ use crate::money::Msat;
 /// LDK allows a route at most 1,008 blocks; the rest is for the chain to settle what timed out.
 const DEAD_AFTER_BLOCKS: u32 = 2_016;
 
+/// How long absent peers hold up the questions that need a route.
+const ABSENT_AT_MOST: Duration = Duration::from_secs(600);
+
 /// How often old payouts are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How long after a failure that was not believed the node is asked again.
+const DOUBT_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the node's records are swept for what an event should have told.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -47,7 +57,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_OVERLAP_SECS: u64 = 300;
 
 /// How long after an invoice's end, or a payout's, the node keeps its record.
-const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+/// LDK accepts payments until two hours after an invoice's end.
+const FORGET_AFTER: Duration = Duration::from_secs(3 * 3_600);
 
 /// Records forgotten in one go.
 const FORGET_BATCH: usize = 500;
@@ -71,6 +82,7 @@ pub fn doubt(ledger: &Ledger) -> Result<usize, LedgerError> {
 #[derive(Debug)]
 pub struct Recovery {
     started: Instant,
+    quiet_since: Option<Instant>,
     looked: Option<Instant>,
     swept: Option<Instant>,
     swept_until: u64,
@@ -78,23 +90,23 @@ pub struct Recovery {
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self { started: Instant::now(), looked: None, swept: None, swept_until: 0 }
+        Self { started: Instant::now(), quiet_since: None, looked: None, swept: None, swept_until: 0 }
     }
 }
 
 impl Recovery {
-    /// Does what is due: looks at unknown payouts, sweeps, expires charges, lets the node forget.
+    /// Does what is due: looks at unknown payouts, sweeps, lets the node forget.
     ///
     /// # Errors
     /// The store's; what was done stays done.
     pub fn round(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
         if !ledger.lightning.is_running() {
-            self.started = Instant::now();
+            *self = Self { swept_until: self.swept_until, ..Self::default() };
             return Ok(());
         }
-        let settled = self.started.elapsed() >= ledger.settings.settle_time;
-        if settled && self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
-            look_again(ledger)?;
+        let may_ask = self.may_ask(ledger);
+        if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            look_again(ledger, may_ask)?;
             self.looked = Some(Instant::now());
         }
         if self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
@@ -106,28 +118,38 @@ impl Recovery {
         }
         Ok(())
     }
+
+    /// Whether everything has been quiet for long enough: no event waiting, no peer missing. A peer that
+    /// stays away doesn't hold up the others for ever: without it there is only no route.
+    fn may_ask(&mut self, ledger: &Ledger) -> bool {
+        let complete = ledger.lightning.channels_settled() || self.started.elapsed() >= ABSENT_AT_MOST;
+        if !complete || ledger.lightning.next_event(Duration::ZERO).is_some() {
+            self.quiet_since = None;
+            return false;
+        }
+        let since = *self.quiet_since.get_or_insert_with(Instant::now);
+        since.elapsed() >= ledger.settings.settle_time
+    }
 }
 
-/// Asks the node about every payout that is `unknown`.
+/// Looks at every payout that is `unknown`; asks the node to send it, if that is allowed now.
 ///
 /// # Errors
 /// The store's.
-pub fn look_again(ledger: &Ledger) -> Result<(), LedgerError> {
+pub fn look_again(ledger: &Ledger, may_ask: bool) -> Result<(), LedgerError> {
     let unknown = ledger.store.read_blocking(|connection| rows::with_status(connection, "unknown"))?;
-    if unknown.is_empty() || !ledger.lightning.channels_settled() {
-        return Ok(());
-    }
     for payout in unknown {
-        // An event may be waiting that says more than we could find out.
-        if ledger.lightning.next_event(Duration::ZERO).is_some() {
-            return Ok(());
+        match look_at(ledger, &payout, may_ask) {
+            Err(error) if error.is_refusal() => {
+                tracing::error!(payout = %payout.public_id, %error, "a payout in doubt is left as it is");
+            }
+            other => other?,
         }
-        look_at(ledger, &payout)?;
     }
     Ok(())
 }
 
-fn look_at(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
+fn look_at(ledger: &Ledger, payout: &Payout, may_ask: bool) -> Result<(), LedgerError> {
     let hash = payout.payment_hash;
     let arrived = |record: &PaymentRecord| {
         record.direction == Direction::Outbound && record.status == RecordStatus::Succeeded
@@ -143,29 +165,47 @@ fn look_at(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
             .store
             .write_blocking(move |tx| give_up(tx, &listeners, id, "it timed out on chain", now));
     }
-    let Ok(invoice) = Bolt11Invoice::from_str(&payout.invoice) else {
+    // An event that is waiting says more than we could find out.
+    if may_ask && ledger.lightning.next_event(Duration::ZERO).is_none() {
+        ask(ledger, payout)
+    } else {
+        Ok(())
+    }
+}
+
+/// Asks the node to send what it may have lost. The row says so first: if an event has ended the payout
+/// since it was read, nothing is asked.
+fn ask(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
+    let Ok(invoice) = Bolt11Invoice::from_str(&payout.invoice) else { return Ok(()) };
+    let (id, height) = (payout.id, ledger.lightning.block_height());
+    let earliest = ledger.clock.now().saturating_sub(millis(DOUBT_PAUSE));
+    let begun = ledger.store.write_blocking(move |tx| rows::start_again(tx, id, height, earliest))?;
+    if !begun {
         return Ok(());
-    };
-    if let Err(error) = ledger.lightning.forget(hash) {
+    }
+    crash_point!("recovery.before_ask");
+    if let Err(error) = ledger.lightning.forget(payout.payment_hash) {
         tracing::warn!(payout = %payout.public_id, %error, "the node could not forget its record");
-        return Ok(());
+        return ledger
+            .store
+            .write_blocking(move |tx| rows::note_unknown(tx, id, "the node could not forget it"));
     }
     let answer = ledger.lightning.pay(&invoice, payout.max_fee);
     crash_point!("recovery.after_ask");
-    let id = payout.id;
-    match answer {
+    ledger.store.write_blocking(move |tx| match answer {
         Dispatch::Sent => {
-            tracing::info!(payout = %payout.public_id, "the node had lost it; it is sent now")
+            tracing::info!(payout = %id, "the node had lost a payout; it is sent now");
+            rows::note_sent_again(tx, id)
         }
         Dispatch::Ambiguous(_) => {
-            tracing::info!(payout = %payout.public_id, "the node still has it under way")
+            tracing::info!(payout = %id, "the node still has a payout under way");
+            rows::note_in_flight(tx, id)
         }
         Dispatch::NotSent(why) => {
-            tracing::debug!(payout = %payout.public_id, ?why, "the node can't tell yet");
-            return Ok(());
+            tracing::debug!(payout = %id, ?why, "the node can't tell yet");
+            rows::note_unknown(tx, id, "the node can't tell yet whether it was sent")
         }
-    }
-    ledger.store.write_blocking(move |tx| rows::note_in_flight(tx, id))
+    })
 }
 
 /// Ends a payout by the node's own record of its success.
@@ -200,13 +240,22 @@ pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
         if known {
             continue;
         }
-        match (record.direction, record.amount) {
+        let settled = match (record.direction, record.amount) {
             (Direction::Inbound, Some(amount)) => {
                 let (hash, listeners) = (record.hash, ledger.listeners.clone());
-                ledger.store.write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now))?;
+                let received = ledger
+                    .store
+                    .write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now));
+                received.map(drop)
             }
-            (Direction::Inbound, None) => {}
-            (Direction::Outbound, _) => settle_from(ledger, &record)?,
+            (Direction::Inbound, None) => Ok(()),
+            (Direction::Outbound, _) => settle_from(ledger, &record),
+        };
+        match settled {
+            Err(error) if error.is_refusal() => {
+                tracing::error!(hash = %record.hash, %error, "what the node says can't be booked");
+            }
+            other => other?,
         }
     }
     Ok(())
@@ -225,34 +274,41 @@ pub fn forget_old(ledger: &Ledger) -> Result<(), LedgerError> {
 /// One batch; answers how many there were of the kind that had more.
 fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
     let before = ledger.clock.now().saturating_sub(millis(FORGET_AFTER));
-    let (from_charge, from_payout) = ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
-        Ok((
-            charge_rows::mark(connection, "forget_charges")?,
-            charge_rows::mark(connection, "forget_payouts")?,
-        ))
-    })?;
-    let (charges, payouts) = ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
-        Ok((
-            charge_rows::prunable(
-                connection,
-                (from_charge.0, ChargeId(from_charge.1)),
-                before,
-                FORGET_BATCH,
-            )?,
-            rows::prunable(connection, (from_payout.0, PayoutId(from_payout.1)), before, FORGET_BATCH)?,
-        ))
-    })?;
+    let (from_charge, from_payout, from_unclaimed) =
+        ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
+            Ok((
+                charge_rows::mark(connection, "forget_charges")?,
+                charge_rows::mark(connection, "forget_payouts")?,
+                charge_rows::mark(connection, "forget_unclaimed")?,
+            ))
+        })?;
+    let (charges, payouts, unclaimed) =
+        ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
+            Ok((
+                charge_rows::prunable(
+                    connection,
+                    (from_charge.0, ChargeId(from_charge.1)),
+                    before,
+                    FORGET_BATCH,
+                )?,
+                rows::prunable(connection, (from_payout.0, PayoutId(from_payout.1)), before, FORGET_BATCH)?,
+                rows::prunable_unclaimed(connection, from_unclaimed.1, before, FORGET_BATCH)?,
+            ))
+        })?;
     let charge_end = charges.last().map(|last| (last.0, last.1.0));
     let payout_end = payouts.last().map(|last| (last.0, last.1.0));
-    let hashes = charges.iter().map(|row| row.2).chain(payouts.iter().map(|row| row.2));
+    let unclaimed_end = unclaimed.last().map(|last| (last.0, last.1));
+    let ended = payouts.iter().map(|row| row.2).chain(unclaimed.iter().map(|row| row.2));
+    let hashes = charges.iter().map(|row| row.2).chain(ended);
     for hash in hashes {
         if let Err(error) = ledger.lightning.forget(hash) {
             tracing::debug!(%hash, %error, "the node could not forget a record");
         }
     }
-    let most = charges.len().max(payouts.len());
+    let most = charges.len().max(payouts.len()).max(unclaimed.len());
     save_mark(ledger, "forget_charges", charge_end)?;
     save_mark(ledger, "forget_payouts", payout_end)?;
+    save_mark(ledger, "forget_unclaimed", unclaimed_end)?;
     Ok(most)
 }
 

@@ -57,6 +57,7 @@ struct State {
     htlcs: Vec<Htlc>,
     records: HashMap<PaymentHash, PaymentRecord>,
     events: VecDeque<NodeEvent>,
+    hidden: VecDeque<NodeEvent>,
     past_events: Vec<NodeEvent>,
     delivered: HashMap<PaymentHash, Msat>,
     no_route: bool,
@@ -177,6 +178,22 @@ impl Sim {
         });
     }
 
+    /// An HTLC fails, and the node has forgotten it before it tells.
+    pub fn fail_untold(&self, hash: PaymentHash) {
+        let before = self.state().events.len();
+        self.resolve(hash, false, Msat::ZERO);
+        let mut state = self.state();
+        let untold: Vec<_> = state.events.drain(before..).collect();
+        state.hidden.extend(untold);
+    }
+
+    /// The node tells what it had not told yet.
+    pub fn tell_all(&self) {
+        let mut state = self.state();
+        let told: Vec<_> = state.hidden.drain(..).collect();
+        state.events.extend(told);
+    }
+
     /// The channel's turn has come for everything that waited.
     pub fn commit_all(&self) {
         for htlc in &mut self.state().htlcs {
@@ -214,6 +231,7 @@ impl Sim {
     /// newest records of payments begun (a record of an end is in the file before the event that tells of
     /// it); events that were handled may be told again.
     pub fn restart(&self, records_lost: usize, events_again: usize) {
+        self.tell_all();
         let mut state = self.state();
         state.trap = Trap::None;
         state.htlcs.retain(|htlc| htlc.place == Place::Committed);
@@ -281,9 +299,12 @@ impl Lightning for Sim {
             return Dispatch::NotSent(Refusal::NoRoute);
         }
         let has_htlc = state.htlcs.iter().any(|htlc| htlc.hash == hash);
-        let untold = state.events.iter().any(|event| {
-            matches!(event, NodeEvent::Sent { hash: told, .. } | NodeEvent::Failed { hash: Some(told), .. } if *told == hash)
-        });
+        // LDK remembers for a while what arrived, but forgets what failed before it tells.
+        // LDK remembers for a while what arrived, but forgets what failed before it tells of it.
+        let untold = state
+            .events
+            .iter()
+            .any(|event| matches!(event, NodeEvent::Sent { hash: told, .. } if *told == hash));
         if has_htlc || untold {
             return Dispatch::Ambiguous("a monitor knows it".into());
         }

@@ -66,11 +66,22 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{CannotOpen, DiskFull, OutOfMemory, SystemIoFailure};
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
+            PermissionDenied, ReadOnly, SystemIoFailure,
+        };
         match error.sqlite_error_code() {
-            Some(DiskFull | SystemIoFailure | CannotOpen | OutOfMemory) => {
-                Self::Unavailable(error.to_string())
-            }
+            Some(
+                DiskFull
+                | SystemIoFailure
+                | CannotOpen
+                | OutOfMemory
+                | DatabaseBusy
+                | DatabaseLocked
+                | FileLockingProtocolFailed
+                | PermissionDenied
+                | ReadOnly,
+            ) => Self::Unavailable(error.to_string()),
             _ => Self::Sql(Arc::new(error)),
         }
     }

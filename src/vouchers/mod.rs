@@ -34,9 +34,7 @@ use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PayoutId, VoucherId};
 use crate::ledger::charges;
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{
-    Charge, ChargeStatus, Covered, End, Family, Ledger, LedgerError, Listener, Payout, PayoutStatus,
-};
+use crate::ledger::{Charge, Covered, End, Family, Ledger, LedgerError, Listener, Payout, PayoutStatus};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -313,19 +311,12 @@ pub fn redeem(
     if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) {
         return Ok(Err(Refused::Expired));
     }
-    // An invoice of ours that is paid or over can't be paid again; and one that only borrows the hash of
-    // ours is nobody's.
-    let text = invoice.to_string();
-    let closed =
-        |own: &Charge| own.status != ChargeStatus::Unpaid || own.expires_at <= now || own.invoice != text;
-    if charges::by_hash(tx, hash)?.is_some_and(|own| closed(&own)) {
-        return Ok(Err(Refused::InvoiceUsed));
-    }
     let order = Order { family: voucher.family, voucher: Some(id), invoice, amount: voucher.amount, max_fee };
     let queued = payouts::queue(tx, ledger, &order, |payout| store::start(tx, &voucher, taker, payout))?;
     match queued {
         Queued::New(payout) => Ok(Ok(Claim::Started(payout))),
         Queued::Existing(payout) => Ok(Ok(Claim::Same(payout))),
+        Queued::Unpayable => Ok(Err(Refused::InvoiceUsed)),
     }
 }
 

@@ -9,9 +9,12 @@ use crate::ledger::{LedgerError, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 
+/// Milliseconds in an hour.
+const HOUR_MS: i64 = 3_600_000;
+
 const COLUMNS: &str =
     "id, public_id, family, voucher_id, payment_hash, invoice, amount_msat, max_fee_msat, status,
-    attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height";
+    attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height, routeless, resent";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
     let status: String = row.get(8)?;
@@ -34,6 +37,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
         fee: row.get(15)?,
         error: row.get(16)?,
         dispatched_height: row.get(17)?,
+        routeless: row.get(18)?,
+        doubtful_failure: row.get::<_, i64>(19)? == 1,
     })
 }
 
@@ -110,14 +115,15 @@ pub(crate) fn with_status(connection: &Connection, status: &str) -> Result<Vec<P
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// How many may have HTLCs under way.
-pub(crate) fn under_way(connection: &Connection) -> Result<usize, LedgerError> {
+/// How many may have HTLCs under way, of those the node was asked to send since.
+pub(crate) fn under_way(connection: &Connection, since: UnixMillis) -> Result<usize, LedgerError> {
     let count: i64 = connection
         .prepare_cached(
             "SELECT count(*) FROM payouts
-             WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')",
+             WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')
+               AND dispatched_at >= ?1",
         )?
-        .query_row([], |row| row.get(0))?;
+        .query_row([since], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
@@ -130,11 +136,47 @@ pub(crate) fn start_dispatch(
     let changed = tx
         .prepare_cached(
             "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1,
-                 dispatched_at = coalesce(dispatched_at, ?2), dispatched_height = coalesce(dispatched_height, ?3)
+                 dispatched_at = coalesce(dispatched_at, ?2), dispatched_height = ?3
              WHERE id = ?1 AND status = 'queued'",
         )?
         .execute(params![id, now, height])?;
     Ok(changed == 1)
+}
+
+/// As [`start_dispatch`], for a payout in doubt.
+pub(crate) fn start_again(
+    tx: &Tx<'_>,
+    id: PayoutId,
+    height: u32,
+    doubted_before: UnixMillis,
+) -> Result<bool, LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1, dispatched_height = ?2
+             WHERE id = ?1 AND status = 'unknown' AND (resent < 2 OR next_try_at <= ?3)",
+        )?
+        .execute(params![id, height, doubted_before])?;
+    Ok(changed == 1)
+}
+
+/// The node sent again what it had lost. A failure that comes now may still be about the first time.
+pub(crate) fn note_sent_again(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payouts SET status = 'in_flight', resent = max(resent, 1)
+         WHERE id = ?1 AND status IN ('dispatching', 'unknown')",
+    )?
+    .execute([id])?;
+    Ok(())
+}
+
+/// A failure came that may be about the first time: it is believed the next time.
+pub(crate) fn note_doubtful_failure(tx: &Tx<'_>, id: PayoutId, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payouts SET status = 'unknown', resent = 2, next_try_at = ?2, error = 'it failed, perhaps before it was sent again'
+         WHERE id = ?1 AND status NOT IN ('paid', 'failed')",
+    )?
+    .execute(params![id, now])?;
+    Ok(())
 }
 
 pub(crate) fn note_in_flight(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
@@ -162,10 +204,10 @@ pub(crate) fn put_back(
     why: &str,
 ) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "UPDATE payouts SET status = 'queued', next_try_at = ?2, attempts = attempts - ?3, error = ?4
+        "UPDATE payouts SET status = 'queued', next_try_at = ?2, routeless = routeless + ?3, error = ?4
          WHERE id = ?1 AND status = 'dispatching'",
     )?
-    .execute(params![id, next_try_at, i64::from(!counts), why])?;
+    .execute(params![id, next_try_at, i64::from(counts), why])?;
     Ok(())
 }
 
@@ -250,4 +292,36 @@ pub(crate) fn quarantine(tx: &Tx<'_>, event: &str, error: &str, now: UnixMillis)
     tx.prepare_cached("INSERT INTO quarantine (at, event, error) VALUES (?1, ?2, ?3)")?
         .execute(params![now, event, error])?;
     Ok(())
+}
+
+/// Adds to what routing has cost in this hour.
+pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO routing_hours (hour, msat) VALUES (?1, ?2) ON CONFLICT (hour) DO UPDATE SET msat = msat + excluded.msat",
+    )?
+    .execute(params![now / HOUR_MS, fee])?;
+    Ok(())
+}
+
+/// What routing has cost in this hour and the last.
+pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<Msat, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1")?
+        .query_row([now / HOUR_MS - 1], |row| row.get(0))?)
+}
+
+/// Money for unknown hashes whose record the node may forget.
+pub(crate) fn prunable_unclaimed(
+    connection: &Connection,
+    after: i64,
+    before: UnixMillis,
+    limit: usize,
+) -> Result<Vec<(UnixMillis, i64, PaymentHash)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT at, id, payment_hash FROM unclaimed WHERE id > ?1 AND at <= ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement
+        .query_map(params![after, before, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -71,12 +71,14 @@ CREATE TABLE payouts (
     amount_msat   INTEGER NOT NULL,
     max_fee_msat  INTEGER NOT NULL,
     status        TEXT    NOT NULL CHECK (status IN ('queued', 'dispatching', 'in_flight', 'unknown', 'paid', 'failed')),
-    attempts      INTEGER NOT NULL DEFAULT 0,
+    attempts      INTEGER NOT NULL DEFAULT 0,  -- times the node was asked
+    routeless     INTEGER NOT NULL DEFAULT 0,  -- times there was no route although nothing was in the way
+    resent        INTEGER NOT NULL DEFAULT 0,  -- 1: sent again by recovery, so the next failure may be about the first time; 2: that one has come
     created_at    INTEGER NOT NULL,
     deadline      INTEGER NOT NULL,         -- a payout never sent by then fails
     next_try_at   INTEGER NOT NULL,
     dispatched_at INTEGER,
-    dispatched_height INTEGER,              -- block height when the node was first asked
+    dispatched_height INTEGER,              -- block height when the node was last asked
     finished_at   INTEGER,
     preimage      BLOB,
     fee_msat      INTEGER,
@@ -102,6 +104,12 @@ CREATE TABLE vouchers (
 CREATE INDEX vouchers_by_charge ON vouchers (charge_id);
 CREATE INDEX vouchers_to_expire ON vouchers (expires_at) WHERE expires_at IS NOT NULL AND state = 'open';
 CREATE INDEX vouchers_to_return ON vouchers (return_try_at) WHERE state = 'expired' AND return_to IS NOT NULL;
+
+-- What routing has cost, hour by hour, so that a limit can be kept.
+CREATE TABLE routing_hours (
+    hour INTEGER PRIMARY KEY,               -- hours since 1970
+    msat INTEGER NOT NULL
+) STRICT;
 
 -- Numbers that only ever grow and must survive a restart: channels closed, late successes.
 CREATE TABLE counters (
