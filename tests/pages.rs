@@ -28,7 +28,9 @@ use common::{Scene, case};
 
 /// Everybody who takes part.
 pub struct Stage {
+    /// The network, and the book of what is paid on it.
     pub scene: Scene,
+    /// Whose pages are looked at.
     pub browser: Browser,
 }
 
