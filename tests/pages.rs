@@ -4,13 +4,7 @@
 //! One network and one browser for all of it, since each takes long to start. `PAGES_SCREENSHOTS=folder` keeps a
 //! picture of every main state. Chromium and its driver must be installed (Debian: `chromium-driver`).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test's helpers fail it"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test's helpers fail it")]
 
 mod common;
 
