@@ -4,13 +4,7 @@
 //! One network and one browser for all of it, since each takes long to start. `PAGES_SCREENSHOTS=folder` keeps a
 //! picture of every main state. Chromium and its driver must be installed (Debian: `chromium-driver`).
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test's helpers fail it"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test's helpers fail it")]
 
 mod common;
 
@@ -28,7 +22,9 @@ use common::{Scene, case};
 
 /// Everybody who takes part.
 pub struct Stage {
+    /// The network, and the book of what is paid on it.
     pub scene: Scene,
+    /// Whose pages are looked at.
     pub browser: Browser,
 }
 

@@ -18,6 +18,9 @@ use crate::common::{SOON, until};
 const LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(100);
 const PHONE: (u32, u32) = (390, 844);
+const DESK: (u32, u32) = (1280, 800);
+/// As long as anything on the pages moves by itself once.
+const ANIMATION: Duration = Duration::from_millis(800);
 
 /// Chromium and what steers it. Both processes are ours and die with this, also when a test fails.
 pub struct Browser {
@@ -56,10 +59,13 @@ impl Browser {
             _chromium: chromium,
             _folder: folder,
         };
-        let (width, height) = PHONE;
-        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
-        browser.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+        browser.set_screen(PHONE).await;
         browser
+    }
+
+    async fn set_screen(&self, (width, height): (u32, u32)) {
+        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": (width, height) == PHONE});
+        self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
     /// Ends the session; the processes end when this is dropped.
@@ -183,7 +189,17 @@ impl Browser {
         assert_eq!(self.script("return window.neverReloaded === true", vec![]).await, json!(true));
     }
 
-    /// Checks that nothing sticks out at the side, and keeps a picture of the whole page if those are wanted.
+    /// Waits until all of an element is on the screen, without anybody scrolling.
+    pub async fn is_in_view(&self, id: &str) {
+        let inside = "const box = document.getElementById(arguments[0]).getBoundingClientRect();\
+                      return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight";
+        until(&format!("#{id} is on the screen"), SOON, || async {
+            (self.script(inside, vec![json!(id)]).await == true).then_some(())
+        })
+        .await;
+    }
+
+    /// Checks that nothing sticks out at the side, and keeps pictures of the whole page if those are wanted.
     pub async fn look(&self, name: &str) {
         let out = "return [...document.querySelectorAll('main *, header *, footer *')]\
                      .filter((one) => one.getClientRects().length && !one.closest('.sr-only, .skip')\
@@ -191,12 +207,22 @@ impl Browser {
                      .map((one) => one.outerHTML.slice(0, 80))";
         assert_eq!(self.script(out, vec![]).await, json!([]), "{name} is wider than the screen");
         let Some(folder) = &self.pictures else { return };
-        let options = json!({"format": "png", "captureBeyondViewport": true});
-        let picture = self.devtools("Page.captureScreenshot", options).await;
-        let bytes =
-            base64::engine::general_purpose::STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
         std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
+        tokio::time::sleep(ANIMATION).await;
+        for (suffix, scheme, screen) in
+            [("", "light", PHONE), ("-dark", "dark", PHONE), ("-wide", "light", DESK)]
+        {
+            let scheme = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+            self.devtools("Emulation.setEmulatedMedia", scheme).await;
+            self.set_screen(screen).await;
+            let options = json!({"format": "png", "captureBeyondViewport": true});
+            let picture = self.devtools("Page.captureScreenshot", options).await;
+            let picture = picture["data"].as_str().unwrap();
+            let picture = base64::engine::general_purpose::STANDARD.decode(picture).unwrap();
+            std::fs::write(folder.join(format!("{name}{suffix}.png")), picture).unwrap();
+        }
+        self.devtools("Emulation.setEmulatedMedia", json!({"features": []})).await;
+        self.set_screen(PHONE).await;
     }
 
     // ---- what the browser says -----------------------------------------------------------------------------------

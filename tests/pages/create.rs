@@ -47,10 +47,12 @@ pub async fn a_gift_is_made_and_paid(stage: &Stage) {
         assert_eq!(target, format!("lightning:{}", invoice.to_uppercase()));
     }
     assert!(browser.text("invoice-countdown").await.contains(':'));
+    browser.is_in_view("invoice-qr").await;
     browser.look("create-invoice").await;
     stage.pay(&invoice).await;
     browser.reaches("paid").await;
     browser.was_never_reloaded().await;
+    browser.is_in_view("share-qr").await;
 
     let link = browser.value("share-link").await;
     let id = link.rsplit('/').next().unwrap().to_owned();
@@ -94,6 +96,7 @@ pub async fn a_gift_with_a_code_asks_for_it(stage: &Stage) {
     browser.fill("verify-code", "0471").await;
     browser.click("create-button").await;
     browser.reaches("invoice").await;
+    browser.is_in_view("invoice-qr").await;
     stage.pay(&browser.value("invoice-text").await).await;
     browser.reaches("paid").await;
     browser.says("share-code", "0471").await;

@@ -86,6 +86,7 @@ pub async fn a_failure_is_told_and_can_be_tried_again(stage: &Stage) {
     scene.wallet(1).fail(&held.payment_hash).await.unwrap();
     browser.reaches("failed").await;
     assert!(!browser.text("failure-text").await.is_empty());
+    browser.is_in_view("failure-text").await;
     assert!(browser.is_shown("redeem-button").await && browser.is_shown("lnurl-qr").await);
     browser.look("redeem-failed").await;
 
