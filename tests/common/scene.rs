@@ -197,14 +197,13 @@ impl Scene {
             satchel.admin_post("/admin/v1/channels", request).await.unwrap();
             replaced += 1;
         }
-        while replaced > 0 {
+        let mut waiting = replaced > 0;
+        while waiting {
             // Confirms also what the closed channel left behind.
             self.network.mine(3).await.unwrap();
             let channels = satchel.admin_get("/admin/v1/channels").await.unwrap();
             let channels = channels["channels"].as_array().unwrap();
-            if channels.iter().all(|channel| channel["ready"] == true) {
-                break;
-            }
+            waiting = !channels.iter().all(|channel| channel["ready"] == true);
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         replaced
