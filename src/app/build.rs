@@ -21,6 +21,7 @@ use crate::ids::Secret;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
+use crate::money::Msat;
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::vouchers::{VoucherListener, Vouchers};
@@ -143,6 +144,7 @@ fn ledger_settings(config: &Config) -> Settings {
     Settings {
         in_flight_per_channel: usize::try_from(config.payouts.in_flight_per_channel).unwrap_or(45),
         send_window: Duration::from_secs(config.payouts.send_window_secs),
+        max_routing_per_hour: Msat::from_sat(config.payouts.max_routing_per_hour_sat).unwrap_or_default(),
         ..Settings::default()
     }
 }

@@ -217,6 +217,8 @@ pub struct Payouts {
     pub max_fee_base_sat: u64,
     /// Or this share of it, in parts per million, whichever is more.
     pub max_fee_ppm: u32,
+    /// What routing may cost in an hour by all payouts together, in sat; beyond it only free routes are taken.
+    pub max_routing_per_hour_sat: u64,
     /// Payouts under way at once, a channel.
     pub in_flight_per_channel: u32,
     /// A payout that could not be sent for so long is given up, in seconds; its voucher opens again.
@@ -229,7 +231,8 @@ impl Default for Payouts {
     fn default() -> Self {
         Self {
             max_fee_base_sat: 10,
-            max_fee_ppm: 10_000,
+            max_fee_ppm: 5_000,
+            max_routing_per_hour_sat: 10_000,
             in_flight_per_channel: 45,
             send_window_secs: 600,
             min_invoice_expiry_secs: 30,

@@ -11,6 +11,10 @@ use crate::clock::UnixMillis;
 /// Longest text that is looked at; real invoices stay far below, and parsing costs time.
 const LONGEST: usize = 8_192;
 
+/// Blocks for which a recipient may ask to be able to hold the payment: two days. Ordinary wallets ask for
+/// 9 to 144; more would only serve to keep our channels busy.
+const LONGEST_HOLD_BLOCKS: u64 = 288;
+
 /// Reads an invoice as people paste it: with `lightning:` before it, in upper case, with spaces or line
 /// breaks. Its signature is right if this succeeds.
 ///
@@ -29,7 +33,8 @@ pub fn read(text: &str) -> Result<Bolt11Invoice, GiftError> {
     bare.parse().map_err(|_| GiftError::BadInvoice)
 }
 
-/// Whether we can pay it now: of our network, with an amount, and payable for at least `at_least`.
+/// Whether we can pay it now: of our network, with an amount, payable for at least `at_least`, and not to be
+/// held for days.
 ///
 /// # Errors
 /// [`GiftError::BadInvoice`].
@@ -42,7 +47,8 @@ pub fn check_payable(
     let now = Duration::from_millis(u64::try_from(now).unwrap_or(0));
     let lasts = invoice.expires_at().is_none_or(|end| end >= now.saturating_add(at_least));
     let ours = invoice.currency() == Currency::from(network);
-    if lasts && ours && invoice.amount_milli_satoshis().is_some() {
+    let brief = invoice.min_final_cltv_expiry_delta() <= LONGEST_HOLD_BLOCKS;
+    if lasts && ours && brief && invoice.amount_milli_satoshis().is_some() {
         Ok(())
     } else {
         Err(GiftError::BadInvoice)

@@ -45,7 +45,7 @@ impl Rules {
             invoice_expiry: Duration::from_secs(3_600),
             lock: LockRules { tries: 10, lock: Duration::from_secs(900) },
             max_fee_base: Msat::from_sat(10).unwrap_or(Msat::ZERO),
-            max_fee_ppm: 10_000,
+            max_fee_ppm: 5_000,
             min_invoice_expiry: Duration::from_secs(30),
         }
     }

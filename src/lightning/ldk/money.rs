@@ -19,6 +19,10 @@ use crate::lightning::{
 };
 use crate::money::Msat;
 
+/// Blocks for which a payment may be held on its way, the recipient's own demand included: four days. A
+/// recipient who holds it keeps a slot of the channel for as long.
+const LONGEST_LOCK_BLOCKS: u32 = 576;
+
 impl Lightning for LdkNode {
     fn network(&self) -> Network {
         self.settings.network
@@ -60,6 +64,7 @@ impl Lightning for LdkNode {
         }
         let limits = RouteParametersConfig {
             max_total_routing_fee_msat: Some(max_fee.get()),
+            max_total_cltv_expiry_delta: LONGEST_LOCK_BLOCKS,
             ..RouteParametersConfig::default()
         };
         match self.node.bolt11_payment().send(invoice, Some(limits)) {
