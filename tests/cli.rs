@@ -236,6 +236,11 @@ fn doctor_works_without_a_node_and_fails_where_something_is_wrong() {
     {
         assert_eq!(status(&report, name), Some(json!(expected)), "{name}: {report}");
     }
+    let missing =
+        report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "satchel").unwrap();
+    assert!(missing["message"].as_str().unwrap().contains("were not looked at"), "{missing}");
+    let help = out(&satchel(&data_dir).arg("--help").output().unwrap());
+    assert!(help.contains("doctor said FAIL (a WARN alone is 0)"), "{help}");
     std::fs::set_permissions(data_dir.join("seed"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let (code, report) = doctor(&source);
     assert_eq!((code, status(&report, "seed"), &report["ok"]), (Some(4), Some(json!("FAIL")), &json!(false)));

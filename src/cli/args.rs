@@ -22,7 +22,7 @@ use super::{channel, gift, init, invoice, key, pay, peer};
     arg_required_else_help = true
 )]
 #[command(after_help = "Exit codes: 0 done, 1 refused or failed, 2 bad usage or configuration, \
-    3 satchel or its node not reachable, 4 doctor or audit found problems.")]
+    3 satchel or its node not reachable, 4 doctor said FAIL (a WARN alone is 0) or audit found problems.")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

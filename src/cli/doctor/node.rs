@@ -17,6 +17,9 @@ const STALE_CHAIN_SECS: u64 = 3_600;
 /// Fee rates older than this can be far off.
 const STALE_FEES_SECS: u64 = 3 * 3_600;
 
+/// What a satchel that isn't there leaves open.
+const NOT_RUNNING: &str = "is not running, so node, channels, capacity and books were not looked at";
+
 pub async fn look(global: &Global, config: &Config) -> Vec<Check> {
     let client = match Client::from(global) {
         Ok(client) => client,
@@ -48,7 +51,7 @@ pub async fn look(global: &Global, config: &Config) -> Vec<Check> {
 /// Nothing runs: could it?
 fn ports(config: &Config) -> Vec<Check> {
     let mut checks = vec![match TcpListener::bind(config.http.listen) {
-        Ok(_) => Check::warn("satchel", "is not running", "start it with `satchel run`"),
+        Ok(_) => Check::warn("satchel", NOT_RUNNING, "start it with `satchel run`, then ask again"),
         Err(error) => taken("http.listen", config.http.listen, &error),
     }];
     for address in &config.node.listen {
