@@ -44,7 +44,7 @@ pub enum GiftError {
     ExpiresAtBad,
     /// `refundAddress` is not one we can pay to.
     RefundAddressBad,
-    /// `quantity` is no whole number in range, or the whole order is too large.
+    /// `quantity` is no whole number in range, or the whole order is no amount that could exist.
     QuantityBad,
     /// `Idempotency-Key` can't be used.
     IdempotencyKeyBad,

@@ -29,9 +29,6 @@ const REFUND_ADDRESS_LEN: usize = 320;
 /// How far away `expiresAt` may be.
 const FURTHEST_EXPIRY_MS: i64 = 5 * 366 * 24 * 60 * 60 * 1_000;
 
-/// The most that one invoice may ask for, however many gifts it pays for: one bitcoin.
-const LARGEST_ORDER_SAT: u64 = 100_000_000;
-
 /// What a sender may say about a gift besides its amount, in each of the ways to make one.
 #[derive(Clone, Debug, Default)]
 pub struct Words {
@@ -231,13 +228,9 @@ fn read_quantity(value: &Value, rules: &Rules) -> Result<u32, GiftError> {
         .ok_or(GiftError::QuantityBad)
 }
 
+/// What the invoice asks for. How much the node can take is asked of the node.
 fn total_of(amount: Msat, quantity: u32) -> Result<Msat, GiftError> {
-    amount
-        .sat_floor()
-        .checked_mul(u64::from(quantity))
-        .filter(|sat| *sat <= LARGEST_ORDER_SAT)
-        .and_then(Msat::from_sat)
-        .ok_or(GiftError::QuantityBad)
+    amount.sat_floor().checked_mul(u64::from(quantity)).and_then(Msat::from_sat).ok_or(GiftError::QuantityBad)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub async fn creation(door: &Door) {
     let huge = json!({"amount": 100, "senderMessage": "x".repeat(200_000)});
     door.post("/create", &huge).await.is_error(413, "BODY_TOO_LARGE");
     // More than all channels can take.
-    let whale = json!({"amount": 500_000, "quantity": 200});
+    let whale = json!({"amount": 500_000, "quantity": 500});
     door.post("/create", &whale).await.is_error(503, "NO_INBOUND_CAPACITY");
 }
 
