@@ -1,5 +1,7 @@
 //! The sender's side of a gift: where it stands, what happened to it, taking it back.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,7 +11,7 @@ use super::redeem::Proof;
 use super::store::{self, Gift};
 use super::view::{self, GiftView};
 use super::{Done, Gifts};
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, millis};
 use crate::http::idempotency::Ask;
 use crate::ledger::{Payout, PayoutStatus, payouts};
 use crate::vouchers::VoucherState;
@@ -75,7 +77,7 @@ impl Gifts {
         view::json(&ManagedView {
             gift: GiftView::for_sender(&gift, &charge_id, &lnurl, now),
             refund_address: gift.refund_address.as_deref(),
-            history: history(&gift, &past, now),
+            history: history(&gift, &past, self.0.rules.lock.lock, now),
         })
     }
 
@@ -103,7 +105,7 @@ fn check_key(connection: &rusqlite::Connection, order_id: OrderId, key: &str) ->
 }
 
 /// What happened, oldest first. All of it follows from the rows of charge, voucher and payouts.
-fn history(gift: &Gift, past: &[(bool, Payout)], now: UnixMillis) -> Vec<HistoryView> {
+fn history(gift: &Gift, past: &[(bool, Payout)], lock: Duration, now: UnixMillis) -> Vec<HistoryView> {
     let mut events = vec![HistoryView::new("created", gift.created_at)];
     events.extend(gift.paid_at.map(|at| HistoryView::new("paid", at)));
     let ended = matches!(gift.state, VoucherState::Redeemed)
@@ -124,8 +126,10 @@ fn history(gift: &Gift, past: &[(bool, Payout)], now: UnixMillis) -> Vec<History
             _ => {}
         }
     }
-    if gift.code.locked_until.is_some_and(|until| until > now) {
-        events.push(HistoryView::new("locked", now));
+    if let Some(until) = gift.code.locked_until.filter(|until| *until > now) {
+        // Only the end is kept. After a restart with another lock time it is an estimate, but never nonsense.
+        let since = until.saturating_sub(millis(lock)).clamp(gift.created_at, now.max(gift.created_at));
+        events.push(HistoryView::new("locked", since));
     }
     // Stable: what happened in the same millisecond keeps the order of cause and effect.
     events.sort_by_key(|event| event.at_ms);

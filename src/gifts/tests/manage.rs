@@ -88,6 +88,25 @@ async fn the_sender_sees_all_of_it_and_its_history() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_history_tells_since_when_a_gift_is_locked() {
+    let house = House::new();
+    let created = house.create(json!({"amount": 1000, "verifyCode": 1234})).await;
+    house.fund(&created);
+    house.clock.advance(Duration::from_secs(5));
+    let id = created["orderId"].as_str().unwrap();
+    for wrong in 5000..5010 {
+        house.get(&format!("/gift/{id}?verifyCode={wrong}")).await.ok();
+    }
+    house.clock.advance(Duration::from_secs(60));
+    for _ in 0..2 {
+        let shown = manage(&house, &created).await;
+        assert_eq!(events(&shown), ["created", "paid", "locked"]);
+        assert_eq!(shown["history"][2]["at"], json!({"_seconds": NOON / 1_000 + 5, "_nanoseconds": 0}));
+        house.clock.advance(Duration::from_secs(60));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gift_goes_back_to_its_sender() {
     let house = House::new();
     let created =
