@@ -284,6 +284,8 @@ pub struct LockedView {
     verify_code_required: bool,
     #[serde(rename = "order_id")]
     order_id_alias: String,
+    /// As in the open gift: a page need not ask for the code of a gift that is over.
+    state: &'static str,
 }
 
 impl LockedView {
@@ -297,6 +299,7 @@ impl LockedView {
             order_id: order_id.clone(),
             verify_code_required: true,
             order_id_alias: order_id,
+            state: state_name(gift, now),
         }
     }
 }

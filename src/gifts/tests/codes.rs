@@ -17,8 +17,9 @@ async fn without_the_code_a_gift_shows_little() {
         assert_eq!(answer.status, OK);
         assert_eq!(
             keys(&answer.text),
-            ["amount", "chargeStatus", "spent", "orderId", "verifyCodeRequired", "order_id"]
+            ["amount", "chargeStatus", "spent", "orderId", "verifyCodeRequired", "order_id", "state"]
         );
+        assert_eq!(answer.json()["state"], "open");
         assert_eq!(answer.json()["verifyCodeRequired"], true);
     }
     let open = house.get(&format!("/gift/{id}?verifyCode=1234")).await.ok();
