@@ -63,7 +63,7 @@ impl House {
         let asked = Node::new(Arc::clone(&node), node_runtime);
         let keyring = gifts::keyring(&store)?;
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
-        let teller = Teller::new(Arc::clone(&hub), outbox.clone(), keyring.clone(), log.clone());
+        let teller = Teller::new(Arc::clone(&hub), outbox.clone(), log.clone());
         let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store: store.clone(),

@@ -2,16 +2,17 @@
 
 use super::error::GiftError;
 use super::ids::{ManageKey, OrderId};
-use super::request::Order;
+use super::request::{Order, Words};
 use super::store::{self, NewGift};
 use super::view::{CreatedView, InvoiceView};
 use super::{Done, Gifts, remember, seen};
 use crate::clock::UnixMillis;
 use crate::http::idempotency::Ask;
-use crate::ids::ChargeId;
+use crate::ids::{ChargeId, Secret};
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
 use crate::vouchers::{self, NewVoucher};
+use crate::webhooks::sign;
 
 /// A gift's names, made before anything is written.
 #[derive(Clone, Debug)]
@@ -60,9 +61,8 @@ impl Gifts {
         managed: bool,
         ask: Option<Ask>,
     ) -> Result<Done<(Created, Option<Vec<u8>>)>, GiftError> {
-        if let Some(url) = &order.words.notify {
-            self.0.guard.check_url(url).map_err(|_| GiftError::NotifyBadUrl)?;
-        }
+        self.check_notify(&order.words)?;
+        let order = Order { notify_secret: signing_secret(&order)?, ..order };
         let names = (0..order.quantity).map(|_| new_names(managed)).collect::<Result<Vec<_>, _>>()?;
         self.0.capacity.check(order.total).await?;
         self.0.budget.take().map_err(|retry_after| GiftError::TooMany { retry_after })?;
@@ -112,6 +112,14 @@ impl Gifts {
         written.await
     }
 
+    /// Whether the webhook may be called at all.
+    pub(super) fn check_notify(&self, words: &Words) -> Result<(), GiftError> {
+        match &words.notify {
+            Some(url) => self.0.guard.check_url(url).map(drop).map_err(|_| GiftError::NotifyBadUrl),
+            None => Ok(()),
+        }
+    }
+
     /// The answer to `/create`.
     fn created_json(&self, created: &Created) -> Result<Vec<u8>, GiftError> {
         let charge = self.charge_uuid(created.charge)?;
@@ -125,6 +133,16 @@ impl Gifts {
     pub(super) fn charge_uuid(&self, charge: ChargeId) -> Result<String, GiftError> {
         let sealed = self.0.keyring.seal_charge(charge).ok_or(GiftError::Internal)?;
         Ok(sealed.to_string())
+    }
+}
+
+/// What signs the webhook of these gifts; nothing if there is none. A sender who names no secret gets one, for a
+/// signature that nobody can check proves nothing.
+fn signing_secret(order: &Order) -> Result<Option<Secret>, GiftError> {
+    match (&order.words.notify, &order.notify_secret) {
+        (None, _) => Ok(None),
+        (Some(_), Some(given)) => Ok(Some(given.clone())),
+        (Some(_), None) => Ok(Some(sign::new_secret()?)),
     }
 }
 

@@ -138,11 +138,6 @@ impl Keyring {
         bool::from(expected.as_bytes().ct_eq(given.to_ascii_lowercase().as_bytes()))
     }
 
-    /// What webhooks are signed with when the sender named no secret.
-    pub fn notify_secret(&self) -> String {
-        to_hex(&self.derive(b"notify", &[]))
-    }
-
     /// The UUID that callers know a charge by: its row id, sealed. Ten bytes are a keyed hash of the id,
     /// six are the id under a mask made from those ten. So nothing can be guessed from it or forged, and
     /// no index is needed to find the charge again. `None` for a row id beyond 48 bits.

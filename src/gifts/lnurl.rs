@@ -121,8 +121,9 @@ impl Gifts {
     /// The first leg of LNURL-pay, as JSON. `query` is what it was asked with, for the callback.
     ///
     /// # Errors
-    /// What is wrong with the words.
+    /// What is wrong with the words, their webhook included: nobody should type an amount in vain.
     pub fn pay_request_json(&self, words: &Words) -> Result<Vec<u8>, GiftError> {
+        self.check_notify(words)?;
         let rules = &self.0.rules;
         let msat = |sat| Msat::from_sat(sat).ok_or(GiftError::Internal).map(Msat::get);
         view::json(&PayRequest {

@@ -4,11 +4,10 @@
 
 use std::sync::Arc;
 
-use super::ids::Keyring;
 use super::store;
+use super::view::NotifyView;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
-use crate::ids::Secret;
 use crate::ledger::{Family, LedgerError, Payout};
 use crate::store::Tx;
 use crate::vouchers::{Change, Voucher, VoucherListener, VoucherState};
@@ -22,14 +21,13 @@ const REDEEMED: &str = "gift.redeemed";
 pub struct Teller {
     hub: Arc<Hub>,
     outbox: Outbox,
-    keyring: Keyring,
     log: EventLog,
 }
 
 impl Teller {
     /// With whom it tells.
-    pub fn new(hub: Arc<Hub>, outbox: Outbox, keyring: Keyring, log: EventLog) -> Self {
-        Self { hub, outbox, keyring, log }
+    pub fn new(hub: Arc<Hub>, outbox: Outbox, log: EventLog) -> Self {
+        Self { hub, outbox, log }
     }
 
     /// Where pages listen.
@@ -51,13 +49,15 @@ impl Teller {
             return Ok(());
         }
         let id = telling.order_id.to_string();
-        let payload = serde_json::json!({
-            "id": id, "orderId": id, "amount": voucher.amount.sat_floor(), "spent": true,
-        });
-        let server_secret = Secret::new(self.keyring.notify_secret());
-        let secret = telling.notify_secret.as_ref().unwrap_or(&server_secret);
-        let target = Target { family: Family::Gifts.name(), url, secret: Some(secret) };
-        match self.outbox.enqueue(tx, target, REDEEMED, &payload.to_string()) {
+        let payload = match serde_json::to_string(&NotifyView::redeemed(&id, voucher.amount.sat_floor())) {
+            Ok(payload) => payload,
+            Err(error) => {
+                tracing::error!(voucher = %voucher.id, %error, "a webhook could not be written as JSON");
+                return Ok(());
+            }
+        };
+        let target = Target { family: Family::Gifts.name(), url, secret: telling.notify_secret.as_ref() };
+        match self.outbox.enqueue(tx, target, REDEEMED, &payload) {
             Ok(_) => Ok(()),
             Err(OutboxError::Store(error)) => Err(error.into()),
             Err(error) => {

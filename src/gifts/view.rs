@@ -10,6 +10,7 @@ use super::error::GiftError;
 use super::ids::{ManageKey, OrderId};
 use super::store::{Gift, LastPayout};
 use crate::clock::UnixMillis;
+use crate::ids::Secret;
 use crate::ledger::{ChargeStatus, PayoutStatus};
 use crate::vouchers::VoucherState;
 
@@ -96,6 +97,9 @@ pub struct CreatedView<'a> {
     refund_address: Option<&'a str>,
     /// Opens `/gift/{orderId}/manage` and `/refund`. Shown here and never again.
     manage_key: String,
+    /// Signs what `notify` is told: the one that was given, or a new one. Shown here and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify_secret: Option<&'a str>,
     /// Every gift of an order for more than one; the first is the one above.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gifts: Vec<BatchView>,
@@ -152,6 +156,7 @@ impl<'a> CreatedView<'a> {
             expires_at: order.expires_at.map(|at| at / 1_000),
             refund_address: order.refund_address.as_deref(),
             manage_key: key(&first.manage_key),
+            notify_secret: order.notify_secret.as_ref().map(Secret::expose),
             gifts: gifts.collect(),
             order_id_alias: order_id,
             charge_id_alias: charge_id,
@@ -317,6 +322,25 @@ impl<'a> RedeemedView<'a> {
     /// With this id.
     pub fn new(withdrawal_id: &'a str) -> Self {
         Self { withdrawal_id, withdrawal_id_alias: withdrawal_id }
+    }
+}
+
+/// What `notify` is told, in the documented order: small devices read it by hand.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotifyView<'a> {
+    id: &'a str,
+    order_id: &'a str,
+    /// Satoshis.
+    amount: u64,
+    /// Always `true`.
+    spent: bool,
+}
+
+impl<'a> NotifyView<'a> {
+    /// Of a gift that was redeemed.
+    pub fn redeemed(order_id: &'a str, sat: u64) -> Self {
+        Self { id: order_id, order_id, amount: sat, spent: true }
     }
 }
 

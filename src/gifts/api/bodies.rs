@@ -28,7 +28,7 @@ pub(super) struct CreateBody {
     /// How many gifts, each of this amount, one invoice pays for.
     #[schema(minimum = 1, maximum = 500)]
     quantity: Option<u32>,
-    /// Signs what `notify` is told.
+    /// Signs what `notify` is told; without it one is made, and the answer tells it.
     #[schema(max_length = 128)]
     notify_secret: Option<String>,
 }

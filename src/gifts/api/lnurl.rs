@@ -76,7 +76,7 @@ pub(super) async fn withdraw(State(api): State<Api>, Path(id): Path<String>, par
         ("senderName" = Option<String>, Query, description = "As in /create"),
         ("senderMessage" = Option<String>, Query, description = "As in /create"),
         ("verifyCode" = Option<String>, Query, description = "As in /create"),
-        ("notify" = Option<String>, Query, description = "As in /create"),
+        ("notify" = Option<String>, Query, description = "As in /create; signed with a key that nobody is told"),
         ("amount" = Option<u64>, Query, description = "Second leg: millisatoshis"),
     ),
     responses(

@@ -208,7 +208,7 @@ impl House {
         let keyring = keyring(&store).unwrap();
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
-        let teller = Teller::new(hub, Outbox::default(), keyring.clone(), log);
+        let teller = Teller::new(hub, Outbox::default(), log);
         let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store,
@@ -311,6 +311,12 @@ impl House {
 
     /// What is in the outbox: URL, secret, payload.
     pub(super) fn outbox(&self) -> Vec<(String, String, Value)> {
+        let parse = |text: String| serde_json::from_str(&text).unwrap();
+        self.sent().into_iter().map(|(url, secret, text)| (url, secret, parse(text))).collect()
+    }
+
+    /// The same, with payloads as they stand.
+    pub(super) fn sent(&self) -> Vec<(String, String, String)> {
         let read = self.ledger.store.read_blocking(|connection| -> Result<_, crate::store::StoreError> {
             let mut statement = connection.prepare(
                 "SELECT e.url, e.secret, m.payload FROM webhook_messages m
@@ -320,10 +326,7 @@ impl House {
                 statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))?;
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
         });
-        let rows: Vec<(String, String, String)> = read.unwrap();
-        rows.into_iter()
-            .map(|(url, secret, text)| (url, secret, serde_json::from_str(&text).unwrap()))
-            .collect()
+        read.unwrap()
     }
 
     /// The books are in order.

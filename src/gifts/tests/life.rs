@@ -29,22 +29,71 @@ async fn the_webhook_is_queued_with_the_payout_s_success_and_never_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_secret_of_the_sender_s_the_server_signs() {
+async fn the_webhook_s_body_has_the_documented_order() {
     let house = House::new();
-    for _ in 0..2 {
-        let id = house.funded(json!({"amount": 1000, "notify": "https://hook.example/a"})).await;
+    let id = house.funded(json!({"amount": 1000, "notify": "https://hook.example/a"})).await;
+    house.post(&format!("/redeem/{id}"), &json!({"invoice": house.invoice(1000)})).await.ok();
+    house.finish(true);
+    let expected = format!(r#"{{"id":"{id}","orderId":"{id}","amount":1000,"spent":true}}"#);
+    assert_eq!(house.sent(), [("https://hook.example/a".to_owned(), house.outbox()[0].1.clone(), expected)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_without_a_secret_is_told_one_once() {
+    let house = House::new();
+    let redeem = async |gift: &Value| {
+        let id = gift["orderId"].as_str().unwrap();
         house.post(&format!("/redeem/{id}"), &json!({"invoice": house.invoice(1000)})).await.ok();
         house.finish(true);
+    };
+    let body = json!({"amount": 1000, "notify": "https://hook.example/a"});
+    let (one, other) = (house.create(body.clone()).await, house.create(body).await);
+    assert!(one["notifySecret"].as_str().unwrap().starts_with("whsec_"));
+    assert_ne!(one["notifySecret"], other["notifySecret"]);
+    for created in [&one, &other] {
+        house.fund(created);
+        redeem(created).await;
     }
-    let sent = house.outbox();
-    assert_eq!((sent.len(), sent[0].1.len()), (2, 64));
-    assert_eq!(sent[0].1, sent[1].1);
-    // Settled inside the house it is told as well.
-    let id = house.funded(json!({"amount": 1000, "notify": "https://hook.example/b"})).await;
+    let used = |at: usize| house.outbox()[at].1.clone();
+    assert_eq!(
+        (json!(used(0)), json!(used(1))),
+        (one["notifySecret"].clone(), other["notifySecret"].clone())
+    );
+    let (id, key) = (one["orderId"].as_str().unwrap(), one["manageKey"].as_str().unwrap());
+    for path in [format!("/gift/{id}"), format!("/gift/{id}/manage?key={key}")] {
+        let shown = house.get(&path).await;
+        assert!(!shown.text.contains("notifySecret") && !shown.text.contains(&used(0)), "{}", shown.text);
+    }
+    // Many gifts of one order have one.
+    let many = house.create(json!({"amount": 1000, "quantity": 2, "notify": "https://hook.example/b"})).await;
+    house.fund(&many);
+    for gift in many["gifts"].as_array().unwrap() {
+        redeem(gift).await;
+    }
+    assert_eq!(
+        (json!(used(2)), json!(used(3))),
+        (many["notifySecret"].clone(), many["notifySecret"].clone())
+    );
+    // Without a webhook there is nothing to sign.
+    let quiet = house.create(json!({"amount": 1000, "notifySecret": "mine"})).await;
+    assert!(quiet.get("notifySecret").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_wallet_makes_and_what_is_settled_inside_is_told_as_well() {
+    let house = House::new();
+    let query = "amount=1000000&notify=https%3A%2F%2Fhook.example%2Fa";
+    let made = house.get(&format!("/lnurl?{query}")).await;
+    assert!(!made.text.contains("whsec_"));
+    let made = made.ok();
+    house.fund(&json!({"lightningInvoice": {"payreq": made["pr"]}}));
+    let id = made["successAction"]["url"].as_str().unwrap().rsplit('/').next().unwrap();
     let other = house.create(json!({"amount": 1000})).await;
     let body = json!({"invoice": other["lightningInvoice"]["payreq"]});
     house.post(&format!("/redeem/{id}"), &body).await.ok();
-    assert_eq!(house.outbox()[2].2["orderId"], id.as_str());
+    let sent = house.outbox();
+    assert_eq!((sent.len(), &sent[0].2["orderId"]), (1, &json!(id)));
+    assert!(sent[0].1.starts_with("whsec_"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

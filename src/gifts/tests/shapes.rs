@@ -41,7 +41,10 @@ async fn create_answers_as_the_newer_document() {
         "senderMessage",
     ];
     in_order(&found, &document);
-    in_order(&found, &["senderMessage", "order_id", "charge_id", "lightning_invoice"]);
+    in_order(
+        &found,
+        &["senderMessage", "manageKey", "notifySecret", "order_id", "charge_id", "lightning_invoice"],
+    );
     let json = answer.json();
     assert!(is_hex(json["orderId"].as_str().unwrap(), 48));
     assert_eq!(uuid::Uuid::parse_str(json["chargeId"].as_str().unwrap()).unwrap().get_version_num(), 4);
