@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use utoipa::OpenApi;
 
 use crate::admin::{self, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
@@ -27,7 +28,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
-        [gift_document],
+        [gift_document, web::document(), Operation::openapi()],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
@@ -36,13 +37,27 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
-        .merge(documents)
-        .fallback(move |headers: HeaderMap| {
-            let settings = web_settings.clone();
-            async move { web::not_found(&settings, &headers) }
-        });
+        .merge(documents);
+    Ok(measure::everywhere(open(whole, web_settings)))
+}
+
+/// Gives `routes` an answer for what none of them takes, and opens all of it to any page.
+pub(crate) fn open(routes: Router, web_settings: Arc<WebSettings>) -> Router {
+    let lost = move |uri: Uri, headers: HeaderMap| {
+        let page = web::not_found(&web_settings, &headers);
+        async move { page.unwrap_or_else(|| failure(uri.path(), StatusCode::NOT_FOUND)) }
+    };
     // Any page may call any route, and read its 404 too: nothing here is authorised by a cookie.
-    Ok(measure::everywhere(cors::everywhere(whole)))
+    cors::everywhere(routes.fallback(lost).method_not_allowed_fallback(not_this_way))
+}
+
+/// A path that exists, asked in another way.
+async fn not_this_way(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS {
+        // Bare, for the layer above to turn into the answer that a browser's preflight needs.
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    failure(uri.path(), StatusCode::METHOD_NOT_ALLOWED)
 }
 
 fn operator_routes(house: &Arc<House>) -> Router {
@@ -70,11 +85,15 @@ fn operator_routes(house: &Arc<House>) -> Router {
         scope: Scope::Admin,
         refusal: |error| admin::refusal(error).into_response(),
     };
-    let follow = Router::new().route("/events", get(follow)).with_state(Arc::clone(house));
+    let follow = Router::new()
+        .route("/events", get(follow))
+        .method_not_allowed_fallback(admin::method_not_allowed)
+        .with_state(Arc::clone(house));
     // The numbers tell how much can be sent and what is owed, so they are not for everybody.
     let watcher = Gate { scope: Scope::Scheduler, ..gate.clone() };
     let numbers = Router::new()
-        .route("/metrics", get(|| async { numbers() }))
+        .route("/metrics", get(numbers))
+        .method_not_allowed_fallback(admin::method_not_allowed)
         .layer(from_fn_with_state(watcher, require_scope));
     admin::router(state).merge(follow).layer(from_fn_with_state(gate, require_scope)).merge(numbers)
 }
@@ -88,11 +107,31 @@ async fn follow(State(house): State<Arc<House>>, request: Request) -> Response {
     }
 }
 
+/// What the API's document says of the routes for those who run the house.
+#[derive(OpenApi)]
+#[openapi(paths(live, ready, numbers))]
+struct Operation;
+
 fn health_routes(health: Health) -> Router {
-    Router::new()
-        .route("/health/live", get(|State(health): State<Health>| async move { answer(&health.live()) }))
-        .route("/health/ready", get(|State(health): State<Health>| async move { answer(&health.ready()) }))
-        .with_state(health)
+    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready)).with_state(health)
+}
+
+/// Whether the process should go on; if not, it wants to be started again.
+#[utoipa::path(
+    get, path = "/health/live", tag = "operation",
+    responses((status = 200, description = "It should"), (status = 503, description = "It is stuck, and why"))
+)]
+async fn live(State(health): State<Health>) -> Response {
+    answer(&health.live())
+}
+
+/// Whether requests can be served.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "operation",
+    responses((status = 200, description = "They can"), (status = 503, description = "Not now, and why"))
+)]
+async fn ready(State(health): State<Health>) -> Response {
+    answer(&health.ready())
 }
 
 fn answer(answer: &crate::telemetry::Answer) -> Response {
@@ -100,7 +139,17 @@ fn answer(answer: &crate::telemetry::Answer) -> Response {
     respond::no_store(respond::json(status, answer))
 }
 
-fn numbers() -> Response {
+/// Numbers for Prometheus, for an API key that may see them.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation",
+    params(("Authorization" = String, Header, description = "Bearer, and a key of scope `scheduler` or `admin`")),
+    responses(
+        (status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"),
+        (status = 401, description = "No key, or not a valid one"),
+        (status = 403, description = "The key has another scope"),
+    )
+)]
+async fn numbers() -> Response {
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     respond::typed(StatusCode::OK, content_type, metrics::render())
 }

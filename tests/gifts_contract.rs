@@ -35,6 +35,7 @@ async fn the_contract_holds_on_a_real_network() {
     case!(&door, examples::answers_are_one_line_with_a_length);
     case!(&door, examples::any_page_may_call);
     case!(&door, errors::creation);
+    case!(&door, errors::strange_requests);
     case!(&door, errors::redemption);
     case!(&door, errors::codes_lock_through_a_kill);
     case!(&door, wallets::withdraws);

@@ -2,6 +2,7 @@
 
 mod codes;
 mod create;
+mod document;
 mod house;
 mod life;
 mod limits;

@@ -213,7 +213,7 @@ pub struct GiftView<'a> {
     /// Always `null` for a recipient.
     notify: Option<&'a str>,
     created_at: Timestamp,
-    /// `unpaid`, `paid` or `expired`
+    /// `unpaid`, `paid` or `expired`; `processing` is reserved
     charge_status: &'static str,
     charge_info: ChargeView<'a>,
     /// `false`, `"pending"` or `true`
@@ -347,7 +347,7 @@ impl<'a> NotifyView<'a> {
 /// The answer to `/status`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusView {
-    /// `unpaid`, `paid` or `expired`
+    /// `unpaid`, `paid` or `expired`; `processing` is reserved
     pub status: &'static str,
 }
 

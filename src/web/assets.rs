@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bitcoin::hashes::{Hash, HashEngine, sha256};
@@ -37,20 +38,29 @@ pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// `GET /assets/{name}`: for whoever embeds an asset by a lasting name.
-pub(super) async fn plain(Path(name): Path<String>, headers: HeaderMap) -> Response {
+pub(super) async fn plain(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    let Ok(Path(name)) = name else { return missing() };
     answer(&name, &headers, "public, no-cache")
 }
 
 /// `GET /assets/{version}/{name}`: what the pages use. A page of an older build gets today's file, not to be kept.
-pub(super) async fn versioned(Path((version, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
+pub(super) async fn versioned(
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(Path((version, name))) = path else { return missing() };
     let caching =
         if version == *VERSION { "public, max-age=31536000, immutable" } else { "public, no-cache" };
     answer(&name, &headers, caching)
 }
 
+fn missing() -> Response {
+    (StatusCode::NOT_FOUND, "no such asset").into_response()
+}
+
 fn answer(name: &str, request: &HeaderMap, caching: &'static str) -> Response {
     let Some(file) = Files::get(name) else {
-        return (StatusCode::NOT_FOUND, "no such asset").into_response();
+        return missing();
     };
     let etag = format!("\"{}\"", to_hex(&file.metadata.sha256_hash()));
     let known = request

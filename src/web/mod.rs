@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use utoipa::{OpenApi, openapi};
 
 pub use page::not_found;
 pub use qr::{MAX_CHARS as QR_MAX_CHARS, QrError, qr_svg};
@@ -38,6 +39,14 @@ impl WebSettings {
     fn origin(&self) -> &str {
         self.public_url.trim_end_matches('/')
     }
+}
+
+/// What the API's document says of the pages.
+pub fn document() -> openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(page::create, page::redeem, page::manage, qr::qr))]
+    struct Pages;
+    Pages::openapi()
 }
 
 /// All pages and assets, ready to be merged with the routers of the other rooms.

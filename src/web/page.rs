@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -105,7 +105,13 @@ fn html(status: StatusCode, caching: &'static str, page: &impl Template) -> Resp
 /// For pages whose address holds a secret.
 const KEEP_NOTHING: &str = "no-store";
 
-/// `GET /`
+/// The page on which gifts are made.
+#[utoipa::path(
+    get, path = "/", tag = "pages",
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+    )
+)]
 pub(super) async fn create(State(settings): State<Arc<WebSettings>>) -> Response {
     let pay_lnurl = lnurl::encode(&format!("{}/lnurl", settings.origin())).unwrap_or_default().to_uppercase();
     html(StatusCode::OK, "no-cache", &CreatePage { site: Site::new(&settings), pay_lnurl })
@@ -118,15 +124,25 @@ pub(super) struct RedeemQuery {
     verify_code: Option<String>,
 }
 
-/// `GET /redeem/{orderId}`
+/// The recipient's page of a gift.
+#[utoipa::path(
+    get, path = "/redeem/{orderId}", tag = "pages",
+    params(
+        ("orderId" = String, Path, description = "From /create"),
+        ("verifyCode" = Option<String>, Query, description = "The gift's code"),
+        ("lightning" = Option<String>, Query, description = "The gift's LNURL, for wallets that look for it"),
+    ),
+    responses(
+        (status = 200, description = "The page, the same for every gift", body = String, content_type = "text/html"),
+        (status = 404, description = "No gift can have this id", body = String, content_type = "text/html"),
+    )
+)]
 pub(super) async fn redeem(
     State(settings): State<Arc<WebSettings>>,
-    Path(order_id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     query: Result<Query<RedeemQuery>, QueryRejection>,
 ) -> Response {
-    if !is_order_id(&order_id) {
-        return missing(&settings, true);
-    }
+    let Some(order_id) = order_id(path) else { return missing(&settings, true) };
     // A garbled query is no reason to hide the gift: the script asks for the code then.
     let code = query.ok().and_then(|Query(query)| query.verify_code);
     let code = code.filter(|code| code.len() == CODE_LEN && code.bytes().all(|digit| digit.is_ascii_digit()));
@@ -137,34 +153,39 @@ pub(super) async fn redeem(
     html(StatusCode::OK, KEEP_NOTHING, &RedeemPage { site: Site::new(&settings), order_id: &order_id, lnurl })
 }
 
-/// `GET /manage/{orderId}`: the sender's page. Its key stands in the fragment, which browsers keep to themselves.
+/// The sender's page of a gift. Its key stands in the fragment, which browsers keep to themselves.
+#[utoipa::path(
+    get, path = "/manage/{orderId}", tag = "pages",
+    params(("orderId" = String, Path, description = "From /create")),
+    responses(
+        (status = 200, description = "The page, the same for every gift", body = String, content_type = "text/html"),
+        (status = 404, description = "No gift can have this id", body = String, content_type = "text/html"),
+    )
+)]
 pub(super) async fn manage(
     State(settings): State<Arc<WebSettings>>,
-    Path(order_id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
 ) -> Response {
-    if !is_order_id(&order_id) {
-        return missing(&settings, true);
-    }
+    let Some(order_id) = order_id(path) else { return missing(&settings, true) };
     html(StatusCode::OK, KEEP_NOTHING, &ManagePage { site: Site::new(&settings), order_id: &order_id })
 }
 
-/// What a path that leads nowhere gets: a page for browsers, JSON for programs. The front door uses it as its fallback.
-pub fn not_found(settings: &WebSettings, request: &HeaderMap) -> Response {
+/// What a browser gets for a path that leads nowhere; `None` if a program asks. For the front door's fallback.
+pub fn not_found(settings: &WebSettings, request: &HeaderMap) -> Option<Response> {
     let wants_html = request
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accepted| accepted.contains("text/html"));
-    if wants_html {
-        return missing(settings, false);
-    }
-    let body = r#"{"statusCode":404,"message":"NOT_FOUND"}"#;
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    wants_html.then(|| missing(settings, false))
 }
 
 fn missing(settings: &WebSettings, gift: bool) -> Response {
     html(StatusCode::NOT_FOUND, KEEP_NOTHING, &NotFoundPage { site: Site::new(settings), gift })
 }
 
-fn is_order_id(text: &str) -> bool {
-    text.len() == ORDER_ID_LEN && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// The order id in a path, as the API writes it. People may have typed it in upper case.
+fn order_id(path: Result<Path<String>, PathRejection>) -> Option<String> {
+    let Path(id) = path.ok()?;
+    let right = id.len() == ORDER_ID_LEN && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    right.then(|| id.to_ascii_lowercase())
 }

@@ -52,7 +52,15 @@ pub(super) struct Wanted {
     text: String,
 }
 
-/// `GET /qr.svg?text=…`
+/// A QR code.
+#[utoipa::path(
+    get, path = "/qr.svg", tag = "pages",
+    params(("text" = String, Query, description = "What it says, at most 1,500 characters")),
+    responses(
+        (status = 200, description = "The picture", body = String, content_type = "image/svg+xml"),
+        (status = 400, description = "No text, or too long", body = String, content_type = "text/plain"),
+    )
+)]
 pub(super) async fn qr(Query(wanted): Query<Wanted>) -> Response {
     let svg = match qr_svg(&wanted.text) {
         Ok(svg) => svg,

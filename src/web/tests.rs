@@ -108,7 +108,7 @@ async fn the_start_page_knows_the_limits_and_the_lnurl() {
 
 #[tokio::test]
 async fn an_id_that_no_gift_can_have_is_not_found() {
-    for id in ["x".repeat(48), "A".repeat(48), "ab".into()] {
+    for id in ["x".repeat(48), "G".repeat(48), "ab".into(), "%ff".into(), "%ff".repeat(48)] {
         for page in ["redeem", "manage"] {
             let (status, headers, body) = get(&format!("/{page}/{id}")).await;
             assert_eq!(status, StatusCode::NOT_FOUND);
@@ -119,17 +119,29 @@ async fn an_id_that_no_gift_can_have_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_lost_browser_gets_a_page_and_a_lost_program_gets_json() {
+async fn a_lost_browser_gets_a_page_and_a_lost_program_does_not() {
     let mut browser = HeaderMap::new();
     browser.insert(header::ACCEPT, "text/html,application/xhtml+xml".parse().unwrap());
-    let page = not_found(&settings(), &browser);
+    let page = not_found(&settings(), &browser).unwrap();
     assert_eq!(page.status(), StatusCode::NOT_FOUND);
     assert_page_headers(page.headers());
-    let json = not_found(&settings(), &HeaderMap::new());
-    assert_eq!(
-        (json.status(), &json.headers()[header::CONTENT_TYPE]),
-        (StatusCode::NOT_FOUND, &"application/json".parse().unwrap())
-    );
+    assert!(not_found(&settings(), &HeaderMap::new()).is_none());
+}
+
+#[tokio::test]
+async fn an_id_in_upper_case_is_the_same_gift() {
+    for page in ["redeem", "manage"] {
+        let (status, _, body) = get(&format!("/{page}/{}", ID.to_uppercase())).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(body.contains(ID) && !body.contains(&ID.to_uppercase()), "{page}");
+    }
+}
+
+#[test]
+fn the_pages_are_in_the_api_s_document() {
+    let document = serde_json::to_value(document()).unwrap();
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(paths, ["/", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"]);
 }
 
 #[tokio::test]
@@ -158,7 +170,13 @@ async fn assets_are_kept_by_version_and_checked_by_name() {
         ask(router(settings()), "/assets/style.css", &[(header::IF_NONE_MATCH, &etag)]).await;
     assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
 
-    for path in ["/assets/none.js", "/assets/..%2Fmod.rs", "/assets/x/..%2F..%2Fmod.rs"] {
+    for path in [
+        "/assets/none.js",
+        "/assets/..%2Fmod.rs",
+        "/assets/x/..%2F..%2Fmod.rs",
+        "/assets/%ff",
+        "/assets/%ff/x",
+    ] {
         assert_eq!(get(path).await.0, StatusCode::NOT_FOUND, "{path}");
     }
 }

@@ -52,6 +52,33 @@ pub async fn creation(door: &Door) {
     door.post("/create", &whale).await.is_error(503, "NO_INBOUND_CAPACITY");
 }
 
+/// Paths, methods and ids that no route takes are refused in the family's shape all the same.
+pub async fn strange_requests(door: &Door) {
+    door.get("/gift/%ff").await.is_error(404, "GIFT_NOT_FOUND");
+    door.get("/redeemStatus/%ff").await.is_error(404, "WITHDRAWAL_FAILED");
+    door.get("/lnurl/%ff").await.is_lnurl_error("GIFT_NOT_FOUND");
+    door.get("/nowhere").await.is_error(404, "NOT_FOUND");
+    door.get("/lnurl/a/b").await.is_lnurl_error("NOT_FOUND");
+    door.get("/create").await.is_error(405, "METHOD_NOT_ALLOWED");
+    door.post("/lnurl", &json!({})).await.is_lnurl_error("METHOD_NOT_ALLOWED");
+    for (path, methods) in [("/create", "POST"), ("/lnurl", "GET,HEAD"), ("/lnurl/x", "GET,HEAD")] {
+        let asked = door.send(door.http.request(reqwest::Method::OPTIONS, door.url(path))).await;
+        assert_eq!((asked.status, asked.text.as_str()), (200, ""), "{path}");
+        assert_eq!(asked.headers["allow"], methods, "{path}");
+    }
+    // The operator's routes keep their own shape.
+    let admin = door.get("/admin/v1/nowhere").await;
+    assert!(admin.status >= 400 && admin.json()["error"].is_object(), "{}", admin.text);
+    assert_eq!(door.get("/metrics").await.status, 401);
+    let document = door.get("/openapi.json").await.ok();
+    for path in ["/create", "/lnurl", "/health/live", "/health/ready", "/metrics", "/", "/redeem/{orderId}"] {
+        assert!(document["paths"][path].is_object(), "{path}");
+    }
+    // One path, two faces: the API's POST and the page's GET.
+    let redeem = &document["paths"]["/redeem/{orderId}"];
+    assert!(redeem["get"].is_object() && redeem["post"].is_object());
+}
+
 /// Contract 1.3, 1.4 and 1.5.
 pub async fn redemption(door: &Door) {
     let stranger = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";

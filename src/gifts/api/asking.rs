@@ -1,6 +1,6 @@
 //! What handlers want to know of a request besides its body.
 
-use axum::extract::{FromRequestParts, RawQuery};
+use axum::extract::{FromRequestParts, Path, RawQuery};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde_json::Value;
@@ -59,6 +59,19 @@ impl Params {
     /// What was given as a gift's code.
     pub(super) fn guess(&self) -> Option<Guess> {
         Guess::from_text(&self.get("verifyCode")?)
+    }
+}
+
+/// The id in a path. One that isn't text at all is empty, which names nothing: so every route says in its
+/// own family's words that there is no such thing.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let read = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(read.map(|Path(id)| id).unwrap_or_default()))
     }
 }
 

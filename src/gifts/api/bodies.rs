@@ -1,8 +1,12 @@
-//! Bodies of requests as the document describes them. Handlers read them by hand, because the contract says which
-//! mistake is told first.
+//! Bodies of requests, and the refusals that many routes share, as the document describes them. Handlers read bodies by
+//! hand, because the contract says which mistake is told first.
 #![expect(dead_code, reason = "these types are schemas alone")]
 
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
+
+use super::lnurl::Outcome;
+use crate::gifts::lnurl::{PayInvoice, PayRequest, WithdrawRequest};
+use crate::gifts::view::ErrorView;
 
 /// What a gift is made from.
 #[derive(ToSchema)]
@@ -51,4 +55,60 @@ pub(super) struct RefundBody {
     key: String,
     /// BOLT11, for exactly the gift's amount.
     invoice: String,
+}
+
+/// How a read can fail besides its own refusals.
+#[derive(IntoResponses)]
+pub(super) enum ReadFailure {
+    /// Too many requests, or too many wrong codes
+    #[response(status = 429)]
+    TooMany(ErrorView),
+    /// A bug, or the machine is broken
+    #[response(status = 500)]
+    Broken(ErrorView),
+    /// The database or the node can't take this now
+    #[response(status = 503)]
+    Unavailable(ErrorView),
+}
+
+/// How a write can fail besides its own refusals.
+#[derive(IntoResponses)]
+pub(super) enum WriteFailure {
+    /// The body is too large
+    #[response(status = 413)]
+    TooLarge(ErrorView),
+    /// The Idempotency-Key was used for another request
+    #[response(status = 422)]
+    KeyReused(ErrorView),
+    /// Too many requests, or too many wrong codes
+    #[response(status = 429)]
+    TooMany(ErrorView),
+    /// A bug, or the machine is broken
+    #[response(status = 500)]
+    Broken(ErrorView),
+    /// The database or the node can't take this now
+    #[response(status = 503)]
+    Unavailable(ErrorView),
+}
+
+/// What a wallet hears on LNURL-withdraw. Errors, too many requests among them, are an outcome with HTTP status 200.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum WithdrawAnswer {
+    /// First leg
+    Offer(WithdrawRequest),
+    /// Second leg, and errors of both
+    Outcome(Outcome),
+}
+
+/// What a wallet hears on LNURL-pay. Errors, too many requests among them, are an outcome with HTTP status 200.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(super) enum PayAnswer {
+    /// First leg
+    Offer(PayRequest),
+    /// Second leg
+    Invoice(PayInvoice),
+    /// Errors of both
+    Outcome(Outcome),
 }

@@ -1,18 +1,19 @@
 //! Making gifts and looking at them.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::asking::{Asker, Params, order_id};
-use super::bodies::CreateBody;
+use super::asking::{Asker, Id, Params, order_id};
+use super::bodies::{CreateBody, ReadFailure, WriteFailure};
 use super::{Api, answer, answer_done, refused};
 use crate::gifts::Done;
 use crate::gifts::error::GiftError;
 use crate::gifts::request::Order;
 use crate::gifts::view::{self, CreatedView, ErrorView, GiftView, StatusView};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::respond;
 
 /// Makes a gift and the invoice that fills it.
 #[utoipa::path(
@@ -22,9 +23,7 @@ use crate::http::body::{BodyError, JsonObject};
     responses(
         (status = 200, description = "The gift and its invoice", body = CreatedView<'_>),
         (status = 400, description = "The first rule that is broken", body = ErrorView),
-        (status = 422, description = "The Idempotency-Key was used for another request", body = ErrorView),
-        (status = 429, description = "Too many requests", body = ErrorView),
-        (status = 503, description = "The node can't take this now", body = ErrorView),
+        WriteFailure,
     )
 )]
 pub(super) async fn create(
@@ -47,11 +46,12 @@ pub(super) async fn create(
     get, path = "/status/{id}", tag = "gifts",
     params(("id" = String, Path, description = "A charge id or an order id")),
     responses(
-        (status = 200, description = "`unpaid`, `paid` or `expired`", body = StatusView),
+        (status = 200, description = "`unpaid`, `paid` or `expired`; `processing` is reserved", body = StatusView),
         (status = 404, description = "No such charge", body = ErrorView),
+        ReadFailure,
     )
 )]
-pub(super) async fn status(State(api): State<Api>, Path(id): Path<String>) -> Response {
+pub(super) async fn status(State(api): State<Api>, Id(id): Id) -> Response {
     let status = api.gifts.invoice_status(&id).await;
     answer(status.and_then(|status| view::json(&StatusView { status: status.name() })))
 }
@@ -66,10 +66,10 @@ pub(super) async fn status(State(api): State<Api>, Path(id): Path<String>) -> Re
     responses(
         (status = 200, description = "The gift", body = GiftView<'_>),
         (status = 404, description = "No such gift", body = ErrorView),
-        (status = 429, description = "Too many requests, or too many wrong codes", body = ErrorView),
+        ReadFailure,
     )
 )]
-pub(super) async fn gift(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Response {
+pub(super) async fn gift(State(api): State<Api>, Id(id): Id, params: Params) -> Response {
     match order_id(&id) {
         Ok(id) => answer(api.gifts.gift_json(id, params.guess()).await),
         Err(error) => refused(error),
@@ -86,15 +86,10 @@ pub(super) async fn gift(State(api): State<Api>, Path(id): Path<String>, params:
     responses(
         (status = 200, description = "Events, each the JSON of /gift", content_type = "text/event-stream"),
         (status = 404, description = "No such gift", body = ErrorView),
-        (status = 429, description = "Too many streams, or too many wrong codes", body = ErrorView),
+        ReadFailure,
     )
 )]
-pub(super) async fn live(
-    State(api): State<Api>,
-    asker: Asker,
-    Path(id): Path<String>,
-    params: Params,
-) -> Response {
+pub(super) async fn live(State(api): State<Api>, asker: Asker, Id(id): Id, params: Params) -> Response {
     let stream = match order_id(&id) {
         Ok(id) => api.gifts.watch(id, params.guess(), asker.client).await,
         Err(error) => Err(error),
@@ -109,13 +104,14 @@ pub(super) async fn live(
     responses(
         (status = 302, description = "To the recipient's page"),
         (status = 404, description = "This is no order id", body = ErrorView),
+        ReadFailure,
     )
 )]
-pub(super) async fn page(State(api): State<Api>, Path(id): Path<String>) -> Response {
+pub(super) async fn page(State(api): State<Api>, Id(id): Id) -> Response {
     let location = order_id(&id)
         .and_then(|id| HeaderValue::from_str(&api.gifts.page_url(id)).map_err(|_| GiftError::Internal));
     match location {
-        Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
+        Ok(location) => respond::no_store((StatusCode::FOUND, [(LOCATION, location)]).into_response()),
         Err(error) => refused(error),
     }
 }

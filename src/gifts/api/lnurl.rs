@@ -1,15 +1,15 @@
 //! Gifts for wallets. HTTP status 200 always: wallets read the body alone.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::asking::{Params, order_id};
+use super::asking::{Id, Params, order_id};
+use super::bodies::{PayAnswer, WithdrawAnswer};
 use crate::gifts::error::GiftError;
-use crate::gifts::lnurl::{PayInvoice, PayRequest, WithdrawRequest};
 use crate::gifts::request::Words;
 use crate::gifts::view;
 use crate::http::respond;
@@ -52,11 +52,10 @@ fn answer(result: Result<Vec<u8>, GiftError>) -> Response {
         ("pr" = Option<String>, Query, description = "Second leg: the invoice"),
     ),
     responses(
-        (status = 200, description = "First leg", body = WithdrawRequest),
-        (status = "2XX", description = "Second leg, and errors", body = Outcome),
+        (status = 200, description = "The offer of the first leg; `OK` of the second; any error, as an outcome", body = WithdrawAnswer),
     )
 )]
-pub(super) async fn withdraw(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Response {
+pub(super) async fn withdraw(State(api): State<Api>, Id(id): Id, params: Params) -> Response {
     let id = match order_id(&id) {
         Ok(id) => id,
         Err(error) => return refused(error),
@@ -80,8 +79,7 @@ pub(super) async fn withdraw(State(api): State<Api>, Path(id): Path<String>, par
         ("amount" = Option<u64>, Query, description = "Second leg: millisatoshis"),
     ),
     responses(
-        (status = 200, description = "First leg", body = PayRequest),
-        (status = "2XX", description = "Second leg, and errors", body = PayInvoice),
+        (status = 200, description = "The offer of the first leg; the invoice of the second; any error, as an outcome", body = PayAnswer),
     )
 )]
 pub(super) async fn pay(State(api): State<Api>, params: Params) -> Response {

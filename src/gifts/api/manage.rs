@@ -1,10 +1,10 @@
 //! The sender's routes.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 
-use super::asking::{Asker, Params, order_id, text};
-use super::bodies::RefundBody;
+use super::asking::{Asker, Id, Params, order_id, text};
+use super::bodies::{ReadFailure, RefundBody, WriteFailure};
 use super::{Api, answer, answer_done};
 use crate::gifts::Done;
 use crate::gifts::error::GiftError;
@@ -22,9 +22,10 @@ use crate::http::body::{BodyError, JsonObject};
     responses(
         (status = 200, description = "The gift", body = ManagedView<'_>),
         (status = 404, description = "No such gift, or not with this key", body = ErrorView),
+        ReadFailure,
     )
 )]
-pub(super) async fn manage(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Response {
+pub(super) async fn manage(State(api): State<Api>, Id(id): Id, params: Params) -> Response {
     let managed = match order_id(&id) {
         Ok(id) => api.gifts.managed_json(id, params.get("key").unwrap_or_default()).await,
         Err(error) => Err(error),
@@ -35,19 +36,22 @@ pub(super) async fn manage(State(api): State<Api>, Path(id): Path<String>, param
 /// Pays a gift that nobody has redeemed back to its sender.
 #[utoipa::path(
     post, path = "/gift/{orderId}/refund", tag = "gifts",
-    params(("orderId" = String, Path, description = "From /create")),
+    params(
+        ("orderId" = String, Path, description = "From /create"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body does it once"),
+    ),
     request_body = RefundBody,
     responses(
         (status = 200, description = "The payout is under way", body = RedeemedView<'_>),
         (status = 400, description = "Why it is not", body = ErrorView),
         (status = 404, description = "No such gift, or not with this key", body = ErrorView),
-        (status = 503, description = "The node can't take this now", body = ErrorView),
+        WriteFailure,
     )
 )]
 pub(super) async fn refund(
     State(api): State<Api>,
     asker: Asker,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Result<JsonObject, BodyError>,
 ) -> Response {
     let done: Result<Done<Vec<u8>>, GiftError> = async {

@@ -1,10 +1,10 @@
 //! Taking a gift to an invoice.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 
-use super::asking::{Asker, order_id, text};
-use super::bodies::RedeemBody;
+use super::asking::{Asker, Id, order_id, text};
+use super::bodies::{ReadFailure, RedeemBody, WriteFailure};
 use super::{Api, answer, answer_done};
 use crate::gifts::Done;
 use crate::gifts::codes::Guess;
@@ -16,20 +16,22 @@ use crate::http::body::{BodyError, JsonObject};
 /// Pays a gift to an invoice. The same invoice again gets the same answer.
 #[utoipa::path(
     post, path = "/redeem/{orderId}", tag = "gifts",
-    params(("orderId" = String, Path, description = "From /create")),
+    params(
+        ("orderId" = String, Path, description = "From /create"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body does it once"),
+    ),
     request_body = RedeemBody,
     responses(
         (status = 200, description = "The payout is under way", body = RedeemedView<'_>),
         (status = 400, description = "Why it is not", body = ErrorView),
         (status = 404, description = "No such gift", body = ErrorView),
-        (status = 429, description = "Too many requests, or too many wrong codes", body = ErrorView),
-        (status = 503, description = "The node can't take this now", body = ErrorView),
+        WriteFailure,
     )
 )]
 pub(super) async fn redeem(
     State(api): State<Api>,
     asker: Asker,
-    Path(id): Path<String>,
+    Id(id): Id,
     body: Result<JsonObject, BodyError>,
 ) -> Response {
     let done: Result<Done<Vec<u8>>, GiftError> = async {
@@ -50,9 +52,10 @@ pub(super) async fn redeem(
     responses(
         (status = 200, description = "The invoice and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
         (status = 404, description = "No such withdrawal", body = ErrorView),
+        ReadFailure,
     )
 )]
-pub(super) async fn redeem_status(State(api): State<Api>, Path(id): Path<String>) -> Response {
+pub(super) async fn redeem_status(State(api): State<Api>, Id(id): Id) -> Response {
     answer(api.gifts.withdrawal_json(id).await)
 }
 
@@ -63,8 +66,9 @@ pub(super) async fn redeem_status(State(api): State<Api>, Path(id): Path<String>
     responses(
         (status = 200, description = "The invoice and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
         (status = 404, description = "No such withdrawal", body = ErrorView),
+        ReadFailure,
     )
 )]
-pub(super) async fn redeem_status_posted(State(api): State<Api>, Path(id): Path<String>) -> Response {
+pub(super) async fn redeem_status_posted(State(api): State<Api>, Id(id): Id) -> Response {
     answer(api.gifts.withdrawal_json(id).await)
 }

@@ -12,11 +12,11 @@ use bitcoin::secp256k1::PublicKey;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::Value;
 use tower::ServiceExt;
+use utoipa::openapi::OpenApi;
 
 use crate::clock::Clock;
 use crate::gifts::{Gifts, Parts, Rules, Teller, api, keyring};
 use crate::http::client::Proxies;
-use crate::http::cors;
 use crate::http::events::EventLog;
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
@@ -32,6 +32,7 @@ use crate::lightning::{
 use crate::money::Msat;
 use crate::store::Store;
 use crate::vouchers::{VoucherListener, Vouchers};
+use crate::web::WebSettings;
 use crate::webhooks::guard::{Guard, GuardSettings};
 use crate::webhooks::store::Outbox;
 
@@ -172,6 +173,7 @@ pub(super) struct House {
     pub(super) node: Arc<FakeNode>,
     pub(super) clock: Clock,
     pub(super) router: Router,
+    pub(super) document: OpenApi,
     pub(super) folder: Arc<tempfile::TempDir>,
     dispatcher: Mutex<Dispatcher>,
 }
@@ -228,11 +230,10 @@ impl House {
             budget: Arc::new(budget),
         });
         let limits = Arc::new(Limits::new(limits));
-        let (router, _) = api::router(gifts.clone(), &limits, &Arc::new(Proxies::default()));
-        // As the front door does.
-        let router = cors::everywhere(router);
+        let (router, document) = api::router(gifts.clone(), &limits, &Arc::new(Proxies::default()));
+        let router = crate::routes::open(router, Arc::new(pages()));
         let dispatcher = Mutex::new(Dispatcher::default());
-        Self { gifts, ledger, vouchers, sim, node, clock, router, folder, dispatcher }
+        Self { gifts, ledger, vouchers, sim, node, clock, router, document, folder, dispatcher }
     }
 
     /// The process ends and starts again on the same file and node.
@@ -333,6 +334,17 @@ impl House {
     pub(super) fn audit(&self) {
         let audit = tokio::task::block_in_place(|| audit::audit(&self.ledger).unwrap());
         assert!(audit.problems.iter().all(|problem| !problem.contains("journal")), "{:?}", audit.problems);
+    }
+}
+
+/// The site that lost browsers are told of.
+fn pages() -> WebSettings {
+    WebSettings {
+        public_url: PUBLIC_URL.into(),
+        site_name: "Gifts".into(),
+        min_sat: 100,
+        max_sat: 500_000,
+        max_quantity: 500,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Both documents' examples: keys, their order, their types, what is null.
 
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::json;
 
 use super::house::{House, NOON, OK, PUBLIC_URL, keys};
@@ -193,6 +195,54 @@ async fn unknown_ids_are_not_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_isn_t_even_text_is_not_found() {
+    let house = House::new();
+    for path in ["/gift/%ff", "/live/gift/%ff", "/view/%ff", "/gift/%ff/manage?key=x"] {
+        house.get(path).await.is_error(404, "GIFT_NOT_FOUND");
+    }
+    for path in ["/redeem/%ff", "/gift/%ff/refund"] {
+        house.post(path, &json!({"key": "x", "invoice": "x"})).await.is_error(404, "GIFT_NOT_FOUND");
+    }
+    house.get("/status/%ff").await.is_error(404, "NO_CHARGE_ID");
+    house.get("/redeemStatus/%ff").await.is_error(404, "WITHDRAWAL_FAILED");
+    house.post("/redeemStatus/%ff", &json!({})).await.is_error(404, "WITHDRAWAL_FAILED");
+    house.get("/lnurl/%ff").await.is_lnurl_error("GIFT_NOT_FOUND");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_method_is_refused_in_the_family_s_shape() {
+    let house = House::new();
+    let refused = house.get("/create").await;
+    refused.is_error(405, "METHOD_NOT_ALLOWED");
+    assert_eq!(refused.headers["allow"], "POST");
+    house.post("/gift/x", &json!({})).await.is_error(405, "METHOD_NOT_ALLOWED");
+    for path in ["/lnurl", "/lnurl/x"] {
+        house.post(path, &json!({})).await.is_lnurl_error("METHOD_NOT_ALLOWED");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_path_is_not_found_in_the_family_s_shape() {
+    let house = House::new();
+    for path in ["/nowhere", "/create/x", "/admin"] {
+        let lost = house.get(path).await;
+        lost.is_error(404, "NOT_FOUND");
+        assert_eq!(lost.headers["content-type"], "application/json; charset=utf-8");
+        assert_eq!(lost.headers["cache-control"], "no-store");
+    }
+    for path in ["/lnurl/", "/lnurl/x/y"] {
+        house.get(path).await.is_lnurl_error("NOT_FOUND");
+        house.post(path, &json!({})).await.is_lnurl_error("NOT_FOUND");
+    }
+    let browser = Request::get("/nowhere").header("accept", "text/html").body(Body::empty()).unwrap();
+    let page = house.send(browser).await;
+    assert_eq!(
+        (page.status, &page.headers["content-type"]),
+        (404, &"text/html; charset=utf-8".parse().unwrap())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn view_leads_to_the_recipient_s_page() {
     let house = House::new();
     let created = house.create(json!({"amount": 100, "verifyCode": 1234})).await;
@@ -200,6 +250,7 @@ async fn view_leads_to_the_recipient_s_page() {
     let answer = house.get(&format!("/view/{id}")).await;
     assert_eq!(answer.status, 302);
     assert_eq!(answer.headers["location"], format!("{PUBLIC_URL}/redeem/{id}"));
+    assert_eq!(answer.headers["cache-control"], "no-store");
     house.get("/view/nonsense").await.is_error(404, "GIFT_NOT_FOUND");
 }
 
