@@ -2,6 +2,8 @@
 //!
 //! Called by whoever shows an LNURL. It knows no routes and makes no requests.
 
+pub mod pay;
+
 use bech32::{Bech32, Hrp};
 
 /// The human-readable part of every LNURL.

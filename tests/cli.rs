@@ -1,5 +1,7 @@
 //! The program as a person or a script meets it: arguments, exit codes, what goes to which stream.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail it")]
+
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -4,7 +4,9 @@
 //! and its HTTP interface; none of its code is used.
 
 use std::fs;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -89,7 +91,7 @@ impl Satchel {
         satchel_config::merge(&mut config, options.config);
         let addresses = satchel_config::addresses(&config)?;
         let text = toml::to_string(&config).context("can't write satchel's configuration")?;
-        fs::write(dir.join("config.toml"), text).context("can't write satchel's configuration")?;
+        write_secret(&dir.join("config.toml"), &text).context("can't write satchel's configuration")?;
         // A kept connection would be a dead one after each restart of satchel.
         let client = Client::builder().timeout(REQUEST_LIMIT).pool_max_idle_per_host(0).build();
         let client = client.context("can't make an HTTP client")?;
@@ -300,4 +302,10 @@ impl Satchel {
     fn process(&self) -> MutexGuard<'_, Option<Managed>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// For a file with a password in it: nobody else may read it.
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test's helpers fail it")]
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -76,6 +77,9 @@ async fn wallets_may_open_the_channels_and_restarts_keep_the_config() {
     assert_eq!(network.wallets[0].info().await.unwrap().channels[0].capacity_sat, 1_000_000);
     let config = std::fs::read_to_string(network.satchel.data_dir().join("config.toml")).unwrap();
     assert!(config.contains("alias = \"other\"") && config.contains("rate_limits = false"));
+    let mode =
+        std::fs::metadata(network.satchel.data_dir().join("config.toml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a password is in it");
     let url = network.satchel.url();
     network.satchel.restart().await.unwrap();
     assert_eq!(network.satchel.url(), url);

@@ -40,8 +40,8 @@ pub struct NewKey {
     pub scopes: Vec<String>,
 }
 
-/// Enough to say what a key is for.
-const MAX_NAME_BYTES: usize = 100;
+/// As many as the room of the keys takes.
+const MAX_NAME_CHARS: usize = 64;
 
 /// `POST /admin/v1/keys`
 pub async fn create(
@@ -49,9 +49,9 @@ pub async fn create(
     Body(mut key): Body<NewKey>,
 ) -> Result<Json<Value>, AdminError> {
     key.name = key.name.trim().to_owned();
-    if key.name.is_empty() || key.name.len() > MAX_NAME_BYTES {
+    if key.name.is_empty() || key.name.chars().count() > MAX_NAME_CHARS {
         return Err(AdminError::BadRequest(format!(
-            "name must say what the key is for, in at most {MAX_NAME_BYTES} bytes"
+            "name must say what the key is for, in at most {MAX_NAME_CHARS} characters"
         )));
     }
     key.scopes.sort();

@@ -4,11 +4,10 @@
 //! Never read `X-Forwarded-For` anywhere else: a stranger can write anything into it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::{Extensions, HeaderMap};
-
-use super::net::{IpNetwork, first_64};
+use ipnet::IpNet;
 
 /// The other end of the connection a request came in on. An extension of every request.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +36,12 @@ impl fmt::Display for Client {
 /// Which proxies may tell us whom they speak for.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    trusted: Vec<IpNetwork>,
+    trusted: Vec<IpNet>,
 }
 
 impl Proxies {
     /// Trusts these networks and nobody else.
-    pub fn new(trusted: Vec<IpNetwork>) -> Self {
+    pub fn new(trusted: Vec<IpNet>) -> Self {
         Self { trusted }
     }
 
@@ -79,8 +78,13 @@ impl Proxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(address))
+        self.trusted.iter().any(|network| network.contains(&address))
     }
+}
+
+/// The first 64 bits of an IPv6 address, which is what one customer of a provider usually has.
+fn first_64(address: Ipv6Addr) -> Ipv6Addr {
+    Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))
 }
 
 /// One entry of the list, with or without a port.
@@ -99,7 +103,7 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, forwarded: &[&'static str]) -> String {
-        let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()]);
+        let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
         let mut headers = HeaderMap::new();
         for line in forwarded {
             headers.append("x-forwarded-for", line.parse().unwrap());

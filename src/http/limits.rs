@@ -23,6 +23,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::client::Proxies;
 use super::keys::Caller;
+use crate::telemetry::metrics::HTTP_LIMITED;
 
 /// Clients remembered apart from each other, in each class (about 100 bytes each).
 const REMEMBERED: usize = 100_000;
@@ -43,6 +44,15 @@ pub enum Class {
     Write,
     /// Looks something up.
     Read,
+}
+
+impl Class {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Read => "read",
+        }
+    }
 }
 
 /// The quotas.
@@ -240,7 +250,10 @@ pub async fn limit(State(limiter): State<Limiter>, request: Request, next: Next)
         }
     };
     let mut response = match allowance.retry_after {
-        Some(_) => (limiter.refusal)(&allowance),
+        Some(_) => {
+            metrics::counter!(HTTP_LIMITED, "limit" => limiter.class.name()).increment(1);
+            (limiter.refusal)(&allowance)
+        }
         None => next.run(request).await,
     };
     allowance.write_headers(response.headers_mut());

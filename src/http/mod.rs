@@ -11,7 +11,7 @@ pub mod idempotency;
 pub mod keys;
 pub mod limits;
 pub mod live;
-pub mod net;
+pub mod measure;
 pub mod openapi;
 pub mod respond;
 pub mod server;

@@ -26,6 +26,7 @@ use tower::ServiceExt;
 
 use super::client::Peer;
 use super::{cors, respond};
+use crate::telemetry::metrics::HTTP_CONNECTIONS;
 
 /// How long to leave the listener alone when it has no file descriptor for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -81,7 +82,8 @@ pub async fn serve(
     let router = router.layer(DefaultBodyLimit::max(settings.max_body_bytes)).with_state(());
     let door = Door { router, timeout: settings.request_timeout, failure: settings.failure };
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).pipeline_flush(true);
+    // Never `pipeline_flush`: with it hyper buffers a streamed body without any bound.
+    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
@@ -98,9 +100,12 @@ pub async fn serve(
                 let connection = connect(&http, stream, peer, door.clone());
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
+                    let open = metrics::gauge!(HTTP_CONNECTIONS);
+                    open.increment(1.0);
                     if let Err(error) = connection.await {
                         tracing::trace!(%error, %peer, "connection ended");
                     }
+                    open.decrement(1.0);
                     drop(seat);
                 });
             }

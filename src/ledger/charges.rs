@@ -254,7 +254,8 @@ fn paid_again(tx: &Tx<'_>, charge: &Charge, amount: Msat, now: UnixMillis) -> Re
     Ok(Receipt::Suspense)
 }
 
-/// Marks what was not paid in time, oldest first, at most `limit`; answers how many.
+/// Marks what was not paid in time, oldest first, of at most `limit` charges that are over; answers how many
+/// it looked at.
 ///
 /// # Errors
 /// The store's.

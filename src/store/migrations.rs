@@ -11,6 +11,7 @@ use super::{StoreError, open_error};
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_node_and_ledger.sql"),
     include_str!("migrations/0002_keys_and_webhooks.sql"),
+    include_str!("migrations/0003_gifts.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -3,7 +3,7 @@
 //! Rooms count with the `metrics` macros and the names here, so that one number has one name. Without
 //! [`install`] all of that does nothing, which is what unit tests want.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -77,6 +77,7 @@ const SECONDS_BUCKETS: [f64; 14] =
 const UPKEEP: Duration = Duration::from_secs(5);
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// The numbers can't be collected.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,7 @@ pub struct MetricsError(String);
 /// # Errors
 /// [`MetricsError`] if something else in the process collects already.
 pub fn install() -> Result<(), MetricsError> {
+    let _one_at_a_time = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     if HANDLE.get().is_some() {
         return Ok(());
     }

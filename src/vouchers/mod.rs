@@ -14,7 +14,9 @@
 //! transaction: state, payout, books. Two claims can't both succeed, because the row's state is compared
 //! and changed in one statement on the one writing connection.
 
+pub mod returns;
 mod store;
+pub mod upkeep;
 
 #[cfg(test)]
 mod property;
@@ -324,9 +326,14 @@ pub fn redeem(
     }
 }
 
-/// Why a voucher in this state can't be redeemed, if it can't.
+/// Why a voucher can't be redeemed, if its state is in the way.
 pub fn refusal(voucher: &Voucher) -> Option<Refused> {
-    match voucher.state {
+    refusal_of(voucher.state)
+}
+
+/// Why a voucher in this state can't be redeemed, if it can't.
+pub fn refusal_of(state: VoucherState) -> Option<Refused> {
+    match state {
         VoucherState::Open => None,
         VoucherState::Unfunded => Some(Refused::Unfunded),
         VoucherState::Claiming | VoucherState::Returning => Some(Refused::Pending),

@@ -102,7 +102,65 @@ fn trouble(says: impl Into<String>, remedy: &str) -> NoView {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+    use axum::routing::{get, post};
+    use axum::{Json, Router};
+
     use super::*;
+    use crate::ids::Secret;
+
+    /// A bitcoind whose password is `right`, and the settings that lead to it.
+    async fn serve(rest: bool) -> Chain {
+        let answer = |headers: HeaderMap, Json(call): Json<Value>| async move {
+            if headers.get("authorization").is_none_or(|given| given != "Basic dTpyaWdodA==") {
+                return Err(StatusCode::UNAUTHORIZED);
+            }
+            let result = match call.get("method").and_then(Value::as_str) {
+                Some("getblockchaininfo") => {
+                    json!({ "chain": "regtest", "blocks": 101, "initialblockdownload": true })
+                }
+                _ => json!({ "errors": ["Insufficient data or no feerate found"] }),
+            };
+            Ok(Json(json!({ "result": result, "error": null })))
+        };
+        let mut router = Router::new().route("/", post(answer));
+        if rest {
+            router = router.route("/rest/chaininfo.json", get(|| async { "{}" }));
+        }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Chain {
+            source: ChainSource::Bitcoind,
+            bitcoind_port: port,
+            bitcoind_user: "u".into(),
+            bitcoind_password: Secret::new("right"),
+            rest_host: "127.0.0.1".into(),
+            rest_port: port,
+            ..Chain::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bitcoind_is_asked_with_the_password() {
+        let chain = serve(false).await;
+        let seen = look(&chain, Network::Regtest).await.ok().unwrap();
+        assert!(seen.same_network && !seen.syncing && seen.fee_rate.is_none());
+        assert_eq!(seen.height, 101);
+        let wrong = Chain { bitcoind_password: Secret::new("wrong"), ..chain };
+        let said = look(&wrong, Network::Regtest).await.err().unwrap();
+        assert!(said.says.contains("refuses us") && !said.says.contains("wrong"), "{}", said.says);
+        let nobody = Chain { bitcoind_port: 1, ..wrong };
+        assert!(look(&nobody, Network::Regtest).await.err().unwrap().says.contains("does not answer"));
+    }
+
+    #[tokio::test]
+    async fn rest_must_be_there_where_it_is_used() {
+        let with = Chain { source: ChainSource::BitcoindRest, ..serve(true).await };
+        assert!(look(&with, Network::Regtest).await.is_ok());
+        let without = Chain { source: ChainSource::BitcoindRest, ..serve(false).await };
+        assert!(look(&without, Network::Regtest).await.err().unwrap().remedy.contains("rest=1"));
+    }
 
     #[test]
     fn an_answer_becomes_a_view() {

@@ -2,7 +2,7 @@
 "use strict";
 
 const METHODS = ["get", "post", "put", "patch", "delete", "options", "head"];
-const DEEPEST = 8;
+const MOST_STEPS = 8;
 
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -13,7 +13,7 @@ function make(tag, attributes, ...children) {
 
 function resolve(api, node) {
   let steps = 0;
-  while (node && node.$ref && steps++ < DEEPEST) {
+  while (node && node.$ref && steps++ < MOST_STEPS) {
     node = node.$ref.replace(/^#\//, "").split("/")
       .reduce((at, key) => at && at[key.replace(/~1/g, "/").replace(/~0/g, "~")], api);
   }
@@ -29,28 +29,36 @@ function nameOf(schema) {
   return type === "array" ? `array of ${nameOf(schema.items)}` : type;
 }
 
-// An example value in the schema's shape.
-function example(api, schema, depth) {
-  const node = resolve(api, schema);
-  if (depth > DEEPEST) return "…";
+// An example value in the schema's shape. `above` are the named schemas it is part of: a schema may contain itself.
+function example(api, schema, above) {
+  if (schema && schema.$ref) {
+    if (above.includes(schema.$ref)) return "…";
+    return example(api, resolve(api, schema), [...above, schema.$ref]);
+  }
+  const node = schema || {};
   if (node.example !== undefined) return node.example;
   if (node.examples && node.examples.length) return node.examples[0];
   if (node.default !== undefined) return node.default;
   if (node.enum) return node.enum[0];
-  if (node.allOf) return Object.assign({}, ...node.allOf.map((part) => example(api, part, depth + 1)));
+  if (node.allOf) return Object.assign({}, ...node.allOf.map((part) => example(api, part, above)));
   const variants = node.oneOf || node.anyOf;
-  if (variants) return example(api, variants.find((one) => one.type !== "null") || variants[0], depth + 1);
-  const type = [].concat(node.type || []).find((one) => one !== "null");
+  if (variants) return example(api, variants.find((one) => one.type !== "null") || variants[0], above);
   if (node.properties) {
-    return Object.fromEntries(Object.entries(node.properties).map(([key, one]) => [key, example(api, one, depth + 1)]));
+    return Object.fromEntries(Object.entries(node.properties).map(([key, one]) => [key, example(api, one, above)]));
   }
-  return { array: () => [example(api, node.items, depth + 1)], integer: () => 0, number: () => 0, boolean: () => false, object: () => ({}) }[type]?.() ?? "text";
+  switch ([].concat(node.type || []).find((one) => one !== "null")) {
+    case "array": return [example(api, node.items, above)];
+    case "integer": case "number": return 0;
+    case "boolean": return false;
+    case "object": return {};
+    default: return "text";
+  }
 }
 
 function contentOf(api, content) {
   return Object.entries(content || {}).map(([type, media]) => {
     const schema = media.schema;
-    const shown = media.example !== undefined ? media.example : schema ? example(api, schema, 0) : undefined;
+    const shown = media.example !== undefined ? media.example : schema ? example(api, schema, []) : undefined;
     const text = typeof shown === "string" ? shown : JSON.stringify(shown, null, 2);
     return make("div", {}, make("p", { class: "soft" }, `${type} ${nameOf(schema)}`), text === undefined ? null : make("pre", {}, text));
   });

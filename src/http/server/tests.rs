@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use axum::extract::Extension;
@@ -95,6 +96,32 @@ async fn a_body_over_the_limit_is_a_413() {
     };
     assert!(raw(server.address, &post("0123456789")).await.starts_with("HTTP/1.1 200"));
     assert!(raw(server.address, &post("0123456789a")).await.starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_reads_is_not_buffered_without_bound() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&made);
+    let endless = move || {
+        let counted = Arc::clone(&counted);
+        let chunks = futures_util::stream::repeat_with(move || {
+            assert!(counted.fetch_add(1, Ordering::Relaxed) < 10_000, "far more than a socket holds");
+            Ok::<_, Infallible>("x".repeat(10_000))
+        });
+        std::future::ready(Body::from_stream(chunks))
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().route("/", get(endless));
+    let server = tokio::spawn(serve(listener, router, ServerSettings::default(), std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let first = made.load(Ordering::Relaxed);
+    assert!((1..5_000).contains(&first), "{first}");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(made.load(Ordering::Relaxed), first);
+    server.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,9 @@ use crate::ledger::{Charge, Family, LedgerError, SettledBy};
 use crate::money::Msat;
 use crate::store::Tx;
 
+/// How far lapsed invoices have been marked.
+const EXPIRED_MARK: &str = "expire_charges";
+
 const COLUMNS: &str = "id, payment_hash, family, amount_msat, invoice, status, created_at, expires_at, received_msat, settled_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Charge> {
@@ -103,16 +106,22 @@ pub(crate) fn paid_twice(connection: &Connection, id: ChargeId) -> Result<bool, 
         .query_row([id], |row| row.get(0))?)
 }
 
+/// Goes on from where the last look ended, so that its cost is that of what is newly over and not of all
+/// there ever was. Answers how many rows it looked at, paid ones among them.
 pub(crate) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize, LedgerError> {
-    Ok(tx
-        .prepare_cached(
-            "UPDATE charges SET status = 'expired' WHERE id IN
-             (SELECT id FROM charges WHERE status = 'unpaid' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
-        )?
-        .execute(params![now, i64::try_from(limit).unwrap_or(i64::MAX)])?)
+    let (at, id) = mark(tx, EXPIRED_MARK)?;
+    let over = prunable(tx, (at, ChargeId(id)), now, limit)?;
+    let Some((last_at, last, _)) = over.last() else { return Ok(0) };
+    tx.prepare_cached(
+        "UPDATE charges SET status = 'expired'
+         WHERE (expires_at, id) > (?1, ?2) AND (expires_at, id) <= (?3, ?4) AND status = 'unpaid'",
+    )?
+    .execute(params![at, id, last_at, last])?;
+    set_mark(tx, EXPIRED_MARK, *last_at, last.0)?;
+    Ok(over.len())
 }
 
-/// Hashes whose record the node may forget: invoices over for longer than `before`.
+/// Charges over since `after` and before `before`, oldest first: the node may forget their records.
 pub(crate) fn prunable(
     connection: &Connection,
     after: (UnixMillis, ChargeId),

@@ -1,0 +1,245 @@
+//! A node in memory that does what it is told, the rooms behind the traits, and a router around them.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use bitcoin::Network;
+use bitcoin::hashes::{Hash, sha256};
+use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::super::*;
+use crate::ids::PaymentHash;
+use crate::lightning::{
+    Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
+    NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
+};
+use crate::money::Msat;
+
+#[derive(Default)]
+pub(super) struct FakeNode {
+    pub(super) running: bool,
+    pub(super) opened: Mutex<Vec<ChannelOrder>>,
+}
+
+pub(super) fn node_id() -> PublicKey {
+    SecretKey::from_slice(&[7; 32]).unwrap().public_key(&Secp256k1::new())
+}
+
+impl Lightning for FakeNode {
+    fn network(&self) -> Network {
+        Network::Regtest
+    }
+    fn node_id(&self) -> Option<PublicKey> {
+        Some(node_id())
+    }
+    fn is_running(&self) -> bool {
+        self.running
+    }
+    fn create_invoice(&self, _: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
+        Err(InvoiceError::NotRunning)
+    }
+    fn pay(&self, _: &Bolt11Invoice, _: Msat) -> Dispatch {
+        Dispatch::Sent
+    }
+    fn forget(&self, _: PaymentHash) -> Result<(), String> {
+        Ok(())
+    }
+    fn record(&self, _: PaymentHash) -> Option<PaymentRecord> {
+        None
+    }
+    fn records_since(&self, _: u64) -> Vec<PaymentRecord> {
+        Vec::new()
+    }
+    fn sending_room(&self) -> Vec<SendingRoom> {
+        Vec::new()
+    }
+    fn channels_settled(&self) -> bool {
+        true
+    }
+    fn next_event(&self, _: Duration) -> Option<NodeEvent> {
+        None
+    }
+    fn event_handled(&self) {}
+    fn block_height(&self) -> u32 {
+        101
+    }
+    fn balances(&self) -> Balances {
+        Balances { outbound_msat: 5_000_000, ..Balances::default() }
+    }
+}
+
+impl Operator for FakeNode {
+    fn status(&self) -> NodeStatus {
+        NodeStatus {
+            running: self.running,
+            problem: (!self.running).then(|| "no chain".into()),
+            node_id: Some(node_id()),
+            network: Network::Regtest,
+            block_height: 101,
+            synced_at: Some(1_700_000_000),
+            fees_at: None,
+        }
+    }
+    fn new_address(&self) -> Result<String, OperatorError> {
+        if self.running { Ok("bcrt1qaddress".into()) } else { Err(OperatorError::NotRunning) }
+    }
+    fn connect(&self, _: PublicKey, address: &str) -> Result<(), OperatorError> {
+        if address.starts_with("dead") { Err(OperatorError::Refused("nobody there".into())) } else { Ok(()) }
+    }
+    fn peers(&self) -> Vec<Peer> {
+        vec![Peer { node_id: node_id(), address: "a.b:9735".into(), connected: true, persisted: true }]
+    }
+    fn open_channel(&self, order: &ChannelOrder) -> Result<String, OperatorError> {
+        self.opened.lock().unwrap().push(order.clone());
+        Ok("17".into())
+    }
+    fn close_channel(&self, id: &str, _: bool) -> Result<(), OperatorError> {
+        if id == "17" { Ok(()) } else { Err(OperatorError::UnknownChannel(id.into())) }
+    }
+    fn channels(&self) -> Vec<Channel> {
+        Vec::new()
+    }
+    fn sync(&self) -> Result<(), OperatorError> {
+        Ok(())
+    }
+}
+
+/// The rooms behind the traits.
+struct Rooms;
+
+fn view(id: &str, status: &str) -> PayoutView {
+    PayoutView {
+        id: id.into(),
+        status: status.into(),
+        payment_hash: PaymentHash([1; 32]),
+        amount_msat: 1_000,
+        max_fee_msat: 10_000,
+        fee_msat: None,
+        preimage: None,
+        error: None,
+    }
+}
+
+impl Money for Rooms {
+    fn pay(
+        &self,
+        invoice: Bolt11Invoice,
+        max_fee: Option<Msat>,
+    ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
+        let mut answer = view("p1", "queued");
+        answer.amount_msat = invoice.amount_milli_satoshis().unwrap();
+        answer.max_fee_msat = max_fee.unwrap_or_default().get();
+        Box::pin(async { Ok(answer) })
+    }
+    fn payout(&self, public_id: String) -> BoxFuture<'_, Result<Option<PayoutView>, AdminError>> {
+        Box::pin(async move { Ok((public_id == "p1").then(|| view("p1", "paid"))) })
+    }
+    fn invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Issued, AdminError>> {
+        let issued = Issued {
+            invoice: "lnbcrt1".into(),
+            payment_hash: PaymentHash([2; 32]),
+            amount_msat: request.amount.map(Msat::get),
+            expires_at: request.expiry.as_secs(),
+        };
+        Box::pin(async { Ok(issued) })
+    }
+}
+
+impl KeyAdmin for Rooms {
+    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            Ok(json!({ "key": "satchel_x", "id": "1", "name": key.name, "scopes": key.scopes }))
+        })
+    }
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(async { Ok(vec![json!({ "id": "1" })]) })
+    }
+    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>> {
+        Box::pin(async move { Ok(id == "1") })
+    }
+}
+
+impl GiftAdmin for Rooms {
+    fn list(&self, page: PageRequest) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(async move { Ok(vec![json!({ "limit": page.limit, "before": page.before })]) })
+    }
+    fn show(&self, id: String) -> BoxFuture<'_, Result<Option<Value>, AdminError>> {
+        Box::pin(async move { Ok((id == "g").then(|| json!({ "id": "g" }))) })
+    }
+}
+
+pub(super) struct Fixture {
+    router: Router,
+    pub(super) node: Arc<FakeNode>,
+    pub(super) health: Health,
+    _folder: tempfile::TempDir,
+}
+
+pub(super) fn fixture(running: bool) -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Arc::new(FakeNode { running, ..FakeNode::default() });
+    let health = Health::new();
+    let rooms = Arc::new(Rooms);
+    let state = AdminState {
+        node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
+        store: Store::open(&folder.path().join("satchel.db")).unwrap(),
+        config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
+        health: health.clone(),
+        audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
+        money: Arc::<Rooms>::clone(&rooms),
+        keys: Arc::<Rooms>::clone(&rooms),
+        gifts: rooms,
+    };
+    Fixture { router: router(state), node, health, _folder: folder }
+}
+
+impl Fixture {
+    pub(super) async fn ask(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let request = Request::builder().method(method).uri(format!("/admin/v1/{path}")).body(body).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    pub(super) async fn refused(
+        &self,
+        method: &str,
+        path: &str,
+        body: Value,
+        status: StatusCode,
+        code: &str,
+        message: &str,
+    ) {
+        let (got, answer) = self.ask(method, path, body).await;
+        assert_eq!(
+            (got, answer["error"]["code"].as_str()),
+            (status, Some(code)),
+            "{method} {path}: {answer}"
+        );
+        assert!(answer["error"]["message"].as_str().unwrap().contains(message), "{answer}");
+    }
+}
+
+pub(super) fn invoice(currency: Currency, msat: Option<u64>) -> String {
+    let hash = sha256::Hash::hash(&[3; 32]);
+    let builder = InvoiceBuilder::new(currency)
+        .description("x".into())
+        .payment_hash(hash)
+        .payment_secret(PaymentSecret([4; 32]))
+        .current_timestamp()
+        .min_final_cltv_expiry_delta(18);
+    let key = SecretKey::from_slice(&[5; 32]).unwrap();
+    let sign = |message: &bitcoin::secp256k1::Message| Secp256k1::new().sign_ecdsa_recoverable(message, &key);
+    let invoice = match msat {
+        Some(msat) => builder.amount_milli_satoshis(msat).build_signed(sign),
+        None => builder.build_signed(sign),
+    };
+    invoice.unwrap().to_string()
+}

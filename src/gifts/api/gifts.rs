@@ -1,0 +1,121 @@
+//! Making gifts and looking at them.
+
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::asking::{Asker, Params, order_id};
+use super::bodies::CreateBody;
+use super::{Api, answer, answer_done, refused};
+use crate::gifts::Done;
+use crate::gifts::error::GiftError;
+use crate::gifts::request::Order;
+use crate::gifts::view::{self, CreatedView, ErrorView, GiftView, StatusView};
+use crate::http::body::{BodyError, JsonObject};
+
+/// Makes a gift and the invoice that fills it.
+#[utoipa::path(
+    post, path = "/create", tag = "gifts",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body does it once")),
+    request_body = CreateBody,
+    responses(
+        (status = 200, description = "The gift and its invoice", body = CreatedView<'_>),
+        (status = 400, description = "The first rule that is broken", body = ErrorView),
+        (status = 422, description = "The Idempotency-Key was used for another request", body = ErrorView),
+        (status = 429, description = "Too many requests", body = ErrorView),
+        (status = 503, description = "The node can't take this now", body = ErrorView),
+    )
+)]
+pub(super) async fn create(
+    State(api): State<Api>,
+    asker: Asker,
+    body: Result<JsonObject, BodyError>,
+) -> Response {
+    let made: Result<Done<Vec<u8>>, GiftError> = async {
+        let body = body?;
+        let order = Order::read(&body.fields, api.gifts.rules(), api.gifts.now())?;
+        let ask = asker.once("POST /create", &body)?;
+        api.gifts.create(order, ask).await
+    }
+    .await;
+    answer_done(made)
+}
+
+/// Whether an invoice is paid.
+#[utoipa::path(
+    get, path = "/status/{id}", tag = "gifts",
+    params(("id" = String, Path, description = "A charge id or an order id")),
+    responses(
+        (status = 200, description = "`unpaid`, `paid` or `expired`", body = StatusView),
+        (status = 404, description = "No such charge", body = ErrorView),
+    )
+)]
+pub(super) async fn status(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let status = api.gifts.invoice_status(&id).await;
+    answer(status.and_then(|status| view::json(&StatusView { status: status.name() })))
+}
+
+/// A gift.
+#[utoipa::path(
+    get, path = "/gift/{orderId}", tag = "gifts",
+    params(
+        ("orderId" = String, Path, description = "From /create"),
+        ("verifyCode" = Option<String>, Query, description = "The gift's code; without it a locked gift shows little"),
+    ),
+    responses(
+        (status = 200, description = "The gift", body = GiftView<'_>),
+        (status = 404, description = "No such gift", body = ErrorView),
+        (status = 429, description = "Too many requests, or too many wrong codes", body = ErrorView),
+    )
+)]
+pub(super) async fn gift(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Response {
+    match order_id(&id) {
+        Ok(id) => answer(api.gifts.gift_json(id, params.guess()).await),
+        Err(error) => refused(error),
+    }
+}
+
+/// A gift, and every change of it, as server-sent events.
+#[utoipa::path(
+    get, path = "/live/gift/{orderId}", tag = "gifts",
+    params(
+        ("orderId" = String, Path, description = "From /create"),
+        ("verifyCode" = Option<String>, Query, description = "The gift's code"),
+    ),
+    responses(
+        (status = 200, description = "Events, each the JSON of /gift", content_type = "text/event-stream"),
+        (status = 404, description = "No such gift", body = ErrorView),
+        (status = 429, description = "Too many streams, or too many wrong codes", body = ErrorView),
+    )
+)]
+pub(super) async fn live(
+    State(api): State<Api>,
+    asker: Asker,
+    Path(id): Path<String>,
+    params: Params,
+) -> Response {
+    let stream = match order_id(&id) {
+        Ok(id) => api.gifts.watch(id, params.guess(), asker.client).await,
+        Err(error) => Err(error),
+    };
+    stream.unwrap_or_else(refused)
+}
+
+/// Leads to the gift's page; made for LNURL-pay, whose links must be on this host.
+#[utoipa::path(
+    get, path = "/view/{orderId}", tag = "gifts",
+    params(("orderId" = String, Path, description = "From /create")),
+    responses(
+        (status = 302, description = "To the recipient's page"),
+        (status = 404, description = "This is no order id", body = ErrorView),
+    )
+)]
+pub(super) async fn page(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    let location = order_id(&id)
+        .and_then(|id| HeaderValue::from_str(&api.gifts.page_url(id)).map_err(|_| GiftError::Internal));
+    match location {
+        Ok(location) => (StatusCode::FOUND, [(LOCATION, location)]).into_response(),
+        Err(error) => refused(error),
+    }
+}

@@ -1,0 +1,98 @@
+//! Gifts for wallets. HTTP status 200 always: wallets read the body alone.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::asking::{Params, order_id};
+use crate::gifts::error::GiftError;
+use crate::gifts::lnurl::{PayInvoice, PayRequest, WithdrawRequest};
+use crate::gifts::request::Words;
+use crate::gifts::view;
+use crate::http::respond;
+
+/// What LNURL calls an answer without content.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Outcome {
+    /// `OK` or `ERROR`
+    status: &'static str,
+    /// The code of the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// An error as wallets read it.
+pub(super) fn refused(refusal: GiftError) -> Response {
+    error(refusal.code())
+}
+
+/// The same from its code.
+pub(super) fn error(code: &'static str) -> Response {
+    let outcome = Outcome { status: "ERROR", reason: Some(code) };
+    respond::no_store(respond::json(StatusCode::OK, &outcome))
+}
+
+fn answer(result: Result<Vec<u8>, GiftError>) -> Response {
+    match result {
+        Ok(body) => respond::no_store(respond::json_bytes(StatusCode::OK, body)),
+        Err(error) => refused(error),
+    }
+}
+
+/// LNURL-withdraw, both legs: what may be taken, and, with `pr` and `k1`, taking it.
+#[utoipa::path(
+    get, path = "/lnurl/{orderId}", tag = "gifts",
+    params(
+        ("orderId" = String, Path, description = "From /create"),
+        ("verifyCode" = Option<String>, Query, description = "The gift's code, if it has one"),
+        ("k1" = Option<String>, Query, description = "Second leg: from the first"),
+        ("pr" = Option<String>, Query, description = "Second leg: the invoice"),
+    ),
+    responses(
+        (status = 200, description = "First leg", body = WithdrawRequest),
+        (status = "2XX", description = "Second leg, and errors", body = Outcome),
+    )
+)]
+pub(super) async fn withdraw(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Response {
+    let id = match order_id(&id) {
+        Ok(id) => id,
+        Err(error) => return refused(error),
+    };
+    let Some(invoice) = params.get("pr") else {
+        return answer(api.gifts.withdraw_json(id, params.guess()).await);
+    };
+    let k1 = params.get("k1").unwrap_or_default();
+    let taken = api.gifts.withdraw(id, params.guess(), k1, invoice).await;
+    answer(taken.and_then(|()| view::json(&Outcome { status: "OK", reason: None })))
+}
+
+/// LNURL-pay, both legs: a wallet pays any amount and gets the link of a gift.
+#[utoipa::path(
+    get, path = "/lnurl", tag = "gifts",
+    params(
+        ("senderName" = Option<String>, Query, description = "As in /create"),
+        ("senderMessage" = Option<String>, Query, description = "As in /create"),
+        ("verifyCode" = Option<String>, Query, description = "As in /create"),
+        ("notify" = Option<String>, Query, description = "As in /create"),
+        ("amount" = Option<u64>, Query, description = "Second leg: millisatoshis"),
+    ),
+    responses(
+        (status = 200, description = "First leg", body = PayRequest),
+        (status = "2XX", description = "Second leg, and errors", body = PayInvoice),
+    )
+)]
+pub(super) async fn pay(State(api): State<Api>, params: Params) -> Response {
+    // The amount is told first, as on /create.
+    let words = Words::from_query(|name| params.get(name));
+    let Some(amount) = params.get("amount") else {
+        return answer(words.and_then(|words| api.gifts.pay_request_json(&words)));
+    };
+    let paid = async {
+        let amount = api.gifts.pay_amount(amount.parse().ok())?;
+        api.gifts.pay_invoice_json(words?, amount).await
+    };
+    answer(paid.await)
+}

@@ -1,0 +1,62 @@
+//! The sender's routes.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::asking::{Asker, Params, order_id, text};
+use super::bodies::RefundBody;
+use super::{Api, answer, answer_done};
+use crate::gifts::Done;
+use crate::gifts::error::GiftError;
+use crate::gifts::manage::ManagedView;
+use crate::gifts::view::{ErrorView, RedeemedView};
+use crate::http::body::{BodyError, JsonObject};
+
+/// A gift and its history.
+#[utoipa::path(
+    get, path = "/gift/{orderId}/manage", tag = "gifts",
+    params(
+        ("orderId" = String, Path, description = "From /create"),
+        ("key" = String, Query, description = "The gift's manageKey"),
+    ),
+    responses(
+        (status = 200, description = "The gift", body = ManagedView<'_>),
+        (status = 404, description = "No such gift, or not with this key", body = ErrorView),
+    )
+)]
+pub(super) async fn manage(State(api): State<Api>, Path(id): Path<String>, params: Params) -> Response {
+    let managed = match order_id(&id) {
+        Ok(id) => api.gifts.managed_json(id, params.get("key").unwrap_or_default()).await,
+        Err(error) => Err(error),
+    };
+    answer(managed)
+}
+
+/// Pays a gift that nobody has redeemed back to its sender.
+#[utoipa::path(
+    post, path = "/gift/{orderId}/refund", tag = "gifts",
+    params(("orderId" = String, Path, description = "From /create")),
+    request_body = RefundBody,
+    responses(
+        (status = 200, description = "The payout is under way", body = RedeemedView<'_>),
+        (status = 400, description = "Why it is not", body = ErrorView),
+        (status = 404, description = "No such gift, or not with this key", body = ErrorView),
+        (status = 503, description = "The node can't take this now", body = ErrorView),
+    )
+)]
+pub(super) async fn refund(
+    State(api): State<Api>,
+    asker: Asker,
+    Path(id): Path<String>,
+    body: Result<JsonObject, BodyError>,
+) -> Response {
+    let done: Result<Done<Vec<u8>>, GiftError> = async {
+        let body = body?;
+        let id = order_id(&id)?;
+        let ask = asker.once(&format!("POST /gift/{id}/refund"), &body)?;
+        let key = text(&body, "key").unwrap_or_default();
+        api.gifts.refund(id, key, text(&body, "invoice"), ask).await
+    }
+    .await;
+    answer_done(done)
+}

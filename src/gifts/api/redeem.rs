@@ -1,0 +1,70 @@
+//! Taking a gift to an invoice.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::asking::{Asker, order_id, text};
+use super::bodies::RedeemBody;
+use super::{Api, answer, answer_done};
+use crate::gifts::Done;
+use crate::gifts::codes::Guess;
+use crate::gifts::error::GiftError;
+use crate::gifts::redeem::Proof;
+use crate::gifts::view::{ErrorView, RedeemedView, WithdrawalStatusView};
+use crate::http::body::{BodyError, JsonObject};
+
+/// Pays a gift to an invoice. The same invoice again gets the same answer.
+#[utoipa::path(
+    post, path = "/redeem/{orderId}", tag = "gifts",
+    params(("orderId" = String, Path, description = "From /create")),
+    request_body = RedeemBody,
+    responses(
+        (status = 200, description = "The payout is under way", body = RedeemedView<'_>),
+        (status = 400, description = "Why it is not", body = ErrorView),
+        (status = 404, description = "No such gift", body = ErrorView),
+        (status = 429, description = "Too many requests, or too many wrong codes", body = ErrorView),
+        (status = 503, description = "The node can't take this now", body = ErrorView),
+    )
+)]
+pub(super) async fn redeem(
+    State(api): State<Api>,
+    asker: Asker,
+    Path(id): Path<String>,
+    body: Result<JsonObject, BodyError>,
+) -> Response {
+    let done: Result<Done<Vec<u8>>, GiftError> = async {
+        let body = body?;
+        let id = order_id(&id)?;
+        let ask = asker.once(&format!("POST /redeem/{id}"), &body)?;
+        let proof = Proof::Link { guess: Guess::from_json(body.get("verifyCode")) };
+        api.gifts.redeem(id, text(&body, "invoice"), proof, ask).await
+    }
+    .await;
+    answer_done(done)
+}
+
+/// How far a payout is.
+#[utoipa::path(
+    get, path = "/redeemStatus/{withdrawalId}", tag = "gifts",
+    params(("withdrawalId" = String, Path, description = "From /redeem")),
+    responses(
+        (status = 200, description = "The invoice and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
+        (status = 404, description = "No such withdrawal", body = ErrorView),
+    )
+)]
+pub(super) async fn redeem_status(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    answer(api.gifts.withdrawal_json(id).await)
+}
+
+/// The same, as old clients ask.
+#[utoipa::path(
+    post, path = "/redeemStatus/{withdrawalId}", tag = "gifts",
+    params(("withdrawalId" = String, Path, description = "From /redeem")),
+    responses(
+        (status = 200, description = "The invoice and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
+        (status = 404, description = "No such withdrawal", body = ErrorView),
+    )
+)]
+pub(super) async fn redeem_status_posted(State(api): State<Api>, Path(id): Path<String>) -> Response {
+    answer(api.gifts.withdrawal_json(id).await)
+}

@@ -1,0 +1,307 @@
+//! Verify codes: four digits that a recipient must know, and the lock that keeps strangers from guessing.
+//!
+//! Every guess is judged and counted in the writing transaction, one after the other, so that a
+//! thousand guesses at once are still ten. A right code doesn't take back the wrong ones before it: else
+//! whoever watches a gift with its code would keep the door open for somebody who guesses. While
+//! locked, the right code and a wrong one are refused alike.
+
+use std::time::Duration;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+
+use super::error::GiftError;
+use crate::clock::{UnixMillis, millis};
+
+/// The largest code.
+const LARGEST: u16 = 9_999;
+
+/// Digits of a code.
+const DIGITS: usize = 4;
+
+/// A code of a gift, 0000 to 9999.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct VerifyCode(u16);
+
+impl VerifyCode {
+    /// Reads the code of a new gift: a JSON number of four digits or a text of exactly four.
+    ///
+    /// # Errors
+    /// [`GiftError::CodeNotNumber`], then [`GiftError::CodeBadLength`].
+    pub fn read(value: &Value) -> Result<Self, GiftError> {
+        match value {
+            Value::Number(number) => {
+                let whole = whole_number(number).ok_or(GiftError::CodeBadLength)?;
+                match u16::try_from(whole) {
+                    Ok(code @ 1_000..=LARGEST) => Ok(Self(code)),
+                    _ => Err(GiftError::CodeBadLength),
+                }
+            }
+            Value::String(text) => Self::read_text(text),
+            _ => Err(GiftError::CodeNotNumber),
+        }
+    }
+
+    /// Reads the code of a new gift from a query.
+    ///
+    /// # Errors
+    /// As [`VerifyCode::read`].
+    pub fn read_text(text: &str) -> Result<Self, GiftError> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(GiftError::CodeNotNumber);
+        }
+        if text.len() != DIGITS {
+            return Err(GiftError::CodeBadLength);
+        }
+        text.parse().map(Self).map_err(|_| GiftError::CodeBadLength)
+    }
+
+    /// As it stands in a link: always four digits.
+    pub fn digits(self) -> String {
+        format!("{:04}", self.0)
+    }
+
+    /// Whether this is what was given, in the same time for any answer.
+    pub fn matches(self, given: Guess) -> bool {
+        // What is no code at all is compared as a number that no code is.
+        let given = given.0.unwrap_or(u16::MAX);
+        bool::from(self.0.to_be_bytes().ct_eq(&given.to_be_bytes()))
+    }
+}
+
+impl std::fmt::Debug for VerifyCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VerifyCode(..)")
+    }
+}
+
+impl Serialize for VerifyCode {
+    /// A number, as the original service answered; with leading zeros a text, which alone can hold them.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 >= 1_000 {
+            serializer.serialize_u16(self.0)
+        } else {
+            serializer.serialize_str(&self.digits())
+        }
+    }
+}
+
+impl ToSql for VerifyCode {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.0))
+    }
+}
+
+impl FromSql for VerifyCode {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let code = u16::column_result(value)?;
+        if code > LARGEST { Err(FromSqlError::OutOfRange(i64::from(code))) } else { Ok(Self(code)) }
+    }
+}
+
+/// What somebody gave as a code: compared as a number, so that 42 opens what 0042 locked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Guess(Option<u16>);
+
+impl Guess {
+    /// From a body; `null` and nothing are no guess.
+    pub fn from_json(value: Option<&Value>) -> Option<Self> {
+        match value? {
+            Value::Null => None,
+            Value::Number(number) => {
+                Some(Self(whole_number(number).and_then(|whole| u16::try_from(whole).ok())))
+            }
+            Value::String(text) => Self::from_text(text),
+            _ => Some(Self(None)),
+        }
+    }
+
+    /// From a query; an empty text is no guess.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            return None;
+        }
+        let digits = text.len() <= DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+        Some(Self(if digits { text.parse().ok() } else { None }))
+    }
+}
+
+impl std::fmt::Debug for Guess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Guess(..)")
+    }
+}
+
+/// A JSON number without fraction, however it was written; far beyond any amount it is cut off.
+pub(super) fn whole_number(number: &serde_json::Number) -> Option<i128> {
+    if let Some(whole) = number.as_i64() {
+        return Some(i128::from(whole));
+    }
+    if let Some(whole) = number.as_u64() {
+        return Some(i128::from(whole));
+    }
+    let float = number.as_f64().filter(|float| float.is_finite() && float.fract() == 0.0)?;
+    // The text of a float without fraction is its exact decimal value.
+    let end = if float > 0.0 { i128::MAX } else { i128::MIN };
+    Some(format!("{float:.0}").parse().unwrap_or(end))
+}
+
+/// How many wrong codes a gift takes, and for how long it is locked then.
+#[derive(Clone, Copy, Debug)]
+pub struct LockRules {
+    /// Wrong codes until it locks.
+    pub tries: u32,
+    /// How long it stays locked.
+    pub lock: Duration,
+}
+
+/// What the database knows of a gift's code.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeState {
+    /// The code, if it has one.
+    pub code: Option<VerifyCode>,
+    /// Wrong ones since the last lock.
+    pub wrong: u32,
+    /// Until when it is locked.
+    pub locked_until: Option<UnixMillis>,
+}
+
+/// What a guess leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// In.
+    Open,
+    /// A code is needed and none was given.
+    Missing,
+    /// The guess was wrong; the state to keep.
+    Wrong {
+        /// Wrong ones since the last lock, this one included.
+        wrong: u32,
+        /// Locked from now on until then.
+        locked_until: Option<UnixMillis>,
+    },
+    /// Nobody gets in now.
+    Locked {
+        /// Until then.
+        until: UnixMillis,
+    },
+}
+
+impl Verdict {
+    /// The error, if it is one.
+    pub fn error(self, now: UnixMillis) -> Option<GiftError> {
+        match self {
+            Self::Open => None,
+            Self::Missing | Self::Wrong { .. } => Some(GiftError::BadCode),
+            Self::Locked { until } => {
+                let left = u64::try_from(until.saturating_sub(now)).unwrap_or(0);
+                Some(GiftError::CodeLocked { retry_after: left.div_ceil(1_000).max(1) })
+            }
+        }
+    }
+}
+
+/// Judges a guess. Changes nothing: the caller keeps what [`Verdict::Wrong`] says, in the transaction in
+/// which it read `state`.
+pub fn judge(state: &CodeState, guess: Option<Guess>, now: UnixMillis, rules: LockRules) -> Verdict {
+    let Some(code) = state.code else { return Verdict::Open };
+    if let Some(until) = state.locked_until.filter(|until| *until > now) {
+        return Verdict::Locked { until };
+    }
+    match guess {
+        None => Verdict::Missing,
+        Some(guess) if code.matches(guess) => Verdict::Open,
+        Some(_) => {
+            let wrong = state.wrong.saturating_add(1);
+            if wrong >= rules.tries {
+                let until = now.saturating_add(millis(rules.lock));
+                Verdict::Wrong { wrong: 0, locked_until: Some(until) }
+            } else {
+                Verdict::Wrong { wrong, locked_until: None }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn four_digits_as_number_or_text() {
+        for (given, digits) in
+            [(json!(1234), "1234"), (json!("0042"), "0042"), (json!("0000"), "0000"), (json!(1e3), "1000")]
+        {
+            assert_eq!(VerifyCode::read(&given).unwrap().digits(), digits, "{given}");
+        }
+        for given in
+            [json!(42), json!(12345), json!(1.23), json!(-123), json!("123"), json!("00042"), json!(1e300)]
+        {
+            assert_eq!(VerifyCode::read(&given), Err(GiftError::CodeBadLength), "{given}");
+        }
+        for given in
+            [json!(true), json!([1234]), json!({}), json!("12a4"), json!(""), json!("-123"), json!("+123")]
+        {
+            assert_eq!(VerifyCode::read(&given), Err(GiftError::CodeNotNumber), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_guess_is_compared_as_a_number() {
+        let code = VerifyCode::read(&json!("0042")).unwrap();
+        for right in [json!("0042"), json!("42"), json!(42), json!(" 0042 "), json!(42.0)] {
+            assert!(code.matches(Guess::from_json(Some(&right)).unwrap()), "{right}");
+        }
+        for wrong in
+            [json!("0043"), json!("x"), json!(-42), json!(65578), json!(true), json!("000042"), json!(65535)]
+        {
+            assert!(!code.matches(Guess::from_json(Some(&wrong)).unwrap()), "{wrong}");
+        }
+        assert_eq!(Guess::from_json(Some(&Value::Null)), None);
+        assert_eq!(Guess::from_json(None), None);
+        assert_eq!(Guess::from_text(""), None);
+    }
+
+    #[test]
+    fn the_code_prints_as_it_was_given_and_never_in_a_log() {
+        let read = |value: Value| VerifyCode::read(&value).unwrap();
+        assert_eq!(serde_json::to_string(&read(json!(1234))).unwrap(), "1234");
+        assert_eq!(serde_json::to_string(&read(json!("0042"))).unwrap(), "\"0042\"");
+        assert_eq!(format!("{:?}", read(json!(1234))), "VerifyCode(..)");
+    }
+
+    #[test]
+    fn ten_wrong_ones_lock_and_then_nobody_gets_in() {
+        let rules = LockRules { tries: 10, lock: Duration::from_secs(900) };
+        let right = Guess::from_text("1234");
+        let mut state =
+            CodeState { code: Some(VerifyCode::read_text("1234").unwrap()), wrong: 0, locked_until: None };
+        assert_eq!(judge(&state, None, 0, rules), Verdict::Missing);
+        for number in 1..=10 {
+            assert_eq!(judge(&state, right, 0, rules), Verdict::Open, "before wrong number {number}");
+            let Verdict::Wrong { wrong, locked_until } = judge(&state, Guess::from_text("1"), 0, rules)
+            else {
+                panic!("wrong code let in")
+            };
+            assert_eq!(locked_until.is_some(), number == 10);
+            (state.wrong, state.locked_until) = (wrong, locked_until);
+        }
+        for guess in [right, Guess::from_text("1"), None] {
+            assert_eq!(judge(&state, guess, 899_999, rules), Verdict::Locked { until: 900_000 });
+        }
+        assert_eq!(judge(&state, right, 900_000, rules), Verdict::Open);
+        let locked = Verdict::Locked { until: 900_000 };
+        assert_eq!(locked.error(1), Some(GiftError::CodeLocked { retry_after: 900 }));
+    }
+
+    #[test]
+    fn a_gift_without_code_is_open_whatever_is_given() {
+        let rules = LockRules { tries: 10, lock: Duration::from_secs(900) };
+        let state = CodeState { code: None, wrong: 0, locked_until: None };
+        assert_eq!(judge(&state, Guess::from_text("1"), 0, rules), Verdict::Open);
+    }
+}

@@ -1,0 +1,134 @@
+//! Ordering gifts: an invoice of the node, then charge, vouchers and gifts in one transaction.
+
+use super::error::GiftError;
+use super::ids::{ManageKey, OrderId};
+use super::request::Order;
+use super::store::{self, NewGift};
+use super::view::{CreatedView, InvoiceView};
+use super::{Done, Gifts, remember, seen};
+use crate::clock::UnixMillis;
+use crate::http::idempotency::Ask;
+use crate::ids::ChargeId;
+use crate::ledger::{Family, charges};
+use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::vouchers::{self, NewVoucher};
+
+/// A gift's names, made before anything is written.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub(super) order_id: OrderId,
+    pub(super) manage_key: Option<ManageKey>,
+}
+
+/// Gifts that are durable.
+#[derive(Debug)]
+pub(super) struct Created {
+    pub(super) order: Order,
+    pub(super) names: Vec<Names>,
+    pub(super) charge: ChargeId,
+    pub(super) payreq: String,
+    pub(super) invoice_expires_at: UnixMillis,
+}
+
+impl Gifts {
+    /// Makes what was ordered, as JSON for the sender.
+    ///
+    /// # Errors
+    /// Of the order's webhook, of the node, of the budget, of the `Idempotency-Key`; the store's.
+    pub async fn create(&self, order: Order, ask: Option<Ask>) -> Result<Done<Vec<u8>>, GiftError> {
+        if let Some(asked) = ask.clone() {
+            let before =
+                self.store().read(move |connection| Ok::<_, GiftError>(seen(connection, Some(&asked))));
+            if let Some(recorded) = before.await?? {
+                return Ok(Done::Before(recorded));
+            }
+        }
+        let description = InvoiceDescription::Text(order.description());
+        let made = self.make(order, description, true, ask).await?;
+        Ok(match made {
+            Done::Before(recorded) => Done::Before(recorded),
+            Done::Now((_, Some(body))) => Done::Now(body),
+            Done::Now((created, None)) => Done::Now(self.created_json(&created)?),
+        })
+    }
+
+    /// Makes what was ordered. With an `ask` the answer for the sender is made and kept in the transaction.
+    pub(super) async fn make(
+        &self,
+        order: Order,
+        description: InvoiceDescription,
+        managed: bool,
+        ask: Option<Ask>,
+    ) -> Result<Done<(Created, Option<Vec<u8>>)>, GiftError> {
+        if let Some(url) = &order.words.notify {
+            self.0.guard.check_url(url).map_err(|_| GiftError::NotifyBadUrl)?;
+        }
+        let names = (0..order.quantity).map(|_| new_names(managed)).collect::<Result<Vec<_>, _>>()?;
+        self.0.capacity.check(order.total).await?;
+        self.0.budget.take().map_err(|retry_after| GiftError::TooMany { retry_after })?;
+        let expiry = self.0.rules.invoice_expiry;
+        let request = InvoiceRequest { amount: Some(order.total), description, expiry };
+        let invoice = self.0.node.create_invoice(request).await?;
+        let payreq = invoice.to_string();
+        let gifts = self.clone();
+        let now = self.now();
+        let written = self.store().write(move |tx| -> Result<_, GiftError> {
+            if let Some(recorded) = seen(tx, ask.as_ref())? {
+                return Ok(Done::Before(recorded));
+            }
+            let charge = charges::open(tx, Family::Gifts, &invoice, Some(order.total), now)?;
+            let voucher = NewVoucher {
+                family: Family::Gifts,
+                charge,
+                amount: order.amount,
+                expires_at: order.expires_at,
+                return_to: order.refund_address.clone(),
+            };
+            for names in &names {
+                let id = vouchers::issue(tx, &voucher, now)?;
+                store::insert(
+                    tx,
+                    &NewGift {
+                        id,
+                        order_id: names.order_id,
+                        sender_name: order.words.sender_name.as_deref(),
+                        sender_message: order.words.sender_message.as_deref(),
+                        code: order.words.code,
+                        notify: order.words.notify.as_deref(),
+                        notify_secret: order.notify_secret.as_ref(),
+                        manage_key: names.manage_key.as_ref(),
+                    },
+                )?;
+            }
+            let invoice_expires_at = invoice.expires_at().map_or(now, crate::clock::millis);
+            let created = Created { order, names, charge, payreq, invoice_expires_at };
+            let body = match &ask {
+                None => None,
+                Some(_) => Some(gifts.created_json(&created)?),
+            };
+            remember(tx, ask.as_ref(), body.as_deref().unwrap_or_default(), now)?;
+            Ok(Done::Now((created, body)))
+        });
+        written.await
+    }
+
+    /// The answer to `/create`.
+    fn created_json(&self, created: &Created) -> Result<Vec<u8>, GiftError> {
+        let charge = self.charge_uuid(created.charge)?;
+        let invoice = InvoiceView { expires_at: created.invoice_expires_at / 1_000, payreq: &created.payreq };
+        let view = CreatedView::new(created, &charge, invoice, |id, code| self.lnurl_of(id, code))
+            .ok_or(GiftError::Internal)?;
+        super::view::json(&view)
+    }
+
+    /// What callers know a charge by.
+    pub(super) fn charge_uuid(&self, charge: ChargeId) -> Result<String, GiftError> {
+        let sealed = self.0.keyring.seal_charge(charge).ok_or(GiftError::Internal)?;
+        Ok(sealed.to_string())
+    }
+}
+
+fn new_names(managed: bool) -> Result<Names, GiftError> {
+    let manage_key = if managed { Some(ManageKey::random()?) } else { None };
+    Ok(Names { order_id: OrderId::random()?, manage_key })
+}

@@ -1,0 +1,229 @@
+//! Every error of the family, its code and its HTTP status, in one table.
+//!
+//! Codes are the contract's; programs written for the original service compare them letter by letter.
+
+use crate::http::body::BodyError;
+use crate::http::idempotency::BadKey;
+use crate::ids::NoRandomness;
+use crate::ledger::LedgerError;
+use crate::lightning::InvoiceError;
+use crate::store::StoreError;
+use crate::vouchers::Refused;
+
+/// Why a request was not done. Nothing has changed, except the count of wrong codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.code())]
+pub enum GiftError {
+    /// The body is not a JSON object.
+    BodyNotJson,
+    /// The body is larger than allowed.
+    BodyTooLarge,
+    /// `amount` is missing, not a number, or not whole.
+    AmountNotWhole,
+    /// Below the smallest gift.
+    AmountTooSmall,
+    /// Above the largest gift.
+    AmountTooLarge,
+    /// `senderName` is no text.
+    NameNotText,
+    /// `senderName` is too long.
+    NameTooLong,
+    /// `senderMessage` is no text.
+    MessageNotText,
+    /// `senderMessage` is too long.
+    MessageTooLong,
+    /// `verifyCode` is neither a number nor made of digits.
+    CodeNotNumber,
+    /// `verifyCode` has not exactly four digits.
+    CodeBadLength,
+    /// `notify` is not a URL we would call.
+    NotifyBadUrl,
+    /// `notifySecret` is no text, or too long.
+    NotifySecretBad,
+    /// `expiresAt` is no time in the future, or too far away.
+    ExpiresAtBad,
+    /// `refundAddress` is not one we can pay to.
+    RefundAddressBad,
+    /// `quantity` is no whole number in range, or the whole order is too large.
+    QuantityBad,
+    /// `Idempotency-Key` can't be used.
+    IdempotencyKeyBad,
+    /// `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
+    /// No such gift; or, for the sender's routes, not with this key.
+    NotFound,
+    /// No such charge.
+    NoCharge,
+    /// No such withdrawal.
+    NoWithdrawal,
+    /// Not an invoice we can pay.
+    BadInvoice,
+    /// An invoice for another amount.
+    BadInvoiceAmount,
+    /// A payout to another invoice is under way.
+    Pending,
+    /// Redeemed, or returned to its sender.
+    Spent,
+    /// Its invoice isn't paid.
+    Unpaid,
+    /// Its time is over.
+    Expired,
+    /// The code is missing or wrong.
+    BadCode,
+    /// Too many wrong codes.
+    CodeLocked {
+        /// Seconds until it may be tried again.
+        retry_after: u64,
+    },
+    /// The `k1` of an LNURL callback is not the one we gave.
+    BadK1,
+    /// Too many requests of this client, or new invoices of all clients.
+    TooMany {
+        /// Seconds until the next may come; 0 if the limiter says it in its own headers.
+        retry_after: u64,
+    },
+    /// The node can't take this call now.
+    NodeUnavailable,
+    /// The node can't receive as much as the invoice would ask for.
+    NoInboundCapacity,
+    /// A bug, or the machine is broken; the log has it.
+    Internal,
+}
+
+impl GiftError {
+    /// HTTP status and code.
+    const fn row(self) -> (u16, &'static str) {
+        match self {
+            Self::BodyNotJson => (400, "BODY_NOT_JSON"),
+            Self::BodyTooLarge => (413, "BODY_TOO_LARGE"),
+            Self::AmountNotWhole => (400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER"),
+            Self::AmountTooSmall => (400, "GIFT_AMOUNT_UNDER_100"),
+            Self::AmountTooLarge => (400, "GIFT_AMOUNT_OVER_500K"),
+            Self::NameNotText => (400, "SENDER_NAME_NOT_STRING"),
+            Self::NameTooLong => (400, "SENDER_NAME_BAD_LENGTH"),
+            Self::MessageNotText => (400, "SENDER_MESSAGE_NOT_STRING"),
+            Self::MessageTooLong => (400, "SENDER_MESSAGE_BAD_LENGTH"),
+            Self::CodeNotNumber => (400, "VERIFY_CODE_NOT_NUMBER"),
+            Self::CodeBadLength => (400, "VERIFY_CODE_BAD_LENGTH"),
+            Self::NotifyBadUrl => (400, "NOTIFY_BAD_URL"),
+            Self::NotifySecretBad => (400, "NOTIFY_SECRET_BAD"),
+            Self::ExpiresAtBad => (400, "EXPIRES_AT_BAD"),
+            Self::RefundAddressBad => (400, "REFUND_ADDRESS_BAD"),
+            Self::QuantityBad => (400, "QUANTITY_BAD"),
+            Self::IdempotencyKeyBad => (400, "IDEMPOTENCY_KEY_BAD"),
+            Self::IdempotencyKeyReused => (422, "IDEMPOTENCY_KEY_REUSED"),
+            Self::NotFound => (404, "GIFT_NOT_FOUND"),
+            Self::NoCharge => (404, "NO_CHARGE_ID"),
+            Self::NoWithdrawal => (404, "WITHDRAWAL_FAILED"),
+            Self::BadInvoice => (400, "BAD_INVOICE"),
+            Self::BadInvoiceAmount => (400, "BAD_INVOICE_AMOUNT"),
+            Self::Pending => (400, "GIFT_REDEEM_PENDING"),
+            Self::Spent => (400, "GIFT_SPENT"),
+            Self::Unpaid => (400, "GIFT_INVOICE_UNPAID"),
+            Self::Expired => (400, "GIFT_EXPIRED"),
+            Self::BadCode => (400, "BAD_VERIFY_CODE"),
+            Self::CodeLocked { .. } => (429, "VERIFY_CODE_LOCKED"),
+            Self::BadK1 => (400, "BAD_K1"),
+            Self::TooMany { .. } => (429, "TOO_MANY_REQUESTS"),
+            Self::NodeUnavailable => (503, "NODE_UNAVAILABLE"),
+            Self::NoInboundCapacity => (503, "NO_INBOUND_CAPACITY"),
+            Self::Internal => (500, "INTERNAL_ERROR"),
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// What programs compare.
+    pub const fn code(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Seconds to wait before trying again, where we know.
+    pub const fn retry_after(self) -> Option<u64> {
+        match self {
+            Self::CodeLocked { retry_after } | Self::TooMany { retry_after } if retry_after > 0 => {
+                Some(retry_after)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<BodyError> for GiftError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::BodyTooLarge,
+            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => Self::BodyNotJson,
+        }
+    }
+}
+
+impl From<BadKey> for GiftError {
+    fn from(_: BadKey) -> Self {
+        Self::IdempotencyKeyBad
+    }
+}
+
+impl From<Refused> for GiftError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Unfunded => Self::Unpaid,
+            Refused::Pending => Self::Pending,
+            Refused::Spent => Self::Spent,
+            Refused::Expired => Self::Expired,
+            Refused::WrongAmount => Self::BadInvoiceAmount,
+            // One payment hash is paid at most once, for ever: what was used needs a fresh invoice.
+            Refused::InvoiceUsed => Self::BadInvoice,
+        }
+    }
+}
+
+impl From<InvoiceError> for GiftError {
+    fn from(error: InvoiceError) -> Self {
+        match error {
+            InvoiceError::NotRunning => Self::NodeUnavailable,
+            InvoiceError::Refused(why) => {
+                tracing::error!(%why, "the node refused to make an invoice for a gift");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<StoreError> for GiftError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => {
+                tracing::warn!(%why, "a gift's request found the database not available");
+                Self::NodeUnavailable
+            }
+            StoreError::Closed => Self::NodeUnavailable,
+            other => {
+                tracing::error!(error = %other, "a gift's request failed in the database");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<LedgerError> for GiftError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Store(error) => error.into(),
+            LedgerError::Broken(what) => {
+                tracing::error!(%what, "a gift's request failed in the ledger");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<NoRandomness> for GiftError {
+    fn from(error: NoRandomness) -> Self {
+        tracing::error!(%error, "no gift can be made");
+        Self::Internal
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading the invoice that somebody wants to be paid with.
+
+use std::time::Duration;
+
+use bitcoin::Network;
+use lightning_invoice::{Bolt11Invoice, Currency};
+
+use super::error::GiftError;
+use crate::clock::UnixMillis;
+
+/// Longest text that is looked at; real invoices stay far below, and parsing costs time.
+const LONGEST: usize = 8_192;
+
+/// Reads an invoice as people paste it: with `lightning:` before it, in upper case, with spaces or line
+/// breaks. Its signature is right if this succeeds.
+///
+/// # Errors
+/// [`GiftError::BadInvoice`].
+pub fn read(text: &str) -> Result<Bolt11Invoice, GiftError> {
+    if text.len() > LONGEST {
+        return Err(GiftError::BadInvoice);
+    }
+    let text: String = text.split_whitespace().collect();
+    let bare = match text.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("lightning") => rest.trim_start_matches('/'),
+        Some(_) => return Err(GiftError::BadInvoice),
+        None => &text,
+    };
+    bare.parse().map_err(|_| GiftError::BadInvoice)
+}
+
+/// Whether we can pay it now: of our network, with an amount, and payable for at least `at_least`.
+///
+/// # Errors
+/// [`GiftError::BadInvoice`].
+pub fn check_payable(
+    invoice: &Bolt11Invoice,
+    network: Network,
+    now: UnixMillis,
+    at_least: Duration,
+) -> Result<(), GiftError> {
+    let now = Duration::from_millis(u64::try_from(now).unwrap_or(0));
+    let lasts = invoice.expires_at().is_none_or(|end| end >= now.saturating_add(at_least));
+    let ours = invoice.currency() == Currency::from(network);
+    if lasts && ours && invoice.amount_milli_satoshis().is_some() {
+        Ok(())
+    } else {
+        Err(GiftError::BadInvoice)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use bitcoin::hashes::{Hash, sha256};
+    use bitcoin::secp256k1::{Secp256k1, SecretKey};
+    use lightning_invoice::{InvoiceBuilder, PaymentSecret};
+
+    /// An invoice of somebody's, made at `at` seconds and payable for `expiry` more.
+    pub(in super::super) fn invoice(
+        currency: Currency,
+        msat: Option<u64>,
+        at: u64,
+        expiry: u64,
+        nonce: u8,
+    ) -> Bolt11Invoice {
+        let key = SecretKey::from_slice(&[0x2a; 32]).unwrap();
+        let builder = InvoiceBuilder::new(currency)
+            .description("a wallet".into())
+            .payment_hash(sha256::Hash::hash(&[nonce]))
+            .payment_secret(PaymentSecret([0x11; 32]))
+            .duration_since_epoch(Duration::from_secs(at))
+            .min_final_cltv_expiry_delta(144)
+            .expiry_time(Duration::from_secs(expiry));
+        let builder = match msat {
+            Some(msat) => builder.amount_milli_satoshis(msat),
+            None => builder,
+        };
+        builder.build_signed(|hash| Secp256k1::new().sign_ecdsa_recoverable(hash, &key)).unwrap()
+    }
+
+    fn payable(text: &str, now_secs: i64) -> Result<(), GiftError> {
+        check_payable(&read(text)?, Network::Regtest, now_secs * 1_000, Duration::from_secs(30))
+    }
+
+    #[test]
+    fn an_invoice_is_read_however_it_was_pasted() {
+        let text = invoice(Currency::Regtest, Some(1_000_000), 1_000, 3_600, 1).to_string();
+        let upper = text.to_uppercase();
+        let broken = format!("  {}\n {}\t", &text[..40], &text[40..]);
+        let forms = [
+            text.clone(),
+            upper.clone(),
+            format!("lightning:{text}"),
+            format!("LIGHTNING:{upper}"),
+            format!("lightning://{text}"),
+            broken,
+        ];
+        for form in forms {
+            assert_eq!(payable(&form, 1_000), Ok(()), "{form}");
+        }
+    }
+
+    #[test]
+    fn what_can_t_be_paid_is_refused() {
+        let good = invoice(Currency::Regtest, Some(1_000_000), 1_000, 3_600, 1).to_string();
+        let other_networks =
+            [Currency::Bitcoin, Currency::BitcoinTestnet, Currency::Signet, Currency::Simnet]
+                .map(|currency| invoice(currency, Some(1_000_000), 1_000, 3_600, 1).to_string());
+        let amountless = invoice(Currency::Regtest, None, 1_000, 3_600, 1).to_string();
+        let mut bad_signature = good.clone();
+        let middle = bad_signature.len() - 30;
+        let flipped = if &good[middle..=middle] == "q" { "p" } else { "q" };
+        bad_signature.replace_range(middle..=middle, flipped);
+        let mut garbage = vec![
+            String::new(),
+            " ".into(),
+            "lightning:".into(),
+            "lnbcrt".into(),
+            "bitcoin:bcrt1qqq".into(),
+            "LNURL1DP68GURN8GHJ7".into(),
+            "user@example.com".into(),
+            good[..good.len() - 1].into(),
+            format!("{good}x"),
+            "x".repeat(100_000),
+            "\u{202e}lnbc1".into(),
+            bad_signature,
+            amountless,
+        ];
+        garbage.extend(other_networks);
+        for text in garbage {
+            assert_eq!(payable(&text, 1_000), Err(GiftError::BadInvoice), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_invoice_must_last_long_enough_to_be_paid() {
+        let text = invoice(Currency::Regtest, Some(1_000_000), 1_000, 60, 1).to_string();
+        assert_eq!(payable(&text, 1_030), Ok(()));
+        assert_eq!(payable(&text, 1_031), Err(GiftError::BadInvoice));
+        assert_eq!(payable(&text, 5_000), Err(GiftError::BadInvoice));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+            let _ = read(&text);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Gifts for wallets: LNURL-withdraw (LUD-03) takes one, LNURL-pay (LUD-06, LUD-09) makes one.
+
+use bitcoin::hashes::{Hash, sha256};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::codes::{Guess, VerifyCode};
+use super::create::Created;
+use super::error::GiftError;
+use super::ids::OrderId;
+use super::redeem::{Proof, takeable};
+use super::request::{Order, Words, check_amount};
+use super::{Done, Gifts, view};
+use crate::lightning::InvoiceDescription;
+use crate::money::Msat;
+
+/// LNURL speaks millisatoshis, the contract's rules satoshis.
+const MSAT_PER_SAT: u64 = 1_000;
+
+/// Longest URL of a success action (LUD-09).
+const SUCCESS_URL_LEN: usize = 144;
+
+/// The first leg of LNURL-withdraw.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WithdrawRequest {
+    /// Always `OK`.
+    status: &'static str,
+    callback: String,
+    k1: String,
+    max_withdrawable: u64,
+    min_withdrawable: u64,
+    default_description: String,
+    /// Always `withdrawRequest`.
+    tag: &'static str,
+}
+
+/// The first leg of LNURL-pay.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PayRequest {
+    min_sendable: u64,
+    max_sendable: u64,
+    /// Always `payRequest`.
+    tag: &'static str,
+    metadata: String,
+    callback: String,
+}
+
+/// The second leg of LNURL-pay.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PayInvoice {
+    pr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success_action: Option<SuccessAction>,
+    disposable: bool,
+    #[schema(value_type = Vec<String>)]
+    routes: [String; 0],
+}
+
+/// Where the payer finds the gift.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SuccessAction {
+    /// Always `url`.
+    tag: &'static str,
+    description: &'static str,
+    url: String,
+}
+
+impl Gifts {
+    /// The URL behind a gift's LNURL.
+    fn withdraw_url(&self, order_id: OrderId, code: Option<VerifyCode>) -> String {
+        let code = code.map(|code| format!("?verifyCode={}", code.digits())).unwrap_or_default();
+        format!("{}/lnurl/{order_id}{code}", self.0.rules.public_url)
+    }
+
+    /// A gift's LNURL, in lower case; empty if this site's URL is too long for one.
+    pub(super) fn lnurl_of(&self, order_id: OrderId, code: Option<VerifyCode>) -> String {
+        crate::lnurl::encode(&self.withdraw_url(order_id, code)).unwrap_or_default()
+    }
+
+    /// The first leg of LNURL-withdraw, as JSON: what a wallet may take, if it may take it now. Writes
+    /// nothing, except the count of wrong codes.
+    ///
+    /// # Errors
+    /// Why it can't be taken now.
+    pub async fn withdraw_json(&self, order_id: OrderId, guess: Option<Guess>) -> Result<Vec<u8>, GiftError> {
+        let gift = self.gift(order_id).await?;
+        let now = self.now();
+        takeable(gift.state, gift.expires_at, false, now)?;
+        if let Some(error) = self.admit(&gift, guess).await?.error(now) {
+            return Err(error);
+        }
+        let last = gift.payout.as_ref().map(|payout| payout.id);
+        view::json(&WithdrawRequest {
+            status: "OK",
+            callback: self.withdraw_url(order_id, gift.code.code),
+            k1: self.0.keyring.k1(order_id, last),
+            max_withdrawable: gift.amount.get(),
+            min_withdrawable: gift.amount.get(),
+            default_description: format!("lightning.gifts redeem {order_id}"),
+            tag: "withdrawRequest",
+        })
+    }
+
+    /// The second leg of LNURL-withdraw: OK once the payout's intent is durable.
+    ///
+    /// # Errors
+    /// As [`Gifts::redeem`], and [`GiftError::BadK1`].
+    pub async fn withdraw(
+        &self,
+        order_id: OrderId,
+        guess: Option<Guess>,
+        k1: String,
+        invoice: String,
+    ) -> Result<(), GiftError> {
+        self.redeem(order_id, Some(invoice), Proof::Wallet { guess, k1 }, None).await.map(drop)
+    }
+
+    /// The first leg of LNURL-pay, as JSON. `query` is what it was asked with, for the callback.
+    ///
+    /// # Errors
+    /// What is wrong with the words.
+    pub fn pay_request_json(&self, words: &Words) -> Result<Vec<u8>, GiftError> {
+        let rules = &self.0.rules;
+        let msat = |sat| Msat::from_sat(sat).ok_or(GiftError::Internal).map(Msat::get);
+        view::json(&PayRequest {
+            min_sendable: msat(rules.min_sat)?,
+            max_sendable: msat(rules.max_sat)?,
+            tag: "payRequest",
+            metadata: metadata(words)?,
+            callback: self.pay_callback(words),
+        })
+    }
+
+    /// The amount of a gift that LNURL-pay makes, from millisatoshis.
+    ///
+    /// # Errors
+    /// Not whole satoshis, too small, too large: in this order.
+    pub fn pay_amount(&self, msat: Option<u64>) -> Result<Msat, GiftError> {
+        let whole = msat.filter(|msat| msat % MSAT_PER_SAT == 0);
+        check_amount(whole.map(|msat| i128::from(msat / MSAT_PER_SAT)), &self.0.rules)
+    }
+
+    /// The second leg of LNURL-pay: makes a gift and its invoice, as JSON.
+    ///
+    /// # Errors
+    /// As [`Gifts::create`].
+    pub async fn pay_invoice_json(&self, words: Words, amount: Msat) -> Result<Vec<u8>, GiftError> {
+        let hash = sha256::Hash::hash(metadata(&words)?.as_bytes()).to_byte_array();
+        let order = Order::single(amount, words);
+        let (created, _) = match self.make(order, InvoiceDescription::Hash(hash), false, None).await? {
+            Done::Now(made) => made,
+            // Nobody asked for it to be done only once.
+            Done::Before(_) => return Err(GiftError::Internal),
+        };
+        view::json(&self.pay_invoice(created))
+    }
+
+    fn pay_invoice(&self, created: Created) -> PayInvoice {
+        let url = created.names.first().map(|names| self.view_url(names.order_id));
+        let url = url.filter(|url| url.len() <= SUCCESS_URL_LEN);
+        let success_action =
+            url.map(|url| SuccessAction { tag: "url", description: "Here's your gift URL", url });
+        PayInvoice { pr: created.payreq, success_action, disposable: false, routes: [] }
+    }
+
+    fn pay_callback(&self, words: &Words) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let code = words.code.map(VerifyCode::digits);
+        let params = [
+            ("senderName", &words.sender_name),
+            ("senderMessage", &words.sender_message),
+            ("notify", &words.notify),
+            ("verifyCode", &code),
+        ];
+        for (name, value) in params {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.finish();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}/lnurl{mark}{query}", self.0.rules.public_url)
+    }
+
+    /// On the host of the callback, as wallets require of a success action; leads to the gift's page.
+    fn view_url(&self, order_id: OrderId) -> String {
+        format!("{}/view/{order_id}", self.0.rules.public_url)
+    }
+
+    /// The recipient's page.
+    pub(super) fn page_url(&self, order_id: OrderId) -> String {
+        format!("{}/redeem/{order_id}", self.0.rules.public_url)
+    }
+}
+
+/// What the payer reads, whose hash is in the invoice: the same bytes on both legs.
+fn metadata(words: &Words) -> Result<String, GiftError> {
+    let mut text = String::from("Create a Lightning Gift");
+    let parts = [
+        (" from \"", words.sender_name.as_deref(), "\""),
+        (" with message \"", words.sender_message.as_deref(), "\""),
+        (" secured by code \"", words.code.map(VerifyCode::digits).as_deref(), "\""),
+        (" that will post a webhook to \"", words.notify.as_deref(), "\" when redeemed"),
+    ]
+    .map(|(before, value, after)| value.map(|value| format!("{before}{value}{after}")));
+    parts.into_iter().flatten().for_each(|part| text.push_str(&part));
+    text.push('.');
+    serde_json::to_string(&[["text/plain", &text]]).map_err(|error| {
+        tracing::error!(%error, "metadata could not be written as JSON");
+        GiftError::Internal
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_says_what_will_be_made() {
+        assert_eq!(metadata(&Words::default()).unwrap(), r#"[["text/plain","Create a Lightning Gift."]]"#);
+        let words = Words {
+            sender_name: Some("A\"B".into()),
+            sender_message: Some("hi".into()),
+            code: Some(VerifyCode::read_text("0042").unwrap()),
+            notify: Some("https://a.example/x".into()),
+        };
+        let text = "Create a Lightning Gift from \"A\"B\" with message \"hi\" secured by code \"0042\" \
+                    that will post a webhook to \"https://a.example/x\" when redeemed.";
+        let parsed: Vec<Vec<String>> = serde_json::from_str(&metadata(&words).unwrap()).unwrap();
+        assert_eq!(parsed, [["text/plain", text]]);
+    }
+}

@@ -1,0 +1,66 @@
+//! What time does to charges and vouchers: unpaid invoices lapse, vouchers expire, expired ones go back.
+//!
+//! Called every second or so by `app`. A round costs nothing while nothing is due, and at most a bounded
+//! amount of work when much is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Vouchers;
+use super::returns::Returns;
+use crate::ledger::{Ledger, LedgerError, charges};
+
+/// Charges marked in one transaction.
+const CHARGES_AT_ONCE: usize = 500;
+
+/// Vouchers marked in one transaction.
+const VOUCHERS_AT_ONCE: usize = 200;
+
+/// Marks what is over.
+///
+/// # Errors
+/// The store's or a listener's; the next round does it again.
+pub async fn expire_due(ledger: &Ledger, vouchers: &Vouchers) -> Result<(), LedgerError> {
+    let (now, vouchers) = (ledger.clock.now(), vouchers.clone());
+    let marked = ledger.store.write(move |tx| {
+        let lapsed = charges::expire(tx, now, CHARGES_AT_ONCE)?;
+        let expired = vouchers.expire(tx, now, VOUCHERS_AT_ONCE)?;
+        Ok::<_, LedgerError>((lapsed, expired))
+    });
+    let (lapsed, expired) = marked.await?;
+    if lapsed > 0 || expired > 0 {
+        tracing::debug!(lapsed, expired, "invoices lapsed, vouchers expired");
+    }
+    Ok(())
+}
+
+/// The task that `app` repeats.
+pub struct Upkeep {
+    returns: Returns,
+    returning: Arc<AtomicBool>,
+}
+
+impl Upkeep {
+    /// With what gives vouchers back.
+    pub fn new(returns: Returns) -> Self {
+        Self { returns, returning: Arc::default() }
+    }
+
+    /// One round. Addresses are asked in a task of their own, one round of that at a time, because a slow
+    /// one must not keep vouchers from expiring.
+    pub async fn round(&self) {
+        if let Err(error) = expire_due(&self.returns.ledger, &self.returns.vouchers).await {
+            tracing::warn!(%error, "what is over could not be marked; trying again");
+        }
+        if self.returning.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (returns, returning) = (self.returns.clone(), Arc::clone(&self.returning));
+        tokio::spawn(async move {
+            if let Err(error) = returns.round().await {
+                tracing::warn!(%error, "expired vouchers could not be given back; trying again");
+            }
+            returning.store(false, Ordering::Release);
+        });
+    }
+}

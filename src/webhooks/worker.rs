@@ -1,0 +1,314 @@
+//! Delivers what is in the outbox.
+//!
+//! Each endpoint's messages go out one after the other, oldest first; endpoints in parallel, so many at once.
+//! A message that fails is tried again with growing pauses, and with it wait those behind it; after some days it
+//! is parked and the next has its turn. `app` runs [`run`] once; it must never run twice on one store.
+//!
+//! **Crash behaviour**: at-least-once. Between the receiver's answer and our commit a crash leads to a second
+//! delivery with the same id.
+
+mod queue;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderName, HeaderValue};
+use reqwest::Method;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use self::queue::{EndpointId, Message, Outcome};
+use super::fetch::{FetchError, GuardedClient, drain};
+use super::sign;
+use super::store::Outbox;
+use crate::crash_point;
+use crate::http::now_ms;
+use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::{WEBHOOKS, WEBHOOKS_WAITING};
+
+/// Pauses after the first, second, … failure; the last is repeated.
+const PAUSES: [Duration; 7] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(8 * 60 * 60),
+    Duration::from_secs(24 * 60 * 60),
+];
+
+/// Bytes of an answer that are read, to use the connection again, and how long that may take.
+const DRAINED: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
+
+/// Messages of one endpoint in a row, before others have their turn.
+const IN_A_ROW: usize = 16;
+
+/// How long to sleep when nothing is due; a clock that was set back is noticed after it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How often the waiting messages are counted, at most.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
+
+/// How long to wait when the database takes no writes or gives no rows.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long deliveries may go on after the shutdown began; one that is cut off is made again after the start.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+
+/// What a family's own header may be made of.
+pub struct Signable<'a> {
+    /// `webhook-id`.
+    pub id: &'a str,
+    /// `webhook-timestamp`: unix seconds.
+    pub timestamp: i64,
+    /// The body.
+    pub body: &'a [u8],
+    /// The endpoint's secret, if it has one.
+    pub secret: Option<&'a crate::ids::Secret>,
+}
+
+/// A family's own headers, beside the standard ones.
+pub type OwnHeaders = fn(&Signable<'_>) -> Vec<(HeaderName, HeaderValue)>;
+
+/// How to deliver.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// How long after it was queued a message that still fails is parked.
+    pub give_up_after: Duration,
+    /// Endpoints at once.
+    pub at_once: usize,
+    /// Pauses between tries; the last is repeated.
+    pub pauses: Vec<Duration>,
+    /// Families with headers of their own.
+    pub own_headers: Vec<(&'static str, OwnHeaders)>,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            give_up_after: Duration::from_secs(3 * 24 * 60 * 60),
+            at_once: 64,
+            pauses: PAUSES.to_vec(),
+            own_headers: Vec::new(),
+        }
+    }
+}
+
+/// Delivers until `shutdown` ends. The client's timeout is the time a receiver has.
+pub async fn run(
+    store: Store,
+    outbox: Outbox,
+    client: GuardedClient,
+    settings: WorkerSettings,
+    shutdown: impl Future<Output = ()> + Send,
+) {
+    let seats = Arc::new(Semaphore::new(settings.at_once.clamp(1, Semaphore::MAX_PERMITS)));
+    let courier = Arc::new(Courier { store, client, settings });
+    let mut busy = HashSet::new();
+    let mut deliveries = JoinSet::new();
+    let mut counted_at = None;
+    tokio::pin!(shutdown);
+    loop {
+        if counted_at.is_none_or(|at: Instant| at.elapsed() >= COUNT_EVERY) {
+            courier.count_waiting().await;
+            counted_at = Some(Instant::now());
+        }
+        while let Some(done) = deliveries.try_join_next() {
+            forget(&mut busy, done);
+        }
+        let sleep = send_out(&courier, &seats, &mut busy, &mut deliveries).await;
+        tokio::select! {
+            () = &mut shutdown => break,
+            () = outbox.bell.notified() => {}
+            Some(done) = deliveries.join_next() => forget(&mut busy, done),
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+    let finish = async { while deliveries.join_next().await.is_some() {} };
+    if tokio::time::timeout(SHUTDOWN_WAIT, finish).await.is_err() {
+        tracing::info!("some webhooks were cut off; they are sent again after the start");
+    }
+}
+
+/// An endpoint whose delivery ended may be taken again. A delivery that panicked leaves its endpoint busy until
+/// the restart, rather than panicking again at once.
+fn forget(busy: &mut HashSet<EndpointId>, done: Result<EndpointId, tokio::task::JoinError>) {
+    match done {
+        Ok(endpoint) => drop(busy.remove(&endpoint)),
+        Err(error) => tracing::error!(%error, "a webhook delivery ended badly"),
+    }
+}
+
+/// Starts deliveries for the endpoints that are due; says how long to sleep if nothing else happens.
+async fn send_out(
+    courier: &Arc<Courier>,
+    seats: &Arc<Semaphore>,
+    busy: &mut HashSet<EndpointId>,
+    deliveries: &mut JoinSet<EndpointId>,
+) -> Duration {
+    // Busy endpoints look due: behind that many there is room for all we could start, and one to sleep for.
+    let limit = busy.len().saturating_add(seats.available_permits()).saturating_add(1);
+    let scheduled = match courier.store.read(move |connection| queue::scheduled(connection, limit)).await {
+        Ok(scheduled) => scheduled,
+        Err(error) => {
+            tracing::warn!(%error, "the webhook queue can't be read");
+            return STORE_PAUSE;
+        }
+    };
+    let now = now_ms();
+    for (endpoint, due_at) in scheduled {
+        if busy.contains(&endpoint) {
+            continue;
+        }
+        let wait = u64::try_from(due_at.saturating_sub(now)).unwrap_or(0);
+        if wait > 0 {
+            return Duration::from_millis(wait).min(LONGEST_SLEEP);
+        }
+        // With no seat left the end of a delivery wakes us.
+        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return LONGEST_SLEEP };
+        busy.insert(endpoint);
+        let courier = Arc::clone(courier);
+        deliveries.spawn(async move {
+            courier.deliver_queue(endpoint).await;
+            drop(seat);
+            endpoint
+        });
+    }
+    LONGEST_SLEEP
+}
+
+struct Courier {
+    store: Store,
+    client: GuardedClient,
+    settings: WorkerSettings,
+}
+
+impl Courier {
+    /// Delivers an endpoint's messages until one fails, none is left, or others should have their turn.
+    async fn deliver_queue(&self, endpoint: EndpointId) {
+        let mut next = match self.store.read(move |connection| queue::head(connection, endpoint)).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(%error, "the webhook queue can't be read");
+                return tokio::time::sleep(STORE_PAUSE).await;
+            }
+        };
+        if next.is_none() {
+            // Scheduled without a message: put right, or it would be due for ever.
+            let put_right = move |tx: &crate::store::Tx<'_>| queue::reschedule(tx, endpoint, now_ms());
+            drop(self.store.write(put_right).await);
+            return;
+        }
+        for _ in 0..IN_A_ROW {
+            let Some(message) = next else { return };
+            let result = self.post(&message).await;
+            crash_point!("webhook.after_post");
+            next = match self.settle(&message, result).await {
+                Ok(next) => next,
+                Err(_closed) => return,
+            };
+        }
+    }
+
+    /// Shows how many messages wait.
+    async fn count_waiting(&self) {
+        if let Ok(waiting) = self.store.read(queue::waiting).await {
+            metrics::gauge!(WEBHOOKS_WAITING).set(f64::from(waiting));
+        }
+    }
+
+    /// Sends a message once. `Ok` is a status of 2xx.
+    async fn post(&self, message: &Message) -> Result<u16, FetchError> {
+        let timestamp = now_ms().div_euclid(1000);
+        let body = message.payload.as_bytes();
+        let secret = (!message.secret.expose().is_empty()).then_some(&message.secret);
+        let mut request = self
+            .client
+            .request(Method::POST, &message.url)?
+            .header("content-type", "application/json")
+            .header("webhook-id", message.public_id.as_str())
+            .header("webhook-timestamp", timestamp)
+            .body(message.payload.clone());
+        if let Some(secret) = secret {
+            request = request
+                .header("webhook-signature", sign::signature(secret, &message.public_id, timestamp, body));
+        }
+        let signable = Signable { id: &message.public_id, timestamp, body, secret };
+        let own = self.settings.own_headers.iter().filter(|(family, _)| *family == message.family);
+        for (name, value) in own.flat_map(|(_, headers)| headers(&signable)) {
+            request = request.header(name, value);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        drain(response, DRAINED.0, DRAINED.1).await;
+        if status.is_success() { Ok(status.as_u16()) } else { Err(FetchError::Status(status.as_u16())) }
+    }
+
+    /// Writes down how it went, and waits for the database if that must be: without it the receiver would get
+    /// the message again and again. Answers with the message to send next, if one may be sent now.
+    async fn settle(
+        &self,
+        message: &Message,
+        result: Result<u16, FetchError>,
+    ) -> Result<Option<Message>, StoreError> {
+        let outcome = self.outcome(message, result);
+        loop {
+            let (row, endpoint, outcome) = (message.row, message.endpoint, outcome.clone());
+            match self.store.write(move |tx| queue::settle(tx, row, endpoint, &outcome)).await {
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(error) => {
+                    tracing::warn!(%error, "a webhook's outcome can't be written down yet");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+                settled => return settled,
+            }
+        }
+    }
+
+    fn outcome(&self, message: &Message, result: Result<u16, FetchError>) -> Outcome {
+        let now = now_ms();
+        let (id, kind, attempt) = (&message.public_id, &message.kind, message.attempts.saturating_add(1));
+        match result {
+            Ok(status) => {
+                metrics::counter!(WEBHOOKS, "outcome" => "delivered").increment(1);
+                tracing::debug!(id, kind, attempt, status, "webhook delivered");
+                Outcome::Delivered { status, at: now }
+            }
+            Err(error) => {
+                let give_up_at = message.queued_at.saturating_add(millis(self.settings.give_up_after));
+                let status = if let FetchError::Status(status) = error { Some(status) } else { None };
+                let next_try_at = (now < give_up_at).then(|| {
+                    // One last try at the very end, rather than silence for most of the last day.
+                    now.saturating_add(millis(self.pause(message.attempts))).min(give_up_at)
+                });
+                match next_try_at {
+                    Some(_) => {
+                        tracing::info!(id, kind, attempt, %error, "webhook failed; it will be tried again")
+                    }
+                    None => {
+                        tracing::warn!(id, kind, attempt, %error, "webhook failed for too long and is parked")
+                    }
+                }
+                Outcome::Failed { status, error: error.to_string(), at: now, next_try_at }
+            }
+        }
+    }
+
+    /// The pause after so many failures, a tenth longer or shorter by chance: receivers that went down together
+    /// must not be asked together.
+    fn pause(&self, failures_before: i64) -> Duration {
+        let index = usize::try_from(failures_before).unwrap_or(0);
+        let pauses = &self.settings.pauses;
+        let pause = pauses.get(index).or(pauses.last()).copied().unwrap_or(LONGEST_SLEEP);
+        let chance = crate::ids::random_bytes::<1>().map_or(0, |[byte]| u32::from(byte));
+        pause.mul_f64(0.9 + 0.2 * f64::from(chance) / 255.0)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
