@@ -40,7 +40,7 @@ pub(crate) fn steady(
             .map(|number| {
                 let broken = &broken;
                 scope.spawn(move || {
-                    let mut run = || steady_one(address, requests, rate, (start, time), number, good, broken);
+                    let run = || steady_one(address, requests, rate, (start, time), number, good, broken);
                     let result = run();
                     broken.fetch_or(result.is_err(), Ordering::Relaxed);
                     result
