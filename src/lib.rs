@@ -5,6 +5,7 @@
 //! `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
 pub mod admin;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod ledger;
 pub mod lightning;
 pub mod lnurl;
 pub mod money;
+pub mod routes;
 pub mod store;
 pub mod telemetry;
 pub mod vouchers;

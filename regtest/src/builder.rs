@@ -153,13 +153,16 @@ async fn open_channels(
     tracing::info!("opening channels of {sat} sat");
     for wallet in wallets {
         match opener {
-            ChannelOpener::Satchel => setup::open_by_satchel(satchel, wallet, sat, sat / 2).await?,
+            ChannelOpener::Satchel => setup::open_by_satchel(bitcoind, satchel, wallet, sat, sat / 2).await?,
             ChannelOpener::Wallet => setup::open_by_wallet(satchel, wallet, sat, sat / 2).await?,
         }
     }
-    setup::confirm_channels(bitcoind, wallets.len()).await?;
+    if opener == ChannelOpener::Wallet {
+        setup::wait_funding(bitcoind, wallets.len()).await?;
+    }
+    bitcoind.mine(setup::CONFIRMATIONS).await?;
     tracing::info!("waiting for the channels");
-    setup::wait_usable(Some(satchel), wallets).await?;
+    setup::wait_usable(bitcoind, Some(satchel), wallets).await?;
     // Each wallet keeps the connection alive from its side, however the channel came to be.
     let node_id = satchel.node_id().await?.parse().context("satchel's node_id isn't a public key")?;
     for wallet in wallets {

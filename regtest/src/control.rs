@@ -122,7 +122,7 @@ async fn mine(State(parts): State<Arc<Parts>>, body: Result<Json<MineRequest>, J
     let Json(MineRequest { blocks }) =
         body.map_err(|rejection| Refusal::BadRequest(rejection.body_text()))?;
     let height = parts.bitcoind.mine(blocks).await?;
-    setup::sync(Some(&parts.satchel), &parts.wallets).await?;
+    setup::sync(&parts.bitcoind, Some(&parts.satchel), &parts.wallets).await?;
     Ok(Json(json!({"height": height})))
 }
 

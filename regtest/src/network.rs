@@ -53,7 +53,7 @@ impl Network {
     /// `bitcoind` doesn't answer, or someone can't sync.
     pub async fn mine(&self, blocks: u32) -> Result<u32> {
         let height = self.bitcoind.mine(blocks).await?;
-        setup::sync(Some(&self.satchel), &self.wallets).await?;
+        setup::sync(&self.bitcoind, Some(&self.satchel), &self.wallets).await?;
         Ok(height)
     }
 
@@ -62,7 +62,7 @@ impl Network {
     /// # Errors
     /// It takes too long.
     pub async fn wait_usable(&self) -> Result<()> {
-        setup::wait_usable(Some(&self.satchel), &self.wallets).await
+        setup::wait_usable(&self.bitcoind, Some(&self.satchel), &self.wallets).await
     }
 
     /// Stops everything in order.
@@ -83,7 +83,7 @@ impl WalletNetwork {
     /// `bitcoind` doesn't answer, or a wallet can't sync.
     pub async fn mine(&self, blocks: u32) -> Result<u32> {
         let height = self.bitcoind.mine(blocks).await?;
-        setup::sync(None, &self.wallets).await?;
+        setup::sync(&self.bitcoind, None, &self.wallets).await?;
         Ok(height)
     }
 
@@ -93,8 +93,9 @@ impl WalletNetwork {
     /// The channel can't be opened, or isn't usable in time.
     pub async fn connect(&self, from: &Wallet, to: &Wallet, amount_sat: u64) -> Result<()> {
         from.open_channel(to.node_id().await?, to.p2p(), amount_sat, amount_sat / 2).await?;
-        setup::confirm_channels(&self.bitcoind, 1).await?;
-        setup::sync(None, &self.wallets).await?;
+        setup::wait_funding(&self.bitcoind, 1).await?;
+        self.bitcoind.mine(setup::CONFIRMATIONS).await?;
+        setup::sync(&self.bitcoind, None, &self.wallets).await?;
         self.wait_usable(from, to).await
     }
 

@@ -57,7 +57,7 @@ pub(crate) async fn fund(
         bitcoind.mine_to(1, &wallet.address().await?).await?;
     }
     bitcoind.mine(MATURITY).await?;
-    sync(satchel, wallets).await?;
+    sync(bitcoind, satchel, wallets).await?;
     for wallet in wallets {
         until(&format!("{} has coins", wallet.name()), STEP_LIMIT, || async {
             wallet.sync().await?;
@@ -68,28 +68,60 @@ pub(crate) async fn fund(
     Ok(())
 }
 
-/// Brings everyone who runs up to the newest block.
-pub(crate) async fn sync(satchel: Option<&Satchel>, wallets: &[Arc<Wallet>]) -> Result<()> {
+/// Brings everyone who runs up to the newest block. Does nothing while the chain is stopped.
+pub(crate) async fn sync(
+    bitcoind: &Bitcoind,
+    satchel: Option<&Satchel>,
+    wallets: &[Arc<Wallet>],
+) -> Result<()> {
+    if !bitcoind.is_running() {
+        return Ok(());
+    }
+    let height = bitcoind.height().await?;
     let satchel = async {
         match satchel {
-            Some(satchel) if satchel.is_running() => {
-                satchel.admin_post("/admin/v1/sync", json!({})).await.map(|_| ())
-            }
+            Some(satchel) if satchel.is_running() => sync_satchel(satchel, height).await,
             _ => Ok(()),
         }
     };
     let wallets = async {
         for wallet in wallets.iter().filter(|wallet| wallet.is_running()) {
-            wallet.sync().await.with_context(|| format!("{} doesn't sync", wallet.name()))?;
+            sync_wallet(wallet, height).await?;
         }
-        Ok::<_, anyhow::Error>(())
+        Ok(())
     };
     let (satchel, wallets) = tokio::join!(satchel, wallets);
     satchel.and(wallets)
 }
 
-/// Lets satchel open a channel to a wallet and give it `push_sat`.
+/// A sync that is asked for while another runs gets the answer of the other, which may have begun too early to see
+/// the newest block; so the height decides.
+async fn sync_satchel(satchel: &Satchel, height: u32) -> Result<()> {
+    until(&format!("satchel sees block {height}"), STEP_LIMIT, || async {
+        satchel.admin_post("/admin/v1/sync", json!({})).await?;
+        let node = satchel.admin_get("/admin/v1/node").await?;
+        let seen =
+            node.get("block_height").and_then(Value::as_u64).context("satchel told no block_height")?;
+        Ok((seen >= u64::from(height)).then_some(()))
+    })
+    .await
+}
+
+/// As [`sync_satchel`].
+async fn sync_wallet(wallet: &Wallet, height: u32) -> Result<()> {
+    until(&format!("{} sees block {height}", wallet.name()), STEP_LIMIT, || async {
+        wallet.sync().await?;
+        Ok((wallet.info().await?.block_height >= height).then_some(()))
+    })
+    .await
+}
+
+/// Lets satchel open a channel to a wallet and give it `push_sat`; the channel has its first confirmation afterwards.
+///
+/// Until the node has seen one funding transaction in a block or the mempool, it would spend the same coin for the next
+/// channel, whose funding then never confirms.
 pub(crate) async fn open_by_satchel(
+    bitcoind: &Bitcoind,
     satchel: &Satchel,
     wallet: &Wallet,
     amount_sat: u64,
@@ -105,7 +137,8 @@ pub(crate) async fn open_by_satchel(
         satchel.admin_post("/admin/v1/channels", request.clone()).await.map(Some)
     })
     .await?;
-    Ok(())
+    wait_funding(bitcoind, 1).await?;
+    sync_satchel(satchel, bitcoind.mine(1).await?).await
 }
 
 /// Lets a wallet open a channel to satchel and give it `push_sat`.
@@ -119,20 +152,22 @@ pub(crate) async fn open_by_wallet(
     Ok(wallet.open_channel(node_id, satchel.p2p(), amount_sat, push_sat).await?)
 }
 
-/// Waits until so many transactions, the channels' funding, are in the mempool, and confirms them.
-pub(crate) async fn confirm_channels(bitcoind: &Bitcoind, count: usize) -> Result<()> {
+/// Waits until so many transactions, the funding of channels, are in the mempool.
+pub(crate) async fn wait_funding(bitcoind: &Bitcoind, count: usize) -> Result<()> {
     until(&format!("{count} funding transactions appear"), STEP_LIMIT, || async {
         Ok((bitcoind.mempool_count().await? >= count).then_some(()))
     })
     .await
-    .context("a channel wasn't funded: its opener's log says why")?;
-    bitcoind.mine(CONFIRMATIONS).await?;
-    Ok(())
+    .context("a channel wasn't funded: its opener's log says why")
 }
 
 /// Waits until each wallet has a usable channel, and satchel says the same of its channels.
-pub(crate) async fn wait_usable(satchel: Option<&Satchel>, wallets: &[Arc<Wallet>]) -> Result<()> {
-    sync(satchel, wallets).await?;
+pub(crate) async fn wait_usable(
+    bitcoind: &Bitcoind,
+    satchel: Option<&Satchel>,
+    wallets: &[Arc<Wallet>],
+) -> Result<()> {
+    sync(bitcoind, satchel, wallets).await?;
     for wallet in wallets {
         until(&format!("the channel of {} is usable", wallet.name()), STEP_LIMIT, || async {
             Ok(wallet.info().await?.channels.iter().any(|channel| channel.usable).then_some(()))

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::http::keys::KeyError;
 use crate::lightning::{InvoiceError, OperatorError};
 use crate::store::StoreError;
 
@@ -51,6 +52,20 @@ impl IntoResponse for AdminError {
         let (status, code) = self.parts();
         body(status, code, &self.to_string())
     }
+}
+
+/// What a request without the operator's key gets.
+pub fn refusal(error: &KeyError) -> Response {
+    let (status, code) = match error {
+        KeyError::Lacks(_) => (StatusCode::FORBIDDEN, "forbidden"),
+        KeyError::Store(_) | KeyError::Randomness(_) => {
+            return AdminError::Unavailable("the database does not answer now; see the log".into())
+                .into_response();
+        }
+        _ => (StatusCode::UNAUTHORIZED, "unauthorized"),
+    };
+    let help = "give the key of node-data/admin.key, or one with the scope admin, as `Authorization: Bearer`";
+    body(status, code, &format!("{error}: {help}"))
 }
 
 impl From<OperatorError> for AdminError {

@@ -32,7 +32,7 @@ use crate::lightning::Node;
 use crate::store::Store;
 use crate::telemetry::Health;
 
-pub use error::AdminError;
+pub use error::{AdminError, refusal};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use money::{Issued, Money, PayoutView};

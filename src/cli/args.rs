@@ -64,6 +64,8 @@ impl Global {
 pub enum Command {
     /// Make a data folder: seed words, admin key, configuration
     Init(init::InitArgs),
+    /// Run the node and the services, until Ctrl-C or SIGTERM
+    Run,
     /// How the node is
     Status,
     /// A fresh on-chain address to fund the node

@@ -21,6 +21,7 @@ mod key;
 mod pay;
 mod peer;
 mod report;
+mod run;
 mod show;
 mod status;
 
@@ -62,6 +63,7 @@ fn execute(cli: Cli) -> Result<Report, CliError> {
     let global = cli.global;
     match cli.command {
         Command::Init(args) => init::run(&global, &args),
+        Command::Run => run::run(&global),
         Command::Doctor => wait_for(doctor::run(&global))?,
         remote => {
             let client = Client::from(&global)?;
@@ -81,7 +83,9 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Key(command) => key::run(client, command).await,
         Command::Gift(command) => gift::run(client, command).await,
         Command::Audit => audit::run(client).await,
-        Command::Init(_) | Command::Doctor => Err(CliError::failed("this command needs no server")),
+        Command::Init(_) | Command::Run | Command::Doctor => {
+            Err(CliError::failed("this command needs no server"))
+        }
     }
 }
 

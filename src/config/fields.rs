@@ -28,16 +28,22 @@ pub mod network {
 
 /// IP networks like `10.0.0.0/8`; a bare address is a network of one.
 pub mod networks {
-    use serde::{Deserialize, Deserializer, Serializer};
+    use std::net::IpAddr;
 
-    use crate::http::net::IpNetwork;
+    use ipnet::IpNet;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub fn serialize<S: Serializer>(networks: &[IpNetwork], serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(networks: &[IpNet], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(networks.iter().map(ToString::to_string))
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNetwork>, D::Error> {
-        Vec::deserialize(deserializer)
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let parse = |text: &String| {
+            let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+            network.ok_or_else(|| D::Error::custom(format!("\"{text}\" is not an IP network")))
+        };
+        texts.iter().map(parse).collect()
     }
 }
 

@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 
 use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
-use crate::http::net::IpNetwork;
 use crate::ids::Secret;
 
 /// `[http]`
@@ -26,7 +26,7 @@ pub struct Http {
     pub rate_limits: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     #[serde(with = "fields::networks")]
-    pub trusted_proxies: Vec<IpNetwork>,
+    pub trusted_proxies: Vec<IpNet>,
     /// Connections open at once; more wait.
     pub max_connections: usize,
     /// Largest body of a request, in bytes.
@@ -245,7 +245,7 @@ pub struct Webhooks {
     pub allow_hosts: Vec<String>,
     /// Networks that the address guard lets past.
     #[serde(with = "fields::networks")]
-    pub allow_networks: Vec<IpNetwork>,
+    pub allow_networks: Vec<IpNet>,
     /// How long one delivery may take, in seconds.
     pub timeout_secs: u64,
     /// When a delivery that keeps failing is parked, in days.

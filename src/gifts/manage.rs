@@ -28,21 +28,22 @@ pub struct ManagedView<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryView {
-    /// `created`, `paid`, `redeem_started`, `redeem_failed`, `redeemed`, `expired`, `refund_started`,
-    /// `refund_failed`, `refunded` or `locked`
+    /// `created`, `paid`, `claiming`, `payout_failed`, `redeemed`, `expired`, `returning`, `return_failed`,
+    /// `returned` or `locked`
     event: &'static str,
     at: view::Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     withdrawal_id: Option<String>,
+    /// Why a payout failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    detail: Option<String>,
     #[serde(skip)]
     at_ms: UnixMillis,
 }
 
 impl HistoryView {
     fn new(event: &'static str, at: UnixMillis) -> Self {
-        Self { event, at: at.into(), withdrawal_id: None, error: None, at_ms: at }
+        Self { event, at: at.into(), withdrawal_id: None, detail: None, at_ms: at }
     }
 
     fn of(event: &'static str, at: UnixMillis, payout: &Payout) -> Self {
@@ -105,24 +106,24 @@ fn check_key(connection: &rusqlite::Connection, order_id: OrderId, key: &str) ->
 fn history(gift: &Gift, past: &[(bool, Payout)], now: UnixMillis) -> Vec<HistoryView> {
     let mut events = vec![HistoryView::new("created", gift.created_at)];
     events.extend(gift.paid_at.map(|at| HistoryView::new("paid", at)));
-    for (is_return, payout) in past {
-        let name = |redeem, refund| if *is_return { refund } else { redeem };
-        events.push(HistoryView::of(name("redeem_started", "refund_started"), payout.created_at, payout));
-        let Some(at) = payout.finished_at else { continue };
-        match payout.status {
-            PayoutStatus::Paid => events.push(HistoryView::of(name("redeemed", "refunded"), at, payout)),
-            PayoutStatus::Failed => events.push(HistoryView {
-                error: payout.error.clone(),
-                ..HistoryView::of(name("redeem_failed", "refund_failed"), at, payout)
-            }),
-            _ => {}
-        }
-    }
     let ended = matches!(gift.state, VoucherState::Redeemed)
         || (gift.state == VoucherState::Returned && gift.expires_at.is_some_and(|end| end > now));
     let funded = gift.paid_at.is_some();
     let end = gift.expires_at.filter(|end| *end <= now && funded && !ended);
     events.extend(end.map(|end| HistoryView::new("expired", end)));
+    for (is_return, payout) in past {
+        let name = |redeem, refund| if *is_return { refund } else { redeem };
+        events.push(HistoryView::of(name("claiming", "returning"), payout.created_at, payout));
+        let Some(at) = payout.finished_at else { continue };
+        match payout.status {
+            PayoutStatus::Paid => events.push(HistoryView::of(name("redeemed", "returned"), at, payout)),
+            PayoutStatus::Failed => events.push(HistoryView {
+                detail: payout.error.clone(),
+                ..HistoryView::of(name("payout_failed", "return_failed"), at, payout)
+            }),
+            _ => {}
+        }
+    }
     if gift.code.locked_until.is_some_and(|until| until > now) {
         events.push(HistoryView::new("locked", now));
     }

@@ -1,1 +1,12 @@
+//! The contract, row by row, on the real routes, store and ledger and a simulated node.
 
+mod codes;
+mod create;
+mod house;
+mod life;
+mod limits;
+mod lnurl;
+mod manage;
+mod redeem;
+mod returns;
+mod shapes;

@@ -227,7 +227,7 @@ pub struct GiftView<'a> {
     /// Unix seconds; only if the gift has an end.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
-    /// `unpaid`, `lapsed`, `open`, `pending`, `redeemed`, `expired`, `refunding` or `refunded`
+    /// `unpaid`, `lapsed`, `open`, `pending`, `redeemed`, `expired`, `returning` or `returned`
     state: &'static str,
     #[serde(rename = "order_id")]
     order_id_alias: String,
@@ -386,8 +386,8 @@ pub fn state_name_of(
         VoucherState::Claiming => "pending",
         VoucherState::Redeemed => "redeemed",
         VoucherState::Expired => "expired",
-        VoucherState::Returning => "refunding",
-        VoucherState::Returned => "refunded",
+        VoucherState::Returning => "returning",
+        VoucherState::Returned => "returned",
     }
 }
 

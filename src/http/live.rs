@@ -204,7 +204,7 @@ where
             }
             let state = (watch.read_state)().await?;
             if watch.sent.as_ref() != Some(&state) {
-                let event = Event::default().retry(COME_BACK).data(&state);
+                let event = Event::default().event("state").retry(COME_BACK).data(&state);
                 watch.sent = Some(state);
                 return Some((event, watch));
             }

@@ -7,6 +7,6 @@ pub mod metrics;
 mod redact;
 pub mod watchdog;
 
-pub use health::{Health, Phase};
+pub use health::{Answer, Health, Phase};
 pub use redact::redact;
 pub use watchdog::{Heartbeat, Watchdog};

@@ -12,7 +12,7 @@ use ldk_node::bitcoin::Network;
 use ldk_node::config::Config;
 use ldk_node::{Builder, Node};
 
-use super::log::TracingWriter;
+use super::log::NodeLog;
 use super::store::LogStore;
 use super::{ChainSource, Inner};
 use crate::{ports, runtime};
@@ -48,7 +48,9 @@ pub(super) fn start(wallet: &Inner) -> Result<Arc<Node>> {
     builder.set_entropy_seed_bytes(wallet.seed);
     builder.set_chain_source_bitcoind_rpc("127.0.0.1".to_owned(), port, user, password);
     builder.set_listening_addresses(vec![wallet.p2p.into()]).context("a wallet can't listen for peers")?;
-    builder.set_custom_logger(Arc::new(TracingWriter { wallet: wallet.name.clone() }));
+    let log =
+        NodeLog::open(&wallet.name, &wallet.dir.join("node.log")).context("can't write a wallet's log")?;
+    builder.set_custom_logger(Arc::new(log));
     let node = build(&builder, &wallet.dir.join("node"))
         .with_context(|| format!("{} can't be built", wallet.name))?;
     node.start().with_context(|| format!("{} can't be started", wallet.name))?;

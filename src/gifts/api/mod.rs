@@ -21,7 +21,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::GiftError;
-use super::view::{self, ErrorView};
+use super::view::ErrorView;
 use super::{Done, Gifts};
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};

@@ -175,6 +175,8 @@ function show(gift) {
   drawList(show);
   if (isSettled(gift)) return;
   follower = new Follower(gift.orderId, {
+    // Who knows the code is told more.
+    code: gift.verifyCode,
     onGift: (state) => {
       setText('invoice-status-text', state.chargeStatus === 'processing' ? 'The payment is on its way' : 'Waiting for the payment');
       const status = statusFor(gift, state);
@@ -245,7 +247,8 @@ function drawPaid(gift) {
   }
   if (batch) drawBatch(gift);
   else drawShare(gift);
-  $('paid-manage').hidden = !gift.manageKey;
+  // Each gift of a batch has a link of its own; they stand in the file.
+  $('paid-manage').hidden = batch || !gift.manageKey;
   if (gift.manageKey) {
     const url = manageUrl(gift.orderId, gift.manageKey);
     $('manage-link').value = url;

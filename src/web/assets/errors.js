@@ -32,7 +32,7 @@ const TABLE = {
 // Codes whose end tells what exactly was wrong; the field is what matters.
 const FAMILIES = [
   [/^(GIFT_)?EXPIR/, 'expiresAt', 'Choose a time in the future that is not too far away.'],
-  [/^REFUND_?ADDRESS/, 'refundAddress', 'Enter a lightning address (name@host) or a BOLT12 offer.'],
+  [/^REFUND_?ADDRESS/, 'refundAddress', 'Enter a lightning address, like name@wallet.example.'],
   [/QUANTITY/, 'quantity', (limits) => `Enter a whole number from 1 to ${sat(limits.maxQuantity ?? 500)}. A very large order must be split.`],
   [/^IDEMPOTENCY/, 'form', 'The last attempt is still being worked on. Try again in a moment.'],
 ];

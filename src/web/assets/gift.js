@@ -2,18 +2,18 @@
 
 import { timeOf } from './common.js';
 
-/// unpaid, lapsed (its invoice expired unpaid), open, pending, redeemed, expired, returning or returned.
-///
-/// `state` is there for what the documented fields can't tell: a gift that went back to its sender is spent as well.
+/// One of the keys of STATE_TEXT: what the API calls `state`, or what its older fields say where that is missing.
 export function stateOf(gift) {
-  const told = gift.state;
-  if (told === 'returned' || told === 'returning') return told;
+  const until = timeOf(gift.expiresAt);
+  const told = Object.hasOwn(STATE_TEXT, gift.state ?? '') ? gift.state : derived(gift);
+  return told === 'open' && until !== null && until <= Date.now() ? 'expired' : told;
+}
+
+function derived(gift) {
   if (gift.spent === true) return 'redeemed';
   if (gift.spent === 'pending') return 'pending';
   if (gift.chargeStatus === 'expired') return 'lapsed';
   if (gift.chargeStatus !== 'paid') return 'unpaid';
-  const until = timeOf(gift.expiresAt);
-  if (told === 'expired' || (until !== null && until <= Date.now())) return 'expired';
   return 'open';
 }
 
@@ -24,13 +24,13 @@ export const STATE_TEXT = {
   pending: 'Being paid out',
   redeemed: 'Redeemed',
   expired: 'Expired',
-  returning: 'Going back to you',
-  returned: 'Returned to you',
+  refunding: 'Going back to you',
+  refunded: 'Returned to you',
 };
 
 /// Whether nothing can happen to the gift any more.
 export function isFinal(state) {
-  return state === 'redeemed' || state === 'returned';
+  return state === 'redeemed' || state === 'refunded';
 }
 
 /// Whether a gift that this browser remembers is one of several that one invoice pays for.

@@ -35,19 +35,21 @@ const STATE_WORDS = {
   pending: 'Somebody is redeeming it: the payout is under way.',
   redeemed: 'The recipient has the sats.',
   expired: 'Its time has passed. The recipient can no longer redeem it; you can take it back.',
-  returning: 'The sats are on their way back to you.',
-  returned: 'The sats went back to you.',
+  refunding: 'The sats are on their way back to you.',
+  refunded: 'The sats went back to you.',
 };
 
 const EVENT_TEXT = {
   created: 'Created',
   paid: 'Paid by you',
-  claiming: 'Redemption started',
-  payout_failed: 'Payout failed',
+  redeem_started: 'Redemption started',
+  redeem_failed: 'Payout failed',
   redeemed: 'Redeemed',
   expired: 'Expired',
-  returning: 'Return to you started',
-  returned: 'Returned to you',
+  refund_started: 'Return to you started',
+  refund_failed: 'Return to you failed',
+  refunded: 'Returned to you',
+  locked: 'Locked after too many wrong codes',
 };
 
 async function load() {
@@ -109,7 +111,6 @@ function draw(told) {
   $('pay').hidden = state !== 'unpaid' || !invoice;
   if (invoice) showPayable({ link: 'invoice-link', image: 'invoice-qr', field: 'invoice-text' }, invoice);
   $('refund').hidden = !['open', 'expired'].includes(state);
-  drawBatch(told.gifts ?? []);
   drawHistory(told);
   updateGift(orderId, { status: state });
   if (setState(state === 'lapsed' ? 'unpaid' : state)) announce(`${STATE_TEXT[state]}. ${STATE_WORDS[state]}`);
@@ -131,24 +132,13 @@ function drawFacts(told) {
   $('gift-facts').replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, String(value))]));
 }
 
-function drawBatch(gifts) {
-  $('batch').hidden = gifts.length < 2;
-  $('batch-list').replaceChildren(...gifts.map((one) => {
-    const id = one.orderId ?? one.id;
-    const state = stateOf({ ...one, chargeStatus: one.chargeStatus ?? gift.chargeStatus });
-    return element('li', {},
-      element('a', { href: localPath(giftUrl(id)) }, `${String(id).slice(0, 12)}…`),
-      element('span', { class: `badge ${state}` }, STATE_TEXT[state]));
-  }));
-}
-
 function drawHistory(told) {
   const events = Array.isArray(told.history) ? told.history : [];
   const items = events.map((entry) => {
     const name = String(entry.event ?? '');
     const time = timeOf(entry.at);
     const words = EVENT_TEXT[name] ?? (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll('_', ' ');
-    const detail = entry.detail;
+    const detail = entry.error;
     return element('li', {}, element('strong', {}, words),
       ...(time === null ? [] : [' ', element('time', { datetime: new Date(time).toISOString() }, dateText(time))]),
       ...(detail ? [element('span', { class: 'detail' }, String(detail))] : []));

@@ -123,14 +123,14 @@ const SAID = {
   pending: 'The gift is being paid out',
   done: 'The gift has been redeemed',
   expired: 'The gift has expired',
-  returned: 'The gift went back to the sender',
+  refunded: 'The gift went back to the sender',
 };
 
 /// Which of the page's states belongs to what the API told.
 function pageState(told) {
   const state = stateOf(told);
   if (state === 'redeemed') return 'done';
-  if (state === 'returning') return 'returned';
+  if (state === 'refunding') return 'refunded';
   if (state === 'lapsed') return 'unpaid';
   if (state !== 'open') return state;
   if (told.verifyCodeRequired) return 'code';

@@ -52,7 +52,7 @@ export function addGift(gift) {
   const others = read().filter((other) => other.orderId !== gift.orderId);
   // Room is made among those with nothing in them any more; a gift that holds money is never dropped.
   const surplus = others.length + 1 - MOST;
-  const droppable = others.filter((other) => ['redeemed', 'returned', 'lapsed'].includes(other.status)).slice(-Math.max(surplus, 0));
+  const droppable = others.filter((other) => ['redeemed', 'refunded', 'lapsed'].includes(other.status)).slice(-Math.max(surplus, 0));
   write([gift, ...others.filter((other) => surplus <= 0 || !droppable.includes(other))]);
 }
 

@@ -41,7 +41,7 @@ function entry(gift, open) {
   if (!many && state !== 'unpaid' && state !== 'lapsed') {
     actions.append(element('a', { href: localPath(giftUrl(gift.orderId)), 'aria-label': `Gift page: ${name}` }, 'Gift page'));
   }
-  if (gift.manageKey) {
+  if (gift.manageKey && !many) {
     actions.append(element('a', { href: localPath(manageUrl(gift.orderId, gift.manageKey)), 'aria-label': `Manage: ${name}` }, 'Manage'));
   }
   const asked = forgetting === gift.orderId;
@@ -58,7 +58,8 @@ export async function refreshList(open, except) {
   const gifts = allGifts().filter((gift) => gift.orderId !== except && !isSettled(gift)
     && !(gift.status === 'lapsed' && Date.now() - gift.createdAt > DAY_MS));
   for (const gift of gifts.slice(0, MOST_CHECKED)) {
-    const answer = await api(`/gift/${encodeURIComponent(gift.orderId)}`);
+    const code = gift.verifyCode ? `?verifyCode=${encodeURIComponent(gift.verifyCode)}` : '';
+    const answer = await api(`/gift/${encodeURIComponent(gift.orderId)}${code}`);
     if (answer.code === 'VERIFY_CODE_LOCKED') continue;
     if (answer.status === 429 || answer.status === 0) return;
     if (answer.ok && updateGift(gift.orderId, { status: statusFor(gift, answer.data) })) drawList(open);

@@ -1,0 +1,182 @@
+//! Puts the rooms together.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::AppError;
+use crate::clock::Clock;
+use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip};
+use crate::data_dir;
+use crate::gifts::{self, Gifts, Parts, Rules, Teller};
+use crate::http::client::Proxies;
+use crate::http::keys::{Keys, Scope};
+use crate::http::limits::{Budget, LimitSettings, Limits};
+use crate::http::live::{Hub, HubSettings};
+use crate::ids::Secret;
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
+use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
+use crate::lightning::{Lightning, Node};
+use crate::store::Store;
+use crate::telemetry::{Health, Watchdog};
+use crate::vouchers::{VoucherListener, Vouchers};
+use crate::webhooks::guard::{Guard, GuardSettings};
+use crate::webhooks::store::Outbox;
+
+/// Everything that lives as long as the process.
+pub struct House {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Store,
+    pub(crate) node: Arc<LdkNode>,
+    pub(crate) asked: Node,
+    pub(crate) ledger: Ledger,
+    pub(crate) vouchers: Vouchers,
+    pub(crate) gifts: Gifts,
+    pub(crate) health: Health,
+    pub(crate) watchdog: Watchdog,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) keys: Keys,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) proxies: Arc<Proxies>,
+    pub(crate) guard: Guard,
+    pub(crate) outbox: Outbox,
+}
+
+impl House {
+    /// Opens the database, settles what can be settled without the node, builds the node. Blocks.
+    pub(super) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
+        let seed = data_dir::read_seed(&config.data_dir)?;
+        let store = Store::open(&config.database_path())?;
+        let health = Health::new();
+        let watchdog = Watchdog::start().map_err(|error| AppError::System(error.to_string()))?;
+        let hub = Hub::new(HubSettings::default());
+        let outbox = Outbox::default();
+        let guard = Guard::new(guard_settings(&config));
+        let node =
+            Arc::new(LdkNode::build(node_settings(&config, seed), store.clone(), node_runtime.clone())?);
+        let asked = Node::new(Arc::clone(&node), node_runtime);
+        let keyring = gifts::keyring(&store)?;
+        let teller = Teller::new(Arc::clone(&hub), outbox.clone(), keyring.clone());
+        let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
+        let ledger = Ledger {
+            store: store.clone(),
+            lightning: Arc::clone(&node) as Arc<dyn Lightning>,
+            clock: Clock::system(),
+            wake: Arc::new(Wake::default()),
+            listeners: Listeners::new([(Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>)]),
+            settings: ledger_settings(&config),
+        };
+        let gifts = Gifts::new(Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: Rules::from_config(&config),
+            keyring,
+            guard: guard.clone(),
+            teller,
+            budget: Arc::new(Budget::per_minute(invoices_per_minute(&config))),
+        });
+        recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
+        let limits = Arc::new(Limits::new(LimitSettings {
+            enabled: config.http.rate_limits,
+            window: Duration::from_secs(config.limits.window_secs),
+            write: config.limits.write,
+            read: config.limits.read,
+        }));
+        let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
+        let keys = Keys::new(store.clone());
+        Ok(Self {
+            config,
+            store,
+            node,
+            asked,
+            ledger,
+            vouchers,
+            gifts,
+            health,
+            watchdog,
+            hub,
+            keys,
+            limits,
+            proxies,
+            guard,
+            outbox,
+        })
+    }
+
+    /// The key in the data folder opens `/admin/v1`.
+    pub(super) async fn admit_operator(&self) -> Result<(), AppError> {
+        let key = data_dir::read_admin_key(&self.config.data_dir)?;
+        let ensured = self.keys.ensure("operator", &key, Scope::Admin).await;
+        ensured.map(drop).map_err(|error| AppError::System(error.to_string()))
+    }
+}
+
+/// New invoices of all clients together; 0 sets no limit.
+fn invoices_per_minute(config: &Config) -> u32 {
+    if config.http.rate_limits { config.limits.invoices_per_minute } else { 0 }
+}
+
+fn guard_settings(config: &Config) -> GuardSettings {
+    GuardSettings {
+        allow_hosts: config.webhooks.allow_hosts.clone(),
+        allow_networks: config.webhooks.allow_networks.clone(),
+        own_addresses: own_addresses(config),
+    }
+}
+
+/// Addresses of this very machine that the settings name.
+fn own_addresses(config: &Config) -> Vec<IpAddr> {
+    let announced = config.node.announce.iter().filter_map(|address| address.parse::<SocketAddr>().ok());
+    let all = announced.chain(config.node.listen.iter().copied()).chain([config.http.listen]);
+    let own: HashSet<_> = all.map(|address| address.ip()).filter(|ip| !ip.is_unspecified()).collect();
+    own.into_iter().collect()
+}
+
+fn ledger_settings(config: &Config) -> Settings {
+    Settings {
+        in_flight_per_channel: usize::try_from(config.payouts.in_flight_per_channel).unwrap_or(45),
+        send_window: Duration::from_secs(config.payouts.send_window_secs),
+        ..Settings::default()
+    }
+}
+
+fn node_settings(config: &Config, seed_words: Secret) -> LdkSettings {
+    let node = &config.node;
+    LdkSettings {
+        network: config.network,
+        seed_words,
+        cache_dir: config.cache_dir(),
+        chain: chain_source(&config.chain),
+        listen: node.listen.iter().map(ToString::to_string).collect(),
+        announce: node.announce.clone(),
+        alias: node.alias.clone(),
+        max_dust_exposure_sat: node.max_dust_exposure_sat,
+        zero_conf_peers: node.zero_conf_peers.clone(),
+        reserve_sat: node.reserve_sat,
+        rgs_url: (node.gossip == Gossip::Rgs).then(|| node.rgs_url.clone()),
+    }
+}
+
+fn chain_source(chain: &Chain) -> ChainSource {
+    match chain.source {
+        ChainKind::Esplora => ChainSource::Esplora { url: chain.esplora_url.clone() },
+        ChainKind::Electrum => ChainSource::Electrum { url: chain.electrum_url.clone() },
+        ChainKind::Bitcoind => ChainSource::Bitcoind {
+            host: chain.bitcoind_host.clone(),
+            port: chain.bitcoind_port,
+            user: chain.bitcoind_user.clone(),
+            password: chain.bitcoind_password.clone(),
+        },
+        ChainKind::BitcoindRest => ChainSource::BitcoindRest {
+            rest_host: chain.rest_host.clone(),
+            rest_port: chain.rest_port,
+            host: chain.bitcoind_host.clone(),
+            port: chain.bitcoind_port,
+            user: chain.bitcoind_user.clone(),
+            password: chain.bitcoind_password.clone(),
+        },
+    }
+}

@@ -1,0 +1,163 @@
+//! Builds the house, starts it in order, and stops it in order.
+//!
+//! # The order of a start
+//!
+//! 1. the database: opened, migrated, locked to this process;
+//! 2. what was under way when the last process stopped is marked as not known any more;
+//! 3. the node is built from its state (no network yet);
+//! 4. the front door opens and says "starting";
+//! 5. the node is started, again and again while its chain source is away;
+//! 6. the node's events are drained; then payouts are dispatched, and the front door says "ready".
+//!
+//! # The order of a stop
+//!
+//! The front door closes and lets requests finish, the workers end, the node writes its state, the
+//! database is closed. A second signal ends the process at once, which is safe too.
+
+mod build;
+mod operator;
+mod tasks;
+mod workers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::data_dir::DataDirError;
+use crate::http::server::{self, ServerSettings};
+use crate::lightning::ldk::StartError;
+use crate::routes;
+use crate::store::StoreError;
+use crate::telemetry::{Phase, logs, metrics};
+
+pub use build::House;
+pub(crate) use operator::OperatorDesk;
+
+/// Threads of the node's own runtime at least: with fewer, LDK's tasks have been seen to wait for each
+/// other.
+const NODE_THREADS: usize = 4;
+
+/// Why satchel does not run, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The data folder isn't ready.
+    #[error(transparent)]
+    DataFolder(#[from] DataDirError),
+    /// The database can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node can't be started.
+    #[error(transparent)]
+    Node(#[from] StartError),
+    /// The address is taken, or not ours.
+    #[error("can't listen on {0}: {1}. Is another satchel running? [http] listen chooses another address")]
+    Listen(SocketAddr, String),
+    /// The operating system refuses something basic, or a part can't be built.
+    #[error("can't start: {0}")]
+    System(String),
+}
+
+/// Runs until a signal says to stop. Call it outside of any runtime.
+///
+/// # Errors
+/// [`AppError`], before or after the front door was open.
+pub fn run(config: Config) -> Result<(), AppError> {
+    #[cfg(feature = "failpoints")]
+    let _scenario = crate::failpoint::setup();
+    logs::start(&config.log).map_err(|error| AppError::System(error.to_string()))?;
+    metrics::install().map_err(|error| AppError::System(error.to_string()))?;
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let front = runtime("http", cores)?;
+    let node = runtime("node", cores.max(NODE_THREADS))?;
+    let outcome = front.block_on(serve(config, &node));
+    // The front's blocking threads may hold handles on the store; none of them outlives this.
+    front.shutdown_timeout(Duration::from_secs(5));
+    node.shutdown_timeout(Duration::from_secs(5));
+    outcome
+}
+
+fn runtime(name: &'static str, threads: usize) -> Result<Runtime, AppError> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .map_err(|error| AppError::System(error.to_string()))
+}
+
+async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
+    let config = Arc::new(config);
+    let listen = config.http.listen;
+    let listener =
+        TcpListener::bind(listen).await.map_err(|error| AppError::Listen(listen, error.to_string()))?;
+    let handle = node_runtime.handle().clone();
+    let building = Arc::clone(&config);
+    let house = tokio::task::spawn_blocking(move || House::build(building, handle))
+        .await
+        .map_err(|error| AppError::System(error.to_string()))??;
+    let house = Arc::new(house);
+    house.admit_operator().await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut workers = workers::start(&house, &stopped)?;
+    let tasks = tasks::start(&house, &stopped);
+    let router = routes::router(&house)?;
+    tracing::info!(address = %listen, url = %config.http.public_url, "the front door is open");
+    let settings = ServerSettings {
+        max_connections: config.http.max_connections,
+        max_body_bytes: config.http.max_body_bytes,
+        header_timeout: Duration::from_secs(config.http.header_timeout_secs),
+        request_timeout: Duration::from_secs(config.http.request_timeout_secs),
+        failure: routes::failure,
+        ..ServerSettings::default()
+    };
+    let mut closing = stopped.clone();
+    let door = tokio::spawn(server::serve(listener, router, settings, async move {
+        // An error means that the sender is gone, which is a reason to stop as well.
+        let _ = closing.wait_for(|stop| *stop).await;
+    }));
+    let outcome = tokio::select! {
+        () = signal() => Ok(()),
+        failure = workers.failure() => Err(failure),
+    };
+    tracing::info!("stopping; a second signal ends the process at once");
+    house.health.set(Phase::Stopping);
+    house.watchdog.stop();
+    tokio::spawn(async {
+        signal().await;
+        std::process::exit(1);
+    });
+    let _ = stop.send(true);
+    house.hub.close();
+    if let Err(error) = door.await {
+        tracing::error!(%error, "the front door did not close in order");
+    }
+    tasks.join_all().await;
+    tokio::task::spawn_blocking(move || {
+        workers.join();
+        house.node.stop();
+        tracing::info!("stopped");
+    })
+    .await
+    .map_err(|error| AppError::System(error.to_string()))?;
+    outcome
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without handlers the signals end the process by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,152 @@
+//! What the operator's commands need of the ledger and the keys.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use lightning_invoice::Bolt11Invoice;
+use serde_json::{Value, json};
+
+use super::build::House;
+use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayoutView};
+use crate::http::keys::{KeyError, KeyId, Scope};
+use crate::ledger::payouts::{self, Order, Payout, Queued};
+use crate::ledger::{Family, LedgerError, charges};
+use crate::lightning::{InvoiceError, InvoiceRequest};
+use crate::money::Msat;
+
+/// The operator's side of the house.
+#[derive(Clone)]
+pub(crate) struct OperatorDesk(pub(crate) Arc<House>);
+
+impl Money for OperatorDesk {
+    fn pay(
+        &self,
+        invoice: Bolt11Invoice,
+        max_fee: Option<Msat>,
+    ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
+        Box::pin(async move {
+            let amount = invoice
+                .amount_milli_satoshis()
+                .and_then(Msat::new)
+                .ok_or_else(|| AdminError::BadRequest("the invoice has no amount".into()))?;
+            let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
+            let ledger = self.0.ledger.clone();
+            let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
+                let own = charges::by_hash(tx, charges::hash_of(&invoice))?;
+                if own.is_some_and(|charge| charge.status == charges::ChargeStatus::Paid) {
+                    return Ok(Err(AdminError::Refused("this invoice of ours is paid already".into())));
+                }
+                let order =
+                    Order { family: Family::Operator, voucher: None, invoice: &invoice, amount, max_fee };
+                Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
+                    Queued::New(payout) => Ok(payout),
+                    Queued::Existing(payout) if payout.family == Family::Operator => Ok(payout),
+                    Queued::Existing(_) => {
+                        Err(AdminError::Refused("this invoice is being paid for somebody else".into()))
+                    }
+                })
+            });
+            queued.await.map_err(unavailable)?.map(|payout| view(&payout))
+        })
+    }
+
+    fn payout(&self, public_id: String) -> BoxFuture<'_, Result<Option<PayoutView>, AdminError>> {
+        Box::pin(async move {
+            let found =
+                self.0.store.read(move |connection| payouts::by_public_id(connection, &public_id)).await;
+            found.map(|payout| payout.as_ref().map(view)).map_err(unavailable)
+        })
+    }
+
+    fn invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Issued, AdminError>> {
+        Box::pin(async move {
+            let amount = request.amount;
+            let invoice = self.0.asked.create_invoice(request).await.map_err(|error| match error {
+                InvoiceError::NotRunning => AdminError::Unavailable("the node is not running yet".into()),
+                InvoiceError::Refused(why) => AdminError::Refused(why),
+            })?;
+            let (ours, now) = (invoice.clone(), self.0.ledger.clock.now());
+            let written =
+                self.0.store.write(move |tx| charges::open(tx, Family::Operator, &ours, amount, now)).await;
+            written.map_err(unavailable)?;
+            Ok(Issued {
+                payment_hash: charges::hash_of(&invoice),
+                amount_msat: amount.map(Msat::get),
+                expires_at: invoice.expires_at().map_or(0, |at| at.as_secs()),
+                invoice: invoice.to_string(),
+            })
+        })
+    }
+}
+
+impl KeyAdmin for OperatorDesk {
+    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let scopes: Vec<Scope> =
+                key.scopes.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(
+                    |error: crate::http::keys::BadScope| AdminError::BadRequest(error.to_string()),
+                )?;
+            let (info, text) = self.0.keys.create(&key.name, &scopes, None).await.map_err(key_error)?;
+            Ok(json!({
+                "key": text.expose(),
+                "id": info.id.0.to_string(),
+                "name": info.name,
+                "scopes": info.scopes,
+                "account": info.account,
+                "created_at": info.created_at / 1_000,
+            }))
+        })
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(async move {
+            let keys = self.0.keys.list().await.map_err(key_error)?;
+            let show = |info: crate::http::keys::KeyInfo| {
+                json!({
+                    "id": info.id.0.to_string(),
+                    "name": info.name,
+                    "prefix": info.prefix,
+                    "scopes": info.scopes,
+                    "account": info.account,
+                    "created_at": info.created_at / 1_000,
+                    "revoked_at": info.revoked_at.map(|at| at / 1_000),
+                    "last_used_at": info.last_used_at.map(|at| at / 1_000),
+                })
+            };
+            Ok(keys.into_iter().map(show).collect())
+        })
+    }
+
+    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>> {
+        Box::pin(async move {
+            let Ok(id) = id.parse() else { return Ok(false) };
+            match self.0.keys.revoke(KeyId(id)).await {
+                Ok(_) => Ok(true),
+                Err(KeyError::NoSuchKey) => Ok(false),
+                Err(error) => Err(key_error(error)),
+            }
+        })
+    }
+}
+
+fn view(payout: &Payout) -> PayoutView {
+    PayoutView {
+        id: payout.public_id.clone(),
+        status: payout.status.name().into(),
+        payment_hash: payout.payment_hash,
+        amount_msat: payout.amount.get(),
+        max_fee_msat: payout.max_fee.get(),
+        fee_msat: payout.fee.map(Msat::get),
+        preimage: payout.preimage,
+        error: payout.error.clone(),
+    }
+}
+
+fn unavailable(error: LedgerError) -> AdminError {
+    tracing::error!(%error, "an operator's request failed");
+    AdminError::Unavailable("the database does not answer now; see the log".into())
+}
+
+fn key_error(error: KeyError) -> AdminError {
+    AdminError::Refused(error.to_string())
+}

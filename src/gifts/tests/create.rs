@@ -1,0 +1,160 @@
+//! Making gifts.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+
+use super::house::{House, OK};
+use crate::http::limits::{Budget, LimitSettings};
+use crate::lightning::InvoiceDescription;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_have_the_family_s_shape() {
+    let house = House::new();
+    house.post("/create", &json!({"amount": "5000"})).await.is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+    house.post("/create", &json!({"amount": 99})).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
+    house.post("/create", &json!({"amount": 500_001})).await.is_error(400, "GIFT_AMOUNT_OVER_500K");
+    let send = async |content_type: &str, body: &'static str| {
+        let request =
+            Request::post("/create").header("content-type", content_type).body(Body::from(body)).unwrap();
+        house.send(request).await
+    };
+    send("application/json", "{\"amount\": 5000").await.is_error(400, "BODY_NOT_JSON");
+    send("application/json", "[5000]").await.is_error(400, "BODY_NOT_JSON");
+    send("text/plain", "{\"amount\": 5000}").await.is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+    send("application/x-www-form-urlencoded", "amount=5000")
+        .await
+        .is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+    send("application/json", "").await.is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_must_not_be_called_is_refused_at_once() {
+    let house = House::new();
+    for url in [
+        "http://127.0.0.1/x",
+        "http://localhost/x",
+        "http://169.254.169.254/",
+        "http://10.0.0.1",
+        "http://[::1]/",
+    ] {
+        house.post("/create", &json!({"amount": 100, "notify": url})).await.is_error(400, "NOTIFY_BAD_URL");
+    }
+    assert!(house.node.asked.lock().unwrap().is_empty(), "no invoice was made for them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_invoice_names_the_amount_and_nothing_else() {
+    let house = House::new();
+    house.create(json!({"amount": 591, "senderName": "Eve", "notify": "https://secret.example/hook"})).await;
+    let asked = house.node.asked.lock().unwrap();
+    let InvoiceDescription::Text(text) = &asked[0].description else { panic!("hashed") };
+    assert_eq!(text, "Lightning Gift for 591 sats");
+    assert_eq!(asked[0].amount.unwrap().sat_exact(), Some(591));
+    assert_eq!(asked[0].expiry, Duration::from_secs(3_600));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_node_or_room_there_is_no_gift() {
+    let house = House::new();
+    house.node.inbound_msat.store(999_000, Ordering::SeqCst);
+    house.post("/create", &json!({"amount": 1_000})).await.is_error(503, "NO_INBOUND_CAPACITY");
+    house.post("/create", &json!({"amount": 500, "quantity": 2})).await.is_error(503, "NO_INBOUND_CAPACITY");
+    assert_eq!(house.post("/create", &json!({"amount": 999})).await.status, OK);
+    // A channel that opened is noticed without waiting long.
+    house.node.inbound_msat.store(1_000_000, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(house.post("/create", &json!({"amount": 1_000})).await.status, OK);
+
+    house.node.running.store(false, Ordering::SeqCst);
+    house.post("/create", &json!({"amount": 1_000})).await.is_error(503, "NODE_UNAVAILABLE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_invoice_pays_for_many() {
+    let house = House::new();
+    let created = house.create(json!({"amount": 100, "quantity": 3, "verifyCode": "0042"})).await;
+    let gifts = created["gifts"].as_array().unwrap();
+    assert_eq!(gifts.len(), 3);
+    assert_eq!(gifts[0]["orderId"], created["orderId"]);
+    assert_eq!(gifts[0]["manageKey"], created["manageKey"]);
+    assert_eq!(created["verifyCode"], "0042");
+    let ids: std::collections::HashSet<_> =
+        gifts.iter().map(|gift| gift["orderId"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 3);
+    house.fund(&created);
+    for gift in gifts {
+        assert_eq!(gift["order_id"], gift["orderId"]);
+        let id = gift["orderId"].as_str().unwrap();
+        let shown = house.get(&format!("/gift/{id}?verifyCode=42")).await.ok();
+        assert_eq!((&shown["chargeStatus"], &shown["amount"]), (&json!("paid"), &json!(100)));
+        assert_eq!(shown["chargeInfo"]["chargeId"], created["chargeId"]);
+        let invoice = house.invoice(100);
+        house.post(&format!("/redeem/{id}"), &json!({"invoice": invoice, "verifyCode": "0042"})).await.ok();
+        house.finish(true);
+        assert!(house.reached(&invoice));
+    }
+    house.audit();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_key_makes_one_gift() {
+    let house = House::new();
+    let send = async |key: &str, body: &str| {
+        let request = Request::post("/create")
+            .header("content-type", "application/json")
+            .header("idempotency-key", key)
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        house.send(request).await
+    };
+    let first = send("one", r#"{"amount":100}"#).await;
+    let again = send("one", r#"{"amount":100}"#).await;
+    assert_eq!((first.status, &first.text), (OK, &again.text));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(house.node.asked.lock().unwrap().len(), 1);
+    send("one", r#"{"amount":101}"#).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
+    send("", r#"{"amount":100}"#).await.is_error(400, "IDEMPOTENCY_KEY_BAD");
+    assert_ne!(send("two", r#"{"amount":100}"#).await.text, first.text);
+    // What failed may be tried again.
+    send("three", r#"{"amount":1}"#).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
+    assert_eq!(send("three", r#"{"amount":100}"#).await.status, OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_invoices_have_a_budget() {
+    let unlimited = LimitSettings { enabled: false, window: Duration::from_secs(900), write: 0, read: 0 };
+    let house = House::with(unlimited, Budget::per_minute(2));
+    for _ in 0..2 {
+        house.create(json!({"amount": 100})).await;
+    }
+    let answer = house.post("/create", &json!({"amount": 100})).await;
+    answer.is_error(429, "TOO_MANY_REQUESTS");
+    assert!(answer.headers.contains_key("retry-after"));
+    house.get("/lnurl?amount=100000").await.is_lnurl_error("TOO_MANY_REQUESTS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_invoice_s_time_does() {
+    let house = House::new();
+    let created = house.create(json!({"amount": 100})).await;
+    let id = created["orderId"].as_str().unwrap();
+    house.clock.advance(Duration::from_secs(3_600));
+    // The row is marked a moment later; the answer doesn't wait for it.
+    for _ in 0..2 {
+        assert_eq!(house.get(&format!("/status/{id}")).await.text, r#"{"status":"expired"}"#);
+        let gift = house.get(&format!("/gift/{id}")).await.ok();
+        assert_eq!(
+            (&gift["chargeStatus"], &gift["state"], &gift["spent"]),
+            (&json!("expired"), &json!("lapsed"), &json!(false))
+        );
+        crate::vouchers::upkeep::expire_due(&house.ledger, &house.vouchers).await.unwrap();
+    }
+    // Money that comes late is credited all the same.
+    house.fund(&created);
+    assert_eq!(house.get(&format!("/status/{id}")).await.text, r#"{"status":"paid"}"#);
+    assert_eq!(house.get(&format!("/gift/{id}")).await.ok()["state"], "open");
+}

@@ -1,0 +1,354 @@
+//! A house around the family: the real store, ledger, dispatcher and routes on a simulated node.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use bitcoin::Network;
+use bitcoin::secp256k1::PublicKey;
+use lightning_invoice::Bolt11Invoice;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::clock::Clock;
+use crate::gifts::{Gifts, Parts, Rules, Teller, api, keyring};
+use crate::http::client::Proxies;
+use crate::http::limits::{Budget, LimitSettings, Limits};
+use crate::http::live::{Hub, HubSettings};
+use crate::ids::PaymentHash;
+use crate::ledger::charges::hash_of;
+use crate::ledger::dispatcher::Dispatcher;
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events};
+use crate::lightning::sim::Sim;
+use crate::lightning::{
+    Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, Node, NodeEvent,
+    NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
+};
+use crate::money::Msat;
+use crate::store::Store;
+use crate::vouchers::{VoucherListener, Vouchers};
+use crate::webhooks::guard::{Guard, GuardSettings};
+use crate::webhooks::store::Outbox;
+
+pub(super) const NOON: i64 = 1_800_000_000_000;
+pub(super) const PUBLIC_URL: &str = "https://gifts.example";
+
+/// The simulated node, with what the family asks besides money: whether it runs, what it can receive.
+pub(super) struct FakeNode {
+    sim: Arc<Sim>,
+    pub(super) running: AtomicBool,
+    pub(super) inbound_msat: AtomicU64,
+    pub(super) asked: Mutex<Vec<InvoiceRequest>>,
+}
+
+impl Lightning for FakeNode {
+    fn network(&self) -> Network {
+        self.sim.network()
+    }
+    fn node_id(&self) -> Option<PublicKey> {
+        self.sim.node_id()
+    }
+    fn is_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst)
+    }
+    fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
+        if !self.is_running() {
+            return Err(InvoiceError::NotRunning);
+        }
+        self.asked.lock().unwrap().push(request.clone());
+        self.sim.create_invoice(request)
+    }
+    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
+        self.sim.pay(invoice, max_fee)
+    }
+    fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.sim.forget(hash)
+    }
+    fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
+        self.sim.record(hash)
+    }
+    fn records_since(&self, since: u64) -> Vec<PaymentRecord> {
+        self.sim.records_since(since)
+    }
+    fn sending_room(&self) -> Vec<SendingRoom> {
+        self.sim.sending_room()
+    }
+    fn channels_settled(&self) -> bool {
+        true
+    }
+    fn block_height(&self) -> u32 {
+        self.sim.block_height()
+    }
+    fn next_event(&self, wait: Duration) -> Option<NodeEvent> {
+        self.sim.next_event(wait)
+    }
+    fn event_handled(&self) {
+        self.sim.event_handled();
+    }
+    fn balances(&self) -> Balances {
+        Balances { inbound_max_msat: self.inbound_msat.load(Ordering::SeqCst), ..Balances::default() }
+    }
+}
+
+/// The family asks nothing of an operator's side.
+impl Operator for FakeNode {
+    fn status(&self) -> NodeStatus {
+        NodeStatus {
+            running: true,
+            problem: None,
+            node_id: None,
+            network: Network::Regtest,
+            block_height: 0,
+            synced_at: None,
+            fees_at: None,
+        }
+    }
+    fn new_address(&self) -> Result<String, OperatorError> {
+        Err(OperatorError::NotRunning)
+    }
+    fn connect(&self, _node_id: PublicKey, _address: &str) -> Result<(), OperatorError> {
+        Err(OperatorError::NotRunning)
+    }
+    fn peers(&self) -> Vec<Peer> {
+        Vec::new()
+    }
+    fn open_channel(&self, _order: &ChannelOrder) -> Result<String, OperatorError> {
+        Err(OperatorError::NotRunning)
+    }
+    fn close_channel(&self, _id: &str, _force: bool) -> Result<(), OperatorError> {
+        Err(OperatorError::NotRunning)
+    }
+    fn channels(&self) -> Vec<Channel> {
+        Vec::new()
+    }
+    fn sync(&self) -> Result<(), OperatorError> {
+        Err(OperatorError::NotRunning)
+    }
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    /// The answer is this error, in the family's shape and letter by letter.
+    #[track_caller]
+    pub(super) fn is_error(&self, status: u16, code: &str) {
+        let expected = format!(r#"{{"statusCode":{status},"message":"{code}"}}"#);
+        assert_eq!((self.status, self.text.as_str()), (status, expected.as_str()));
+        assert_eq!(self.headers["access-control-allow-origin"], "*");
+    }
+
+    #[track_caller]
+    pub(super) fn is_lnurl_error(&self, code: &str) {
+        let expected = format!(r#"{{"status":"ERROR","reason":"{code}"}}"#);
+        assert_eq!((self.status, self.text.as_str()), (200, expected.as_str()));
+    }
+
+    #[track_caller]
+    pub(super) fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        self.json()
+    }
+}
+
+pub(super) struct House {
+    pub(super) gifts: Gifts,
+    pub(super) ledger: Ledger,
+    pub(super) vouchers: Vouchers,
+    pub(super) sim: Arc<Sim>,
+    pub(super) node: Arc<FakeNode>,
+    pub(super) clock: Clock,
+    pub(super) router: Router,
+    pub(super) folder: Arc<tempfile::TempDir>,
+    dispatcher: Mutex<Dispatcher>,
+}
+
+const UNLIMITED: LimitSettings =
+    LimitSettings { enabled: false, window: Duration::from_secs(900), write: 50, read: 200 };
+
+impl House {
+    pub(super) fn new() -> Self {
+        Self::with(UNLIMITED, Budget::per_minute(0))
+    }
+
+    pub(super) fn with(limits: LimitSettings, budget: Budget) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Clock::manual(NOON);
+        let sim = Arc::new(Sim::new(clock.clone()));
+        Self::open(folder, clock, sim, limits, budget)
+    }
+
+    fn open(
+        folder: Arc<tempfile::TempDir>,
+        clock: Clock,
+        sim: Arc<Sim>,
+        limits: LimitSettings,
+        budget: Budget,
+    ) -> Self {
+        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let node = Arc::new(FakeNode {
+            sim: Arc::clone(&sim),
+            running: AtomicBool::new(true),
+            inbound_msat: AtomicU64::new(100_000_000_000),
+            asked: Mutex::default(),
+        });
+        let keyring = keyring(&store).unwrap();
+        let teller = Teller::new(Hub::new(HubSettings::default()), Outbox::default(), keyring.clone());
+        let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
+        let ledger = Ledger {
+            store,
+            lightning: Arc::clone(&node) as Arc<dyn Lightning>,
+            clock: clock.clone(),
+            wake: Arc::new(Wake::default()),
+            listeners: Listeners::new([(Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>)]),
+            settings: Settings::default(),
+        };
+        let gifts = Gifts::new(Parts {
+            ledger: ledger.clone(),
+            node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
+            rules: Rules::new(Network::Regtest, PUBLIC_URL),
+            keyring,
+            guard: Guard::new(GuardSettings::default()),
+            teller,
+            budget: Arc::new(budget),
+        });
+        let (router, _) =
+            api::router(gifts.clone(), &Arc::new(Limits::new(limits)), &Arc::new(Proxies::default()));
+        let dispatcher = Mutex::new(Dispatcher::default());
+        Self { gifts, ledger, vouchers, sim, node, clock, router, folder, dispatcher }
+    }
+
+    /// The process ends and starts again on the same file and node.
+    pub(super) fn restarted(self) -> Self {
+        let Self { gifts, ledger, vouchers, sim, node, clock, router, folder, .. } = self;
+        drop((gifts, ledger, vouchers, node, router));
+        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0))
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        Answer { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Answer {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    pub(super) async fn options(&self, path: &str) -> Answer {
+        self.send(Request::builder().method(Method::OPTIONS).uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// A gift that isn't paid yet.
+    pub(super) async fn create(&self, body: Value) -> Value {
+        self.post("/create", &body).await.ok()
+    }
+
+    /// A gift that is paid; its order id.
+    pub(super) async fn funded(&self, body: Value) -> String {
+        let created = self.create(body).await;
+        self.fund(&created);
+        created["orderId"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) fn fund(&self, created: &Value) {
+        let invoice: Bolt11Invoice = created["lightningInvoice"]["payreq"].as_str().unwrap().parse().unwrap();
+        let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
+        self.sim.receive(&invoice, amount);
+        self.drain();
+    }
+
+    pub(super) fn drain(&self) {
+        tokio::task::block_in_place(|| while events::step(&self.ledger, Duration::ZERO).unwrap() {});
+    }
+
+    /// An invoice of a recipient's wallet.
+    pub(super) fn invoice(&self, sat: u64) -> String {
+        self.sim.invoice(Msat::from_sat(sat).unwrap(), Duration::from_secs(3_600)).0.to_string()
+    }
+
+    pub(super) fn dispatch(&self) {
+        tokio::task::block_in_place(|| self.dispatcher.lock().unwrap().round(&self.ledger).unwrap());
+    }
+
+    /// Sends what is queued and lets it arrive, or not.
+    pub(super) fn finish(&self, arrives: bool) {
+        self.dispatch();
+        self.sim.commit_all();
+        for hash in self.sim.under_way() {
+            self.sim.resolve(hash, arrives, Msat::ZERO);
+        }
+        self.drain();
+    }
+
+    pub(super) fn reached(&self, invoice: &str) -> bool {
+        let invoice: Bolt11Invoice = invoice.parse().unwrap();
+        self.sim.delivered().contains_key(&hash_of(&invoice))
+    }
+
+    /// What is in the outbox: URL, secret, payload.
+    pub(super) fn outbox(&self) -> Vec<(String, String, Value)> {
+        let read = self.ledger.store.read_blocking(|connection| -> Result<_, crate::store::StoreError> {
+            let mut statement = connection.prepare(
+                "SELECT e.url, e.secret, m.payload FROM webhook_messages m
+                 JOIN webhook_endpoints e ON e.id = m.endpoint_id ORDER BY m.id",
+            )?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?)))?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        });
+        let rows: Vec<(String, String, String)> = read.unwrap();
+        rows.into_iter()
+            .map(|(url, secret, text)| (url, secret, serde_json::from_str(&text).unwrap()))
+            .collect()
+    }
+
+    /// The books are in order.
+    pub(super) fn audit(&self) {
+        let audit = tokio::task::block_in_place(|| audit::audit(&self.ledger).unwrap());
+        assert!(audit.problems.iter().all(|problem| !problem.contains("journal")), "{:?}", audit.problems);
+    }
+}
+
+/// The keys of an object as they stand in the text.
+pub(super) fn keys(text: &str) -> Vec<String> {
+    let mut keys = Vec::new();
+    let (mut depth, mut in_text, mut escaped, mut start) = (0_i32, false, false, 0);
+    let bytes = text.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' if in_text => {
+                in_text = false;
+                if depth == 1 && bytes.get(at + 1) == Some(&b':') {
+                    keys.push(text[start..at].to_owned());
+                }
+            }
+            b'"' => (in_text, start) = (true, at + 1),
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth -= 1,
+            _ => {}
+        }
+    }
+    keys
+}
+
+pub(super) const OK: u16 = StatusCode::OK.as_u16();
