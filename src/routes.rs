@@ -13,7 +13,7 @@ use crate::admin::{self, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, require_scope};
-use crate::http::{openapi, respond, server};
+use crate::http::{cors, openapi, respond, server};
 use crate::ledger::audit;
 use crate::telemetry::{Health, metrics};
 use crate::web::{self, WebSettings};
@@ -32,8 +32,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
     Ok(Router::new()
-        .merge(gift_routes)
-        .merge(web::router(web_settings.as_ref().clone()))
+        // Together, because the page and the API share a path: any page may call either method of it.
+        .merge(cors::everywhere(gift_routes.merge(web::router(web_settings.as_ref().clone()))))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
         .merge(documents)

@@ -1,1 +1,314 @@
-//! Books and rows on their own; whole histories are in `vouchers::property`.
+//! Books, charges and payouts on their own; whole histories are in `vouchers::property`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::books::{Journal, Kind};
+use super::charges::Receipt;
+use super::dispatcher::Dispatcher;
+use super::payouts::{Order, Queued, Reported};
+use super::*;
+use crate::lightning::sim::{Sim, Trap};
+use crate::money::Msat;
+
+struct Desk {
+    ledger: Ledger,
+    sim: Arc<Sim>,
+    _folder: tempfile::TempDir,
+}
+
+fn sat(sat: u64) -> Msat {
+    Msat::from_sat(sat).unwrap()
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(1_800_000_000_000);
+        let sim = Arc::new(Sim::new(clock.clone()));
+        sim.set_commit_at_once(true);
+        let ledger = Ledger {
+            store: Store::open_without_sync(&folder.path().join("satchel.db")).unwrap(),
+            lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
+            clock,
+            wake: Arc::new(Wake::default()),
+            listeners: Listeners::default(),
+            settings: Settings::default(),
+        };
+        Self { ledger, sim, _folder: folder }
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tx<'_>, &Ledger) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let ledger = self.ledger.clone();
+        self.ledger.store.write_blocking(move |tx| job(tx, &ledger))
+    }
+
+    fn balance(&self, account: Account) -> i64 {
+        let audit = audit::audit(&self.ledger).unwrap();
+        assert!(audit.clean, "{:?}", audit.problems);
+        audit.accounts.iter().find(|row| row.account == account.name()).unwrap().msat
+    }
+
+    fn charge(&self, amount: Msat) -> lightning_invoice::Bolt11Invoice {
+        let (invoice, _) = self.sim.invoice(amount, Duration::from_secs(600));
+        let ours = invoice.clone();
+        self.write(move |tx, ledger| {
+            charges::open(tx, Family::Operator, &ours, Some(amount), ledger.clock.now())
+        })
+        .unwrap();
+        invoice
+    }
+
+    fn receive(&self, invoice: &lightning_invoice::Bolt11Invoice, amount: Msat) -> Receipt {
+        let hash = charges::hash_of(invoice);
+        self.write(move |tx, ledger| {
+            charges::receive(tx, &ledger.listeners, hash, amount, ledger.clock.now())
+        })
+        .unwrap()
+    }
+
+    fn queue(&self, invoice: &lightning_invoice::Bolt11Invoice) -> Queued {
+        let invoice = invoice.clone();
+        self.write(move |tx, ledger| {
+            let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
+            let order = Order {
+                family: Family::Operator,
+                voucher: None,
+                invoice: &invoice,
+                amount,
+                max_fee: sat(10),
+            };
+            payouts::queue(tx, ledger, &order, |_| Ok(()))
+        })
+        .unwrap()
+    }
+
+    fn pay(&self, amount: Msat) -> lightning_invoice::Bolt11Invoice {
+        let (invoice, _) = self.sim.invoice(amount, Duration::from_secs(600));
+        assert!(matches!(self.queue(&invoice), Queued::New(_)));
+        invoice
+    }
+
+    fn status(&self, invoice: &lightning_invoice::Bolt11Invoice) -> PayoutStatus {
+        let hash = charges::hash_of(invoice);
+        let found = self.ledger.store.read_blocking(move |connection| payouts::by_hash(connection, hash));
+        found.unwrap().unwrap().status
+    }
+
+    fn settle_queue(&self) {
+        // A queued write is in the file once a later one has been answered.
+        self.write(|_, _| Ok(())).unwrap();
+    }
+}
+
+#[test]
+fn a_journal_that_does_not_balance_is_refused() {
+    let desk = Desk::new();
+    let refused =
+        desk.write(|tx, _| Journal::new(Kind::Unclaimed, 1).debit(Account::Lightning, sat(1)).post(tx, 0));
+    assert!(matches!(refused, Err(LedgerError::Broken(_))));
+    assert_eq!(desk.balance(Account::Lightning), 0);
+}
+
+#[test]
+fn the_same_thing_cannot_be_booked_twice() {
+    let desk = Desk::new();
+    let book = |tx: &Tx<'_>, _: &Ledger| {
+        Journal::new(Kind::Unclaimed, 7)
+            .debit(Account::Lightning, sat(1))
+            .credit(Account::Suspense, sat(1))
+            .post(tx, 0)
+    };
+    desk.write(book).unwrap();
+    assert!(desk.write(book).is_err());
+    assert_eq!(desk.balance(Account::Suspense), -1_000);
+}
+
+#[test]
+fn a_payment_is_credited_once_and_what_was_too_much_is_kept_apart() {
+    let desk = Desk::new();
+    let invoice = desk.charge(sat(100));
+    assert_eq!(desk.receive(&invoice, sat(130)), Receipt::Settled);
+    assert_eq!(desk.receive(&invoice, sat(130)), Receipt::Repeated);
+    assert_eq!(desk.balance(Account::Lightning), 130_000);
+    assert_eq!(desk.balance(Account::Operator), -100_000);
+    assert_eq!(desk.balance(Account::Suspense), -30_000);
+}
+
+#[test]
+fn less_than_was_asked_settles_nothing_and_is_kept_apart_once() {
+    let desk = Desk::new();
+    let invoice = desk.charge(sat(100));
+    desk.receive(&invoice, sat(90));
+    desk.receive(&invoice, sat(90));
+    assert_eq!(desk.balance(Account::Suspense), -90_000);
+    assert_eq!(desk.balance(Account::Operator), 0);
+}
+
+#[test]
+fn money_for_an_unknown_hash_goes_into_suspense_once() {
+    let desk = Desk::new();
+    let (invoice, _) = desk.sim.invoice(sat(5), Duration::from_secs(60));
+    assert_eq!(desk.receive(&invoice, sat(5)), Receipt::Suspense);
+    assert_eq!(desk.receive(&invoice, sat(5)), Receipt::Repeated);
+    assert_eq!(desk.balance(Account::Suspense), -5_000);
+}
+
+#[test]
+fn an_invoice_settled_inside_and_then_paid_is_counted_both_times() {
+    let desk = Desk::new();
+    let invoice = desk.charge(sat(100));
+    let Queued::New(payout) = desk.queue(&invoice) else { panic!("not queued") };
+    assert_eq!(payout.status, PayoutStatus::Paid);
+    assert_eq!(payout.fee, Some(Msat::ZERO));
+    assert!(desk.sim.under_way().is_empty(), "nothing left the house");
+    assert_eq!(desk.receive(&invoice, sat(100)), Receipt::Suspense);
+    assert_eq!(desk.receive(&invoice, sat(100)), Receipt::Repeated);
+    assert_eq!(desk.balance(Account::Suspense), -100_000);
+    assert_eq!(desk.balance(Account::Clearing), 0);
+}
+
+#[test]
+fn an_expired_charge_that_is_paid_all_the_same_is_credited() {
+    let desk = Desk::new();
+    let invoice = desk.charge(sat(100));
+    desk.ledger.clock.advance(Duration::from_secs(700));
+    let expired = desk.write(|tx, ledger| charges::expire(tx, ledger.clock.now(), 10)).unwrap();
+    assert_eq!(expired, 1);
+    assert_eq!(desk.receive(&invoice, sat(100)), Receipt::Settled);
+}
+
+#[test]
+fn a_payout_costs_its_amount_and_its_fee_and_gives_the_rest_of_the_reserve_back() {
+    let desk = Desk::new();
+    let invoice = desk.pay(sat(500));
+    assert_eq!(desk.balance(Account::InFlight), -510_000);
+    Dispatcher::default().round(&desk.ledger).unwrap();
+    desk.sim.resolve(charges::hash_of(&invoice), true, sat(3));
+    assert!(events::step(&desk.ledger, Duration::ZERO).unwrap());
+    assert_eq!(desk.status(&invoice), PayoutStatus::Paid);
+    assert_eq!(desk.balance(Account::InFlight), 0);
+    assert_eq!(desk.balance(Account::RoutingPaid), 3_000);
+    assert_eq!(desk.balance(Account::Lightning), -503_000);
+}
+
+#[test]
+fn the_same_invoice_again_is_the_same_payout_even_after_it_failed() {
+    let desk = Desk::new();
+    let invoice = desk.pay(sat(500));
+    assert!(matches!(desk.queue(&invoice), Queued::Existing(_)));
+    Dispatcher::default().round(&desk.ledger).unwrap();
+    desk.sim.resolve(charges::hash_of(&invoice), false, Msat::ZERO);
+    events::step(&desk.ledger, Duration::ZERO).unwrap();
+    assert_eq!(desk.status(&invoice), PayoutStatus::Failed);
+    assert!(matches!(desk.queue(&invoice), Queued::Existing(_)));
+    assert_eq!(desk.balance(Account::InFlight), 0);
+}
+
+#[test]
+fn a_success_after_a_failure_wins() {
+    let desk = Desk::new();
+    let invoice = desk.pay(sat(500));
+    Dispatcher::default().round(&desk.ledger).unwrap();
+    let hash = charges::hash_of(&invoice);
+    desk.write(move |tx, ledger| payouts::lost(tx, &ledger.listeners, hash, "it failed", 1)).unwrap();
+    let late =
+        desk.write(move |tx, ledger| payouts::arrived(tx, &ledger.listeners, hash, None, sat(1), 2)).unwrap();
+    assert_eq!(late, Reported::Ended);
+    let again = desk.write(move |tx, ledger| payouts::lost(tx, &ledger.listeners, hash, "again", 3)).unwrap();
+    assert_eq!(again, Reported::Repeated);
+    assert_eq!(desk.status(&invoice), PayoutStatus::Paid);
+    assert_eq!(desk.balance(Account::Lightning), -501_000);
+}
+
+#[test]
+fn without_a_route_a_payout_is_tried_some_times_and_then_given_up() {
+    let desk = Desk::new();
+    desk.sim.set_no_route(true);
+    let invoice = desk.pay(sat(500));
+    let mut dispatcher = Dispatcher::default();
+    let mut asked = 0;
+    for _ in 0..20 {
+        asked += dispatcher.round(&desk.ledger).unwrap().asked;
+        desk.ledger.clock.advance(Duration::from_secs(5));
+    }
+    assert_eq!(asked, 4);
+    assert_eq!(desk.status(&invoice), PayoutStatus::Failed);
+}
+
+#[test]
+fn without_a_route_while_others_are_under_way_a_payout_waits() {
+    let desk = Desk::new();
+    let first = desk.pay(sat(500));
+    let mut dispatcher = Dispatcher::default();
+    dispatcher.round(&desk.ledger).unwrap();
+    desk.settle_queue();
+    desk.sim.set_no_route(true);
+    let second = desk.pay(sat(50));
+    for _ in 0..20 {
+        dispatcher.round(&desk.ledger).unwrap();
+        desk.ledger.clock.advance(Duration::from_secs(5));
+    }
+    assert_eq!(desk.status(&second), PayoutStatus::Queued);
+    desk.sim.set_no_route(false);
+    desk.sim.resolve(charges::hash_of(&first), true, Msat::ZERO);
+    events::step(&desk.ledger, Duration::ZERO).unwrap();
+    dispatcher.round(&desk.ledger).unwrap();
+    desk.settle_queue();
+    assert_eq!(desk.status(&second), PayoutStatus::InFlight);
+}
+
+#[test]
+fn a_payout_that_can_not_be_sent_in_time_is_given_up() {
+    let desk = Desk::new();
+    let (invoice, _) = desk.sim.invoice(sat(500), Duration::from_secs(86_400));
+    desk.queue(&invoice);
+    desk.ledger.clock.advance(Duration::from_secs(601));
+    let round = Dispatcher::default().round(&desk.ledger).unwrap();
+    assert_eq!((round.asked, round.given_up), (0, 1));
+    assert_eq!(desk.status(&invoice), PayoutStatus::Failed);
+}
+
+#[test]
+fn a_payout_in_doubt_is_given_up_only_after_two_weeks_of_blocks() {
+    let desk = Desk::new();
+    desk.sim.set_commit_at_once(false);
+    let invoice = desk.pay(sat(500));
+    Dispatcher::default().round(&desk.ledger).unwrap();
+    desk.settle_queue();
+    desk.sim.restart(1, 0);
+    recovery::doubt(&desk.ledger).unwrap();
+    desk.sim.set_no_route(true);
+    desk.ledger.clock.advance(Duration::from_secs(365 * 86_400));
+    recovery::look_again(&desk.ledger).unwrap();
+    assert_eq!(desk.status(&invoice), PayoutStatus::Unknown, "time alone proves nothing");
+    desk.sim.mine(2_017);
+    recovery::look_again(&desk.ledger).unwrap();
+    assert_eq!(desk.status(&invoice), PayoutStatus::Failed);
+}
+
+#[test]
+fn what_the_node_could_not_write_is_in_doubt_until_its_event_comes() {
+    let desk = Desk::new();
+    let invoice = desk.pay(sat(500));
+    desk.sim.set_trap(Trap::SayPersistenceFailed);
+    Dispatcher::default().round(&desk.ledger).unwrap();
+    assert_eq!(desk.status(&invoice), PayoutStatus::Unknown);
+    desk.sim.resolve(charges::hash_of(&invoice), true, Msat::ZERO);
+    events::step(&desk.ledger, Duration::ZERO).unwrap();
+    assert_eq!(desk.status(&invoice), PayoutStatus::Paid);
+}
+
+#[test]
+fn the_sweep_credits_what_no_event_told() {
+    let desk = Desk::new();
+    let invoice = desk.charge(sat(100));
+    desk.sim.receive(&invoice, sat(100));
+    recovery::sweep(&desk.ledger, 0).unwrap();
+    assert_eq!(desk.balance(Account::Operator), -100_000);
+    events::step(&desk.ledger, Duration::ZERO).unwrap();
+    assert_eq!(desk.balance(Account::Operator), -100_000);
+}

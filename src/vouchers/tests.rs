@@ -1,1 +1,242 @@
+//! The state table: every step that is allowed, and every one that is not.
 
+use std::time::Duration;
+
+use super::*;
+use crate::clock::Clock;
+use crate::ledger::dispatcher::Dispatcher;
+use crate::ledger::{Listeners, Settings, Wake, audit, events};
+use crate::lightning::Lightning;
+use crate::lightning::sim::Sim;
+use crate::store::Store;
+
+struct Shop {
+    ledger: Ledger,
+    vouchers: Vouchers,
+    sim: Arc<Sim>,
+    _folder: tempfile::TempDir,
+}
+
+fn sat(sat: u64) -> Msat {
+    Msat::from_sat(sat).unwrap()
+}
+
+impl Shop {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(1_800_000_000_000);
+        let sim = Arc::new(Sim::new(clock.clone()));
+        sim.set_commit_at_once(true);
+        let vouchers = Vouchers::default();
+        let ledger = Ledger {
+            store: Store::open_without_sync(&folder.path().join("satchel.db")).unwrap(),
+            lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
+            clock,
+            wake: Arc::new(Wake::default()),
+            listeners: Listeners::new([(Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>)]),
+            settings: Settings::default(),
+        };
+        Self { ledger, vouchers, sim, _folder: folder }
+    }
+
+    /// A voucher that is not paid for, with its invoice.
+    fn unfunded(&self, lives_for: Option<Duration>) -> (VoucherId, Bolt11Invoice) {
+        let (invoice, _) = self.sim.invoice(sat(1_000), Duration::from_secs(3_600));
+        let (ours, now) = (invoice.clone(), self.ledger.clock.now());
+        let expires_at = lives_for.map(|span| now + crate::clock::millis(span));
+        let id = self
+            .ledger
+            .store
+            .write_blocking(move |tx| -> Result<_, LedgerError> {
+                let charge = charges::open(tx, Family::Gifts, &ours, Some(sat(1_000)), now)?;
+                let new = NewVoucher {
+                    family: Family::Gifts,
+                    charge,
+                    amount: sat(1_000),
+                    expires_at,
+                    return_to: None,
+                };
+                issue(tx, &new, now)
+            })
+            .unwrap();
+        (id, invoice)
+    }
+
+    fn open(&self, lives_for: Option<Duration>) -> VoucherId {
+        let (id, invoice) = self.unfunded(lives_for);
+        self.sim.receive(&invoice, sat(1_000));
+        assert!(events::step(&self.ledger, Duration::ZERO).unwrap());
+        assert_eq!(self.state(id), VoucherState::Open);
+        id
+    }
+
+    fn fresh(&self) -> Bolt11Invoice {
+        self.sim.invoice(sat(1_000), Duration::from_secs(3_600)).0
+    }
+
+    fn redeem(&self, id: VoucherId, taker: Taker, invoice: &Bolt11Invoice) -> Result<Claim, Refused> {
+        let (ledger, invoice) = (self.ledger.clone(), invoice.clone());
+        self.ledger.store.write_blocking(move |tx| redeem(tx, &ledger, id, taker, &invoice, sat(10))).unwrap()
+    }
+
+    fn claim(&self, id: VoucherId, taker: Taker) -> Bolt11Invoice {
+        let invoice = self.fresh();
+        assert!(matches!(self.redeem(id, taker, &invoice), Ok(Claim::Started(_))));
+        Dispatcher::default().round(&self.ledger).unwrap();
+        invoice
+    }
+
+    fn end(&self, invoice: &Bolt11Invoice, arrives: bool) {
+        self.sim.resolve(charges::hash_of(invoice), arrives, Msat::ZERO);
+        assert!(events::step(&self.ledger, Duration::ZERO).unwrap());
+    }
+
+    fn expire(&self) -> usize {
+        let (vouchers, now) = (self.vouchers.clone(), self.ledger.clock.now());
+        self.ledger.store.write_blocking(move |tx| vouchers.expire(tx, now, 10)).unwrap()
+    }
+
+    fn state(&self, id: VoucherId) -> VoucherState {
+        self.ledger.store.read_blocking(move |connection| by_id(connection, id)).unwrap().state
+    }
+
+    /// What each taker is told in a state, with a fresh invoice; and nothing may have changed by asking.
+    fn refuses(&self, id: VoucherId, recipient: Refused, sender: Refused) {
+        let before = self.state(id);
+        assert_eq!(self.redeem(id, Taker::Recipient, &self.fresh()).unwrap_err(), recipient);
+        assert_eq!(self.redeem(id, Taker::Sender, &self.fresh()).unwrap_err(), sender);
+        assert_eq!(self.state(id), before);
+        assert!(audit::audit(&self.ledger).unwrap().clean);
+    }
+}
+
+#[test]
+fn unfunded_gives_nothing() {
+    let shop = Shop::new();
+    let (id, _) = shop.unfunded(None);
+    shop.refuses(id, Refused::Unfunded, Refused::Unfunded);
+}
+
+#[test]
+fn claiming_gives_nothing_to_another_invoice_and_the_same_payout_to_the_same() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    let invoice = shop.claim(id, Taker::Recipient);
+    shop.refuses(id, Refused::Pending, Refused::Pending);
+    assert!(matches!(shop.redeem(id, Taker::Recipient, &invoice), Ok(Claim::Same(_))));
+}
+
+#[test]
+fn redeemed_gives_nothing_more() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    let invoice = shop.claim(id, Taker::Recipient);
+    shop.end(&invoice, true);
+    assert_eq!(shop.state(id), VoucherState::Redeemed);
+    shop.refuses(id, Refused::Spent, Refused::Spent);
+    assert!(matches!(shop.redeem(id, Taker::Recipient, &invoice), Ok(Claim::Same(_))));
+}
+
+#[test]
+fn a_failed_payout_opens_it_again_for_a_fresh_invoice_only() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    let invoice = shop.claim(id, Taker::Recipient);
+    shop.end(&invoice, false);
+    assert_eq!(shop.state(id), VoucherState::Open);
+    assert_eq!(shop.redeem(id, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
+    let second = shop.claim(id, Taker::Recipient);
+    shop.end(&second, true);
+    assert_eq!(shop.state(id), VoucherState::Redeemed);
+}
+
+#[test]
+fn expired_is_the_sender_s_alone() {
+    let shop = Shop::new();
+    let id = shop.open(Some(Duration::from_secs(60)));
+    shop.ledger.clock.advance(Duration::from_secs(61));
+    assert_eq!(
+        shop.redeem(id, Taker::Recipient, &shop.fresh()).unwrap_err(),
+        Refused::Expired,
+        "also before it is marked"
+    );
+    assert_eq!(shop.expire(), 1);
+    assert_eq!(shop.redeem(id, Taker::Recipient, &shop.fresh()).unwrap_err(), Refused::Expired);
+    let back = shop.claim(id, Taker::Sender);
+    shop.refuses(id, Refused::Pending, Refused::Pending);
+    shop.end(&back, true);
+    assert_eq!(shop.state(id), VoucherState::Returned);
+    shop.refuses(id, Refused::Spent, Refused::Spent);
+}
+
+#[test]
+fn a_return_that_fails_leaves_it_expired() {
+    let shop = Shop::new();
+    let id = shop.open(Some(Duration::from_secs(60)));
+    shop.ledger.clock.advance(Duration::from_secs(61));
+    shop.expire();
+    let back = shop.claim(id, Taker::Sender);
+    shop.end(&back, false);
+    assert_eq!(shop.state(id), VoucherState::Expired);
+}
+
+#[test]
+fn a_payout_under_way_when_time_runs_out_is_still_the_recipient_s() {
+    let shop = Shop::new();
+    let id = shop.open(Some(Duration::from_secs(60)));
+    let invoice = shop.claim(id, Taker::Recipient);
+    shop.ledger.clock.advance(Duration::from_secs(61));
+    assert_eq!(shop.expire(), 0);
+    shop.end(&invoice, true);
+    assert_eq!(shop.state(id), VoucherState::Redeemed);
+}
+
+#[test]
+fn a_payout_that_fails_after_time_has_run_out_leaves_it_expired() {
+    let shop = Shop::new();
+    let id = shop.open(Some(Duration::from_secs(60)));
+    let invoice = shop.claim(id, Taker::Recipient);
+    shop.ledger.clock.advance(Duration::from_secs(61));
+    shop.end(&invoice, false);
+    assert_eq!(shop.state(id), VoucherState::Expired);
+}
+
+#[test]
+fn a_sender_may_take_an_open_one_back() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    let back = shop.claim(id, Taker::Sender);
+    shop.end(&back, true);
+    assert_eq!(shop.state(id), VoucherState::Returned);
+}
+
+#[test]
+fn an_invoice_for_another_amount_changes_nothing() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    let (other, _) = shop.sim.invoice(Msat::new(1_000_001).unwrap(), Duration::from_secs(60));
+    assert_eq!(shop.redeem(id, Taker::Recipient, &other).unwrap_err(), Refused::WrongAmount);
+    assert_eq!(shop.state(id), VoucherState::Open);
+}
+
+#[test]
+fn two_vouchers_cannot_share_an_invoice() {
+    let shop = Shop::new();
+    let (one, other) = (shop.open(None), shop.open(None));
+    let invoice = shop.claim(one, Taker::Recipient);
+    assert_eq!(shop.redeem(other, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
+    assert_eq!(shop.state(other), VoucherState::Open);
+}
+
+#[test]
+fn a_voucher_redeemed_into_another_s_invoice_funds_that_one() {
+    let shop = Shop::new();
+    let one = shop.open(None);
+    let (other, invoice) = shop.unfunded(None);
+    let claim = shop.redeem(one, Taker::Recipient, &invoice).unwrap();
+    assert_eq!(claim.payout().status, PayoutStatus::Paid);
+    assert_eq!((shop.state(one), shop.state(other)), (VoucherState::Redeemed, VoucherState::Open));
+    assert!(shop.sim.under_way().is_empty());
+    assert_eq!(shop.redeem(other, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
+    assert!(audit::audit(&shop.ledger).unwrap().clean);
+}

@@ -1,7 +1,7 @@
 //! The family's routes: parse, authorise, one call, answer.
 //!
-//! Every answer is JSON on one line with its length, open to any page, and in no cache. The LNURL routes
-//! answer 200 whatever happens, because wallets look at nothing but the body.
+//! Every answer is JSON on one line with its length, and in no cache; the front door opens it to any page.
+//! The LNURL routes answer 200 whatever happens, because wallets look at nothing but the body.
 
 mod asking;
 mod bodies;
@@ -25,7 +25,7 @@ use super::view::ErrorView;
 use super::{Done, Gifts};
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
-use crate::http::{cors, respond};
+use crate::http::respond;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -59,8 +59,7 @@ pub fn router(gifts: Gifts, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Ro
         .routes(routes!(manage::manage))
         .route_layer(limited(Class::Read, |_| refused(GiftError::TooMany { retry_after: 0 })));
     let api = Api { gifts, proxies: Arc::clone(proxies) };
-    let (router, document) = writes.merge(wallets).merge(reads).with_state(api).split_for_parts();
-    (cors::everywhere(router), document)
+    writes.merge(wallets).merge(reads).with_state(api).split_for_parts()
 }
 
 /// What no handler answered (a time-out, a panic, a body over the limit), in the shape that clients of this

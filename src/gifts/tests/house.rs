@@ -16,6 +16,7 @@ use tower::ServiceExt;
 use crate::clock::Clock;
 use crate::gifts::{Gifts, Parts, Rules, Teller, api, keyring};
 use crate::http::client::Proxies;
+use crate::http::cors;
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::PaymentHash;
@@ -223,8 +224,10 @@ impl House {
             teller,
             budget: Arc::new(budget),
         });
-        let (router, _) =
-            api::router(gifts.clone(), &Arc::new(Limits::new(limits)), &Arc::new(Proxies::default()));
+        let limits = Arc::new(Limits::new(limits));
+        let (router, _) = api::router(gifts.clone(), &limits, &Arc::new(Proxies::default()));
+        // As the front door does.
+        let router = cors::everywhere(router);
         let dispatcher = Mutex::new(Dispatcher::default());
         Self { gifts, ledger, vouchers, sim, node, clock, router, folder, dispatcher }
     }

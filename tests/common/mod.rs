@@ -1,0 +1,54 @@
+//! What the tests on a real network share: the gifts' HTTP interface as a program sees it, a whole network
+//! with a book of every payment, and the comparison of that book with satchel's and the wallets' own records.
+//!
+//! Nothing here uses satchel's code: what it says is checked from outside.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail it"
+)]
+
+pub mod api;
+pub mod scene;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+pub use api::{Api, Gift};
+pub use scene::Scene;
+
+/// How long anything may take that should happen at once, on a machine that does much else.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// How long a payout of unknown fate may take: the node's first moments, its peers' return, a look at its channels.
+pub const RECOVERY: Duration = Duration::from_secs(90);
+
+const POLL: Duration = Duration::from_millis(50);
+
+/// Says what is being tested, and how long it took.
+pub async fn case<T>(name: &str, work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    eprintln!("-- {name}");
+    let result = work.await;
+    eprintln!("   {name}: {:.1} s", started.elapsed().as_secs_f64());
+    result
+}
+
+/// Asks again and again until there is something.
+pub async fn until<T, F>(what: &str, limit: Duration, mut attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(value) = attempt().await {
+            return value;
+        }
+        assert!(Instant::now() < end, "not after {limit:?}: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,237 @@
+//! A whole network, a book of every payment that a test makes on it, and the audit at the end.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use regtest::wallet::{Invoice, PaymentStatus};
+use regtest::{InvoiceRequest, Network, NetworkBuilder, Wallet, WalletError};
+use serde_json::{Value, json};
+
+use super::{Api, Gift, SOON, api, until};
+
+/// What a test did, to be compared with what everybody says happened.
+#[derive(Default)]
+struct Book {
+    /// Gifts' invoices that a wallet was told to pay: payment hash and wallet.
+    funded: BTreeMap<String, usize>,
+    /// Invoices of wallets that gifts were redeemed to: payment hash and wallet.
+    asked: BTreeMap<String, usize>,
+    /// Those of them that belong to a gift.
+    of_gift: BTreeMap<String, Vec<String>>,
+}
+
+/// What a wallet's own records say of all that the book names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Moved {
+    paid_msat: u64,
+    received_msat: u64,
+}
+
+/// The network under test.
+pub struct Scene {
+    pub network: Network,
+    pub api: Api,
+    book: Mutex<Book>,
+    /// What each wallet could send at the start, in msat.
+    start_msat: Vec<u64>,
+}
+
+impl Scene {
+    /// Two wallets and satchel, with settings laid over the usual ones.
+    pub async fn start(config: &str) -> Self {
+        Self::of(Network::builder().extra_config(config.parse().unwrap())).await
+    }
+
+    /// A network of another kind.
+    pub async fn of(builder: NetworkBuilder) -> Self {
+        Self::with(builder.satchel_bin(env!("CARGO_BIN_EXE_satchel"))).await
+    }
+
+    /// A network of another kind that knows which binary to run.
+    pub async fn with(builder: NetworkBuilder) -> Self {
+        let network = builder.start().await.unwrap();
+        let api = Api::new(&network.satchel.url());
+        let mut start_msat = Vec::new();
+        for wallet in &network.wallets {
+            start_msat.push(wallet.balance().await.unwrap().outbound_msat);
+        }
+        Self { network, api, book: Mutex::default(), start_msat }
+    }
+
+    pub fn wallet(&self, index: usize) -> &Wallet {
+        &self.network.wallets[index]
+    }
+
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a wallet may pay this invoice from now on.
+    pub fn note_funding(&self, wallet: usize, invoice: &str) {
+        self.book().funded.insert(api::payment_hash(invoice), wallet);
+    }
+
+    /// Notes that a gift may be redeemed to this invoice from now on.
+    pub fn note_asked(&self, wallet: usize, order_id: &str, payment_hash: &str) {
+        let mut book = self.book();
+        book.asked.insert(payment_hash.to_owned(), wallet);
+        book.of_gift.entry(order_id.to_owned()).or_default().push(payment_hash.to_owned());
+    }
+
+    /// Pays a gift's invoice from a wallet and waits until satchel has it.
+    pub async fn fund(&self, gift: &Gift, wallet: usize) {
+        self.note_funding(wallet, &gift.payreq);
+        self.wallet(wallet).pay(&gift.payreq).await.unwrap();
+        self.api.wait_funded(&gift.order_id).await;
+    }
+
+    /// A gift that can be redeemed.
+    pub async fn funded_gift(&self, sat: u64, wallet: usize) -> Gift {
+        let gift = self.api.create(sat).await;
+        self.fund(&gift, wallet).await;
+        gift
+    }
+
+    /// An invoice of a wallet to redeem a gift to.
+    pub async fn invoice_for(&self, gift: &Gift, wallet: usize) -> Invoice {
+        self.invoice_with(gift, wallet, InvoiceRequest::sat(gift.sat)).await
+    }
+
+    /// The same as a hold invoice.
+    pub async fn hold_for(&self, gift: &Gift, wallet: usize) -> Invoice {
+        self.invoice_with(gift, wallet, InvoiceRequest::sat(gift.sat).hold()).await
+    }
+
+    async fn invoice_with(&self, gift: &Gift, wallet: usize, request: InvoiceRequest) -> Invoice {
+        let invoice = self.wallet(wallet).invoice(request).await.unwrap();
+        self.note_asked(wallet, &gift.order_id, &invoice.payment_hash);
+        invoice
+    }
+
+    /// Whether a wallet's own record says that this payment succeeded, and over what amount.
+    async fn succeeded(&self, wallet: usize, payment_hash: &str) -> Option<u64> {
+        match self.wallet(wallet).payment(payment_hash).await {
+            Ok(payment) if payment.status == PaymentStatus::Succeeded => payment.amount_msat,
+            Ok(_) | Err(WalletError::NotFound(_)) => None,
+            Err(error) => panic!("{}: {error}", self.wallet(wallet).name()),
+        }
+    }
+
+    /// How many times the wallets' own records say that a gift was paid to them.
+    pub async fn times_received(&self, order_id: &str) -> usize {
+        let hashes = self.book().of_gift.get(order_id).cloned().unwrap_or_default();
+        let mut times = 0;
+        for hash in hashes {
+            let wallet = self.book().asked[&hash];
+            times += usize::from(self.succeeded(wallet, &hash).await.is_some());
+        }
+        times
+    }
+
+    /// Waits until the wallets' own records say that a gift was paid to them, and checks that it was once.
+    pub async fn received_once(&self, order_id: &str) {
+        until(&format!("gift {order_id} is in a wallet"), SOON, || async {
+            (self.times_received(order_id).await > 0).then_some(())
+        })
+        .await;
+        assert_eq!(self.times_received(order_id).await, 1, "gift {order_id}");
+    }
+
+    async fn moved(&self) -> Vec<Moved> {
+        let (funded, asked) = {
+            let book = self.book();
+            (book.funded.clone(), book.asked.clone())
+        };
+        let mut moved = vec![Moved::default(); self.network.wallets.len()];
+        for (hash, wallet) in funded {
+            moved[wallet].paid_msat += self.succeeded(wallet, &hash).await.unwrap_or(0);
+        }
+        for (hash, wallet) in asked {
+            moved[wallet].received_msat += self.succeeded(wallet, &hash).await.unwrap_or(0);
+        }
+        moved
+    }
+
+    /// `satchel audit --json`, which must be clean.
+    pub async fn audit(&self) -> Value {
+        let audit = self.network.satchel.command_json("audit", &[]).await.unwrap();
+        assert_eq!((&audit["clean"], &audit["problems"]), (&json!(true), &json!([])), "{audit}");
+        audit
+    }
+
+    /// How many payouts there are, whatever became of them.
+    pub async fn payouts(&self) -> u64 {
+        let audit = self.audit().await;
+        audit["payouts"].as_array().unwrap().iter().map(|row| row["count"].as_u64().unwrap()).sum()
+    }
+
+    /// How many channels LDK closed by itself.
+    pub async fn channels_closed(&self) -> u64 {
+        counter(&self.audit().await, "channels_closed")
+    }
+
+    /// Compares the book with the wallets' own records, with satchel's ledger, and with the channels, all to
+    /// the msat. Waits for what is still settling.
+    pub async fn books_agree(&self) -> Value {
+        let (mut last, mut agreed) = (String::new(), None);
+        for _ in 0..SOON.as_millis() / 250 {
+            match self.compare().await {
+                Ok(audit) => {
+                    agreed = Some(audit);
+                    break;
+                }
+                Err(difference) => last = difference,
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        agreed.unwrap_or_else(|| panic!("the books don't agree: {last}"))
+    }
+
+    async fn compare(&self) -> Result<Value, String> {
+        let moved = self.moved().await;
+        let audit = self.audit().await;
+        let paid: u64 = moved.iter().map(|moved| moved.paid_msat).sum();
+        let received: u64 = moved.iter().map(|moved| moved.received_msat).sum();
+        let expected = i64::try_from(paid).unwrap() - i64::try_from(received).unwrap();
+        if account(&audit, "lightning") != expected {
+            return Err(format!(
+                "the wallets paid {paid} and received {received} msat; satchel says {audit}"
+            ));
+        }
+        if counter(&audit, "channels_closed") > 0 {
+            // What a closed channel held is on the chain, less fees that are nobody's mistake.
+            return Ok(audit);
+        }
+        for (index, moved) in moved.iter().enumerate() {
+            let now = self.wallet(index).balance().await.unwrap().outbound_msat;
+            let expected = self.start_msat[index] + moved.received_msat - moved.paid_msat;
+            if now != expected {
+                return Err(format!("wallet {index} could send {expected} msat by its records, but {now}"));
+            }
+        }
+        Ok(audit)
+    }
+
+    /// The end of a test: everybody agrees, and everything stops in order.
+    pub async fn close(self) {
+        let audit = self.books_agree().await;
+        eprintln!(
+            "   audit: owed {} msat, payouts {}, counters {}",
+            audit["owed_msat"], audit["payouts"], audit["counters"]
+        );
+        self.network.shutdown().await.unwrap();
+    }
+}
+
+/// An account's balance in an audit, in msat.
+pub fn account(audit: &Value, name: &str) -> i64 {
+    let accounts = audit["accounts"].as_array().unwrap();
+    accounts.iter().find(|row| row["account"] == name).and_then(|row| row["msat"].as_i64()).unwrap_or(0)
+}
+
+/// A counter in an audit.
+pub fn counter(audit: &Value, name: &str) -> u64 {
+    let counters = audit["counters"].as_array().unwrap();
+    counters.iter().find(|row| row["name"] == name).and_then(|row| row["count"].as_u64()).unwrap_or(0)
+}

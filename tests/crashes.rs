@@ -1,0 +1,288 @@
+//! The process dies at each named point of a gift's way, and starts again: the gift ends redeemed once or can
+//! be redeemed, never both, never stuck.
+
+#![cfg(feature = "failpoints")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail it"
+)]
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use common::{Gift, RECOVERY, SOON, Scene, case, until};
+use regtest::Satchel;
+use serde_json::{Value, json};
+
+/// Where a redemption can be cut off, and how many times the point is passed before.
+const REDEMPTION: &[(&str, &[u32])] = &[
+    ("payout.before_queue_commit", &[0]),
+    ("payout.after_dispatching", &[0]),
+    ("payout.after_send", &[0]),
+    ("event.before_handled", &[0]),
+    ("event.after_handled", &[0]),
+    // One payout takes some fifteen commits: its intent, the mark before it is sent, LDK's own steps, its end.
+    ("store.before_commit", &[0, 1, 2, 3, 5, 7, 9, 11]),
+    ("store.after_commit", &[0, 1, 2, 4, 6, 8, 10]),
+];
+
+/// Where the payment of a gift's invoice can be cut off.
+const FUNDING: &[(&str, &[u32])] = &[
+    ("event.before_handled", &[0]),
+    ("event.after_handled", &[0]),
+    ("store.before_commit", &[0, 2, 4, 6]),
+    ("store.after_commit", &[1, 3, 5]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_any_point_costs_nobody_anything() {
+    let scene = Scene::start("").await;
+    for (point, skip) in all(REDEMPTION) {
+        case(&format!("redeeming, {point} after {skip}"), redeeming(&scene, point, skip)).await;
+    }
+    for (point, skip) in all(FUNDING) {
+        case(&format!("funding, {point} after {skip}"), funding(&scene, point, skip)).await;
+    }
+    for point in ["payout.before_queue_commit", "store.before_commit", "store.after_commit"] {
+        case(&format!("into another gift, {point}"), into_another_gift(&scene, point)).await;
+    }
+    for point in ["payout.after_dispatching", "payout.after_send"] {
+        case(&format!("refunding, {point}"), refunding(&scene, point)).await;
+    }
+    case("recovery.after_ask, payment under way", asking_about_one_under_way(&scene)).await;
+    case("recovery.after_ask, payment lost", asking_about_a_lost_one(&scene)).await;
+    case("webhook.after_post", telling(&scene)).await;
+    eprintln!("channels closed: {}", scene.channels_closed().await);
+    scene.close().await;
+}
+
+fn all(points: &'static [(&'static str, &'static [u32])]) -> impl Iterator<Item = (&'static str, u32)> {
+    points.iter().flat_map(|(point, skips)| skips.iter().map(move |skip| (*point, *skip)))
+}
+
+/// A satchel that will die.
+struct Doomed<'a> {
+    satchel: &'a Satchel,
+    switch: PathBuf,
+}
+
+impl<'a> Doomed<'a> {
+    /// Starts satchel again with a point set, which counts from [`Doomed::arm`] on.
+    async fn start(scene: &'a Scene, point: &str, skip: u32) -> Self {
+        let satchel = &scene.network.satchel;
+        let switch = satchel.data_dir().join("armed");
+        let action = if skip == 0 { "return".to_owned() } else { format!("{skip}*off->return") };
+        let env = [
+            ("FAILPOINTS".to_owned(), format!("{point}={action}")),
+            ("FAILPOINTS_ARMED_BY".to_owned(), switch.display().to_string()),
+        ];
+        satchel.stop().await.unwrap();
+        satchel.start_with(&env).await.unwrap();
+        scene.network.wait_usable().await.unwrap();
+        Self { satchel, switch }
+    }
+
+    fn arm(&self) {
+        fs::write(&self.switch, "").unwrap();
+    }
+
+    /// Sees it die, and starts it as usual.
+    async fn dies_and_rises(self) {
+        self.dies().await;
+        self.satchel.start().await.unwrap();
+    }
+
+    async fn dies(&self) {
+        let status = self.satchel.wait_exit(SOON).await.unwrap();
+        assert!(!status.success(), "{status}");
+        fs::remove_file(&self.switch).unwrap();
+    }
+}
+
+async fn redeeming(scene: &Scene, point: &str, skip: u32) {
+    let gift = scene.funded_gift(5_000, 0).await;
+    let invoice = scene.invoice_for(&gift, 1).await;
+    let doomed = Doomed::start(scene, point, skip).await;
+    doomed.arm();
+    let answered = scene.api.try_redeem(&gift.order_id, &invoice.invoice).await;
+    doomed.dies_and_rises().await;
+    if let Ok(answer) = answered {
+        // What was promised is known for ever, whatever became of it.
+        scene.api.withdrawal(&answer.withdrawal_id()).await;
+    }
+    ends_redeemed_once(scene, &gift, &invoice.invoice).await;
+    scene.books_agree().await;
+}
+
+/// Waits for the end of a redemption; begins it again if it wasn't begun, or failed.
+async fn ends_redeemed_once(scene: &Scene, gift: &Gift, invoice: &str) {
+    let (api, end) = (&scene.api, Instant::now() + RECOVERY);
+    let mut invoice = invoice.to_owned();
+    loop {
+        let now = api.gift(&gift.order_id).await;
+        match &now["spent"] {
+            Value::Bool(true) => break,
+            Value::Bool(false) => {
+                assert_eq!(scene.times_received(&gift.order_id).await, 0, "redeemed and redeemable: {now}");
+                let answer = api.redeem(&gift.order_id, &invoice).await;
+                match answer.refusal() {
+                    (200, _) | (400, "GIFT_REDEEM_PENDING" | "GIFT_SPENT") => {}
+                    (400, "BAD_INVOICE") => invoice = scene.invoice_for(gift, 1).await.invoice,
+                    other => panic!("an open gift answers {other:?}"),
+                }
+            }
+            _ => {}
+        }
+        assert!(Instant::now() < end, "stuck: {now}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    scene.received_once(&gift.order_id).await;
+}
+
+async fn funding(scene: &Scene, point: &str, skip: u32) {
+    let gift = scene.api.create(6_000).await;
+    scene.note_funding(0, &gift.payreq);
+    let doomed = Doomed::start(scene, point, skip).await;
+    doomed.arm();
+    let paid = tokio::join!(scene.wallet(0).pay(&gift.payreq), doomed.dies_and_rises()).0;
+    if paid.is_err() {
+        // Not a sat has moved; the payer simply tries again.
+        scene.network.wait_usable().await.unwrap();
+        assert_eq!(scene.api.gift(&gift.order_id).await["chargeStatus"], "unpaid");
+        scene.wallet(0).pay(&gift.payreq).await.unwrap();
+    }
+    scene.api.wait_funded(&gift.order_id).await;
+    scene.network.wait_usable().await.unwrap();
+    let invoice = scene.invoice_for(&gift, 1).await;
+    scene.api.redeem(&gift.order_id, &invoice.invoice).await.withdrawal_id();
+    ends_redeemed_once(scene, &gift, &invoice.invoice).await;
+    scene.books_agree().await;
+}
+
+async fn into_another_gift(scene: &Scene, point: &str) {
+    let api = &scene.api;
+    let from = scene.funded_gift(7_000, 0).await;
+    let into = api.create(7_000).await;
+    let doomed = Doomed::start(scene, point, 0).await;
+    doomed.arm();
+    assert!(api.try_redeem(&from.order_id, &into.payreq).await.is_err());
+    doomed.dies_and_rises().await;
+    let (spent, status) = (
+        api.gift(&from.order_id).await["spent"].clone(),
+        api.gift(&into.order_id).await["chargeStatus"].clone(),
+    );
+    match spent {
+        Value::Bool(true) => assert_eq!(status, "paid"),
+        Value::Bool(false) => {
+            assert_eq!(status, "unpaid");
+            api.redeem(&from.order_id, &into.payreq).await.withdrawal_id();
+        }
+        other => panic!("one transaction can't be {other}"),
+    }
+    assert_eq!(api.gift(&from.order_id).await["spent"], true);
+    let invoice = scene.invoice_for(&into, 1).await;
+    ends_redeemed_once(scene, &into, &invoice.invoice).await;
+    scene.books_agree().await;
+}
+
+async fn refunding(scene: &Scene, point: &str) {
+    let api = &scene.api;
+    let gift = scene.funded_gift(3_000, 0).await;
+    let back = scene.invoice_for(&gift, 0).await;
+    let doomed = Doomed::start(scene, point, 0).await;
+    doomed.arm();
+    let request = json!({"key": gift.manage_key, "invoice": back.invoice});
+    let path = format!("/gift/{}/refund", gift.order_id);
+    let _answered_or_not = api.send(reqwest::Method::POST, &path, Some(&request)).await;
+    doomed.dies_and_rises().await;
+    until("the gift is returned", RECOVERY, || async {
+        let state = api.managed(&gift).await["state"].clone();
+        if state == "open" {
+            api.post(&path, request.clone()).await.withdrawal_id();
+        }
+        (state == "returned").then_some(())
+    })
+    .await;
+    scene.received_once(&gift.order_id).await;
+    scene.books_agree().await;
+}
+
+async fn asking_about_one_under_way(scene: &Scene) {
+    let (api, satchel, wallet) = (&scene.api, &scene.network.satchel, scene.wallet(1));
+    let gift = scene.funded_gift(9_000, 0).await;
+    let hold = scene.hold_for(&gift, 1).await;
+    let id = api.redeem(&gift.order_id, &hold.invoice).await.withdrawal_id();
+    wallet.wait_held(&hold.payment_hash, SOON).await.unwrap();
+    satchel.kill().await.unwrap();
+    die_while_asking(scene).await;
+    satchel.start().await.unwrap();
+    scene.network.wait_usable().await.unwrap();
+    assert_eq!(api.gift(&gift.order_id).await["spent"], "pending");
+    assert_eq!(api.withdrawal(&id).await["status"], "initial");
+    wallet.claim(&hold.payment_hash).await.unwrap();
+    api.wait_spent(&gift.order_id, json!(true), RECOVERY).await;
+    scene.received_once(&gift.order_id).await;
+    scene.books_agree().await;
+}
+
+async fn asking_about_a_lost_one(scene: &Scene) {
+    let gift = scene.funded_gift(9_100, 0).await;
+    let invoice = scene.invoice_for(&gift, 1).await;
+    let doomed = Doomed::start(scene, "payout.after_dispatching", 0).await;
+    doomed.arm();
+    let _answered_or_not = scene.api.try_redeem(&gift.order_id, &invoice.invoice).await;
+    doomed.dies().await;
+    die_while_asking(scene).await;
+    scene.network.satchel.start().await.unwrap();
+    ends_redeemed_once(scene, &gift, &invoice.invoice).await;
+    scene.books_agree().await;
+}
+
+/// Starts satchel, which dies right after it has asked its node about an old payout.
+async fn die_while_asking(scene: &Scene) {
+    let satchel = &scene.network.satchel;
+    let env = [("FAILPOINTS".to_owned(), "recovery.after_ask=return".to_owned())];
+    satchel.start_with(&env).await.unwrap();
+    assert!(!satchel.wait_exit(RECOVERY).await.unwrap().success());
+}
+
+/// A webhook is delivered at least once, and each time as the same one.
+async fn telling(scene: &Scene) {
+    type Told = Arc<Mutex<Vec<(String, Value)>>>;
+    let told: Told = Arc::default();
+    let heard = Arc::clone(&told);
+    let hook = move |headers: HeaderMap, body: String| async move {
+        let id = headers["webhook-id"].to_str().unwrap().to_owned();
+        heard.lock().unwrap().push((id, serde_json::from_str(&body).unwrap()));
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let server =
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/hook", post(hook))).await });
+
+    let gift = scene.api.create_with(json!({"amount": 1_000, "notify": url})).await;
+    scene.fund(&gift, 0).await;
+    let invoice = scene.invoice_for(&gift, 1).await;
+    let doomed = Doomed::start(scene, "webhook.after_post", 0).await;
+    doomed.arm();
+    scene.api.redeem(&gift.order_id, &invoice.invoice).await.withdrawal_id();
+    doomed.dies_and_rises().await;
+    until("the webhook comes again", RECOVERY, || async { (told.lock().unwrap().len() >= 2).then_some(()) })
+        .await;
+    let told = told.lock().unwrap().clone();
+    let expected = json!({"id": gift.order_id, "orderId": gift.order_id, "amount": 1_000, "spent": true});
+    assert!(told.iter().all(|(id, body)| *id == told[0].0 && *body == expected), "{told:?}");
+    assert_eq!(scene.api.gift(&gift.order_id).await["spent"], true);
+    scene.received_once(&gift.order_id).await;
+    server.abort();
+}
