@@ -41,7 +41,10 @@ impl BareRates {
     /// Adds the baselines' own lines.
     pub(crate) fn report(&self, table: &mut Table) {
         if let Some((one, eight)) = self.receive {
-            table.add(Row::plain("baseline: receive(), ldk-node's own store, 1 thread", format!("{}/s", number(one))));
+            table.add(Row::plain(
+                "baseline: receive(), ldk-node's own store, 1 thread",
+                format!("{}/s", number(one)),
+            ));
             table.add(Row::plain("the same, 8 threads", format!("{}/s", number(eight))));
         }
         if let Some(rate) = self.send {

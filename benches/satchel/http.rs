@@ -45,7 +45,8 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Option<Head>> {
         }
         return Ok(None);
     };
-    let text = std::str::from_utf8(bytes.get(..end).unwrap_or_default()).context("an answer's head isn't text")?;
+    let text =
+        std::str::from_utf8(bytes.get(..end).unwrap_or_default()).context("an answer's head isn't text")?;
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| anyhow!("that is no HTTP answer: {text:?}"))?;

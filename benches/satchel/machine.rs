@@ -12,14 +12,17 @@ pub(crate) fn facts() -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease");
-    let processor = read("/proc/cpuinfo")
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or_else(|| "unknown processor".to_owned(), |rest| rest.trim_start_matches([' ', '\t', ':']).to_owned());
+    let processor =
+        read("/proc/cpuinfo").lines().find_map(|line| line.strip_prefix("model name")).map_or_else(
+            || "unknown processor".to_owned(),
+            |rest| rest.trim_start_matches([' ', '\t', ':']).to_owned(),
+        );
     let load = read("/proc/loadavg");
     let load = load.split(' ').next().unwrap_or("?");
     let disk = match sync_latency() {
-        Ok((median, slow)) => format!("4 KiB written and fdatasync'd: median {median} µs, 99 % within {slow} µs"),
+        Ok((median, slow)) => {
+            format!("4 KiB written and fdatasync'd: median {median} µs, 99 % within {slow} µs")
+        }
         Err(error) => format!("the disk could not be measured: {error}"),
     };
     format!(

@@ -68,7 +68,12 @@ type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>;
 ///
 /// # Errors
 /// Satchel gives a wrong answer.
-pub(crate) async fn five_thousand(site: &Site, size: Size, bare: &BareRates, table: &mut Table) -> Result<()> {
+pub(crate) async fn five_thousand(
+    site: &Site,
+    size: Size,
+    bare: &BareRates,
+    table: &mut Table,
+) -> Result<()> {
     let outcome = run(site, SAT, size.payouts).await?;
     let rate = count(outcome.took.len())? / outcome.seconds;
     table.add(Row::against("payouts by POST /redeem, 40 at once, 5,000 sat", rate, bare.send, LEAST));
@@ -91,9 +96,13 @@ pub(crate) async fn fifty(site: &Site, size: Size, table: &mut Table) -> Result<
 }
 
 fn report(outcome: &Outcome, size: Size, table: &mut Table) {
-    table.add(Row::plain("  time of one payout, to confirmed", Latencies::new(outcome.took.clone()).to_string()));
+    table.add(Row::plain(
+        "  time of one payout, to confirmed",
+        Latencies::new(outcome.took.clone()).to_string(),
+    ));
     let Outcome { spent, reported_failed, never_ended, .. } = outcome;
-    let counts = format!("{spent} of {} spent, {reported_failed} failed, {never_ended} never ended", size.payouts);
+    let counts =
+        format!("{spent} of {} spent, {reported_failed} failed, {never_ended} never ended", size.payouts);
     table.add(Row::plain("  what became of them", counts));
 }
 
@@ -116,11 +125,16 @@ async fn run(site: &Site, sat: u64, payouts: usize) -> Result<Outcome> {
     let began = Instant::now();
     let mut clients = JoinSet::new();
     for connection in connections {
-        let client =
-            Client { connection, address: site.address, tasks: Arc::clone(&tasks), waiting: Arc::clone(&waiting) };
+        let client = Client {
+            connection,
+            address: site.address,
+            tasks: Arc::clone(&tasks),
+            waiting: Arc::clone(&waiting),
+        };
         clients.spawn(client.redeem_all(Arc::clone(&next)));
     }
-    let mut outcome = Outcome { seconds: 0.0, took: Vec::new(), reported_failed: 0, never_ended: 0, spent: 0 };
+    let mut outcome =
+        Outcome { seconds: 0.0, took: Vec::new(), reported_failed: 0, never_ended: 0, spent: 0 };
     while let Some(ended) = clients.join_next().await {
         for ended in ended.context("a client ended early")?? {
             match ended {
@@ -204,7 +218,8 @@ impl Client {
         let body = json!({ "invoice": task.invoice }).to_string();
         let request = http::post(self.address, &format!("/redeem/{}", task.gift), &body);
         let answer = self.connection.ask(&request).await?.json().context("/redeem")?;
-        let withdrawal = answer.get("withdrawalId").and_then(Value::as_str).context("/redeem gave no withdrawalId")?;
+        let withdrawal =
+            answer.get("withdrawalId").and_then(Value::as_str).context("/redeem gave no withdrawalId")?;
         let status = http::get(self.address, &format!("/redeemStatus/{withdrawal}"));
         // A payout that fails is never received, so look now and then all the same.
         let arrived = tokio::time::timeout(RECEIPT_LIMIT, received).await.is_ok();

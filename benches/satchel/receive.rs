@@ -28,7 +28,8 @@ fn run(node: &Node, threads: usize, time: Duration) -> Result<f64> {
     let description = Bolt11InvoiceDescription::Direct(description);
     let began = Instant::now();
     let made = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| make_until(node, &description, began + time))).collect();
+        let workers: Vec<_> =
+            (0..threads).map(|_| scope.spawn(|| make_until(node, &description, began + time))).collect();
         let mut made = 0;
         for worker in workers {
             made += worker.join().map_err(|_| anyhow::anyhow!("a thread of the baseline died"))??;

@@ -28,7 +28,8 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent, PaymentRecord, Refusal, SendingRoom,
+    Balances, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent, PaymentRecord, Refusal,
+    SendingRoom,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -85,7 +86,9 @@ pub(crate) fn seed(path: &Path, kind: Kind, count: usize) -> Result<Vec<String>>
             }
         }
         store
-            .write_blocking(move |tx| gifts.iter().try_for_each(|gift| write(tx, &in_transaction, kind, gift)))
+            .write_blocking(move |tx| {
+                gifts.iter().try_for_each(|gift| write(tx, &in_transaction, kind, gift))
+            })
             .context("can't write gifts")?;
     }
     Ok(ids)

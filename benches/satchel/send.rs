@@ -35,7 +35,9 @@ pub(crate) async fn measure(bare: &Bare, count: usize) -> Result<f64> {
         invoices.push(Bolt11Invoice::from_str(&invoice).context("a wallet's invoice can't be read")?);
     }
     let (node, runtime) = (Arc::clone(&bare.node), tokio::runtime::Handle::current());
-    tokio::task::spawn_blocking(move || run(&node, &runtime, &invoices)).await.context("the baseline ended early")?
+    tokio::task::spawn_blocking(move || run(&node, &runtime, &invoices))
+        .await
+        .context("the baseline ended early")?
 }
 
 fn run(node: &Node, runtime: &tokio::runtime::Handle, invoices: &[Bolt11Invoice]) -> Result<f64> {
@@ -43,7 +45,8 @@ fn run(node: &Node, runtime: &tokio::runtime::Handle, invoices: &[Bolt11Invoice]
     std::thread::scope(|scope| {
         scope.spawn(|| consume(node, runtime, &waiting, &done));
         let began = Instant::now();
-        let payers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(|| pay_next(node, &waiting, invoices, &next))).collect();
+        let payers: Vec<_> =
+            (0..AT_ONCE).map(|_| scope.spawn(|| pay_next(node, &waiting, invoices, &next))).collect();
         let mut result = Ok(());
         for payer in payers {
             let ended = payer.join().map_err(|_| anyhow::anyhow!("a thread of the baseline died"));
@@ -100,7 +103,9 @@ fn pay(node: &Node, waiting: &Waiting, invoice: &Bolt11Invoice) -> Result<bool> 
     }
     match ended.recv_timeout(PAYMENT_LIMIT) {
         Ok(arrived) => Ok(arrived),
-        Err(RecvTimeoutError::Timeout) => bail!("a payment of the bare node did not end in {PAYMENT_LIMIT:?}"),
+        Err(RecvTimeoutError::Timeout) => {
+            bail!("a payment of the bare node did not end in {PAYMENT_LIMIT:?}")
+        }
         Err(RecvTimeoutError::Disconnected) => bail!("the bare node's events ended"),
     }
 }

@@ -32,7 +32,8 @@ impl Site {
         let network = Network::builder().wallets(1).extra_config(settings).start().await?;
         let wallet = network.wallets.first().map(Arc::clone).context("the network has no wallet")?;
         let url = network.satchel.url();
-        let address = url.trim_start_matches("http://").parse().with_context(|| format!("no address: {url}"))?;
+        let address =
+            url.trim_start_matches("http://").parse().with_context(|| format!("no address: {url}"))?;
         Ok(Self { network, wallet, address })
     }
 
@@ -64,8 +65,10 @@ impl Site {
     pub(crate) async fn funded_gifts(&self, sat: u64, count: usize) -> Result<Vec<String>> {
         let mut connection = self.connect().await?;
         let order = json!({ "amount": sat, "quantity": count }).to_string();
-        let answer = connection.ask(&http::post(self.address, "/create", &order)).await?.json().context("/create")?;
-        let invoice = answer.pointer("/lightningInvoice/payreq").and_then(Value::as_str).context("no invoice")?;
+        let answer =
+            connection.ask(&http::post(self.address, "/create", &order)).await?.json().context("/create")?;
+        let invoice =
+            answer.pointer("/lightningInvoice/payreq").and_then(Value::as_str).context("no invoice")?;
         let order_id = |gift: &Value| gift.get("orderId").and_then(Value::as_str).map(str::to_owned);
         let ids: Option<Vec<_>> = match answer.get("gifts").and_then(Value::as_array) {
             Some(gifts) => gifts.iter().map(order_id).collect(),

@@ -47,11 +47,17 @@ pub(crate) async fn measure(site: &Site, size: Size, wanted: bool, table: &mut T
     Ok(open)
 }
 
-fn report(size: Size, (empty, full): (Duration, Duration), (at_once, later): (Memory, Memory), table: &mut Table) {
+fn report(
+    size: Size,
+    (empty, full): (Duration, Duration),
+    (at_once, later): (Memory, Memory),
+    table: &mut Table,
+) {
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
     let longer = full.saturating_sub(empty);
     let gifts = size.gifts;
-    let mut row = Row::plain(format!("start to ready, {gifts} unpaid and {gifts} redeemed gifts"), seconds(full));
+    let mut row =
+        Row::plain(format!("start to ready, {gifts} unpaid and {gifts} redeemed gifts"), seconds(full));
     row.baseline = format!("{} with none", seconds(empty));
     row.ratio = format!("+{}", seconds(longer));
     table.add(row.target("< 3 s more", longer < LONGER));
@@ -66,7 +72,9 @@ fn report(size: Size, (empty, full): (Duration, Duration), (at_once, later): (Me
 async fn fill(site: &Site, kind: Kind, count: usize) -> Result<Vec<String>> {
     progress(&format!("writing {count} gifts into the database: {kind:?}"));
     let path = site.satchel().data_dir().join("satchel.db");
-    tokio::task::spawn_blocking(move || seed::seed(&path, kind, count)).await.context("filling ended early")?
+    tokio::task::spawn_blocking(move || seed::seed(&path, kind, count))
+        .await
+        .context("filling ended early")?
 }
 
 /// The middle of some starts; satchel is stopped before and after.
@@ -88,7 +96,10 @@ async fn start(site: &Site) -> Result<Duration> {
     let request = http::get(site.address, "/health/ready");
     while !is_ready(site, &request).await {
         if began.elapsed() > START_LIMIT {
-            bail!("satchel isn't ready after {START_LIMIT:?}; the end of its log:\n{}", site.satchel().log_tail());
+            bail!(
+                "satchel isn't ready after {START_LIMIT:?}; the end of its log:\n{}",
+                site.satchel().log_tail()
+            );
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -110,7 +121,8 @@ struct Memory {
 impl Memory {
     fn of(site: &Site) -> Result<Self> {
         let pid = site.satchel().pid().context("satchel doesn't run")?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).context("can't look at satchel's memory")?;
+        let status =
+            fs::read_to_string(format!("/proc/{pid}/status")).context("can't look at satchel's memory")?;
         let mb = |name: &str| -> Result<f64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
             let kib: f64 = line.trim_end_matches("kB").trim().parse().context("no number")?;
