@@ -100,7 +100,13 @@ impl Bare {
         let address = self.call(|node| node.onchain_payment().new_address()).await??;
         self.network.bitcoind.mine_to(1, &address.to_string()).await?;
         self.network.bitcoind.mine(100).await?;
-        self.sync().await?;
+        let end = Instant::now() + SETUP_LIMIT;
+        // A look at the chain that another one is already taking gives that one's result: so look until the
+        // coins are there.
+        while self.call(|node| node.list_balances().spendable_onchain_balance_sats).await? < DEFAULT_CHANNEL_SAT {
+            pause(end, "the coins of the bare node").await?;
+            self.sync().await?;
+        }
         let (peer, at) = (self.wallet.node_id().await?, self.wallet.p2p());
         self.call(move |node| {
             let config = ChannelConfig {
@@ -110,7 +116,6 @@ impl Bare {
             node.open_channel(peer, at.into(), DEFAULT_CHANNEL_SAT, Some(PUSH_SAT * 1_000), Some(config))
         })
         .await??;
-        let end = Instant::now() + SETUP_LIMIT;
         while self.network.bitcoind.mempool_count().await? == 0 {
             pause(end, "the channel's funding").await?;
         }
