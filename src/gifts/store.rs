@@ -130,18 +130,30 @@ pub fn by_order_id(connection: &Connection, order_id: OrderId) -> Result<Option<
 
 /// A gift to write down.
 #[derive(Debug)]
-pub(super) struct NewGift<'a> {
-    pub(super) id: VoucherId,
-    pub(super) order_id: OrderId,
-    pub(super) sender_name: Option<&'a str>,
-    pub(super) sender_message: Option<&'a str>,
-    pub(super) code: Option<VerifyCode>,
-    pub(super) notify: Option<&'a str>,
-    pub(super) notify_secret: Option<&'a Secret>,
-    pub(super) manage_key: Option<&'a ManageKey>,
+pub struct NewGift<'a> {
+    /// Its voucher's row id.
+    pub id: VoucherId,
+    /// Its public id.
+    pub order_id: OrderId,
+    /// Who it is from.
+    pub sender_name: Option<&'a str>,
+    /// What they say.
+    pub sender_message: Option<&'a str>,
+    /// What the recipient must know.
+    pub code: Option<VerifyCode>,
+    /// Whom to tell.
+    pub notify: Option<&'a str>,
+    /// What to sign that with.
+    pub notify_secret: Option<&'a Secret>,
+    /// What opens the sender's page.
+    pub manage_key: Option<&'a ManageKey>,
 }
 
-pub(super) fn insert(tx: &Tx<'_>, new: &NewGift<'_>) -> Result<(), LedgerError> {
+/// Writes a gift down, in the transaction that writes its voucher.
+///
+/// # Errors
+/// The store's.
+pub fn insert(tx: &Tx<'_>, new: &NewGift<'_>) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "INSERT INTO gifts (id, order_id, sender_name, sender_message, verify_code, notify, notify_secret, manage_hash)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

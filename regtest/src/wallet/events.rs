@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ldk_node::config::{ChannelConfig, MaxDustHTLCExposure};
 use ldk_node::{Event, Node};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::holds::{HoldState, Holds};
 use crate::{ports, runtime};
@@ -20,10 +20,19 @@ pub(super) enum Outcome {
     Failed { reason: String },
 }
 
-/// Ends of outgoing payments, by payment hash.
-#[derive(Default)]
+/// Receipts that a listener may be behind before it misses some.
+const RECEIPTS_KEPT: usize = 8_192;
+
+/// Ends of outgoing payments, by payment hash; and news of what came in.
 pub(super) struct Outcomes {
     inner: Mutex<Inner>,
+    received: broadcast::Sender<String>,
+}
+
+impl Default for Outcomes {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), received: broadcast::channel(RECEIPTS_KEPT).0 }
+    }
 }
 
 #[derive(Default)]
@@ -58,6 +67,11 @@ impl Outcomes {
         if !matches!(inner.ended.get(&hash), Some(Outcome::Paid { .. })) {
             inner.ended.insert(hash, outcome.clone());
         }
+    }
+
+    /// Payment hashes in hex of what comes in from now on.
+    pub(super) fn received(&self) -> broadcast::Receiver<String> {
+        self.received.subscribe()
     }
 
     /// Lets all who wait go with an error: the node stops.
@@ -109,6 +123,10 @@ fn apply(node: &Node, event: Event, outcomes: &Outcomes, holds: &Holds) {
         Event::PaymentFailed { payment_hash: Some(hash), reason, .. } => {
             let reason = reason.map_or_else(|| "unknown reason".to_owned(), |reason| format!("{reason:?}"));
             outcomes.end(hash.0, &Outcome::Failed { reason });
+        }
+        Event::PaymentReceived { payment_hash, .. } => {
+            // Nobody may be listening.
+            let _ = outcomes.received.send(ports::hex(&payment_hash.0));
         }
         Event::PaymentClaimable { payment_hash, claimable_amount_msat, .. } => {
             let hash = ports::hex(&payment_hash.0);

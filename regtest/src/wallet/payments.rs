@@ -55,6 +55,12 @@ impl Wallet {
         self.inner.payment(payment_hash).await
     }
 
+    /// Payment hashes, in hex, of what the wallet receives from now on, as soon as it has it: for a caller who would
+    /// otherwise have to ask again and again. One who is thousands behind misses some.
+    pub fn received(&self) -> tokio::sync::broadcast::Receiver<String> {
+        self.inner.outcomes.received()
+    }
+
     /// Waits until a payment for a hold invoice has arrived and is locked; gives its amount in msat.
     ///
     /// # Errors

@@ -1,0 +1,100 @@
+//! A network with satchel in it, as a process of its own with the settings of the measurements.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use regtest::{Network, Satchel, Wallet};
+use serde_json::{Value, json};
+
+use crate::http::{self, Connection};
+use crate::progress;
+
+/// A channel's opener and its peer each keep about so much for themselves, whatever they pay.
+const KEPT_SAT: u64 = 250_000;
+
+/// One satchel with one channel to one wallet.
+pub(crate) struct Site {
+    network: Network,
+    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Site {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// A part doesn't start.
+    pub(crate) async fn start() -> Result<Self> {
+        progress("starting bitcoind, satchel, a wallet and a channel");
+        // Rate limits are off on every test network; one of 50 sat would be under the usual minimum.
+        let settings = "[gifts]\nmin_sat = 50".parse().context("the settings can't be read")?;
+        let network = Network::builder().wallets(1).extra_config(settings).start().await?;
+        let wallet = network.wallets.first().map(Arc::clone).context("the network has no wallet")?;
+        let url = network.satchel.url();
+        let address =
+            url.trim_start_matches("http://").parse().with_context(|| format!("no address: {url}"))?;
+        Ok(Self { network, wallet, address })
+    }
+
+    /// Satchel itself.
+    pub(crate) fn satchel(&self) -> &Satchel {
+        &self.network.satchel
+    }
+
+    /// Waits until payments can pass again after a restart.
+    ///
+    /// # Errors
+    /// It takes too long.
+    pub(crate) async fn wait_usable(&self) -> Result<()> {
+        self.network.wait_usable().await
+    }
+
+    /// A connection to satchel.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        Connection::open(self.address).await
+    }
+
+    /// Gifts that can be redeemed, of one order.
+    ///
+    /// # Errors
+    /// Satchel refuses the order, or it can't be paid.
+    pub(crate) async fn funded_gifts(&self, sat: u64, count: usize) -> Result<Vec<String>> {
+        let mut connection = self.connect().await?;
+        let order = json!({ "amount": sat, "quantity": count }).to_string();
+        let answer =
+            connection.ask(&http::post(self.address, "/create", &order)).await?.json().context("/create")?;
+        let invoice =
+            answer.pointer("/lightningInvoice/payreq").and_then(Value::as_str).context("no invoice")?;
+        let order_id = |gift: &Value| gift.get("orderId").and_then(Value::as_str).map(str::to_owned);
+        let ids: Option<Vec<_>> = match answer.get("gifts").and_then(Value::as_array) {
+            Some(gifts) => gifts.iter().map(order_id).collect(),
+            None => order_id(&answer).map(|id| vec![id]),
+        };
+        let ids = ids.context("an order without ids")?;
+        let total = sat.saturating_mul(u64::try_from(count).context("too many gifts")?);
+        let can_pay = self.wallet.balance().await?.outbound_msat / 1_000;
+        if total + KEPT_SAT <= can_pay {
+            self.wallet.pay(invoice).await.context("the wallet can't pay for the gifts")?;
+        } else {
+            // What the wallet no longer has, the operator gives: the sats are on satchel's side of the channel.
+            let paid = self.satchel().admin_post("/admin/v1/pay", json!({ "invoice": invoice })).await?;
+            anyhow::ensure!(
+                paid.get("status").and_then(Value::as_str) == Some("paid"),
+                "the operator's own payment did not settle inside: {paid}"
+            );
+        }
+        Ok(ids)
+    }
+
+    /// Stops everything in order.
+    ///
+    /// # Errors
+    /// A part doesn't stop.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.network.shutdown().await
+    }
+}
