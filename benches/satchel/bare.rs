@@ -103,7 +103,9 @@ impl Bare {
         let end = Instant::now() + SETUP_LIMIT;
         // A look at the chain that another one is already taking gives that one's result: so look until the
         // coins are there.
-        while self.call(|node| node.list_balances().spendable_onchain_balance_sats).await? < DEFAULT_CHANNEL_SAT {
+        while self.call(|node| node.list_balances().spendable_onchain_balance_sats).await?
+            < DEFAULT_CHANNEL_SAT
+        {
             pause(end, "the coins of the bare node").await?;
             self.sync().await?;
         }

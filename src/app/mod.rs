@@ -69,6 +69,7 @@ pub enum AppError {
 pub fn run(config: Config) -> Result<(), AppError> {
     #[cfg(feature = "failpoints")]
     let _scenario = crate::failpoint::setup();
+    end_on_panic();
     logs::start(&config.log).map_err(|error| AppError::System(error.to_string()))?;
     metrics::install().map_err(|error| AppError::System(error.to_string()))?;
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -79,6 +80,16 @@ pub fn run(config: Config) -> Result<(), AppError> {
     front.shutdown_timeout(Duration::from_secs(5));
     node.shutdown_timeout(Duration::from_secs(5));
     outcome
+}
+
+/// A thread of the node that has died leaves a process that answers and can't pay. Released builds abort by
+/// themselves; so does every other.
+fn end_on_panic() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::abort();
+    }));
 }
 
 fn runtime(name: &'static str, threads: usize) -> Result<Runtime, AppError> {

@@ -40,7 +40,11 @@ pub fn start(log: &Log) -> Result<(), LogError> {
     let filter = EnvFilter::builder()
         .parse(&filter)
         .map_err(|error| LogError::BadFilter { filter: filter.clone(), reason: error.to_string() })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(RedactedStderr);
+    // The subscriber would tell of its own trouble on standard error, and panic if that can't be written.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(RedactedStderr)
+        .log_internal_errors(false);
     let started = match log.format {
         LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
@@ -63,15 +67,18 @@ struct Redacted<W>(W);
 
 impl<W: Write> Write for Redacted<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match std::str::from_utf8(line) {
-            Ok(text) => self.0.write_all(redact(text).as_bytes())?,
-            Err(_) => self.0.write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?,
-        }
+        // A line that can't be written, on a full disk or to a reader that has gone, is lost. It must not
+        // become a panic of whoever wrote it, perhaps with a lock of the node in hand.
+        let _lost = match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(redact(text).as_bytes()),
+            Err(_) => self.0.write_all(redact(&String::from_utf8_lossy(line)).as_bytes()),
+        };
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        let _lost = self.0.flush();
+        Ok(())
     }
 }
 
@@ -85,6 +92,13 @@ mod tests {
         out.write_all(format!("GET /gift/{}\n", "ab".repeat(24)).as_bytes()).unwrap();
         out.write_all(b"\xff\n").unwrap();
         assert_eq!(String::from_utf8(out.0).unwrap(), "GET /gift/[id]\n\u{fffd}\n");
+    }
+
+    #[test]
+    fn a_line_that_can_t_be_written_is_no_error() {
+        let mut full = Redacted(&mut [0_u8; 4][..]);
+        assert_eq!(full.write(b"a longer line\n").unwrap(), 14);
+        full.flush().unwrap();
     }
 
     #[test]
