@@ -194,6 +194,9 @@ impl Scene {
             let (address, half) = (wallet.p2p().to_string(), regtest::DEFAULT_CHANNEL_SAT / 2);
             let request =
                 json!({"node_id": node_id, "address": address, "amount_sat": half * 2, "push_sat": half});
+            // What the closed channel spent must be known before anything is spent again.
+            self.network.mine(1).await.unwrap();
+            satchel.admin_post("/admin/v1/sync", json!({})).await.unwrap();
             satchel.admin_post("/admin/v1/channels", request).await.unwrap();
             replaced += 1;
         }

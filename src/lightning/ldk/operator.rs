@@ -71,6 +71,9 @@ impl Operator for LdkNode {
             return Err(OperatorError::BadInput("more is pushed than the channel holds".into()));
         }
         let push = (order.push_sat > 0).then(|| order.push_sat.saturating_mul(1_000));
+        // The wallet must know of every coin that is spent, or the new channel's funding spends one again and
+        // never confirms.
+        self.sync()?;
         let (node_id, address, config) =
             (order.node_id, address(&order.address)?, Some(self.channel_config()));
         let opened = if order.announced {
