@@ -17,7 +17,7 @@ use serde_json::Value;
 
 /// The crate whose source is built; its version is part of the cache's path.
 const CRATE: &str = "libbitcoinkernel-sys";
-/// The version of [`CRATE`].
+/// The version of `CRATE`.
 pub const VERSION: &str = "0.4.1";
 
 /// A daemon without wallet, tests, graphical interface and optional libraries: all that a test network needs.

@@ -1,7 +1,7 @@
 //! The command line, one file a subcommand.
 //!
 //! `init`, `run` and `doctor` work on the data folder; all others ask the running satchel over
-//! `/admin/v1` ([`client`]). Every command gives a [`Report`]: for people by default, one JSON object on
+//! `/admin/v1` (`client`). Every command gives a `Report`: for people by default, one JSON object on
 //! one line with `--json`. Nothing but that goes to standard output.
 //!
 //! Exit codes: 0 done; 1 refused or failed; 2 bad usage or configuration; 3 satchel or its node is not

@@ -2,7 +2,7 @@
 //!
 //! [`Lightning`] is what moves money; the ledger is its only caller on that side. [`Operator`] is what
 //! the person who runs the node does by hand. [`ldk`] implements both on ldk-node and is the only room
-//! that names it; [`sim`] is a node in memory for property tests, with every misbehaviour a real one has.
+//! that names it; `sim` is a node in memory for property tests, with every misbehaviour a real one has.
 //!
 //! Both traits are synchronous, because every call into ldk-node blocks. Async callers go through
 //! [`Node`], which moves each call to a thread that may wait.

@@ -20,7 +20,7 @@ pub struct InvoiceRequest {
     pub description: Option<String>,
     /// Seconds until it expires; an hour if missing.
     pub expiry_secs: Option<u32>,
-    /// Whether a payment shall stay locked until [`Wallet::claim`] or [`Wallet::fail`].
+    /// Whether a payment shall stay locked until `Wallet::claim` or `Wallet::fail`.
     #[serde(default)]
     pub hold: bool,
     /// A hash to commit to instead of a description, for LNURL services in tests; not over HTTP.
