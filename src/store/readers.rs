@@ -28,7 +28,6 @@ impl Readers {
                 .execute_batch(
                     "PRAGMA query_only = ON;
                      PRAGMA wal_autocheckpoint = 0;
-                     PRAGMA mmap_size = 268435456;
                      PRAGMA cache_size = -8192;",
                 )
                 .map_err(|error| open_error(path, &error))?;

@@ -37,7 +37,13 @@ impl KvStore {
     }
 
     fn take_scanned(&self, key: &str) -> Option<Vec<u8>> {
-        self.scanned.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+        let mut scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = scanned.remove(key);
+        if scanned.is_empty() {
+            // Gives the memory back, which an emptied map keeps.
+            *scanned = HashMap::new();
+        }
+        value
     }
 
     fn change(&self, at: KvKey, change: KvChange) -> Answer<()> {
