@@ -160,6 +160,8 @@ async fn kill(scene: &Scene, load: &Load, kills: u32, mut choices: Choices) {
         tokio::time::sleep(choices.millis(1, 300)).await;
         satchel.start().await.unwrap();
         closed += scene.replace_lost_channels().await;
+        // What is caught in a closed channel ends on chain, and holds up whoever waits for it until then.
+        scene.network.mine(6).await.unwrap();
         if done % 10 == 0 {
             let audit = scene.audit().await;
             let (all, unpaid) = (load.all.lock().unwrap().len(), load.unpaid.lock().unwrap().len());
