@@ -241,7 +241,7 @@ impl Lightning for NoNode {
         None
     }
 
-    fn records_since(&self, _since: u64) -> Vec<PaymentRecord> {
+    fn succeeded_since(&self, _since: u64) -> Vec<PaymentRecord> {
         Vec::new()
     }
 

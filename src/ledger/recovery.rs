@@ -225,10 +225,7 @@ fn settle_from(ledger: &Ledger, record: &PaymentRecord) -> Result<(), LedgerErro
 /// The store's.
 pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
     let now = ledger.clock.now();
-    for record in ledger.lightning.records_since(since_secs) {
-        if record.status != RecordStatus::Succeeded {
-            continue;
-        }
+    for record in ledger.lightning.succeeded_since(since_secs) {
         let known = ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
             Ok(match record.direction {
                 Direction::Inbound => charges::by_hash(connection, record.hash)?

@@ -260,8 +260,8 @@ pub trait Lightning: Send + Sync + 'static {
     /// What the node remembers of a hash.
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord>;
 
-    /// All that the node remembers and was changed since (unix seconds), for the sweep.
-    fn records_since(&self, since: u64) -> Vec<PaymentRecord>;
+    /// What came or went to its end well and was changed since (unix seconds), for the sweep.
+    fn succeeded_since(&self, since: u64) -> Vec<PaymentRecord>;
 
     /// The usable channels' room to send, for the dispatcher's gate.
     fn sending_room(&self) -> Vec<SendingRoom>;

@@ -330,8 +330,10 @@ impl Lightning for Sim {
         self.state().records.get(&hash).cloned()
     }
 
-    fn records_since(&self, since: u64) -> Vec<PaymentRecord> {
-        self.state().records.values().filter(|record| record.updated_at >= since).cloned().collect()
+    fn succeeded_since(&self, since: u64) -> Vec<PaymentRecord> {
+        let wanted =
+            |record: &&PaymentRecord| record.status == RecordStatus::Succeeded && record.updated_at >= since;
+        self.state().records.values().filter(wanted).cloned().collect()
     }
 
     fn sending_room(&self) -> Vec<SendingRoom> {

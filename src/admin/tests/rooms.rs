@@ -52,7 +52,7 @@ impl Lightning for FakeNode {
     fn record(&self, _: PaymentHash) -> Option<PaymentRecord> {
         None
     }
-    fn records_since(&self, _: u64) -> Vec<PaymentRecord> {
+    fn succeeded_since(&self, _: u64) -> Vec<PaymentRecord> {
         Vec::new()
     }
     fn sending_room(&self) -> Vec<SendingRoom> {

@@ -73,8 +73,8 @@ impl Lightning for FakeNode {
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
         self.sim.record(hash)
     }
-    fn records_since(&self, since: u64) -> Vec<PaymentRecord> {
-        self.sim.records_since(since)
+    fn succeeded_since(&self, since: u64) -> Vec<PaymentRecord> {
+        self.sim.succeeded_since(since)
     }
     fn sending_room(&self) -> Vec<SendingRoom> {
         self.sim.sending_room()

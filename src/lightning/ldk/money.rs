@@ -7,6 +7,7 @@ use bitcoin::Network;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use ldk_node::Event;
+use ldk_node::payment::PaymentStatus;
 use lightning::ln::channelmanager::PaymentId;
 use lightning::routing::router::RouteParametersConfig;
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
@@ -81,8 +82,11 @@ impl Lightning for LdkNode {
         self.node.payment(&PaymentId(hash.0)).as_ref().and_then(convert::record)
     }
 
-    fn records_since(&self, since: u64) -> Vec<PaymentRecord> {
-        let recent = self.node.list_payments_with_filter(|details| details.latest_update_timestamp >= since);
+    fn succeeded_since(&self, since: u64) -> Vec<PaymentRecord> {
+        // The list is in memory and can be long: only what is wanted is copied out of it.
+        let recent = self.node.list_payments_with_filter(|details| {
+            details.status == PaymentStatus::Succeeded && details.latest_update_timestamp >= since
+        });
         recent.iter().filter_map(convert::record).collect()
     }
 
