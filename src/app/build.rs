@@ -144,6 +144,7 @@ fn ledger_settings(config: &Config) -> Settings {
     Settings {
         in_flight_per_channel: usize::try_from(config.payouts.in_flight_per_channel).unwrap_or(45),
         send_window: Duration::from_secs(config.payouts.send_window_secs),
+        keep_unpaid: Duration::from_secs(u64::from(config.limits.keep_unpaid_days) * 86_400),
         max_routing_per_hour: Msat::from_sat(config.payouts.max_routing_per_hour_sat).unwrap_or_default(),
         ..Settings::default()
     }

@@ -199,6 +199,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("limits.write", u64::from(limits.write), 1, ANY),
         ("limits.read", u64::from(limits.read), 1, ANY),
         ("limits.invoices_per_minute", u64::from(limits.invoices_per_minute), 1, ANY),
+        ("limits.keep_unpaid_days", u64::from(limits.keep_unpaid_days), 1, 3_650),
         ("payouts.max_fee_base_sat", payouts.max_fee_base_sat, 0, supply),
         ("payouts.max_routing_per_hour_sat", payouts.max_routing_per_hour_sat, 0, supply),
         ("payouts.max_fee_ppm", u64::from(payouts.max_fee_ppm), 0, 1_000_000),

@@ -199,13 +199,15 @@ pub struct Limits {
     pub write: u32,
     /// Requests of one client in a window that only look.
     pub read: u32,
-    /// New invoices a minute, of all clients together: each costs a durable row.
+    /// New invoices a minute, of all clients together: each costs durable rows.
     pub invoices_per_minute: u32,
+    /// How long an order that nobody paid is kept after its invoice's end, in days.
+    pub keep_unpaid_days: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { window_secs: 900, write: 50, read: 200, invoices_per_minute: 6_000 }
+        Self { window_secs: 900, write: 50, read: 200, invoices_per_minute: 1_200, keep_unpaid_days: 3 }
     }
 }
 

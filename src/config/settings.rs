@@ -50,6 +50,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("limits.write", COUNT),
     ("limits.read", COUNT),
     ("limits.invoices_per_minute", COUNT),
+    ("limits.keep_unpaid_days", COUNT),
     ("payouts.max_fee_base_sat", SATS),
     ("payouts.max_routing_per_hour_sat", SATS),
     ("payouts.max_fee_ppm", "give parts per million without quotes, from 0 to 1000000 (10000 is 1 %)"),

@@ -222,6 +222,12 @@ pub(super) fn telling(connection: &Connection, id: VoucherId) -> Result<Option<T
         .optional()?)
 }
 
+/// Removes a gift that nobody paid for.
+pub(super) fn delete(tx: &Tx<'_>, id: VoucherId) -> Result<(), LedgerError> {
+    tx.prepare_cached("DELETE FROM gifts WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
 /// Notes that a payout goes to the sender.
 pub(super) fn note_return(tx: &Tx<'_>, payout: PayoutId) -> Result<(), LedgerError> {
     tx.prepare_cached("INSERT OR IGNORE INTO gift_returns (payout_id) VALUES (?1)")?.execute([payout])?;

@@ -71,6 +71,9 @@ impl Teller {
 
 impl VoucherListener for Teller {
     fn changed(&self, tx: &Tx<'_>, voucher: &Voucher, change: &Change) -> Result<(), LedgerError> {
+        if matches!(change, Change::Forgotten) {
+            return store::delete(tx, voucher.id);
+        }
         let Some(telling) = store::telling(tx, voucher.id)? else {
             // Nobody to tell; the money moves all the same.
             tracing::error!(voucher = %voucher.id, "a voucher has no gift");
@@ -86,7 +89,11 @@ impl VoucherListener for Teller {
                 }
             }
             Change::Redeemed(payout) => self.notify(tx, voucher, payout, &telling)?,
-            Change::Funded | Change::PayoutFailed(_) | Change::Expired | Change::Returned(_) => {}
+            Change::Funded
+            | Change::PayoutFailed(_)
+            | Change::Expired
+            | Change::Returned(_)
+            | Change::Forgotten => {}
         }
         let (hub, topic) = (Arc::clone(&self.hub), telling.order_id.topic());
         tx.after_commit(move || hub.tell(&topic));
@@ -104,5 +111,6 @@ fn kind(change: &Change) -> &'static str {
         Change::PayoutFailed(_) => "gift.payout_failed",
         Change::Expired => "gift.expired",
         Change::Returned(_) => "gift.returned",
+        Change::Forgotten => "gift.forgotten",
     }
 }

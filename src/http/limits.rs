@@ -131,12 +131,23 @@ impl Limits {
 
     /// Counts one request of `key` (a [`Client`](super::client::Client), a key's id) and says what is left.
     pub fn check(&self, class: Class, key: impl Hash) -> Allowance {
-        let quotas = match class {
-            Class::Write => &self.write,
-            Class::Read => &self.read,
-        };
-        // A keyed hash, so that nobody can choose to share a quota with somebody else.
-        quotas.as_ref().map_or(Allowance::UNLIMITED, |quotas| quotas.check(self.hasher.hash_one(key)))
+        self.check_hashed(class, self.hash(key))
+    }
+
+    // A keyed hash, so that nobody can choose to share a quota with somebody else.
+    fn hash(&self, key: impl Hash) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn check_hashed(&self, class: Class, key: u64) -> Allowance {
+        self.quotas(class).map_or(Allowance::UNLIMITED, |quotas| quotas.check(key))
+    }
+
+    fn quotas(&self, class: Class) -> Option<&Quotas> {
+        match class {
+            Class::Write => self.write.as_ref(),
+            Class::Read => self.read.as_ref(),
+        }
     }
 
     /// Forgets clients whose quota is full again. Takes milliseconds when there are many.
@@ -178,8 +189,7 @@ impl Quotas {
         if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
             self.look();
         }
-        let key = if self.crowded.load(Ordering::Relaxed) { key % SHARED } else { key };
-        match self.limiter.check_key(&key) {
+        match self.limiter.check_key(&self.own_or_shared(key)) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity().min(self.limit);
                 let reset_epoch_secs = now_secs(self.step * self.limit.saturating_sub(remaining));
@@ -192,6 +202,19 @@ impl Quotas {
                 Allowance { limit: self.limit, remaining: 0, reset_epoch_secs, retry_after }
             }
         }
+    }
+
+    /// Counts more for a request that was let through; seconds to wait if there is not that much left.
+    fn take(&self, key: u64, count: u32) -> Result<(), u64> {
+        let Some(count) = NonZeroU32::new(count.min(self.limit)) else { return Ok(()) };
+        match self.limiter.check_key_n(&self.own_or_shared(key), count) {
+            Ok(Err(refusal)) => Err(whole_secs(refusal.wait_time_from(self.limiter.clock().now())).max(1)),
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    fn own_or_shared(&self, key: u64) -> u64 {
+        if self.crowded.load(Ordering::Relaxed) { key % SHARED } else { key }
     }
 
     fn look(&self) {
@@ -223,6 +246,25 @@ impl Budget {
     }
 }
 
+/// The quota that [`limit`] counted a request on, among the request's extensions: a handler counts more on
+/// it for what costs more than one.
+#[derive(Clone)]
+pub struct Meter {
+    limits: Arc<Limits>,
+    class: Class,
+    key: u64,
+}
+
+impl Meter {
+    /// Takes so many more; never more than the whole quota.
+    ///
+    /// # Errors
+    /// Seconds to wait until there is that much; then nothing was taken.
+    pub fn take(&self, count: u32) -> Result<(), u64> {
+        self.limits.quotas(self.class).map_or(Ok(()), |quotas| quotas.take(self.key, count))
+    }
+}
+
 /// What the middleware [`limit`] needs; one for each class and family.
 #[derive(Clone)]
 pub struct Limiter {
@@ -238,17 +280,19 @@ pub struct Limiter {
 
 /// Middleware: counts the request, refuses it or passes it on, and puts the headers on the answer.
 /// Use with `axum::middleware::from_fn_with_state`. Counts by API key if an outer layer authenticated one.
-pub async fn limit(State(limiter): State<Limiter>, request: Request, next: Next) -> Response {
+pub async fn limit(State(limiter): State<Limiter>, mut request: Request, next: Next) -> Response {
     if *request.method() == Method::OPTIONS {
         return next.run(request).await;
     }
-    let allowance = match request.extensions().get::<Caller>() {
-        Some(caller) => limiter.limits.check(limiter.class, ("key", caller.key)),
+    let key = match request.extensions().get::<Caller>() {
+        Some(caller) => limiter.limits.hash(("key", caller.key)),
         None => {
             let client = limiter.proxies.client(request.extensions(), request.headers());
-            limiter.limits.check(limiter.class, ("client", client))
+            limiter.limits.hash(("client", client))
         }
     };
+    let allowance = limiter.limits.check_hashed(limiter.class, key);
+    request.extensions_mut().insert(Meter { limits: Arc::clone(&limiter.limits), class: limiter.class, key });
     let mut response = match allowance.retry_after {
         Some(_) => {
             metrics::counter!(HTTP_LIMITED, "limit" => limiter.class.name()).increment(1);

@@ -7,12 +7,15 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
 use super::rows::charges as rows;
-use super::{Family, LedgerError, Listeners};
+use super::{Family, Lapsed, LedgerError, Listeners};
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PaymentHash};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics as names;
+
+/// How far [`forget_unpaid`] has come.
+const UNPAID_MARK: &str = "forget_unpaid";
 
 /// Whether an invoice has been paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,4 +269,35 @@ fn paid_again(tx: &Tx<'_>, charge: &Charge, amount: Msat, now: UnixMillis) -> Re
 /// The store's.
 pub fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize, LedgerError> {
     rows::expire(tx, now, limit)
+}
+
+/// Removes what was never paid and was over by `before`, oldest first, of at most `limit` charges; answers how
+/// many it looked at. Goes on from where the last look ended.
+///
+/// The node refuses a payment two hours after its invoice's end. Should one come all the same, it is money
+/// for an unknown hash, and in suspense.
+///
+/// # Errors
+/// The store's or a listener's.
+pub fn forget_unpaid(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    before: UnixMillis,
+    limit: usize,
+) -> Result<usize, LedgerError> {
+    let (at, id) = rows::mark(tx, UNPAID_MARK)?;
+    let over = rows::over(tx, (at, ChargeId(id)), before, limit)?;
+    let Some(last) = over.last() else { return Ok(0) };
+    rows::set_mark(tx, UNPAID_MARK, last.expires_at, last.id.0)?;
+    for charge in over.iter().filter(|charge| charge.status == ChargeStatus::Expired) {
+        let lapsed = match listeners.of(charge.family) {
+            Some(listener) => listener.charge_lapsed(tx, charge.id)?,
+            None => Lapsed::Forget,
+        };
+        // Where too little came in, the books tell of it.
+        if lapsed == Lapsed::Forget && !rows::paid_twice(tx, charge.id)? {
+            rows::delete(tx, charge.id)?;
+        }
+    }
+    Ok(over.len())
 }

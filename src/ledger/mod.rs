@@ -38,6 +38,7 @@ use std::sync::Arc;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::clock::Clock;
+use crate::ids::ChargeId;
 use crate::lightning::Lightning;
 use crate::store::{Store, StoreError, Tx};
 
@@ -143,6 +144,22 @@ pub trait Listener: Send + Sync + 'static {
     /// # Errors
     /// Undoes the step; the node's event is then delivered again.
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Covered, LedgerError>;
+
+    /// One of the family's invoices was never paid and can't be any more. The family removes what it wrote
+    /// beside the charge; answers whether the charge may go too.
+    ///
+    /// # Errors
+    /// Leaves all as it was, for a later round.
+    fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError>;
+}
+
+/// What becomes of a charge that was never paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapsed {
+    /// Nothing of the family's stands beside it any more.
+    Forget,
+    /// The family still shows it.
+    Keep,
 }
 
 /// How a payout ended.
@@ -215,6 +232,8 @@ pub struct Settings {
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
+    /// How long an order that nobody paid is kept after its invoice's end.
+    pub keep_unpaid: std::time::Duration,
 }
 
 impl Default for Settings {
@@ -225,6 +244,7 @@ impl Default for Settings {
             route_tries: 4,
             max_routing_per_hour: crate::money::Msat::from_sat(10_000).unwrap_or_default(),
             settle_time: std::time::Duration::from_secs(12),
+            keep_unpaid: std::time::Duration::from_secs(3 * 86_400),
         }
     }
 }

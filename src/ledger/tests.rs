@@ -324,6 +324,9 @@ fn an_event_that_the_books_refuse_is_kept_apart_and_holds_up_nobody() {
         fn payout_ended(&self, _: &Tx<'_>, _: &Payout, _: End) -> Result<Covered, LedgerError> {
             Ok(Covered::Yes)
         }
+        fn charge_lapsed(&self, _: &Tx<'_>, _: ChargeId) -> Result<Lapsed, LedgerError> {
+            Ok(Lapsed::Keep)
+        }
     }
     let mut desk = Desk::new();
     let bad = desk.charge(sat(100));

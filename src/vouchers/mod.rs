@@ -34,7 +34,9 @@ use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PayoutId, VoucherId};
 use crate::ledger::charges;
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{Charge, Covered, End, Family, Ledger, LedgerError, Listener, Payout, PayoutStatus};
+use crate::ledger::{
+    Charge, Covered, End, Family, Lapsed, Ledger, LedgerError, Listener, Payout, PayoutStatus,
+};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -196,6 +198,8 @@ pub enum Change {
     Expired,
     /// Its sender has the sats back.
     Returned(Payout),
+    /// It was never paid for, and is removed: the family removes its own row.
+    Forgotten,
 }
 
 /// What a family wants to know about its vouchers; called inside the transaction that makes it true.
@@ -377,5 +381,13 @@ impl Listener for Vouchers {
             }
         }
         Ok(Covered::Yes)
+    }
+
+    fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError> {
+        for id in store::of_charge(tx, charge)? {
+            self.tell(tx, id, &Change::Forgotten)?;
+            store::delete(tx, id)?;
+        }
+        Ok(Lapsed::Forget)
     }
 }

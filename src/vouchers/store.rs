@@ -40,6 +40,20 @@ pub(super) fn by_id(connection: &Connection, id: VoucherId) -> Result<Option<Vou
     Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
+/// The vouchers that a charge funds.
+pub(super) fn of_charge(connection: &Connection, charge: ChargeId) -> Result<Vec<VoucherId>, LedgerError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM vouchers WHERE charge_id = ?1")?;
+    let found = statement.query_map([charge], |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Removes one that was never paid for.
+pub(super) fn delete(tx: &Tx<'_>, id: VoucherId) -> Result<(), LedgerError> {
+    let changed =
+        tx.prepare_cached("DELETE FROM vouchers WHERE id = ?1 AND state = 'unfunded'")?.execute([id])?;
+    exactly_one(changed, id, "forgotten")
+}
+
 pub(super) fn to_return(
     connection: &Connection,
     now: UnixMillis,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Vouchers;
 use super::returns::Returns;
+use crate::clock::millis;
 use crate::ledger::{Ledger, LedgerError, charges};
 
 /// Charges marked in one transaction.
@@ -16,20 +17,27 @@ const CHARGES_AT_ONCE: usize = 500;
 /// Vouchers marked in one transaction.
 const VOUCHERS_AT_ONCE: usize = 200;
 
-/// Marks what is over.
+/// Marks what is over, and removes what was never paid and is long over.
 ///
 /// # Errors
 /// The store's or a listener's; the next round does it again.
 pub async fn expire_due(ledger: &Ledger, vouchers: &Vouchers) -> Result<(), LedgerError> {
-    let (now, vouchers) = (ledger.clock.now(), vouchers.clone());
+    let (now, vouchers, listeners) = (ledger.clock.now(), vouchers.clone(), ledger.listeners.clone());
+    let before = now.saturating_sub(millis(ledger.settings.keep_unpaid));
     let marked = ledger.store.write(move |tx| {
         let lapsed = charges::expire(tx, now, CHARGES_AT_ONCE)?;
         let expired = vouchers.expire(tx, now, VOUCHERS_AT_ONCE)?;
-        Ok::<_, LedgerError>((lapsed, expired))
+        let forgotten = charges::forget_unpaid(tx, &listeners, before, CHARGES_AT_ONCE)?;
+        Ok::<_, LedgerError>((lapsed, expired, forgotten))
     });
-    let (lapsed, expired) = marked.await?;
-    if lapsed > 0 || expired > 0 {
-        tracing::debug!(lapsed, expired, "invoices lapsed, vouchers expired");
+    let (lapsed, expired, forgotten) = marked.await?;
+    if lapsed > 0 || expired > 0 || forgotten > 0 {
+        tracing::debug!(
+            lapsed,
+            expired,
+            forgotten,
+            "invoices lapsed, vouchers expired, old orders looked at"
+        );
     }
     Ok(())
 }

@@ -12,11 +12,16 @@ use crate::gifts::ids::OrderId;
 use crate::http::body::JsonObject;
 use crate::http::client::Client;
 use crate::http::idempotency::Ask;
+use crate::http::limits::Meter;
+
+/// Gifts of one order that are counted as one request.
+const GIFTS_A_REQUEST: u32 = 10;
 
 /// Who asks.
 pub(super) struct Asker {
     pub(super) client: Client,
     headers: HeaderMap,
+    meter: Option<Meter>,
 }
 
 impl FromRequestParts<Api> for Asker {
@@ -24,7 +29,7 @@ impl FromRequestParts<Api> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
         let client = api.proxies.client(&parts.extensions, &parts.headers);
-        Ok(Self { client, headers: parts.headers.clone() })
+        Ok(Self { client, headers: parts.headers.clone(), meter: parts.extensions.get().cloned() })
     }
 }
 
@@ -32,6 +37,13 @@ impl Asker {
     /// The request's `Idempotency-Key`. One client's keys are nothing to another.
     pub(super) fn once(&self, route: &str, body: &JsonObject) -> Result<Option<Ask>, GiftError> {
         Ok(Ask::read(&self.headers, &format!("gifts {}", self.client), route, &body.raw)?)
+    }
+
+    /// Counts a batch on the asker's quota: ten gifts weigh as much as one request.
+    pub(super) fn pay_for(&self, quantity: u32) -> Result<(), GiftError> {
+        let more = quantity.div_ceil(GIFTS_A_REQUEST).saturating_sub(1);
+        let Some(meter) = self.meter.as_ref().filter(|_| more > 0) else { return Ok(()) };
+        meter.take(more).map_err(|retry_after| GiftError::TooMany { retry_after })
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) async fn create(
         let body = body?;
         let order = Order::read(&body.fields, api.gifts.rules(), api.gifts.now())?;
         let ask = asker.once("POST /create", &body)?;
+        asker.pay_for(order.quantity)?;
         api.gifts.create(order, ask).await
     }
     .await;

@@ -158,3 +158,38 @@ async fn what_an_invoice_s_time_does() {
     assert_eq!(house.get(&format!("/status/{id}")).await.text, r#"{"status":"paid"}"#);
     assert_eq!(house.get(&format!("/gift/{id}")).await.ok()["state"], "open");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_paid_is_removed_after_some_days_and_what_was_paid_is_not() {
+    let house = House::new();
+    let batch = house.create(json!({"amount": 100, "quantity": 3})).await;
+    let paid = house.funded(json!({"amount": 100})).await;
+    let unpaid = batch["gifts"][2]["orderId"].as_str().unwrap();
+    let tidy = async || {
+        crate::vouchers::upkeep::expire_due(&house.ledger, &house.vouchers).await.unwrap();
+        // What is over is marked in one round and looked at again in a later one.
+        crate::vouchers::upkeep::expire_due(&house.ledger, &house.vouchers).await.unwrap();
+    };
+    house.clock.advance(Duration::from_secs(3 * 86_400));
+    tidy().await;
+    assert_eq!(house.get(&format!("/gift/{unpaid}")).await.ok()["state"], "lapsed");
+    house.clock.advance(Duration::from_secs(3_601));
+    tidy().await;
+    house.get(&format!("/gift/{unpaid}")).await.is_error(404, "GIFT_NOT_FOUND");
+    assert_eq!(house.get(&format!("/gift/{paid}")).await.ok()["state"], "open");
+    let left: (i64, i64, i64) = house
+        .ledger
+        .store
+        .read_blocking(|connection| -> Result<_, crate::store::StoreError> {
+            Ok(connection.query_row(
+                "SELECT (SELECT count(*) FROM gifts), (SELECT count(*) FROM vouchers), (SELECT count(*) FROM charges)",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?)
+        })
+        .unwrap();
+    assert_eq!(left, (1, 1, 1));
+    // Money for what is gone is nobody's we know.
+    house.fund(&batch);
+    house.audit();
+}

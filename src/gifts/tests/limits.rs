@@ -49,3 +49,18 @@ async fn reads_have_a_quota_of_their_own() {
     house.get("/redeemStatus/x").await.is_error(429, "TOO_MANY_REQUESTS");
     assert_eq!(house.post("/create", &json!({"amount": 100})).await.status, OK);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_gifts_of_a_batch_count_as_one_request() {
+    let house = limited();
+    let batch = house.post("/create", &json!({"amount": 100, "quantity": 20})).await;
+    assert_eq!(batch.status, OK);
+    assert_eq!(house.post("/create", &json!({"amount": 100, "quantity": 10})).await.status, OK);
+    house.post("/create", &json!({"amount": 100})).await.is_error(429, "TOO_MANY_REQUESTS");
+    let house = limited();
+    assert_eq!(house.post("/create", &json!({"amount": 100})).await.status, OK);
+    let refused = house.post("/create", &json!({"amount": 100, "quantity": 21})).await;
+    refused.is_error(429, "TOO_MANY_REQUESTS");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(house.post("/create", &json!({"amount": 100, "quantity": 10})).await.status, OK);
+}

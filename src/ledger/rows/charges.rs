@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PaymentHash};
-use crate::ledger::{Charge, Family, LedgerError, SettledBy};
+use crate::ledger::{Charge, ChargeStatus, Family, LedgerError, SettledBy};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -137,6 +137,44 @@ pub(crate) fn prunable(
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A charge whose invoice is over.
+pub(crate) struct Over {
+    pub(crate) id: ChargeId,
+    pub(crate) family: Family,
+    pub(crate) status: ChargeStatus,
+    pub(crate) expires_at: UnixMillis,
+}
+
+/// As [`prunable`], with what decides whether they may be removed.
+pub(crate) fn over(
+    connection: &Connection,
+    after: (UnixMillis, ChargeId),
+    before: UnixMillis,
+    limit: usize,
+) -> Result<Vec<Over>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, family, status, expires_at FROM charges
+         WHERE (expires_at, id) > (?1, ?2) AND expires_at <= ?3 ORDER BY expires_at, id LIMIT ?4",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![after.0, after.1, before, limit], |row| {
+        let status: String = row.get(2)?;
+        Ok(Over {
+            id: row.get(0)?,
+            family: row.get(1)?,
+            status: status.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
+            expires_at: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Removes a charge to which nothing refers.
+pub(crate) fn delete(tx: &Tx<'_>, id: ChargeId) -> Result<(), LedgerError> {
+    tx.prepare_cached("DELETE FROM charges WHERE id = ?1 AND status = 'expired'")?.execute([id])?;
+    Ok(())
 }
 
 /// Where a background task stopped.

@@ -31,7 +31,7 @@ CREATE TABLE balances (
 
 -- Money in: one invoice of ours.
 CREATE TABLE charges (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: unpaid ones are removed
     payment_hash  BLOB    NOT NULL UNIQUE,
     family        TEXT    NOT NULL,
     amount_msat   INTEGER,                  -- NULL: the payer decides
@@ -90,7 +90,7 @@ CREATE INDEX payouts_by_voucher ON payouts (voucher_id);
 
 -- A claim on sats that someone may redeem.
 CREATE TABLE vouchers (
-    id          INTEGER PRIMARY KEY,
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: unpaid ones are removed
     family      TEXT    NOT NULL,
     charge_id   INTEGER NOT NULL REFERENCES charges (id),
     amount_msat INTEGER NOT NULL,
