@@ -126,7 +126,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
         return Ok(());
     }
     let theirs = &gift.theirs;
-    let claim = vouchers::redeem(tx, ledger, id, Taker::Recipient, &theirs.invoice, Msat::ZERO)?;
+    let claim = vouchers::redeem(tx, ledger, &[id], Taker::Recipient, &theirs.invoice, Msat::ZERO)?;
     claim.map_err(|refused| LedgerError::Broken(format!("a gift was not redeemed: {refused}")))?;
     let hash = charges::hash_of(&theirs.invoice);
     payouts::arrived(tx, &ledger.listeners, hash, Some(Preimage(theirs.preimage)), Msat::ZERO, now).map(drop)

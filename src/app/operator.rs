@@ -32,8 +32,7 @@ impl Money for OperatorDesk {
             let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
             let ledger = self.0.ledger.clone();
             let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
-                let order =
-                    Order { family: Family::Operator, voucher: None, invoice: &invoice, amount, max_fee };
+                let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee };
                 Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
                     Queued::New(payout) => Ok(payout),
                     Queued::Existing(payout) if payout.family == Family::Operator => Ok(payout),

@@ -11,7 +11,8 @@ use super::store::{self, Gift, Listed};
 use super::view::{charge_status, state_name_of};
 use crate::admin::{AdminError, GiftAdmin, PageRequest};
 use crate::ids::VoucherId;
-use crate::ledger::{Payout, payouts};
+use crate::ledger::Payout;
+use crate::vouchers::{self, Taker};
 
 impl GiftAdmin for Gifts {
     fn list(&self, page: PageRequest) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
@@ -37,7 +38,7 @@ impl GiftAdmin for Gifts {
                 Err(error) => return Err(admin_error(error)),
             };
             let voucher = gift.id;
-            let past = self.store().read(move |connection| payouts::of_voucher(connection, voucher)).await;
+            let past = self.store().read(move |connection| vouchers::payouts_of(connection, voucher)).await;
             let past = past.map_err(AdminError::internal)?;
             let charge_id = self.charge_uuid(gift.charge).map_err(admin_error)?;
             Ok(Some(shown(&gift, &charge_id, &past, self.now())))
@@ -78,7 +79,7 @@ fn listed(gift: &Listed, now: i64) -> Value {
     })
 }
 
-fn shown(gift: &Gift, charge_id: &str, past: &[Payout], now: i64) -> Value {
+fn shown(gift: &Gift, charge_id: &str, past: &[(Taker, Payout)], now: i64) -> Value {
     let charge = charge_status(gift.charge_status, gift.invoice_expires_at, now);
     json!({
         "id": gift.order_id.to_string(),
@@ -101,9 +102,10 @@ fn shown(gift: &Gift, charge_id: &str, past: &[Payout], now: i64) -> Value {
     })
 }
 
-fn payout(payout: &Payout) -> Value {
+fn payout((taker, payout): &(Taker, Payout)) -> Value {
     json!({
         "id": payout.public_id,
+        "to": taker.name(),
         "status": payout.status.name(),
         "payment_hash": payout.payment_hash,
         "attempts": payout.attempts,

@@ -13,8 +13,8 @@ use super::view::{self, GiftView};
 use super::{Done, Gifts};
 use crate::clock::{UnixMillis, millis};
 use crate::http::idempotency::Ask;
-use crate::ledger::{Payout, PayoutStatus, payouts};
-use crate::vouchers::VoucherState;
+use crate::ledger::{Payout, PayoutStatus};
+use crate::vouchers::{self, Taker, VoucherState};
 
 /// A gift, to who has its manage key: all that its recipient sees, and the rest.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,10 +64,7 @@ impl Gifts {
             .read(move |connection| -> Result<_, GiftError> {
                 check_key(connection, order_id, &key)?;
                 let gift = store::by_order_id(connection, order_id)?.ok_or(GiftError::NotFound)?;
-                let mut past = Vec::new();
-                for payout in payouts::of_voucher(connection, gift.id)? {
-                    past.push((store::is_return(connection, payout.id)?, payout));
-                }
+                let past = vouchers::payouts_of(connection, gift.id)?;
                 Ok((gift, past))
             })
             .await?;
@@ -105,7 +102,7 @@ fn check_key(connection: &rusqlite::Connection, order_id: OrderId, key: &str) ->
 }
 
 /// What happened, oldest first. All of it follows from the rows of charge, voucher and payouts.
-fn history(gift: &Gift, past: &[(bool, Payout)], lock: Duration, now: UnixMillis) -> Vec<HistoryView> {
+fn history(gift: &Gift, past: &[(Taker, Payout)], lock: Duration, now: UnixMillis) -> Vec<HistoryView> {
     let mut events = vec![HistoryView::new("created", gift.created_at)];
     events.extend(gift.paid_at.map(|at| HistoryView::new("paid", at)));
     let ended = matches!(gift.state, VoucherState::Redeemed)
@@ -113,8 +110,8 @@ fn history(gift: &Gift, past: &[(bool, Payout)], lock: Duration, now: UnixMillis
     let funded = gift.paid_at.is_some();
     let end = gift.expires_at.filter(|end| *end <= now && funded && !ended);
     events.extend(end.map(|end| HistoryView::new("expired", end)));
-    for (is_return, payout) in past {
-        let name = |redeem, refund| if *is_return { refund } else { redeem };
+    for (taker, payout) in past {
+        let name = |redeem, refund| if *taker == Taker::Sender { refund } else { redeem };
         events.push(HistoryView::of(name("claiming", "returning"), payout.created_at, payout));
         let Some(at) = payout.finished_at else { continue };
         match payout.status {

@@ -80,8 +80,9 @@ impl Gifts {
         };
         // The same invoice again is the same redemption, also after the invoice has expired.
         let used = payouts::by_hash(tx, charges::hash_of(&invoice))?;
-        let same = |payout: &Payout| payout.voucher == Some(gift.id) && payout.status != PayoutStatus::Failed;
-        if let Some(payout) = used.filter(same) {
+        if let Some(payout) = used.filter(|payout| payout.status != PayoutStatus::Failed)
+            && vouchers::redeems(tx, payout.id, &[gift.id])?
+        {
             return Ok(Ok(payout));
         }
         let voucher = vouchers::by_id(tx, gift.id)?;
@@ -96,7 +97,7 @@ impl Gifts {
             Proof::Sender => Taker::Sender,
         };
         let max_fee = self.0.rules.max_fee(gift.amount);
-        let claim = vouchers::redeem(tx, &self.0.ledger, gift.id, taker, &invoice, max_fee)?;
+        let claim = vouchers::redeem(tx, &self.0.ledger, &[gift.id], taker, &invoice, max_fee)?;
         let payout = match claim {
             Ok(Claim::Started(payout)) => payout,
             Ok(Claim::Same(payout)) => return Ok(Ok(payout)),

@@ -73,12 +73,12 @@ pub struct LastPayout {
 const GIFT: &str = "SELECT g.id, g.order_id, g.sender_name, g.sender_message, g.verify_code, g.code_wrong,
         g.code_locked_until, g.notify, v.amount_msat, v.state, v.created_at, v.expires_at, v.return_to,
         v.charge_id, c.status, c.invoice, c.expires_at, c.settled_at,
-        p.id, p.public_id, p.invoice, p.created_at, p.status, p.error, r.payout_id IS NOT NULL
+        p.id, p.public_id, p.invoice, p.created_at, p.status, p.error, coalesce(l.taker, '') = 'sender'
      FROM gifts g
      JOIN vouchers v ON v.id = g.id
      JOIN charges c ON c.id = v.charge_id
      LEFT JOIN payouts p ON p.id = v.payout_id
-     LEFT JOIN gift_returns r ON r.payout_id = p.id
+     LEFT JOIN voucher_payouts l ON l.voucher_id = v.id AND l.payout_id = p.id
      WHERE g.order_id = ?1";
 
 /// A name of a state as its enum.
@@ -226,19 +226,6 @@ pub(super) fn telling(connection: &Connection, id: VoucherId) -> Result<Option<T
 pub(super) fn delete(tx: &Tx<'_>, id: VoucherId) -> Result<(), LedgerError> {
     tx.prepare_cached("DELETE FROM gifts WHERE id = ?1")?.execute([id])?;
     Ok(())
-}
-
-/// Notes that a payout goes to the sender.
-pub(super) fn note_return(tx: &Tx<'_>, payout: PayoutId) -> Result<(), LedgerError> {
-    tx.prepare_cached("INSERT OR IGNORE INTO gift_returns (payout_id) VALUES (?1)")?.execute([payout])?;
-    Ok(())
-}
-
-/// Whether a payout goes to the sender.
-pub(super) fn is_return(connection: &Connection, payout: PayoutId) -> Result<bool, LedgerError> {
-    Ok(connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM gift_returns WHERE payout_id = ?1)")?
-        .query_row([payout], |row| row.get(0))?)
 }
 
 /// The status of a charge of this family.

@@ -8,9 +8,9 @@ use super::store;
 use super::view::NotifyView;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
-use crate::ledger::{Family, LedgerError, Payout};
+use crate::ledger::{Family, LedgerError};
 use crate::store::Tx;
-use crate::vouchers::{Change, Voucher, VoucherListener, VoucherState};
+use crate::vouchers::{Change, Voucher, VoucherListener};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
 /// What the webhook tells, in the operator's list.
@@ -37,17 +37,8 @@ impl Teller {
 
     /// The contract's `notify`: queued with the payout's success, so it is sent at least once and never
     /// for anything else.
-    fn notify(
-        &self,
-        tx: &Tx<'_>,
-        voucher: &Voucher,
-        payout: &Payout,
-        telling: &store::Telling,
-    ) -> Result<(), LedgerError> {
+    fn notify(&self, tx: &Tx<'_>, voucher: &Voucher, telling: &store::Telling) -> Result<(), LedgerError> {
         let Some(url) = &telling.notify else { return Ok(()) };
-        if store::is_return(tx, payout.id)? {
-            return Ok(());
-        }
         let id = telling.order_id.to_string();
         let payload = match serde_json::to_string(&NotifyView::redeemed(&id, voucher.amount.sat_floor())) {
             Ok(payload) => payload,
@@ -81,19 +72,8 @@ impl VoucherListener for Teller {
         };
         let data = serde_json::json!({ "amount_sat": voucher.amount.sat_floor() });
         self.log.record(tx, kind(change), &voucher.id.to_string(), &data)?;
-        match change {
-            Change::Claiming(payout) => {
-                // An invoice of this node is paid by now.
-                if matches!(voucher.state, VoucherState::Returning | VoucherState::Returned) {
-                    store::note_return(tx, payout.id)?;
-                }
-            }
-            Change::Redeemed(payout) => self.notify(tx, voucher, payout, &telling)?,
-            Change::Funded
-            | Change::PayoutFailed(_)
-            | Change::Expired
-            | Change::Returned(_)
-            | Change::Forgotten => {}
+        if matches!(change, Change::Redeemed(_)) {
+            self.notify(tx, voucher, &telling)?;
         }
         let (hub, topic) = (Arc::clone(&self.hub), telling.order_id.topic());
         tx.after_commit(move || hub.tell(&topic));

@@ -157,8 +157,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
     );
 
     let twice =
-        one("SELECT count(*) FROM (SELECT 1 FROM payouts WHERE status = 'paid' AND voucher_id IS NOT NULL
-         GROUP BY voucher_id HAVING count(*) > 1)")?;
+        one("SELECT count(*) FROM (SELECT 1 FROM voucher_payouts l JOIN payouts p ON p.id = l.payout_id
+         WHERE p.status = 'paid' GROUP BY l.voucher_id HAVING count(*) > 1)")?;
     if twice > 0 {
         problems.push(format!("{twice} vouchers were paid out more than once"));
     }

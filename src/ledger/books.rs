@@ -86,6 +86,8 @@ pub enum Kind {
     PayoutFailed,
     /// A payout arrived after it had been given up.
     PayoutLate,
+    /// A payout's loss turned out to be none: the payout after it failed.
+    LossRecovered,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
 }
@@ -99,6 +101,7 @@ impl Kind {
             Self::PayoutPaid => "payout_paid",
             Self::PayoutFailed => "payout_failed",
             Self::PayoutLate => "payout_late",
+            Self::LossRecovered => "loss_recovered",
             Self::Unclaimed => "unclaimed",
         }
     }

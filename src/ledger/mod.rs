@@ -40,6 +40,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use crate::clock::Clock;
 use crate::ids::ChargeId;
 use crate::lightning::Lightning;
+use crate::money::Msat;
 use crate::store::{Store, StoreError, Tx};
 
 pub use books::Account;
@@ -137,13 +138,13 @@ pub trait Listener: Send + Sync + 'static {
     /// Undoes the settlement; the node's event is then delivered again.
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError>;
 
-    /// A payout reached an end: paid or failed. Called again with `paid` if a success comes after a
-    /// failure; answers whether the payout's money was still there to be taken, so that the ledger books
-    /// the loss if it was not.
+    /// A payout reached an end: paid or failed. Called again if a success comes after a failure; then it
+    /// answers how much of the payout's amount was still there to be taken: the rest had been given to
+    /// somebody else meanwhile, and the ledger books it as the operator's loss.
     ///
     /// # Errors
     /// Undoes the step; the node's event is then delivered again.
-    fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Covered, LedgerError>;
+    fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError>;
 
     /// One of the family's invoices was never paid and can't be any more. The family removes what it wrote
     /// beside the charge; answers whether the charge may go too.
@@ -171,15 +172,6 @@ pub enum End {
     Failed,
     /// It arrived although it had been given up before.
     PaidAfterFailure,
-}
-
-/// Whether what a payout was taken from could (still) cover it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Covered {
-    /// Yes.
-    Yes,
-    /// No: it had been given to somebody else meanwhile; the operator bears the loss.
-    No,
 }
 
 /// What the parts of the ledger share. Cheap to clone.
@@ -228,7 +220,7 @@ pub struct Settings {
     /// given up.
     pub route_tries: u32,
     /// What routing may cost in an hour, whatever each payout may; beyond it only free routes are taken.
-    pub max_routing_per_hour: crate::money::Msat,
+    pub max_routing_per_hour: Msat,
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
@@ -242,7 +234,7 @@ impl Default for Settings {
             in_flight_per_channel: 45,
             send_window: std::time::Duration::from_secs(600),
             route_tries: 4,
-            max_routing_per_hour: crate::money::Msat::from_sat(10_000).unwrap_or_default(),
+            max_routing_per_hour: Msat::from_sat(10_000).unwrap_or_default(),
             settle_time: std::time::Duration::from_secs(12),
             keep_unpaid: std::time::Duration::from_secs(3 * 86_400),
         }

@@ -21,10 +21,10 @@ use lightning_invoice::Bolt11Invoice;
 use super::books::{Account, Journal, Kind};
 use super::charges::{self, Charge, ChargeStatus};
 use super::rows::payouts as rows;
-use super::{Covered, End, Family, Ledger, LedgerError, Listeners};
+use super::{End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::UnixMillis;
 use crate::crash_point;
-use crate::ids::{PaymentHash, PayoutId, Preimage, VoucherId};
+use crate::ids::{PaymentHash, PayoutId, Preimage};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics as names;
@@ -88,8 +88,6 @@ pub struct Payout {
     pub public_id: String,
     /// Whose it is.
     pub family: Family,
-    /// What it redeems, if it redeems something.
-    pub voucher: Option<VoucherId>,
     /// Names the payment.
     pub payment_hash: PaymentHash,
     /// The BOLT11 text being paid.
@@ -140,8 +138,6 @@ impl fmt::Debug for Payout {
 pub struct Order<'a> {
     /// Whose it is.
     pub family: Family,
-    /// What it redeems.
-    pub voucher: Option<VoucherId>,
     /// The invoice; its network, expiry and amount have been checked.
     pub invoice: &'a Bolt11Invoice,
     /// What the recipient gets.
@@ -260,14 +256,6 @@ pub fn by_hash(connection: &rusqlite::Connection, hash: PaymentHash) -> Result<O
     rows::by_hash(connection, hash)
 }
 
-/// Every payout that a voucher ever had, oldest first.
-///
-/// # Errors
-/// The store's.
-pub fn of_voucher(connection: &rusqlite::Connection, voucher: VoucherId) -> Result<Vec<Payout>, LedgerError> {
-    rows::of_voucher(connection, voucher)
-}
-
 /// What a report changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reported {
@@ -310,12 +298,13 @@ pub fn arrived(
         .checked_add(fee)
         .ok_or_else(|| LedgerError::Broken("a payout larger than the supply".into()))?;
     if was == PayoutStatus::Failed {
-        let covered = tell(tx, listeners, &paid, End::PaidAfterFailure)?;
-        let from = if covered == Covered::Yes { paid.family.account() } else { Account::Loss };
-        tracing::error!(payout = %paid.public_id, amount = %paid.amount, account = %from, "a payout arrived after it had been given up");
+        let covered = tell(tx, listeners, &paid, End::PaidAfterFailure)?.min(paid.amount);
+        let loss = paid.amount.saturating_sub(covered);
+        tracing::error!(payout = %paid.public_id, amount = %paid.amount, %loss, "a payout arrived after it had been given up");
         rows::count_event(tx, "payouts_late")?;
         return Journal::new(Kind::PayoutLate, paid.id.0)
-            .debit(from, paid.amount)
+            .debit(paid.family.account(), covered)
+            .debit(Account::Loss, loss)
             .debit(Account::RoutingPaid, fee)
             .credit(Account::Lightning, spent)
             .post(tx, now)
@@ -378,7 +367,8 @@ pub(super) fn give_up(
     Ok(())
 }
 
-fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result<Covered, LedgerError> {
+/// Answers how much of a late payout was still there to be taken.
+fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
     let (family, outcome) = (payout.family.name(), payout.status.name());
     let took = payout.finished_at.map_or(0, |at| at.saturating_sub(payout.created_at));
     tx.after_commit(move || {
@@ -390,6 +380,6 @@ fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result
     });
     match listeners.of(payout.family) {
         Some(listener) => listener.payout_ended(tx, payout, end),
-        None => Ok(Covered::Yes),
+        None => Ok(payout.amount),
     }
 }

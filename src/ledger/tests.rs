@@ -74,13 +74,7 @@ impl Desk {
         let invoice = invoice.clone();
         self.write(move |tx, ledger| {
             let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
-            let order = Order {
-                family: Family::Operator,
-                voucher: None,
-                invoice: &invoice,
-                amount,
-                max_fee: sat(10),
-            };
+            let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee: sat(10) };
             payouts::queue(tx, ledger, &order, |_| Ok(()))
         })
         .unwrap()
@@ -321,8 +315,8 @@ fn an_event_that_the_books_refuse_is_kept_apart_and_holds_up_nobody() {
         fn charge_settled(&self, _: &Tx<'_>, _: &Charge) -> Result<(), LedgerError> {
             Err(LedgerError::Broken("never".into()))
         }
-        fn payout_ended(&self, _: &Tx<'_>, _: &Payout, _: End) -> Result<Covered, LedgerError> {
-            Ok(Covered::Yes)
+        fn payout_ended(&self, _: &Tx<'_>, payout: &Payout, _: End) -> Result<Msat, LedgerError> {
+            Ok(payout.amount)
         }
         fn charge_lapsed(&self, _: &Tx<'_>, _: ChargeId) -> Result<Lapsed, LedgerError> {
             Ok(Lapsed::Keep)

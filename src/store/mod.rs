@@ -137,7 +137,7 @@ impl Store {
                  PRAGMA synchronous = FULL;
                  PRAGMA foreign_keys = ON;
                  PRAGMA temp_store = MEMORY;
-                 PRAGMA cache_size = -32768;",
+                 PRAGMA cache_size = -16384;",
             )
             .map_err(|error| open_error(path, &error))?;
         migrations::migrate(&mut connection, path)?;

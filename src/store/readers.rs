@@ -28,7 +28,7 @@ impl Readers {
                 .execute_batch(
                     "PRAGMA query_only = ON;
                      PRAGMA wal_autocheckpoint = 0;
-                     PRAGMA cache_size = -8192;",
+                     PRAGMA cache_size = -2048;",
                 )
                 .map_err(|error| open_error(path, &error))?;
             let queries = Arc::clone(&queries);

@@ -32,10 +32,11 @@ use rusqlite::Connection;
 
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PayoutId, VoucherId};
+use crate::ledger::books::{Journal, Kind};
 use crate::ledger::charges;
 use crate::ledger::payouts::{self, Order, Queued};
 use crate::ledger::{
-    Charge, Covered, End, Family, Lapsed, Ledger, LedgerError, Listener, Payout, PayoutStatus,
+    Account, Charge, End, Family, Lapsed, Ledger, LedgerError, Listener, Payout, PayoutStatus,
 };
 use crate::money::Msat;
 use crate::store::Tx;
@@ -142,6 +143,27 @@ pub enum Taker {
     Sender,
 }
 
+impl Taker {
+    /// Its name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Recipient => "recipient",
+            Self::Sender => "sender",
+        }
+    }
+}
+
+impl FromStr for Taker {
+    type Err = LedgerError;
+
+    fn from_str(name: &str) -> Result<Self, LedgerError> {
+        [Self::Recipient, Self::Sender]
+            .into_iter()
+            .find(|taker| taker.name() == name)
+            .ok_or_else(|| LedgerError::Broken(format!("unknown taker {name}")))
+    }
+}
+
 /// A redemption that was accepted.
 #[derive(Clone, Debug)]
 pub enum Claim {
@@ -244,6 +266,48 @@ impl Vouchers {
     }
 }
 
+impl Vouchers {
+    /// Ends an open voucher before its time: from now on the sats are its sender's, as after its expiry.
+    ///
+    /// # Errors
+    /// The store's or a listener's. The inner result says why not, with nothing changed.
+    pub fn recall(
+        &self,
+        tx: &Tx<'_>,
+        id: VoucherId,
+        now: UnixMillis,
+    ) -> Result<Result<(), Refused>, LedgerError> {
+        if let Some(refused) = refusal(&by_id(tx, id)?) {
+            return Ok(Err(refused));
+        }
+        store::recall(tx, id, now)?;
+        self.tell(tx, id, &Change::Expired)?;
+        Ok(Ok(()))
+    }
+}
+
+/// Lets another charge fund a voucher that isn't funded, for another amount if one is given: a new invoice
+/// took the old one's place, or the old one was paid after all.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if it is funded.
+pub fn fund_by(
+    tx: &Tx<'_>,
+    id: VoucherId,
+    charge: ChargeId,
+    amount: Option<Msat>,
+) -> Result<(), LedgerError> {
+    store::fund_by(tx, id, charge, amount)
+}
+
+/// Adds to what an expired voucher gives back. The caller books where it comes from.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if it has not expired.
+pub fn add_to_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
+    store::add_to_return(tx, id, amount)
+}
+
 /// Writes a voucher down, in the transaction that writes its charge.
 ///
 /// # Errors
@@ -280,48 +344,92 @@ pub fn put_off_return(tx: &Tx<'_>, id: VoucherId, next_try_at: UnixMillis) -> Re
     store::put_off_return(tx, id, next_try_at)
 }
 
-/// Redeems a voucher to an invoice, or gives it back: voucher, payout and books in this transaction.
-/// The invoice's signature, network and expiry have been checked by the caller; its amount is checked
-/// here.
+/// Redeems vouchers to one invoice, or gives them back: vouchers, payout and books in this transaction, all
+/// of them or none. The invoice's signature, network and expiry have been checked by the caller; its amount
+/// is checked here: it is exactly what they hold together. They are of one family, and each is named once.
 ///
 /// # Errors
 /// The store's. The inner result says why not, with nothing changed.
 pub fn redeem(
     tx: &Tx<'_>,
     ledger: &Ledger,
-    id: VoucherId,
+    ids: &[VoucherId],
     taker: Taker,
     invoice: &Bolt11Invoice,
     max_fee: Msat,
 ) -> Result<Result<Claim, Refused>, LedgerError> {
-    let voucher = by_id(tx, id)?;
-    let hash = charges::hash_of(invoice);
-    if let Some(existing) = payouts::by_hash(tx, hash)? {
-        let same = existing.voucher == Some(id) && existing.status != PayoutStatus::Failed;
+    let vouchers = ids.iter().map(|id| by_id(tx, *id)).collect::<Result<Vec<_>, _>>()?;
+    let in_the_way = || vouchers.iter().find_map(refusal);
+    if let Some(existing) = payouts::by_hash(tx, charges::hash_of(invoice))? {
+        let same = existing.status != PayoutStatus::Failed && redeems(tx, existing.id, ids)?;
         return Ok(if same {
             Ok(Claim::Same(existing))
         } else {
-            Err(refusal(&voucher).unwrap_or(Refused::InvoiceUsed))
+            Err(in_the_way().unwrap_or(Refused::InvoiceUsed))
         });
     }
-    if invoice.amount_milli_satoshis() != Some(voucher.amount.get()) {
+    let Some((family, amount)) = together(&vouchers)? else { return Ok(Err(Refused::WrongAmount)) };
+    if invoice.amount_milli_satoshis() != Some(amount.get()) {
         return Ok(Err(Refused::WrongAmount));
     }
     let now = ledger.clock.now();
-    let expired_for_sender = |refused: &Refused| *refused == Refused::Expired && taker == Taker::Sender;
-    if let Some(refused) = refusal(&voucher).filter(|refused| !expired_for_sender(refused)) {
-        return Ok(Err(refused));
+    for voucher in &vouchers {
+        match refusal(voucher) {
+            Some(Refused::Expired) if taker == Taker::Sender => {}
+            Some(refused) => return Ok(Err(refused)),
+            None if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) => {
+                return Ok(Err(Refused::Expired));
+            }
+            None => {}
+        }
     }
-    if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) {
-        return Ok(Err(Refused::Expired));
-    }
-    let order = Order { family: voucher.family, voucher: Some(id), invoice, amount: voucher.amount, max_fee };
-    let queued = payouts::queue(tx, ledger, &order, |payout| store::start(tx, &voucher, taker, payout))?;
-    match queued {
+    let order = Order { family, invoice, amount, max_fee };
+    let start = |payout| vouchers.iter().try_for_each(|voucher| store::start(tx, voucher.id, taker, payout));
+    match payouts::queue(tx, ledger, &order, start)? {
         Queued::New(payout) => Ok(Ok(Claim::Started(payout))),
         Queued::Existing(payout) => Ok(Ok(Claim::Same(payout))),
         Queued::Unpayable => Ok(Err(Refused::InvoiceUsed)),
     }
+}
+
+/// Whose they are and what they hold together; nothing if there are none.
+fn together(vouchers: &[Voucher]) -> Result<Option<(Family, Msat)>, LedgerError> {
+    let Some(first) = vouchers.first() else { return Ok(None) };
+    let mut sum = Msat::ZERO;
+    for voucher in vouchers {
+        if voucher.family != first.family {
+            return Err(LedgerError::Broken("one payout for vouchers of two families".into()));
+        }
+        let added = sum.checked_add(voucher.amount);
+        sum = added.ok_or_else(|| LedgerError::Broken("vouchers for more than there is".into()))?;
+    }
+    Ok(Some((first.family, sum)))
+}
+
+/// Whether a payout redeems exactly these vouchers.
+///
+/// # Errors
+/// The store's.
+pub fn redeems(connection: &Connection, payout: PayoutId, ids: &[VoucherId]) -> Result<bool, LedgerError> {
+    let taken = store::of_payout(connection, payout)?;
+    Ok(taken.len() == ids.len() && ids.iter().all(|id| taken.iter().any(|(taken, _)| taken == id)))
+}
+
+/// Every payout that a voucher ever had, oldest first, and for whom.
+///
+/// # Errors
+/// The store's.
+pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Taker, Payout)>, LedgerError> {
+    let links = store::payouts_of(connection, id)?;
+    links.into_iter().map(|(payout, taker)| Ok((taker, payouts::by_id(connection, payout)?))).collect()
+}
+
+/// For whom a payout redeems a voucher, if it does.
+///
+/// # Errors
+/// The store's.
+pub fn taker_of(connection: &Connection, payout: PayoutId) -> Result<Option<Taker>, LedgerError> {
+    Ok(store::of_payout(connection, payout)?.first().map(|(_, taker)| *taker))
 }
 
 /// Why a voucher can't be redeemed, if its state is in the way.
@@ -340,6 +448,33 @@ pub fn refusal_of(state: VoucherState) -> Option<Refused> {
     }
 }
 
+impl Vouchers {
+    /// After a payout failed: if an earlier one of the same voucher arrived while this one was under way, its
+    /// holder has the sats already. What was booked as a loss then wasn't one.
+    fn settle_with_earlier(&self, tx: &Tx<'_>, id: VoucherId, failed: &Payout) -> Result<(), LedgerError> {
+        let past = payouts_of(tx, id)?;
+        let earlier = past.into_iter().find(|(_, payout)| payout.status == PayoutStatus::Paid);
+        let Some((taker, earlier)) = earlier else { return Ok(()) };
+        if !store::take_late(tx, id, taker, earlier.id)? {
+            return Ok(());
+        }
+        let (voucher, now) = (by_id(tx, id)?, failed.finished_at.unwrap_or(failed.created_at));
+        Journal::new(Kind::LossRecovered, id.0)
+            .debit(voucher.family.account(), voucher.amount)
+            .credit(Account::Loss, voucher.amount)
+            .post(tx, now)?;
+        self.tell(tx, id, &arrival(taker, &earlier))
+    }
+}
+
+/// What a payout that arrived means to its voucher.
+fn arrival(taker: Taker, payout: &Payout) -> Change {
+    match taker {
+        Taker::Recipient => Change::Redeemed(payout.clone()),
+        Taker::Sender => Change::Returned(payout.clone()),
+    }
+}
+
 impl Listener for Vouchers {
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         let funded = store::fund(tx, charge.id)?;
@@ -353,34 +488,39 @@ impl Listener for Vouchers {
         Ok(())
     }
 
-    fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Covered, LedgerError> {
-        let Some(id) = payout.voucher else {
+    fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
+        let taken = store::of_payout(tx, payout.id)?;
+        if taken.is_empty() {
             return Err(LedgerError::Broken(format!("payout {} redeems nothing", payout.id)));
-        };
-        let voucher = by_id(tx, id)?;
-        match end {
-            End::Paid => {
-                store::finish(tx, &voucher, payout.id)?;
-                let change = match voucher.state {
-                    VoucherState::Returning => Change::Returned(payout.clone()),
-                    _ => Change::Redeemed(payout.clone()),
-                };
-                self.tell(tx, id, &change)?;
-            }
-            End::Failed => {
-                let over =
-                    voucher.expires_at.is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
-                store::reopen(tx, id, payout.id, over)?;
-                self.tell(tx, id, &Change::PayoutFailed(payout.clone()))?;
-            }
-            End::PaidAfterFailure => {
-                if !store::take_late(tx, id, payout.id)? {
-                    return Ok(Covered::No);
-                }
-                self.tell(tx, id, &Change::Redeemed(payout.clone()))?;
-            }
         }
-        Ok(Covered::Yes)
+        let mut covered = Msat::ZERO;
+        for (id, taker) in taken {
+            let voucher = by_id(tx, id)?;
+            let arrived = arrival(taker, payout);
+            match end {
+                End::Paid => {
+                    store::finish(tx, id, payout.id)?;
+                    self.tell(tx, id, &arrived)?;
+                }
+                End::Failed => {
+                    let over =
+                        voucher.expires_at.is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
+                    store::reopen(tx, id, payout.id, over)?;
+                    self.tell(tx, id, &Change::PayoutFailed(payout.clone()))?;
+                    self.settle_with_earlier(tx, id, payout)?;
+                }
+                End::PaidAfterFailure => {
+                    if !store::take_late(tx, id, taker, payout.id)? {
+                        continue;
+                    }
+                    self.tell(tx, id, &arrived)?;
+                }
+            }
+            covered = covered
+                .checked_add(voucher.amount)
+                .ok_or_else(|| LedgerError::Broken("vouchers for more than there is".into()))?;
+        }
+        Ok(covered)
     }
 
     fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError> {

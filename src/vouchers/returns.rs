@@ -94,7 +94,7 @@ impl Returns {
         };
         let (this, max_fee) = (self.clone(), (self.max_fee)(voucher.amount));
         let begun = self.ledger.store.write(move |tx| {
-            let claim = redeem(tx, &this.ledger, id, Taker::Sender, &invoice, max_fee)?;
+            let claim = redeem(tx, &this.ledger, &[id], Taker::Sender, &invoice, max_fee)?;
             let payout = match claim {
                 Ok(Claim::Started(payout)) => payout,
                 Ok(Claim::Same(_)) => return Ok(false),

@@ -6,6 +6,7 @@ use super::{NewVoucher, Taker, Voucher, VoucherState};
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PayoutId, VoucherId};
 use crate::ledger::LedgerError;
+use crate::money::Msat;
 use crate::store::Tx;
 
 const COLUMNS: &str =
@@ -83,12 +84,7 @@ pub(super) fn fund(tx: &Tx<'_>, charge: ChargeId) -> Result<Vec<VoucherId>, Ledg
     Ok(funded.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn start(
-    tx: &Tx<'_>,
-    voucher: &Voucher,
-    taker: Taker,
-    payout: PayoutId,
-) -> Result<(), LedgerError> {
+pub(super) fn start(tx: &Tx<'_>, id: VoucherId, taker: Taker, payout: PayoutId) -> Result<(), LedgerError> {
     let next = match taker {
         Taker::Recipient => VoucherState::Claiming,
         Taker::Sender => VoucherState::Returning,
@@ -98,19 +94,46 @@ pub(super) fn start(
             "UPDATE vouchers SET state = ?3, payout_id = ?2
              WHERE id = ?1 AND (state = 'open' OR (state = 'expired' AND ?3 = 'returning'))",
         )?
-        .execute(params![voucher.id, payout, next.name()])?;
-    exactly_one(changed, voucher.id, next.name())
+        .execute(params![id, payout, next.name()])?;
+    exactly_one(changed, id, next.name())?;
+    tx.prepare_cached("INSERT INTO voucher_payouts (voucher_id, payout_id, taker) VALUES (?1, ?2, ?3)")?
+        .execute(params![id, payout, taker.name()])?;
+    Ok(())
+}
+
+/// What a payout redeems, and for whom.
+pub(super) fn of_payout(
+    connection: &Connection,
+    payout: PayoutId,
+) -> Result<Vec<(VoucherId, Taker)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT voucher_id, taker FROM voucher_payouts WHERE payout_id = ?1 ORDER BY voucher_id",
+    )?;
+    let found = statement.query_map([payout], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    found.map(|row| row.map_err(LedgerError::from).and_then(|(id, taker)| Ok((id, taker.parse()?)))).collect()
+}
+
+/// Every payout that a voucher ever had, oldest first, and for whom.
+pub(super) fn payouts_of(
+    connection: &Connection,
+    id: VoucherId,
+) -> Result<Vec<(PayoutId, Taker)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT payout_id, taker FROM voucher_payouts WHERE voucher_id = ?1 ORDER BY payout_id",
+    )?;
+    let found = statement.query_map([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    found.map(|row| row.map_err(LedgerError::from).and_then(|(id, taker)| Ok((id, taker.parse()?)))).collect()
 }
 
 /// The payout under way arrived.
-pub(super) fn finish(tx: &Tx<'_>, voucher: &Voucher, payout: PayoutId) -> Result<(), LedgerError> {
+pub(super) fn finish(tx: &Tx<'_>, id: VoucherId, payout: PayoutId) -> Result<(), LedgerError> {
     let changed = tx
         .prepare_cached(
             "UPDATE vouchers SET state = CASE state WHEN 'returning' THEN 'returned' ELSE 'redeemed' END
              WHERE id = ?1 AND payout_id = ?2 AND state IN ('claiming', 'returning')",
         )?
-        .execute(params![voucher.id, payout])?;
-    exactly_one(changed, voucher.id, "redeemed")
+        .execute(params![id, payout])?;
+    exactly_one(changed, id, "redeemed")
 }
 
 /// The payout under way failed.
@@ -125,13 +148,59 @@ pub(super) fn reopen(tx: &Tx<'_>, id: VoucherId, payout: PayoutId, over: bool) -
 }
 
 /// A payout given up before arrived after all: takes the voucher if nobody else has it.
-pub(super) fn take_late(tx: &Tx<'_>, id: VoucherId, payout: PayoutId) -> Result<bool, LedgerError> {
+pub(super) fn take_late(
+    tx: &Tx<'_>,
+    id: VoucherId,
+    taker: Taker,
+    payout: PayoutId,
+) -> Result<bool, LedgerError> {
+    let last = match taker {
+        Taker::Recipient => VoucherState::Redeemed,
+        Taker::Sender => VoucherState::Returned,
+    };
     let changed = tx
         .prepare_cached(
-            "UPDATE vouchers SET state = 'redeemed', payout_id = ?2 WHERE id = ?1 AND state IN ('open', 'expired')",
+            "UPDATE vouchers SET state = ?3, payout_id = ?2 WHERE id = ?1 AND state IN ('open', 'expired')",
         )?
-        .execute(params![id, payout])?;
+        .execute(params![id, payout, last.name()])?;
     Ok(changed == 1)
+}
+
+/// Ends an open one now.
+pub(super) fn recall(tx: &Tx<'_>, id: VoucherId, now: UnixMillis) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE vouchers SET state = 'expired', expires_at = ?2, return_try_at = ?2
+             WHERE id = ?1 AND state = 'open'",
+        )?
+        .execute(params![id, now])?;
+    exactly_one(changed, id, "expired")
+}
+
+/// Changes what funds one.
+pub(super) fn fund_by(
+    tx: &Tx<'_>,
+    id: VoucherId,
+    charge: ChargeId,
+    amount: Option<Msat>,
+) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE vouchers SET charge_id = ?2, amount_msat = coalesce(?3, amount_msat)
+             WHERE id = ?1 AND state = 'unfunded'",
+        )?
+        .execute(params![id, charge, amount])?;
+    exactly_one(changed, id, "funded by another charge")
+}
+
+/// Raises what an expired one holds.
+pub(super) fn add_to_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE vouchers SET amount_msat = amount_msat + ?2 WHERE id = ?1 AND state = 'expired'",
+        )?
+        .execute(params![id, amount])?;
+    exactly_one(changed, id, "worth more")
 }
 
 /// Marks open ones whose time is over.

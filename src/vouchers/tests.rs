@@ -75,8 +75,15 @@ impl Shop {
     }
 
     fn redeem(&self, id: VoucherId, taker: Taker, invoice: &Bolt11Invoice) -> Result<Claim, Refused> {
-        let (ledger, invoice) = (self.ledger.clone(), invoice.clone());
-        self.ledger.store.write_blocking(move |tx| redeem(tx, &ledger, id, taker, &invoice, sat(10))).unwrap()
+        self.redeem_all(&[id], taker, invoice)
+    }
+
+    fn redeem_all(&self, ids: &[VoucherId], taker: Taker, invoice: &Bolt11Invoice) -> Result<Claim, Refused> {
+        let (ledger, ids, invoice) = (self.ledger.clone(), ids.to_vec(), invoice.clone());
+        self.ledger
+            .store
+            .write_blocking(move |tx| redeem(tx, &ledger, &ids, taker, &invoice, sat(10)))
+            .unwrap()
     }
 
     fn claim(&self, id: VoucherId, taker: Taker) -> Bolt11Invoice {
@@ -249,4 +256,120 @@ fn an_invoice_that_borrows_the_hash_of_ours_settles_nothing() {
     let borrowed = shop.sim.invoice_with_hash_of(&invoice, sat(1_000));
     assert_eq!(shop.redeem(one, Taker::Recipient, &borrowed).unwrap_err(), Refused::InvoiceUsed);
     assert_eq!((shop.state(one), shop.state(other)), (VoucherState::Open, VoucherState::Unfunded));
+}
+
+impl Shop {
+    fn fresh_for(&self, amount: Msat) -> Bolt11Invoice {
+        self.sim.invoice(amount, Duration::from_secs(3_600)).0
+    }
+
+    fn recall(&self, id: VoucherId) -> Result<(), Refused> {
+        let (vouchers, now) = (self.vouchers.clone(), self.ledger.clock.now());
+        self.ledger.store.write_blocking(move |tx| vouchers.recall(tx, id, now)).unwrap()
+    }
+}
+
+#[test]
+fn several_are_redeemed_by_one_payout_or_none_is() {
+    let shop = Shop::new();
+    let ids = [shop.open(None), shop.open(None), shop.open(None)];
+    let invoice = shop.fresh_for(sat(3_000));
+    assert_eq!(
+        shop.redeem_all(&ids, Taker::Recipient, &shop.fresh_for(sat(2_000))).unwrap_err(),
+        Refused::WrongAmount
+    );
+    let (gone, _) = shop.unfunded(None);
+    assert_eq!(
+        shop.redeem_all(&[ids[0], ids[1], gone], Taker::Recipient, &invoice).unwrap_err(),
+        Refused::Unfunded
+    );
+    assert!(ids.iter().all(|id| shop.state(*id) == VoucherState::Open));
+    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &invoice), Ok(Claim::Started(_))));
+    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &invoice), Ok(Claim::Same(_))));
+    assert_eq!(shop.redeem_all(&ids[..2], Taker::Recipient, &invoice).unwrap_err(), Refused::Pending);
+    shop.refuses(ids[1], Refused::Pending, Refused::Pending);
+    Dispatcher::default().round(&shop.ledger).unwrap();
+    shop.end(&invoice, false);
+    assert!(ids.iter().all(|id| shop.state(*id) == VoucherState::Open), "all open again");
+    let invoice = shop.fresh_for(sat(3_000));
+    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &invoice), Ok(Claim::Started(_))));
+    Dispatcher::default().round(&shop.ledger).unwrap();
+    shop.end(&invoice, true);
+    assert!(ids.iter().all(|id| shop.state(*id) == VoucherState::Redeemed));
+    assert!(audit::audit(&shop.ledger).unwrap().clean);
+}
+
+#[test]
+fn a_late_success_takes_what_is_still_there_and_the_rest_is_a_loss() {
+    let shop = Shop::new();
+    let ids = [shop.open(None), shop.open(None)];
+    let first = shop.fresh_for(sat(2_000));
+    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &first), Ok(Claim::Started(_))));
+    Dispatcher::default().round(&shop.ledger).unwrap();
+    shop.end(&first, false);
+    let second = shop.claim(ids[0], Taker::Recipient);
+    shop.end(&second, true);
+    let (hash, now, listeners) =
+        (charges::hash_of(&first), shop.ledger.clock.now(), shop.ledger.listeners.clone());
+    shop.ledger
+        .store
+        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, None, Msat::ZERO, now))
+        .unwrap();
+    assert_eq!(shop.state(ids[1]), VoucherState::Redeemed);
+    let audit = audit::audit(&shop.ledger).unwrap();
+    let loss = audit.accounts.iter().find(|row| row.account == "loss").unwrap().msat;
+    assert_eq!(loss, 1_000_000);
+}
+
+#[test]
+fn a_late_return_is_a_return() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    let invoice = shop.claim(id, Taker::Sender);
+    shop.end(&invoice, false);
+    let (hash, now, listeners) =
+        (charges::hash_of(&invoice), shop.ledger.clock.now(), shop.ledger.listeners.clone());
+    shop.ledger
+        .store
+        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, None, Msat::ZERO, now))
+        .unwrap();
+    assert_eq!(shop.state(id), VoucherState::Returned);
+}
+
+#[test]
+fn what_is_recalled_is_its_sender_s_and_stays_so_when_the_payout_fails() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    shop.recall(id).unwrap();
+    assert_eq!(shop.recall(id).unwrap_err(), Refused::Expired);
+    assert_eq!(shop.redeem(id, Taker::Recipient, &shop.fresh()).unwrap_err(), Refused::Expired);
+    let invoice = shop.claim(id, Taker::Sender);
+    shop.end(&invoice, false);
+    assert_eq!(shop.state(id), VoucherState::Expired);
+    let invoice = shop.claim(id, Taker::Sender);
+    shop.end(&invoice, true);
+    assert_eq!(shop.state(id), VoucherState::Returned);
+    let busy = shop.open(None);
+    shop.claim(busy, Taker::Recipient);
+    assert_eq!(shop.recall(busy).unwrap_err(), Refused::Pending);
+}
+
+#[test]
+fn a_late_success_while_another_payout_is_under_way_closes_the_voucher_when_that_one_fails() {
+    let shop = Shop::new();
+    let id = shop.open(None);
+    let first = shop.claim(id, Taker::Recipient);
+    shop.end(&first, false);
+    let second = shop.claim(id, Taker::Recipient);
+    let (hash, now, listeners) =
+        (charges::hash_of(&first), shop.ledger.clock.now(), shop.ledger.listeners.clone());
+    shop.ledger
+        .store
+        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, None, Msat::ZERO, now))
+        .unwrap();
+    assert_eq!(shop.state(id), VoucherState::Claiming);
+    shop.end(&second, false);
+    assert_eq!(shop.state(id), VoucherState::Redeemed);
+    let audit = audit::audit(&shop.ledger).unwrap();
+    assert!(audit.clean && audit.warnings.is_empty(), "{audit:?}");
 }

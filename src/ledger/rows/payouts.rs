@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::UnixMillis;
-use crate::ids::{PaymentHash, PayoutId, Preimage, VoucherId};
+use crate::ids::{PaymentHash, PayoutId, Preimage};
 use crate::ledger::payouts::Order;
 use crate::ledger::{LedgerError, Payout};
 use crate::money::Msat;
@@ -13,32 +13,31 @@ use crate::store::Tx;
 const HOUR_MS: i64 = 3_600_000;
 
 const COLUMNS: &str =
-    "id, public_id, family, voucher_id, payment_hash, invoice, amount_msat, max_fee_msat, status,
+    "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
     attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height, routeless, resent";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
-    let status: String = row.get(8)?;
+    let status: String = row.get(7)?;
     Ok(Payout {
         id: row.get(0)?,
         public_id: row.get(1)?,
         family: row.get(2)?,
-        voucher: row.get(3)?,
-        payment_hash: row.get(4)?,
-        invoice: row.get(5)?,
-        amount: row.get(6)?,
-        max_fee: row.get(7)?,
+        payment_hash: row.get(3)?,
+        invoice: row.get(4)?,
+        amount: row.get(5)?,
+        max_fee: row.get(6)?,
         status: status.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
-        attempts: row.get(9)?,
-        created_at: row.get(10)?,
-        deadline: row.get(11)?,
-        dispatched_at: row.get(12)?,
-        finished_at: row.get(13)?,
-        preimage: row.get(14)?,
-        fee: row.get(15)?,
-        error: row.get(16)?,
-        dispatched_height: row.get(17)?,
-        routeless: row.get(18)?,
-        doubtful_failure: row.get::<_, i64>(19)? == 1,
+        attempts: row.get(8)?,
+        created_at: row.get(9)?,
+        deadline: row.get(10)?,
+        dispatched_at: row.get(11)?,
+        finished_at: row.get(12)?,
+        preimage: row.get(13)?,
+        fee: row.get(14)?,
+        error: row.get(15)?,
+        dispatched_height: row.get(16)?,
+        routeless: row.get(17)?,
+        doubtful_failure: row.get::<_, i64>(18)? == 1,
     })
 }
 
@@ -51,14 +50,13 @@ pub(crate) fn insert(
     deadline: UnixMillis,
 ) -> Result<PayoutId, LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO payouts (public_id, family, voucher_id, payment_hash, invoice, amount_msat, max_fee_msat,
+        "INSERT INTO payouts (public_id, family, payment_hash, invoice, amount_msat, max_fee_msat,
              status, created_at, deadline, next_try_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued', ?8, ?9, ?8)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?7)",
     )?
     .execute(params![
         public_id,
         order.family,
-        order.voucher,
         hash,
         order.invoice.to_string(),
         order.amount,
@@ -82,13 +80,6 @@ pub(crate) fn by_hash(connection: &Connection, hash: PaymentHash) -> Result<Opti
 pub(crate) fn by_public_id(connection: &Connection, public_id: &str) -> Result<Option<Payout>, LedgerError> {
     let sql = format!("SELECT {COLUMNS} FROM payouts WHERE public_id = ?1");
     Ok(connection.prepare_cached(&sql)?.query_row([public_id], read).optional()?)
-}
-
-pub(crate) fn of_voucher(connection: &Connection, voucher: VoucherId) -> Result<Vec<Payout>, LedgerError> {
-    let sql = format!("SELECT {COLUMNS} FROM payouts WHERE voucher_id = ?1 ORDER BY id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_map([voucher], read)?;
-    Ok(found.collect::<Result<_, _>>()?)
 }
 
 /// Queued ones whose time has come, oldest first.

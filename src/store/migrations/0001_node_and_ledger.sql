@@ -65,7 +65,6 @@ CREATE TABLE payouts (
     id            INTEGER PRIMARY KEY,
     public_id     TEXT    NOT NULL UNIQUE,
     family        TEXT    NOT NULL,
-    voucher_id    INTEGER REFERENCES vouchers (id),
     payment_hash  BLOB    NOT NULL UNIQUE,  -- the idempotency key, for ever
     invoice       TEXT    NOT NULL,
     amount_msat   INTEGER NOT NULL,
@@ -86,7 +85,6 @@ CREATE TABLE payouts (
 ) STRICT;
 CREATE INDEX payouts_open ON payouts (status, next_try_at) WHERE status NOT IN ('paid', 'failed');
 CREATE INDEX payouts_to_prune ON payouts (finished_at, id) WHERE status IN ('paid', 'failed');
-CREATE INDEX payouts_by_voucher ON payouts (voucher_id);
 
 -- A claim on sats that someone may redeem.
 CREATE TABLE vouchers (
@@ -104,6 +102,15 @@ CREATE TABLE vouchers (
 CREATE INDEX vouchers_by_charge ON vouchers (charge_id);
 CREATE INDEX vouchers_to_expire ON vouchers (expires_at) WHERE expires_at IS NOT NULL AND state = 'open';
 CREATE INDEX vouchers_to_return ON vouchers (return_try_at) WHERE state = 'expired' AND return_to IS NOT NULL;
+
+-- Which payouts have tried to redeem a voucher. One payout may redeem several.
+CREATE TABLE voucher_payouts (
+    voucher_id INTEGER NOT NULL REFERENCES vouchers (id),
+    payout_id  INTEGER NOT NULL REFERENCES payouts (id),
+    taker      TEXT    NOT NULL CHECK (taker IN ('recipient', 'sender')),
+    PRIMARY KEY (voucher_id, payout_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX voucher_payouts_by_payout ON voucher_payouts (payout_id);
 
 -- What routing has cost, hour by hour, so that a limit can be kept.
 CREATE TABLE routing_hours (

@@ -13,11 +13,6 @@ CREATE TABLE gifts (
     manage_hash       BLOB                      -- SHA-256 of the manage key; NULL: nobody has one
 ) STRICT;
 
--- Payouts of gifts that went to the sender and not to a recipient.
-CREATE TABLE gift_returns (
-    payout_id INTEGER PRIMARY KEY REFERENCES payouts (id)
-) STRICT;
-
 -- The family's own secret; ids and LNURL tokens are derived from it.
 CREATE TABLE gift_secret (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
