@@ -245,7 +245,6 @@ pub struct GroupView<'a> {
     tipper_id: &'a str,
     invoice: Option<&'a str>,
     invoice_id: Option<&'a str>,
-    #[schema(no_recursion)]
     tips: Vec<TipView<'a>>,
     enable_static_link: bool,
 }

@@ -264,3 +264,16 @@ fn the_small_answers() {
     let one = StaticLinkView { tippee_locale: Some("th"), tip_id: Some("clgcc") };
     assert_eq!(text(serde_json::to_string(&one)), r#"{"tippeeLocale":"th","tipId":"clgcc"}"#);
 }
+
+#[test]
+fn a_group_brings_the_description_of_its_tips() {
+    let mut schemas = Vec::new();
+    <GroupView<'_> as ToSchema>::schemas(&mut schemas);
+    let names: Vec<&str> = schemas.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["TipView", "TipStatus", "GroupStatus", "OnboardingFlow"] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    let tip = serde_json::to_value(&schemas.iter().find(|(name, _)| name == "TipView").unwrap().1).unwrap();
+    assert_eq!(tip["properties"]["claimed"]["format"], "date-time");
+    assert_eq!(tip["properties"]["status"]["$ref"], "#/components/schemas/TipStatus");
+}
