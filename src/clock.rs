@@ -1,5 +1,7 @@
 //! The time, from one place, so that tests can turn it.
 
+pub mod iso;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
