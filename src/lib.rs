@@ -21,6 +21,7 @@ pub mod money;
 pub mod routes;
 pub mod store;
 pub mod telemetry;
+pub mod tips;
 pub mod vouchers;
 pub mod web;
 pub mod webhooks;
