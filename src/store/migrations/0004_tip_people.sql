@@ -1,7 +1,8 @@
 -- Who tips and who is tipped: holders of API keys, guests of a browser, owners of a Lightning wallet or an
--- e-mail address. Times are unix milliseconds.
+-- e-mail address. Times are unix milliseconds. Guests are removed, so ids are never used twice: whoever holds one
+-- in memory must not mean somebody else by it later.
 CREATE TABLE tip_users (
-    id                INTEGER PRIMARY KEY,
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
     public_id         TEXT    NOT NULL UNIQUE,              -- c and 24 characters
     account_id        INTEGER UNIQUE REFERENCES accounts (id), -- its API keys open this user
     auth_key          BLOB    UNIQUE,                       -- lnurl-auth: compressed public key, 33 bytes

@@ -184,7 +184,8 @@ mod tests {
         assert!(challenges.purpose(&k1(3), 0).is_none());
         assert!(challenges.purpose(&k1(MOST + 3), 0).is_some());
         challenges.begin(k1(0), [1; 32], Purpose::Login, LASTS_MS);
-        assert_eq!((challenges.open().order.len(), challenges.open().by_k1.len()), (1, 1));
+        let open = challenges.open();
+        assert_eq!((open.order.len(), open.by_k1.len()), (1, 1));
     }
 
     #[test]
