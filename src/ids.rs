@@ -123,6 +123,10 @@ row_id!(
     /// Row id of an account: who a key belongs to.
     AccountId
 );
+row_id!(
+    /// Row id of a user: who tips and is tipped.
+    UserId
+);
 
 /// Text that must never be logged or printed: its `Debug` and `Display` are redacted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]

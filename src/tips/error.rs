@@ -1,0 +1,241 @@
+//! Every error of the family, its HTTP status, its code and what it tells people.
+//!
+//! All have one body: `{"errorMessage": "…", "code": "…"}`. Programs compare the code.
+
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::body::BodyError;
+use crate::http::idempotency::BadKey;
+use crate::http::keys::{KeyError, Scope};
+use crate::http::respond;
+use crate::ids::NoRandomness;
+use crate::ledger::LedgerError;
+use crate::store::StoreError;
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.message())]
+pub enum TipError {
+    /// 400: a rule is broken; which one, in words for whoever sent it.
+    Invalid {
+        /// What programs compare.
+        code: &'static str,
+        /// Which rule.
+        message: String,
+    },
+    /// 413: the body is larger than allowed.
+    BodyTooLarge,
+    /// 400: `Idempotency-Key` can't be used.
+    IdempotencyKeyBad,
+    /// 422: `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
+    /// 401: nobody is logged in and no key was shown.
+    Unauthorized,
+    /// 401: the API key is unknown, revoked, or no key at all.
+    KeyInvalid,
+    /// 403: the API key is good for other things.
+    KeyLacks(Scope),
+    /// 403: it belongs to somebody else.
+    Forbidden,
+    /// 403: a browser says that another site's page sent this.
+    ForeignPage,
+    /// 404: there is no such thing.
+    NotFound,
+    /// 404: a login that never was, is over, or belongs to another browser.
+    NoLogin,
+    /// 405: the path exists, but not for this method.
+    MethodNotAllowed,
+    /// 406: the caller takes no JSON.
+    NotAcceptable,
+    /// 409: the state of things forbids it.
+    Conflict {
+        /// What programs compare.
+        code: &'static str,
+        /// Which state.
+        message: &'static str,
+    },
+    /// 429: too many requests.
+    TooMany {
+        /// Seconds until the next may come; 0 if the limiter says it in its own headers.
+        retry_after: u64,
+    },
+    /// 500: a bug, or the machine is broken; the log has it.
+    Internal,
+    /// 503: the node or the database can't take this now.
+    Unavailable,
+}
+
+/// The body of every error.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TipErrorView {
+    /// For people.
+    pub error_message: String,
+    /// For programs.
+    #[schema(example = "NOT_FOUND")]
+    pub code: &'static str,
+}
+
+impl TipError {
+    /// 400 with the code that has no other.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::Invalid { code: "BAD_REQUEST", message: message.into() }
+    }
+
+    /// What no handler answered (a time-out, a panic, a wrong method), as an error of this family.
+    pub fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            406 => Self::NotAcceptable,
+            413 => Self::BodyTooLarge,
+            408 | 503 | 504 => Self::Unavailable,
+            _ => Self::Internal,
+        }
+    }
+
+    /// HTTP status, code, message.
+    fn row(&self) -> (u16, &'static str, &str) {
+        match self {
+            Self::Invalid { code, message } => (400, code, message),
+            Self::BodyTooLarge => (413, "BODY_TOO_LARGE", "The body is too large"),
+            Self::IdempotencyKeyBad => {
+                (400, "IDEMPOTENCY_KEY_BAD", "Idempotency-Key must be 1 to 255 printable ASCII characters")
+            }
+            Self::IdempotencyKeyReused => {
+                (422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request")
+            }
+            Self::Unauthorized => (401, "UNAUTHORIZED", "Log in, or show an API key"),
+            Self::KeyInvalid => (401, "API_KEY_INVALID", "The API key is not valid"),
+            Self::KeyLacks(_) => (403, "API_KEY_LACKS_SCOPE", "The API key lacks the scope for this"),
+            Self::Forbidden => (403, "FORBIDDEN", "This belongs to somebody else"),
+            Self::ForeignPage => (403, "FOREIGN_PAGE", "This can only be asked from this site's own pages"),
+            Self::NotFound => (404, "NOT_FOUND", "There is no such thing"),
+            Self::NoLogin => (404, "LOGIN_NOT_FOUND", "This login is unknown or has expired; start again"),
+            Self::MethodNotAllowed => (405, "METHOD_NOT_ALLOWED", "Not with this method"),
+            Self::NotAcceptable => (406, "NOT_ACCEPTABLE", "The answer is JSON, which Accept does not admit"),
+            Self::Conflict { code, message } => (409, code, message),
+            Self::TooMany { .. } => (429, "TOO_MANY_REQUESTS", "Too many requests; wait a little"),
+            Self::Internal => (500, "INTERNAL_ERROR", "Something went wrong here"),
+            Self::Unavailable => (503, "UNAVAILABLE", "This can't be done at the moment; try again later"),
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.row().0
+    }
+
+    /// What programs compare.
+    pub fn code(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// What people read. Safe to show to whoever asked.
+    pub fn message(&self) -> &str {
+        self.row().2
+    }
+
+    /// Seconds to wait before trying again, where we know.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooMany { retry_after } if *retry_after > 0 => Some(*retry_after),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for TipError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = self.row();
+        let view = TipErrorView { error_message: message.to_owned(), code };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = respond::no_store(respond::json(status, &view));
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<BodyError> for TipError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::BodyTooLarge,
+            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
+                Self::Invalid { code: "BODY_NOT_JSON", message: error.to_string() }
+            }
+        }
+    }
+}
+
+impl From<BadKey> for TipError {
+    fn from(_: BadKey) -> Self {
+        Self::IdempotencyKeyBad
+    }
+}
+
+impl From<KeyError> for TipError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Invalid | KeyError::BadText => Self::KeyInvalid,
+            KeyError::Missing => Self::Unauthorized,
+            KeyError::Lacks(scope) => Self::KeyLacks(scope),
+            KeyError::Store(error) => error.into(),
+            KeyError::Randomness(error) => error.into(),
+            KeyError::NoSuchKey | KeyError::BadKey => {
+                tracing::error!(%error, "a tip's request failed at its API key");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<StoreError> for TipError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => {
+                tracing::warn!(%why, "a tip's request found the database not available");
+                Self::Unavailable
+            }
+            StoreError::Closed => Self::Unavailable,
+            other => {
+                tracing::error!(error = %other, "a tip's request failed in the database");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<rusqlite::Error> for TipError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<LedgerError> for TipError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Store(error) => error.into(),
+            LedgerError::Broken(what) => {
+                tracing::error!(%what, "a tip's request failed in the ledger");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<NoRandomness> for TipError {
+    fn from(error: NoRandomness) -> Self {
+        tracing::error!(%error, "nothing can be made for a tip's request");
+        Self::Internal
+    }
+}

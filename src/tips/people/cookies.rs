@@ -1,0 +1,54 @@
+//! The two cookies: who is logged in, and whose login is under way.
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+
+use super::challenges;
+use super::sessions::Token;
+use crate::ids::{from_hex, to_hex};
+use crate::tips::error::TipError;
+
+/// Who is logged in.
+pub(super) const SESSION: &str = "satchel_tips";
+
+/// Whose login is under way.
+pub(super) const LOGIN: &str = "satchel_tips_login";
+
+/// Browsers keep a cookie for 400 days at most. How long a session lasts is told by its row, which moves on
+/// with each day of use; so the cookie need not be sent again and again.
+const SESSION_SECS: i64 = 400 * 24 * 60 * 60;
+
+/// The login's cookie goes only to where logins are finished.
+const LOGIN_PATH: &str = "/api/auth/lnurl";
+
+/// What a request shows under a name; what is no token of ours counts as nothing.
+pub(super) fn shown(headers: &HeaderMap, name: &str) -> Option<Token> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let (_, value) = pairs.find(|(found, _)| *found == name)?;
+    from_hex(value).map(Token::from_bytes)
+}
+
+pub(super) fn session(token: &Token, secure: bool) -> Result<HeaderValue, TipError> {
+    header(SESSION, &to_hex(token.expose()), "/", SESSION_SECS, secure)
+}
+
+pub(super) fn no_session(secure: bool) -> Result<HeaderValue, TipError> {
+    header(SESSION, "", "/", 0, secure)
+}
+
+pub(super) fn login(token: &Token, secure: bool) -> Result<HeaderValue, TipError> {
+    header(LOGIN, &to_hex(token.expose()), LOGIN_PATH, challenges::LASTS_MS / 1_000, secure)
+}
+
+pub(super) fn no_login(secure: bool) -> Result<HeaderValue, TipError> {
+    header(LOGIN, "", LOGIN_PATH, 0, secure)
+}
+
+fn header(name: &str, value: &str, path: &str, secs: i64, secure: bool) -> Result<HeaderValue, TipError> {
+    let secure = if secure { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path={path}; Max-Age={secs}; HttpOnly; SameSite=Lax{secure}");
+    let mut header = HeaderValue::try_from(text).map_err(|_| TipError::Internal)?;
+    header.set_sensitive(true);
+    Ok(header)
+}

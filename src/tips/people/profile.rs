@@ -1,0 +1,114 @@
+//! What users say about themselves, checked.
+
+use lightning::offers::offer::Offer;
+use serde_json::{Map, Value};
+
+use crate::lnurl::pay::address_url;
+use crate::tips::error::TipError;
+
+/// Longest name, in characters.
+const NAME_LEN: usize = 50;
+
+/// Longest lightning address or offer, in bytes.
+const ADDRESS_LEN: usize = 1_000;
+
+/// What is to be changed: `None` stays as it is, `Some(None)` is removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What they call themselves.
+    pub name: Option<Option<String>>,
+    /// Where their refunds go.
+    pub lightning_address: Option<Option<String>>,
+}
+
+impl Change {
+    /// Reads a body. What is not in it stays; what is `null` or empty goes.
+    ///
+    /// # Errors
+    /// [`TipError::Invalid`], the first rule that is broken.
+    pub fn read(fields: &Map<String, Value>) -> Result<Self, TipError> {
+        Ok(Self {
+            name: read(fields, "name", check_name)?,
+            lightning_address: read(fields, "lightningAddress", |text| {
+                check_address(text).ok_or_else(|| TipError::Invalid {
+                    code: "LIGHTNING_ADDRESS_BAD",
+                    message: "lightningAddress must be a lightning address or a BOLT12 offer".into(),
+                })
+            })?,
+        })
+    }
+}
+
+fn read(
+    fields: &Map<String, Value>,
+    name: &str,
+    check: impl Fn(&str) -> Result<String, TipError>,
+) -> Result<Option<Option<String>>, TipError> {
+    match fields.get(name) {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(None)),
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(Some(None)),
+        Some(Value::String(text)) => check(text.trim()).map(|text| Some(Some(text))),
+        Some(_) => Err(TipError::bad_request(format!("{name} must be a text or null"))),
+    }
+}
+
+fn check_name(name: &str) -> Result<String, TipError> {
+    let fits = name.chars().count() <= NAME_LEN && !name.chars().any(char::is_control);
+    if fits {
+        return Ok(name.to_owned());
+    }
+    let message = format!("name must have at most {NAME_LEN} characters, on one line");
+    Err(TipError::Invalid { code: "NAME_BAD", message })
+}
+
+/// A lightning address (`name@host`) or a BOLT12 offer, in lower case. Only its form is checked.
+fn check_address(text: &str) -> Option<String> {
+    if text.len() > ADDRESS_LEN {
+        return None;
+    }
+    let text = text.to_ascii_lowercase();
+    let fine =
+        if text.starts_with("lno1") { text.parse::<Offer>().is_ok() } else { address_url(&text).is_some() };
+    fine.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// The minimal offer of BOLT12's test vectors.
+    const OFFER: &str = "lno1zcss9mk8y3wkklfvevcrszlmu23kfrxh49px20665dqwmn4p72pksese";
+
+    fn change(body: &Value) -> Result<Change, TipError> {
+        Change::read(body.as_object().unwrap())
+    }
+
+    #[test]
+    fn absent_stays_and_null_and_empty_go() {
+        assert_eq!(change(&json!({"unknown": 1})), Ok(Change::default()));
+        let gone = Change { name: Some(None), lightning_address: Some(None) };
+        assert_eq!(change(&json!({"name": null, "lightningAddress": null})), Ok(gone.clone()));
+        assert_eq!(change(&json!({"name": " ", "lightningAddress": ""})), Ok(gone));
+    }
+
+    #[test]
+    fn names_and_addresses_have_a_form() {
+        let name = "é".repeat(50);
+        assert_eq!(change(&json!({"name": format!(" {name} ")})).unwrap().name, Some(Some(name.clone())));
+        for bad in [json!(format!("{name}x")), json!("two\nlines"), json!(21)] {
+            assert_eq!(change(&json!({"name": bad})).unwrap_err().status(), 400, "{bad}");
+        }
+        for (given, kept) in [("Alice@Example.com", "alice@example.com"), (OFFER, OFFER)] {
+            let read = change(&json!({"lightningAddress": given})).unwrap();
+            assert_eq!(read.lightning_address, Some(Some(kept.to_owned())));
+        }
+        let cut = &OFFER[..30];
+        for bad in ["alice", "lno1", cut, "lnbc1x", "a@b@c", "https://a.example", &"a".repeat(2_000)] {
+            let error = change(&json!({"lightningAddress": bad})).unwrap_err();
+            assert_eq!((error.status(), error.code()), (400, "LIGHTNING_ADDRESS_BAD"), "{bad}");
+        }
+        assert!(change(&json!({"lightningAddress": 7})).is_err());
+    }
+}

@@ -1,0 +1,7 @@
+//! Users and logins through their routes, on the real store.
+
+mod asking;
+mod house;
+mod login;
+mod sessions;
+mod users;
