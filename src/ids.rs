@@ -127,6 +127,10 @@ row_id!(
     /// Row id of a user: who tips and is tipped.
     UserId
 );
+row_id!(
+    /// Row id of a group of tips.
+    TipGroupId
+);
 
 /// Text that must never be logged or printed: its `Debug` and `Display` are redacted.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Default)]

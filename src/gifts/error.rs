@@ -6,7 +6,8 @@ use crate::http::body::BodyError;
 use crate::http::idempotency::BadKey;
 use crate::ids::NoRandomness;
 use crate::ledger::LedgerError;
-use crate::lightning::InvoiceError;
+use crate::lightning::invoice::BadInvoice;
+use crate::lightning::{InvoiceError, NoCapacity};
 use crate::store::StoreError;
 use crate::vouchers::Refused;
 
@@ -164,6 +165,21 @@ impl From<BodyError> for GiftError {
 impl From<BadKey> for GiftError {
     fn from(_: BadKey) -> Self {
         Self::IdempotencyKeyBad
+    }
+}
+
+impl From<BadInvoice> for GiftError {
+    fn from(_: BadInvoice) -> Self {
+        Self::BadInvoice
+    }
+}
+
+impl From<NoCapacity> for GiftError {
+    fn from(error: NoCapacity) -> Self {
+        match error {
+            NoCapacity::NotRunning => Self::NodeUnavailable,
+            NoCapacity::TooLittle => Self::NoInboundCapacity,
+        }
     }
 }
 

@@ -14,13 +14,11 @@
 
 pub mod admin;
 pub mod api;
-mod capacity;
 pub mod codes;
 mod create;
 mod error;
 pub mod ids;
-pub mod invoice;
-mod lnurl;
+pub mod lnurl;
 mod look;
 mod manage;
 mod redeem;
@@ -39,11 +37,10 @@ use crate::http::idempotency::{self, Ask, Recorded, Seen};
 use crate::http::limits::Budget;
 use crate::ids::VoucherId;
 use crate::ledger::{ChargeStatus, Ledger, LedgerError};
-use crate::lightning::Node;
+use crate::lightning::{Capacity, Node};
 use crate::store::{Store, Tx};
 use crate::webhooks::guard::Guard;
 
-use capacity::Capacity;
 use codes::{Guess, Verdict};
 pub use error::GiftError;
 pub use ids::{Keyring, OrderId};

@@ -7,10 +7,11 @@ use super::error::GiftError;
 use super::ids::OrderId;
 use super::store::{self, Gift};
 use super::view::{self, RedeemedView};
-use super::{Done, Gifts, invoice, judge_and_count, remember, seen};
+use super::{Done, Gifts, judge_and_count, remember, seen};
 use crate::clock::UnixMillis;
 use crate::http::idempotency::Ask;
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
+use crate::lightning::invoice;
 use crate::store::Tx;
 use crate::vouchers::{self, Change, Claim, Refused, Taker, Voucher, VoucherListener, VoucherState};
 
@@ -45,7 +46,7 @@ impl Gifts {
         proof: Proof,
         ask: Option<Ask>,
     ) -> Result<Done<Vec<u8>>, GiftError> {
-        let read = invoice::read(text.as_deref().unwrap_or_default());
+        let read = invoice::read(text.as_deref().unwrap_or_default()).map_err(GiftError::from);
         let running = self.0.node.ask(|node| node.is_running()).await.unwrap_or(false);
         let gifts = self.clone();
         let written = self.store().write(move |tx| -> Result<Result<Done<Vec<u8>>, GiftError>, GiftError> {
@@ -120,7 +121,7 @@ impl Gifts {
     ) -> Result<Result<(), GiftError>, GiftError> {
         let (now, rules) = (self.now(), &self.0.rules);
         if let Err(error) = invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry) {
-            return Ok(Err(error));
+            return Ok(Err(error.into()));
         }
         if invoice.amount_milli_satoshis() != Some(gift.amount.get()) {
             return Ok(Err(GiftError::BadInvoiceAmount));

@@ -7,6 +7,8 @@
 //! Both traits are synchronous, because every call into ldk-node blocks. Async callers go through
 //! [`Node`], which moves each call to a thread that may wait.
 
+mod capacity;
+pub mod invoice;
 pub mod ldk;
 mod node;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use serde::Serialize;
 use crate::ids::{PaymentHash, Preimage};
 use crate::money::Msat;
 
+pub use capacity::{Capacity, NoCapacity};
 pub use node::Node;
 
 /// An invoice to create.

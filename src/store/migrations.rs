@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_keys_and_webhooks.sql"),
     include_str!("migrations/0003_gifts.sql"),
     include_str!("migrations/0004_tip_people.sql"),
+    include_str!("migrations/0005_tips.sql"),
 ];
 
 /// Brings the file to the newest schema.

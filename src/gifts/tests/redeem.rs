@@ -8,7 +8,7 @@ use lightning_invoice::Currency;
 use serde_json::{Value, json};
 
 use super::house::{House, NOON, OK};
-use crate::gifts::invoice::tests::invoice;
+use crate::lightning::invoice::tests::invoice;
 
 const NOON_SECS: u64 = NOON.unsigned_abs() / 1_000;
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bitcoin::Network;
 use lightning_invoice::{Bolt11Invoice, Currency};
 
-use super::error::GiftError;
 use crate::clock::UnixMillis;
 
 /// Longest text that is looked at; real invoices stay far below, and parsing costs time.
@@ -15,35 +14,40 @@ const LONGEST: usize = 8_192;
 /// 9 to 144; more would only serve to keep our channels busy.
 const LONGEST_HOLD_BLOCKS: u64 = 288;
 
+/// The text is no invoice that we can pay now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an invoice that can be paid")]
+pub struct BadInvoice;
+
 /// Reads an invoice as people paste it: with `lightning:` before it, in upper case, with spaces or line
 /// breaks. Its signature is right if this succeeds.
 ///
 /// # Errors
-/// [`GiftError::BadInvoice`].
-pub fn read(text: &str) -> Result<Bolt11Invoice, GiftError> {
+/// [`BadInvoice`].
+pub fn read(text: &str) -> Result<Bolt11Invoice, BadInvoice> {
     if text.len() > LONGEST {
-        return Err(GiftError::BadInvoice);
+        return Err(BadInvoice);
     }
     let text: String = text.split_whitespace().collect();
     let bare = match text.split_once(':') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("lightning") => rest.trim_start_matches('/'),
-        Some(_) => return Err(GiftError::BadInvoice),
+        Some(_) => return Err(BadInvoice),
         None => &text,
     };
-    bare.parse().map_err(|_| GiftError::BadInvoice)
+    bare.parse().map_err(|_| BadInvoice)
 }
 
 /// Whether we can pay it now: of our network, with an amount, payable for at least `at_least`, and not to be
 /// held for days.
 ///
 /// # Errors
-/// [`GiftError::BadInvoice`].
+/// [`BadInvoice`].
 pub fn check_payable(
     invoice: &Bolt11Invoice,
     network: Network,
     now: UnixMillis,
     at_least: Duration,
-) -> Result<(), GiftError> {
+) -> Result<(), BadInvoice> {
     let now = Duration::from_millis(u64::try_from(now).unwrap_or(0));
     let lasts = invoice.expires_at().is_none_or(|end| end >= now.saturating_add(at_least));
     let ours = invoice.currency() == Currency::from(network);
@@ -51,19 +55,19 @@ pub fn check_payable(
     if lasts && ours && brief && invoice.amount_milli_satoshis().is_some() {
         Ok(())
     } else {
-        Err(GiftError::BadInvoice)
+        Err(BadInvoice)
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use bitcoin::hashes::{Hash, sha256};
     use bitcoin::secp256k1::{Secp256k1, SecretKey};
     use lightning_invoice::{InvoiceBuilder, PaymentSecret};
 
     /// An invoice of somebody's, made at `at` seconds and payable for `expiry` more.
-    pub(in super::super) fn invoice(
+    pub(crate) fn invoice(
         currency: Currency,
         msat: Option<u64>,
         at: u64,
@@ -85,7 +89,7 @@ pub(super) mod tests {
         builder.build_signed(|hash| Secp256k1::new().sign_ecdsa_recoverable(hash, &key)).unwrap()
     }
 
-    fn payable(text: &str, now_secs: i64) -> Result<(), GiftError> {
+    fn payable(text: &str, now_secs: i64) -> Result<(), BadInvoice> {
         check_payable(&read(text)?, Network::Regtest, now_secs * 1_000, Duration::from_secs(30))
     }
 
@@ -135,7 +139,7 @@ pub(super) mod tests {
         ];
         garbage.extend(other_networks);
         for text in garbage {
-            assert_eq!(payable(&text, 1_000), Err(GiftError::BadInvoice), "{text}");
+            assert_eq!(payable(&text, 1_000), Err(BadInvoice), "{text}");
         }
     }
 
@@ -143,8 +147,8 @@ pub(super) mod tests {
     fn an_invoice_must_last_long_enough_to_be_paid() {
         let text = invoice(Currency::Regtest, Some(1_000_000), 1_000, 60, 1).to_string();
         assert_eq!(payable(&text, 1_030), Ok(()));
-        assert_eq!(payable(&text, 1_031), Err(GiftError::BadInvoice));
-        assert_eq!(payable(&text, 5_000), Err(GiftError::BadInvoice));
+        assert_eq!(payable(&text, 1_031), Err(BadInvoice));
+        assert_eq!(payable(&text, 5_000), Err(BadInvoice));
     }
 
     proptest::proptest! {

@@ -1,11 +1,10 @@
-//! What the node can receive, asked once a second at most, however many order gifts.
+//! What the node can receive, asked once a second at most, however many ask for invoices.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::error::GiftError;
-use crate::lightning::Node;
+use super::Node;
 use crate::money::Msat;
 
 /// How old an answer may be.
@@ -14,8 +13,19 @@ const FRESH: Duration = Duration::from_secs(1);
 /// Never asked.
 const NEVER: i64 = -1;
 
+/// Why an invoice could not be paid now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoCapacity {
+    /// The node isn't running.
+    #[error("the node is not running")]
+    NotRunning,
+    /// No channel can receive that much.
+    #[error("no channel can receive that much")]
+    TooLittle,
+}
+
 /// The node's room for money that comes in.
-pub(super) struct Capacity(Arc<State>);
+pub struct Capacity(Arc<State>);
 
 struct State {
     node: Node,
@@ -28,7 +38,8 @@ struct State {
 }
 
 impl Capacity {
-    pub(super) fn new(node: Node) -> Self {
+    /// Of this node.
+    pub fn new(node: Node) -> Self {
         Self(Arc::new(State {
             node,
             began: Instant::now(),
@@ -41,8 +52,8 @@ impl Capacity {
     /// Whether an invoice over `amount` could be paid.
     ///
     /// # Errors
-    /// [`GiftError::NodeUnavailable`], [`GiftError::NoInboundCapacity`].
-    pub(super) async fn check(&self, amount: Msat) -> Result<(), GiftError> {
+    /// [`NoCapacity::NotRunning`], [`NoCapacity::TooLittle`].
+    pub async fn check(&self, amount: Msat) -> Result<(), NoCapacity> {
         let fits = |state: &State| amount.get() <= state.inbound.load(Ordering::Acquire);
         let age = self.0.age();
         // A no is never given from memory: a channel may have opened just now.
@@ -60,7 +71,7 @@ impl Capacity {
         if age.is_none_or(|age| age > FRESH / 10) {
             self.0.ask().await?;
         }
-        if fits(&self.0) { Ok(()) } else { Err(GiftError::NoInboundCapacity) }
+        if fits(&self.0) { Ok(()) } else { Err(NoCapacity::TooLittle) }
     }
 }
 
@@ -70,9 +81,9 @@ impl State {
         Some(self.began.elapsed().saturating_sub(Duration::from_millis(asked_at)))
     }
 
-    async fn ask(&self) -> Result<(), GiftError> {
+    async fn ask(&self) -> Result<(), NoCapacity> {
         let asked = self.node.ask(|node| node.is_running().then(|| node.balances())).await;
-        let balances = asked.ok().flatten().ok_or(GiftError::NodeUnavailable)?;
+        let balances = asked.ok().flatten().ok_or(NoCapacity::NotRunning)?;
         self.inbound.store(balances.inbound_max_msat, Ordering::Release);
         let now = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.asked_at.store(now, Ordering::Release);

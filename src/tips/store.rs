@@ -1,0 +1,297 @@
+//! SQL of tips, groups and their invoices. Amounts, states and invoices are read from the voucher, charge and
+//! payout beside a tip; they are written by their own rooms alone.
+
+mod edits;
+mod links;
+mod rows;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::ids::Cuid;
+use super::passphrase::Sealer;
+use super::request::TipWords;
+use super::status::OnboardingFlow;
+use crate::clock::UnixMillis;
+use crate::ids::{ChargeId, Secret, TipGroupId, UserId, VoucherId, random_bytes};
+use crate::ledger::LedgerError;
+use crate::money::Msat;
+use crate::store::{StoreError, Tx};
+
+pub(super) use edits::*;
+pub(super) use links::*;
+pub use rows::{Group, Tip, Withdrawal};
+use rows::{GROUP, TIP, read_group, read_tip};
+
+/// What is written of a new tip besides its voucher.
+pub(super) struct NewTip<'a> {
+    pub(super) id: VoucherId,
+    pub(super) public_id: Cuid,
+    pub(super) user: UserId,
+    /// Its group and its place there.
+    pub(super) group: Option<(TipGroupId, u32)>,
+    pub(super) fee: Msat,
+    pub(super) expires_at: UnixMillis,
+    pub(super) onboarding_flow: OnboardingFlow,
+    pub(super) anonymous: bool,
+    pub(super) words: &'a TipWords,
+    pub(super) details: Shared<'a>,
+    /// Look-up hash and sealed words.
+    pub(super) passphrase: Option<([u8; 32], Vec<u8>)>,
+}
+
+/// What all tips of one order have in common.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Shared<'a> {
+    pub(super) tippee_locale: Option<&'a str>,
+    pub(super) currency: Option<&'a str>,
+    pub(super) wallet: Option<&'a str>,
+    pub(super) ad_url: Option<&'a str>,
+    pub(super) ad_image_url: Option<&'a str>,
+    pub(super) claim_webhook: Option<&'a Secret>,
+    pub(super) withdraw_webhook: Option<&'a Secret>,
+}
+
+pub(super) fn insert(tx: &Tx<'_>, new: &NewTip<'_>, now: UnixMillis) -> Result<(), LedgerError> {
+    let (hash, sealed) = new.passphrase.as_ref().map(|(hash, sealed)| (hash, sealed)).unzip();
+    let (group, index) = new.group.unzip();
+    tx.prepare_cached(
+        "INSERT INTO tips (id, public_id, user_id, group_id, group_index, fee_msat, expires_at,
+             onboarding_flow, anonymous, tippee_name, tippee_locale, currency, note, wallet, ad_url, ad_image_url,
+             passphrase_hash, passphrase_sealed, claim_webhook, withdraw_webhook, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+    )?
+    .execute(params![
+        new.id,
+        new.public_id,
+        new.user,
+        group,
+        index,
+        new.fee,
+        new.expires_at,
+        new.onboarding_flow.name(),
+        new.anonymous,
+        new.words.tippee_name,
+        new.details.tippee_locale,
+        new.details.currency,
+        new.words.note,
+        new.details.wallet,
+        new.details.ad_url,
+        new.details.ad_image_url,
+        hash,
+        sealed,
+        new.details.claim_webhook.map(Secret::expose),
+        new.details.withdraw_webhook.map(Secret::expose),
+        now,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn insert_group(
+    tx: &Tx<'_>,
+    public_id: Cuid,
+    user: UserId,
+    quantity: u32,
+    charge: ChargeId,
+    static_link: bool,
+    now: UnixMillis,
+) -> Result<TipGroupId, LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO tip_groups (public_id, user_id, quantity, charge_id, static_link, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+    )?
+    .execute(params![public_id, user, quantity, charge, static_link, now])?;
+    Ok(TipGroupId(tx.last_insert_rowid()))
+}
+
+/// What an invoice is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Funds {
+    Tip(VoucherId),
+    Group(TipGroupId),
+}
+
+pub(super) fn note_charge(tx: &Tx<'_>, charge: ChargeId, funds: Funds) -> Result<(), LedgerError> {
+    let (tip, group) = match funds {
+        Funds::Tip(id) => (Some(id), None),
+        Funds::Group(id) => (None, Some(id)),
+    };
+    tx.prepare_cached("INSERT INTO tip_charges (charge_id, tip_id, group_id) VALUES (?1, ?2, ?3)")?
+        .execute(params![charge, tip, group])?;
+    Ok(())
+}
+
+pub(super) fn funded_by(connection: &Connection, charge: ChargeId) -> Result<Option<Funds>, LedgerError> {
+    let found = connection
+        .prepare_cached("SELECT tip_id, group_id FROM tip_charges WHERE charge_id = ?1")?
+        .query_row([charge], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match found {
+        Some((Some(tip), _)) => Some(Funds::Tip(tip)),
+        Some((None, Some(group))) => Some(Funds::Group(group)),
+        _ => None,
+    })
+}
+
+/// Forgets an old invoice that nobody paid, unless it is the one that is shown.
+pub(super) fn forget_charge(tx: &Tx<'_>, charge: ChargeId) -> Result<bool, LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "DELETE FROM tip_charges WHERE charge_id = ?1
+             AND NOT EXISTS (SELECT 1 FROM vouchers WHERE charge_id = ?1)
+             AND NOT EXISTS (SELECT 1 FROM tip_groups WHERE charge_id = ?1)",
+        )?
+        .execute([charge])?;
+    Ok(changed == 1)
+}
+
+pub(super) fn show_charge(tx: &Tx<'_>, group: TipGroupId, charge: ChargeId) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE tip_groups SET charge_id = ?2 WHERE id = ?1")?.execute(params![group, charge])?;
+    Ok(())
+}
+
+pub(super) fn tip(connection: &Connection, id: VoucherId) -> Result<Option<Tip>, LedgerError> {
+    let sql = format!("{TIP} WHERE t.id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read_tip).optional()?)
+}
+
+pub(super) fn by_public_id(connection: &Connection, id: Cuid) -> Result<Option<Tip>, LedgerError> {
+    let sql = format!("{TIP} WHERE t.public_id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read_tip).optional()?)
+}
+
+pub(super) fn by_passphrase(connection: &Connection, hash: [u8; 32]) -> Result<Option<Tip>, LedgerError> {
+    let sql = format!("{TIP} WHERE t.passphrase_hash = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([hash], read_tip).optional()?)
+}
+
+/// The tips of a group in their order.
+pub(super) fn of_group(connection: &Connection, group: TipGroupId) -> Result<Vec<Tip>, LedgerError> {
+    let sql = format!("{TIP} WHERE t.group_id = ?1 ORDER BY t.group_index");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([group], read_tip)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn group(connection: &Connection, id: TipGroupId) -> Result<Option<Group>, LedgerError> {
+    let sql = format!("{GROUP} WHERE g.id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read_group).optional()?)
+}
+
+pub(super) fn group_by_public_id(connection: &Connection, id: Cuid) -> Result<Option<Group>, LedgerError> {
+    let sql = format!("{GROUP} WHERE g.public_id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read_group).optional()?)
+}
+
+/// Which part of a tipper's list is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Listing {
+    /// Of each group only its first tip.
+    pub(super) groups_as_one: bool,
+    /// Only what is over and can be taken back.
+    pub(super) reclaimable: bool,
+    /// After this tip.
+    pub(super) after: Option<VoucherId>,
+    /// At most so many.
+    pub(super) limit: Option<usize>,
+}
+
+/// Tips that somebody gives, newest first; of everybody if nobody is named.
+pub(super) fn given_by(
+    connection: &Connection,
+    user: Option<UserId>,
+    listing: Listing,
+    now: UnixMillis,
+) -> Result<Vec<Tip>, LedgerError> {
+    let mut sql = format!("{TIP} WHERE t.id < ?2 AND ?1 IS ?1 AND ?3 = ?3");
+    if user.is_some() {
+        sql.push_str(" AND t.user_id = ?1");
+    }
+    if listing.groups_as_one {
+        sql.push_str(" AND (t.group_index IS NULL OR t.group_index = 0)");
+    }
+    if listing.reclaimable {
+        sql.push_str(" AND v.state = 'open' AND t.expires_at <= ?3");
+    }
+    sql.push_str(" ORDER BY t.id DESC LIMIT ?4");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let after = listing.after.map_or(i64::MAX, |id| id.0);
+    let limit = listing.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1));
+    let found = statement.query_map(params![user, after, now, limit], read_tip)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Tips that somebody claimed, newest first.
+pub(super) fn claimed_by(connection: &Connection, user: UserId) -> Result<Vec<Tip>, LedgerError> {
+    let sql = format!("{TIP} WHERE t.tippee_id = ?1 ORDER BY t.id DESC");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([user], read_tip)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Whether somebody has a tip of a group already.
+pub(super) fn has_one_of(
+    connection: &Connection,
+    group: TipGroupId,
+    user: UserId,
+) -> Result<Option<Cuid>, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT public_id FROM tips WHERE group_id = ?1 AND tippee_id = ?2 ORDER BY id LIMIT 1")?
+        .query_row(params![group, user], |row| row.get(0))
+        .optional()?)
+}
+
+/// A tip of a group for the next one who follows its link.
+pub(super) fn free_one_of(
+    connection: &Connection,
+    group: TipGroupId,
+    now: UnixMillis,
+) -> Result<Option<Cuid>, LedgerError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT t.public_id FROM tips t JOIN vouchers v ON v.id = t.id
+             WHERE t.group_id = ?1 AND v.state = 'open' AND t.tippee_id IS NULL AND t.expires_at > ?2
+             ORDER BY t.seen_at IS NOT NULL, t.group_index LIMIT 1",
+        )?
+        .query_row(params![group, now], |row| row.get(0))
+        .optional()?)
+}
+
+/// What can be withdrawn of what somebody claimed, or taken back of what they gave: largest first.
+pub(super) fn withdrawable(
+    connection: &Connection,
+    user: UserId,
+    as_tipper: bool,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<(VoucherId, Msat)>, LedgerError> {
+    let sql = if as_tipper {
+        "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
+         WHERE t.user_id = ?1 AND v.state = 'expired' AND ?2 = ?2
+         ORDER BY v.amount_msat DESC, v.id LIMIT ?3"
+    } else {
+        "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
+         WHERE t.tippee_id = ?1 AND v.state = 'open' AND t.expires_at > ?2
+         ORDER BY v.amount_msat DESC, v.id LIMIT ?3"
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![user, now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The family's secret, made at the first start.
+pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
+    let found: Option<[u8; 32]> =
+        tx.query_row("SELECT secret FROM tip_secret WHERE id = 1", [], |row| row.get(0)).optional()?;
+    if let Some(secret) = found {
+        return Ok(secret);
+    }
+    let secret: [u8; 32] = random_bytes().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    tx.execute("INSERT INTO tip_secret (id, secret) VALUES (1, ?1)", [secret])?;
+    Ok(secret)
+}
+
+/// The magic words of a tip, for its tipper.
+pub(super) fn words_of(tip: &Tip, sealer: &Sealer) -> Option<String> {
+    tip.passphrase_sealed.as_deref().and_then(|sealed| sealer.open(sealed)).map(|words| words.expose())
+}
