@@ -9,15 +9,15 @@ use serde::Serialize;
 
 use super::ids::Keyring;
 use super::store::{self, Group, Tip};
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::VoucherId;
 use crate::ledger::books::{Journal, Kind};
-use crate::ledger::{Account, Family, LedgerError};
+use crate::ledger::{Account, Family, LedgerError, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
-use crate::vouchers::{self, Change, Voucher, VoucherListener};
+use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener, VoucherState};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
 /// The family's ear on its vouchers.
@@ -143,6 +143,29 @@ impl Teller {
         Ok(self.log.record(tx, kind, &tip.id.to_string(), &data)?)
     }
 
+    /// A tip is its tipper's again.
+    fn came_back(&self, tx: &Tx<'_>, tip: &Tip, now: UnixMillis) -> Result<(), LedgerError> {
+        self.return_fee(tx, tip)?;
+        if tip.tippee.is_some() {
+            self.notify(tx, tip, Event::Reclaimed)?;
+        }
+        store::want_refund(tx, tip.tipper, now)
+    }
+
+    /// A payout to the tipper failed: one failure, however many tips it was for.
+    fn refund_failed(
+        &self,
+        tx: &Tx<'_>,
+        tip: &Tip,
+        payout: &Payout,
+        now: UnixMillis,
+    ) -> Result<(), LedgerError> {
+        if store::first_of_payout(tx, payout.id)? == Some(tip.public_id) {
+            store::put_off_refund(tx, tip.tipper, now)?;
+        }
+        Ok(())
+    }
+
     /// A tip came back with its fee.
     fn return_fee(&self, tx: &Tx<'_>, tip: &Tip) -> Result<(), LedgerError> {
         if !self.return_fee || tip.fee == Msat::ZERO {
@@ -173,14 +196,13 @@ impl VoucherListener for Teller {
         }
         match change {
             Change::Redeemed(_) => self.notify(tx, &tip, Event::Withdrawn)?,
-            Change::Expired => {
-                self.return_fee(tx, &tip)?;
-                if tip.tippee.is_some() {
-                    self.notify(tx, &tip, Event::Reclaimed)?;
-                }
-                store::want_refund(tx, tip.tipper, now)?;
-            }
-            Change::PayoutFailed(_) => store::put_off_refund(tx, tip.tipper, now)?,
+            Change::Expired => self.came_back(tx, &tip, now)?,
+            Change::PayoutFailed(payout) => match vouchers::taker_of(tx, payout.id)? {
+                Some(Taker::Sender) => self.refund_failed(tx, &tip, payout, now)?,
+                // Its time ran out while somebody else was being paid.
+                _ if voucher.state == VoucherState::Expired => self.came_back(tx, &tip, now)?,
+                _ => {}
+            },
             Change::Returned(_) => store::refunded(tx, tip.tipper)?,
             Change::Funded | Change::Claiming(_) | Change::Forgotten => {}
         }
