@@ -152,7 +152,7 @@ impl Tips {
             let Some(url) = url else { continue };
             self.0.parts.guard.check_url(url.expose()).map_err(|_| TipError::Invalid {
                 code,
-                message: format!("{name} must be a public https address"),
+                message: format!("{name} must be a public web address"),
             })?;
         }
         Ok(())

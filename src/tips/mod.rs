@@ -39,6 +39,8 @@ mod rules;
 pub mod status;
 mod store;
 mod teller;
+#[cfg(test)]
+mod tests;
 pub mod view;
 mod withdraw;
 

@@ -9,6 +9,9 @@ use crate::config::Config;
 use crate::money::Msat;
 use crate::tips::fee::FeeRule;
 
+/// A wallet's user looks at a spinner for so long, and not longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Limits and windows.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -30,6 +33,8 @@ pub struct Rules {
     pub max_fee_ppm: u32,
     /// An invoice must be payable for at least so long.
     pub min_invoice_expiry: Duration,
+    /// How long the answer to a withdrawal waits for its end.
+    pub patience: Duration,
     /// Whether clients may look up magic words only so often.
     pub guess_limits: bool,
 }
@@ -52,6 +57,7 @@ impl Rules {
             max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
             max_fee_ppm: payouts.max_fee_ppm,
             min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),
+            patience: PATIENCE,
             guess_limits: config.http.rate_limits,
         }
     }

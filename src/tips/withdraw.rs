@@ -25,9 +25,6 @@ use crate::vouchers::{self, Change, Claim, Taker, VoucherListener, VoucherState}
 /// Tips paid out together at most.
 pub(super) const MOST_TIPS: usize = 500;
 
-/// How long an answer waits for the payout's end.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// How often it looks by itself, should it miss the news.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -179,7 +176,7 @@ impl Tips {
 
     /// Waits for a payout's end, but not for ever.
     async fn wait(&self, payout: Payout) -> Result<Outcome, TipError> {
-        let end = tokio::time::Instant::now() + PATIENCE;
+        let end = tokio::time::Instant::now() + self.rules().patience;
         let topic = {
             let id = payout.id;
             let first = self.store().read(move |connection| store::first_of_payout(connection, id)).await?;

@@ -1,0 +1,14 @@
+//! The contract, row by row, on the real routes, store and ledger and a simulated node.
+
+mod answer;
+mod document;
+mod edits;
+mod errors;
+mod groups;
+mod house;
+mod money;
+mod node;
+mod public;
+mod refunds;
+mod states;
+mod withdraw;
