@@ -21,6 +21,7 @@
 //!
 //! **After a crash** nothing is half done: every route is one transaction, and payouts go on by themselves.
 
+mod admin;
 pub mod api;
 mod claim;
 mod create;

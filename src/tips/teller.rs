@@ -17,6 +17,7 @@ use crate::ledger::books::{Journal, Kind};
 use crate::ledger::{Account, Family, LedgerError};
 use crate::money::Msat;
 use crate::store::Tx;
+use crate::telemetry::metrics::{TIPS, TIPS_SAT};
 use crate::vouchers::{self, Change, Voucher, VoucherListener};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
@@ -137,6 +138,14 @@ impl Teller {
         }
     }
 
+    /// Counts what happened to a tip that holds so much, once it is committed.
+    pub(super) fn count(&self, tx: &Tx<'_>, event: &'static str, amount: Msat) {
+        tx.after_commit(move || {
+            metrics::counter!(TIPS, "event" => event).increment(1);
+            metrics::counter!(TIPS_SAT, "event" => event).increment(amount.sat_floor());
+        });
+    }
+
     /// What is not the voucher's own doing: `tip.seen`, `tip.claimed`.
     pub(super) fn record(&self, tx: &Tx<'_>, kind: &str, tip: &Tip) -> Result<(), LedgerError> {
         let data = serde_json::json!({ "amount_sat": tip.amount.sat_floor() });
@@ -171,6 +180,9 @@ impl VoucherListener for Teller {
             Change::Funded if tip.group.is_some() => {}
             _ => self.record(tx, kind(change), &tip)?,
         }
+        if let Some(event) = counted(change) {
+            self.count(tx, event, tip.amount);
+        }
         match change {
             Change::Redeemed(_) => self.notify(tx, &tip, Event::Withdrawn)?,
             Change::Expired => {
@@ -186,6 +198,17 @@ impl VoucherListener for Teller {
         }
         self.refresh(tx, &tip);
         Ok(())
+    }
+}
+
+/// The word for a change in the numbers.
+fn counted(change: &Change) -> Option<&'static str> {
+    match change {
+        Change::Funded => Some("funded"),
+        Change::Redeemed(_) => Some("withdrawn"),
+        Change::Expired => Some("reclaimed"),
+        Change::Returned(_) => Some("refunded"),
+        Change::Claiming(_) | Change::PayoutFailed(_) | Change::Forgotten => None,
     }
 }
 

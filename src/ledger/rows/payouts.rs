@@ -237,10 +237,8 @@ pub(crate) fn finish_failed(
 /// that was doubted may be reported again by a node that did not write down that it had been handled: it is
 /// doubted once more.
 pub(crate) fn doubt_all(tx: &Tx<'_>) -> Result<usize, LedgerError> {
-    tx.prepare_cached(
-        "UPDATE payouts SET resent = 1 WHERE status NOT IN ('paid', 'failed') AND resent = 2",
-    )?
-    .execute([])?;
+    tx.prepare_cached("UPDATE payouts SET resent = 1 WHERE status NOT IN ('paid', 'failed') AND resent = 2")?
+        .execute([])?;
     Ok(tx
         .prepare_cached(
             "UPDATE payouts SET status = 'unknown', error = 'the process stopped while it was under way'
