@@ -35,6 +35,7 @@ pub mod passphrase;
 pub mod people;
 mod reclaim;
 pub mod refunds;
+pub mod reminders;
 pub mod request;
 mod rules;
 pub mod status;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ids::Keyring;
+use super::reminders::ReminderKind;
 use super::store::{self, Group, Tip};
 use crate::clock::Clock;
 use crate::http::events::EventLog;
@@ -42,6 +43,8 @@ struct News<'a> {
     /// Satoshis.
     amount: u64,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reminder_type: Option<ReminderKind>,
 }
 
 /// What a webhook is about.
@@ -53,6 +56,8 @@ pub(super) enum Event {
     Withdrawn,
     /// Its tipper took it back after somebody had claimed it.
     Reclaimed,
+    /// Whoever claimed it should withdraw it.
+    Reminder(ReminderKind),
 }
 
 impl Event {
@@ -61,14 +66,26 @@ impl Event {
             Self::Claimed => "tip.claimed",
             Self::Withdrawn => "tip.withdrawn",
             Self::Reclaimed => "tip.reclaimed",
+            Self::Reminder(_) => "tip.reminder",
         }
     }
 
-    const fn verb(self) -> &'static str {
+    const fn words(self) -> &'static str {
         match self {
-            Self::Claimed => "claimed",
-            Self::Withdrawn => "withdrawn",
-            Self::Reclaimed => "reclaimed",
+            Self::Claimed => "sats have been claimed!",
+            Self::Withdrawn => "sats have been withdrawn!",
+            Self::Reclaimed => "sats have been reclaimed!",
+            Self::Reminder(ReminderKind::OneDayAfterClaim) => "sats have been claimed and not withdrawn yet!",
+            Self::Reminder(ReminderKind::OneDayBeforeExpiry) => {
+                "sats have been claimed and will go back within a day!"
+            }
+        }
+    }
+
+    const fn reminder(self) -> Option<ReminderKind> {
+        match self {
+            Self::Reminder(kind) => Some(kind),
+            _ => None,
         }
     }
 }
@@ -106,17 +123,18 @@ impl Teller {
     /// Queues a webhook, if the tipper wants to hear of this.
     pub(super) fn notify(&self, tx: &Tx<'_>, tip: &Tip, event: Event) -> Result<(), LedgerError> {
         let url = match event {
-            Event::Claimed | Event::Reclaimed => &tip.claim_webhook,
+            Event::Claimed | Event::Reclaimed | Event::Reminder(_) => &tip.claim_webhook,
             Event::Withdrawn => &tip.withdraw_webhook,
         };
         let Some(url) = url else { return Ok(()) };
         let (id, sat) = (tip.public_id.to_string(), tip.amount.sat_floor());
         let news = News {
-            content: format!("{sat} sats have been {}!", event.verb()),
+            content: format!("{sat} {}", event.words()),
             event: event.name(),
             tip_id: &id,
             amount: sat,
             status: tip.status().name(),
+            reminder_type: event.reminder(),
         };
         let payload = match serde_json::to_string(&news) {
             Ok(payload) => payload,

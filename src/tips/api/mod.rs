@@ -4,6 +4,7 @@
 //! body of a 200.
 
 mod groups;
+mod reminders;
 mod tippee;
 mod tipper;
 mod withdrawals;
@@ -64,6 +65,7 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(withdrawals::pay))
         .routes(routes!(withdrawals::link))
         .routes(routes!(withdrawals::refund))
+        .routes(routes!(reminders::remind))
         .route_layer(limited(Class::Write, |_| LIMITED.into_response()));
     let wallets = OpenApiRouter::new()
         .routes(routes!(withdrawals::link_pay))
@@ -82,6 +84,7 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(tippee::tips))
         .routes(routes!(tippee::anonymous))
         .routes(routes!(withdrawals::refundable))
+        .routes(routes!(reminders::list))
         .route_layer(limited(Class::Read, |_| LIMITED.into_response()));
     let users = people::api::router(tips.people().clone(), limits, proxies);
     let api = Api { tips, proxies: Arc::clone(proxies) };
