@@ -282,3 +282,6 @@ fn payout((taker, payout): &(Taker, Payout)) -> Value {
         "error": payout.error,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,6 +143,8 @@ async fn keys_are_made_listed_and_revoked() {
     let bad = StatusCode::BAD_REQUEST;
     fixture.refused("POST", "keys", json!({ "name": "", "scopes": ["a"] }), bad, "bad_request", "name").await;
     fixture.refused("POST", "keys", json!({ "name": "a", "scopes": [] }), bad, "bad_request", "scopes").await;
+    let spaced = json!({ "name": "a", "scopes": ["a"], "account": " b" });
+    fixture.refused("POST", "keys", spaced, bad, "bad_request", "account").await;
 }
 
 #[tokio::test]
