@@ -52,11 +52,7 @@ pub fn check_payable(
     let lasts = invoice.expires_at().is_none_or(|end| end >= now.saturating_add(at_least));
     let ours = invoice.currency() == Currency::from(network);
     let brief = invoice.min_final_cltv_expiry_delta() <= LONGEST_HOLD_BLOCKS;
-    if lasts && ours && brief && invoice.amount_milli_satoshis().is_some() {
-        Ok(())
-    } else {
-        Err(BadInvoice)
-    }
+    if lasts && ours && brief && invoice.amount_milli_satoshis().is_some() { Ok(()) } else { Err(BadInvoice) }
 }
 
 #[cfg(test)]
