@@ -17,6 +17,7 @@ use crate::http::keys::{Gate, Scope, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
 use crate::ledger::audit;
 use crate::telemetry::{Health, metrics};
+use crate::tips;
 use crate::web::{self, WebSettings};
 
 /// Every route of the house.
@@ -25,15 +26,17 @@ use crate::web::{self, WebSettings};
 /// [`AppError::System`] if the OpenAPI document can't be written: a bug, found at start.
 pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let (gift_routes, gift_document) = gifts::api::router(house.gifts.clone(), &house.limits, &house.proxies);
+    let (tip_routes, tip_document) = tips::api::router(house.tips.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
-        [gift_document, web::document(), Operation::openapi()],
+        [gift_document, tip_document, web::document(), Operation::openapi()],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
     let whole = Router::new()
         .merge(gift_routes)
+        .merge(tip_routes)
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
@@ -47,7 +50,7 @@ pub(crate) fn open(routes: Router, web_settings: Arc<WebSettings>) -> Router {
         let page = web::not_found(&web_settings, &headers);
         async move { page.unwrap_or_else(|| failure(uri.path(), StatusCode::NOT_FOUND)) }
     };
-    // Any page may call any route, and read its 404 too: nothing here is authorised by a cookie.
+    // Any page may call any route, and read its 404 too: never with a visitor's cookie (see tips::people).
     cors::everywhere(routes.fallback(lost).method_not_allowed_fallback(not_this_way))
 }
 
@@ -169,6 +172,8 @@ fn web_settings(house: &House) -> WebSettings {
 pub fn failure(path: &str, status: StatusCode) -> Response {
     if path.starts_with("/admin/") {
         server::plain_failure(path, status)
+    } else if tips::api::owns(path) {
+        tips::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

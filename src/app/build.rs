@@ -21,12 +21,18 @@ use crate::ids::Secret;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
+use crate::lnurl::pay::Addresses;
 use crate::money::Msat;
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
+use crate::tips::people::{self, People};
+use crate::tips::{self, Tips};
 use crate::vouchers::{VoucherListener, Vouchers};
 use crate::webhooks::guard::{Guard, GuardSettings};
 use crate::webhooks::store::Outbox;
+
+/// How long a lightning address may take to answer.
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything that lives as long as the process.
 pub struct House {
@@ -37,6 +43,7 @@ pub struct House {
     pub(crate) ledger: Ledger,
     pub(crate) vouchers: Vouchers,
     pub(crate) gifts: Gifts,
+    pub(crate) tips: Tips,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
     pub(crate) hub: Arc<Hub>,
@@ -64,15 +71,32 @@ impl House {
         let keyring = gifts::keyring(&store)?;
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let teller = Teller::new(Arc::clone(&hub), outbox.clone(), log.clone());
-        let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
+        let tips_keyring = tips::keyring(&store)?;
+        let tips_rules = tips::Rules::from_config(&config);
+        let tips_teller = tips::Teller::new(
+            Arc::clone(&hub),
+            outbox.clone(),
+            log.clone(),
+            tips_keyring.clone(),
+            Clock::system(),
+            tips_rules.return_fee,
+        );
+        let vouchers = Vouchers::new([
+            (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
+            (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
+        ]);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: Clock::system(),
             wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>)]),
+            listeners: Listeners::new([
+                (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>),
+                (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
+            ]),
             settings: ledger_settings(&config),
         };
+        let budget = Arc::new(Budget::per_minute(invoices_per_minute(&config)));
         let gifts = Gifts::new(Parts {
             ledger: ledger.clone(),
             node: asked.clone(),
@@ -80,7 +104,28 @@ impl House {
             keyring,
             guard: guard.clone(),
             teller,
-            budget: Arc::new(Budget::per_minute(invoices_per_minute(&config))),
+            budget: Arc::clone(&budget),
+        });
+        let keys = Keys::new(store.clone());
+        let client = guard.client(ADDRESS_TIMEOUT).map_err(|error| AppError::System(error.to_string()))?;
+        let addresses = Addresses { client, network: config.network, clock: ledger.clock.clone() };
+        let tips = Tips::new(tips::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: tips_rules,
+            keyring: tips_keyring,
+            guard: guard.clone(),
+            resolve: Arc::new(addresses),
+            teller: tips_teller,
+            vouchers: vouchers.clone(),
+            people: People::new(people::Parts {
+                store: store.clone(),
+                clock: ledger.clock.clone(),
+                keys: keys.clone(),
+                public_url: config.http.public_url.clone(),
+                email: false,
+            }),
+            budget,
         });
         recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         let limits = Arc::new(Limits::new(LimitSettings {
@@ -90,7 +135,6 @@ impl House {
             read: config.limits.read,
         }));
         let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
-        let keys = Keys::new(store.clone());
         Ok(Self {
             config,
             store,
@@ -99,6 +143,7 @@ impl House {
             ledger,
             vouchers,
             gifts,
+            tips,
             health,
             watchdog,
             hub,

@@ -14,6 +14,7 @@ use crate::ledger::audit;
 use crate::lnurl::pay::Addresses;
 use crate::store::StoreError;
 use crate::telemetry::metrics as names;
+use crate::tips;
 use crate::vouchers::returns::Returns;
 use crate::vouchers::upkeep::Upkeep;
 use crate::webhooks::fetch::NoClient;
@@ -31,6 +32,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// How often what is over is tidied up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How often tippers are looked for whose tips came back.
+const REFUND_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a lightning address may take to answer.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,6 +81,15 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
     tasks.spawn(every(PRUNE_EVERY, stop, move || {
         let house = Arc::clone(&pruned);
         async move { prune(&house).await }
+    }));
+    let (refunded, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(every(REFUND_EVERY, stop, move || {
+        let house = Arc::clone(&refunded);
+        async move {
+            if let Err(error) = house.tips.refund_due().await {
+                tracing::warn!(%error, "tips could not be refunded; trying again");
+            }
+        }
     }));
     match returns(house) {
         Ok(returns) => {
@@ -138,7 +151,8 @@ async fn prune(house: &House) {
             let answers = idempotency::prune(tx, now)?;
             let messages = outbox::prune(tx, now)?;
             let events = events::prune(tx, now, Keep::default())?;
-            Ok(answers || messages || events)
+            let tips = tips::prune(tx, now)?;
+            Ok(answers || messages || events || tips)
         });
         match pruned.await {
             Ok(true) => tokio::task::yield_now().await,

@@ -183,7 +183,7 @@ fn gifts(gifts: &Gifts, found: &mut Vec<Found>) {
 /// Numbers that must lie in a range.
 fn ranges(config: &Config, found: &mut Vec<Found>) {
     const ANY: u64 = u64::MAX;
-    let (http, gifts, limits) = (&config.http, &config.gifts, &config.limits);
+    let (http, gifts, tips, limits) = (&config.http, &config.gifts, &config.tips, &config.limits);
     let (payouts, webhooks, node) = (&config.payouts, &config.webhooks, &config.node);
     let supply = Msat::from_sat(21_000_000 * 100_000_000).map_or(ANY, Msat::sat_floor);
     let numbers = [
@@ -195,6 +195,11 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("gifts.max_quantity", u64::from(gifts.max_quantity), 1, ANY),
         ("gifts.verify_code_tries", u64::from(gifts.verify_code_tries), 1, ANY),
         ("gifts.verify_code_lock_secs", gifts.verify_code_lock_secs, 1, ANY),
+        ("tips.min_fee_sat", tips.min_fee_sat, 0, supply),
+        ("tips.fee_percent", u64::from(tips.fee_percent), 0, 100),
+        ("tips.max_total_sat", tips.max_total_sat, 1, supply),
+        ("tips.max_quantity", u64::from(tips.max_quantity), 1, 10_000),
+        ("tips.invoice_expiry_secs", tips.invoice_expiry_secs, 60, 604_800),
         ("limits.window_secs", limits.window_secs, 1, ANY),
         ("limits.write", u64::from(limits.write), 1, ANY),
         ("limits.read", u64::from(limits.read), 1, ANY),

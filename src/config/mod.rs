@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
 pub use sections::{
-    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Webhooks,
+    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Tips, Webhooks,
     default_esplora_url,
 };
 
@@ -55,6 +55,8 @@ pub struct Config {
     pub chain: Chain,
     /// Gifts.
     pub gifts: Gifts,
+    /// Tips.
+    pub tips: Tips,
     /// How often one client may ask.
     pub limits: Limits,
     /// Money out.
@@ -74,6 +76,7 @@ impl Default for Config {
             node: Node::default(),
             chain: Chain::default(),
             gifts: Gifts::default(),
+            tips: Tips::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),
             webhooks: Webhooks::default(),

@@ -189,6 +189,40 @@ impl Default for Gifts {
     }
 }
 
+/// `[tips]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tips {
+    /// Whether tips are offered.
+    pub enabled: bool,
+    /// The least that a tip costs besides its amount, in sat.
+    pub min_fee_sat: u64,
+    /// What a tip costs besides its amount, in percent of it.
+    pub fee_percent: u32,
+    /// Whether the fee comes back with a tip that nobody withdrew.
+    pub return_fee: bool,
+    /// The most that one order may come to, fees and all tips of it together, in sat.
+    pub max_total_sat: u64,
+    /// Most tips in a group.
+    pub max_quantity: u32,
+    /// How long a funding invoice can be paid, in seconds.
+    pub invoice_expiry_secs: u64,
+}
+
+impl Default for Tips {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            min_fee_sat: 10,
+            fee_percent: 1,
+            return_fee: false,
+            max_total_sat: 2_100_000,
+            max_quantity: 500,
+            invoice_expiry_secs: 86_400,
+        }
+    }
+}
+
 /// `[limits]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -3,6 +3,7 @@
 //! Families and the front door are built from it. It stands below them and knows none: no path, no error
 //! code and no table of theirs is named here. What must be worded in a family's shape, the family passes in.
 
+pub mod asking;
 pub mod body;
 pub mod client;
 pub mod cors;

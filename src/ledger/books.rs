@@ -31,13 +31,15 @@ pub enum Account {
     Suspense,
     /// The operator's own invoices and payments (credit).
     Operator,
+    /// Earned by the services' own fees (credit).
+    FeesEarned,
     /// Paid to somebody although what it was taken from had been given to somebody else (debit).
     Loss,
 }
 
 impl Account {
     /// Every account, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Lightning,
         Self::Holders,
         Self::InFlight,
@@ -46,6 +48,7 @@ impl Account {
         Self::RoutingPaid,
         Self::Suspense,
         Self::Operator,
+        Self::FeesEarned,
         Self::Loss,
     ];
 
@@ -60,6 +63,7 @@ impl Account {
             Self::RoutingPaid => "routing_paid",
             Self::Suspense => "suspense",
             Self::Operator => "operator",
+            Self::FeesEarned => "fees_earned",
             Self::Loss => "loss",
         }
     }
@@ -88,6 +92,10 @@ pub enum Kind {
     PayoutLate,
     /// A payout's loss turned out to be none: the payout after it failed.
     LossRecovered,
+    /// Fees of what a charge paid for.
+    FeeEarned,
+    /// A fee that went back with its voucher.
+    FeeReturned,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
 }
@@ -102,6 +110,8 @@ impl Kind {
             Self::PayoutFailed => "payout_failed",
             Self::PayoutLate => "payout_late",
             Self::LossRecovered => "loss_recovered",
+            Self::FeeEarned => "fee_earned",
+            Self::FeeReturned => "fee_returned",
             Self::Unclaimed => "unclaimed",
         }
     }

@@ -53,18 +53,21 @@ pub use wake::Wake;
 pub enum Family {
     /// The Lightning Gifts API.
     Gifts,
+    /// The Lightsats API.
+    Tips,
     /// The operator's own invoices and payments.
     Operator,
 }
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 2] = [Self::Gifts, Self::Operator];
+    pub const ALL: [Self; 3] = [Self::Gifts, Self::Tips, Self::Operator];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gifts => "gifts",
+            Self::Tips => "tips",
             Self::Operator => "operator",
         }
     }
@@ -72,7 +75,7 @@ impl Family {
     /// Who is owed what comes in for this family.
     pub const fn account(self) -> Account {
         match self {
-            Self::Gifts => Account::Holders,
+            Self::Gifts | Self::Tips => Account::Holders,
             Self::Operator => Account::Operator,
         }
     }

@@ -64,6 +64,11 @@ pub fn address_url(address: &str) -> Option<Url> {
     Url::parse(&format!("{scheme}://{host}/.well-known/lnurlp/{name}")).ok().filter(Url::has_host)
 }
 
+/// Whether a text has the form of a lightning address.
+pub fn is_address(text: &str) -> bool {
+    address_url(text).is_some()
+}
+
 /// Asks addresses on behalf of vouchers that go back.
 #[derive(Clone, Debug)]
 pub struct Addresses {

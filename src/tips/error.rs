@@ -14,7 +14,11 @@ use crate::http::keys::{KeyError, Scope};
 use crate::http::respond;
 use crate::ids::NoRandomness;
 use crate::ledger::LedgerError;
+use crate::lightning::invoice::BadInvoice;
+use crate::lightning::{InvoiceError, NoCapacity};
 use crate::store::StoreError;
+use crate::tips::request::Invalid;
+use crate::vouchers::Refused;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,8 +69,12 @@ pub enum TipError {
     },
     /// 500: a bug, or the machine is broken; the log has it.
     Internal,
+    /// 422: a lightning address gives no invoice for this.
+    AddressRefuses,
     /// 503: the node or the database can't take this now.
     Unavailable,
+    /// 503: no channel can receive that much.
+    NoInboundCapacity,
 }
 
 /// The body of every error.
@@ -121,6 +129,14 @@ impl TipError {
             Self::Conflict { code, message } => (409, code, message),
             Self::TooMany { .. } => (429, "TOO_MANY_REQUESTS", "Too many requests; wait a little"),
             Self::Internal => (500, "INTERNAL_ERROR", "Something went wrong here"),
+            Self::AddressRefuses => (
+                422,
+                "ADDRESS_REFUSES",
+                "The lightning address gives no invoice for this amount at the moment",
+            ),
+            Self::NoInboundCapacity => {
+                (503, "NO_INBOUND_CAPACITY", "This server can't receive that much now")
+            }
             Self::Unavailable => (503, "UNAVAILABLE", "This can't be done at the moment; try again later"),
         }
     }
@@ -212,6 +228,59 @@ impl From<StoreError> for TipError {
                 Self::Internal
             }
         }
+    }
+}
+
+impl From<Invalid> for TipError {
+    fn from(Invalid { code, message }: Invalid) -> Self {
+        Self::Invalid { code, message }
+    }
+}
+
+impl From<NoCapacity> for TipError {
+    fn from(error: NoCapacity) -> Self {
+        match error {
+            NoCapacity::NotRunning => Self::Unavailable,
+            NoCapacity::TooLittle => Self::NoInboundCapacity,
+        }
+    }
+}
+
+impl From<InvoiceError> for TipError {
+    fn from(error: InvoiceError) -> Self {
+        match error {
+            InvoiceError::NotRunning => Self::Unavailable,
+            InvoiceError::Refused(why) => {
+                tracing::error!(%why, "the node makes no invoice for a tip");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<BadInvoice> for TipError {
+    fn from(_: BadInvoice) -> Self {
+        Self::Invalid {
+            code: "INVOICE_INVALID",
+            message: "Not an invoice that can be paid: it needs an amount, this network, and time left"
+                .into(),
+        }
+    }
+}
+
+impl From<Refused> for TipError {
+    fn from(refused: Refused) -> Self {
+        let (code, message) = match refused {
+            Refused::Unfunded => ("TIP_UNFUNDED", "The tip is not paid for yet"),
+            Refused::Pending => ("WITHDRAWAL_PENDING", "The tip is being withdrawn"),
+            Refused::Spent => ("TIP_WITHDRAWN", "The tip has been withdrawn"),
+            Refused::Expired => ("TIP_EXPIRED", "The tip has expired or was reclaimed"),
+            Refused::WrongAmount => {
+                ("AMOUNT_MISMATCH", "The invoice must be for exactly what can be withdrawn")
+            }
+            Refused::InvoiceUsed => ("INVOICE_USED", "This invoice was used before; take a fresh one"),
+        };
+        Self::Conflict { code, message }
     }
 }
 

@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};
+use subtle::ConstantTimeEq;
 
-use crate::ids::{BadId, NoRandomness, random_bytes};
+use super::passphrase::Sealer;
+use crate::ids::{BadId, NoRandomness, PayoutId, Secret, UserId, random_bytes, to_hex};
+use crate::webhooks::sign;
 
 /// Characters after the `c`.
 const LEN: usize = 24;
@@ -78,6 +83,61 @@ impl ToSql for Cuid {
 impl FromSql for Cuid {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_str()?.parse().map_err(|_| FromSqlError::InvalidType)
+    }
+}
+
+impl Cuid {
+    /// What [`http::live`](crate::http::live) calls the tip of this id.
+    pub fn topic(&self) -> String {
+        format!("tip:{self}")
+    }
+}
+
+/// The keyed hashes of the family: one secret, a use for each.
+#[derive(Clone)]
+pub struct Keyring {
+    secret: [u8; 32],
+    sealer: Arc<Sealer>,
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring")
+    }
+}
+
+impl Keyring {
+    /// From the family's secret.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { secret, sealer: Arc::new(Sealer::new(secret)) }
+    }
+
+    /// Hides magic words.
+    pub fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    fn hash(&self, what: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut engine = HmacEngine::<sha256::Hash>::new(&self.secret);
+        engine.input(what.as_bytes());
+        parts.iter().for_each(|part| engine.input(part));
+        Hmac::from_engine(engine).to_byte_array()
+    }
+
+    /// What a wallet must show on the second leg of a code: another one after each payout that failed.
+    pub fn k1(&self, link: [u8; 16], last: Option<PayoutId>) -> String {
+        let last = last.map_or(0, |id| id.0).to_be_bytes();
+        to_hex(&self.hash("tips k1", &[&link, &last]))
+    }
+
+    /// Whether a wallet shows what it must.
+    pub fn k1_matches(&self, link: [u8; 16], last: Option<PayoutId>, given: &str) -> bool {
+        self.k1(link, last).as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    /// What signs the webhooks of a tipper's tips.
+    pub fn webhook_secret(&self, user: UserId) -> Secret {
+        sign::secret_of(&self.hash("tips webhook", &[&user.0.to_be_bytes()]))
     }
 }
 

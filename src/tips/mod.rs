@@ -3,12 +3,201 @@
 //! A tip is a voucher with a claim page. Its tipper pays one invoice for one tip or for a group of them; each
 //! recipient opens a link or types magic words, claims, and withdraws with whatever wallet they have. What
 //! nobody withdraws in time is its tipper's again.
+//!
+//! ```text
+//! UNFUNDED ──paid──▶ UNSEEN ──page seen──▶ SEEN ──claim──▶ CLAIMED ──withdraw──▶ WITHDRAWN
+//!    │                  │                   │                 │
+//!    ▼                  └──expiry, reclaim──┴─────────────────┴──▶ RECLAIMED ──refund──▶ REFUNDED
+//! DELETED
+//! ```
+//!
+//! The sats follow the voucher alone: open (UNSEEN, SEEN, CLAIMED), claiming (the same, and
+//! `withdrawalPending`), redeemed, expired (RECLAIMED), returning, returned. Who has seen or claimed a tip stands
+//! beside it, and each step compares and changes both in one transaction, so of any two that race one wins.
+//!
+//! **Money**: an invoice asks for amount and fee of all its tips; when it settles, the fees are earned and every
+//! tip is open, in that same transaction ([`funding`]). Money for an invoice that was replaced funds the tip all
+//! the same; for a deleted tip, or a second time, it becomes a tip of its tipper's that is RECLAIMED from birth.
+//!
+//! **After a crash** nothing is half done: every route is one transaction, and payouts go on by themselves.
 
+pub mod api;
+mod claim;
+mod create;
 pub mod error;
 pub mod fee;
+mod funding;
 pub mod ids;
+mod links;
+mod look;
 pub mod passphrase;
 pub mod people;
+mod reclaim;
+pub mod refunds;
 pub mod request;
+mod rules;
 pub mod status;
+mod store;
+mod teller;
 pub mod view;
+mod withdraw;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use crate::clock::UnixMillis;
+use crate::http::idempotency::{self, Ask, Recorded, Seen};
+use crate::http::limits::Budget;
+use crate::ledger::{Ledger, Listener};
+use crate::lightning::{Capacity, Node};
+use crate::store::{Store, StoreError, Tx};
+use crate::vouchers::Vouchers;
+use crate::vouchers::returns::Resolve;
+use crate::webhooks::guard::Guard;
+
+pub use error::TipError;
+pub use ids::{Cuid, Keyring};
+use people::{People, User};
+pub use rules::Rules;
+pub use teller::Teller;
+
+/// What the family is built from.
+pub struct Parts {
+    /// Books, store, clock.
+    pub ledger: Ledger,
+    /// Makes invoices.
+    pub node: Node,
+    /// Limits and windows.
+    pub rules: Rules,
+    /// From [`keyring`].
+    pub keyring: Keyring,
+    /// Says which webhooks may be called.
+    pub guard: Guard,
+    /// Turns lightning addresses into invoices.
+    pub resolve: Arc<dyn Resolve>,
+    /// Tells the world; the same one that listens to the vouchers.
+    pub teller: Teller,
+    /// The vouchers' room.
+    pub vouchers: Vouchers,
+    /// Who tips and is tipped.
+    pub people: People,
+    /// New invoices of all clients together.
+    pub budget: Arc<Budget>,
+}
+
+/// The family. Cheap to clone.
+#[derive(Clone)]
+pub struct Tips(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    capacity: Capacity,
+    guesses: look::Guesses,
+}
+
+/// What was done, or what a request with the same `Idempotency-Key` was answered before.
+pub enum Done {
+    /// Now; the answer as JSON.
+    Now(Vec<u8>),
+    /// Before.
+    Before(Recorded),
+}
+
+impl Tips {
+    /// Builds the family.
+    pub fn new(parts: Parts) -> Self {
+        let capacity = Capacity::new(parts.node.clone());
+        Self(Arc::new(Inner { parts, capacity, guesses: look::Guesses::new() }))
+    }
+
+    /// Who tips and is tipped.
+    pub fn people(&self) -> &People {
+        &self.0.parts.people
+    }
+
+    /// Limits and windows.
+    pub fn rules(&self) -> &Rules {
+        &self.0.parts.rules
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.0.parts.ledger
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.parts.ledger.store
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.0.parts.ledger.clock.now()
+    }
+
+    fn keyring(&self) -> &Keyring {
+        &self.0.parts.keyring
+    }
+
+    fn teller(&self) -> &Teller {
+        &self.0.parts.teller
+    }
+
+    /// What signs the webhooks of a tipper's tips. Theirs alone to see.
+    pub fn webhook_secret(&self, user: &User) -> String {
+        self.keyring().webhook_secret(user.id).expose().to_owned()
+    }
+}
+
+/// What the ledger calls for this family, around the vouchers' own listener.
+pub fn listener(vouchers: Vouchers, teller: Teller) -> Arc<dyn Listener> {
+    Arc::new(funding::Funding { vouchers, teller })
+}
+
+/// The family's secret from the database, made at the first start. Blocks.
+///
+/// # Errors
+/// The store's.
+pub fn keyring(store: &Store) -> Result<Keyring, StoreError> {
+    Ok(Keyring::new(store.write_blocking(store::secret)?))
+}
+
+/// Removes what nobody will ask for any more: old LNURL codes, sessions that are over. `true` if there may be
+/// more.
+///
+/// # Errors
+/// The store's.
+pub fn prune(tx: &Tx<'_>, now: UnixMillis) -> Result<bool, StoreError> {
+    let links = store::prune_links(tx, now.saturating_sub(links::LINK_LIFE_MS))?;
+    Ok(people::prune(tx, now)? || links)
+}
+
+/// What is known of a request that asked to be done only once.
+fn seen(connection: &rusqlite::Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, TipError> {
+    let Some(ask) = ask else { return Ok(None) };
+    match idempotency::lookup(connection, ask)? {
+        Seen::Fresh => Ok(None),
+        Seen::Replay(recorded) => Ok(Some(recorded)),
+        Seen::Mismatch => Err(TipError::IdempotencyKeyReused),
+    }
+}
+
+/// Keeps the answer to a request that asked to be done only once.
+fn remember(
+    tx: &Tx<'_>,
+    ask: Option<&Ask>,
+    status: StatusCode,
+    body: &[u8],
+    now: UnixMillis,
+) -> Result<(), TipError> {
+    match ask {
+        Some(ask) => Ok(idempotency::remember(tx, ask, status, body, now)?),
+        None => Ok(()),
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, TipError> {
+    serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "a tip's answer could not be written as JSON");
+        TipError::Internal
+    })
+}

@@ -3,6 +3,7 @@
 
 mod edits;
 mod links;
+mod refunds;
 mod rows;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,15 +13,16 @@ use super::passphrase::Sealer;
 use super::request::TipWords;
 use super::status::OnboardingFlow;
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, Secret, TipGroupId, UserId, VoucherId, random_bytes};
+use crate::ids::{ChargeId, PayoutId, Secret, TipGroupId, UserId, VoucherId, random_bytes};
 use crate::ledger::LedgerError;
 use crate::money::Msat;
 use crate::store::{StoreError, Tx};
 
 pub(super) use edits::*;
 pub(super) use links::*;
-pub use rows::{Group, Tip, Withdrawal};
+pub(super) use refunds::*;
 use rows::{GROUP, TIP, read_group, read_tip};
+pub use rows::{Group, Tip};
 
 /// What is written of a new tip besides its voucher.
 pub(super) struct NewTip<'a> {
@@ -145,7 +147,8 @@ pub(super) fn forget_charge(tx: &Tx<'_>, charge: ChargeId) -> Result<bool, Ledge
 }
 
 pub(super) fn show_charge(tx: &Tx<'_>, group: TipGroupId, charge: ChargeId) -> Result<(), LedgerError> {
-    tx.prepare_cached("UPDATE tip_groups SET charge_id = ?2 WHERE id = ?1")?.execute(params![group, charge])?;
+    tx.prepare_cached("UPDATE tip_groups SET charge_id = ?2 WHERE id = ?1")?
+        .execute(params![group, charge])?;
     Ok(())
 }
 
@@ -235,9 +238,23 @@ pub(super) fn has_one_of(
     user: UserId,
 ) -> Result<Option<Cuid>, LedgerError> {
     Ok(connection
-        .prepare_cached("SELECT public_id FROM tips WHERE group_id = ?1 AND tippee_id = ?2 ORDER BY id LIMIT 1")?
+        .prepare_cached(
+            "SELECT public_id FROM tips WHERE group_id = ?1 AND tippee_id = ?2 ORDER BY id LIMIT 1",
+        )?
         .query_row(params![group, user], |row| row.get(0))
         .optional()?)
+}
+
+/// The language of a group's pages.
+pub(super) fn of_group_locale(
+    connection: &Connection,
+    group: TipGroupId,
+) -> Result<Option<String>, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT tippee_locale FROM tips WHERE group_id = ?1 ORDER BY group_index LIMIT 1")?
+        .query_row([group], |row| row.get(0))
+        .optional()?
+        .flatten())
 }
 
 /// A tip of a group for the next one who follows its link.
@@ -279,16 +296,41 @@ pub(super) fn withdrawable(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// The tips that a payout redeems.
+pub(super) fn tips_of_payout(connection: &Connection, payout: PayoutId) -> Result<Vec<Tip>, LedgerError> {
+    let sql = format!(
+        "{TIP} WHERE t.id IN (SELECT voucher_id FROM voucher_payouts WHERE payout_id = ?1) ORDER BY t.id"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map([payout], read_tip)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The first of them.
+pub(super) fn first_of_payout(
+    connection: &Connection,
+    payout: PayoutId,
+) -> Result<Option<Cuid>, LedgerError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT t.public_id FROM voucher_payouts l JOIN tips t ON t.id = l.voucher_id
+             WHERE l.payout_id = ?1 ORDER BY t.id LIMIT 1",
+        )?
+        .query_row([payout], |row| row.get(0))
+        .optional()?)
+}
+
+/// What a tip cost.
+pub(super) fn set_fee(tx: &Tx<'_>, id: VoucherId, fee: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE tips SET fee_msat = ?2 WHERE id = ?1")?.execute(params![id, fee])?;
+    Ok(())
+}
+
 /// The family's secret, made at the first start.
 pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
-    let found: Option<[u8; 32]> =
-        tx.query_row("SELECT secret FROM tip_secret WHERE id = 1", [], |row| row.get(0)).optional()?;
-    if let Some(secret) = found {
-        return Ok(secret);
-    }
-    let secret: [u8; 32] = random_bytes().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    tx.execute("INSERT INTO tip_secret (id, secret) VALUES (1, ?1)", [secret])?;
-    Ok(secret)
+    let fresh = random_bytes::<32>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    tx.execute("INSERT OR IGNORE INTO tip_secret (id, secret) VALUES (1, ?1)", params![fresh])?;
+    Ok(tx.query_row("SELECT secret FROM tip_secret WHERE id = 1", [], |row| row.get(0))?)
 }
 
 /// The magic words of a tip, for its tipper.

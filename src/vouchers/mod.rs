@@ -300,6 +300,14 @@ pub fn fund_by(
     store::fund_by(tx, id, charge, amount)
 }
 
+/// Moves the end of a voucher that nobody has redeemed.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if it is neither unfunded nor open.
+pub fn reschedule(tx: &Tx<'_>, id: VoucherId, expires_at: UnixMillis) -> Result<(), LedgerError> {
+    store::reschedule(tx, id, expires_at)
+}
+
 /// Adds to what an expired voucher gives back. The caller books where it comes from.
 ///
 /// # Errors

@@ -193,6 +193,17 @@ pub(super) fn fund_by(
     exactly_one(changed, id, "funded by another charge")
 }
 
+/// Moves the end of one.
+pub(super) fn reschedule(tx: &Tx<'_>, id: VoucherId, expires_at: UnixMillis) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE vouchers SET expires_at = ?2, return_try_at = ?2
+             WHERE id = ?1 AND state IN ('unfunded', 'open')",
+        )?
+        .execute(params![id, expires_at])?;
+    exactly_one(changed, id, "given another end")
+}
+
 /// Raises what an expired one holds.
 pub(super) fn add_to_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
     let changed = tx

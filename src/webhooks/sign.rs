@@ -14,7 +14,12 @@ const MARK: &str = "whsec_";
 /// # Errors
 /// [`NoRandomness`].
 pub fn new_secret() -> Result<Secret, NoRandomness> {
-    Ok(Secret::new(format!("{MARK}{}", STANDARD.encode(random_bytes::<32>()?))))
+    Ok(secret_of(&random_bytes::<32>()?))
+}
+
+/// These bytes as a secret in the specification's form.
+pub fn secret_of(bytes: &[u8; 32]) -> Secret {
+    Secret::new(format!("{MARK}{}", STANDARD.encode(bytes)))
 }
 
 /// The `webhook-signature` header of one message. A secret that is not of the form `whsec_<base64>` is used as the

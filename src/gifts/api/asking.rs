@@ -1,6 +1,6 @@
 //! What handlers want to know of a request besides its body.
 
-use axum::extract::{FromRequestParts, Path, RawQuery};
+use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use serde_json::Value;
@@ -9,6 +9,7 @@ use super::Api;
 use crate::gifts::codes::Guess;
 use crate::gifts::error::GiftError;
 use crate::gifts::ids::OrderId;
+use crate::http::asking::Params;
 use crate::http::body::JsonObject;
 use crate::http::client::Client;
 use crate::http::idempotency::Ask;
@@ -47,44 +48,9 @@ impl Asker {
     }
 }
 
-/// The query of a request; of a name given twice the first counts.
-pub(super) struct Params(Option<String>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Params {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let RawQuery(query) = RawQuery::from_request_parts(parts, state).await?;
-        Ok(Self(query))
-    }
-}
-
-impl Params {
-    /// The value of a name.
-    pub(super) fn get(&self, name: &str) -> Option<String> {
-        let query = self.0.as_deref()?;
-        url::form_urlencoded::parse(query.as_bytes())
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.into_owned())
-    }
-
-    /// What was given as a gift's code.
-    pub(super) fn guess(&self) -> Option<Guess> {
-        Guess::from_text(&self.get("verifyCode")?)
-    }
-}
-
-/// The id in a path. One that isn't text at all is empty, which names nothing: so every route says in its
-/// own family's words that there is no such thing.
-pub(super) struct Id(pub(super) String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let read = Path::<String>::from_request_parts(parts, state).await;
-        Ok(Self(read.map(|Path(id)| id).unwrap_or_default()))
-    }
+/// What was given as a gift's code.
+pub(super) fn guess(params: &Params) -> Option<Guess> {
+    Guess::from_text(&params.get("verifyCode")?)
 }
 
 /// The gift that a path names. What can't be an id names none.

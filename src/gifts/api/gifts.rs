@@ -5,13 +5,14 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::asking::{Asker, Id, Params, order_id};
+use super::asking::{Asker, guess, order_id};
 use super::bodies::{CreateBody, ReadFailure, WriteFailure};
 use super::{Api, answer, answer_done, refused};
 use crate::gifts::Done;
 use crate::gifts::error::GiftError;
 use crate::gifts::request::Order;
 use crate::gifts::view::{self, CreatedView, ErrorView, GiftView, StatusView};
+use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::respond;
 
@@ -72,7 +73,7 @@ pub(super) async fn status(State(api): State<Api>, Id(id): Id) -> Response {
 )]
 pub(super) async fn gift(State(api): State<Api>, Id(id): Id, params: Params) -> Response {
     match order_id(&id) {
-        Ok(id) => answer(api.gifts.gift_json(id, params.guess()).await),
+        Ok(id) => answer(api.gifts.gift_json(id, guess(&params)).await),
         Err(error) => refused(error),
     }
 }
@@ -92,7 +93,7 @@ pub(super) async fn gift(State(api): State<Api>, Id(id): Id, params: Params) -> 
 )]
 pub(super) async fn live(State(api): State<Api>, asker: Asker, Id(id): Id, params: Params) -> Response {
     let stream = match order_id(&id) {
-        Ok(id) => api.gifts.watch(id, params.guess(), asker.client).await,
+        Ok(id) => api.gifts.watch(id, guess(&params), asker.client).await,
         Err(error) => Err(error),
     };
     stream.unwrap_or_else(refused)

@@ -7,11 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::asking::{Id, Params, order_id};
+use super::asking::{guess, order_id};
 use super::bodies::{PayAnswer, WithdrawAnswer};
 use crate::gifts::error::GiftError;
 use crate::gifts::request::Words;
 use crate::gifts::view;
+use crate::http::asking::{Id, Params};
 use crate::http::respond;
 
 /// What LNURL calls an answer without content.
@@ -61,10 +62,10 @@ pub(super) async fn withdraw(State(api): State<Api>, Id(id): Id, params: Params)
         Err(error) => return refused(error),
     };
     let Some(invoice) = params.get("pr") else {
-        return answer(api.gifts.withdraw_json(id, params.guess()).await);
+        return answer(api.gifts.withdraw_json(id, guess(&params)).await);
     };
     let k1 = params.get("k1").unwrap_or_default();
-    let taken = api.gifts.withdraw(id, params.guess(), k1, invoice).await;
+    let taken = api.gifts.withdraw(id, guess(&params), k1, invoice).await;
     answer(taken.and_then(|()| view::json(&Outcome { status: "OK", reason: None })))
 }
 

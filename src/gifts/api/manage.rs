@@ -3,13 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::asking::{Asker, Id, Params, order_id, text};
+use super::asking::{Asker, order_id, text};
 use super::bodies::{ReadFailure, RefundBody, WriteFailure};
 use super::{Api, answer, answer_done};
 use crate::gifts::Done;
 use crate::gifts::error::GiftError;
 use crate::gifts::manage::ManagedView;
 use crate::gifts::view::{ErrorView, RedeemedView};
+use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 
 /// A gift and its history.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::asking::{Asker, Id, order_id, text};
+use super::asking::{Asker, order_id, text};
 use super::bodies::{ReadFailure, RedeemBody, WriteFailure};
 use super::{Api, answer, answer_done};
 use crate::gifts::Done;
@@ -11,6 +11,7 @@ use crate::gifts::codes::Guess;
 use crate::gifts::error::GiftError;
 use crate::gifts::redeem::Proof;
 use crate::gifts::view::{ErrorView, RedeemedView, WithdrawalStatusView};
+use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
 
 /// Pays a gift to an invoice. The same invoice again gets the same answer.

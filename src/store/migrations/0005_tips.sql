@@ -86,3 +86,5 @@ CREATE TABLE tip_secret (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     secret BLOB    NOT NULL
 ) STRICT;
+
+CREATE INDEX tip_users_to_refund ON tip_users (refund_try_at) WHERE refund_try_at > 0;

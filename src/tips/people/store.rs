@@ -107,7 +107,8 @@ pub(super) fn change(tx: &Tx<'_>, id: UserId, change: &Change) -> Result<(), Sto
     }
     if let Some(address) = &change.lightning_address {
         tx.prepare_cached(
-            "UPDATE tip_users SET lightning_address = ?2, refund_try_at = 0, refund_tries = 0 WHERE id = ?1",
+            "UPDATE tip_users SET lightning_address = ?2, refund_try_at = (?2 IS NOT NULL), refund_tries = 0
+             WHERE id = ?1",
         )?
         .execute(params![id, address])?;
     }

@@ -3,12 +3,12 @@
 use rusqlite::Row;
 
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PayoutId, TipGroupId, UserId, VoucherId};
+use crate::ids::{PayoutId, TipGroupId, UserId, VoucherId};
 use crate::ledger::{ChargeStatus, PayoutStatus};
 use crate::money::Msat;
 use crate::tips::ids::Cuid;
 use crate::tips::status::{GroupStatus, OnboardingFlow, TipStatus};
-use crate::vouchers::{Taker, VoucherState};
+use crate::vouchers::VoucherState;
 
 /// A tip and everything its answers are made of.
 #[derive(Clone)]
@@ -79,11 +79,7 @@ pub struct Tip {
     pub updated_at: UnixMillis,
     /// When it was given up unpaid.
     pub deleted_at: Option<UnixMillis>,
-    /// Its invoice's row.
-    pub charge: ChargeId,
-    /// Whether that is paid.
-    pub charge_status: ChargeStatus,
-    /// The text of that. The tipper's alone.
+    /// The text of its invoice. The tipper's alone.
     pub invoice: String,
     /// Its payment hash as hex.
     pub invoice_id: String,
@@ -102,8 +98,6 @@ pub struct Withdrawal {
     pub public_id: String,
     /// How far it is.
     pub status: PayoutStatus,
-    /// For whom.
-    pub taker: Taker,
 }
 
 impl Tip {
@@ -135,21 +129,19 @@ pub(super) const TIP: &str = "SELECT t.id, t.public_id, t.user_id, u.public_id, 
         t.onboarding_flow, t.anonymous, t.tippee_name, t.tippee_locale, t.currency, t.note, t.wallet, t.ad_url,
         t.ad_image_url, t.passphrase_sealed, t.claim_webhook, t.withdraw_webhook, t.tippee_id, w.public_id, w.name,
         t.seen_at, t.claimed_at, t.claimed_printed, t.copied_at, t.withdrawal_at, v.created_at, t.updated_at,
-        t.deleted_at, v.charge_id, c.status, c.invoice, lower(hex(c.payment_hash)), c.expires_at,
-        p.id, p.public_id, p.status, l.taker
+        t.deleted_at, c.invoice, lower(hex(c.payment_hash)), c.expires_at, p.id, p.public_id, p.status
      FROM tips t
      JOIN vouchers v ON v.id = t.id
      JOIN charges c ON c.id = v.charge_id
      JOIN tip_users u ON u.id = t.user_id
      LEFT JOIN tip_groups g ON g.id = t.group_id
      LEFT JOIN tip_users w ON w.id = t.tippee_id
-     LEFT JOIN payouts p ON p.id = v.payout_id
-     LEFT JOIN voucher_payouts l ON l.voucher_id = v.id AND l.payout_id = p.id";
+     LEFT JOIN payouts p ON p.id = v.payout_id";
 
 pub(super) fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
     let group: Option<TipGroupId> = row.get(5)?;
     let tippee: Option<UserId> = row.get(24)?;
-    let payout: Option<PayoutId> = row.get(40)?;
+    let payout: Option<PayoutId> = row.get(38)?;
     Ok(Tip {
         id: row.get(0)?,
         public_id: row.get(1)?,
@@ -190,18 +182,11 @@ pub(super) fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
         created_at: row.get(32)?,
         updated_at: row.get(33)?,
         deleted_at: row.get(34)?,
-        charge: row.get(35)?,
-        charge_status: parsed(row, 36)?,
-        invoice: row.get(37)?,
-        invoice_id: row.get(38)?,
-        invoice_expires_at: row.get(39)?,
+        invoice: row.get(35)?,
+        invoice_id: row.get(36)?,
+        invoice_expires_at: row.get(37)?,
         withdrawal: match payout {
-            Some(id) => Some(Withdrawal {
-                id,
-                public_id: row.get(41)?,
-                status: parsed(row, 42)?,
-                taker: parsed(row, 43)?,
-            }),
+            Some(id) => Some(Withdrawal { id, public_id: row.get(39)?, status: parsed(row, 40)? }),
             None => None,
         },
     })
@@ -228,9 +213,7 @@ pub struct Group {
     pub updated_at: UnixMillis,
     /// When it was given up unpaid.
     pub deleted_at: Option<UnixMillis>,
-    /// Its invoice's row.
-    pub charge: ChargeId,
-    /// Whether that is paid.
+    /// Whether its invoice is paid.
     pub charge_status: ChargeStatus,
     /// The text of that.
     pub invoice: String,
@@ -253,7 +236,7 @@ impl Group {
 
 /// Every column of a group.
 pub(super) const GROUP: &str = "SELECT g.id, g.public_id, g.user_id, u.public_id, g.quantity,
-        g.static_link, g.created_at, g.updated_at, g.deleted_at, g.charge_id, c.status, c.invoice,
+        g.static_link, g.created_at, g.updated_at, g.deleted_at, c.status, c.invoice,
         lower(hex(c.payment_hash)), c.expires_at
      FROM tip_groups g
      JOIN charges c ON c.id = g.charge_id
@@ -270,11 +253,10 @@ pub(super) fn read_group(row: &Row<'_>) -> rusqlite::Result<Group> {
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
         deleted_at: row.get(8)?,
-        charge: row.get(9)?,
-        charge_status: parsed(row, 10)?,
-        invoice: row.get(11)?,
-        invoice_id: row.get(12)?,
-        invoice_expires_at: row.get(13)?,
+        charge_status: parsed(row, 9)?,
+        invoice: row.get(10)?,
+        invoice_id: row.get(11)?,
+        invoice_expires_at: row.get(12)?,
     })
 }
 

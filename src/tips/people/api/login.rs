@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Failure, Params, UserIdView, answer, done, with_cookies};
+use super::{Failure, UserIdView, answer, done, with_cookies};
+use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::respond;
 use crate::tips::error::{TipError, TipErrorView};

@@ -8,8 +8,6 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, RawQuery};
-use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header::SET_COOKIE};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -55,37 +53,6 @@ pub fn router(people: People, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (
 /// What no handler answered, if this is a path that wallets call.
 pub fn wallet_failure(path: &str, status: StatusCode) -> Option<Response> {
     (path == wallet::CALLBACK).then(|| login::refused(TipError::of_status(status).message()))
-}
-
-/// The query of a request; of a name given twice the first counts.
-struct Params(Option<String>);
-
-impl<S: Send + Sync> FromRequestParts<S> for Params {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let RawQuery(query) = RawQuery::from_request_parts(parts, state).await?;
-        Ok(Self(query))
-    }
-}
-
-impl Params {
-    fn get(&self, name: &str) -> Option<String> {
-        let pairs = url::form_urlencoded::parse(self.0.as_deref()?.as_bytes());
-        pairs.into_iter().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
-    }
-}
-
-/// The id in a path. One that isn't text at all is empty, which names nobody.
-struct Id(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Id {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let read = Path::<String>::from_request_parts(parts, state).await;
-        Ok(Self(read.map(|Path(id)| id).unwrap_or_default()))
-    }
 }
 
 /// Whom an answer is about.

@@ -5,7 +5,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::{Failure, Id, Params, answer, done};
+use super::{Failure, answer, done};
+use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::store::StoreError;
 use crate::tips::error::{TipError, TipErrorView};

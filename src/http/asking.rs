@@ -1,0 +1,49 @@
+//! What handlers of every family read of a request besides its body.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Path, RawQuery};
+use axum::http::request::Parts;
+
+/// The query of a request; of a name given twice the first counts.
+pub struct Params(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let RawQuery(query) = RawQuery::from_request_parts(parts, state).await?;
+        Ok(Self(query))
+    }
+}
+
+impl Params {
+    /// The query as it came.
+    pub fn raw(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let pairs = url::form_urlencoded::parse(self.0.as_deref()?.as_bytes());
+        pairs.into_iter().find(|(found, _)| found == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// Whether a name is there, whatever its value.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+}
+
+/// The id in a path. One that isn't text at all is empty, which names nothing: so every route says in its
+/// own family's words that there is no such thing.
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let read = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(read.map(|Path(id)| id).unwrap_or_default()))
+    }
+}

@@ -1,0 +1,379 @@
+//! Looking at tips: the tipper's answers, the public's, and magic words.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::ids::{Cuid, Keyring};
+use super::passphrase::Passphrase;
+use super::people::User;
+use super::status::OnboardingFlow;
+use super::store::{self, Group, Listing, Tip};
+use super::view::{GroupData, GroupView, Person, PublicTipView, StaticLinkView, TipData, TipView};
+use super::{TipError, Tips, json};
+use crate::http::client::Client;
+use crate::http::limits::{Budget, Class, LimitSettings, Limits};
+use crate::ids::UserId;
+
+/// Look-ups of magic words by one client in a minute.
+const GUESSES_A_MINUTE: u32 = 6;
+
+/// Wrong ones by all clients together in a minute: no client can use up more than a twentieth of it.
+const WRONG_A_MINUTE: u32 = 120;
+
+/// Who has asked for magic words how often.
+pub(super) struct Guesses {
+    clients: Limits,
+    wrong: Budget,
+}
+
+impl Guesses {
+    pub(super) fn new() -> Self {
+        let settings = LimitSettings {
+            enabled: true,
+            window: Duration::from_secs(60),
+            write: 0,
+            read: GUESSES_A_MINUTE,
+        };
+        Self { clients: Limits::new(settings), wrong: Budget::per_minute(WRONG_A_MINUTE) }
+    }
+
+    /// Forgets who has not asked for a while.
+    pub(super) fn sweep(&self) {
+        self.clients.sweep();
+    }
+}
+
+/// What a tipper asks of their list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Of each group only its first tip, with the whole group inside.
+    pub with_groups: bool,
+    /// Only what is over and can be taken back.
+    pub reclaimable: bool,
+    /// After this tip.
+    pub cursor: Option<Cuid>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+impl Tips {
+    pub(super) async fn given(&self, user: UserId, id: Cuid) -> Result<Tip, TipError> {
+        self.store().read(move |connection| given_in(connection, user, id)).await
+    }
+
+    pub(super) async fn given_group(&self, user: UserId, id: Cuid) -> Result<(Group, Vec<Tip>), TipError> {
+        self.store().read(move |connection| given_group_in(connection, user, id)).await
+    }
+
+    /// Tips of a tipper, newest first; of all tippers for `None`. With the cursor of the next page, if a limit cut
+    /// it short.
+    ///
+    /// # Errors
+    /// [`TipError::Invalid`] for a cursor that names no tip of theirs, the store's.
+    pub async fn list_json(
+        &self,
+        user: Option<&User>,
+        wanted: Wanted,
+    ) -> Result<(Vec<u8>, Option<Cuid>), TipError> {
+        let (user, now) = (user.map(|user| user.id), self.now());
+        let read = self.store().read(move |connection| -> Result<_, TipError> {
+            let after = match wanted.cursor {
+                Some(cursor) => {
+                    let tip = store::by_public_id(connection, cursor)?;
+                    let tip = tip.filter(|tip| user.is_none_or(|user| user == tip.tipper));
+                    Some(tip.ok_or_else(|| TipError::bad_request("cursor names no tip of yours"))?.id)
+                }
+                None => None,
+            };
+            let listing = Listing {
+                groups_as_one: wanted.with_groups,
+                reclaimable: wanted.reclaimable,
+                after,
+                limit: wanted.limit,
+            };
+            let tips = store::given_by(connection, user, listing, now)?;
+            let mut groups = Vec::with_capacity(tips.len());
+            for tip in &tips {
+                groups.push(match tip.group.filter(|_| wanted.with_groups) {
+                    Some((id, _)) => store::group(connection, id)?
+                        .map(|group| Ok::<_, TipError>((group, store::of_group(connection, id)?)))
+                        .transpose()?,
+                    None => None,
+                });
+            }
+            Ok((tips, groups))
+        });
+        let (tips, groups) = read.await?;
+        let next = tips.last().filter(|_| wanted.limit == Some(tips.len())).map(|tip| tip.public_id);
+        let keyring = self.keyring().clone();
+        // Thousands of tips take a while to write.
+        let written = tokio::task::spawn_blocking(move || {
+            let shown: Vec<_> = tips.iter().map(|tip| Shown::new(tip, &keyring)).collect();
+            let grouped: Vec<_> = groups
+                .iter()
+                .map(|group| group.as_ref().map(|(group, tips)| ShownGroup::new(group, tips, &keyring)))
+                .collect();
+            let views: Vec<_> = shown
+                .iter()
+                .zip(&grouped)
+                .map(|(shown, group)| match group {
+                    Some(group) => shown.view().with_group(group.view()),
+                    None => shown.view(),
+                })
+                .collect();
+            json(&views)
+        });
+        Ok((written.await.map_err(|_| TipError::Internal)??, next))
+    }
+
+    /// A tip as anybody with its link sees it.
+    ///
+    /// # Errors
+    /// [`TipError::NotFound`], the store's.
+    pub async fn public_json(&self, id: Cuid) -> Result<Vec<u8>, TipError> {
+        let found = self.store().read(move |connection| store::by_public_id(connection, id)).await?;
+        public(&found.ok_or(TipError::NotFound)?, |view| json(&view))
+    }
+
+    /// A tip that anybody may withdraw, in a list of one.
+    ///
+    /// # Errors
+    /// [`TipError::NotFound`], also for a tip that must be claimed first; the store's.
+    pub async fn anonymous_json(&self, id: Cuid) -> Result<Vec<u8>, TipError> {
+        let found = self.store().read(move |connection| store::by_public_id(connection, id)).await?;
+        let tip =
+            found.filter(|tip| tip.onboarding_flow == OnboardingFlow::Skip).ok_or(TipError::NotFound)?;
+        public(&tip, |view| json(&[view]))
+    }
+
+    /// What somebody has claimed, as the public sees it: what its tipper keeps to themselves isn't theirs.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn claimed_json(&self, user: &User) -> Result<Vec<u8>, TipError> {
+        let user = user.id;
+        let tips = self.store().read(move |connection| store::claimed_by(connection, user)).await?;
+        list(&tips)
+    }
+
+    /// The tip that magic words lead to, in a list of one; an empty list for wrong ones.
+    ///
+    /// # Errors
+    /// [`TipError::TooMany`], the store's.
+    pub async fn by_words_json(&self, words: &str, client: Client) -> Result<Vec<u8>, TipError> {
+        let guesses = &self.0.guesses;
+        if self.rules().guess_limits
+            && let Some(retry_after) = guesses.clients.check(Class::Read, client).retry_after
+        {
+            return Err(TipError::TooMany { retry_after });
+        }
+        let found = match Passphrase::parse(words) {
+            Some(words) => {
+                let hash = self.keyring().sealer().lookup_hash(&words);
+                self.store().read(move |connection| store::by_passphrase(connection, hash)).await?
+            }
+            None => None,
+        };
+        if found.is_none() && self.rules().guess_limits {
+            guesses.wrong.take().map_err(|retry_after| TipError::TooMany { retry_after })?;
+        }
+        list(found.as_slice())
+    }
+
+    /// Where the one link of a group leads this visitor.
+    ///
+    /// # Errors
+    /// [`TipError::NotFound`], the store's.
+    pub async fn static_json(&self, id: Cuid, visitor: Option<&User>) -> Result<Vec<u8>, TipError> {
+        let (visitor, now) = (visitor.map(|user| user.id), self.now());
+        let read = self.store().read(move |connection| -> Result<_, TipError> {
+            let group = store::group_by_public_id(connection, id)?.ok_or(TipError::NotFound)?;
+            if group.deleted_at.is_some() {
+                return Err(TipError::NotFound);
+            }
+            let locale = store::of_group_locale(connection, group.id)?;
+            if !group.static_link {
+                return Ok((locale, None));
+            }
+            let own = match visitor {
+                Some(visitor) => store::has_one_of(connection, group.id, visitor)?,
+                None => None,
+            };
+            let tip = match own {
+                Some(own) => Some(own),
+                None => store::free_one_of(connection, group.id, now)?,
+            };
+            Ok((locale, tip))
+        });
+        let (locale, tip) = read.await?;
+        let tip = tip.map(|tip| tip.to_string());
+        json(&StaticLinkView { tippee_locale: locale.as_deref(), tip_id: tip.as_deref() })
+    }
+
+    /// Forgets who has not asked for magic words for a while. Takes milliseconds when there are many.
+    pub fn sweep(&self) {
+        self.0.guesses.sweep();
+    }
+}
+
+/// A tip, if this tipper gives it.
+pub(super) fn given_in(connection: &Connection, user: UserId, id: Cuid) -> Result<Tip, TipError> {
+    let tip = store::by_public_id(connection, id)?.ok_or(TipError::NotFound)?;
+    if tip.tipper == user { Ok(tip) } else { Err(TipError::Forbidden) }
+}
+
+/// A group and its tips, if this tipper gives it.
+pub(super) fn given_group_in(
+    connection: &Connection,
+    user: UserId,
+    id: Cuid,
+) -> Result<(Group, Vec<Tip>), TipError> {
+    let group = store::group_by_public_id(connection, id)?.ok_or(TipError::NotFound)?;
+    if group.tipper != user {
+        return Err(TipError::Forbidden);
+    }
+    let tips = store::of_group(connection, group.id)?;
+    Ok((group, tips))
+}
+
+pub(super) fn tip_json(tip: &Tip, keyring: &Keyring) -> Result<Vec<u8>, TipError> {
+    json(&Shown::new(tip, keyring).view())
+}
+
+pub(super) fn group_json(group: &Group, tips: &[Tip], keyring: &Keyring) -> Result<Vec<u8>, TipError> {
+    json(&ShownGroup::new(group, tips, keyring).view())
+}
+
+fn list(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
+    let mut body = vec![b'['];
+    for (index, tip) in tips.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend(public(tip, |view| json(&view))?);
+    }
+    body.push(b']');
+    Ok(body)
+}
+
+/// What anybody with the link may see, handed to `write`.
+pub(super) fn public<T>(
+    tip: &Tip,
+    write: impl FnOnce(PublicTipView<'_>) -> Result<T, TipError>,
+) -> Result<T, TipError> {
+    let shown = Shown::without_words(tip);
+    let tipper = Person { name: tip.tipper_name.as_deref() };
+    let tippee = Person { name: tip.claimer_name.as_deref() };
+    write(PublicTipView::new(&shown.data(), tipper, tippee))
+}
+
+/// A tip with its ids as text.
+struct Shown<'a> {
+    tip: &'a Tip,
+    id: String,
+    tipper: String,
+    tippee: Option<String>,
+    group: Option<String>,
+    words: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(tip: &'a Tip, keyring: &Keyring) -> Self {
+        Self { words: store::words_of(tip, keyring.sealer()), ..Self::without_words(tip) }
+    }
+
+    fn without_words(tip: &'a Tip) -> Self {
+        Self {
+            tip,
+            id: tip.public_id.to_string(),
+            tipper: tip.tipper_id.to_string(),
+            tippee: tip.tippee.map(|(_, id)| id.to_string()),
+            group: tip.group.map(|(_, id)| id.to_string()),
+            words: None,
+        }
+    }
+
+    fn data(&self) -> TipData<'_> {
+        let tip = self.tip;
+        let single = tip.group.is_none();
+        let taken = tip
+            .withdrawal
+            .as_ref()
+            .filter(|withdrawal| withdrawal.status != crate::ledger::PayoutStatus::Failed);
+        TipData {
+            id: &self.id,
+            amount: tip.amount,
+            fee: tip.fee,
+            tipper_id: &self.tipper,
+            tippee_id: self.tippee.as_deref(),
+            tippee_name: tip.tippee_name.as_deref(),
+            tippee_locale: tip.tippee_locale.as_deref(),
+            invoice: single.then_some(tip.invoice.as_str()),
+            invoice_id: single.then_some(tip.invoice_id.as_str()),
+            preparation_invoice: None,
+            preparation_invoice_id: None,
+            status: tip.status(),
+            created: tip.created_at,
+            updated: tip.updated_at,
+            claimed: tip.claimed_at,
+            expiry: tip.expires_at,
+            copied_claim_url: tip.copied_at,
+            currency: tip.currency.as_deref(),
+            note: tip.note.as_deref(),
+            withdrawal_id: taken.map(|withdrawal| withdrawal.public_id.as_str()),
+            onboarding_flow: tip.onboarding_flow,
+            last_withdrawal: tip.withdrawal_at,
+            group_id: self.group.as_deref(),
+            group_tip_index: tip.group_index,
+            claimed_from_printed_card: tip.claimed_printed,
+            recommended_wallet_id: tip.wallet.as_deref(),
+            anonymous_tipper: tip.anonymous,
+            passphrase: self.words.as_deref(),
+            claim_webhook_url: tip.claim_webhook.as_deref(),
+            withdraw_webhook_url: tip.withdraw_webhook.as_deref(),
+            advertisement_image_url: tip.ad_image_url.as_deref(),
+            advertisement_url: tip.ad_url.as_deref(),
+            withdrawal_pending: tip.withdrawal_pending(),
+        }
+    }
+
+    fn view(&self) -> TipView<'_> {
+        TipView::new(&self.data())
+    }
+}
+
+/// A group with its ids as text.
+struct ShownGroup<'a> {
+    group: &'a Group,
+    id: String,
+    tipper: String,
+    tips: Vec<Shown<'a>>,
+}
+
+impl<'a> ShownGroup<'a> {
+    fn new(group: &'a Group, tips: &'a [Tip], keyring: &Keyring) -> Self {
+        Self {
+            group,
+            id: group.public_id.to_string(),
+            tipper: group.tipper_id.to_string(),
+            tips: tips.iter().map(|tip| Shown::new(tip, keyring)).collect(),
+        }
+    }
+
+    fn view(&self) -> GroupView<'_> {
+        let group = self.group;
+        let data = GroupData {
+            id: &self.id,
+            created: group.created_at,
+            updated: group.updated_at,
+            status: group.status(),
+            quantity: group.quantity,
+            tipper_id: &self.tipper,
+            invoice: Some(&group.invoice),
+            invoice_id: Some(&group.invoice_id),
+            enable_static_link: group.static_link,
+        };
+        GroupView::new(&data, self.tips.iter().map(Shown::view).collect())
+    }
+}

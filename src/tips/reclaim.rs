@@ -1,0 +1,71 @@
+//! Taking a tip back.
+
+use super::ids::Cuid;
+use super::people::User;
+use super::status::TipStatus;
+use super::store::{self, Tip};
+use super::{TipError, Tips, look};
+use crate::ids::UserId;
+use crate::store::Tx;
+
+impl Tips {
+    /// Makes a tip its tipper's again. One that somebody claimed only with `force`. `user` is `None` for the
+    /// scheduler, who may take back what is over of anybody.
+    ///
+    /// # Errors
+    /// [`TipError::NotFound`], [`TipError::Forbidden`], [`TipError::Conflict`], the store's.
+    pub async fn reclaim(&self, user: Option<&User>, id: Cuid, force: bool) -> Result<(), TipError> {
+        let (tips, user, now) = (self.clone(), user.map(|user| user.id), self.now());
+        let written = self.store().write(move |tx| -> Result<(), TipError> {
+            let tip = match user {
+                Some(user) => look::given_in(tx, user, id)?,
+                None => store::by_public_id(tx, id)?.ok_or(TipError::NotFound)?,
+            };
+            if user.is_none() && tip.expires_at > now {
+                return Err(TipError::Conflict {
+                    code: "TIP_NOT_EXPIRED",
+                    message: "A scheduler can only take back what has expired",
+                });
+            }
+            tips.reclaim_in(tx, &tip, force || tip.expires_at <= now)
+        });
+        written.await
+    }
+
+    /// Makes every tip of a group its tipper's again that can be, in one step; with `force` also those that
+    /// somebody claimed. Answers how many.
+    ///
+    /// # Errors
+    /// [`TipError::NotFound`], [`TipError::Forbidden`], [`TipError::Conflict`] if there is none that can be, the
+    /// store's.
+    pub async fn reclaim_group(&self, user: &User, id: Cuid, force: bool) -> Result<usize, TipError> {
+        let (tips, user, now): (_, UserId, _) = (self.clone(), user.id, self.now());
+        let written = self.store().write(move |tx| -> Result<usize, TipError> {
+            let (_, members) = look::given_group_in(tx, user, id)?;
+            let mut taken = 0_usize;
+            let mut why = None;
+            for tip in &members {
+                match tips.reclaim_in(tx, tip, force || tip.expires_at <= now) {
+                    Ok(()) => taken = taken.saturating_add(1),
+                    Err(refused @ TipError::Conflict { .. }) => why = Some(refused),
+                    Err(error) => return Err(error),
+                }
+            }
+            match why {
+                Some(why) if taken == 0 => Err(why),
+                _ => Ok(taken),
+            }
+        });
+        written.await
+    }
+
+    fn reclaim_in(&self, tx: &Tx<'_>, tip: &Tip, force: bool) -> Result<(), TipError> {
+        if tip.status() == TipStatus::Claimed && !force && !tip.withdrawal_pending() {
+            return Err(TipError::Conflict {
+                code: "TIP_CLAIMED",
+                message: "Somebody has claimed the tip; send {\"force\": true} to take it back all the same",
+            });
+        }
+        Ok(self.0.parts.vouchers.recall(tx, tip.id, self.now())??)
+    }
+}

@@ -1,0 +1,96 @@
+//! Whose reclaimed sats go back by themselves, and when that is tried next.
+//!
+//! `refund_try_at` is 0 while nothing is to be done; who has no address is never tried.
+
+use rusqlite::{Connection, params};
+
+use crate::clock::UnixMillis;
+use crate::ids::UserId;
+use crate::ledger::LedgerError;
+use crate::store::Tx;
+
+/// The first pause after a failure; each is twice as long as the one before.
+const FIRST_PAUSE_MS: i64 = 60_000;
+
+/// Doublings of the pause at most: a little more than a day.
+const MOST_DOUBLINGS: i64 = 11;
+
+/// Something came back to a tipper.
+pub(in crate::tips) fn want_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE tip_users SET refund_try_at = ?2
+         WHERE id = ?1 AND refund_try_at = 0 AND lightning_address IS NOT NULL",
+    )?
+    .execute(params![user, now])?;
+    Ok(())
+}
+
+/// A try failed.
+pub(in crate::tips) fn put_off_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE tip_users SET refund_tries = refund_tries + 1,
+             refund_try_at = ?2 + (?3 << min(refund_tries, ?4))
+         WHERE id = ?1 AND lightning_address IS NOT NULL",
+    )?
+    .execute(params![user, now, FIRST_PAUSE_MS, MOST_DOUBLINGS])?;
+    Ok(())
+}
+
+/// A try is under way, or there is nothing to give back.
+pub(in crate::tips) fn refund_begun(tx: &Tx<'_>, user: UserId) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE tip_users SET refund_try_at = 0 WHERE id = ?1")?.execute([user])?;
+    Ok(())
+}
+
+/// A try is under way, and there was more to give back than one payout carries.
+pub(in crate::tips) fn want_refund_of_rest(
+    tx: &Tx<'_>,
+    user: UserId,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let more: bool = tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM tips t JOIN vouchers v ON v.id = t.id
+             WHERE t.user_id = ?1 AND v.state = 'expired')",
+        )?
+        .query_row([user], |row| row.get(0))?;
+    if more { want_refund(tx, user, now) } else { Ok(()) }
+}
+
+/// A try arrived.
+pub(in crate::tips) fn refunded(tx: &Tx<'_>, user: UserId) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE tip_users SET refund_tries = 0 WHERE id = ?1")?.execute([user])?;
+    Ok(())
+}
+
+/// Tippers whose turn it is, with where their sats go.
+pub(in crate::tips) fn refunds_due(
+    connection: &Connection,
+    now: UnixMillis,
+    limit: i64,
+) -> Result<Vec<(UserId, String)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, lightning_address FROM tip_users
+         WHERE refund_try_at > 0 AND refund_try_at <= ?1 AND lightning_address IS NOT NULL
+         ORDER BY refund_try_at LIMIT ?2",
+    )?;
+    let found = statement.query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Tippers who have something to get back; with `address`, only those who have told where to or only those who
+/// have not.
+pub(in crate::tips) fn refundable(
+    connection: &Connection,
+    address: Option<bool>,
+) -> Result<Vec<UserId>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT u.id FROM tip_users u
+         WHERE (?1 IS NULL OR (u.lightning_address IS NOT NULL) = ?1)
+           AND EXISTS (SELECT 1 FROM tips t JOIN vouchers v ON v.id = t.id
+                       WHERE t.user_id = u.id AND v.state = 'expired')
+         ORDER BY u.id",
+    )?;
+    let found = statement.query_map([address], |row| row.get(0))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,204 @@
+//! Tells the world what happened to a tip: open pages at once, the tipper's webhooks through the outbox, the
+//! operator's event log.
+//!
+//! The vouchers call it inside the transaction that makes the news true.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::ids::Keyring;
+use super::store::{self, Group, Tip};
+use crate::clock::Clock;
+use crate::http::events::EventLog;
+use crate::http::live::Hub;
+use crate::ids::VoucherId;
+use crate::ledger::books::{Journal, Kind};
+use crate::ledger::{Account, Family, LedgerError};
+use crate::money::Msat;
+use crate::store::Tx;
+use crate::vouchers::{self, Change, Voucher, VoucherListener};
+use crate::webhooks::store::{Outbox, OutboxError, Target};
+
+/// The family's ear on its vouchers.
+#[derive(Clone)]
+pub struct Teller {
+    hub: Arc<Hub>,
+    outbox: Outbox,
+    log: EventLog,
+    keyring: Keyring,
+    clock: Clock,
+    return_fee: bool,
+}
+
+/// What a webhook says. `content` is what chat services show.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct News<'a> {
+    content: String,
+    event: &'static str,
+    tip_id: &'a str,
+    /// Satoshis.
+    amount: u64,
+    status: &'static str,
+}
+
+/// What a webhook is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Somebody claimed it.
+    Claimed,
+    /// Its sats have left.
+    Withdrawn,
+    /// Its tipper took it back after somebody had claimed it.
+    Reclaimed,
+}
+
+impl Event {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Claimed => "tip.claimed",
+            Self::Withdrawn => "tip.withdrawn",
+            Self::Reclaimed => "tip.reclaimed",
+        }
+    }
+
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Withdrawn => "withdrawn",
+            Self::Reclaimed => "reclaimed",
+        }
+    }
+}
+
+impl Teller {
+    /// With whom it tells. `return_fee` says whether a tip that comes back brings its fee along.
+    pub fn new(
+        hub: Arc<Hub>,
+        outbox: Outbox,
+        log: EventLog,
+        keyring: Keyring,
+        clock: Clock,
+        return_fee: bool,
+    ) -> Self {
+        Self { hub, outbox, log, keyring, clock, return_fee }
+    }
+
+    /// Where pages listen.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// A group can be claimed from now on.
+    pub(super) fn group_funded(&self, tx: &Tx<'_>, group: &Group) -> Result<(), LedgerError> {
+        let data = serde_json::json!({ "tips": group.quantity });
+        Ok(self.log.record(tx, "tip_group.funded", &group.id.to_string(), &data)?)
+    }
+
+    /// The page of a tip shows something else from now on.
+    pub(super) fn refresh(&self, tx: &Tx<'_>, tip: &Tip) {
+        let (hub, topic) = (Arc::clone(&self.hub), tip.public_id.topic());
+        tx.after_commit(move || hub.tell(&topic));
+    }
+
+    /// Queues a webhook, if the tipper wants to hear of this.
+    pub(super) fn notify(&self, tx: &Tx<'_>, tip: &Tip, event: Event) -> Result<(), LedgerError> {
+        let url = match event {
+            Event::Claimed | Event::Reclaimed => &tip.claim_webhook,
+            Event::Withdrawn => &tip.withdraw_webhook,
+        };
+        let Some(url) = url else { return Ok(()) };
+        let (id, sat) = (tip.public_id.to_string(), tip.amount.sat_floor());
+        let news = News {
+            content: format!("{sat} sats have been {}!", event.verb()),
+            event: event.name(),
+            tip_id: &id,
+            amount: sat,
+            status: tip.status().name(),
+        };
+        let payload = match serde_json::to_string(&news) {
+            Ok(payload) => payload,
+            Err(error) => {
+                tracing::error!(tip = %tip.id, %error, "a webhook could not be written as JSON");
+                return Ok(());
+            }
+        };
+        let secret = self.keyring.webhook_secret(tip.tipper);
+        let target = Target { family: Family::Tips.name(), url, secret: Some(&secret) };
+        match self.outbox.enqueue(tx, target, event.name(), &payload) {
+            Ok(_) => Ok(()),
+            Err(OutboxError::Store(error)) => Err(error.into()),
+            Err(error) => {
+                // The address was good at creation; whatever it is now must not undo what happened.
+                tracing::error!(tip = %tip.id, %error, "a webhook could not be queued");
+                Ok(())
+            }
+        }
+    }
+
+    /// What is not the voucher's own doing: `tip.seen`, `tip.claimed`.
+    pub(super) fn record(&self, tx: &Tx<'_>, kind: &str, tip: &Tip) -> Result<(), LedgerError> {
+        let data = serde_json::json!({ "amount_sat": tip.amount.sat_floor() });
+        Ok(self.log.record(tx, kind, &tip.id.to_string(), &data)?)
+    }
+
+    /// A tip came back with its fee.
+    fn return_fee(&self, tx: &Tx<'_>, tip: &Tip) -> Result<(), LedgerError> {
+        if !self.return_fee || tip.fee == Msat::ZERO {
+            return Ok(());
+        }
+        vouchers::add_to_return(tx, tip.id, tip.fee)?;
+        store::set_fee(tx, tip.id, Msat::ZERO)?;
+        Journal::new(Kind::FeeReturned, tip.id.0)
+            .debit(Account::FeesEarned, tip.fee)
+            .credit(Family::Tips.account(), tip.fee)
+            .post(tx, self.clock.now())
+    }
+}
+
+impl VoucherListener for Teller {
+    fn changed(&self, tx: &Tx<'_>, voucher: &Voucher, change: &Change) -> Result<(), LedgerError> {
+        let id: VoucherId = voucher.id;
+        let now = self.clock.now();
+        store::touch(tx, id, now)?;
+        let Some(tip) = store::tip(tx, id)? else {
+            // Nobody to tell; the money moves all the same.
+            tracing::error!(voucher = %id, "a voucher has no tip");
+            return Ok(());
+        };
+        match change {
+            Change::Funded if tip.group.is_some() => {}
+            _ => self.record(tx, kind(change), &tip)?,
+        }
+        match change {
+            Change::Redeemed(_) => self.notify(tx, &tip, Event::Withdrawn)?,
+            Change::Expired => {
+                self.return_fee(tx, &tip)?;
+                if tip.tippee.is_some() {
+                    self.notify(tx, &tip, Event::Reclaimed)?;
+                }
+                store::want_refund(tx, tip.tipper, now)?;
+            }
+            Change::PayoutFailed(_) => store::put_off_refund(tx, tip.tipper, now)?,
+            Change::Returned(_) => store::refunded(tx, tip.tipper)?,
+            Change::Funded | Change::Claiming(_) | Change::Forgotten => {}
+        }
+        self.refresh(tx, &tip);
+        Ok(())
+    }
+}
+
+/// The word for a change in the operator's event log. Its subject is the voucher's number, which redeems
+/// nothing.
+fn kind(change: &Change) -> &'static str {
+    match change {
+        Change::Funded => "tip.funded",
+        Change::Claiming(_) => "tip.withdrawing",
+        Change::Redeemed(_) => "tip.withdrawn",
+        Change::PayoutFailed(_) => "tip.payout_failed",
+        Change::Expired => "tip.reclaimed",
+        Change::Returned(_) => "tip.refunded",
+        Change::Forgotten => "tip.forgotten",
+    }
+}

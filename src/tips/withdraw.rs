@@ -1,0 +1,274 @@
+//! Paying tips out: to an invoice, to a lightning address, to a wallet that scanned a code.
+//!
+//! All ways end in [`Tips::pay_in`], one transaction: which tips are meant, whether they may go, the payout. A
+//! second withdrawal of a tip whose payout runs is refused, unless it carries the same invoice: then it is the
+//! same withdrawal.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use lightning_invoice::Bolt11Invoice;
+use rusqlite::Connection;
+
+use super::ids::Cuid;
+use super::status::OnboardingFlow;
+use super::store::{self, Tip};
+use super::{TipError, Tips};
+use crate::clock::UnixMillis;
+use crate::ids::{UserId, VoucherId};
+use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
+use crate::lightning::invoice;
+use crate::money::Msat;
+use crate::store::Tx;
+use crate::vouchers::{self, Change, Claim, Taker, VoucherListener, VoucherState};
+
+/// Tips paid out together at most.
+pub(super) const MOST_TIPS: usize = 500;
+
+/// How long an answer waits for the payout's end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often it looks by itself, should it miss the news.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Whose sats go where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// What somebody has claimed.
+    Tippee,
+    /// What a tipper has got back.
+    Tipper,
+    /// One tip that anybody with its link may withdraw.
+    Anonymous,
+}
+
+impl Flow {
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tippee => "tippee",
+            Self::Tipper => "tipper",
+            Self::Anonymous => "anonymous",
+        }
+    }
+
+    /// Who takes the sats, as the vouchers see it.
+    pub(super) const fn taker(self) -> Taker {
+        match self {
+            Self::Tippee | Self::Anonymous => Taker::Recipient,
+            Self::Tipper => Taker::Sender,
+        }
+    }
+}
+
+impl FromStr for Flow {
+    type Err = TipError;
+
+    fn from_str(name: &str) -> Result<Self, TipError> {
+        [Self::Tippee, Self::Tipper, Self::Anonymous].into_iter().find(|flow| flow.name() == name).ok_or_else(
+            || TipError::Invalid {
+                code: "FLOW_INVALID",
+                message: "flow must be \"tippee\", \"tipper\" or \"anonymous\"".into(),
+            },
+        )
+    }
+}
+
+/// What somebody wants to withdraw.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Whose sats.
+    pub flow: Flow,
+    /// Who asks, if they are known.
+    pub user: Option<UserId>,
+    /// Only this tip.
+    pub tip: Option<Cuid>,
+}
+
+/// Tips that can be withdrawn together.
+pub(super) struct Purse {
+    pub(super) tips: Vec<VoucherId>,
+    pub(super) amount: Msat,
+}
+
+/// How a withdrawal stands when the answer is given.
+pub enum Outcome {
+    /// The sats have arrived.
+    Paid,
+    /// They are still under way.
+    Pending {
+        /// The withdrawal's id.
+        id: String,
+    },
+}
+
+impl Tips {
+    /// Pays to an invoice, or to a lightning address for whatever can be withdrawn, and waits a while for the end.
+    ///
+    /// # Errors
+    /// [`TipError::Unauthorized`], [`TipError::NotFound`], [`TipError::Invalid`], [`TipError::Conflict`],
+    /// [`TipError::AddressRefuses`], [`TipError::Unavailable`]; the store's. After an error the sats are where they
+    /// were.
+    pub async fn withdraw(&self, asked: Asked, target: &str) -> Result<Outcome, TipError> {
+        let invoice = if target.contains('@') {
+            let wanted = asked.clone();
+            let now = self.now();
+            let purse = self.store().read(move |connection| purse(connection, &wanted, now)).await?;
+            self.ask_address(target, purse.amount).await?
+        } else {
+            invoice::read(target)?
+        };
+        let payout = self.begin(asked, invoice).await?;
+        self.wait(payout).await
+    }
+
+    pub(super) async fn ask_address(&self, address: &str, amount: Msat) -> Result<Bolt11Invoice, TipError> {
+        if !crate::lnurl::pay::is_address(address) {
+            return Err(TipError::Invalid {
+                code: "ADDRESS_INVALID",
+                message: "Not a lightning address like name@example.com".into(),
+            });
+        }
+        self.0.parts.resolve.invoice(address, amount).await.map_err(|error| {
+            tracing::info!(%error, "a lightning address gives no invoice for tips");
+            TipError::AddressRefuses
+        })
+    }
+
+    /// Queues the payout.
+    async fn begin(&self, asked: Asked, invoice: Bolt11Invoice) -> Result<Payout, TipError> {
+        let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
+        let (tips, now) = (self.clone(), self.now());
+        let written = self.store().write(move |tx| -> Result<Payout, TipError> {
+            if let Some(same) = same(tx, &asked, &invoice)? {
+                return Ok(same);
+            }
+            let purse = purse(tx, &asked, now)?;
+            if !running {
+                return Err(TipError::Unavailable);
+            }
+            tips.pay_in(tx, &purse.tips, asked.flow.taker(), &invoice, now)
+        });
+        written.await
+    }
+
+    /// One payout for these tips.
+    pub(super) fn pay_in(
+        &self,
+        tx: &Tx<'_>,
+        ids: &[VoucherId],
+        taker: Taker,
+        invoice: &Bolt11Invoice,
+        now: UnixMillis,
+    ) -> Result<Payout, TipError> {
+        let rules = self.rules();
+        invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry)?;
+        let amount = invoice.amount_milli_satoshis().and_then(Msat::new).unwrap_or(Msat::ZERO);
+        let claim = vouchers::redeem(tx, self.ledger(), ids, taker, invoice, rules.max_fee(amount))??;
+        let payout = match claim {
+            Claim::Same(payout) => return Ok(payout),
+            Claim::Started(payout) => payout,
+        };
+        for id in ids {
+            store::note_withdrawal(tx, *id, now)?;
+            let voucher = vouchers::by_id(tx, *id)?;
+            self.teller().changed(tx, &voucher, &Change::Claiming(payout.clone()))?;
+        }
+        Ok(payout)
+    }
+
+    /// Waits for a payout's end, but not for ever.
+    async fn wait(&self, payout: Payout) -> Result<Outcome, TipError> {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        let topic = {
+            let id = payout.id;
+            let first = self.store().read(move |connection| store::first_of_payout(connection, id)).await?;
+            first.map(|id| id.topic()).unwrap_or_default()
+        };
+        let mut news = self.teller().hub().subscribe(&topic);
+        loop {
+            let id = payout.id;
+            let current = self.store().read(move |connection| payouts::by_id(connection, id)).await?;
+            match current.status {
+                PayoutStatus::Paid => return Ok(Outcome::Paid),
+                PayoutStatus::Failed => {
+                    return Err(TipError::Conflict {
+                        code: "WITHDRAWAL_FAILED",
+                        message: "The payment failed and the sats are where they were; try a fresh invoice",
+                    });
+                }
+                _ if tokio::time::Instant::now() >= end => {
+                    return Ok(Outcome::Pending { id: current.public_id });
+                }
+                _ => drop(tokio::time::timeout(LOOK_EVERY, news.changed()).await),
+            }
+        }
+    }
+}
+
+/// The payout that this very request began before.
+fn same(tx: &Tx<'_>, asked: &Asked, invoice: &Bolt11Invoice) -> Result<Option<Payout>, TipError> {
+    let known = payouts::by_hash(tx, charges::hash_of(invoice))?;
+    let Some(payout) = known.filter(|payout| payout.family == Family::Tips) else { return Ok(None) };
+    if payout.status == PayoutStatus::Failed {
+        return Ok(None);
+    }
+    let theirs = match store::tips_of_payout(tx, payout.id)?.first() {
+        None => false,
+        Some(tip) => match asked.flow {
+            Flow::Tippee => tip.tippee.map(|(id, _)| id) == asked.user && asked.user.is_some(),
+            Flow::Tipper => Some(tip.tipper) == asked.user,
+            Flow::Anonymous => tip.tippee.is_none() && Some(tip.public_id) == asked.tip,
+        },
+    };
+    Ok(theirs.then_some(payout))
+}
+
+/// What can be withdrawn now.
+pub(super) fn purse(connection: &Connection, asked: &Asked, now: UnixMillis) -> Result<Purse, TipError> {
+    let found: Vec<(VoucherId, Msat)> = match asked.flow {
+        Flow::Anonymous => {
+            let id = asked.tip.ok_or_else(|| TipError::bad_request("tipId must name the tip"))?;
+            let tip = store::by_public_id(connection, id)?.ok_or(TipError::NotFound)?;
+            anonymous(&tip, now)?;
+            vec![(tip.id, tip.amount)]
+        }
+        flow => {
+            let user = asked.user.ok_or(TipError::Unauthorized)?;
+            let all = store::withdrawable(connection, user, flow == Flow::Tipper, now, MOST_TIPS)?;
+            match asked.tip {
+                None => all,
+                Some(id) => {
+                    let tip = store::by_public_id(connection, id)?.ok_or(TipError::NotFound)?;
+                    all.into_iter().filter(|(found, _)| *found == tip.id).collect()
+                }
+            }
+        }
+    };
+    if found.is_empty() {
+        return Err(TipError::Conflict {
+            code: "NOTHING_TO_WITHDRAW",
+            message: "No tips are available to withdraw",
+        });
+    }
+    let sum = found.iter().try_fold(Msat::ZERO, |sum, (_, amount)| sum.checked_add(*amount));
+    let tips = found.into_iter().map(|(id, _)| id).collect();
+    Ok(Purse { tips, amount: sum.ok_or(TipError::Internal)? })
+}
+
+/// Whether anybody with its link may withdraw a tip now.
+pub(super) fn anonymous(tip: &Tip, now: UnixMillis) -> Result<(), TipError> {
+    if tip.onboarding_flow != OnboardingFlow::Skip {
+        return Err(TipError::NotFound);
+    }
+    if let Some(refused) = vouchers::refusal_of(tip.state) {
+        return Err(refused.into());
+    }
+    if tip.tippee.is_some() {
+        return Err(TipError::Conflict { code: "TIP_CLAIMED", message: "Somebody has claimed the tip" });
+    }
+    if tip.state == VoucherState::Open && tip.expires_at <= now {
+        return Err(vouchers::Refused::Expired.into());
+    }
+    Ok(())
+}
