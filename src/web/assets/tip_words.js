@@ -1,6 +1,6 @@
 // The page that finds a tip by its magic words.
 
-import { $, announce, base, busy, setText } from './common.js';
+import { $, base, busy, setText } from './common.js';
 import { ask, explain, isId } from './tip.js';
 
 const FEWEST = 3;
@@ -12,7 +12,6 @@ function showError(text) {
     if (text) field.setAttribute('aria-invalid', 'true');
     else field.removeAttribute('aria-invalid');
   }
-  if (text) announce(text);
 }
 
 const split = (text) => text.split(/[\s+,]+/).filter(Boolean);
