@@ -61,6 +61,9 @@ impl Gifts {
         managed: bool,
         ask: Option<Ask>,
     ) -> Result<Done<(Created, Option<Vec<u8>>)>, GiftError> {
+        if !self.0.rules.enabled {
+            return Err(GiftError::NodeUnavailable);
+        }
         self.check_notify(&order.words)?;
         let order = Order { notify_secret: signing_secret(&order)?, ..order };
         let names = (0..order.quantity).map(|_| new_names(managed)).collect::<Result<Vec<_>, _>>()?;

@@ -11,6 +11,8 @@ use crate::money::Msat;
 /// Limits and windows.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    /// Whether gifts can be made.
+    pub enabled: bool,
     /// Whose invoices we pay.
     pub network: Network,
     /// What links begin with, without a slash at the end.
@@ -37,6 +39,7 @@ impl Rules {
     /// The defaults of the configuration.
     pub fn new(network: Network, public_url: impl Into<String>) -> Self {
         Self {
+            enabled: true,
             network,
             public_url: public_url.into().trim_end_matches('/').to_owned(),
             min_sat: 100,
@@ -54,6 +57,7 @@ impl Rules {
     pub fn from_config(config: &Config) -> Self {
         let (gifts, payouts) = (&config.gifts, &config.payouts);
         Self {
+            enabled: gifts.enabled,
             min_sat: gifts.min_sat,
             max_sat: gifts.max_sat,
             max_quantity: gifts.max_quantity,

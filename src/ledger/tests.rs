@@ -286,6 +286,37 @@ fn a_payout_in_doubt_is_given_up_only_after_two_weeks_of_blocks() {
 }
 
 #[test]
+fn a_doubted_failure_that_is_reported_again_after_a_restart_is_doubted_again() {
+    let desk = Desk::new();
+    let invoice = desk.pay(sat(500));
+    let hash = charges::hash_of(&invoice);
+    Dispatcher::default().round(&desk.ledger).unwrap();
+    desk.settle_queue();
+    let report = |desk: &Desk| {
+        let (listeners, now) = (desk.ledger.listeners.clone(), desk.ledger.clock.now());
+        desk.ledger
+            .store
+            .write_blocking(move |tx| payouts::lost(tx, &listeners, hash, "no route", now))
+            .unwrap()
+    };
+    // The first attempt ended without a word, and recovery sent it again.
+    let id = desk
+        .ledger
+        .store
+        .read_blocking(move |connection| payouts::by_hash(connection, hash))
+        .unwrap()
+        .unwrap()
+        .id;
+    desk.ledger.store.write_blocking(move |tx| super::rows::payouts::note_unknown(tx, id, "")).unwrap();
+    desk.ledger.store.write_blocking(move |tx| super::rows::payouts::note_sent_again(tx, id)).unwrap();
+    assert_eq!(report(&desk), Reported::Doubted);
+    // Before the node has written down that this was heard, it dies; and says it again.
+    recovery::doubt(&desk.ledger).unwrap();
+    assert_eq!(report(&desk), Reported::Doubted);
+    assert_eq!(report(&desk), Reported::Ended);
+}
+
+#[test]
 fn what_the_node_could_not_write_is_in_doubt_until_its_event_comes() {
     let desk = Desk::new();
     let invoice = desk.pay(sat(500));

@@ -233,8 +233,12 @@ pub(crate) fn finish_failed(
     if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("payout {id} had ended already"))) }
 }
 
-/// At start: whatever the node was being asked, or had, when we stopped, is not known any more.
+/// At start: whatever the node was being asked, or had, when we stopped, is not known any more. And a failure
+/// that was doubted may be reported again by a node that did not write down that it had been handled: it is
+/// doubted once more.
 pub(crate) fn doubt_all(tx: &Tx<'_>) -> Result<usize, LedgerError> {
+    tx.prepare_cached("UPDATE payouts SET resent = 1 WHERE status NOT IN ('paid', 'failed') AND resent = 2")?
+        .execute([])?;
     Ok(tx
         .prepare_cached(
             "UPDATE payouts SET status = 'unknown', error = 'the process stopped while it was under way'

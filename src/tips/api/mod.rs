@@ -161,6 +161,13 @@ impl Asker {
         Ok(api.tips.people().writer(&self.headers).await?.user)
     }
 
+    /// Somebody who may make tips: with an API key. What anybody in a browser may make has to be forgotten
+    /// again, and tips are kept.
+    async fn tipper(&self, api: &Api) -> Result<User, TipError> {
+        let session = api.tips.people().writer(&self.headers).await?;
+        if session.by_key { Ok(session.user) } else { Err(TipError::Unauthorized) }
+    }
+
     /// Whoever it is.
     async fn anybody(&self, api: &Api) -> Result<Option<Session>, TipError> {
         api.tips.people().asker(&self.headers).await
