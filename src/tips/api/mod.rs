@@ -59,7 +59,6 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::change))
         .routes(routes!(groups::delete))
         .routes(routes!(groups::reclaim))
-        .routes(routes!(tippee::mark_seen))
         .routes(routes!(tippee::claim))
         .routes(routes!(withdrawals::pay))
         .routes(routes!(withdrawals::link))
@@ -79,6 +78,8 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::static_link))
         .routes(routes!(tippee::tip))
         .routes(routes!(tippee::live))
+        // Writes once a tip; a crowd behind one address opens many.
+        .routes(routes!(tippee::mark_seen))
         .routes(routes!(tippee::tips))
         .routes(routes!(tippee::anonymous))
         .routes(routes!(withdrawals::refundable))
