@@ -18,6 +18,7 @@ mod send;
 mod site;
 mod start;
 mod table;
+mod tips;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ enum Job {
     Payouts,
     /// Payouts of 50 sat.
     Small,
+    /// Tips: a group, its withdrawals, a long list.
+    Tips,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -104,13 +107,18 @@ async fn run(options: &Options) -> Result<Table> {
         bare = bare::measure(size, needs_receive || both, needs_send || both).await?;
         bare.report(&mut table);
     }
-    if wanted(Job::Payouts) || wanted(Job::Small) || wanted(Job::Create) {
+    if [Job::Payouts, Job::Small, Job::Create, Job::Tips].into_iter().any(wanted) {
         let site = site::Site::start().await?;
-        if wanted(Job::Payouts) {
-            payouts::five_thousand(&site, size, &bare, &mut table).await?;
+        // What the tips' withdrawals are compared with.
+        let mut gifts = None;
+        if wanted(Job::Payouts) || wanted(Job::Tips) {
+            gifts = Some(payouts::five_thousand(&site, size, &bare, &mut table).await?);
         }
         if wanted(Job::Small) {
             payouts::fifty(&site, size, &mut table).await?;
+        }
+        if let Some(gifts) = gifts.filter(|_| wanted(Job::Tips)) {
+            tips::measure(&site, size, gifts, &mut table).await?;
         }
         // Last, since it leaves tens of thousands of unpaid gifts behind.
         if wanted(Job::Create) {

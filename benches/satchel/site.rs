@@ -28,7 +28,9 @@ impl Site {
     pub(crate) async fn start() -> Result<Self> {
         progress("starting bitcoind, satchel, a wallet and a channel");
         // Rate limits are off on every test network; one of 50 sat would be under the usual minimum.
-        let settings = "[gifts]\nmin_sat = 50".parse().context("the settings can't be read")?;
+        let settings = "[gifts]\nmin_sat = 50\n[tips]\nmax_total_sat = 10_000_000"
+            .parse()
+            .context("the settings can't be read")?;
         let network = Network::builder().wallets(1).extra_config(settings).start().await?;
         let wallet = network.wallets.first().map(Arc::clone).context("the network has no wallet")?;
         let url = network.satchel.url();
@@ -58,6 +60,27 @@ impl Site {
         Connection::open(self.address).await
     }
 
+    /// Pays an invoice of satchel's.
+    ///
+    /// # Errors
+    /// It can't be paid.
+    pub(crate) async fn pay(&self, invoice: &str) -> Result<()> {
+        let parsed: lightning_invoice::Bolt11Invoice = invoice.parse().context("not an invoice")?;
+        let total = parsed.amount_milli_satoshis().unwrap_or(0) / 1_000;
+        let can_pay = self.wallet.balance().await?.outbound_msat / 1_000;
+        if total + KEPT_SAT <= can_pay {
+            self.wallet.pay(invoice).await.context("the wallet can't pay")?;
+        } else {
+            // What the wallet no longer has, the operator gives: the sats are on satchel's side of the channel.
+            let paid = self.satchel().admin_post("/admin/v1/pay", json!({ "invoice": invoice })).await?;
+            anyhow::ensure!(
+                paid.get("status").and_then(Value::as_str) == Some("paid"),
+                "the operator's own payment did not settle inside: {paid}"
+            );
+        }
+        Ok(())
+    }
+
     /// Gifts that can be redeemed, of one order.
     ///
     /// # Errors
@@ -75,18 +98,7 @@ impl Site {
             None => order_id(&answer).map(|id| vec![id]),
         };
         let ids = ids.context("an order without ids")?;
-        let total = sat.saturating_mul(u64::try_from(count).context("too many gifts")?);
-        let can_pay = self.wallet.balance().await?.outbound_msat / 1_000;
-        if total + KEPT_SAT <= can_pay {
-            self.wallet.pay(invoice).await.context("the wallet can't pay for the gifts")?;
-        } else {
-            // What the wallet no longer has, the operator gives: the sats are on satchel's side of the channel.
-            let paid = self.satchel().admin_post("/admin/v1/pay", json!({ "invoice": invoice })).await?;
-            anyhow::ensure!(
-                paid.get("status").and_then(Value::as_str) == Some("paid"),
-                "the operator's own payment did not settle inside: {paid}"
-            );
-        }
+        self.pay(invoice).await?;
         Ok(ids)
     }
 

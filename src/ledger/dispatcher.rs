@@ -194,7 +194,7 @@ fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, only_free_rout
     let answer = ledger.lightning.pay(invoice, max_fee);
     let hash = payout.payment_hash;
     let came_in = |record: crate::lightning::PaymentRecord| record.direction == Direction::Inbound;
-    if matches!(answer, Dispatch::Ambiguous(_)) && ledger.lightning.record(hash).is_some_and(came_in) {
+    if answer == Dispatch::Known && ledger.lightning.record(hash).is_some_and(came_in) {
         // The node only remembers a payment to us under this hash. Its channels know whether one is going out.
         if let Err(error) = ledger.lightning.forget(hash) {
             tracing::warn!(%error, "the node could not forget a record");
@@ -225,9 +225,12 @@ fn note(ledger: &Ledger, payout: &Payout, answer: &Dispatch, others: usize) -> R
             .store
             .write_queued("payout in flight", move |tx| rows::note_in_flight(tx, id).map_err(into_store))
             .map_err(LedgerError::from),
-        Dispatch::Ambiguous(why) => {
+        Dispatch::Known | Dispatch::Ambiguous(_) => {
+            let why = match answer {
+                Dispatch::Ambiguous(why) => why.clone(),
+                _ => "the node knows this payment already".to_owned(),
+            };
             tracing::warn!(payout = %payout.public_id, %why, "can't tell whether a payout was sent; waiting for the node to say");
-            let why = why.clone();
             ledger.store.write_blocking(move |tx| rows::note_unknown(tx, id, &why))
         }
         Dispatch::NotSent(Refusal::NotRunning) => {

@@ -207,21 +207,19 @@ pub(super) fn given_by(
     listing: Listing,
     now: UnixMillis,
 ) -> Result<Vec<Tip>, LedgerError> {
-    let mut sql = format!("{TIP} WHERE t.id < ?2 AND ?1 IS ?1 AND ?3 = ?3");
-    if user.is_some() {
-        sql.push_str(" AND t.user_id = ?1");
-    }
-    if listing.groups_as_one {
-        sql.push_str(" AND (t.group_index IS NULL OR t.group_index = 0)");
-    }
-    if listing.reclaimable {
-        sql.push_str(" AND v.state = 'open' AND t.expires_at <= ?3");
-    }
-    sql.push_str(" ORDER BY t.id DESC LIMIT ?4");
+    // Two texts, so that a tipper's own index is used.
+    let whose = if user.is_some() { "t.user_id = ?1" } else { "?1 IS NULL" };
+    let sql = format!(
+        "{TIP} WHERE {whose} AND t.id < ?2
+           AND (NOT ?3 OR t.group_index IS NULL OR t.group_index = 0)
+           AND (NOT ?4 OR (v.state = 'open' AND t.expires_at <= ?5))
+         ORDER BY t.id DESC LIMIT ?6"
+    );
     let mut statement = connection.prepare_cached(&sql)?;
     let after = listing.after.map_or(i64::MAX, |id| id.0);
     let limit = listing.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1));
-    let found = statement.query_map(params![user, after, now, limit], read_tip)?;
+    let found = statement
+        .query_map(params![user, after, listing.groups_as_one, listing.reclaimable, now, limit], read_tip)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
@@ -275,26 +273,35 @@ pub(super) fn free_one_of(
         .optional()?)
 }
 
-/// What can be withdrawn of what somebody claimed, or taken back of what they gave: largest first.
+/// What can be withdrawn of what somebody claimed: largest first.
 pub(super) fn withdrawable(
     connection: &Connection,
     user: UserId,
-    as_tipper: bool,
     now: UnixMillis,
     limit: usize,
 ) -> Result<Vec<(VoucherId, Msat)>, LedgerError> {
-    let sql = if as_tipper {
-        "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
-         WHERE t.user_id = ?1 AND v.state = 'expired' AND ?2 = ?2
-         ORDER BY v.amount_msat DESC, v.id LIMIT ?3"
-    } else {
+    let mut statement = connection.prepare_cached(
         "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
          WHERE t.tippee_id = ?1 AND v.state = 'open' AND t.expires_at > ?2
-         ORDER BY v.amount_msat DESC, v.id LIMIT ?3"
-    };
-    let mut statement = connection.prepare_cached(sql)?;
+         ORDER BY v.amount_msat DESC, v.id LIMIT ?3",
+    )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = statement.query_map(params![user, now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// What somebody can take back of what they gave: largest first.
+pub(super) fn reclaimed(
+    connection: &Connection,
+    user: UserId,
+    limit: usize,
+) -> Result<Vec<(VoucherId, Msat)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
+         WHERE t.user_id = ?1 AND v.state = 'expired' ORDER BY v.amount_msat DESC, v.id LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![user, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

@@ -235,7 +235,10 @@ pub(super) fn purse(connection: &Connection, asked: &Asked, now: UnixMillis) -> 
         }
         flow => {
             let user = asked.user.ok_or(TipError::Unauthorized)?;
-            let all = store::withdrawable(connection, user, flow == Flow::Tipper, now, MOST_TIPS)?;
+            let all = match flow {
+                Flow::Tipper => store::reclaimed(connection, user, MOST_TIPS)?,
+                _ => store::withdrawable(connection, user, now, MOST_TIPS)?,
+            };
             match asked.tip {
                 None => all,
                 Some(id) => {

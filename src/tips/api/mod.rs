@@ -60,7 +60,6 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::change))
         .routes(routes!(groups::delete))
         .routes(routes!(groups::reclaim))
-        .routes(routes!(tippee::mark_seen))
         .routes(routes!(tippee::claim))
         .routes(routes!(withdrawals::pay))
         .routes(routes!(withdrawals::link))
@@ -81,6 +80,8 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::static_link))
         .routes(routes!(tippee::tip))
         .routes(routes!(tippee::live))
+        // Writes once a tip; a crowd behind one address opens many.
+        .routes(routes!(tippee::mark_seen))
         .routes(routes!(tippee::tips))
         .routes(routes!(tippee::anonymous))
         .routes(routes!(withdrawals::refundable))
@@ -162,6 +163,13 @@ impl Asker {
     /// Somebody who must be known, to change something.
     async fn writer(&self, api: &Api) -> Result<User, TipError> {
         Ok(api.tips.people().writer(&self.headers).await?.user)
+    }
+
+    /// Somebody who may make tips: with an API key. What anybody in a browser may make has to be forgotten
+    /// again, and tips are kept.
+    async fn tipper(&self, api: &Api) -> Result<User, TipError> {
+        let session = api.tips.people().writer(&self.headers).await?;
+        if session.by_key { Ok(session.user) } else { Err(TipError::Unauthorized) }
     }
 
     /// Whoever it is.

@@ -124,7 +124,7 @@ pub(super) async fn create(
     asker: Asker,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
-    let user = asker.writer(&api).await?;
+    let user = asker.tipper(&api).await?;
     let body = body?;
     let new = NewTips::read(&body.fields, &api.tips.rules().limits, api.tips.now())?;
     let ask = asker.once(&user, "POST /api/tipper/tips", &body)?;
