@@ -285,7 +285,7 @@ fn answers() -> Router {
     };
     let reclaim = |Json(body): Json<Value>| async move {
         let error = json!({ "error": { "code": "refused", "message": "somebody has claimed it" } });
-        match body["force"].as_bool() {
+        match body.get("force").and_then(Value::as_bool) {
             Some(true) => (StatusCode::OK, Json(json!({ "reclaimed": 1 }))),
             _ => (StatusCode::CONFLICT, Json(error)),
         }

@@ -259,10 +259,9 @@ impl House {
                     self.dispatcher.lock().unwrap().round(&self.ledger).unwrap();
                 });
                 self.sim.commit_all();
-                for hash in self.sim.under_way() {
+                if let Some(hash) = self.sim.under_way().into_iter().next() {
                     self.sim.resolve(hash, true, Msat::ZERO);
-                    self.drain();
-                    return;
+                    return self.drain();
                 }
             }
         };
