@@ -182,6 +182,15 @@ impl Teller {
             .credit(Family::Tips.account(), tip.fee)
             .post(tx, self.clock.now())
     }
+
+    /// A tip that came back with its fee had been withdrawn before.
+    fn earn_again(&self, tx: &Tx<'_>, tip: &Tip, fee: Msat) -> Result<(), LedgerError> {
+        store::set_fee(tx, tip.id, fee)?;
+        Journal::new(Kind::FeeEarnedAgain, tip.id.0)
+            .debit(Family::Tips.account(), fee)
+            .credit(Account::FeesEarned, fee)
+            .post(tx, self.clock.now())
+    }
 }
 
 impl VoucherListener for Teller {
@@ -210,9 +219,17 @@ impl VoucherListener for Teller {
                 }
                 store::want_refund(tx, tip.tipper, now)?;
             }
-            Change::PayoutFailed(_) => store::put_off_refund(tx, tip.tipper, now)?,
+            // A refund of many tips fails once.
+            Change::PayoutFailed(payout) if store::is_refund_led_by(tx, payout.id, id)? => {
+                store::put_off_refund(tx, tip.tipper, now)?;
+            }
+            Change::TakenOff(fee) => self.earn_again(tx, &tip, *fee)?,
             Change::Returned(_) => store::refunded(tx, tip.tipper)?,
-            Change::Funded | Change::Claiming(_) | Change::Forgotten => {}
+            Change::Funded | Change::Claiming(_) | Change::PayoutFailed(_) | Change::Forgotten => {}
+        }
+        // Words that lead nowhere any more are nobody's to guess.
+        if matches!(change, Change::Redeemed(_) | Change::Expired | Change::Returned(_)) {
+            store::free_passphrase(tx, id)?;
         }
         self.refresh(tx, &tip);
         Ok(())
@@ -226,7 +243,7 @@ fn counted(change: &Change) -> Option<&'static str> {
         Change::Redeemed(_) => Some("withdrawn"),
         Change::Expired => Some("reclaimed"),
         Change::Returned(_) => Some("refunded"),
-        Change::Claiming(_) | Change::PayoutFailed(_) | Change::Forgotten => None,
+        Change::Claiming(_) | Change::PayoutFailed(_) | Change::TakenOff(_) | Change::Forgotten => None,
     }
 }
 
@@ -240,6 +257,7 @@ fn kind(change: &Change) -> &'static str {
         Change::PayoutFailed(_) => "tip.payout_failed",
         Change::Expired => "tip.reclaimed",
         Change::Returned(_) => "tip.refunded",
+        Change::TakenOff(_) => "tip.arrived_late",
         Change::Forgotten => "tip.forgotten",
     }
 }
