@@ -96,6 +96,8 @@ pub enum Kind {
     FeeEarned,
     /// A fee that went back with its voucher.
     FeeReturned,
+    /// A fee that had gone back with its voucher, before a payout of it arrived after all.
+    FeeEarnedAgain,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
 }
@@ -112,6 +114,7 @@ impl Kind {
             Self::LossRecovered => "loss_recovered",
             Self::FeeEarned => "fee_earned",
             Self::FeeReturned => "fee_returned",
+            Self::FeeEarnedAgain => "fee_earned_again",
             Self::Unclaimed => "unclaimed",
         }
     }

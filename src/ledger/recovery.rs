@@ -180,15 +180,13 @@ fn ask(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
     let (id, height) = (payout.id, ledger.lightning.block_height());
     let earliest = ledger.clock.now().saturating_sub(millis(DOUBT_PAUSE));
     let begun = ledger.store.write_blocking(move |tx| rows::start_again(tx, id, height, earliest))?;
-    if !begun {
-        return Ok(());
-    }
+    let Some(resent) = begun else { return Ok(()) };
     crash_point!("recovery.before_ask");
     if let Err(error) = ledger.lightning.forget(payout.payment_hash) {
         tracing::warn!(payout = %payout.public_id, %error, "the node could not forget its record");
-        return ledger
-            .store
-            .write_blocking(move |tx| rows::note_unknown(tx, id, "the node could not forget it"));
+        return ledger.store.write_blocking(move |tx| {
+            rows::note_not_sent_again(tx, id, resent, Some("the node could not forget it"))
+        });
     }
     let answer = ledger.lightning.pay(&invoice, payout.max_fee);
     crash_point!("recovery.after_ask");
@@ -197,13 +195,18 @@ fn ask(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
             tracing::info!(payout = %id, "the node had lost a payout; it is sent now");
             rows::note_sent_again(tx, id)
         }
-        Dispatch::Ambiguous(_) => {
+        Dispatch::Known => {
             tracing::info!(payout = %id, "the node still has a payout under way");
-            rows::note_in_flight(tx, id)
+            rows::note_not_sent_again(tx, id, resent, None)
+        }
+        Dispatch::Ambiguous(why) => {
+            tracing::warn!(payout = %id, %why, "can't tell whether a payout was sent again");
+            rows::note_not_sent_again(tx, id, resent.max(1), Some(&why))
         }
         Dispatch::NotSent(why) => {
             tracing::debug!(payout = %id, ?why, "the node can't tell yet");
-            rows::note_unknown(tx, id, "the node can't tell yet whether it was sent")
+            let why = "the node can't tell yet whether it was sent";
+            rows::note_not_sent_again(tx, id, resent, Some(why))
         }
     })
 }

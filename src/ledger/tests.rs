@@ -308,7 +308,9 @@ fn a_doubted_failure_that_is_reported_again_after_a_restart_is_doubted_again() {
         .unwrap()
         .id;
     desk.ledger.store.write_blocking(move |tx| super::rows::payouts::note_unknown(tx, id, "")).unwrap();
-    desk.ledger.store.write_blocking(move |tx| super::rows::payouts::note_sent_again(tx, id)).unwrap();
+    let again =
+        desk.ledger.store.write_blocking(move |tx| super::rows::payouts::start_again(tx, id, 0, 0)).unwrap();
+    assert_eq!(again, Some(0));
     assert_eq!(report(&desk), Reported::Doubted);
     // Before the node has written down that this was heard, it dies; and says it again.
     recovery::doubt(&desk.ledger).unwrap();

@@ -67,8 +67,11 @@ pub enum Dispatch {
     /// The node refused before anything left it: this call sent nothing. Whether an earlier call for the
     /// same hash did is another matter, which the caller must know.
     NotSent(Refusal),
-    /// Nobody can tell from this answer whether an HTLC is under way: the node says it knows this hash
-    /// already, or failed while writing. Only an event, or a later look, decides.
+    /// The node says that it knows this hash already: this call sent nothing. Whether an earlier one did, and
+    /// is under way or over, only an event or a later look decides.
+    Known,
+    /// Nobody can tell from this answer whether an HTLC is under way: the node failed while writing. Only an
+    /// event, or a later look, decides.
     Ambiguous(String),
 }
 

@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::money::Msat;
 use crate::tips::fee::FeeRule;
 
-/// A wallet's user looks at a spinner for so long, and not longer.
+/// How long an answer waits for a payout's end, the asking of an address included: a wallet's user looks at a
+/// spinner for so long, and not longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Limits and windows.

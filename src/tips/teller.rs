@@ -8,16 +8,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ids::Keyring;
+use super::reminders::ReminderKind;
 use super::store::{self, Group, Tip};
-use crate::clock::{Clock, UnixMillis};
+use crate::clock::Clock;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::VoucherId;
 use crate::ledger::books::{Journal, Kind};
-use crate::ledger::{Account, Family, LedgerError, Payout};
+use crate::ledger::{Account, Family, LedgerError};
 use crate::money::Msat;
 use crate::store::Tx;
-use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener, VoucherState};
+use crate::telemetry::metrics::{TIPS, TIPS_SAT};
+use crate::vouchers::{self, Change, Voucher, VoucherListener};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
 /// The family's ear on its vouchers.
@@ -41,6 +43,8 @@ struct News<'a> {
     /// Satoshis.
     amount: u64,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reminder_type: Option<ReminderKind>,
 }
 
 /// What a webhook is about.
@@ -52,6 +56,8 @@ pub(super) enum Event {
     Withdrawn,
     /// Its tipper took it back after somebody had claimed it.
     Reclaimed,
+    /// Whoever claimed it should withdraw it.
+    Reminder(ReminderKind),
 }
 
 impl Event {
@@ -60,14 +66,26 @@ impl Event {
             Self::Claimed => "tip.claimed",
             Self::Withdrawn => "tip.withdrawn",
             Self::Reclaimed => "tip.reclaimed",
+            Self::Reminder(_) => "tip.reminder",
         }
     }
 
-    const fn verb(self) -> &'static str {
+    const fn words(self) -> &'static str {
         match self {
-            Self::Claimed => "claimed",
-            Self::Withdrawn => "withdrawn",
-            Self::Reclaimed => "reclaimed",
+            Self::Claimed => "sats have been claimed!",
+            Self::Withdrawn => "sats have been withdrawn!",
+            Self::Reclaimed => "sats have been reclaimed!",
+            Self::Reminder(ReminderKind::OneDayAfterClaim) => "sats have been claimed and not withdrawn yet!",
+            Self::Reminder(ReminderKind::OneDayBeforeExpiry) => {
+                "sats have been claimed and will go back within a day!"
+            }
+        }
+    }
+
+    const fn reminder(self) -> Option<ReminderKind> {
+        match self {
+            Self::Reminder(kind) => Some(kind),
+            _ => None,
         }
     }
 }
@@ -105,17 +123,18 @@ impl Teller {
     /// Queues a webhook, if the tipper wants to hear of this.
     pub(super) fn notify(&self, tx: &Tx<'_>, tip: &Tip, event: Event) -> Result<(), LedgerError> {
         let url = match event {
-            Event::Claimed | Event::Reclaimed => &tip.claim_webhook,
+            Event::Claimed | Event::Reclaimed | Event::Reminder(_) => &tip.claim_webhook,
             Event::Withdrawn => &tip.withdraw_webhook,
         };
         let Some(url) = url else { return Ok(()) };
         let (id, sat) = (tip.public_id.to_string(), tip.amount.sat_floor());
         let news = News {
-            content: format!("{sat} sats have been {}!", event.verb()),
+            content: format!("{sat} {}", event.words()),
             event: event.name(),
             tip_id: &id,
             amount: sat,
             status: tip.status().name(),
+            reminder_type: event.reminder(),
         };
         let payload = match serde_json::to_string(&news) {
             Ok(payload) => payload,
@@ -137,33 +156,18 @@ impl Teller {
         }
     }
 
+    /// Counts what happened to a tip that holds so much, once it is committed.
+    pub(super) fn count(&self, tx: &Tx<'_>, event: &'static str, amount: Msat) {
+        tx.after_commit(move || {
+            metrics::counter!(TIPS, "event" => event).increment(1);
+            metrics::counter!(TIPS_SAT, "event" => event).increment(amount.sat_floor());
+        });
+    }
+
     /// What is not the voucher's own doing: `tip.seen`, `tip.claimed`.
     pub(super) fn record(&self, tx: &Tx<'_>, kind: &str, tip: &Tip) -> Result<(), LedgerError> {
         let data = serde_json::json!({ "amount_sat": tip.amount.sat_floor() });
         Ok(self.log.record(tx, kind, &tip.id.to_string(), &data)?)
-    }
-
-    /// A tip is its tipper's again.
-    fn came_back(&self, tx: &Tx<'_>, tip: &Tip, now: UnixMillis) -> Result<(), LedgerError> {
-        self.return_fee(tx, tip)?;
-        if tip.tippee.is_some() {
-            self.notify(tx, tip, Event::Reclaimed)?;
-        }
-        store::want_refund(tx, tip.tipper, now)
-    }
-
-    /// A payout to the tipper failed: one failure, however many tips it was for.
-    fn refund_failed(
-        &self,
-        tx: &Tx<'_>,
-        tip: &Tip,
-        payout: &Payout,
-        now: UnixMillis,
-    ) -> Result<(), LedgerError> {
-        if store::first_of_payout(tx, payout.id)? == Some(tip.public_id) {
-            store::put_off_refund(tx, tip.tipper, now)?;
-        }
-        Ok(())
     }
 
     /// A tip came back with its fee.
@@ -176,6 +180,15 @@ impl Teller {
         Journal::new(Kind::FeeReturned, tip.id.0)
             .debit(Account::FeesEarned, tip.fee)
             .credit(Family::Tips.account(), tip.fee)
+            .post(tx, self.clock.now())
+    }
+
+    /// A tip that came back with its fee had been withdrawn before.
+    fn earn_again(&self, tx: &Tx<'_>, tip: &Tip, fee: Msat) -> Result<(), LedgerError> {
+        store::set_fee(tx, tip.id, fee)?;
+        Journal::new(Kind::FeeEarnedAgain, tip.id.0)
+            .debit(Family::Tips.account(), fee)
+            .credit(Account::FeesEarned, fee)
             .post(tx, self.clock.now())
     }
 }
@@ -194,20 +207,43 @@ impl VoucherListener for Teller {
             Change::Funded if tip.group.is_some() => {}
             _ => self.record(tx, kind(change), &tip)?,
         }
+        if let Some(event) = counted(change) {
+            self.count(tx, event, tip.amount);
+        }
         match change {
             Change::Redeemed(_) => self.notify(tx, &tip, Event::Withdrawn)?,
-            Change::Expired => self.came_back(tx, &tip, now)?,
-            Change::PayoutFailed(payout) => match vouchers::taker_of(tx, payout.id)? {
-                Some(Taker::Sender) => self.refund_failed(tx, &tip, payout, now)?,
-                // Its time ran out while somebody else was being paid.
-                _ if voucher.state == VoucherState::Expired => self.came_back(tx, &tip, now)?,
-                _ => {}
-            },
+            Change::Expired => {
+                self.return_fee(tx, &tip)?;
+                if tip.tippee.is_some() {
+                    self.notify(tx, &tip, Event::Reclaimed)?;
+                }
+                store::want_refund(tx, tip.tipper, now)?;
+            }
+            // A refund of many tips fails once.
+            Change::PayoutFailed(payout) if store::is_refund_led_by(tx, payout.id, id)? => {
+                store::put_off_refund(tx, tip.tipper, now)?;
+            }
+            Change::TakenOff(fee) => self.earn_again(tx, &tip, *fee)?,
             Change::Returned(_) => store::refunded(tx, tip.tipper)?,
-            Change::Funded | Change::Claiming(_) | Change::Forgotten => {}
+            Change::Funded | Change::Claiming(_) | Change::PayoutFailed(_) | Change::Forgotten => {}
+        }
+        // Words that lead nowhere any more are nobody's to guess.
+        if matches!(change, Change::Redeemed(_) | Change::Expired | Change::Returned(_)) {
+            store::free_passphrase(tx, id)?;
         }
         self.refresh(tx, &tip);
         Ok(())
+    }
+}
+
+/// The word for a change in the numbers.
+fn counted(change: &Change) -> Option<&'static str> {
+    match change {
+        Change::Funded => Some("funded"),
+        Change::Redeemed(_) => Some("withdrawn"),
+        Change::Expired => Some("reclaimed"),
+        Change::Returned(_) => Some("refunded"),
+        Change::Claiming(_) | Change::PayoutFailed(_) | Change::TakenOff(_) | Change::Forgotten => None,
     }
 }
 
@@ -221,6 +257,7 @@ fn kind(change: &Change) -> &'static str {
         Change::PayoutFailed(_) => "tip.payout_failed",
         Change::Expired => "tip.reclaimed",
         Change::Returned(_) => "tip.refunded",
+        Change::TakenOff(_) => "tip.arrived_late",
         Change::Forgotten => "tip.forgotten",
     }
 }

@@ -134,29 +134,49 @@ pub(crate) fn start_dispatch(
     Ok(changed == 1)
 }
 
-/// As [`start_dispatch`], for a payout in doubt.
+/// As [`start_dispatch`], for a payout in doubt. From here on a failure may be about the first time, even if we
+/// die before the node has answered. Answers what was known of that before; nothing if it may not be asked.
 pub(crate) fn start_again(
     tx: &Tx<'_>,
     id: PayoutId,
     height: u32,
     doubted_before: UnixMillis,
-) -> Result<bool, LedgerError> {
+) -> Result<Option<i64>, LedgerError> {
+    let resent: i64 =
+        tx.prepare_cached("SELECT resent FROM payouts WHERE id = ?1")?.query_row([id], |row| row.get(0))?;
     let changed = tx
         .prepare_cached(
-            "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1, dispatched_height = ?2
+            "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1, dispatched_height = ?2,
+                 resent = max(resent, 1)
              WHERE id = ?1 AND status = 'unknown' AND (resent < 2 OR next_try_at <= ?3)",
         )?
         .execute(params![id, height, doubted_before])?;
-    Ok(changed == 1)
+    Ok((changed == 1).then_some(resent))
 }
 
 /// The node sent again what it had lost. A failure that comes now may still be about the first time.
 pub(crate) fn note_sent_again(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "UPDATE payouts SET status = 'in_flight', resent = max(resent, 1)
-         WHERE id = ?1 AND status IN ('dispatching', 'unknown')",
+        "UPDATE payouts SET status = 'in_flight' WHERE id = ?1 AND status IN ('dispatching', 'unknown')",
     )?
     .execute([id])?;
+    Ok(())
+}
+
+/// The node was asked to send again and did not: it still has the payout, or can't tell (`why`). What is known
+/// of earlier times is as it was. A failure that came meanwhile stands.
+pub(crate) fn note_not_sent_again(
+    tx: &Tx<'_>,
+    id: PayoutId,
+    resent: i64,
+    why: Option<&str>,
+) -> Result<(), LedgerError> {
+    let status = if why.is_some() { "unknown" } else { "in_flight" };
+    tx.prepare_cached(
+        "UPDATE payouts SET status = ?2, error = coalesce(?3, error), resent = ?4
+         WHERE id = ?1 AND status = 'dispatching'",
+    )?
+    .execute(params![id, status, why, resent])?;
     Ok(())
 }
 
@@ -298,11 +318,16 @@ pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(),
     Ok(())
 }
 
-/// What routing has cost in this hour and the last.
+/// What routing has cost in this hour and the last, and what those payouts may still cost that were sent since
+/// and have not ended.
 pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<Msat, LedgerError> {
     Ok(connection
-        .prepare_cached("SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1")?
-        .query_row([now / HOUR_MS - 1], |row| row.get(0))?)
+        .prepare_cached(
+            "SELECT (SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1)
+                  + (SELECT coalesce(sum(max_fee_msat), 0) FROM payouts
+                     WHERE status NOT IN ('paid', 'failed') AND status <> 'queued' AND dispatched_at >= ?2)",
+        )?
+        .query_row([now / HOUR_MS - 1, now.saturating_sub(HOUR_MS)], |row| row.get(0))?)
 }
 
 /// Money for unknown hashes whose record the node may forget.

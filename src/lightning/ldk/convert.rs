@@ -33,6 +33,7 @@ pub(super) fn dispatch_of(error: NodeError, expired: bool) -> Dispatch {
         NodeError::InvalidInvoice | NodeError::InvalidAmount => {
             Dispatch::NotSent(Refusal::BadInvoice("the invoice can't be paid".into()))
         }
+        NodeError::DuplicatePayment => Dispatch::Known,
         other => Dispatch::Ambiguous(other.to_string()),
     }
 }

@@ -35,6 +35,8 @@ fn routes(tip: &str, group: &str) -> Vec<(String, &'static [&'static str])> {
         (format!("/api/withdrawalLinks/{link}"), &["GET"]),
         (format!("/api/withdrawalLinks/{link}/pay"), &["GET"]),
         ("/api/users".into(), &["GET"]),
+        ("/api/reminders".into(), &["GET", "POST"]),
+        ("/api/tipper/webhookSecret".into(), &["GET"]),
     ]
     .into()
 }
@@ -288,5 +290,20 @@ async fn what_no_handler_answered_has_the_family_s_shape() {
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["code"], code);
         assert!(body["errorMessage"].is_string() && body.as_object().unwrap().len() == 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn defects_10_and_15_no_route_lists_keys_mails_links_or_names_columns() {
+    let house = House::new().await;
+    let user = id(&house.get(&house.tipper, "/api/auth/session").await.ok());
+    for (method, path) in [
+        (Method::GET, format!("/api/users/{user}/apiKeys")),
+        (Method::POST, format!("/api/users/{user}/apiKeys")),
+        (Method::DELETE, format!("/api/users/{user}/linkedAccounts")),
+        (Method::POST, "/api/auth/2fa/send".into()),
+        (Method::GET, "/api/invoices/1".into()),
+    ] {
+        house.ask(method, &house.tipper, &path, Some(&json!({}))).await.is_error(404, "NOT_FOUND");
     }
 }
