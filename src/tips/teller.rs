@@ -9,15 +9,15 @@ use serde::Serialize;
 
 use super::ids::Keyring;
 use super::store::{self, Group, Tip};
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::VoucherId;
-use crate::ledger::books::{Journal, Kind};
+use crate::ledger::books::{self, Journal, Kind};
 use crate::ledger::{Account, Family, LedgerError};
 use crate::money::Msat;
 use crate::store::Tx;
-use crate::vouchers::{self, Change, Voucher, VoucherListener};
+use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener, VoucherState};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
 /// The family's ear on its vouchers.
@@ -143,6 +143,15 @@ impl Teller {
         Ok(self.log.record(tx, kind, &tip.id.to_string(), &data)?)
     }
 
+    /// A tip is its tipper's again.
+    fn came_back(&self, tx: &Tx<'_>, tip: &Tip, now: UnixMillis) -> Result<(), LedgerError> {
+        self.return_fee(tx, tip)?;
+        if tip.tippee.is_some() {
+            self.notify(tx, tip, Event::Reclaimed)?;
+        }
+        store::want_refund(tx, tip.tipper, now)
+    }
+
     /// A tip came back with its fee.
     fn return_fee(&self, tx: &Tx<'_>, tip: &Tip) -> Result<(), LedgerError> {
         if !self.return_fee || tip.fee == Msat::ZERO {
@@ -154,6 +163,26 @@ impl Teller {
             .debit(Account::FeesEarned, tip.fee)
             .credit(Family::Tips.account(), tip.fee)
             .post(tx, self.clock.now())
+    }
+}
+
+impl Teller {
+    /// A tip whose payout had been given up has arrived after all. If it came back with its fee meanwhile, the
+    /// fee is earned again.
+    fn keep_fee(&self, tx: &Tx<'_>, tip: Tip) -> Result<Tip, LedgerError> {
+        if tip.fee != Msat::ZERO {
+            return Ok(tip);
+        }
+        let Some(fee) = books::moved(tx, Kind::FeeReturned, tip.id.0, Account::FeesEarned)? else {
+            return Ok(tip);
+        };
+        vouchers::take_from_return(tx, tip.id, fee)?;
+        store::set_fee(tx, tip.id, fee)?;
+        Journal::new(Kind::FeeKept, tip.id.0)
+            .debit(Family::Tips.account(), fee)
+            .credit(Account::FeesEarned, fee)
+            .post(tx, self.clock.now())?;
+        Ok(store::tip(tx, tip.id)?.unwrap_or(tip))
     }
 }
 
@@ -172,15 +201,20 @@ impl VoucherListener for Teller {
             _ => self.record(tx, kind(change), &tip)?,
         }
         match change {
-            Change::Redeemed(_) => self.notify(tx, &tip, Event::Withdrawn)?,
-            Change::Expired => {
-                self.return_fee(tx, &tip)?;
-                if tip.tippee.is_some() {
-                    self.notify(tx, &tip, Event::Reclaimed)?;
-                }
-                store::want_refund(tx, tip.tipper, now)?;
+            Change::Redeemed(_) => {
+                let tip = self.keep_fee(tx, tip.clone())?;
+                self.notify(tx, &tip, Event::Withdrawn)?;
             }
-            Change::PayoutFailed(_) => store::put_off_refund(tx, tip.tipper, now)?,
+            Change::Expired => self.came_back(tx, &tip, now)?,
+            Change::PayoutFailed(payout) => match vouchers::taker_of(tx, payout.id)? {
+                Some(Taker::Sender) => store::refund_failed(tx, tip.tipper, now)?,
+                // Its time was over while the payout ran.
+                _ if voucher.state == VoucherState::Expired => {
+                    self.record(tx, kind(&Change::Expired), &tip)?;
+                    self.came_back(tx, &tip, now)?;
+                }
+                _ => {}
+            },
             Change::Returned(_) => store::refunded(tx, tip.tipper)?,
             Change::Funded | Change::Claiming(_) | Change::Forgotten => {}
         }

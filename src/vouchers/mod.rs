@@ -316,6 +316,14 @@ pub fn add_to_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), Led
     store::add_to_return(tx, id, amount)
 }
 
+/// Takes that off again from one that turns out to have reached its recipient before.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if it is not redeemed.
+pub fn take_from_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
+    store::take_from_return(tx, id, amount)
+}
+
 /// Writes a voucher down, in the transaction that writes its charge.
 ///
 /// # Errors
@@ -466,12 +474,12 @@ impl Vouchers {
         if !store::take_late(tx, id, taker, earlier.id)? {
             return Ok(());
         }
+        self.tell(tx, id, &arrival(taker, &earlier))?;
         let (voucher, now) = (by_id(tx, id)?, failed.finished_at.unwrap_or(failed.created_at));
         Journal::new(Kind::LossRecovered, id.0)
             .debit(voucher.family.account(), voucher.amount)
             .credit(Account::Loss, voucher.amount)
-            .post(tx, now)?;
-        self.tell(tx, id, &arrival(taker, &earlier))
+            .post(tx, now)
     }
 }
 
@@ -524,8 +532,9 @@ impl Listener for Vouchers {
                     self.tell(tx, id, &arrived)?;
                 }
             }
+            // Read again: who listens may have taken off what had been added for the way back.
             covered = covered
-                .checked_add(voucher.amount)
+                .checked_add(by_id(tx, id)?.amount)
                 .ok_or_else(|| LedgerError::Broken("vouchers for more than there is".into()))?;
         }
         Ok(covered)

@@ -214,6 +214,15 @@ pub(super) fn add_to_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<
     exactly_one(changed, id, "worth more")
 }
 
+pub(super) fn take_from_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE vouchers SET amount_msat = amount_msat - ?2 WHERE id = ?1 AND state = 'redeemed'",
+        )?
+        .execute(params![id, amount])?;
+    exactly_one(changed, id, "worth less")
+}
+
 /// Marks open ones whose time is over.
 pub(super) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<Vec<VoucherId>, LedgerError> {
     let mut statement = tx.prepare_cached(

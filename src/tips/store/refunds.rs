@@ -25,11 +25,23 @@ pub(in crate::tips) fn want_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -
     Ok(())
 }
 
-/// A try failed.
+/// A try begins: the next one is due later, in case this one ends without a word.
 pub(in crate::tips) fn put_off_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "UPDATE tip_users SET refund_tries = refund_tries + 1,
              refund_try_at = ?2 + (?3 << min(refund_tries, ?4))
+         WHERE id = ?1 AND lightning_address IS NOT NULL",
+    )?
+    .execute(params![user, now, FIRST_PAUSE_MS, MOST_DOUBLINGS])?;
+    Ok(())
+}
+
+/// The payout of a try failed, or one that the tipper began themselves. Counted when it began; told once for
+/// each of its tips, so twice is like once.
+pub(in crate::tips) fn refund_failed(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE tip_users SET
+             refund_try_at = max(refund_try_at, ?2 + (?3 << min(max(refund_tries - 1, 0), ?4)))
          WHERE id = ?1 AND lightning_address IS NOT NULL",
     )?
     .execute(params![user, now, FIRST_PAUSE_MS, MOST_DOUBLINGS])?;
