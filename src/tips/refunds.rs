@@ -8,6 +8,7 @@ use super::people::{self, User};
 use super::store;
 use super::withdraw::{Asked, Flow, purse};
 use super::{TipError, Tips, json};
+use crate::crash_point;
 use crate::ids::UserId;
 use crate::ledger::Payout;
 
@@ -51,7 +52,9 @@ impl Tips {
                 Ok(purse)
             })
             .await?;
+        crash_point!("tip.refund_put_off");
         let invoice = self.ask_address(address, purse.amount).await?;
+        crash_point!("tip.refund_asked");
         let tips = self.clone();
         let written = self.store().write(move |tx| -> Result<Payout, TipError> {
             let payout = tips.pay_in(tx, &purse.tips, Flow::Tipper.taker(), &invoice, tips.now())?;
@@ -60,7 +63,9 @@ impl Tips {
             store::want_refund_of_rest(tx, user, tips.now())?;
             Ok(payout)
         });
-        written.await
+        let payout = written.await?;
+        crash_point!("tip.refund_begun");
+        Ok(payout)
     }
 
     /// The same now, for one tipper.
