@@ -82,6 +82,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         money: Arc::<OperatorDesk>::clone(&desk),
         keys: desk,
         gifts: Arc::new(house.gifts.clone()),
+        tips: Arc::new(house.tips.clone()),
     };
     let gate = Gate {
         keys: house.keys.clone(),

@@ -279,7 +279,20 @@ fn answers() -> Router {
     let refuse = |status: StatusCode, message: &'static str| {
         move || async move { (status, Json(json!({ "error": { "code": "why", "message": message } }))) }
     };
+    let tips = |Json(body): Json<Value>| async move {
+        Json(json!({ "asked": body, "invoice": "lnbcrt1tips", "quantity": 2,
+            "tips": [{ "id": "t1", "name": "Ada", "link": "https://t/1", "words": "a b c" }] }))
+    };
+    let reclaim = |Json(body): Json<Value>| async move {
+        let error = json!({ "error": { "code": "refused", "message": "somebody has claimed it" } });
+        match body.get("force").and_then(Value::as_bool) {
+            Some(true) => (StatusCode::OK, Json(json!({ "reclaimed": 1 }))),
+            _ => (StatusCode::CONFLICT, Json(error)),
+        }
+    };
     Router::new()
+        .route("/admin/v1/tips", post(tips))
+        .route("/admin/v1/tips/t1/reclaim", post(reclaim))
         .route("/admin/v1/node", get(node))
         .route("/admin/v1/keys", post(echo))
         .route(
@@ -304,6 +317,42 @@ fn answers() -> Router {
                 Json(json!({ "id": "p1", "status": "paid", "amount_msat": 5_000, "fee_msat": 0 }))
             }),
         )
+}
+
+#[test]
+fn tips_are_made_from_a_list_of_names() {
+    let (parent, data_dir, _) = made(&["--network", "regtest"]);
+    let listen = server().to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = satchel(&data_dir);
+        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.args(arguments).output().unwrap()
+    };
+    let file = parent.path().join("names.csv");
+    std::fs::write(&file, "name,mail\nAda,a@b.c\n\"Lovelace, Bob\",\n").unwrap();
+    let create = ["tip", "create", "--amount", "1000", "--names", "names.csv"];
+    let answer =
+        one_object(&out(&run(&[&create[..], &["--words", "3", "--flow", "skip", "--json"]].concat())));
+    let expected = json!({ "amount_sat": 1_000, "tippee_names": ["Ada", "Lovelace, Bob"],
+        "passphrase_words": 3, "onboarding_flow": "SKIP" });
+    assert_eq!(answer["asked"], expected);
+    let output = run(&create);
+    let text = out(&output);
+    assert!(text.contains("lnbcrt1tips") && text.contains("a b c") && text.contains("https://t/1"), "{text}");
+
+    std::fs::write(&file, "name\nAda\n\"Bob\n").unwrap();
+    let output = run(&create);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("names.csv:3: a quote is never closed"), "{}", err(&output));
+    for wrong in [&["tip", "create"][..], &["tip", "create", "--amount", "5", "--flow", "STANDARD"]] {
+        assert_eq!(run(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    let output = run(&["tip", "reclaim", "t1"]);
+    assert_eq!((output.status.code(), err(&output).trim()), (Some(1), "error: somebody has claimed it"));
+    let output = run(&["tip", "reclaim", "t1", "--force"]);
+    assert!(out(&output).starts_with("1 tip is its tipper's again"), "{}", err(&output));
+    let key = one_object(&out(&run(&["key", "create", "--scope", "tips", "--account", "ada", "--json"])));
+    assert_eq!(key["asked"], json!({ "name": "tips", "scopes": ["tips"], "account": "ada" }));
 }
 
 #[test]

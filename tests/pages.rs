@@ -1,7 +1,7 @@
 //! The pages as people use them: a real browser at a phone's width, the real binary, real channels, wallets that
 //! aren't ours.
 //!
-//! One network and one browser for all of it, since each takes long to start. `PAGES_SCREENSHOTS=folder` keeps a
+//! One network and one browser for all of gifts and one for tips, since each takes long to start. `PAGES_SCREENSHOTS=folder` keeps a
 //! picture of every main state. Chromium and its driver must be installed (Debian: `chromium-driver`).
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test's helpers fail it")]
@@ -16,6 +16,8 @@ mod create;
 mod manage;
 #[path = "pages/redeem.rs"]
 mod redeem;
+#[path = "pages/tips.rs"]
+mod tips;
 
 use browser::Browser;
 use common::{Scene, case};
@@ -49,10 +51,35 @@ macro_rules! case {
     };
 }
 
+impl Stage {
+    async fn set() -> Self {
+        let (scene, browser) = tokio::join!(Scene::start(""), Browser::start());
+        Self { scene, browser }
+    }
+
+    async fn strike(self) {
+        self.browser.stop().await;
+        self.scene.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tips_can_be_claimed_on_their_pages() {
+    let stage = Stage::set().await;
+    case!(&stage, tips::a_guest_claims_and_withdraws);
+    case!(&stage, tips::two_tips_leave_together);
+    case!(&stage, tips::a_failure_is_told_and_can_be_tried_again);
+    case!(&stage, tips::magic_words_lead_to_their_tip);
+    case!(&stage, tips::a_group_s_link_leads_to_a_tip);
+    case!(&stage, tips::ends_are_told);
+    // The last: from then on this browser is somebody with a wallet.
+    case!(&stage, tips::a_wallet_logs_in_and_claims);
+    stage.strike().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_can_use_the_pages() {
-    let (scene, browser) = tokio::join!(Scene::start(""), Browser::start());
-    let stage = Stage { scene, browser };
+    let stage = Stage::set().await;
     case!(&stage, create::errors_stand_beside_their_field);
     case!(&stage, create::a_gift_is_made_and_paid);
     case!(&stage, create::a_gift_with_a_code_asks_for_it);
@@ -69,6 +96,5 @@ async fn people_can_use_the_pages() {
     case!(&stage, manage::follows_a_redemption);
     case!(&stage, manage::needs_the_whole_link);
     case!(&stage, manage::the_documentation_renders);
-    stage.browser.stop().await;
-    stage.scene.close().await;
+    stage.strike().await;
 }

@@ -31,7 +31,7 @@ pub struct PageRequest {
     /// At most so many, from 1 to 500.
     #[serde(default = "default_limit")]
     pub limit: u32,
-    /// Those older than the gift with this id; the last of the page before.
+    /// Those older than the one with this id; the last of the page before.
     pub before: Option<String>,
 }
 
@@ -42,14 +42,22 @@ const fn default_limit() -> u32 {
 /// Above this one answer would hold up the others.
 const MAX_LIMIT: u32 = 500;
 
+impl PageRequest {
+    /// Refuses a page that is too long.
+    pub(super) fn checked(self) -> Result<Self, AdminError> {
+        if (1..=MAX_LIMIT).contains(&self.limit) {
+            return Ok(self);
+        }
+        Err(AdminError::BadRequest(format!("limit must be from 1 to {MAX_LIMIT}")))
+    }
+}
+
 /// `GET /admin/v1/gifts`
 pub async fn list(
     State(state): State<AdminState>,
     Asked(page): Asked<PageRequest>,
 ) -> Result<Json<Value>, AdminError> {
-    if !(1..=MAX_LIMIT).contains(&page.limit) {
-        return Err(AdminError::BadRequest(format!("limit must be from 1 to {MAX_LIMIT}")));
-    }
+    let page = page.checked()?;
     let gifts = state.gifts.list(page).await?;
     Ok(Json(json!({ "gifts": gifts })))
 }

@@ -38,6 +38,8 @@ pub struct NewKey {
     pub name: String,
     /// What it opens.
     pub scopes: Vec<String>,
+    /// Whom it belongs to: made if it is new; by default the operator's own account, `default`.
+    pub account: Option<String>,
 }
 
 /// As many as the room of the keys takes.
@@ -52,6 +54,12 @@ pub async fn create(
     if key.name.is_empty() || key.name.chars().count() > MAX_NAME_CHARS {
         return Err(AdminError::BadRequest(format!(
             "name must say what the key is for, in at most {MAX_NAME_CHARS} characters"
+        )));
+    }
+    let account = key.account.as_deref().unwrap_or("default");
+    if account.trim() != account || account.is_empty() || account.chars().count() > MAX_NAME_CHARS {
+        return Err(AdminError::BadRequest(format!(
+            "account must have 1 to {MAX_NAME_CHARS} characters, with no space around them"
         )));
     }
     key.scopes.sort();

@@ -3,7 +3,7 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`]), and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
@@ -17,6 +17,7 @@ mod money;
 mod node;
 mod observe;
 mod peers;
+mod tips;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
+pub use tips::{TipAdmin, TipOrder};
 
 /// Runs the audit. The object has `"clean": bool` and, if it isn't, `"problems": ["…"]`; the rest is shown as it
 /// is. The error is a text for the operator.
@@ -61,6 +63,8 @@ pub struct AdminState {
     pub keys: Arc<dyn KeyAdmin>,
     /// Gifts.
     pub gifts: Arc<dyn GiftAdmin>,
+    /// Tips.
+    pub tips: Arc<dyn TipAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -80,6 +84,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/keys/{id}", delete(keys::revoke))
         .route("/admin/v1/gifts", get(gifts::list))
         .route("/admin/v1/gifts/{id}", get(gifts::show))
+        .route("/admin/v1/tips", get(tips::list).post(tips::create))
+        .route("/admin/v1/tips/{id}", get(tips::show))
+        .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .method_not_allowed_fallback(error::method_not_allowed)
         .route("/admin/v1/{*rest}", any(error::no_such_route))
         .with_state(state)

@@ -84,7 +84,8 @@ impl KeyAdmin for OperatorDesk {
                 key.scopes.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(
                     |error: crate::http::keys::BadScope| AdminError::BadRequest(error.to_string()),
                 )?;
-            let (info, text) = self.0.keys.create(&key.name, &scopes, None).await.map_err(key_error)?;
+            let (info, text) =
+                self.0.keys.create(&key.name, &scopes, key.account.as_deref()).await.map_err(key_error)?;
             Ok(json!({
                 "key": text.expose(),
                 "id": info.id.0.to_string(),

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::ids::Secret;
 
-use super::{channel, gift, init, invoice, key, pay, peer};
+use super::{channel, gift, init, invoice, key, pay, peer, tip};
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
 #[derive(Debug, Parser)]
@@ -86,6 +86,9 @@ pub enum Command {
     /// Gifts
     #[command(subcommand)]
     Gift(gift::GiftCommand),
+    /// Tips
+    #[command(subcommand)]
+    Tip(tip::TipCommand),
     /// Prove that the books are right
     Audit,
     /// Say what is wrong and what to do about it, with or without a running satchel

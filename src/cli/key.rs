@@ -23,6 +23,9 @@ pub enum KeyCommand {
         /// What it opens: gifts, tips, payments, l402, scheduler, admin; may be given several times
         #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', default_value = "gifts")]
         scopes: Vec<String>,
+        /// Whom it belongs to: keys of one account see the same tips [default: default]
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
     },
     /// All keys, without the keys themselves
     List,
@@ -35,9 +38,13 @@ pub enum KeyCommand {
 
 pub async fn run(client: &Client, command: KeyCommand) -> Result<Report, CliError> {
     match command {
-        KeyCommand::Create { name, named, scopes } => {
+        KeyCommand::Create { name, named, scopes, account } => {
             let name = name.or(named).unwrap_or_else(|| scopes.join(", "));
-            let answer = client.post("keys", json!({ "name": name, "scopes": scopes })).await?;
+            let mut order = json!({ "name": name, "scopes": scopes });
+            if let (Some(account), Some(fields)) = (account, order.as_object_mut()) {
+                fields.insert("account".into(), json!(account));
+            }
+            let answer = client.post("keys", order).await?;
             let text = format!("{}\n\nKeep it: it is not shown again.", text(&answer, "key"));
             Ok(Report::new(answer, text))
         }

@@ -18,12 +18,14 @@ mod gift;
 mod init;
 mod invoice;
 mod key;
+mod names;
 mod pay;
 mod peer;
 mod report;
 mod run;
 mod show;
 mod status;
+mod tip;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -82,6 +84,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Invoice(args) => invoice::run(client, &args).await,
         Command::Key(command) => key::run(client, command).await,
         Command::Gift(command) => gift::run(client, command).await,
+        Command::Tip(command) => tip::run(client, command).await,
         Command::Audit => audit::run(client).await,
         Command::Init(_) | Command::Run | Command::Doctor => {
             Err(CliError::failed("this command needs no server"))

@@ -34,7 +34,7 @@ const DIGITS: usize = 64;
 const SHOWN: usize = MARK.len() + 8;
 
 /// The account of keys that were made without naming one.
-const DEFAULT_ACCOUNT: &str = "default";
+pub const DEFAULT_ACCOUNT: &str = "default";
 
 /// The last use is written down at most this often.
 const LAST_USED_STEP_MS: i64 = 60 * 60 * 1000;
@@ -200,6 +200,15 @@ impl Keys {
         let row = NewRow::of(&text, name, scopes, account.unwrap_or(DEFAULT_ACCOUNT))?;
         let info = self.store.write(move |tx| rows::insert(tx, &row)).await?;
         Ok((info, text))
+    }
+
+    /// The account of this name, if a key was ever made for it.
+    ///
+    /// # Errors
+    /// [`KeyError::Store`].
+    pub async fn account(&self, name: &str) -> Result<Option<AccountId>, KeyError> {
+        let name = name.to_owned();
+        self.store.read(move |connection| Ok(rows::account(connection, &name)?)).await
     }
 
     /// All keys, oldest first, revoked ones too.

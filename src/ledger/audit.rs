@@ -72,6 +72,8 @@ pub struct Numbers {
     pub owed_msat: i64,
     /// Came in and belongs to nobody we know, in msat.
     pub suspense_msat: i64,
+    /// Earned by the services' own fees, in msat.
+    pub fees_earned_msat: i64,
     /// Payouts not ended, by status.
     pub open_payouts: Vec<StatusCount>,
     /// Things counted over the life of the data folder.
@@ -92,6 +94,7 @@ pub fn numbers(connection: &Connection) -> Result<Numbers, LedgerError> {
     Ok(Numbers {
         owed_msat: -kept(Account::Holders)?,
         suspense_msat: -kept(Account::Suspense)?,
+        fees_earned_msat: -kept(Account::FeesEarned)?,
         open_payouts: counts(connection, under_way)?,
         counters: counters(connection)?,
     })

@@ -32,6 +32,12 @@ pub const PAYOUT_SECONDS: &str = "satchel_payout_duration_seconds";
 pub const LATE_SUCCESSES: &str = "satchel_payouts_late_success_total";
 /// Owed to holders of vouchers.
 pub const OWED: &str = "satchel_owed_msat";
+/// Earned by the services' own fees.
+pub const FEES_EARNED: &str = "satchel_fees_earned_msat";
+/// What happened to tips; label `event` (`made`, `funded`, `claimed`, `withdrawn`, `reclaimed`, `refunded`).
+pub const TIPS: &str = "satchel_tips_total";
+/// What those tips held together, without fees; label `event`.
+pub const TIPS_SAT: &str = "satchel_tips_sat_total";
 /// Received, but for nothing we know.
 pub const SUSPENSE: &str = "satchel_suspense_msat";
 /// 1 if the last audit found the books in order.
@@ -145,6 +151,9 @@ fn describe() {
     describe_histogram!(PAYOUT_SECONDS, Unit::Seconds, "From the request to pay until the payout arrived");
     describe_counter!(LATE_SUCCESSES, "Payouts that arrived after they had been taken for failed");
     describe_gauge!(OWED, "Owed to holders of vouchers, in msat");
+    describe_gauge!(FEES_EARNED, "Earned by the services' own fees, in msat");
+    describe_counter!(TIPS, "What happened to tips");
+    describe_counter!(TIPS_SAT, "What the tips of an event held together, in sat");
     describe_gauge!(SUSPENSE, "Received but not assigned to anything, in msat");
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");
     describe_counter!(WEBHOOKS, "Webhook deliveries tried");

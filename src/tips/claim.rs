@@ -64,6 +64,7 @@ impl Tips {
         people::store::note_claim(tx, user.id)?;
         let tip = store::tip(tx, tip.id)?.ok_or(TipError::Internal)?;
         self.teller().record(tx, "tip.claimed", &tip)?;
+        self.teller().count(tx, "claimed", tip.amount);
         self.teller().notify(tx, &tip, Event::Claimed)?;
         self.teller().refresh(tx, &tip);
         crash_point!("tip.before_claim_commit");

@@ -84,6 +84,7 @@ impl Tips {
         let mut first = None;
         for (index, words) in (0_u32..).zip(&new.details.words) {
             let id = vouchers::issue(tx, &voucher, now)?;
+            self.teller().count(tx, "made", new.amount);
             first.get_or_insert(id);
             store::insert(
                 tx,

@@ -147,6 +147,7 @@ impl Funding {
             passphrase: None,
         };
         store::insert(tx, &tip, now)?;
+        self.teller.count(tx, "made", amount);
         self.vouchers.charge_settled(tx, charge)?;
         self.give_back(tx, id, now)
     }

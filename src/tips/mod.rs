@@ -21,6 +21,7 @@
 //!
 //! **After a crash** nothing is half done: every route is one transaction, and payouts go on by themselves.
 
+mod admin;
 pub mod api;
 mod claim;
 mod create;
@@ -36,6 +37,7 @@ pub mod people;
 mod property;
 mod reclaim;
 pub mod refunds;
+pub mod reminders;
 pub mod request;
 mod rules;
 pub mod status;

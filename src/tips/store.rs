@@ -4,6 +4,7 @@
 mod edits;
 mod links;
 mod refunds;
+mod reminders;
 mod rows;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -21,6 +22,7 @@ use crate::store::{StoreError, Tx};
 pub(super) use edits::*;
 pub(super) use links::*;
 pub(super) use refunds::*;
+pub(super) use reminders::*;
 use rows::{GROUP, TIP, read_group, read_tip};
 pub use rows::{Group, Tip};
 

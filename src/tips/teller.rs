@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ids::Keyring;
+use super::reminders::ReminderKind;
 use super::store::{self, Group, Tip};
 use crate::clock::{Clock, UnixMillis};
 use crate::http::events::EventLog;
@@ -17,6 +18,7 @@ use crate::ledger::books::{self, Journal, Kind};
 use crate::ledger::{Account, Family, LedgerError};
 use crate::money::Msat;
 use crate::store::Tx;
+use crate::telemetry::metrics::{TIPS, TIPS_SAT};
 use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener, VoucherState};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
@@ -41,6 +43,8 @@ struct News<'a> {
     /// Satoshis.
     amount: u64,
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reminder_type: Option<ReminderKind>,
 }
 
 /// What a webhook is about.
@@ -52,6 +56,8 @@ pub(super) enum Event {
     Withdrawn,
     /// Its tipper took it back after somebody had claimed it.
     Reclaimed,
+    /// Whoever claimed it should withdraw it.
+    Reminder(ReminderKind),
 }
 
 impl Event {
@@ -60,14 +66,26 @@ impl Event {
             Self::Claimed => "tip.claimed",
             Self::Withdrawn => "tip.withdrawn",
             Self::Reclaimed => "tip.reclaimed",
+            Self::Reminder(_) => "tip.reminder",
         }
     }
 
-    const fn verb(self) -> &'static str {
+    const fn words(self) -> &'static str {
         match self {
-            Self::Claimed => "claimed",
-            Self::Withdrawn => "withdrawn",
-            Self::Reclaimed => "reclaimed",
+            Self::Claimed => "sats have been claimed!",
+            Self::Withdrawn => "sats have been withdrawn!",
+            Self::Reclaimed => "sats have been reclaimed!",
+            Self::Reminder(ReminderKind::OneDayAfterClaim) => "sats have been claimed and not withdrawn yet!",
+            Self::Reminder(ReminderKind::OneDayBeforeExpiry) => {
+                "sats have been claimed and will go back within a day!"
+            }
+        }
+    }
+
+    const fn reminder(self) -> Option<ReminderKind> {
+        match self {
+            Self::Reminder(kind) => Some(kind),
+            _ => None,
         }
     }
 }
@@ -105,17 +123,18 @@ impl Teller {
     /// Queues a webhook, if the tipper wants to hear of this.
     pub(super) fn notify(&self, tx: &Tx<'_>, tip: &Tip, event: Event) -> Result<(), LedgerError> {
         let url = match event {
-            Event::Claimed | Event::Reclaimed => &tip.claim_webhook,
+            Event::Claimed | Event::Reclaimed | Event::Reminder(_) => &tip.claim_webhook,
             Event::Withdrawn => &tip.withdraw_webhook,
         };
         let Some(url) = url else { return Ok(()) };
         let (id, sat) = (tip.public_id.to_string(), tip.amount.sat_floor());
         let news = News {
-            content: format!("{sat} sats have been {}!", event.verb()),
+            content: format!("{sat} {}", event.words()),
             event: event.name(),
             tip_id: &id,
             amount: sat,
             status: tip.status().name(),
+            reminder_type: event.reminder(),
         };
         let payload = match serde_json::to_string(&news) {
             Ok(payload) => payload,
@@ -135,6 +154,14 @@ impl Teller {
                 Ok(())
             }
         }
+    }
+
+    /// Counts what happened to a tip that holds so much, once it is committed.
+    pub(super) fn count(&self, tx: &Tx<'_>, event: &'static str, amount: Msat) {
+        tx.after_commit(move || {
+            metrics::counter!(TIPS, "event" => event).increment(1);
+            metrics::counter!(TIPS_SAT, "event" => event).increment(amount.sat_floor());
+        });
     }
 
     /// What is not the voucher's own doing: `tip.seen`, `tip.claimed`.
@@ -196,21 +223,26 @@ impl VoucherListener for Teller {
             tracing::error!(voucher = %id, "a voucher has no tip");
             return Ok(());
         };
+        let tip = match change {
+            Change::Redeemed(_) => self.keep_fee(tx, tip)?,
+            _ => tip,
+        };
         match change {
             Change::Funded if tip.group.is_some() => {}
             _ => self.record(tx, kind(change), &tip)?,
         }
+        if let Some(event) = counted(change) {
+            self.count(tx, event, tip.amount);
+        }
         match change {
-            Change::Redeemed(_) => {
-                let tip = self.keep_fee(tx, tip.clone())?;
-                self.notify(tx, &tip, Event::Withdrawn)?;
-            }
+            Change::Redeemed(_) => self.notify(tx, &tip, Event::Withdrawn)?,
             Change::Expired => self.came_back(tx, &tip, now)?,
             Change::PayoutFailed(payout) => match vouchers::taker_of(tx, payout.id)? {
                 Some(Taker::Sender) => store::refund_failed(tx, tip.tipper, now)?,
                 // Its time was over while the payout ran.
                 _ if voucher.state == VoucherState::Expired => {
                     self.record(tx, kind(&Change::Expired), &tip)?;
+                    self.count(tx, "reclaimed", tip.amount);
                     self.came_back(tx, &tip, now)?;
                 }
                 _ => {}
@@ -220,6 +252,17 @@ impl VoucherListener for Teller {
         }
         self.refresh(tx, &tip);
         Ok(())
+    }
+}
+
+/// The word for a change in the numbers.
+fn counted(change: &Change) -> Option<&'static str> {
+    match change {
+        Change::Funded => Some("funded"),
+        Change::Redeemed(_) => Some("withdrawn"),
+        Change::Expired => Some("reclaimed"),
+        Change::Returned(_) => Some("refunded"),
+        Change::Claiming(_) | Change::PayoutFailed(_) | Change::Forgotten => None,
     }
 }
 

@@ -1,14 +1,15 @@
-//! The pages that people see: make a gift, open one, look after one.
+//! The pages that people see: make a gift, open one, look after one; claim a tip.
 //!
 //! Called by the front door, which merges [`router`] and falls back to [`not_found`]. This room holds HTML, style,
 //! scripts and QR codes; it knows the JSON API by its contract alone and never touches a gift, the store or the node.
-//! No page needs another host, an inline script or cookies.
+//! No page needs another host or an inline script. Those of gifts need no cookies either; claiming a tip does.
 
 mod assets;
 mod page;
 mod qr;
 #[cfg(test)]
 mod tests;
+mod tips;
 
 use std::sync::Arc;
 
@@ -44,7 +45,16 @@ impl WebSettings {
 /// What the API's document says of the pages.
 pub fn document() -> openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(page::create, page::redeem, page::manage, qr::qr))]
+    #[openapi(paths(
+        page::create,
+        page::redeem,
+        page::manage,
+        qr::qr,
+        tips::claim,
+        tips::tip,
+        tips::words,
+        tips::group
+    ))]
     struct Pages;
     Pages::openapi()
 }
@@ -55,6 +65,11 @@ pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings) -> Router
         .route("/", get(page::create))
         .route("/redeem/{orderId}", get(page::redeem))
         .route("/manage/{orderId}", get(page::manage))
+        .route("/tip", get(tips::words))
+        .route("/tips/{id}", get(tips::tip))
+        .route("/tips/{id}/claim", get(tips::claim))
+        .route("/{locale}/tips/{id}/claim", get(tips::claim_in))
+        .route("/tip-groups/{id}/static", get(tips::group))
         .route("/qr.svg", get(qr::qr))
         .route("/assets/{name}", get(assets::plain))
         .route("/assets/{version}/{name}", get(assets::versioned))

@@ -1,7 +1,8 @@
 //! The HTML pages: their templates and the headers that every one of them carries.
 //!
 //! A page is the same for every gift: scripts fill it from the JSON API. So none of these handlers reads the store,
-//! and nothing that a stranger wrote ever passes through a template except the checked order id.
+//! and nothing that a stranger wrote ever passes through a template except the checked order id. The pages of tips
+//! are in the neighbouring file and share what is here.
 
 use std::sync::Arc;
 
@@ -17,8 +18,22 @@ use crate::lnurl;
 
 /// Everything from this host and nothing inline; nobody may frame a page on which money is taken.
 /// Trusted types make the browser itself refuse a script that turns text into markup.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
+macro_rules! policy {
+    ($images:literal) => {
+        concat!(
+            "default-src 'self'; img-src ",
+            $images,
+            "; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'"
+        )
+    };
+}
+
+/// Of nearly all pages.
+const OWN_IMAGES: &str = policy!("'self' data:");
+
+/// Of pages that may show somebody's picture: those that a tipper pays for with a tip.
+pub(super) const ANY_IMAGES: &str = policy!("'self' data: https:");
 
 /// Hex characters of an order id (contract, limits).
 const ORDER_ID_LEN: usize = 48;
@@ -27,16 +42,16 @@ const ORDER_ID_LEN: usize = 48;
 const CODE_LEN: usize = 4;
 
 /// What every template needs to know about this site.
-struct Site<'a> {
-    settings: &'a WebSettings,
+pub(super) struct Site<'a> {
+    pub(super) settings: &'a WebSettings,
     /// Path under which the site is served, without a slash at the end; mostly empty.
-    base: &'a str,
+    pub(super) base: &'a str,
     /// Where this build's assets are.
-    assets: String,
+    pub(super) assets: String,
 }
 
 impl<'a> Site<'a> {
-    fn new(settings: &'a WebSettings) -> Self {
+    pub(super) fn new(settings: &'a WebSettings) -> Self {
         let base = base_path(&settings.public_url);
         Self { settings, base, assets: format!("{base}/assets/{}", *assets::VERSION) }
     }
@@ -77,12 +92,30 @@ struct ManagePage<'a> {
 #[template(path = "not_found.html")]
 struct NotFoundPage<'a> {
     site: Site<'a>,
-    /// The address looked like one of a gift.
-    gift: bool,
+    /// What the address looked like one of.
+    what: Lost,
+}
+
+/// What somebody looks for who gets [`missing`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    Page,
+    Gift,
+    Tip,
 }
 
 /// Renders a page and puts on the headers of all pages.
-fn html(status: StatusCode, caching: &'static str, page: &impl Template) -> Response {
+pub(super) fn html(status: StatusCode, caching: &'static str, page: &impl Template) -> Response {
+    html_under(OWN_IMAGES, status, caching, page)
+}
+
+/// The same under another policy.
+pub(super) fn html_under(
+    policy: &'static str,
+    status: StatusCode,
+    caching: &'static str,
+    page: &impl Template,
+) -> Response {
     let body = match page.render() {
         Ok(body) => body,
         Err(error) => {
@@ -93,7 +126,7 @@ fn html(status: StatusCode, caching: &'static str, page: &impl Template) -> Resp
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, caching),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         // The address of a gift is the gift.
@@ -103,7 +136,7 @@ fn html(status: StatusCode, caching: &'static str, page: &impl Template) -> Resp
 }
 
 /// For pages whose address holds a secret.
-const KEEP_NOTHING: &str = "no-store";
+pub(super) const KEEP_NOTHING: &str = "no-store";
 
 /// The page on which gifts are made.
 #[utoipa::path(
@@ -142,7 +175,7 @@ pub(super) async fn redeem(
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<RedeemQuery>, QueryRejection>,
 ) -> Response {
-    let Some(order_id) = order_id(path) else { return missing(&settings, true) };
+    let Some(order_id) = order_id(path) else { return missing(&settings, Lost::Gift) };
     // A garbled query is no reason to hide the gift: the script asks for the code then.
     let code = query.ok().and_then(|Query(query)| query.verify_code);
     let code = code.filter(|code| code.len() == CODE_LEN && code.bytes().all(|digit| digit.is_ascii_digit()));
@@ -166,7 +199,7 @@ pub(super) async fn manage(
     State(settings): State<Arc<WebSettings>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Response {
-    let Some(order_id) = order_id(path) else { return missing(&settings, true) };
+    let Some(order_id) = order_id(path) else { return missing(&settings, Lost::Gift) };
     html(StatusCode::OK, KEEP_NOTHING, &ManagePage { site: Site::new(&settings), order_id: &order_id })
 }
 
@@ -176,11 +209,11 @@ pub fn not_found(settings: &WebSettings, request: &HeaderMap) -> Option<Response
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accepted| accepted.contains("text/html"));
-    wants_html.then(|| missing(settings, false))
+    wants_html.then(|| missing(settings, Lost::Page))
 }
 
-fn missing(settings: &WebSettings, gift: bool) -> Response {
-    html(StatusCode::NOT_FOUND, KEEP_NOTHING, &NotFoundPage { site: Site::new(settings), gift })
+pub(super) fn missing(settings: &WebSettings, what: Lost) -> Response {
+    html(StatusCode::NOT_FOUND, KEEP_NOTHING, &NotFoundPage { site: Site::new(settings), what })
 }
 
 /// The order id in a path, as the API writes it. People may have typed it in upper case.

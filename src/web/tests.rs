@@ -1,5 +1,7 @@
 //! The pages as a browser meets them.
 
+mod tips;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -8,6 +10,21 @@ use tower::ServiceExt;
 use super::*;
 
 const ID: &str = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
+const TIP: &str = "clh1a2b3c4d5e6f7g8h9i0j1k";
+
+/// Every page there is.
+fn pages() -> Vec<String> {
+    vec![
+        "/".into(),
+        format!("/redeem/{ID}"),
+        format!("/manage/{ID}"),
+        format!("/tips/{TIP}/claim"),
+        format!("/pt-BR/tips/{TIP}/claim"),
+        "/tip".into(),
+        format!("/tip-groups/{TIP}/static"),
+        "/redeem/short".into(),
+    ]
+}
 
 fn settings() -> WebSettings {
     WebSettings {
@@ -52,8 +69,7 @@ fn assert_page_headers(headers: &HeaderMap) {
 
 #[tokio::test]
 async fn every_page_carries_the_security_headers_and_nothing_inline() {
-    for path in ["/".to_owned(), format!("/redeem/{ID}"), format!("/manage/{ID}"), "/redeem/short".to_owned()]
-    {
+    for path in pages() {
         let (_, headers, body) = get(&path).await;
         assert_page_headers(&headers);
         assert!(!body.contains("<style") && !body.contains(" style=") && !body.contains("onclick"), "{path}");
@@ -66,7 +82,13 @@ async fn every_page_carries_the_security_headers_and_nothing_inline() {
 
 #[tokio::test]
 async fn pages_with_a_secret_in_their_address_are_not_stored() {
-    for path in [format!("/redeem/{ID}?verifyCode=1234"), format!("/manage/{ID}")] {
+    let secret = [
+        format!("/redeem/{ID}?verifyCode=1234"),
+        format!("/manage/{ID}"),
+        format!("/tips/{TIP}/claim"),
+        format!("/tip-groups/{TIP}/static"),
+    ];
+    for path in secret {
         let (status, headers, _) = get(&path).await;
         assert_eq!((status, &headers[header::CACHE_CONTROL]), (StatusCode::OK, &"no-store".parse().unwrap()));
     }
@@ -141,7 +163,11 @@ async fn an_id_in_upper_case_is_the_same_gift() {
 fn the_pages_are_in_the_api_s_document() {
     let document = serde_json::to_value(document()).unwrap();
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(paths, ["/", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"]);
+    let gifts = ["/", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"];
+    assert_eq!(
+        paths,
+        [&gifts[..], &["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim"]].concat()
+    );
 }
 
 #[tokio::test]
@@ -183,7 +209,7 @@ async fn assets_are_kept_by_version_and_checked_by_name() {
 
 #[tokio::test]
 async fn every_asset_that_a_page_or_script_names_exists() {
-    for page in ["/".to_owned(), format!("/redeem/{ID}"), format!("/manage/{ID}")] {
+    for page in pages() {
         let (_, _, body) = get(&page).await;
         for path in body.split('"').filter(|text| text.starts_with("/assets/")) {
             let (status, _, script) = get(path).await;

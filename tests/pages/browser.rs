@@ -147,8 +147,10 @@ impl Browser {
         self.client.execute(script, arguments).await.unwrap()
     }
 
+    /// Empty while one page leads to another.
     pub async fn state(&self) -> String {
-        self.attribute("#main", "data-state").await.unwrap_or_default()
+        let Ok(main) = self.client.find(Locator::Id("main")).await else { return String::new() };
+        main.attr("data-state").await.ok().flatten().unwrap_or_default()
     }
 
     /// Waits until the page says that it is in a state.
@@ -251,10 +253,15 @@ impl Browser {
 
     /// The API refused something with this status, as it should: browsers call that an error. Nothing else is wrong.
     pub async fn complains_only_of(&self, status: u16) {
+        self.complains_only_about(&[&format!("the server responded with a status of {status}")]).await;
+    }
+
+    /// There are complaints, and each has all of these parts.
+    pub async fn complains_only_about(&self, parts: &[&str]) {
         let complaints = self.complaints().await;
-        let expected = format!("the server responded with a status of {status}");
         assert!(!complaints.is_empty(), "nothing was refused");
-        assert!(complaints.iter().all(|one| one.contains(&expected)), "{complaints:#?}");
+        let expected = |one: &String| parts.iter().all(|part| one.contains(part));
+        assert!(complaints.iter().all(expected), "{complaints:#?}");
     }
 }
 

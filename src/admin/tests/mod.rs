@@ -143,6 +143,8 @@ async fn keys_are_made_listed_and_revoked() {
     let bad = StatusCode::BAD_REQUEST;
     fixture.refused("POST", "keys", json!({ "name": "", "scopes": ["a"] }), bad, "bad_request", "name").await;
     fixture.refused("POST", "keys", json!({ "name": "a", "scopes": [] }), bad, "bad_request", "scopes").await;
+    let spaced = json!({ "name": "a", "scopes": ["a"], "account": " b" });
+    fixture.refused("POST", "keys", spaced, bad, "bad_request", "account").await;
 }
 
 #[tokio::test]
@@ -158,6 +160,25 @@ async fn gifts_come_in_pages() {
     }
     assert_eq!(fixture.ask("GET", "gifts/g", Value::Null).await.1, json!({ "id": "g" }));
     fixture.refused("GET", "gifts/h", Value::Null, StatusCode::NOT_FOUND, "not_found", "gift list").await;
+}
+
+#[tokio::test]
+async fn tips_are_made_listed_and_taken_back() {
+    let fixture = fixture(true);
+    let (_, page) = fixture.ask("GET", "tips?limit=2&before=x", Value::Null).await;
+    assert_eq!(page, json!({ "tips": [{ "limit": 2, "before": "x" }] }));
+    let (bad, missing) = (StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND);
+    fixture.refused("GET", "tips?limit=501", Value::Null, bad, "bad_request", "500").await;
+    assert_eq!(fixture.ask("GET", "tips/t", Value::Null).await.1, json!({ "id": "t" }));
+    fixture.refused("GET", "tips/u", Value::Null, missing, "not_found", "tip list").await;
+    let (_, made) = fixture.ask("POST", "tips", json!({ "amount_sat": 5, "tippee_names": ["Ada"] })).await;
+    assert_eq!(made, json!({ "amount_sat": 5, "names": ["Ada"] }));
+    fixture.refused("POST", "tips", json!({ "amount": 5 }), bad, "bad_request", "unknown field").await;
+    let (_, taken) = fixture.ask("POST", "tips/t/reclaim", json!({ "force": true })).await;
+    assert_eq!(taken, json!({ "id": "t", "reclaimed": 1 }));
+    let claimed = StatusCode::CONFLICT;
+    fixture.refused("POST", "tips/t/reclaim", Value::Null, claimed, "refused", "claimed").await;
+    fixture.refused("POST", "tips/u/reclaim", Value::Null, missing, "not_found", "no tip").await;
 }
 
 #[tokio::test]

@@ -173,6 +173,27 @@ impl GiftAdmin for Rooms {
     }
 }
 
+impl TipAdmin for Rooms {
+    fn list(&self, page: PageRequest) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(async move { Ok(vec![json!({ "limit": page.limit, "before": page.before })]) })
+    }
+    fn show(&self, id: String) -> BoxFuture<'_, Result<Option<Value>, AdminError>> {
+        Box::pin(async move { Ok((id == "t").then(|| json!({ "id": "t" }))) })
+    }
+    fn create(&self, order: TipOrder) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "amount_sat": order.amount_sat, "names": order.tippee_names })) })
+    }
+    fn reclaim(&self, id: String, force: bool) -> BoxFuture<'_, Result<Option<usize>, AdminError>> {
+        Box::pin(async move {
+            match id.as_str() {
+                "t" if force => Ok(Some(1)),
+                "t" => Err(AdminError::Refused("somebody has claimed it".into())),
+                _ => Ok(None),
+            }
+        })
+    }
+}
+
 pub(super) struct Fixture {
     router: Router,
     pub(super) node: Arc<FakeNode>,
@@ -193,7 +214,8 @@ pub(super) fn fixture(running: bool) -> Fixture {
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
         money: Arc::<Rooms>::clone(&rooms),
         keys: Arc::<Rooms>::clone(&rooms),
-        gifts: rooms,
+        gifts: Arc::<Rooms>::clone(&rooms),
+        tips: rooms,
     };
     Fixture { router: router(state), node, health, _folder: folder }
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Caller, KeyError, KeyId, KeyInfo, SHOWN, Scope, hash_of};
 use crate::http::now_ms;
-use crate::ids::Secret;
+use crate::ids::{AccountId, Secret};
 use crate::store::Tx;
 
 /// Characters of a key's or an account's name.
@@ -14,6 +14,7 @@ const LONGEST_NAME: usize = 64;
 
 const INSERT_ACCOUNT: &str =
     "INSERT INTO accounts (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+const ACCOUNT: &str = "SELECT id FROM accounts WHERE name = ?1";
 const INSERT: &str = "INSERT INTO api_keys (account_id, hash, prefix, name, scopes, from_file, created_at)
      SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE name = ?1";
 const LIST: &str =
@@ -70,6 +71,10 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewRow) -> Result<KeyInfo, KeyError> {
     let row = params![new.account, new.hash, new.prefix, new.name, new.scopes, new.from_file, now];
     tx.prepare_cached(INSERT)?.execute(row)?;
     info(tx, KeyId(tx.last_insert_rowid()))?.ok_or(KeyError::NoSuchKey)
+}
+
+pub(super) fn account(connection: &Connection, name: &str) -> rusqlite::Result<Option<AccountId>> {
+    connection.prepare_cached(ACCOUNT)?.query_row([name], |row| row.get(0)).optional()
 }
 
 pub(super) fn list(connection: &Connection) -> Result<Vec<KeyInfo>, KeyError> {

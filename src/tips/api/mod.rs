@@ -4,6 +4,7 @@
 //! body of a 200.
 
 mod groups;
+mod reminders;
 mod tippee;
 mod tipper;
 mod withdrawals;
@@ -59,11 +60,11 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::change))
         .routes(routes!(groups::delete))
         .routes(routes!(groups::reclaim))
-        .routes(routes!(tippee::mark_seen))
         .routes(routes!(tippee::claim))
         .routes(routes!(withdrawals::pay))
         .routes(routes!(withdrawals::link))
         .routes(routes!(withdrawals::refund))
+        .routes(routes!(reminders::remind))
         .route_layer(limited(Class::Write, |_| LIMITED.into_response()));
     let wallets = OpenApiRouter::new()
         .routes(routes!(withdrawals::link_pay))
@@ -79,9 +80,12 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::static_link))
         .routes(routes!(tippee::tip))
         .routes(routes!(tippee::live))
+        // Writes once a tip; a crowd behind one address opens many.
+        .routes(routes!(tippee::mark_seen))
         .routes(routes!(tippee::tips))
         .routes(routes!(tippee::anonymous))
         .routes(routes!(withdrawals::refundable))
+        .routes(routes!(reminders::list))
         .route_layer(limited(Class::Read, |_| LIMITED.into_response()));
     let users = people::api::router(tips.people().clone(), limits, proxies);
     let api = Api { tips, proxies: Arc::clone(proxies) };

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::{People, User, cookies, sessions, store};
 use crate::http::keys::{Caller, Scope};
-use crate::ids::Secret;
+use crate::ids::{AccountId, Secret};
 use crate::store::StoreError;
 use crate::tips::error::TipError;
 use crate::tips::ids::Cuid;
@@ -87,15 +87,28 @@ impl People {
         if !caller.may(Scope::Tips) {
             return Err(TipError::KeyLacks(Scope::Tips));
         }
-        let account = caller.account;
-        if let Some(user) =
-            self.store().read(move |connection| store::by_account(connection, account)).await?
-        {
-            return Ok(Session { user, by_key: true });
+        Ok(Session { user: self.of_account(caller.account).await?, by_key: true })
+    }
+
+    /// The user of the account of this name, made if there is none; `None` if there is no such account.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn by_account_name(&self, name: &str) -> Result<Option<User>, TipError> {
+        match self.0.keys.account(name).await? {
+            Some(account) => self.of_account(account).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn of_account(&self, account: AccountId) -> Result<User, TipError> {
+        let found = self.store().read(move |connection| store::by_account(connection, account)).await?;
+        if let Some(user) = found {
+            return Ok(user);
         }
         let (public_id, now) = (Cuid::random()?, self.now());
         let made = self.store().write(move |tx| store::ensure_account(tx, account, public_id, now)).await?;
-        Ok(Session { user: made.ok_or(TipError::Internal)?, by_key: true })
+        made.ok_or(TipError::Internal)
     }
 
     pub(super) async fn by_cookie(&self, headers: &HeaderMap) -> Result<Option<Session>, TipError> {

@@ -18,9 +18,6 @@ pub(super) const LOGIN: &str = "satchel_tips_login";
 /// with each day of use; so the cookie need not be sent again and again.
 const SESSION_SECS: i64 = 400 * 24 * 60 * 60;
 
-/// The login's cookie goes only to where logins are finished.
-const LOGIN_PATH: &str = "/api/auth/lnurl";
-
 /// What a request shows under a name; what is no token of ours counts as nothing.
 pub(super) fn shown(headers: &HeaderMap, name: &str) -> Option<Token> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
@@ -30,24 +27,25 @@ pub(super) fn shown(headers: &HeaderMap, name: &str) -> Option<Token> {
 }
 
 pub(super) fn session(token: &Token, secure: bool) -> Result<HeaderValue, TipError> {
-    header(SESSION, &to_hex(token.expose()), "/", SESSION_SECS, secure)
+    header(SESSION, &to_hex(token.expose()), SESSION_SECS, secure)
 }
 
 pub(super) fn no_session(secure: bool) -> Result<HeaderValue, TipError> {
-    header(SESSION, "", "/", 0, secure)
+    header(SESSION, "", 0, secure)
 }
 
 pub(super) fn login(token: &Token, secure: bool) -> Result<HeaderValue, TipError> {
-    header(LOGIN, &to_hex(token.expose()), LOGIN_PATH, challenges::LASTS_MS / 1_000, secure)
+    header(LOGIN, &to_hex(token.expose()), challenges::LASTS_MS / 1_000, secure)
 }
 
 pub(super) fn no_login(secure: bool) -> Result<HeaderValue, TipError> {
-    header(LOGIN, "", LOGIN_PATH, 0, secure)
+    header(LOGIN, "", 0, secure)
 }
 
-fn header(name: &str, value: &str, path: &str, secs: i64, secure: bool) -> Result<HeaderValue, TipError> {
+/// For the whole site: a proxy may serve it below a path that we do not see.
+fn header(name: &str, value: &str, secs: i64, secure: bool) -> Result<HeaderValue, TipError> {
     let secure = if secure { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path={path}; Max-Age={secs}; HttpOnly; SameSite=Lax{secure}");
+    let text = format!("{name}={value}; Path=/; Max-Age={secs}; HttpOnly; SameSite=Lax{secure}");
     let mut header = HeaderValue::try_from(text).map_err(|_| TipError::Internal)?;
     header.set_sensitive(true);
     Ok(header)

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use super::Step;
 use super::node::{Address, SimNode};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::http::events::EventLog;
 use crate::http::keys::Keys;
 use crate::http::limits::Budget;
@@ -96,16 +97,12 @@ impl World {
             ledger: ledger.clone(),
             node: Node::new(node, runtime.handle().clone()),
             rules: Rules {
-                enabled: true,
                 network: Network::Regtest,
                 public_url: "https://tips.example".into(),
                 limits: Limits::default(),
                 return_fee,
                 invoice_expiry: INVOICE_LIFE,
-                max_fee_base: Msat::from_sat(10).unwrap(),
-                max_fee_ppm: 5_000,
-                min_invoice_expiry: Duration::from_secs(60),
-                guess_limits: false,
+                ..Rules::from_config(&Config::default())
             },
             keyring: ring,
             guard: Guard::new(GuardSettings::default()),

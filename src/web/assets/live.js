@@ -1,4 +1,4 @@
-// Follows a gift: by server-sent events, and by polling where those fail.
+// Follows a gift, or whatever else the API tells of: by server-sent events, and by polling where those fail.
 //
 // While the page is hidden nothing is open, since a browser grants a host only a handful of connections over all its tabs.
 
@@ -13,13 +13,12 @@ const FIRST_EVENT_MS = 6000;
 const RETRY_STREAM_MS = 10000;
 const SLOWEST_RETRY_STREAM_MS = 300000;
 
-export class Follower {
-  /// `onGift(gift)` after each change; `onTrouble(answer)` for each failed poll.
-  constructor(orderId, { code = null, onGift, onTrouble = () => {} }) {
-    const query = code ? `?verifyCode=${encodeURIComponent(code)}` : '';
-    this.gift = `/gift/${encodeURIComponent(orderId)}${query}`;
-    this.live = `${base}/live${this.gift}`;
-    this.onGift = onGift;
+export class Watcher {
+  /// Paths of the thing and of its stream. `onNews(thing)` after each change; `onTrouble(answer)` for each failed poll.
+  constructor({ path, stream, onNews, onTrouble = () => {} }) {
+    this.path = path;
+    this.stream = `${base}${stream}`;
+    this.onNews = onNews;
     this.onTrouble = onTrouble;
     this.source = null;
     this.timer = 0;
@@ -58,18 +57,18 @@ export class Follower {
       this.later(0);
       return;
     }
-    const source = new EventSource(this.live);
+    const source = new EventSource(this.stream);
     this.source = source;
     source.addEventListener('state', (event) => {
       if (source !== this.source) return;
-      let gift;
+      let told;
       try {
-        gift = JSON.parse(event.data);
+        told = JSON.parse(event.data);
       } catch {
         return this.lost();
       }
       this.streamDelay = RETRY_STREAM_MS;
-      this.deliver(gift);
+      this.deliver(told);
       if (!this.stopped) this.later(CHECK_MS);
     });
     source.onerror = () => {
@@ -93,15 +92,15 @@ export class Follower {
     this.timer = setTimeout(() => this.poll(), ms);
   }
 
-  deliver(gift) {
+  deliver(told) {
     this.seen += 1;
-    this.onGift(gift);
+    this.onNews(told);
   }
 
   /// Asks once, now. What an event told meanwhile is newer than the answer and stays.
   async refresh() {
     const before = this.seen;
-    const answer = await api(this.gift);
+    const answer = await api(this.path);
     if (this.stopped || before !== this.seen) return answer;
     if (answer.ok) this.deliver(answer.data);
     else this.onTrouble(answer);
@@ -120,5 +119,15 @@ export class Follower {
       this.delay = Math.min(this.delay * 2, SLOWEST_POLL_MS);
     }
     this.later(Math.max(this.delay, (answer.retryAt ?? 0) - Date.now()));
+  }
+}
+
+/// Follows a gift.
+export class Follower extends Watcher {
+  /// `onGift(gift)` after each change; `onTrouble(answer)` for each failed poll.
+  constructor(orderId, { code = null, onGift, onTrouble }) {
+    const query = code ? `?verifyCode=${encodeURIComponent(code)}` : '';
+    const path = `/gift/${encodeURIComponent(orderId)}${query}`;
+    super({ path, stream: `/live${path}`, onNews: onGift, onTrouble });
   }
 }

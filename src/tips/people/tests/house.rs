@@ -128,6 +128,11 @@ impl House {
         done.await.unwrap();
     }
 
+    /// What was queued for writing is written.
+    pub(super) async fn written(&self) {
+        self.execute("").await;
+    }
+
     pub(super) async fn prune(&self) {
         let now = self.clock.now();
         while self.store.write(move |tx| prune(tx, now)).await.unwrap() {}

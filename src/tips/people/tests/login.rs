@@ -14,7 +14,7 @@ async fn a_wallet_logs_in_and_comes_back_as_the_same_user() {
     let begun = browser.get("/api/auth/lnurl/generate-secret").await;
     let cookie = begun.cookies()[0].to_owned();
     assert!(cookie.starts_with("satchel_tips_login="));
-    let scope = "; Path=/api/auth/lnurl; Max-Age=300; HttpOnly; SameSite=Lax; Secure";
+    let scope = "; Path=/; Max-Age=300; HttpOnly; SameSite=Lax; Secure";
     assert!(cookie.ends_with(scope), "{cookie}");
     let begun = begun.ok();
     let k1 = begun["k1"].as_str().unwrap().to_owned();

@@ -50,7 +50,7 @@ async fn a_change_keeps_what_it_does_not_name_and_is_for_oneself() {
         let sql = "SELECT refund_tries, refund_try_at FROM tip_users WHERE id = 1";
         Ok(connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
     });
-    assert_eq!(tries.await.unwrap(), (0, 0), "a new address is tried afresh");
+    assert_eq!(tries.await.unwrap(), (0, 1), "a new address is tried afresh");
     put(json!({"lightningAddress": "nowhere"})).await.is_error(400, "LIGHTNING_ADDRESS_BAD");
     put(json!({"name": "x".repeat(51)})).await.is_error(400, "NAME_BAD");
     for foreign in [stranger.as_str(), "nobody"] {

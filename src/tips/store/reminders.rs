@@ -1,0 +1,82 @@
+//! Reminders that are due, and those that were given.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::clock::UnixMillis;
+use crate::ids::VoucherId;
+use crate::ledger::LedgerError;
+use crate::store::Tx;
+use crate::tips::ids::Cuid;
+use crate::tips::reminders::{DAY_MS, ReminderKind};
+
+/// A reminder that is due.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tips) struct DueReminder {
+    pub(in crate::tips) tip: Cuid,
+    pub(in crate::tips) tippee: Cuid,
+    pub(in crate::tips) kind: ReminderKind,
+    /// Whether there is an address to write to.
+    pub(in crate::tips) has_email: bool,
+}
+
+/// Claimed, not withdrawn, no withdrawal under way, not over. `?1` is now, `?2` a day.
+const WAITING: &str = "FROM vouchers v JOIN tips t ON t.id = v.id JOIN tip_users w ON w.id = t.tippee_id
+     WHERE v.state = 'open' AND v.expires_at > ?1 AND t.expires_at > ?1";
+
+/// When each is due, and that there is time enough for it.
+fn rule(kind: ReminderKind) -> &'static str {
+    match kind {
+        ReminderKind::OneDayAfterClaim => {
+            "AND t.claimed_at <= ?1 - ?2 AND t.expires_at > t.claimed_at + 2 * ?2
+             AND NOT EXISTS (SELECT 1 FROM tip_reminders r
+                             WHERE r.tip_id = t.id AND r.kind = 'ONE_DAY_AFTER_CLAIM')"
+        }
+        ReminderKind::OneDayBeforeExpiry => {
+            "AND v.expires_at <= ?1 + ?2 AND t.expires_at > t.claimed_at + ?2
+             AND NOT EXISTS (SELECT 1 FROM tip_reminders r
+                             WHERE r.tip_id = t.id AND r.kind = 'ONE_DAY_BEFORE_EXPIRY')"
+        }
+    }
+}
+
+/// Those of one kind that are due, the most urgent first.
+pub(in crate::tips) fn reminders_due(
+    connection: &Connection,
+    kind: ReminderKind,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<DueReminder>, LedgerError> {
+    let sql = format!(
+        "SELECT t.public_id, w.public_id, w.email IS NOT NULL {WAITING} {} ORDER BY v.expires_at, t.id LIMIT ?3",
+        rule(kind)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![now, DAY_MS, limit], |row| {
+        Ok(DueReminder { tip: row.get(0)?, tippee: row.get(1)?, kind, has_email: row.get(2)? })
+    })?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Whether one is due.
+pub(in crate::tips) fn is_reminder_due(
+    connection: &Connection,
+    id: VoucherId,
+    kind: ReminderKind,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    let sql = format!("SELECT 1 {WAITING} {} AND t.id = ?3", rule(kind));
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row(params![now, DAY_MS, id], |_| Ok(())).optional()?.is_some())
+}
+
+pub(in crate::tips) fn note_reminder(
+    tx: &Tx<'_>,
+    id: VoucherId,
+    kind: ReminderKind,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    tx.prepare_cached("INSERT OR IGNORE INTO tip_reminders (tip_id, kind, at) VALUES (?1, ?2, ?3)")?
+        .execute(params![id, kind.name(), now])?;
+    Ok(())
+}
