@@ -83,10 +83,17 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         async move { prune(&house).await }
     }));
     let (refunded, stop) = (Arc::clone(house), stopped.clone());
+    let stopping = stopped.clone();
     tasks.spawn(every(REFUND_EVERY, stop, move || {
-        let house = Arc::clone(&refunded);
+        let (house, stopping) = (Arc::clone(&refunded), stopping.clone());
         async move {
-            if let Err(error) = house.tips.refund_due().await {
+            house.tips.sweep();
+            // An address may be slow; whatever was begun is whole, and the rest waits.
+            let round = tokio::select! {
+                round = house.tips.refund_due() => round,
+                () = until(stopping) => return,
+            };
+            if let Err(error) = round {
                 tracing::warn!(%error, "tips could not be refunded; trying again");
             }
         }

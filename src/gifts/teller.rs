@@ -91,6 +91,7 @@ fn kind(change: &Change) -> &'static str {
         Change::PayoutFailed(_) => "gift.payout_failed",
         Change::Expired => "gift.expired",
         Change::Returned(_) => "gift.returned",
+        Change::TakenOff(_) => "gift.arrived_late",
         Change::Forgotten => "gift.forgotten",
     }
 }

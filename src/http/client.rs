@@ -18,6 +18,20 @@ pub struct Peer(pub SocketAddr);
 pub struct Client(IpAddr);
 
 impl Client {
+    /// The neighbourhood of this client: what one owner of many addresses has, a /48 of IPv6 and a /24 of IPv4.
+    pub fn neighbourhood(&self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                IpAddr::from([a, b, c, 0])
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
+            }
+        }
+    }
+
     /// The client that an address stands for.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {

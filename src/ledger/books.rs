@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::params;
 
 use super::LedgerError;
 use crate::clock::UnixMillis;
@@ -96,8 +96,8 @@ pub enum Kind {
     FeeEarned,
     /// A fee that went back with its voucher.
     FeeReturned,
-    /// A fee that had gone back was earned after all: the voucher had been paid out before.
-    FeeKept,
+    /// A fee that had gone back with its voucher, before a payout of it arrived after all.
+    FeeEarnedAgain,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
 }
@@ -114,30 +114,10 @@ impl Kind {
             Self::LossRecovered => "loss_recovered",
             Self::FeeEarned => "fee_earned",
             Self::FeeReturned => "fee_returned",
-            Self::FeeKept => "fee_kept",
+            Self::FeeEarnedAgain => "fee_earned_again",
             Self::Unclaimed => "unclaimed",
         }
     }
-}
-
-/// What a journal of this kind moved in or out of an account, if there is one about the subject.
-///
-/// # Errors
-/// The store's.
-pub fn moved(
-    connection: &Connection,
-    kind: Kind,
-    subject: i64,
-    account: Account,
-) -> Result<Option<Msat>, LedgerError> {
-    let msat: Option<i64> = connection
-        .prepare_cached(
-            "SELECT e.msat FROM journals j JOIN entries e ON e.journal = j.id
-             WHERE j.kind = ?1 AND j.subject = ?2 AND e.account = ?3",
-        )?
-        .query_row(params![kind.name(), subject, account.name()], |row| row.get(0))
-        .optional()?;
-    Ok(msat.and_then(|msat| Msat::new(msat.unsigned_abs())))
 }
 
 /// A journal being written. Entries of the same account add up.

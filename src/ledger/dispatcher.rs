@@ -36,6 +36,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// its channel, which the node knows of, but none of the others' turn.
 const HELD_AFTER: Duration = Duration::from_secs(600);
 
+/// One payout may use this part of what routing may cost in an hour: else a few that their recipients hold, or
+/// route through an expensive node of their own, would use up everybody's.
+const ROUTING_SHARE: u64 = 20;
+
 /// Longest sleep of the dispatcher.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -57,8 +61,11 @@ pub struct Dispatcher {
     unasked: VecDeque<Payout>,
     /// The node answered, but the answer is not written down.
     unnoted: VecDeque<(Payout, Dispatch, usize)>,
-    /// Routing has cost as much as it may in an hour.
-    only_free_routes: bool,
+    /// What routing may still cost, those payouts counted that were sent not long ago and may each cost their
+    /// limit.
+    routing_left: Msat,
+    /// The most of that for one payout.
+    routing_each: Msat,
 }
 
 /// Runs rounds until `stop` says so. For a thread of its own.
@@ -94,7 +101,9 @@ impl Dispatcher {
                 let due = rows::due(connection, now, BATCH)?;
                 Ok((due, rows::under_way(connection, since)?, rows::recent_routing(connection, now)?))
             })?;
-        self.only_free_routes = routing >= ledger.settings.max_routing_per_hour;
+        let most = ledger.settings.max_routing_per_hour;
+        self.routing_left = most.saturating_sub(routing);
+        self.routing_each = Msat::new(most.get() / ROUTING_SHARE).unwrap_or(Msat::ZERO);
         let mut live = Vec::with_capacity(due.len());
         for payout in due {
             match hopeless(&payout, now) {
@@ -143,7 +152,13 @@ impl Dispatcher {
         while let Some(payout) = self.unasked.pop_front() {
             done.asked += 1;
             let answer = match Bolt11Invoice::from_str(&payout.invoice) {
-                Ok(invoice) => ask(ledger, &payout, &invoice, self.only_free_routes),
+                Ok(invoice) => {
+                    let max_fee = payout.max_fee.min(self.routing_each).min(self.routing_left);
+                    self.routing_left = self.routing_left.saturating_sub(max_fee);
+                    // Whose limit is cut short waits for its turn if that was too little.
+                    others += usize::from(max_fee < payout.max_fee.min(self.routing_each));
+                    ask(ledger, &payout, &invoice, max_fee)
+                }
                 Err(_) => Dispatch::NotSent(Refusal::BadInvoice("the stored invoice can't be read".into())),
             };
             crash_point!("payout.after_send");
@@ -189,8 +204,7 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
 }
 
 /// Asks the node to send.
-fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, only_free_routes: bool) -> Dispatch {
-    let max_fee = if only_free_routes { Msat::ZERO } else { payout.max_fee };
+fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
     let answer = ledger.lightning.pay(invoice, max_fee);
     let hash = payout.payment_hash;
     let came_in = |record: crate::lightning::PaymentRecord| record.direction == Direction::Inbound;

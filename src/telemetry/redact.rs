@@ -13,6 +13,9 @@ const SHORTEST: usize = 20;
 /// Digits of the id of a gift.
 const ORDER_ID_DIGITS: usize = 48;
 
+/// Characters of the id of a tip: `c` and digits in base 36.
+const TIP_ID_LETTERS: usize = 25;
+
 /// The part after `satchel_` of a key is at least this long.
 const SHORTEST_KEY: usize = 32;
 
@@ -59,6 +62,10 @@ fn end_of(bytes: &[u8], start: usize, belongs: impl Fn(&u8) -> bool) -> usize {
     start + rest.iter().position(|byte| !belongs(byte)).unwrap_or(rest.len())
 }
 
+fn is_base36(byte: &u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
 /// Which part of a word, or of what it begins, must be hidden.
 fn secret_in(bytes: &[u8], word: Range<usize>) -> Option<(Range<usize>, &'static str)> {
     let letters = bytes.get(word.clone())?;
@@ -69,6 +76,9 @@ fn secret_in(bytes: &[u8], word: Range<usize>) -> Option<(Range<usize>, &'static
         return None;
     }
     if letters.len() == ORDER_ID_DIGITS && letters.iter().all(u8::is_ascii_hexdigit) {
+        return Some((word, "[id]"));
+    }
+    if letters.len() == TIP_ID_LETTERS && letters.first() == Some(&b'c') && letters.iter().all(is_base36) {
         return Some((word, "[id]"));
     }
     // Not only at the start: an escaped line break before the code glues its letter to it.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::store::{self, Link, LinkKey, Tip};
-use super::withdraw::{Asked, Flow, anonymous, purse};
+use super::withdraw::{Asked, Flow, MOST_TIPS, anonymous, purse};
 use super::{TipError, Tips, json};
 use crate::clock::UnixMillis;
 use crate::crash_point;
@@ -49,7 +49,7 @@ impl Tips {
         let now = self.now();
         let fresh: LinkKey = *Uuid::from_bytes(random_bytes()?).as_bytes();
         let written = self.store().write(move |tx| -> Result<LinkKey, TipError> {
-            let purse = purse(tx, &asked, now)?;
+            let purse = purse(tx, &asked, now, MOST_TIPS)?;
             if amount.is_some_and(|amount| amount != purse.amount) {
                 return Err(Refused::WrongAmount.into());
             }

@@ -1,5 +1,6 @@
 //! Looking at tips: the tipper's answers, the public's, and magic words.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -18,29 +19,50 @@ use crate::ids::UserId;
 /// Look-ups of magic words by one client in a minute.
 const GUESSES_A_MINUTE: u32 = 6;
 
-/// Wrong ones by all clients together in a minute: no client can use up more than a twentieth of it.
-const WRONG_A_MINUTE: u32 = 120;
+/// The same by all clients whose addresses may be one owner's.
+const GUESSES_OF_A_NEIGHBOURHOOD: u32 = 20;
+
+/// The same by everybody together: right and wrong ones alike, so that an empty budget answers no question. It
+/// takes many neighbourhoods to use it up.
+const GUESSES_OF_ALL: u32 = 240;
 
 /// Who has asked for magic words how often.
 pub(super) struct Guesses {
     clients: Limits,
-    wrong: Budget,
+    neighbourhoods: Limits,
+    all: Budget,
 }
 
 impl Guesses {
     pub(super) fn new() -> Self {
-        let settings = LimitSettings {
-            enabled: true,
-            window: Duration::from_secs(60),
-            write: 0,
-            read: GUESSES_A_MINUTE,
+        let a_minute = |read| {
+            let window = Duration::from_secs(60);
+            Limits::new(LimitSettings { enabled: true, window, write: 0, read })
         };
-        Self { clients: Limits::new(settings), wrong: Budget::per_minute(WRONG_A_MINUTE) }
+        Self {
+            clients: a_minute(GUESSES_A_MINUTE),
+            neighbourhoods: a_minute(GUESSES_OF_A_NEIGHBOURHOOD),
+            all: Budget::per_minute(GUESSES_OF_ALL),
+        }
+    }
+
+    /// Counts one; seconds to wait if it is one too many.
+    fn take(&self, client: Client) -> Result<(), u64> {
+        let within = |limits: &Limits, key: IpAddr| match limits.check(Class::Read, key).retry_after {
+            Some(seconds) => Err(seconds),
+            None => Ok(()),
+        };
+        match self.clients.check(Class::Read, client).retry_after {
+            Some(seconds) => return Err(seconds),
+            None => within(&self.neighbourhoods, client.neighbourhood())?,
+        }
+        self.all.take()
     }
 
     /// Forgets who has not asked for a while.
     pub(super) fn sweep(&self) {
         self.clients.sweep();
+        self.neighbourhoods.sweep();
     }
 }
 
@@ -162,11 +184,8 @@ impl Tips {
     /// # Errors
     /// [`TipError::TooMany`], the store's.
     pub async fn by_words_json(&self, words: &str, client: Client) -> Result<Vec<u8>, TipError> {
-        let guesses = &self.0.guesses;
-        if self.rules().guess_limits
-            && let Some(retry_after) = guesses.clients.check(Class::Read, client).retry_after
-        {
-            return Err(TipError::TooMany { retry_after });
+        if self.rules().guess_limits {
+            self.0.guesses.take(client).map_err(|retry_after| TipError::TooMany { retry_after })?;
         }
         let found = match Passphrase::parse(words) {
             Some(words) => {
@@ -175,9 +194,6 @@ impl Tips {
             }
             None => None,
         };
-        if found.is_none() && self.rules().guess_limits {
-            guesses.wrong.take().map_err(|retry_after| TipError::TooMany { retry_after })?;
-        }
         list(found.as_slice())
     }
 

@@ -16,7 +16,7 @@
 //! beside it, and each step compares and changes both in one transaction, so of any two that race one wins.
 //!
 //! **Money**: an invoice asks for amount and fee of all its tips; when it settles, the fees are earned and every
-//! tip is open, in that same transaction ([`funding`]). Money for an invoice that was replaced funds the tip all
+//! tip is open, in that same transaction. Money for an invoice that was replaced funds the tip all
 //! the same; for a deleted tip, or a second time, it becomes a tip of its tipper's that is RECLAIMED from birth.
 //!
 //! **After a crash** nothing is half done: every route is one transaction, and payouts go on by themselves.

@@ -3,17 +3,25 @@
 //! Each asking of an address gives another invoice, so the next try is put off, durably, before this one begins;
 //! and the payout takes the tips out of what can be refunded, so there are never two for one tip.
 
+use futures_util::{StreamExt, stream};
+
 use super::ids::Cuid;
 use super::people::{self, User};
 use super::store;
-use super::withdraw::{Asked, Flow, purse};
+use super::withdraw::{Asked, Flow, MOST_TIPS, NOTHING, nothing, purse};
 use super::{TipError, Tips, json};
 use crate::crash_point;
 use crate::ids::UserId;
 use crate::ledger::Payout;
 
 /// Tippers in one round.
-const ROUND: i64 = 16;
+const ROUND: i64 = 64;
+
+/// Addresses asked at once.
+const AT_ONCE: usize = 8;
+
+/// After so many failures in a row tips go back one by one.
+const MOST_HALVINGS: u32 = 9;
 
 impl Tips {
     /// Tries everybody whose turn it is; answers how many payouts began.
@@ -26,34 +34,44 @@ impl Tips {
         if due.is_empty() || !self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false) {
             return Ok(0);
         }
-        let mut begun = 0_usize;
-        for (user, address) in due {
-            match self.refund(user, &address).await {
-                Ok(_) => begun = begun.saturating_add(1),
-                Err(TipError::Conflict { code: "NOTHING_TO_WITHDRAW", .. }) => {
-                    self.store().write(move |tx| store::refund_begun(tx, user)).await?;
-                }
-                Err(error) => tracing::info!(%user, %error, "a tipper's refund must wait"),
-            }
-        }
-        Ok(begun)
+        let tries = stream::iter(due).map(|user| self.try_refund(user)).buffer_unordered(AT_ONCE);
+        let outcomes: Vec<bool> = tries.collect().await;
+        Ok(outcomes.into_iter().filter(|begun| *begun).count())
     }
 
-    /// Begins one payout of all that a tipper has got back.
-    async fn refund(&self, user: UserId, address: &str) -> Result<Payout, TipError> {
+    async fn try_refund(&self, user: UserId) -> bool {
+        match self.refund(user).await {
+            Ok(begun) => begun.is_some(),
+            Err(error) => {
+                tracing::info!(%user, %error, "a tipper's refund must wait");
+                false
+            }
+        }
+    }
+
+    /// Begins one payout of what a tipper has got back; of all of it, or after failures of half as much each
+    /// time: an address or a channel may not take so much at once. Nothing if there is nothing.
+    async fn refund(&self, user: UserId) -> Result<Option<Payout>, TipError> {
         let now = self.now();
         let asked = Asked { flow: Flow::Tipper, user: Some(user), tip: None };
-        let wanted = asked.clone();
-        let purse = self
-            .store()
-            .write(move |tx| -> Result<_, TipError> {
-                let purse = purse(tx, &wanted, now)?;
-                store::put_off_refund(tx, user, now)?;
-                Ok(purse)
-            })
-            .await?;
+        let planned = self.store().write(move |tx| -> Result<_, TipError> {
+            let tries = store::refund_tries(tx, user)?.min(MOST_HALVINGS);
+            let Some(address) = store::refund_address(tx, user)? else { return Ok(None) };
+            match purse(tx, &asked, now, (MOST_TIPS >> tries).max(1)) {
+                Ok(purse) => {
+                    store::put_off_refund(tx, user, now)?;
+                    Ok(Some((purse, address)))
+                }
+                Err(TipError::Conflict { code: NOTHING, .. }) => {
+                    store::refund_begun(tx, user)?;
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
+        });
+        let Some((purse, address)) = planned.await? else { return Ok(None) };
         crash_point!("tip.refund_put_off");
-        let invoice = self.ask_address(address, purse.amount).await?;
+        let invoice = self.ask_address(&address, purse.amount).await?;
         crash_point!("tip.refund_asked");
         let tips = self.clone();
         let written = self.store().write(move |tx| -> Result<Payout, TipError> {
@@ -65,7 +83,7 @@ impl Tips {
         });
         let payout = written.await?;
         crash_point!("tip.refund_begun");
-        Ok(payout)
+        Ok(Some(payout))
     }
 
     /// The same now, for one tipper.
@@ -76,8 +94,8 @@ impl Tips {
     pub async fn refund_user(&self, id: Cuid) -> Result<(), TipError> {
         let found = self.store().read(move |connection| people::store::by_public_id(connection, id)).await?;
         let user: User = found.ok_or(TipError::NotFound)?;
-        let address = user.lightning_address.clone().ok_or(TipError::NotFound)?;
-        self.refund(user.id, &address).await.map(drop)
+        user.lightning_address.as_ref().ok_or(TipError::NotFound)?;
+        self.refund(user.id).await?.map(drop).ok_or_else(nothing)
     }
 
     /// Who has something to get back, as JSON; `has_address` asks for those with or without a lightning address.

@@ -10,16 +10,16 @@ use serde::Serialize;
 use super::ids::Keyring;
 use super::reminders::ReminderKind;
 use super::store::{self, Group, Tip};
-use crate::clock::{Clock, UnixMillis};
+use crate::clock::Clock;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::VoucherId;
-use crate::ledger::books::{self, Journal, Kind};
+use crate::ledger::books::{Journal, Kind};
 use crate::ledger::{Account, Family, LedgerError};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics::{TIPS, TIPS_SAT};
-use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener, VoucherState};
+use crate::vouchers::{self, Change, Voucher, VoucherListener};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
 /// The family's ear on its vouchers.
@@ -170,15 +170,6 @@ impl Teller {
         Ok(self.log.record(tx, kind, &tip.id.to_string(), &data)?)
     }
 
-    /// A tip is its tipper's again.
-    fn came_back(&self, tx: &Tx<'_>, tip: &Tip, now: UnixMillis) -> Result<(), LedgerError> {
-        self.return_fee(tx, tip)?;
-        if tip.tippee.is_some() {
-            self.notify(tx, tip, Event::Reclaimed)?;
-        }
-        store::want_refund(tx, tip.tipper, now)
-    }
-
     /// A tip came back with its fee.
     fn return_fee(&self, tx: &Tx<'_>, tip: &Tip) -> Result<(), LedgerError> {
         if !self.return_fee || tip.fee == Msat::ZERO {
@@ -191,25 +182,14 @@ impl Teller {
             .credit(Family::Tips.account(), tip.fee)
             .post(tx, self.clock.now())
     }
-}
 
-impl Teller {
-    /// A tip whose payout had been given up has arrived after all. If it came back with its fee meanwhile, the
-    /// fee is earned again.
-    fn keep_fee(&self, tx: &Tx<'_>, tip: Tip) -> Result<Tip, LedgerError> {
-        if tip.fee != Msat::ZERO {
-            return Ok(tip);
-        }
-        let Some(fee) = books::moved(tx, Kind::FeeReturned, tip.id.0, Account::FeesEarned)? else {
-            return Ok(tip);
-        };
-        vouchers::take_from_return(tx, tip.id, fee)?;
+    /// A tip that came back with its fee had been withdrawn before.
+    fn earn_again(&self, tx: &Tx<'_>, tip: &Tip, fee: Msat) -> Result<(), LedgerError> {
         store::set_fee(tx, tip.id, fee)?;
-        Journal::new(Kind::FeeKept, tip.id.0)
+        Journal::new(Kind::FeeEarnedAgain, tip.id.0)
             .debit(Family::Tips.account(), fee)
             .credit(Account::FeesEarned, fee)
-            .post(tx, self.clock.now())?;
-        Ok(store::tip(tx, tip.id)?.unwrap_or(tip))
+            .post(tx, self.clock.now())
     }
 }
 
@@ -223,10 +203,6 @@ impl VoucherListener for Teller {
             tracing::error!(voucher = %id, "a voucher has no tip");
             return Ok(());
         };
-        let tip = match change {
-            Change::Redeemed(_) => self.keep_fee(tx, tip)?,
-            _ => tip,
-        };
         match change {
             Change::Funded if tip.group.is_some() => {}
             _ => self.record(tx, kind(change), &tip)?,
@@ -236,19 +212,24 @@ impl VoucherListener for Teller {
         }
         match change {
             Change::Redeemed(_) => self.notify(tx, &tip, Event::Withdrawn)?,
-            Change::Expired => self.came_back(tx, &tip, now)?,
-            Change::PayoutFailed(payout) => match vouchers::taker_of(tx, payout.id)? {
-                Some(Taker::Sender) => store::refund_failed(tx, tip.tipper, now)?,
-                // Its time was over while the payout ran.
-                _ if voucher.state == VoucherState::Expired => {
-                    self.record(tx, kind(&Change::Expired), &tip)?;
-                    self.count(tx, "reclaimed", tip.amount);
-                    self.came_back(tx, &tip, now)?;
+            Change::Expired => {
+                self.return_fee(tx, &tip)?;
+                if tip.tippee.is_some() {
+                    self.notify(tx, &tip, Event::Reclaimed)?;
                 }
-                _ => {}
-            },
+                store::want_refund(tx, tip.tipper, now)?;
+            }
+            // A refund of many tips fails once.
+            Change::PayoutFailed(payout) if store::is_refund_led_by(tx, payout.id, id)? => {
+                store::put_off_refund(tx, tip.tipper, now)?;
+            }
+            Change::TakenOff(fee) => self.earn_again(tx, &tip, *fee)?,
             Change::Returned(_) => store::refunded(tx, tip.tipper)?,
-            Change::Funded | Change::Claiming(_) | Change::Forgotten => {}
+            Change::Funded | Change::Claiming(_) | Change::PayoutFailed(_) | Change::Forgotten => {}
+        }
+        // Words that lead nowhere any more are nobody's to guess.
+        if matches!(change, Change::Redeemed(_) | Change::Expired | Change::Returned(_)) {
+            store::free_passphrase(tx, id)?;
         }
         self.refresh(tx, &tip);
         Ok(())
@@ -262,7 +243,7 @@ fn counted(change: &Change) -> Option<&'static str> {
         Change::Redeemed(_) => Some("withdrawn"),
         Change::Expired => Some("reclaimed"),
         Change::Returned(_) => Some("refunded"),
-        Change::Claiming(_) | Change::PayoutFailed(_) | Change::Forgotten => None,
+        Change::Claiming(_) | Change::PayoutFailed(_) | Change::TakenOff(_) | Change::Forgotten => None,
     }
 }
 
@@ -276,6 +257,7 @@ fn kind(change: &Change) -> &'static str {
         Change::PayoutFailed(_) => "tip.payout_failed",
         Change::Expired => "tip.reclaimed",
         Change::Returned(_) => "tip.refunded",
+        Change::TakenOff(_) => "tip.arrived_late",
         Change::Forgotten => "tip.forgotten",
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use lightning_invoice::Bolt11Invoice;
 use rusqlite::Connection;
+use tokio::time::Instant;
 
 use super::ids::Cuid;
 use super::status::OnboardingFlow;
@@ -26,7 +27,16 @@ use crate::vouchers::{self, Change, Claim, Taker, VoucherListener, VoucherState}
 /// Tips paid out together at most.
 pub(super) const MOST_TIPS: usize = 500;
 
-/// How long an answer waits for the payout's end.
+/// The code of [`nothing`].
+pub(super) const NOTHING: &str = "NOTHING_TO_WITHDRAW";
+
+/// Tips that may be tried again at once after a failure; more only after a while, because each try costs rows.
+const FEW: usize = 10;
+
+/// How long after a try many tips may be tried again.
+const RETRY_MS: i64 = 30_000;
+
+/// How long an answer waits for the payout's end, the asking of an address included. A request may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often it looks by itself, should it miss the news.
@@ -111,17 +121,19 @@ impl Tips {
     /// [`TipError::AddressRefuses`], [`TipError::Unavailable`]; the store's. After an error the sats are where they
     /// were.
     pub async fn withdraw(&self, asked: Asked, target: &str) -> Result<Outcome, TipError> {
+        let end = Instant::now() + PATIENCE;
         let invoice = if target.contains('@') {
             let wanted = asked.clone();
             let now = self.now();
-            let purse = self.store().read(move |connection| purse(connection, &wanted, now)).await?;
+            let purse =
+                self.store().read(move |connection| purse(connection, &wanted, now, MOST_TIPS)).await?;
             self.ask_address(target, purse.amount).await?
         } else {
             invoice::read(target)?
         };
         let payout = self.begin(asked, invoice).await?;
         crash_point!("tip.after_withdraw");
-        self.wait(payout).await
+        self.wait(payout, end).await
     }
 
     pub(super) async fn ask_address(&self, address: &str, amount: Msat) -> Result<Bolt11Invoice, TipError> {
@@ -145,7 +157,7 @@ impl Tips {
             if let Some(same) = same(tx, &asked, &invoice)? {
                 return Ok(same);
             }
-            let purse = purse(tx, &asked, now)?;
+            let purse = purse(tx, &asked, now, MOST_TIPS)?;
             if !running {
                 return Err(TipError::Unavailable);
             }
@@ -164,6 +176,13 @@ impl Tips {
         now: UnixMillis,
     ) -> Result<Payout, TipError> {
         let rules = self.rules();
+        let tried = match ids {
+            [first, ..] if ids.len() > FEW => store::tip(tx, *first)?.and_then(|tip| tip.withdrawal_at),
+            _ => None,
+        };
+        if tried.is_some_and(|at| at > now.saturating_sub(RETRY_MS)) {
+            return Err(TipError::TooMany { retry_after: 30 });
+        }
         invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry)?;
         let amount = invoice.amount_milli_satoshis().and_then(Msat::new).unwrap_or(Msat::ZERO);
         let claim = vouchers::redeem(tx, self.ledger(), ids, taker, invoice, rules.max_fee(amount))??;
@@ -180,8 +199,7 @@ impl Tips {
     }
 
     /// Waits for a payout's end, but not for ever.
-    async fn wait(&self, payout: Payout) -> Result<Outcome, TipError> {
-        let end = tokio::time::Instant::now() + PATIENCE;
+    async fn wait(&self, payout: Payout, end: Instant) -> Result<Outcome, TipError> {
         let topic = {
             let id = payout.id;
             let first = self.store().read(move |connection| store::first_of_payout(connection, id)).await?;
@@ -199,10 +217,13 @@ impl Tips {
                         message: "The payment failed and the sats are where they were; try a fresh invoice",
                     });
                 }
-                _ if tokio::time::Instant::now() >= end => {
-                    return Ok(Outcome::Pending { id: current.public_id });
+                _ if Instant::now() >= end => return Ok(Outcome::Pending { id: current.public_id }),
+                _ => {
+                    // The server is about to stop: the sats go on by themselves.
+                    if tokio::time::timeout(LOOK_EVERY, news.changed()).await == Ok(false) {
+                        return Ok(Outcome::Pending { id: current.public_id });
+                    }
                 }
-                _ => drop(tokio::time::timeout(LOOK_EVERY, news.changed()).await),
             }
         }
     }
@@ -227,7 +248,12 @@ fn same(tx: &Tx<'_>, asked: &Asked, invoice: &Bolt11Invoice) -> Result<Option<Pa
 }
 
 /// What can be withdrawn now.
-pub(super) fn purse(connection: &Connection, asked: &Asked, now: UnixMillis) -> Result<Purse, TipError> {
+pub(super) fn purse(
+    connection: &Connection,
+    asked: &Asked,
+    now: UnixMillis,
+    most: usize,
+) -> Result<Purse, TipError> {
     let found: Vec<(VoucherId, Msat)> = match asked.flow {
         Flow::Anonymous => {
             let id = asked.tip.ok_or_else(|| TipError::bad_request("tipId must name the tip"))?;
@@ -238,8 +264,8 @@ pub(super) fn purse(connection: &Connection, asked: &Asked, now: UnixMillis) -> 
         flow => {
             let user = asked.user.ok_or(TipError::Unauthorized)?;
             let all = match flow {
-                Flow::Tipper => store::reclaimed(connection, user, MOST_TIPS)?,
-                _ => store::withdrawable(connection, user, now, MOST_TIPS)?,
+                Flow::Tipper => store::reclaimed(connection, user, most)?,
+                _ => store::withdrawable(connection, user, now, most)?,
             };
             match asked.tip {
                 None => all,
@@ -251,14 +277,16 @@ pub(super) fn purse(connection: &Connection, asked: &Asked, now: UnixMillis) -> 
         }
     };
     if found.is_empty() {
-        return Err(TipError::Conflict {
-            code: "NOTHING_TO_WITHDRAW",
-            message: "No tips are available to withdraw",
-        });
+        return Err(nothing());
     }
     let sum = found.iter().try_fold(Msat::ZERO, |sum, (_, amount)| sum.checked_add(*amount));
     let tips = found.into_iter().map(|(id, _)| id).collect();
     Ok(Purse { tips, amount: sum.ok_or(TipError::Internal)? })
+}
+
+/// There is nothing to withdraw.
+pub(super) const fn nothing() -> TipError {
+    TipError::Conflict { code: NOTHING, message: "No tips are available to withdraw" }
 }
 
 /// Whether anybody with its link may withdraw a tip now.

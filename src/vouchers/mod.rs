@@ -40,6 +40,7 @@ use crate::ledger::{
 };
 use crate::money::Msat;
 use crate::store::Tx;
+use store::Share;
 
 /// Where a voucher is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,6 +219,9 @@ pub enum Change {
     PayoutFailed(Payout),
     /// Its time is over.
     Expired,
+    /// What [`add_to_return`] had added to it is off again: it had reached its holder before that. Who added it
+    /// books it.
+    TakenOff(Msat),
     /// Its sender has the sats back.
     Returned(Payout),
     /// It was never paid for, and is removed: the family removes its own row.
@@ -314,14 +318,6 @@ pub fn reschedule(tx: &Tx<'_>, id: VoucherId, expires_at: UnixMillis) -> Result<
 /// The store's; [`LedgerError::Broken`] if it has not expired.
 pub fn add_to_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
     store::add_to_return(tx, id, amount)
-}
-
-/// Takes that off again from one that turns out to have reached its recipient before.
-///
-/// # Errors
-/// The store's; [`LedgerError::Broken`] if it is not redeemed.
-pub fn take_from_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
-    store::take_from_return(tx, id, amount)
 }
 
 /// Writes a voucher down, in the transaction that writes its charge.
@@ -428,7 +424,7 @@ fn together(vouchers: &[Voucher]) -> Result<Option<(Family, Msat)>, LedgerError>
 /// The store's.
 pub fn redeems(connection: &Connection, payout: PayoutId, ids: &[VoucherId]) -> Result<bool, LedgerError> {
     let taken = store::of_payout(connection, payout)?;
-    Ok(taken.len() == ids.len() && ids.iter().all(|id| taken.iter().any(|(taken, _)| taken == id)))
+    Ok(taken.len() == ids.len() && ids.iter().all(|id| taken.iter().any(|share| share.voucher == *id)))
 }
 
 /// Every payout that a voucher ever had, oldest first, and for whom.
@@ -445,7 +441,7 @@ pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Taker, 
 /// # Errors
 /// The store's.
 pub fn taker_of(connection: &Connection, payout: PayoutId) -> Result<Option<Taker>, LedgerError> {
-    Ok(store::of_payout(connection, payout)?.first().map(|(_, taker)| *taker))
+    Ok(store::of_payout(connection, payout)?.first().map(|share| share.taker))
 }
 
 /// Why a voucher can't be redeemed, if its state is in the way.
@@ -465,21 +461,39 @@ pub fn refusal_of(state: VoucherState) -> Option<Refused> {
 }
 
 impl Vouchers {
-    /// After a payout failed: if an earlier one of the same voucher arrived while this one was under way, its
-    /// holder has the sats already. What was booked as a loss then wasn't one.
-    fn settle_with_earlier(&self, tx: &Tx<'_>, id: VoucherId, failed: &Payout) -> Result<(), LedgerError> {
-        let past = payouts_of(tx, id)?;
-        let earlier = past.into_iter().find(|(_, payout)| payout.status == PayoutStatus::Paid);
-        let Some((taker, earlier)) = earlier else { return Ok(()) };
-        if !store::take_late(tx, id, taker, earlier.id)? {
-            return Ok(());
+    /// A payout failed: the voucher is as it was before, unless its time is over by now, or an earlier payout of
+    /// it has arrived meanwhile.
+    fn failed(&self, tx: &Tx<'_>, share: &Share, payout: &Payout) -> Result<(), LedgerError> {
+        let id = share.voucher;
+        let ends = by_id(tx, id)?.expires_at;
+        let over = ends.is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
+        store::reopen(tx, id, payout.id, over)?;
+        self.tell(tx, id, &Change::PayoutFailed(payout.clone()))?;
+        if let Some((earlier, share)) = store::arrived_for(tx, id)? {
+            let earlier = payouts::by_id(tx, earlier)?;
+            if self.take_late(tx, &share, &earlier)? {
+                // What was booked as a loss when it arrived was none.
+                return Journal::new(Kind::LossRecovered, id.0)
+                    .debit(payout.family.account(), share.amount)
+                    .credit(Account::Loss, share.amount)
+                    .post(tx, payout.finished_at.unwrap_or(payout.created_at));
+            }
         }
-        self.tell(tx, id, &arrival(taker, &earlier))?;
-        let (voucher, now) = (by_id(tx, id)?, failed.finished_at.unwrap_or(failed.created_at));
-        Journal::new(Kind::LossRecovered, id.0)
-            .debit(voucher.family.account(), voucher.amount)
-            .credit(Account::Loss, voucher.amount)
-            .post(tx, now)
+        // Who gave it back knows that it was over.
+        if over && share.taker == Taker::Recipient {
+            self.tell(tx, id, &Change::Expired)?;
+        }
+        Ok(())
+    }
+
+    /// A payout that had been given up arrived: the voucher is taken by it, if nobody else has it.
+    fn take_late(&self, tx: &Tx<'_>, share: &Share, payout: &Payout) -> Result<bool, LedgerError> {
+        let Some(added) = store::take_late(tx, share, payout.id)? else { return Ok(false) };
+        if added > Msat::ZERO {
+            self.tell(tx, share.voucher, &Change::TakenOff(added))?;
+        }
+        self.tell(tx, share.voucher, &arrival(share.taker, payout))?;
+        Ok(true)
     }
 }
 
@@ -510,31 +524,21 @@ impl Listener for Vouchers {
             return Err(LedgerError::Broken(format!("payout {} redeems nothing", payout.id)));
         }
         let mut covered = Msat::ZERO;
-        for (id, taker) in taken {
-            let voucher = by_id(tx, id)?;
-            let arrived = arrival(taker, payout);
+        for share in taken {
             match end {
                 End::Paid => {
-                    store::finish(tx, id, payout.id)?;
-                    self.tell(tx, id, &arrived)?;
+                    store::finish(tx, share.voucher, payout.id)?;
+                    self.tell(tx, share.voucher, &arrival(share.taker, payout))?;
                 }
-                End::Failed => {
-                    let over =
-                        voucher.expires_at.is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
-                    store::reopen(tx, id, payout.id, over)?;
-                    self.tell(tx, id, &Change::PayoutFailed(payout.clone()))?;
-                    self.settle_with_earlier(tx, id, payout)?;
-                }
+                End::Failed => self.failed(tx, &share, payout)?,
                 End::PaidAfterFailure => {
-                    if !store::take_late(tx, id, taker, payout.id)? {
+                    if !self.take_late(tx, &share, payout)? {
                         continue;
                     }
-                    self.tell(tx, id, &arrived)?;
                 }
             }
-            // Read again: who listens may have taken off what had been added for the way back.
             covered = covered
-                .checked_add(by_id(tx, id)?.amount)
+                .checked_add(share.amount)
                 .ok_or_else(|| LedgerError::Broken("vouchers for more than there is".into()))?;
         }
         Ok(covered)

@@ -96,21 +96,52 @@ pub(super) fn start(tx: &Tx<'_>, id: VoucherId, taker: Taker, payout: PayoutId) 
         )?
         .execute(params![id, payout, next.name()])?;
     exactly_one(changed, id, next.name())?;
-    tx.prepare_cached("INSERT INTO voucher_payouts (voucher_id, payout_id, taker) VALUES (?1, ?2, ?3)")?
-        .execute(params![id, payout, taker.name()])?;
+    tx.prepare_cached(
+        "INSERT INTO voucher_payouts (voucher_id, payout_id, taker, amount_msat)
+         SELECT id, ?2, ?3, amount_msat FROM vouchers WHERE id = ?1",
+    )?
+    .execute(params![id, payout, taker.name()])?;
     Ok(())
 }
 
+/// A voucher's part in a payout.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    pub(super) voucher: VoucherId,
+    pub(super) taker: Taker,
+    pub(super) amount: Msat,
+}
+
 /// What a payout redeems, and for whom.
-pub(super) fn of_payout(
-    connection: &Connection,
-    payout: PayoutId,
-) -> Result<Vec<(VoucherId, Taker)>, LedgerError> {
+pub(super) fn of_payout(connection: &Connection, payout: PayoutId) -> Result<Vec<Share>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT voucher_id, taker FROM voucher_payouts WHERE payout_id = ?1 ORDER BY voucher_id",
+        "SELECT voucher_id, taker, amount_msat FROM voucher_payouts WHERE payout_id = ?1 ORDER BY voucher_id",
     )?;
-    let found = statement.query_map([payout], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-    found.map(|row| row.map_err(LedgerError::from).and_then(|(id, taker)| Ok((id, taker.parse()?)))).collect()
+    let found =
+        statement.query_map([payout], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+    found
+        .map(|row| {
+            let (voucher, taker, amount) = row?;
+            Ok(Share { voucher, taker: taker.parse()?, amount })
+        })
+        .collect()
+}
+
+/// The payout of a voucher that arrived, if one did: the first.
+pub(super) fn arrived_for(
+    connection: &Connection,
+    id: VoucherId,
+) -> Result<Option<(PayoutId, Share)>, LedgerError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT l.payout_id, l.taker, l.amount_msat FROM voucher_payouts l
+             JOIN payouts p ON p.id = l.payout_id
+             WHERE l.voucher_id = ?1 AND p.status = 'paid' ORDER BY l.payout_id LIMIT 1",
+        )?
+        .query_row([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((payout, taker, amount)) = found else { return Ok(None) };
+    Ok(Some((payout, Share { voucher: id, taker: taker.parse()?, amount })))
 }
 
 /// Every payout that a voucher ever had, oldest first, and for whom.
@@ -147,23 +178,21 @@ pub(super) fn reopen(tx: &Tx<'_>, id: VoucherId, payout: PayoutId, over: bool) -
     exactly_one(changed, id, next.name())
 }
 
-/// A payout given up before arrived after all: takes the voucher if nobody else has it.
-pub(super) fn take_late(
-    tx: &Tx<'_>,
-    id: VoucherId,
-    taker: Taker,
-    payout: PayoutId,
-) -> Result<bool, LedgerError> {
-    let last = match taker {
+/// A payout given up before arrived after all: takes the voucher if nobody else has it, with what it was worth
+/// to that payout. Answers what had been added to it since.
+pub(super) fn take_late(tx: &Tx<'_>, share: &Share, payout: PayoutId) -> Result<Option<Msat>, LedgerError> {
+    let last = match share.taker {
         Taker::Recipient => VoucherState::Redeemed,
         Taker::Sender => VoucherState::Returned,
     };
-    let changed = tx
-        .prepare_cached(
-            "UPDATE vouchers SET state = ?3, payout_id = ?2 WHERE id = ?1 AND state IN ('open', 'expired')",
-        )?
-        .execute(params![id, payout, last.name()])?;
-    Ok(changed == 1)
+    let held: Option<Msat> = tx
+        .prepare_cached("SELECT amount_msat FROM vouchers WHERE id = ?1 AND state IN ('open', 'expired')")?
+        .query_row([share.voucher], |row| row.get(0))
+        .optional()?;
+    let Some(held) = held else { return Ok(None) };
+    tx.prepare_cached("UPDATE vouchers SET state = ?3, payout_id = ?2, amount_msat = ?4 WHERE id = ?1")?
+        .execute(params![share.voucher, payout, last.name(), share.amount])?;
+    Ok(Some(held.saturating_sub(share.amount)))
 }
 
 /// Ends an open one now.
@@ -212,15 +241,6 @@ pub(super) fn add_to_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<
         )?
         .execute(params![id, amount])?;
     exactly_one(changed, id, "worth more")
-}
-
-pub(super) fn take_from_return(tx: &Tx<'_>, id: VoucherId, amount: Msat) -> Result<(), LedgerError> {
-    let changed = tx
-        .prepare_cached(
-            "UPDATE vouchers SET amount_msat = amount_msat - ?2 WHERE id = ?1 AND state = 'redeemed'",
-        )?
-        .execute(params![id, amount])?;
-    exactly_one(changed, id, "worth less")
 }
 
 /// Marks open ones whose time is over.

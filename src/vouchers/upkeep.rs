@@ -24,13 +24,12 @@ const VOUCHERS_AT_ONCE: usize = 200;
 pub async fn expire_due(ledger: &Ledger, vouchers: &Vouchers) -> Result<(), LedgerError> {
     let (now, vouchers, listeners) = (ledger.clock.now(), vouchers.clone(), ledger.listeners.clone());
     let before = now.saturating_sub(millis(ledger.settings.keep_unpaid));
-    let marked = ledger.store.write(move |tx| {
-        let lapsed = charges::expire(tx, now, CHARGES_AT_ONCE)?;
-        let expired = vouchers.expire(tx, now, VOUCHERS_AT_ONCE)?;
-        let forgotten = charges::forget_unpaid(tx, &listeners, before, CHARGES_AT_ONCE)?;
-        Ok::<_, LedgerError>((lapsed, expired, forgotten))
-    });
-    let (lapsed, expired, forgotten) = marked.await?;
+    // Each by itself: what one can't do must not keep the others from being done.
+    let lapsed = ledger.store.write(move |tx| charges::expire(tx, now, CHARGES_AT_ONCE)).await;
+    let expired = ledger.store.write(move |tx| vouchers.expire(tx, now, VOUCHERS_AT_ONCE)).await;
+    let forgotten =
+        ledger.store.write(move |tx| charges::forget_unpaid(tx, &listeners, before, CHARGES_AT_ONCE));
+    let (lapsed, expired, forgotten) = (lapsed?, expired?, forgotten.await?);
     if lapsed > 0 || expired > 0 || forgotten > 0 {
         tracing::debug!(
             lapsed,

@@ -108,6 +108,7 @@ CREATE TABLE voucher_payouts (
     voucher_id INTEGER NOT NULL REFERENCES vouchers (id),
     payout_id  INTEGER NOT NULL REFERENCES payouts (id),
     taker      TEXT    NOT NULL CHECK (taker IN ('recipient', 'sender')),
+    amount_msat INTEGER NOT NULL,           -- its part of the payout
     PRIMARY KEY (voucher_id, payout_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX voucher_payouts_by_payout ON voucher_payouts (payout_id);

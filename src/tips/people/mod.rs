@@ -85,7 +85,7 @@ pub struct User {
     pub email: Option<String>,
     /// What they call themselves.
     pub name: Option<String>,
-    /// Where their refunds go: a lightning address or a BOLT12 offer. Theirs alone to see.
+    /// Where their refunds go: a lightning address. Theirs alone to see.
     pub lightning_address: Option<String>,
     /// Whether they have ever claimed a tip.
     pub claimed: bool,

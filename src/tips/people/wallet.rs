@@ -70,7 +70,16 @@ impl People {
     /// # Errors
     /// [`TipError::Unauthorized`] for a link of nobody's; as [`People::asker`] then; [`TipError::Internal`].
     pub async fn begin_login(&self, headers: &HeaderMap, link: bool) -> Result<Begun, TipError> {
-        let purpose = if link { Purpose::Link(self.known(headers).await?.user.id) } else { Purpose::Login };
+        let purpose = if link {
+            let session = self.known(headers).await?;
+            // What a key opens must end with the key.
+            if session.by_key {
+                return Err(TipError::Forbidden);
+            }
+            Purpose::Link(session.user.id)
+        } else {
+            Purpose::Login
+        };
         let (k1, browser) = (random_bytes::<32>()?, Token::random()?);
         let cookie = cookies::login(&browser, self.secure())?;
         let hex = to_hex(&k1);
@@ -87,7 +96,7 @@ impl People {
     /// Takes a wallet's signature. All three in hex, as the wallet sent them.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// Says why, in words for the wallet.
     pub async fn sign_login(&self, k1: &str, signature: &str, key: &str) -> Result<(), Refused> {
         let k1 = from_hex::<32>(k1).ok_or(Refused::Unknown)?;
         let challenges = &self.0.challenges;

@@ -123,6 +123,15 @@ pub(in crate::tips) fn note_withdrawal(
     Ok(())
 }
 
+/// Its magic words lead to it no more; its tipper still sees them.
+pub(in crate::tips) fn free_passphrase(tx: &Tx<'_>, id: VoucherId) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE tips SET passphrase_hash = NULL WHERE id = ?1 AND passphrase_hash IS NOT NULL",
+    )?
+    .execute([id])?;
+    Ok(())
+}
+
 /// Its money moved.
 pub(in crate::tips) fn touch(tx: &Tx<'_>, id: VoucherId, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached("UPDATE tips SET updated_at = ?2 WHERE id = ?1")?.execute(params![id, now])?;

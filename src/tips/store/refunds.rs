@@ -5,7 +5,7 @@
 use rusqlite::{Connection, params};
 
 use crate::clock::UnixMillis;
-use crate::ids::UserId;
+use crate::ids::{PayoutId, UserId, VoucherId};
 use crate::ledger::LedgerError;
 use crate::store::Tx;
 
@@ -25,7 +25,7 @@ pub(in crate::tips) fn want_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -
     Ok(())
 }
 
-/// A try begins: the next one is due later, in case this one ends without a word.
+/// A try failed.
 pub(in crate::tips) fn put_off_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "UPDATE tip_users SET refund_tries = refund_tries + 1,
@@ -36,16 +36,35 @@ pub(in crate::tips) fn put_off_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis
     Ok(())
 }
 
-/// The payout of a try failed, or one that the tipper began themselves. Counted when it began; told once for
-/// each of its tips, so twice is like once.
-pub(in crate::tips) fn refund_failed(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
-    tx.prepare_cached(
-        "UPDATE tip_users SET
-             refund_try_at = max(refund_try_at, ?2 + (?3 << min(max(refund_tries - 1, 0), ?4)))
-         WHERE id = ?1 AND lightning_address IS NOT NULL",
-    )?
-    .execute(params![user, now, FIRST_PAUSE_MS, MOST_DOUBLINGS])?;
-    Ok(())
+/// Whether a payout is a refund, and this the first of its tips.
+pub(in crate::tips) fn is_refund_led_by(
+    connection: &Connection,
+    payout: PayoutId,
+    tip: VoucherId,
+) -> Result<bool, LedgerError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT coalesce(min(voucher_id), 0) = ?2 FROM voucher_payouts
+             WHERE payout_id = ?1 AND taker = 'sender'",
+        )?
+        .query_row(params![payout, tip], |row| row.get(0))?)
+}
+
+/// Times in a row that a tipper's refund has failed.
+pub(in crate::tips) fn refund_tries(connection: &Connection, user: UserId) -> Result<u32, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT refund_tries FROM tip_users WHERE id = ?1")?
+        .query_row([user], |row| row.get(0))?)
+}
+
+/// Where a tipper's sats go, as it is now.
+pub(in crate::tips) fn refund_address(
+    connection: &Connection,
+    user: UserId,
+) -> Result<Option<String>, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT lightning_address FROM tip_users WHERE id = ?1")?
+        .query_row([user], |row| row.get(0))?)
 }
 
 /// A try is under way, or there is nothing to give back.
@@ -75,18 +94,18 @@ pub(in crate::tips) fn refunded(tx: &Tx<'_>, user: UserId) -> Result<(), LedgerE
     Ok(())
 }
 
-/// Tippers whose turn it is, with where their sats go.
+/// Tippers whose turn it is.
 pub(in crate::tips) fn refunds_due(
     connection: &Connection,
     now: UnixMillis,
     limit: i64,
-) -> Result<Vec<(UserId, String)>, LedgerError> {
+) -> Result<Vec<UserId>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, lightning_address FROM tip_users
+        "SELECT id FROM tip_users
          WHERE refund_try_at > 0 AND refund_try_at <= ?1 AND lightning_address IS NOT NULL
          ORDER BY refund_try_at LIMIT ?2",
     )?;
-    let found = statement.query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = statement.query_map(params![now, limit], |row| row.get(0))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

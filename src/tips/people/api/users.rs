@@ -22,7 +22,7 @@ use crate::tips::people::{People, store};
 pub(super) struct ChangeBody {
     #[schema(max_length = 50)]
     name: Option<String>,
-    /// Where refunds go: a lightning address or a BOLT12 offer.
+    /// Where refunds go: a lightning address.
     lightning_address: Option<String>,
 }
 
