@@ -12,16 +12,14 @@
 
 mod common;
 
-use std::fs;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::post;
+use common::doomed::Doomed;
 use common::{Gift, RECOVERY, SOON, Scene, case, until};
-use regtest::Satchel;
 use serde_json::{Value, json};
 
 /// Where a redemption can be cut off, and how many times the point is passed before.
@@ -68,45 +66,6 @@ async fn a_death_at_any_point_costs_nobody_anything() {
 
 fn all(points: &'static [(&'static str, &'static [u32])]) -> impl Iterator<Item = (&'static str, u32)> {
     points.iter().flat_map(|(point, skips)| skips.iter().map(move |skip| (*point, *skip)))
-}
-
-/// A satchel that will die.
-struct Doomed<'a> {
-    satchel: &'a Satchel,
-    switch: PathBuf,
-}
-
-impl<'a> Doomed<'a> {
-    /// Starts satchel again with a point set, which counts from [`Doomed::arm`] on.
-    async fn start(scene: &'a Scene, point: &str, skip: u32) -> Self {
-        let satchel = &scene.network.satchel;
-        let switch = satchel.data_dir().join("armed");
-        let action = if skip == 0 { "return".to_owned() } else { format!("{skip}*off->return") };
-        let env = [
-            ("FAILPOINTS".to_owned(), format!("{point}={action}")),
-            ("FAILPOINTS_ARMED_BY".to_owned(), switch.display().to_string()),
-        ];
-        satchel.stop().await.unwrap();
-        satchel.start_with(&env).await.unwrap();
-        scene.network.wait_usable().await.unwrap();
-        Self { satchel, switch }
-    }
-
-    fn arm(&self) {
-        fs::write(&self.switch, "").unwrap();
-    }
-
-    /// Sees it die, and starts it as usual.
-    async fn dies_and_rises(self) {
-        self.dies().await;
-        self.satchel.start().await.unwrap();
-    }
-
-    async fn dies(&self) {
-        let status = self.satchel.wait_exit(SOON).await.unwrap();
-        assert!(!status.success(), "{status}");
-        fs::remove_file(&self.switch).unwrap();
-    }
 }
 
 async fn redeeming(scene: &Scene, point: &str, skip: u32) {

@@ -7,6 +7,7 @@ use super::store::{self, Tip};
 use super::teller::Event;
 use super::{TipError, Tips};
 use crate::clock::UnixMillis;
+use crate::crash_point;
 use crate::store::Tx;
 
 impl Tips {
@@ -36,7 +37,9 @@ impl Tips {
     /// [`TipError::NotFound`], [`TipError::Conflict`] for every state that forbids it, the store's.
     pub async fn claim(&self, user: &User, id: Cuid, printed: bool) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.clone(), self.now());
-        self.store().write(move |tx| tips.claim_in(tx, &user, id, printed, now)).await
+        self.store().write(move |tx| tips.claim_in(tx, &user, id, printed, now)).await?;
+        crash_point!("tip.after_claim");
+        Ok(())
     }
 
     fn claim_in(
@@ -64,6 +67,7 @@ impl Tips {
         self.teller().count(tx, "claimed", tip.amount);
         self.teller().notify(tx, &tip, Event::Claimed)?;
         self.teller().refresh(tx, &tip);
+        crash_point!("tip.before_claim_commit");
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::store::{self, Link, LinkKey, Tip};
 use super::withdraw::{Asked, Flow, MOST_TIPS, anonymous, purse};
 use super::{TipError, Tips, json};
 use crate::clock::UnixMillis;
+use crate::crash_point;
 use crate::ids::{PayoutId, random_bytes};
 use crate::ledger::{Family, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
@@ -123,7 +124,9 @@ impl Tips {
             let flow: Flow = link.flow.parse()?;
             this.pay_in(tx, &link.tips, flow.taker(), &invoice, now).map(drop)
         });
-        written.await
+        written.await?;
+        crash_point!("tip.after_withdraw");
+        Ok(())
     }
 }
 

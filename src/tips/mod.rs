@@ -33,6 +33,8 @@ mod links;
 mod look;
 pub mod passphrase;
 pub mod people;
+#[cfg(test)]
+mod property;
 mod reclaim;
 pub mod refunds;
 pub mod reminders;

@@ -5,6 +5,7 @@ use super::people::User;
 use super::status::TipStatus;
 use super::store::{self, Tip};
 use super::{TipError, Tips, look};
+use crate::crash_point;
 use crate::ids::UserId;
 use crate::store::Tx;
 
@@ -29,7 +30,9 @@ impl Tips {
             }
             tips.reclaim_in(tx, &tip, force || tip.expires_at <= now)
         });
-        written.await
+        written.await?;
+        crash_point!("tip.after_reclaim");
+        Ok(())
     }
 
     /// Makes every tip of a group its tipper's again that can be, in one step; with `force` also those that
@@ -66,6 +69,8 @@ impl Tips {
                 message: "Somebody has claimed the tip; send {\"force\": true} to take it back all the same",
             });
         }
-        Ok(self.0.parts.vouchers.recall(tx, tip.id, self.now())??)
+        self.0.parts.vouchers.recall(tx, tip.id, self.now())??;
+        crash_point!("tip.before_reclaim_commit");
+        Ok(())
     }
 }

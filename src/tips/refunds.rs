@@ -10,6 +10,7 @@ use super::people::{self, User};
 use super::store;
 use super::withdraw::{Asked, Flow, MOST_TIPS, NOTHING, nothing, purse};
 use super::{TipError, Tips, json};
+use crate::crash_point;
 use crate::ids::UserId;
 use crate::ledger::Payout;
 
@@ -69,7 +70,9 @@ impl Tips {
             }
         });
         let Some((purse, address)) = planned.await? else { return Ok(None) };
+        crash_point!("tip.refund_put_off");
         let invoice = self.ask_address(&address, purse.amount).await?;
+        crash_point!("tip.refund_asked");
         let tips = self.clone();
         let written = self.store().write(move |tx| -> Result<Payout, TipError> {
             let payout = tips.pay_in(tx, &purse.tips, Flow::Tipper.taker(), &invoice, tips.now())?;
@@ -78,7 +81,9 @@ impl Tips {
             store::want_refund_of_rest(tx, user, tips.now())?;
             Ok(payout)
         });
-        written.await.map(Some)
+        let payout = written.await?;
+        crash_point!("tip.refund_begun");
+        Ok(Some(payout))
     }
 
     /// The same now, for one tipper.

@@ -16,6 +16,7 @@ use super::status::OnboardingFlow;
 use super::store::{self, Tip};
 use super::{TipError, Tips};
 use crate::clock::UnixMillis;
+use crate::crash_point;
 use crate::ids::{UserId, VoucherId};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
@@ -128,6 +129,7 @@ impl Tips {
             invoice::read(target)?
         };
         let payout = self.begin(asked, invoice).await?;
+        crash_point!("tip.after_withdraw");
         self.wait(payout, end).await
     }
 

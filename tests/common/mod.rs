@@ -13,7 +13,9 @@
 )]
 
 pub mod api;
+pub mod doomed;
 pub mod scene;
+pub mod tips;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
