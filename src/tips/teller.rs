@@ -19,7 +19,7 @@ use crate::ledger::{Account, Family, LedgerError};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics::{TIPS, TIPS_SAT};
-use crate::vouchers::{self, Change, Voucher, VoucherListener};
+use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
 /// The family's ear on its vouchers.
@@ -219,9 +219,9 @@ impl VoucherListener for Teller {
                 }
                 store::want_refund(tx, tip.tipper, now)?;
             }
-            // A refund of many tips fails once.
-            Change::PayoutFailed(payout) if store::is_refund_led_by(tx, payout.id, id)? => {
-                store::put_off_refund(tx, tip.tipper, now)?;
+            // Who claimed it says nothing of where its tipper's sats go.
+            Change::PayoutFailed(payout) if vouchers::taker_of(tx, payout.id)? == Some(Taker::Sender) => {
+                store::refund_failed(tx, tip.tipper, now)?;
             }
             Change::TakenOff(fee) => self.earn_again(tx, &tip, *fee)?,
             Change::Returned(_) => store::refunded(tx, tip.tipper)?,

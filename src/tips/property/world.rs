@@ -29,7 +29,7 @@ use crate::tips::fee::group_cost;
 use crate::tips::people::{self, People, User};
 use crate::tips::request::{Details, Limits, NewTips, TipWords};
 use crate::tips::status::OnboardingFlow;
-use crate::tips::withdraw::{Asked, Flow, purse};
+use crate::tips::withdraw::{Asked, Flow, MOST_TIPS, purse};
 use crate::tips::{Cuid, Done, Parts, Rules, Teller, TipError, Tips, keyring, listener};
 use crate::vouchers::returns::Resolve;
 use crate::vouchers::{VoucherListener, Vouchers};
@@ -295,7 +295,8 @@ impl World {
         };
         let (asked, now) = (Asked { flow, user, tip }, self.clock.now());
         let wanted = asked.clone();
-        let found = self.ledger.store.read_blocking(move |connection| purse(connection, &wanted, now));
+        let found =
+            self.ledger.store.read_blocking(move |connection| purse(connection, &wanted, now, MOST_TIPS));
         let amount = match found {
             Ok(purse) => purse.amount,
             Err(refused) => return may_be_refused(Err(refused)),
@@ -304,7 +305,7 @@ impl World {
         self.used.push(invoice.clone());
         let tips = self.tips.clone();
         let written = self.ledger.store.write_blocking(move |tx| -> Result<(), TipError> {
-            let purse = purse(tx, &asked, now)?;
+            let purse = purse(tx, &asked, now, MOST_TIPS)?;
             tips.pay_in(tx, &purse.tips, asked.flow.taker(), &invoice, now).map(drop)
         });
         may_be_refused(written);
@@ -317,7 +318,8 @@ impl World {
         let (now, wanted) = (self.clock.now(), invoice.amount_milli_satoshis().unwrap());
         for tip in self.ids.clone() {
             let asked = Asked { flow: Flow::Tippee, user: Some(user), tip: Some(tip) };
-            let found = self.ledger.store.read_blocking(move |connection| purse(connection, &asked, now));
+            let found =
+                self.ledger.store.read_blocking(move |connection| purse(connection, &asked, now, MOST_TIPS));
             if found.is_ok_and(|purse| purse.amount.get() == wanted) {
                 return self.withdraw(Flow::Tippee, Some(usize::from(second)), Some(tip), Some(invoice));
             }

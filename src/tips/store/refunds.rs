@@ -5,7 +5,7 @@
 use rusqlite::{Connection, params};
 
 use crate::clock::UnixMillis;
-use crate::ids::{PayoutId, UserId, VoucherId};
+use crate::ids::UserId;
 use crate::ledger::LedgerError;
 use crate::store::Tx;
 
@@ -25,7 +25,7 @@ pub(in crate::tips) fn want_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -
     Ok(())
 }
 
-/// A try failed.
+/// A try begins: the next one is due later, in case this one ends without a word.
 pub(in crate::tips) fn put_off_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "UPDATE tip_users SET refund_tries = refund_tries + 1,
@@ -36,21 +36,19 @@ pub(in crate::tips) fn put_off_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis
     Ok(())
 }
 
-/// Whether a payout is a refund, and this the first of its tips.
-pub(in crate::tips) fn is_refund_led_by(
-    connection: &Connection,
-    payout: PayoutId,
-    tip: VoucherId,
-) -> Result<bool, LedgerError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT coalesce(min(voucher_id), 0) = ?2 FROM voucher_payouts
-             WHERE payout_id = ?1 AND taker = 'sender'",
-        )?
-        .query_row(params![payout, tip], |row| row.get(0))?)
+/// The payout of a try failed, or one that the tipper began themselves. It was counted when it began; and it is
+/// told of for each of its tips, so often is like once.
+pub(in crate::tips) fn refund_failed(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE tip_users SET
+             refund_try_at = max(refund_try_at, ?2 + (?3 << min(max(refund_tries - 1, 0), ?4)))
+         WHERE id = ?1 AND lightning_address IS NOT NULL",
+    )?
+    .execute(params![user, now, FIRST_PAUSE_MS, MOST_DOUBLINGS])?;
+    Ok(())
 }
 
-/// Times in a row that a tipper's refund has failed.
+/// Tries since a tipper's refund last arrived.
 pub(in crate::tips) fn refund_tries(connection: &Connection, user: UserId) -> Result<u32, LedgerError> {
     Ok(connection
         .prepare_cached("SELECT refund_tries FROM tip_users WHERE id = ?1")?
