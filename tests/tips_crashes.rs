@@ -138,7 +138,6 @@ async fn claiming(scene: &Scene, tipper: &Person, point: &str) {
         done(&guest.claim_seen(id(&tip)).await);
     }
     assert_eq!(refusal(&other.claim_seen(id(&tip)).await), (409, "TIP_CLAIMED"));
-    scene.network.wait_usable().await.unwrap();
     ends_withdrawn_once(scene, &guest, "tippee", &[id(&tip).to_owned()], 2_000, None).await;
     scene.books_agree().await;
 }
@@ -224,7 +223,6 @@ async fn scanned(scene: &Scene, tipper: &Person, point: &str) {
     doomed.arm();
     let _answered_or_not = scene.api.send(reqwest::Method::GET, &callback, None).await;
     doomed.dies_and_rises().await;
-    scene.network.wait_usable().await.unwrap();
     // The wallet tries the very same again, as wallets do.
     let again: Value = scene.api.get(&callback).await.ok();
     let now = shown(scene, id(&tip)).await;
@@ -252,7 +250,6 @@ async fn taking_back(scene: &Scene, tipper: &Person, point: &str) {
     }
     let guest = Person::guest(scene).await;
     assert_eq!(refusal(&guest.claim(id(&tip)).await), (409, "TIP_EXPIRED"));
-    scene.network.wait_usable().await.unwrap();
     ends_withdrawn_once(scene, tipper, "tipper", &[id(&tip).to_owned()], 3_000, None).await;
     scene.books_agree().await;
 }
