@@ -96,14 +96,15 @@ impl Dispatcher {
         self.finish_last_round(ledger, &mut done)?;
         let now = ledger.clock.now();
         let since = now.saturating_sub(millis(HELD_AFTER));
+        let most = ledger.settings.max_routing_per_hour;
+        let each = Msat::new(most.get() / ROUTING_SHARE).unwrap_or(Msat::ZERO);
         let (due, under_way, routing) =
             ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
                 let due = rows::due(connection, now, BATCH)?;
-                Ok((due, rows::under_way(connection, since)?, rows::recent_routing(connection, now)?))
+                Ok((due, rows::under_way(connection, since)?, rows::recent_routing(connection, each, now)?))
             })?;
-        let most = ledger.settings.max_routing_per_hour;
         self.routing_left = most.saturating_sub(routing);
-        self.routing_each = Msat::new(most.get() / ROUTING_SHARE).unwrap_or(Msat::ZERO);
+        self.routing_each = each;
         let mut live = Vec::with_capacity(due.len());
         for payout in due {
             match hopeless(&payout, now) {

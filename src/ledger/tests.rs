@@ -256,6 +256,43 @@ fn without_a_route_while_others_are_under_way_a_payout_waits() {
     assert_eq!(desk.status(&second), PayoutStatus::InFlight);
 }
 
+/// Recipients who hold their payments, each of which may cost the most there is, leave some of the hour's routing to
+/// the others; and what they use up comes back.
+#[test]
+fn what_routing_may_cost_in_an_hour_is_shared() {
+    let mut desk = Desk::new();
+    desk.ledger.settings.max_routing_per_hour = sat(40);
+    desk.ledger.settings.in_flight_per_channel = 50;
+    let mut dispatcher = Dispatcher::default();
+    // A twentieth, 2 sat, is all that any of them may cost, though its own limit is 10.
+    desk.sim.set_route_costs(Msat::new(2_001).unwrap());
+    let dear = desk.pay(sat(500));
+    dispatcher.round(&desk.ledger).unwrap();
+    desk.settle_queue();
+    assert_eq!(desk.status(&dear), PayoutStatus::Queued);
+    desk.sim.set_route_costs(sat(2));
+    let held: Vec<_> = (0..20).map(|_| desk.pay(sat(50))).collect();
+    dispatcher.round(&desk.ledger).unwrap();
+    desk.settle_queue();
+    assert!(held.iter().all(|invoice| desk.status(invoice) == PayoutStatus::InFlight));
+    // Their limits count as long as they are held: only free routes are left. It waits, and is not given up.
+    let next = desk.pay(sat(50));
+    for _ in 0..10 {
+        dispatcher.round(&desk.ledger).unwrap();
+        desk.ledger.clock.advance(Duration::from_secs(10));
+    }
+    desk.settle_queue();
+    assert_eq!(desk.status(&next), PayoutStatus::Queued);
+    // One of them arrived for nothing.
+    desk.sim.resolve(charges::hash_of(&held[0]), true, Msat::ZERO);
+    events::step(&desk.ledger, Duration::ZERO).unwrap();
+    desk.ledger.clock.advance(Duration::from_secs(31));
+    dispatcher.round(&desk.ledger).unwrap();
+    desk.settle_queue();
+    let sent = [&dear, &next].map(|invoice| desk.status(invoice) == PayoutStatus::InFlight);
+    assert_eq!(sent.iter().filter(|sent| **sent).count(), 1);
+}
+
 #[test]
 fn a_payout_that_can_not_be_sent_in_time_is_given_up() {
     let desk = Desk::new();

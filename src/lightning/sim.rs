@@ -61,6 +61,7 @@ struct State {
     past_events: Vec<NodeEvent>,
     delivered: HashMap<PaymentHash, Msat>,
     no_route: bool,
+    route_costs: Msat,
     stopped: bool,
     commit_at_once: bool,
     trap: Trap,
@@ -206,6 +207,11 @@ impl Sim {
         self.state().commit_at_once = at_once;
     }
 
+    /// From now on every route costs so much, and a payment that may cost less finds none.
+    pub fn set_route_costs(&self, fee: Msat) {
+        self.state().route_costs = fee;
+    }
+
     /// Whether there is a route to anybody.
     pub fn set_no_route(&self, no_route: bool) {
         self.state().no_route = no_route;
@@ -281,7 +287,7 @@ impl Lightning for Sim {
         Ok(self.invoice(request.amount.unwrap_or(Msat::ZERO), request.expiry).0)
     }
 
-    fn pay(&self, invoice: &Bolt11Invoice, _max_fee: Msat) -> Dispatch {
+    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         let hash = hash_of(invoice);
         let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
         let mut state = self.state();
@@ -293,13 +299,12 @@ impl Lightning for Sim {
         }
         // As in LDK, these come before the look for a duplicate, so they prove nothing about earlier calls.
         let now = Duration::from_millis(u64::try_from(self.clock.now()).unwrap());
-        if state.no_route || invoice.would_expire(now) {
+        if state.no_route || max_fee < state.route_costs || invoice.would_expire(now) {
             let failed = self.new_record(hash, Direction::Outbound, RecordStatus::Failed, amount);
             state.records.insert(hash, failed);
             return Dispatch::NotSent(Refusal::NoRoute);
         }
         let has_htlc = state.htlcs.iter().any(|htlc| htlc.hash == hash);
-        // LDK remembers for a while what arrived, but forgets what failed before it tells.
         // LDK remembers for a while what arrived, but forgets what failed before it tells of it.
         let untold = state
             .events

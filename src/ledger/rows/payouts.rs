@@ -319,15 +319,19 @@ pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(),
 }
 
 /// What routing has cost in this hour and the last, and what those payouts may still cost that were sent since
-/// and have not ended.
-pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<Msat, LedgerError> {
+/// and have not ended, at most `each`.
+pub(crate) fn recent_routing(
+    connection: &Connection,
+    each: Msat,
+    now: UnixMillis,
+) -> Result<Msat, LedgerError> {
     Ok(connection
         .prepare_cached(
             "SELECT (SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1)
-                  + (SELECT coalesce(sum(max_fee_msat), 0) FROM payouts
+                  + (SELECT coalesce(sum(min(max_fee_msat, ?3)), 0) FROM payouts
                      WHERE status NOT IN ('paid', 'failed') AND status <> 'queued' AND dispatched_at >= ?2)",
         )?
-        .query_row([now / HOUR_MS - 1, now.saturating_sub(HOUR_MS)], |row| row.get(0))?)
+        .query_row([now / HOUR_MS - 1, now.saturating_sub(HOUR_MS), each.signed()], |row| row.get(0))?)
 }
 
 /// Money for unknown hashes whose record the node may forget.
