@@ -54,6 +54,7 @@ pub struct House {
     pub(crate) limits: Arc<Limits>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) guard: Guard,
+    pub(crate) addresses: Addresses,
     pub(crate) outbox: Outbox,
     pub(crate) log: EventLog,
 }
@@ -111,14 +112,19 @@ impl House {
         });
         let keys = Keys::new(store.clone());
         let client = guard.client(ADDRESS_TIMEOUT).map_err(|error| AppError::System(error.to_string()))?;
-        let addresses = Addresses { client, network: config.network, clock: ledger.clock.clone() };
+        let addresses = Addresses {
+            client,
+            network: config.network,
+            clock: ledger.clock.clone(),
+            comment: format!("Sats from {}", config.http.public_url),
+        };
         let tips = Tips::new(tips::Parts {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: tips_rules,
             keyring: tips_keyring,
             guard: guard.clone(),
-            resolve: Arc::new(addresses),
+            resolve: Arc::new(addresses.clone()),
             teller: tips_teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {
@@ -158,6 +164,7 @@ impl House {
             limits,
             proxies,
             guard,
+            addresses,
             outbox,
             log,
         })
