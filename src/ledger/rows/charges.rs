@@ -11,7 +11,7 @@ use crate::store::Tx;
 /// How far lapsed invoices have been marked.
 const EXPIRED_MARK: &str = "expire_charges";
 
-const COLUMNS: &str = "id, payment_hash, family, amount_msat, invoice, status, created_at, expires_at, received_msat, settled_at";
+const COLUMNS: &str = "id, payment_hash, family, amount_msat, invoice, status, created_at, expires_at, received_msat, settled_at, held_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Charge> {
     let status: String = row.get(5)?;
@@ -26,6 +26,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Charge> {
         expires_at: row.get(7)?,
         received: row.get(8)?,
         settled_at: row.get(9)?,
+        held_at: row.get(10)?,
     })
 }
 
@@ -114,7 +115,8 @@ pub(crate) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize
     let Some((last_at, last, _)) = over.last() else { return Ok(0) };
     tx.prepare_cached(
         "UPDATE charges SET status = 'expired'
-         WHERE (expires_at, id) > (?1, ?2) AND (expires_at, id) <= (?3, ?4) AND status = 'unpaid'",
+         WHERE (expires_at, id) > (?1, ?2) AND (expires_at, id) <= (?3, ?4) AND status = 'unpaid'
+           AND held_at IS NULL",
     )?
     .execute(params![at, id, last_at, last])?;
     set_mark(tx, EXPIRED_MARK, *last_at, last.0)?;
