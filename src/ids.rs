@@ -120,6 +120,10 @@ row_id!(
     VoucherId
 );
 row_id!(
+    /// Row id of a payment: a shop's order.
+    PaymentId
+);
+row_id!(
     /// Row id of an account: who a key belongs to.
     AccountId
 );

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod lightning;
 pub mod lnurl;
 pub mod money;
+pub mod payments;
 pub mod rates;
 pub mod routes;
 pub mod store;

@@ -16,6 +16,7 @@ use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
 use crate::ledger::audit;
+use crate::payments;
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -27,16 +28,19 @@ use crate::web::{self, WebSettings};
 pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let (gift_routes, gift_document) = gifts::api::router(house.gifts.clone(), &house.limits, &house.proxies);
     let (tip_routes, tip_document) = tips::api::router(house.tips.clone(), &house.limits, &house.proxies);
+    let (payment_routes, payment_document) =
+        payments::api::router(house.payments.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
-        [gift_document, tip_document, web::document(), Operation::openapi()],
+        [gift_document, tip_document, payment_document, web::document(), Operation::openapi()],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
     let whole = Router::new()
         .merge(gift_routes)
         .merge(tip_routes)
+        .merge(payment_routes)
         .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
@@ -176,6 +180,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         server::plain_failure(path, status)
     } else if tips::api::owns(path) {
         tips::api::failure(path, status)
+    } else if payments::api::owns(path) {
+        payments::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

@@ -23,6 +23,7 @@ use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
 use crate::money::Msat;
+use crate::payments::{self, Payments};
 use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
 use crate::store::Store;
@@ -46,6 +47,7 @@ pub struct House {
     pub(crate) vouchers: Vouchers,
     pub(crate) gifts: Gifts,
     pub(crate) tips: Tips,
+    pub(crate) payments: Payments,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -85,6 +87,8 @@ impl House {
             Clock::system(),
             tips_rules.return_fee,
         );
+        let payments_teller =
+            payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system());
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
             (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
@@ -97,6 +101,7 @@ impl House {
             listeners: Listeners::new([
                 (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>),
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
+                (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
         };
@@ -134,6 +139,16 @@ impl House {
                 public_url: config.http.public_url.clone(),
                 email: false,
             }),
+            budget: Arc::clone(&budget),
+        });
+        let rates = rates(&config.rates, ledger.clock.clone())?;
+        let payments = Payments::new(payments::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: payments::Rules::from_config(&config),
+            guard: guard.clone(),
+            teller: payments_teller,
+            rates: rates.clone(),
             budget,
         });
         recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
@@ -145,7 +160,6 @@ impl House {
             key_write: config.limits.key_write,
             key_read: config.limits.key_read,
         }));
-        let rates = rates(&config.rates, ledger.clock.clone())?;
         let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
         Ok(Self {
             config,
@@ -156,6 +170,7 @@ impl House {
             vouchers,
             gifts,
             tips,
+            payments,
             rates,
             health,
             watchdog,

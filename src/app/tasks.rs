@@ -31,6 +31,9 @@ const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// How often what is over is tidied up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 
+/// How often payments that are over are looked for.
+const PAYMENTS_EVERY: Duration = Duration::from_secs(5);
+
 /// How often tippers are looked for whose tips came back.
 const REFUND_EVERY: Duration = Duration::from_secs(5);
 
@@ -91,6 +94,15 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             };
             if let Err(error) = round {
                 tracing::warn!(%error, "tips could not be refunded; trying again");
+            }
+        }
+    }));
+    let (over, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(every(PAYMENTS_EVERY, stop, move || {
+        let house = Arc::clone(&over);
+        async move {
+            if let Err(error) = house.payments.expire_due().await {
+                tracing::warn!(%error, "payments that are over could not be marked; trying again");
             }
         }
     }));

@@ -38,6 +38,23 @@ impl Serialize for IsoTime {
     }
 }
 
+/// The same to the second: `2024-12-29T12:00:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IsoSeconds(pub UnixMillis);
+
+impl fmt::Display for IsoSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = IsoTime(self.0).to_string();
+        write!(f, "{}Z", whole.get(..whole.len().saturating_sub(".000Z".len())).unwrap_or_default())
+    }
+}
+
+impl Serialize for IsoSeconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Reads a date and a time with its zone: `2024-01-21T08:28:48.518Z`, `2024-01-21T15:28:48+07:00`,
 /// `2024-01-21T08:28Z`. What is finer than a millisecond is cut off. `None` for anything else: without a
 /// zone nobody knows when it is.

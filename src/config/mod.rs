@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{ConfigError, Problem};
 pub use rates::{Rates, RatesFrom};
 pub use sections::{
-    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Tips, Webhooks,
+    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payments, Payouts, Tips, Webhooks,
     default_esplora_url,
 };
 
@@ -59,6 +59,8 @@ pub struct Config {
     pub gifts: Gifts,
     /// Tips.
     pub tips: Tips,
+    /// Payments.
+    pub payments: Payments,
     /// What a bitcoin costs.
     pub rates: Rates,
     /// How often one client may ask.
@@ -81,6 +83,7 @@ impl Default for Config {
             chain: Chain::default(),
             gifts: Gifts::default(),
             tips: Tips::default(),
+            payments: Payments::default(),
             rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),

@@ -189,6 +189,24 @@ impl Default for Gifts {
     }
 }
 
+/// `[payments]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Payments {
+    /// Whether payments are offered.
+    pub enabled: bool,
+    /// How long an order can be paid, in seconds.
+    pub expiry_secs: u64,
+    /// The most that one order may come to, in sat.
+    pub max_amount_sat: u64,
+}
+
+impl Default for Payments {
+    fn default() -> Self {
+        Self { enabled: true, expiry_secs: 3_600, max_amount_sat: 100_000_000 }
+    }
+}
+
 /// `[tips]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -53,6 +53,9 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("tips.max_total_sat", SATS),
     ("tips.max_quantity", COUNT),
     ("tips.invoice_expiry_secs", "give a number of seconds without quotes, from 60 to 604800"),
+    ("payments.enabled", YES_NO),
+    ("payments.expiry_secs", "give a number of seconds without quotes, from 60 to 604800"),
+    ("payments.max_amount_sat", SATS),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (
         "rates.fixed",

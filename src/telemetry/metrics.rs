@@ -40,6 +40,8 @@ pub const FEES_EARNED: &str = "satchel_fees_earned_msat";
 pub const TIPS: &str = "satchel_tips_total";
 /// What those tips held together, without fees; label `event`.
 pub const TIPS_SAT: &str = "satchel_tips_sat_total";
+/// What happened to payments; label `event` (`unpaid`, `processing`, `paid`, `expired`, `refunded`).
+pub const PAYMENTS: &str = "satchel_payments_total";
 /// Received, but for nothing we know.
 pub const SUSPENSE: &str = "satchel_suspense_msat";
 /// 1 if the last audit found the books in order.
@@ -160,6 +162,7 @@ fn describe() {
     describe_gauge!(OWED_TO_MERCHANTS, "Owed to merchants, in msat");
     describe_gauge!(FEES_EARNED, "Earned by the services' own fees, in msat");
     describe_counter!(TIPS, "What happened to tips");
+    describe_counter!(PAYMENTS, "What happened to payments");
     describe_counter!(TIPS_SAT, "What the tips of an event held together, in sat");
     describe_gauge!(SUSPENSE, "Received but not assigned to anything, in msat");
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");

@@ -1,0 +1,55 @@
+//! An account's own settings.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use utoipa::ToSchema;
+
+use super::{Failure, Who, answer};
+use crate::http::body::{BodyError, JsonObject};
+use crate::payments::Payments;
+use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::payments::merchant::{Change, MerchantView};
+
+/// Where your webhooks go. What is absent stays; `null` takes an address away.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a schema alone")]
+pub(super) struct MerchantBody {
+    webhook_url: Option<String>,
+    /// 16 to 256 characters; without any you get one.
+    webhook_secret: Option<String>,
+    /// Is told the same.
+    callback_url: Option<String>,
+}
+
+/// Says where your webhooks go.
+#[utoipa::path(
+    put, path = "/api/merchant/webhook-url", tag = "payments",
+    request_body = MerchantBody,
+    responses(
+        (status = 200, description = "Your settings", body = MerchantView<'_>),
+        (status = 400, description = "An address that may not be called", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        Failure,
+    )
+)]
+pub(super) async fn change(
+    State(payments): State<Payments>,
+    Extension(caller): Who,
+    body: Result<JsonObject, BodyError>,
+) -> Result<Response, PaymentError> {
+    let change = Change::read(&body?)?;
+    Ok(answer(payments.set_merchant(caller.account, change).await?))
+}
+
+/// Your settings.
+#[utoipa::path(
+    get, path = "/api/merchant/me", tag = "payments",
+    responses((status = 200, description = "Your settings", body = MerchantView<'_>), Failure)
+)]
+pub(super) async fn me(
+    State(payments): State<Payments>,
+    Extension(caller): Who,
+) -> Result<Response, PaymentError> {
+    Ok(answer(payments.merchant_json(caller.account).await?))
+}

@@ -1,0 +1,145 @@
+//! The family's routes: authorise, parse, one call, answer.
+
+mod merchant;
+mod payments;
+mod rates;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use utoipa::IntoResponses;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::{PaymentError, PaymentErrorView};
+use super::{Done, Payments};
+use crate::http::body::JsonObject;
+use crate::http::client::Proxies;
+use crate::http::idempotency::Ask;
+use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
+use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
+use crate::http::respond;
+
+/// Who asks.
+type Who = Extension<Caller>;
+
+/// The family's routes and their description.
+pub fn router(
+    payments: Payments,
+    keys: Keys,
+    limits: &Arc<Limits>,
+    proxies: &Arc<Proxies>,
+) -> (Router, OpenApi) {
+    let limited = |class: Class| {
+        let limiter =
+            Limiter { limits: Arc::clone(limits), proxies: Arc::clone(proxies), class, refusal: too_many };
+        from_fn_with_state(limiter, limit)
+    };
+    let gate = Gate {
+        keys,
+        scope: Scope::Payments,
+        refusal: |error| PaymentError::from(error.clone()).into_response(),
+    };
+    let writes = OpenApiRouter::new()
+        .routes(routes!(payments::create))
+        .routes(routes!(payments::sync))
+        .routes(routes!(merchant::change))
+        .route_layer(limited(Class::Write));
+    let reads = OpenApiRouter::new()
+        .routes(routes!(payments::list))
+        .routes(routes!(payments::one))
+        .routes(routes!(payments::by_order))
+        .routes(routes!(merchant::me))
+        .route_layer(limited(Class::Read));
+    let keyed = writes.merge(reads).route_layer(from_fn_with_state(gate, require_scope));
+    let public = OpenApiRouter::new()
+        .routes(routes!(rates::all))
+        .routes(routes!(rates::one))
+        .route_layer(limited(Class::Read));
+    let (routes, document) = keyed.merge(public).with_state(payments).split_for_parts();
+    (routes.layer(from_fn(name_instance)), document)
+}
+
+/// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
+pub fn failure(path: &str, status: StatusCode) -> Response {
+    PaymentError::of_status(status).answer(path)
+}
+
+/// Whether a path is this family's.
+pub fn owns(path: &str) -> bool {
+    ["/api/payments", "/api/refunds", "/api/rates", "/api/merchant"]
+        .iter()
+        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+fn too_many(allowance: &Allowance) -> Response {
+    let retry_after = allowance.retry_after.unwrap_or(1);
+    PaymentError::TooMany { limit: allowance.limit, retry_after }.into_response()
+}
+
+/// Tells in the body of an error which path was asked.
+async fn name_instance(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let Some(error) = response.extensions().get::<PaymentError>() else { return response };
+    let mut named = error.answer(&path);
+    for (name, value) in response.headers() {
+        if name.as_str().starts_with("x-ratelimit-") {
+            named.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    named
+}
+
+/// How any of these routes can fail besides its own refusals.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "a schema alone")]
+enum Failure {
+    /// No API key, or one that is not valid
+    #[response(status = 401, content_type = "application/problem+json")]
+    Key(PaymentErrorView<'static>),
+    /// The API key lacks the scope `payments`
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(PaymentErrorView<'static>),
+    /// Too many requests
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(PaymentErrorView<'static>),
+    /// A bug, or the machine is broken
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(PaymentErrorView<'static>),
+    /// The node, the rates or the database can't take this now
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(PaymentErrorView<'static>),
+}
+
+/// JSON, whole.
+fn answer(body: Vec<u8>) -> Response {
+    respond::no_store(respond::json_bytes(StatusCode::OK, body))
+}
+
+fn answer_done(done: Done) -> Response {
+    match done {
+        Done::Now(status, body) => respond::no_store(respond::json_bytes(status, body)),
+        Done::Before(recorded) => {
+            let mut response = respond::no_store(recorded.into_response());
+            let replayed = HeaderName::from_static("x-idempotency-replayed");
+            response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
+            response
+        }
+    }
+}
+
+/// The request's idempotency key. One account's keys are nothing to another.
+fn once(
+    headers: &HeaderMap,
+    caller: &Caller,
+    route: &str,
+    body: &JsonObject,
+) -> Result<Option<Ask>, PaymentError> {
+    Ok(Ask::read(headers, &format!("payments {}", caller.account), route, &body.raw)?)
+}

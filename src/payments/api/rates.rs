@@ -1,0 +1,93 @@
+//! What a bitcoin costs, for everybody.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer;
+use crate::clock::iso::IsoSeconds;
+use crate::decimal::Decimal;
+use crate::http::asking::Id;
+use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::payments::{Payments, json};
+use crate::rates::Currency;
+
+/// What a bitcoin costs.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RatesView {
+    #[serde(rename = "BTC")]
+    #[schema(value_type = std::collections::BTreeMap<String, f64>)]
+    btc: BTreeMap<&'static str, Decimal>,
+    /// How old the oldest of them is.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: IsoSeconds,
+    /// Whose words they are.
+    source: String,
+}
+
+/// What a bitcoin costs in one currency.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RateView {
+    currency: &'static str,
+    /// Of the currency for one bitcoin.
+    #[schema(value_type = f64)]
+    rate: Decimal,
+    /// Bitcoin for one of the currency.
+    #[schema(value_type = f64)]
+    inverse: Decimal,
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: IsoSeconds,
+}
+
+/// What a bitcoin costs, in every currency that has a fresh rate.
+#[utoipa::path(
+    get, path = "/api/rates", tag = "payments",
+    responses(
+        (status = 200, description = "The rates", body = RatesView),
+        (status = 429, description = "Too many requests", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn all(State(payments): State<Payments>) -> Result<Response, PaymentError> {
+    let quotes = payments.rates().all();
+    let oldest = quotes.iter().map(|quote| quote.at).min().ok_or(PaymentError::RateUnavailable)?;
+    let mut sources: Vec<_> = quotes.iter().flat_map(|quote| quote.sources.iter().copied()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    let view = RatesView {
+        btc: quotes.iter().map(|quote| (quote.currency.code(), quote.rate)).collect(),
+        timestamp: IsoSeconds(oldest),
+        source: sources.join(", "),
+    };
+    Ok(answer(json(&view)?))
+}
+
+/// What a bitcoin costs in one currency.
+#[utoipa::path(
+    get, path = "/api/rates/{currency}", tag = "payments",
+    params(("currency" = String, Path, description = "Its code, in any case")),
+    responses(
+        (status = 200, description = "The rate", body = RateView),
+        (status = 400, description = "There is no such currency", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn one(State(payments): State<Payments>, Id(code): Id) -> Result<Response, PaymentError> {
+    let unknown = |_| {
+        let all: Vec<_> = Currency::ALL.iter().map(|currency| currency.code()).collect();
+        PaymentError::invalid("INVALID_CURRENCY", format!("Currency must be one of {}", all.join(", ")))
+    };
+    let currency: Currency = code.parse().map_err(unknown)?;
+    let quote = payments.rates().quote(currency)?;
+    let view = RateView {
+        currency: currency.code(),
+        rate: quote.rate,
+        inverse: quote.inverse(),
+        timestamp: IsoSeconds(quote.at),
+    };
+    Ok(answer(json(&view)?))
+}

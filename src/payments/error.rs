@@ -1,0 +1,357 @@
+//! Every error of the family, its HTTP status, its code and what it tells people.
+//!
+//! All have one body, `application/problem+json` (RFC 9457) with the older members beside it: `error` is the title,
+//! `message` the detail. Programs compare `code`.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::request::Invalid;
+use crate::http::body::BodyError;
+use crate::http::idempotency::BadKey;
+use crate::http::keys::{KeyError, Scope};
+use crate::http::respond;
+use crate::ids::NoRandomness;
+use crate::ledger::LedgerError;
+use crate::lightning::invoice::BadInvoice;
+use crate::lightning::{InvoiceError, NoCapacity};
+use crate::rates::{ConvertError, RateUnavailable};
+use crate::store::StoreError;
+
+/// What a problem's type begins with: programs written for the original service know it.
+const TYPES: &str = "https://lightningenable.com/problems/";
+
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.message())]
+pub enum PaymentError {
+    /// 400: a rule is broken; which one, in words for whoever sent it.
+    Invalid {
+        /// What programs compare.
+        code: &'static str,
+        /// Which rule.
+        message: String,
+    },
+    /// 413: the body is larger than allowed.
+    BodyTooLarge,
+    /// 409: the key was used for another request.
+    IdempotencyKeyReuse,
+    /// 401: no API key was shown.
+    MissingKey,
+    /// 401: the API key is unknown or revoked.
+    InvalidKey,
+    /// 403: the API key is good for other things.
+    Forbidden(Scope),
+    /// 404: there is no such payment, or it belongs to another account.
+    PaymentNotFound,
+    /// 404: there is no such refund, or it belongs to another account.
+    RefundNotFound,
+    /// 404: no route has this path.
+    NotFound,
+    /// 405: the path exists, but not for this method.
+    MethodNotAllowed,
+    /// 409: the state of things forbids it.
+    Conflict {
+        /// What programs compare.
+        code: &'static str,
+        /// Which state.
+        message: &'static str,
+    },
+    /// 429: too many requests.
+    TooMany {
+        /// Requests in the window, where there is one.
+        limit: u32,
+        /// Seconds until the next may come.
+        retry_after: u64,
+    },
+    /// 500: a bug, or the machine is broken; the log has it.
+    Internal,
+    /// 503: there is no fresh rate for this currency.
+    RateUnavailable,
+    /// 503: the node or the database can't take this now.
+    NodeUnavailable,
+    /// 503: no channel can receive that much.
+    NoInboundCapacity,
+}
+
+/// The body of every error.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PaymentErrorView<'a> {
+    #[serde(rename = "type")]
+    #[schema(example = "https://lightningenable.com/problems/invalid_amount")]
+    kind: String,
+    #[schema(example = "Bad Request")]
+    title: &'a str,
+    #[schema(example = 400)]
+    status: u16,
+    /// For people.
+    detail: &'a str,
+    /// The path that was asked.
+    instance: &'a str,
+    /// The same as `title`.
+    error: &'a str,
+    /// The same as `detail`.
+    message: &'a str,
+    /// For programs.
+    #[schema(example = "INVALID_AMOUNT")]
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<TooManyView>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct TooManyView {
+    limit: u32,
+    /// Seconds.
+    retry_after: u64,
+}
+
+impl PaymentError {
+    /// 400 with a code.
+    pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { code, message: message.into() }
+    }
+
+    /// What no handler answered (a time-out, a panic, a wrong method), as an error of this family.
+    pub fn of_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            413 => Self::BodyTooLarge,
+            408 | 503 | 504 => Self::NodeUnavailable,
+            _ => Self::Internal,
+        }
+    }
+
+    /// HTTP status, code, message.
+    fn row(&self) -> (u16, &'static str, &str) {
+        match self {
+            Self::Invalid { code, message } => (400, code, message),
+            Self::BodyTooLarge => (413, "BODY_TOO_LARGE", "The body is too large"),
+            Self::IdempotencyKeyReuse => {
+                (409, "IDEMPOTENCY_KEY_REUSE", "This idempotency key was used for another request")
+            }
+            Self::MissingKey => (401, "MISSING_API_KEY", "API key is required. Include X-API-Key header."),
+            Self::InvalidKey => (401, "INVALID_API_KEY", "Invalid API key"),
+            Self::Forbidden(_) => (403, "FORBIDDEN", "The API key lacks the scope payments"),
+            Self::PaymentNotFound => (404, "PAYMENT_NOT_FOUND", "Payment not found"),
+            Self::RefundNotFound => (404, "REFUND_NOT_FOUND", "Refund not found"),
+            Self::NotFound => (404, "NOT_FOUND", "There is no such route"),
+            Self::MethodNotAllowed => (405, "METHOD_NOT_ALLOWED", "Not with this method"),
+            Self::Conflict { code, message } => (409, code, message),
+            Self::TooMany { .. } => (429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded"),
+            Self::Internal => (500, "INTERNAL_ERROR", "An error occurred processing your request."),
+            Self::RateUnavailable => {
+                (503, "RATE_UNAVAILABLE", "There is no fresh exchange rate for this currency; try again soon")
+            }
+            Self::NodeUnavailable => {
+                (503, "NODE_UNAVAILABLE", "Payments can't be taken at the moment; try again soon")
+            }
+            Self::NoInboundCapacity => {
+                (503, "NO_INBOUND_CAPACITY", "This server can't receive that much now")
+            }
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.row().0
+    }
+
+    /// What programs compare.
+    pub fn code(&self) -> &'static str {
+        self.row().1
+    }
+
+    /// What people read. Safe to show to whoever asked.
+    pub fn message(&self) -> &str {
+        self.row().2
+    }
+
+    /// The answer to whoever asked for this path.
+    pub fn answer(&self, path: &str) -> Response {
+        let (status, code, message) = self.row();
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let title = status.canonical_reason().unwrap_or("Error");
+        let details = match self {
+            Self::TooMany { limit, retry_after } => {
+                Some(TooManyView { limit: *limit, retry_after: *retry_after })
+            }
+            _ => None,
+        };
+        let view = PaymentErrorView {
+            kind: format!("{TYPES}{}", code.to_ascii_lowercase()),
+            title,
+            status: status.as_u16(),
+            detail: message,
+            instance: path,
+            error: title,
+            message,
+            code,
+            details,
+        };
+        let mut response = respond::no_store(respond::json(status, &view));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, PROBLEM);
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+        }
+        match self {
+            Self::TooMany { retry_after, .. } => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+            }
+            Self::RateUnavailable | Self::NodeUnavailable | Self::NoInboundCapacity => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl IntoResponse for PaymentError {
+    fn into_response(self) -> Response {
+        // Whoever knows the path puts it in; see `api`.
+        let mut response = self.answer("");
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Invalid> for PaymentError {
+    fn from(Invalid { code, message }: Invalid) -> Self {
+        Self::Invalid { code, message }
+    }
+}
+
+impl From<BodyError> for PaymentError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::BodyTooLarge,
+            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
+                Self::invalid("INVALID_JSON", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<BadKey> for PaymentError {
+    fn from(error: BadKey) -> Self {
+        Self::invalid("INVALID_IDEMPOTENCY_KEY", error.to_string())
+    }
+}
+
+impl From<KeyError> for PaymentError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Invalid | KeyError::BadText => Self::InvalidKey,
+            KeyError::Missing => Self::MissingKey,
+            KeyError::Lacks(scope) => Self::Forbidden(scope),
+            KeyError::Store(error) => error.into(),
+            KeyError::Randomness(error) => error.into(),
+            KeyError::NoSuchKey | KeyError::BadKey => {
+                tracing::error!(%error, "a payment's request failed at its API key");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<StoreError> for PaymentError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(why) => {
+                tracing::warn!(%why, "a payment's request found the database not available");
+                Self::NodeUnavailable
+            }
+            StoreError::Closed => Self::NodeUnavailable,
+            other => {
+                tracing::error!(error = %other, "a payment's request failed in the database");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<rusqlite::Error> for PaymentError {
+    fn from(error: rusqlite::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<LedgerError> for PaymentError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Store(error) => error.into(),
+            LedgerError::Broken(what) => {
+                tracing::error!(%what, "a payment's request failed in the ledger");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<NoCapacity> for PaymentError {
+    fn from(error: NoCapacity) -> Self {
+        match error {
+            NoCapacity::NotRunning => Self::NodeUnavailable,
+            NoCapacity::TooLittle => Self::NoInboundCapacity,
+        }
+    }
+}
+
+impl From<InvoiceError> for PaymentError {
+    fn from(error: InvoiceError) -> Self {
+        match error {
+            InvoiceError::NotRunning => Self::NodeUnavailable,
+            InvoiceError::Refused(why) => {
+                tracing::error!(%why, "the node makes no invoice for a payment");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<BadInvoice> for PaymentError {
+    fn from(_: BadInvoice) -> Self {
+        Self::invalid(
+            "INVALID_INVOICE",
+            "lightningInvoice must be an invoice that can be paid: of this network, for the amount, with time left",
+        )
+    }
+}
+
+impl From<RateUnavailable> for PaymentError {
+    fn from(_: RateUnavailable) -> Self {
+        Self::RateUnavailable
+    }
+}
+
+impl From<ConvertError> for PaymentError {
+    fn from(error: ConvertError) -> Self {
+        match error {
+            ConvertError::NoRate => Self::RateUnavailable,
+            ConvertError::TooLarge => Self::invalid("AMOUNT_TOO_LARGE", "Amount is too large"),
+            ConvertError::TooPrecise { places: 0 } => {
+                Self::invalid("INVALID_AMOUNT", "Amount must be a whole number in this currency")
+            }
+            ConvertError::TooPrecise { places } => Self::invalid(
+                "INVALID_AMOUNT",
+                format!("Amount must have at most {places} digits after the point in this currency"),
+            ),
+        }
+    }
+}
+
+impl From<NoRandomness> for PaymentError {
+    fn from(error: NoRandomness) -> Self {
+        tracing::error!(%error, "nothing can be made for a payment's request");
+        Self::Internal
+    }
+}

@@ -1,0 +1,157 @@
+//! What an account is told of its payments, and where.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::request::{Fields, Invalid};
+use super::{PaymentError, Payments, json};
+use crate::clock::UnixMillis;
+use crate::http::body::JsonObject;
+use crate::ids::{AccountId, Secret};
+use crate::ledger::LedgerError;
+use crate::store::Tx;
+use crate::webhooks::sign;
+
+const URL_LEN: usize = 2_048;
+
+/// Characters of a secret that somebody chose: short ones can be guessed.
+const SECRET_LEN: std::ops::RangeInclusive<usize> = 16..=256;
+
+/// Where an account's webhooks go.
+#[derive(Clone, Debug)]
+pub(super) struct Merchant {
+    pub(super) webhook_url: Option<String>,
+    pub(super) webhook_secret: Secret,
+    pub(super) callback_url: Option<String>,
+}
+
+/// An account's settings.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MerchantView<'a> {
+    account_id: String,
+    webhook_url: Option<&'a str>,
+    callback_url: Option<&'a str>,
+    /// Signs the webhooks.
+    webhook_secret: Option<&'a str>,
+}
+
+/// The settings of an account, if it ever gave any.
+pub(super) fn of(connection: &Connection, account: AccountId) -> Result<Option<Merchant>, LedgerError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT webhook_url, webhook_secret, callback_url FROM payment_merchants WHERE account_id = ?1",
+        )?
+        .query_row([account], |row| {
+            Ok(Merchant {
+                webhook_url: row.get(0)?,
+                webhook_secret: Secret::new(row.get::<_, String>(1)?),
+                callback_url: row.get(2)?,
+            })
+        })
+        .optional()?)
+}
+
+fn set(tx: &Tx<'_>, account: AccountId, merchant: &Merchant, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO payment_merchants (account_id, webhook_url, webhook_secret, callback_url, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (account_id) DO UPDATE SET webhook_url = excluded.webhook_url,
+             webhook_secret = excluded.webhook_secret, callback_url = excluded.callback_url,
+             updated_at = excluded.updated_at",
+    )?
+    .execute(params![
+        account,
+        merchant.webhook_url,
+        merchant.webhook_secret.expose(),
+        merchant.callback_url,
+        now
+    ])?;
+    Ok(())
+}
+
+/// A change of the settings. `None` leaves one as it is, `Some(None)` takes it away.
+#[derive(Debug)]
+pub struct Change {
+    webhook_url: Option<Option<String>>,
+    callback_url: Option<Option<String>>,
+    webhook_secret: Option<Secret>,
+}
+
+impl Change {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn read(body: &JsonObject) -> Result<Self, Invalid> {
+        let fields = Fields(&body.fields);
+        let url = |name| match body.fields.contains_key(name) {
+            true => fields.text(name, URL_LEN).map(Some),
+            false => Ok(None),
+        };
+        let secret = fields.text("webhookSecret", *SECRET_LEN.end())?;
+        if secret.as_ref().is_some_and(|secret| !SECRET_LEN.contains(&secret.chars().count())) {
+            let message =
+                format!("webhookSecret must have {} to {} characters", SECRET_LEN.start(), SECRET_LEN.end());
+            return Err(Invalid::new("INVALID_SECRET", message));
+        }
+        Ok(Self {
+            webhook_url: url("webhookUrl")?,
+            callback_url: url("callbackUrl")?,
+            webhook_secret: secret.map(Secret::new),
+        })
+    }
+}
+
+impl Payments {
+    /// Changes where an account's webhooks go; answers its settings. Who names no secret gets one.
+    ///
+    /// # Errors
+    /// [`PaymentError::Invalid`] for addresses that may not be called, the store's.
+    pub async fn set_merchant(&self, account: AccountId, change: Change) -> Result<Vec<u8>, PaymentError> {
+        for url in [&change.webhook_url, &change.callback_url].into_iter().flatten().flatten() {
+            self.0.parts.guard.check_url(url).map_err(|_| {
+                PaymentError::invalid("INVALID_URL", "The address must be a public web address")
+            })?;
+        }
+        let (fresh, now) = (sign::new_secret()?, self.now());
+        let written = self.store().write(move |tx| -> Result<Merchant, PaymentError> {
+            let old = of(tx, account)?;
+            let new = Merchant {
+                webhook_url: change
+                    .webhook_url
+                    .unwrap_or_else(|| old.as_ref().and_then(|old| old.webhook_url.clone())),
+                callback_url: change
+                    .callback_url
+                    .unwrap_or_else(|| old.as_ref().and_then(|old| old.callback_url.clone())),
+                webhook_secret: change
+                    .webhook_secret
+                    .or_else(|| old.as_ref().map(|old| old.webhook_secret.clone()))
+                    .unwrap_or(fresh),
+            };
+            set(tx, account, &new, now)?;
+            Ok(new)
+        });
+        let merchant = written.await?;
+        view(account, Some(&merchant))
+    }
+
+    /// An account's settings.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn merchant_json(&self, account: AccountId) -> Result<Vec<u8>, PaymentError> {
+        let merchant = self.store().read(move |connection| of(connection, account)).await?;
+        view(account, merchant.as_ref())
+    }
+}
+
+fn view(account: AccountId, merchant: Option<&Merchant>) -> Result<Vec<u8>, PaymentError> {
+    json(&MerchantView {
+        account_id: account.to_string(),
+        webhook_url: merchant.and_then(|merchant| merchant.webhook_url.as_deref()),
+        callback_url: merchant.and_then(|merchant| merchant.callback_url.as_deref()),
+        webhook_secret: merchant.map(|merchant| merchant.webhook_secret.expose()),
+    })
+}

@@ -1,0 +1,149 @@
+//! Payments: orders in fiat or sats, for a shop's back end. The Lightning Enable Payments API.
+//!
+//! ```text
+//! unpaid ──payment comes──▶ processing ──claimed──▶ paid ──all of it goes back──▶ refunded
+//!   │  ▲                        │                     ▲
+//!   │  └──────gone again────────┘                     │
+//!   └──time──▶ expired ──comes all the same───────────┘
+//! ```
+//!
+//! An order has one invoice, whose preimage is ours: its payment is held, noted (`processing`), claimed, and noted
+//! again (`paid`), each step in the transaction of the node's event ([`ledger::held`](crate::ledger::held) tells what
+//! a crash between them leaves). The price in sats is fixed when it is ordered, rounded up to a whole sat, and the
+//! rate is kept with it. What comes is credited as it came, late or too much, to the account of merchants; refunds
+//! are taken from there and never exceed it.
+//!
+//! An account sees its own payments only. The checkout page is for whoever has the payment's id.
+
+pub mod api;
+mod create;
+pub mod error;
+pub mod ids;
+pub mod look;
+pub mod merchant;
+mod refunds;
+pub mod request;
+mod rules;
+pub mod status;
+mod store;
+mod sync;
+mod teller;
+pub mod view;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use crate::clock::UnixMillis;
+use crate::http::idempotency::{self, Ask, Recorded, Seen};
+use crate::http::limits::Budget;
+use crate::ledger::Ledger;
+use crate::lightning::{Capacity, Node};
+use crate::rates::Rates;
+use crate::store::{Store, Tx};
+use crate::webhooks::guard::Guard;
+
+pub use error::PaymentError;
+pub use rules::Rules;
+pub use teller::Teller;
+
+/// What the family is built from.
+pub struct Parts {
+    /// Books, store, clock.
+    pub ledger: Ledger,
+    /// Makes invoices.
+    pub node: Node,
+    /// Limits and windows.
+    pub rules: Rules,
+    /// Says which webhooks may be called.
+    pub guard: Guard,
+    /// The same one that listens to the ledger.
+    pub teller: Teller,
+    /// What a bitcoin costs.
+    pub rates: Rates,
+    /// New invoices of all clients together.
+    pub budget: Arc<Budget>,
+}
+
+/// The family. Cheap to clone.
+#[derive(Clone)]
+pub struct Payments(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    capacity: Capacity,
+}
+
+/// What was done, or what a request with the same idempotency key was answered before.
+pub enum Done {
+    /// Now; the answer as JSON.
+    Now(StatusCode, Vec<u8>),
+    /// Before.
+    Before(Recorded),
+}
+
+impl Payments {
+    /// Builds the family.
+    pub fn new(parts: Parts) -> Self {
+        let capacity = Capacity::new(parts.node.clone());
+        Self(Arc::new(Inner { parts, capacity }))
+    }
+
+    /// Limits and windows.
+    pub fn rules(&self) -> &Rules {
+        &self.0.parts.rules
+    }
+
+    /// What a bitcoin costs.
+    pub fn rates(&self) -> &Rates {
+        &self.0.parts.rates
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.0.parts.ledger
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.parts.ledger.store
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.0.parts.ledger.clock.now()
+    }
+
+    fn teller(&self) -> &Teller {
+        &self.0.parts.teller
+    }
+}
+
+/// What is known of a request that asked to be done only once.
+fn seen(connection: &rusqlite::Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, PaymentError> {
+    let Some(ask) = ask else { return Ok(None) };
+    match idempotency::lookup(connection, ask)? {
+        Seen::Fresh => Ok(None),
+        Seen::Replay(recorded) => Ok(Some(recorded)),
+        Seen::Mismatch => Err(PaymentError::IdempotencyKeyReuse),
+    }
+}
+
+/// Keeps the answer to a request that asked to be done only once.
+fn remember(
+    tx: &Tx<'_>,
+    ask: Option<&Ask>,
+    status: StatusCode,
+    body: &[u8],
+    now: UnixMillis,
+) -> Result<(), PaymentError> {
+    match ask {
+        Some(ask) => Ok(idempotency::remember(tx, ask, status, body, now)?),
+        None => Ok(()),
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, PaymentError> {
+    serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "a payment's answer could not be written as JSON");
+        PaymentError::Internal
+    })
+}

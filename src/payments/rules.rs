@@ -1,0 +1,51 @@
+//! The family's limits and windows, as the configuration sets them.
+
+use std::time::Duration;
+
+use bitcoin::Network;
+
+use crate::config::Config;
+use crate::money::Msat;
+
+/// Limits and windows.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Whether payments can be made.
+    pub enabled: bool,
+    /// Whose invoices and addresses we pay.
+    pub network: Network,
+    /// What links begin with, without a slash at the end.
+    pub public_url: String,
+    /// How long an order can be paid.
+    pub expiry: Duration,
+    /// The most that one order may come to.
+    pub max_amount: Msat,
+    /// A refund may always cost this much in routing fees.
+    pub max_fee_base: Msat,
+    /// Or this share of it, in parts per million, whichever is more.
+    pub max_fee_ppm: u32,
+    /// A refund's invoice must be payable for at least so long.
+    pub min_invoice_expiry: Duration,
+}
+
+impl Rules {
+    /// As the operator configured them.
+    pub fn from_config(config: &Config) -> Self {
+        let (payments, payouts) = (&config.payments, &config.payouts);
+        Self {
+            enabled: payments.enabled,
+            network: config.network,
+            public_url: config.http.public_url.trim_end_matches('/').to_owned(),
+            expiry: Duration::from_secs(payments.expiry_secs),
+            max_amount: Msat::from_sat(payments.max_amount_sat).unwrap_or(Msat::ZERO),
+            max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
+            max_fee_ppm: payouts.max_fee_ppm,
+            min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),
+        }
+    }
+
+    /// The most that routing a refund of some amount may cost.
+    pub fn max_fee(&self, amount: Msat) -> Msat {
+        amount.ppm_ceil(self.max_fee_ppm).unwrap_or(amount).max(self.max_fee_base)
+    }
+}

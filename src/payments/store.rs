@@ -1,0 +1,241 @@
+//! The rows of the family.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::ids::InvoiceId;
+use super::request::NewPayment;
+use super::status::PaymentStatus;
+use crate::clock::UnixMillis;
+use crate::decimal::Decimal;
+use crate::ids::{AccountId, ChargeId, PaymentId};
+use crate::ledger::LedgerError;
+use crate::money::Msat;
+use crate::rates::{Quote, Unit};
+use crate::store::Tx;
+
+/// A payment with its invoice.
+#[derive(Clone, Debug)]
+pub struct Payment {
+    /// Row id.
+    pub id: PaymentId,
+    /// What callers know it by.
+    pub public_id: InvoiceId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The shop's name for it.
+    pub order_id: String,
+    /// Its invoice.
+    pub charge: ChargeId,
+    /// The BOLT11 text.
+    pub invoice: String,
+    /// As it stands in the database; [`Payment::status_at`] knows the time.
+    pub status: PaymentStatus,
+    /// As ordered.
+    pub amount: Decimal,
+    /// Of what.
+    pub unit: Unit,
+    /// What the invoice asks for.
+    pub sats: Msat,
+    /// Fiat for a bitcoin, if it was ordered in fiat.
+    pub rate: Option<Decimal>,
+    /// Whose word the rate was.
+    pub rate_source: Option<String>,
+    /// What came in.
+    pub received: Msat,
+    /// Refunds that have not failed.
+    pub refunding: Msat,
+    /// Refunds that have arrived.
+    pub refunded: Msat,
+    /// For the customer.
+    pub description: Option<String>,
+    /// Where the customer goes once they have paid.
+    pub success_url: Option<String>,
+    /// Where they go if they don't.
+    pub cancel_url: Option<String>,
+    /// When it was ordered.
+    pub created_at: UnixMillis,
+    /// When it can't be paid any more.
+    pub expires_at: UnixMillis,
+    /// When it was paid.
+    pub paid_at: Option<UnixMillis>,
+}
+
+impl Payment {
+    /// Where it stands: what nobody has paid is over to the second.
+    pub fn status_at(&self, now: UnixMillis) -> PaymentStatus {
+        match self.status {
+            PaymentStatus::Unpaid if self.expires_at <= now => PaymentStatus::Expired,
+            status => status,
+        }
+    }
+}
+
+const PAYMENT: &str =
+    "SELECT p.id, p.public_id, p.account_id, p.order_id, p.charge_id, c.invoice, p.status, p.amount,
+     p.currency, p.amount_msat, p.rate, p.rate_source, p.received_msat, p.refunding_msat, p.refunded_msat,
+     p.description, p.success_url, p.cancel_url, p.created_at, p.expires_at, p.paid_at
+     FROM payments p JOIN charges c ON c.id = p.charge_id";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
+    Ok(Payment {
+        id: row.get(0)?,
+        public_id: row.get(1)?,
+        account: row.get(2)?,
+        order_id: row.get(3)?,
+        charge: row.get(4)?,
+        invoice: row.get(5)?,
+        status: row.get(6)?,
+        amount: row.get(7)?,
+        unit: row.get(8)?,
+        sats: row.get(9)?,
+        rate: row.get(10)?,
+        rate_source: row.get(11)?,
+        received: row.get(12)?,
+        refunding: row.get(13)?,
+        refunded: row.get(14)?,
+        description: row.get(15)?,
+        success_url: row.get(16)?,
+        cancel_url: row.get(17)?,
+        created_at: row.get(18)?,
+        expires_at: row.get(19)?,
+        paid_at: row.get(20)?,
+    })
+}
+
+/// A payment to write down.
+pub(super) struct Draft<'a> {
+    pub(super) public_id: InvoiceId,
+    pub(super) account: AccountId,
+    pub(super) charge: ChargeId,
+    pub(super) new: &'a NewPayment,
+    pub(super) sats: Msat,
+    pub(super) quote: Option<&'a Quote>,
+    pub(super) expires_at: UnixMillis,
+}
+
+pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<PaymentId, LedgerError> {
+    let new = draft.new;
+    tx.prepare_cached(
+        "INSERT INTO payments (public_id, account_id, order_id, charge_id, status, amount, currency, amount_msat, rate,
+             rate_source, rate_at, description, customer_email, customer_name, success_url, cancel_url, metadata,
+             created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+    )?
+    .execute(params![
+        draft.public_id,
+        draft.account,
+        new.order_id,
+        draft.charge,
+        new.amount,
+        new.unit,
+        draft.sats,
+        draft.quote.map(|quote| quote.rate),
+        draft.quote.map(Quote::source),
+        draft.quote.map(|quote| quote.at),
+        new.description,
+        new.customer_email,
+        new.customer_name,
+        new.success_url,
+        new.cancel_url,
+        new.metadata,
+        now,
+        draft.expires_at,
+    ])?;
+    Ok(PaymentId(tx.last_insert_rowid()))
+}
+
+pub(super) fn by_id(connection: &Connection, id: PaymentId) -> Result<Payment, LedgerError> {
+    let found =
+        connection.prepare_cached(&format!("{PAYMENT} WHERE p.id = ?1"))?.query_row([id], read).optional()?;
+    found.ok_or_else(|| LedgerError::Broken(format!("payment {id} is missing")))
+}
+
+pub(super) fn by_public_id(connection: &Connection, id: InvoiceId) -> Result<Option<Payment>, LedgerError> {
+    Ok(connection
+        .prepare_cached(&format!("{PAYMENT} WHERE p.public_id = ?1"))?
+        .query_row([id], read)
+        .optional()?)
+}
+
+pub(super) fn by_charge(connection: &Connection, charge: ChargeId) -> Result<Option<Payment>, LedgerError> {
+    Ok(connection
+        .prepare_cached(&format!("{PAYMENT} WHERE p.charge_id = ?1"))?
+        .query_row([charge], read)
+        .optional()?)
+}
+
+/// The paid one of an order if there is one, else the newest.
+pub(super) fn by_order(
+    connection: &Connection,
+    account: AccountId,
+    order: &str,
+) -> Result<Option<Payment>, LedgerError> {
+    Ok(connection
+        .prepare_cached(&format!(
+            "{PAYMENT} WHERE p.account_id = ?1 AND p.order_id = ?2
+             ORDER BY p.paid_at IS NULL, p.id DESC LIMIT 1"
+        ))?
+        .query_row(params![account, order], read)
+        .optional()?)
+}
+
+/// The newest of an order that can still be paid.
+pub(super) fn payable(
+    connection: &Connection,
+    account: AccountId,
+    order: &str,
+    now: UnixMillis,
+) -> Result<Option<Payment>, LedgerError> {
+    Ok(connection
+        .prepare_cached(&format!(
+            "{PAYMENT} WHERE p.account_id = ?1 AND p.order_id = ?2 AND p.status = 'unpaid' AND p.expires_at > ?3
+             ORDER BY p.id DESC LIMIT 1"
+        ))?
+        .query_row(params![account, order, now], read)
+        .optional()?)
+}
+
+/// A page of an account's payments, newest first.
+pub(super) fn list(
+    connection: &Connection,
+    account: AccountId,
+    status: Option<PaymentStatus>,
+    before: Option<PaymentId>,
+    limit: usize,
+) -> Result<Vec<Payment>, LedgerError> {
+    // Two texts, so that each has its index.
+    let with = if status.is_some() { "p.status = ?2" } else { "?2 IS NULL" };
+    let mut statement = connection.prepare_cached(&format!(
+        "{PAYMENT} WHERE p.account_id = ?1 AND {with} AND p.id < ?3 ORDER BY p.id DESC LIMIT ?4"
+    ))?;
+    let before = before.map_or(i64::MAX, |id| id.0);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![account, status, before, limit], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// A payment's way on. Money is never taken away by it.
+pub(super) fn set_status(tx: &Tx<'_>, id: PaymentId, status: PaymentStatus) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payments SET status = ?2 WHERE id = ?1")?.execute(params![id, status])?;
+    Ok(())
+}
+
+pub(super) fn paid(tx: &Tx<'_>, id: PaymentId, received: Msat, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payments SET status = 'paid', received_msat = received_msat + ?2, paid_at = coalesce(paid_at, ?3)
+         WHERE id = ?1",
+    )?
+    .execute(params![id, received, now])?;
+    Ok(())
+}
+
+/// Marks what nobody paid in time; answers it, oldest first.
+pub(super) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<PaymentId>, LedgerError> {
+    let mut statement = tx.prepare_cached(
+        "UPDATE payments SET status = 'expired' WHERE id IN
+             (SELECT id FROM payments WHERE status = 'unpaid' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
+         RETURNING id",
+    )?;
+    let over = statement.query_map(params![now, limit], |row| row.get(0))?;
+    Ok(over.collect::<Result<_, _>>()?)
+}

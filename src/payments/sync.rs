@@ -1,0 +1,55 @@
+//! What a lost event left behind: the node is asked again, what was missed is done now.
+
+use super::ids::InvoiceId;
+use super::status::PaymentStatus;
+use super::store;
+use super::{PaymentError, Payments};
+use crate::ids::AccountId;
+use crate::ledger::charges;
+use crate::lightning::{Direction, RecordStatus};
+
+/// Payments marked at once, so that no commit becomes long.
+const AT_ONCE: i64 = 200;
+
+impl Payments {
+    /// Looks at the node's own state of a payment again and applies what was missed; answers the payment.
+    ///
+    /// # Errors
+    /// [`PaymentError::PaymentNotFound`], the store's. While the node can't be asked nothing changes.
+    pub async fn sync(&self, account: AccountId, id: InvoiceId) -> Result<Vec<u8>, PaymentError> {
+        let payment = self.one(account, id).await?;
+        if payment.paid_at.is_none() {
+            let charge = payment.charge;
+            let charge = self.store().read(move |connection| charges::by_id(connection, charge)).await?;
+            let hash = charge.payment_hash;
+            let record = self.0.parts.node.ask(move |node| node.record(hash)).await.ok().flatten();
+            let came = record.filter(|record| {
+                record.direction == Direction::Inbound && record.status == RecordStatus::Succeeded
+            });
+            if let Some(amount) = came.and_then(|record| record.amount) {
+                let (listeners, now) = (self.ledger().listeners.clone(), self.now());
+                let received =
+                    self.store().write(move |tx| charges::receive(tx, &listeners, hash, amount, now)).await?;
+                tracing::info!(payment = %payment.id, ?received, "a payment was found by looking again");
+            }
+        }
+        self.one_json(account, id).await
+    }
+
+    /// Marks what nobody paid in time and tells of it; answers how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn expire_due(&self) -> Result<usize, PaymentError> {
+        let (payments, now) = (self.clone(), self.now());
+        let written = self.store().write(move |tx| -> Result<usize, PaymentError> {
+            let over = store::expire(tx, now, AT_ONCE)?;
+            for id in &over {
+                let payment = store::by_id(tx, *id)?;
+                payments.teller().changed(tx, &payment, PaymentStatus::Expired, now)?;
+            }
+            Ok(over.len())
+        });
+        written.await
+    }
+}

@@ -1,0 +1,181 @@
+//! What the ledger tells the family, and what the family tells the world: the shop's webhooks, open checkout pages,
+//! the operator's event log.
+//!
+//! All of it is written in the transaction that makes it true.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::ids::InvoiceId;
+use super::merchant;
+use super::refunds;
+use super::status::PaymentStatus;
+use super::store::{self, Payment};
+use crate::clock::iso::IsoSeconds;
+use crate::clock::{Clock, UnixMillis};
+use crate::decimal::Decimal;
+use crate::http::events::EventLog;
+use crate::http::live::Hub;
+use crate::ids::{AccountId, ChargeId};
+use crate::ledger::{Charge, End, Family, Lapsed, LedgerError, Listener, Payout};
+use crate::money::Msat;
+use crate::store::Tx;
+use crate::telemetry::metrics::PAYMENTS;
+use crate::webhooks::store::{Outbox, OutboxError, Target};
+
+/// The family's ear and mouth.
+#[derive(Clone)]
+pub struct Teller {
+    hub: Arc<Hub>,
+    outbox: Outbox,
+    log: EventLog,
+    clock: Clock,
+}
+
+/// What a webhook carries.
+#[derive(Serialize)]
+struct News<'a, T> {
+    event: &'a str,
+    timestamp: IsoSeconds,
+    data: T,
+}
+
+/// What a webhook says of a payment.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PaymentNews<'a> {
+    invoice_id: InvoiceId,
+    order_id: &'a str,
+    status: PaymentStatus,
+    amount: Decimal,
+    currency: &'static str,
+    amount_sats: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_received_sats: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paid_at: Option<IsoSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired_at: Option<IsoSeconds>,
+}
+
+impl Teller {
+    /// With whom it tells.
+    pub fn new(hub: Arc<Hub>, outbox: Outbox, log: EventLog, clock: Clock) -> Self {
+        Self { hub, outbox, log, clock }
+    }
+
+    /// Where pages listen.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// A line in the operator's event log.
+    pub(super) fn record(&self, tx: &Tx<'_>, kind: &str, payment: &Payment) -> Result<(), LedgerError> {
+        let data = serde_json::json!({ "amount_sat": payment.sats.sat_floor() });
+        Ok(self.log.record(tx, kind, &payment.public_id.to_string(), &data)?)
+    }
+
+    /// A payment stands somewhere else; `payment` is read after the change.
+    pub(super) fn changed(
+        &self,
+        tx: &Tx<'_>,
+        payment: &Payment,
+        status: PaymentStatus,
+        now: UnixMillis,
+    ) -> Result<(), LedgerError> {
+        let (hub, topic) = (Arc::clone(&self.hub), payment.public_id.topic());
+        tx.after_commit(move || {
+            metrics::counter!(PAYMENTS, "event" => status.name()).increment(1);
+            hub.tell(&topic);
+        });
+        self.record(tx, &format!("payment.{status}"), payment)?;
+        let event = match status {
+            PaymentStatus::Paid => "payment.completed",
+            PaymentStatus::Expired => "payment.expired",
+            PaymentStatus::Unpaid | PaymentStatus::Processing | PaymentStatus::Refunded => return Ok(()),
+        };
+        let news = PaymentNews {
+            invoice_id: payment.public_id,
+            order_id: &payment.order_id,
+            status,
+            amount: payment.amount,
+            currency: payment.unit.code(),
+            amount_sats: payment.sats.sat_floor(),
+            amount_received_sats: payment.paid_at.map(|_| payment.received.sat_floor()),
+            paid_at: payment.paid_at.map(IsoSeconds),
+            expired_at: (status == PaymentStatus::Expired).then_some(IsoSeconds(payment.expires_at)),
+        };
+        self.notify(tx, payment.account, event, &news, now)
+    }
+
+    /// Queues a webhook to every address that the account has given.
+    pub(super) fn notify(
+        &self,
+        tx: &Tx<'_>,
+        account: AccountId,
+        event: &str,
+        data: &impl Serialize,
+        now: UnixMillis,
+    ) -> Result<(), LedgerError> {
+        let Some(merchant) = merchant::of(tx, account)? else { return Ok(()) };
+        let news = News { event, timestamp: IsoSeconds(now), data };
+        let payload = match serde_json::to_string(&news) {
+            Ok(payload) => payload,
+            Err(error) => {
+                tracing::error!(%account, %error, "a webhook could not be written as JSON");
+                return Ok(());
+            }
+        };
+        for url in [&merchant.webhook_url, &merchant.callback_url].into_iter().flatten() {
+            let target =
+                Target { family: Family::Payments.name(), url, secret: Some(&merchant.webhook_secret) };
+            match self.outbox.enqueue(tx, target, event, &payload) {
+                Ok(_) => {}
+                Err(OutboxError::Store(error)) => return Err(error.into()),
+                // The address was good when it was given; whatever it is now must not undo what happened.
+                Err(error) => tracing::error!(%account, %error, "a webhook could not be queued"),
+            }
+        }
+        Ok(())
+    }
+
+    fn move_to(&self, tx: &Tx<'_>, charge: ChargeId, status: PaymentStatus) -> Result<(), LedgerError> {
+        let Some(payment) = store::by_charge(tx, charge)? else {
+            tracing::error!(%charge, "a charge has no payment");
+            return Ok(());
+        };
+        store::set_status(tx, payment.id, status)?;
+        self.changed(tx, &store::by_id(tx, payment.id)?, status, self.clock.now())
+    }
+}
+
+impl Listener for Teller {
+    fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        let Some(payment) = store::by_charge(tx, charge.id)? else {
+            tracing::error!(charge = %charge.id, "a charge has no payment");
+            return Ok(());
+        };
+        let now = charge.settled_at.unwrap_or_else(|| self.clock.now());
+        store::paid(tx, payment.id, charge.received.unwrap_or(payment.sats), now)?;
+        self.changed(tx, &store::by_id(tx, payment.id)?, PaymentStatus::Paid, now)
+    }
+
+    fn charge_held(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        self.move_to(tx, charge.id, PaymentStatus::Processing)
+    }
+
+    fn charge_released(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        // Whether it is over by now is the next round's to say, and to tell.
+        self.move_to(tx, charge.id, PaymentStatus::Unpaid)
+    }
+
+    fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
+        refunds::ended(self, tx, payout, end)
+    }
+
+    /// Payments are kept, also those that nobody paid: they belong to somebody who has a key.
+    fn charge_lapsed(&self, _: &Tx<'_>, _: ChargeId) -> Result<Lapsed, LedgerError> {
+        Ok(Lapsed::Keep)
+    }
+}
