@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use bitcoin::Network;
+use lettre::message::Mailbox;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
-use super::sections::{ChainSource, Gossip};
-use super::{Chain, Config, Gifts, Http, Node};
+use super::sections::{ChainSource, Gossip, SmtpSecurity};
+use super::{Chain, Config, Gifts, Http, Node, Smtp};
 use crate::money::Msat;
 
 /// Something that is wrong with a setting.
@@ -43,6 +44,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     node(&config.node, &config.http, &mut found);
     chain(&mut config.chain, config.network, &mut found);
     gifts(&config.gifts, &mut found);
+    smtp(&config.smtp, &mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -180,6 +182,38 @@ fn gifts(gifts: &Gifts, found: &mut Vec<Found>) {
     }
 }
 
+fn smtp(smtp: &Smtp, found: &mut Vec<Found>) {
+    if smtp.host.is_empty() {
+        let others = [("smtp.user", !smtp.user.is_empty()), ("smtp.from", !smtp.from.is_empty())];
+        for (key, _) in others.into_iter().filter(|(_, set)| *set) {
+            found.push(with_remedy(key, "is set, but there is no mail server", "set smtp.host too"));
+        }
+        return;
+    }
+    if !is_host(&smtp.host) {
+        found.push(plain("smtp.host", format!("\"{}\" is not a host name or address", smtp.host)));
+    }
+    if smtp.security == SmtpSecurity::None && !is_this_machine(&smtp.host) {
+        let remedy = "set smtp.security to \"starttls\" or \"tls\"";
+        found.push(with_remedy(
+            "smtp.security",
+            "letters hold secrets, and \"none\" would show them to the network",
+            remedy,
+        ));
+    }
+    if smtp.from.parse::<Mailbox>().is_err() {
+        found.push(plain("smtp.from", format!("\"{}\" is not an address", smtp.from)));
+    }
+    if smtp.user.is_empty() != smtp.password.expose().is_empty() {
+        let remedy = "set smtp.user and smtp.password (or the variable SATCHEL_SMTP_PASSWORD), or neither";
+        found.push(with_remedy("smtp.password", "a name and a password belong together", remedy));
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// Numbers that must lie in a range.
 fn ranges(config: &Config, found: &mut Vec<Found>) {
     const ANY: u64 = u64::MAX;
@@ -212,6 +246,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("payouts.send_window_secs", payouts.send_window_secs, 1, ANY),
         ("payouts.min_invoice_expiry_secs", payouts.min_invoice_expiry_secs, 1, ANY),
         ("webhooks.timeout_secs", webhooks.timeout_secs, 1, 300),
+        ("smtp.max_per_hour", u64::from(config.smtp.max_per_hour), 1, ANY),
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
     for (key, value, least, most) in numbers {

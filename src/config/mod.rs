@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
 pub use sections::{
-    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Tips, Webhooks,
-    default_esplora_url,
+    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Smtp, SmtpSecurity, Tips,
+    Webhooks, default_esplora_url,
 };
 
 /// The documented example: every setting with its default and one line of why.
@@ -63,6 +63,8 @@ pub struct Config {
     pub payouts: Payouts,
     /// Calls to other people's servers.
     pub webhooks: Webhooks,
+    /// Letters.
+    pub smtp: Smtp,
     /// What is logged.
     pub log: Log,
 }
@@ -80,6 +82,7 @@ impl Default for Config {
             limits: Limits::default(),
             payouts: Payouts::default(),
             webhooks: Webhooks::default(),
+            smtp: Smtp::default(),
             log: Log::default(),
         }
     }

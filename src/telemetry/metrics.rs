@@ -46,6 +46,8 @@ pub const AUDIT_OK: &str = "satchel_audit_ok";
 pub const WEBHOOKS: &str = "satchel_webhook_deliveries_total";
 /// Deliveries waiting.
 pub const WEBHOOKS_WAITING: &str = "satchel_webhook_deliveries_waiting";
+/// Letters tried; label `outcome` (`sent`, `failed`, `refused`).
+pub const MAIL: &str = "satchel_mail_attempts_total";
 /// 1 while the database takes writes.
 pub const STORE_WRITABLE: &str = "satchel_store_writable";
 /// 1 while the node runs.
@@ -158,6 +160,7 @@ fn describe() {
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");
     describe_counter!(WEBHOOKS, "Webhook deliveries tried");
     describe_gauge!(WEBHOOKS_WAITING, "Webhook deliveries waiting");
+    describe_counter!(MAIL, "Attempts to hand a letter to the mail server");
     describe_gauge!(STORE_WRITABLE, "1 while the database takes writes");
     describe_gauge!(NODE_RUNNING, "1 while the Lightning node runs");
     describe_gauge!(READY, "1 once everything is up and recovered");
