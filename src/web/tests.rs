@@ -169,7 +169,8 @@ fn the_pages_are_in_the_api_s_document() {
     let gifts = ["/", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"];
     assert_eq!(
         paths,
-        [&gifts[..], &["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim", "/verify"]].concat()
+        [&gifts[..], &["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim", "/verify"]]
+            .concat()
     );
 }
 

@@ -30,6 +30,7 @@ use crate::lightning::{
     NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
 };
 use crate::lnurl::pay::Addresses;
+use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::store::{Store, StoreError};
 use crate::tips::people::{self, People};
