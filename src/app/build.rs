@@ -135,6 +135,8 @@ impl House {
             window: Duration::from_secs(config.limits.window_secs),
             write: config.limits.write,
             read: config.limits.read,
+            key_write: config.limits.key_write,
+            key_read: config.limits.key_read,
         }));
         let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
         Ok(Self {

@@ -56,6 +56,8 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("limits.window_secs", SECONDS),
     ("limits.write", COUNT),
     ("limits.read", COUNT),
+    ("limits.key_write", COUNT),
+    ("limits.key_read", COUNT),
     ("limits.invoices_per_minute", COUNT),
     ("limits.keep_unpaid_days", COUNT),
     ("payouts.max_fee_base_sat", SATS),

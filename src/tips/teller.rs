@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::ids::Keyring;
 use super::reminders::ReminderKind;
+use super::status::OnboardingFlow;
 use super::store::{self, Group, Tip};
 use crate::clock::Clock;
 use crate::http::events::EventLog;
@@ -123,6 +124,12 @@ impl Teller {
     /// Queues a webhook, if the tipper wants to hear of this.
     pub(super) fn notify(&self, tx: &Tx<'_>, tip: &Tip, event: Event) -> Result<(), LedgerError> {
         let url = match event {
+            // A tip that nobody need claim tells of no claim, should somebody all the same.
+            Event::Claimed | Event::Reclaimed | Event::Reminder(_)
+                if tip.onboarding_flow == OnboardingFlow::Skip =>
+            {
+                &None
+            }
             Event::Claimed | Event::Reclaimed | Event::Reminder(_) => &tip.claim_webhook,
             Event::Withdrawn => &tip.withdraw_webhook,
         };

@@ -79,8 +79,9 @@ pub(super) async fn reclaim(
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
     let user = asker.writer(&api).await?;
-    let force = flag(&body?, "force")?;
-    api.tips.reclaim_group(&user, cuid(&id)?, force).await?;
+    let (id, body) = (cuid(&id)?, body?);
+    let ask = asker.once(&user, &format!("reclaim group {id}"), &body)?;
+    api.tips.reclaim_group(&user, id, flag(&body, "force")?, ask).await?;
     Ok(nothing())
 }
 

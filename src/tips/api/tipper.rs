@@ -205,8 +205,12 @@ pub(super) async fn reclaim(
 ) -> Result<Response, TipError> {
     let scheduler = api.tips.people().scheduler(&asker.headers, params.raw()).await?;
     let user = if scheduler { None } else { Some(asker.writer(&api).await?) };
-    let force = flag(&body?, "force")?;
-    api.tips.reclaim(user.as_ref(), cuid(&id)?, force).await?;
+    let (id, body) = (cuid(&id)?, body?);
+    let ask = match &user {
+        Some(user) => asker.once(user, &format!("reclaim {id}"), &body)?,
+        None => None,
+    };
+    api.tips.reclaim(user.as_ref(), id, flag(&body, "force")?, ask).await?;
     Ok(nothing())
 }
 
@@ -220,9 +224,12 @@ pub(super) async fn new_passphrase(
     State(api): State<Api>,
     Id(id): Id,
     asker: Asker,
+    body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
     let user = asker.writer(&api).await?;
-    api.tips.new_passphrase(&user, cuid(&id)?).await?;
+    let id = cuid(&id)?;
+    let ask = asker.once(&user, &format!("passphrase {id}"), &body?)?;
+    api.tips.new_passphrase(&user, id, ask).await?;
     Ok(nothing())
 }
 

@@ -51,7 +51,14 @@ pub(super) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            limits: LimitSettings { enabled: false, window: Duration::from_secs(900), write: 0, read: 0 },
+            limits: LimitSettings {
+                enabled: false,
+                window: Duration::from_secs(900),
+                write: 0,
+                read: 0,
+                key_write: 0,
+                key_read: 0,
+            },
             budget: 0,
             rules: Rules {
                 enabled: true,

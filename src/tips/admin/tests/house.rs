@@ -199,7 +199,14 @@ impl House {
             }),
             budget: Arc::new(Budget::per_minute(0)),
         });
-        let limits = LimitSettings { enabled: false, window: Duration::from_secs(900), write: 50, read: 200 };
+        let limits = LimitSettings {
+            enabled: false,
+            window: Duration::from_secs(900),
+            write: 50,
+            read: 200,
+            key_write: 0,
+            key_read: 0,
+        };
         let (router, document) =
             api::router(tips.clone(), &Arc::new(Limits::new(limits)), &Arc::new(Proxies::default()));
         let dispatcher = Mutex::new(Dispatcher::default());
