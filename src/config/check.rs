@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use bitcoin::Network;
-use lettre::message::Mailbox;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
@@ -201,7 +200,7 @@ fn smtp(smtp: &Smtp, found: &mut Vec<Found>) {
             remedy,
         ));
     }
-    if smtp.from.parse::<Mailbox>().is_err() {
+    if smtp.sender().is_none() {
         found.push(plain("smtp.from", format!("\"{}\" is not an address", smtp.from)));
     }
     if smtp.user.is_empty() != smtp.password.expose().is_empty() {

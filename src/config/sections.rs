@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
 use ipnet::IpNet;
+use lettre::Address;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
@@ -341,6 +342,23 @@ impl Default for Smtp {
             from: String::new(),
             max_per_hour: 600,
         }
+    }
+}
+
+impl Smtp {
+    /// Whom letters are from: the name, which may be empty, and the address. `None` if [`Smtp::from`] is neither
+    /// `name@host` nor `Name <name@host>`, all in ASCII.
+    pub fn sender(&self) -> Option<(&str, Address)> {
+        let whole = self.from.trim();
+        let (name, address) = match whole.strip_suffix('>') {
+            Some(rest) => rest.split_once('<')?,
+            None => ("", whole),
+        };
+        let name = name.trim().trim_matches('"');
+        let in_name = |byte: u8| (b' '..=b'~').contains(&byte) && !b"\"\\<>".contains(&byte);
+        let address =
+            address.parse::<Address>().ok().filter(|address| AsRef::<str>::as_ref(address).is_ascii())?;
+        name.bytes().all(in_name).then_some((name, address))
     }
 }
 

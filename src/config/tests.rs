@@ -238,6 +238,10 @@ fn mail_goes_out_protected_and_whole() {
     refused("[smtp]\nhost = \"mail.example\"", "config.toml", "smtp.from", "tips@example.com");
     refused("[smtp]\nhost = \"a:25\"\nfrom = \"a@b.c\"", "config.toml:2", "smtp.host", "without a port");
     refused("[smtp]\nfrom = \"a@b.c\"", "config.toml:2", "no mail server", "smtp.host");
+    for bad in ["Satchel", "<>", "a@b.c, d@e.f", "Größe <a@b.c>", "a@b.c\\r\\nBcc: d@e.f", "x> <a@b.c>"] {
+        let file = format!("[smtp]\nhost = \"mail.example\"\nfrom = \"{bad}\"");
+        refused(&file, "config.toml:3", "smtp.from", "tips@example.com");
+    }
     refused(&with("max_per_hour = 0"), "config.toml:4", "smtp.max_per_hour", "at least 1");
 }
 

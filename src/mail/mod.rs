@@ -10,6 +10,7 @@
 //! **What is said of it**: log lines have neither an address nor a text.
 
 mod address;
+mod message;
 #[cfg(test)]
 pub mod post_office;
 #[cfg(test)]
@@ -19,14 +20,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message};
+use lettre::address::Envelope;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::config::{Smtp, SmtpSecurity};
 use crate::ids::random_hex;
 use crate::telemetry::metrics::MAIL;
@@ -92,7 +93,8 @@ pub struct Mailer(Arc<Inner>);
 
 struct Inner {
     transport: AsyncSmtpTransport<Tokio1Executor>,
-    from: Mailbox,
+    from: lettre::Address,
+    from_name: String,
     max_per_hour: u32,
     places: Arc<Semaphore>,
     seats: Semaphore,
@@ -119,7 +121,7 @@ impl Mailer {
             return Ok(None);
         }
         let failed = |error: &dyn fmt::Display| BadSettings(error.to_string());
-        let from: Mailbox = smtp.from.parse().map_err(|error| failed(&error))?;
+        let (name, from) = smtp.sender().ok_or_else(|| failed(&"smtp.from is no address"))?;
         let builder = match smtp.security {
             SmtpSecurity::Starttls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&smtp.host)
                 .map_err(|error| failed(&error))?,
@@ -131,13 +133,14 @@ impl Mailer {
         let mut builder = builder
             .port(smtp.port)
             .timeout(Some(SILENCE))
-            .hello_name(ClientId::Domain(from.email.domain().to_owned()));
+            .hello_name(ClientId::Domain(from.domain().to_owned()));
         if !smtp.user.is_empty() {
             let password = smtp.password.expose().to_owned();
             builder = builder.credentials(Credentials::new(smtp.user.clone(), password));
         }
         Ok(Some(Self(Arc::new(Inner {
             transport: builder.build(),
+            from_name: name.to_owned(),
             from,
             max_per_hour: smtp.max_per_hour,
             places: Arc::new(Semaphore::new(MOST)),
@@ -165,9 +168,9 @@ impl Mailer {
     /// # Errors
     /// [`NotSent`].
     pub async fn deliver(&self, letter: &Letter) -> Result<(), NotSent> {
-        let message = self.write(letter)?;
+        let (envelope, message) = self.write(letter)?;
         let _seat = self.0.seats.acquire().await.map_err(|_| NotSent::NotNow)?;
-        let sent = match tokio::time::timeout(ATTEMPT, self.0.transport.send(message)).await {
+        let sent = match tokio::time::timeout(ATTEMPT, self.0.transport.send_raw(&envelope, &message)).await {
             Err(_) => {
                 tracing::warn!("the mail server took too long");
                 Err(NotSent::NotNow)
@@ -184,24 +187,39 @@ impl Mailer {
         sent
     }
 
-    fn write(&self, letter: &Letter) -> Result<Message, NotSent> {
+    /// Talks to the server as if to send, and sends nothing.
+    ///
+    /// # Errors
+    /// What went wrong, in words for the operator.
+    pub async fn greet(&self) -> Result<(), String> {
+        let greeting = tokio::time::timeout(ATTEMPT, self.0.transport.test_connection());
+        match greeting.await {
+            Err(_) => Err("it does not answer in time".into()),
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err("it takes nothing now".into()),
+            Ok(Err(error)) => Err(words(&error)),
+        }
+    }
+
+    fn write(&self, letter: &Letter) -> Result<(Envelope, Vec<u8>), NotSent> {
         let unfit = |error: &dyn fmt::Display| {
             tracing::error!(%error, "a letter could not be written");
             NotSent::Refused
         };
-        let to: Mailbox = letter.to.as_str().parse().map_err(|error| unfit(&error))?;
+        let from = &self.0.from;
+        let to: lettre::Address = letter.to.as_str().parse().map_err(|error| unfit(&error))?;
+        let envelope = Envelope::new(Some(from.clone()), vec![to]).map_err(|error| unfit(&error))?;
         let id = random_hex::<16>().map_err(|error| unfit(&error))?;
-        // Nobody's holiday notice should come back for it (RFC 3834).
-        let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
-        Message::builder()
-            .from(self.0.from.clone())
-            .to(to)
-            .subject(&letter.subject)
-            .message_id(Some(format!("<{id}@{}>", self.0.from.email.domain())))
-            .raw_header(HeaderValue::new(automatic, "auto-generated".into()))
-            .header(ContentType::TEXT_PLAIN)
-            .body(letter.text.clone())
-            .map_err(|error| unfit(&error))
+        let headers = message::Headers {
+            from: AsRef::<str>::as_ref(from),
+            from_name: &self.0.from_name,
+            to: letter.to.as_str(),
+            subject: &letter.subject,
+            id: &format!("{id}@{}", from.domain()),
+            now: Clock::system().now(),
+        };
+        let message = message::write(&headers, &letter.text).map_err(|error| unfit(&error))?;
+        Ok((envelope, message))
     }
 }
 
@@ -209,14 +227,18 @@ impl Mailer {
 fn judge(error: &lettre::transport::smtp::Error) -> NotSent {
     match error.status() {
         Some(code) => tracing::warn!(%code, "the mail server took no letter"),
-        None => {
-            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(%error, cause, "the mail server can't be talked to");
-        }
+        None => tracing::warn!(error = words(error), "the mail server can't be talked to"),
     }
     // What concerns this letter alone: its recipient, or what it says. A wrong password is for the operator to mend.
     let about_it = error.status().is_some_and(|code| matches!(u16::from(code), 550..=554));
     if error.is_permanent() && about_it { NotSent::Refused } else { NotSent::NotNow }
+}
+
+fn words(error: &lettre::transport::smtp::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 impl Place {

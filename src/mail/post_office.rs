@@ -19,13 +19,9 @@ pub struct Received {
 }
 
 impl Received {
-    /// The text, with quoted-printable undone.
+    /// The text below the headers.
     pub fn text(&self) -> String {
-        let (headers, body) = self.raw.split_once("\r\n\r\n").unwrap();
-        if !headers.to_ascii_lowercase().contains("quoted-printable") {
-            return body.to_owned();
-        }
-        body.replace("=\r\n", "").replace("=3D", "=")
+        self.raw.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 }
 

@@ -22,7 +22,7 @@ async fn a_letter_arrives_whole() {
     assert_eq!(came.to, "ada@mail.example");
     assert_eq!(came.text().trim_end(), "One\r\n.two");
     for header in [
-        "From: Satchel <tips@satchel.example>",
+        "From: \"Satchel\" <tips@satchel.example>",
         "To: ada@mail.example",
         "Subject: Hello",
         "Auto-Submitted: auto-generated",
