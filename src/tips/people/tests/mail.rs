@@ -97,11 +97,11 @@ async fn only_the_browser_that_asked_gets_in_and_nothing_is_kept_in_clear() {
     thief.open_link(&token).await.is_error(404, "LOGIN_NOT_FOUND");
     thief.type_code(&code).await.is_error(400, "CODE_WRONG");
     assert_eq!(thief.who().await, None);
-    let kept = house.store.read(|connection| -> Result<(Vec<u8>, Vec<u8>, Vec<u8>), StoreError> {
+    let kept = house.store.read(|connection| -> Result<[Vec<u8>; 3], StoreError> {
         let sql = "SELECT link, browser, code FROM tip_mail_logins WHERE email = 'ada@mail.example'";
-        Ok(connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+        Ok(connection.query_row(sql, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?)
     });
-    let (link, browser, hashed) = kept.await.unwrap();
+    let [link, browser, hashed] = kept.await.unwrap();
     let cookie = owner.jar.lock().unwrap()["satchel_tips_letter"].0.clone();
     assert_ne!(crate::ids::to_hex(&link), token);
     assert_ne!(crate::ids::to_hex(&browser), cookie);
