@@ -7,8 +7,11 @@ use bitcoin::Network;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
-use super::sections::{ChainSource, Gossip, SmtpSecurity};
-use super::{Chain, Config, Gifts, Http, Node, Smtp};
+use super::rates::RatesFrom;
+use super::sections::{ChainSource, Gossip};
+use super::smtp::SmtpSecurity;
+use super::{Chain, Config, Gifts, Http, Node, Rates, Smtp};
+use crate::currency::plausible_rate;
 use crate::money::Msat;
 
 /// Something that is wrong with a setting.
@@ -44,6 +47,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     chain(&mut config.chain, config.network, &mut found);
     gifts(&config.gifts, &mut found);
     smtp(&config.smtp, &mut found);
+    rates(&mut config.rates, &mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -213,6 +217,42 @@ fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+fn rates(rates: &mut Rates, found: &mut Vec<Found>) {
+    let urls = [
+        ("rates.mempool_url", &mut rates.mempool_url),
+        ("rates.coinbase_url", &mut rates.coinbase_url),
+        ("rates.kraken_url", &mut rates.kraken_url),
+    ];
+    let mut any = false;
+    for (key, url) in urls.into_iter().filter(|(_, url)| !url.is_empty()) {
+        any = true;
+        match web_url(url) {
+            Ok(clean) => *url = clean,
+            Err(what) => found.push(plain(key, what)),
+        }
+    }
+    if rates.source == RatesFrom::Http && !any {
+        let remedy = "set at least one of rates.mempool_url, rates.coinbase_url and rates.kraken_url";
+        found.push(with_remedy("rates.source", "\"http\" needs somebody to ask", remedy));
+    }
+    if rates.source == RatesFrom::Fixed && rates.fixed.is_empty() {
+        let remedy = "set rates.fixed, for example to [\"USD 60000\"], or rates.source to \"http\"";
+        found.push(with_remedy("rates.source", "\"fixed\" needs rates", remedy));
+    }
+    if rates.fixed.iter().map(|(currency, _)| currency).collect::<BTreeSet<_>>().len() < rates.fixed.len() {
+        found.push(with_remedy("rates.fixed", "names a currency twice", "name each currency once"));
+    }
+    for (currency, rate) in rates.fixed.iter().filter(|(_, rate)| plausible_rate(*rate) != Some(*rate)) {
+        let remedy = "give more than 0 and at most 1000000000000, with at most 8 digits behind the point";
+        found.push(with_remedy("rates.fixed", format!("a bitcoin can't cost {rate} {currency}"), remedy));
+    }
+    if rates.max_age_secs < rates.refresh_secs.saturating_mul(2) {
+        let remedy =
+            "set it to at least twice rates.refresh_secs, or each lost answer leaves you without rates";
+        found.push(with_remedy("rates.max_age_secs", "is too short", remedy));
+    }
+}
+
 /// Numbers that must lie in a range.
 fn ranges(config: &Config, found: &mut Vec<Found>) {
     const ANY: u64 = u64::MAX;
@@ -233,6 +273,8 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("tips.max_total_sat", tips.max_total_sat, 1, supply),
         ("tips.max_quantity", u64::from(tips.max_quantity), 1, 10_000),
         ("tips.invoice_expiry_secs", tips.invoice_expiry_secs, 60, 604_800),
+        ("rates.refresh_secs", config.rates.refresh_secs, 10, 3_600),
+        ("rates.max_age_secs", config.rates.max_age_secs, 20, 86_400),
         ("limits.window_secs", limits.window_secs, 1, ANY),
         ("limits.write", u64::from(limits.write), 1, ANY),
         ("limits.read", u64::from(limits.read), 1, ANY),

@@ -215,6 +215,7 @@ fn fill_in(config: &mut Config) {
     if config.smtp.port == 0 {
         config.smtp.port = config.smtp.security.usual_port();
     }
+    config.rates.fill_in(config.network);
 }
 
 /// Every key with its default value.

@@ -13,8 +13,10 @@ mod error;
 mod fields;
 mod load;
 mod places;
+mod rates;
 mod sections;
 mod settings;
+mod smtp;
 
 #[cfg(test)]
 mod tests;
@@ -25,10 +27,12 @@ use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
+pub use rates::{Rates, RatesFrom};
 pub use sections::{
-    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Smtp, SmtpSecurity, Tips,
-    Webhooks, default_esplora_url,
+    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Tips, Webhooks,
+    default_esplora_url,
 };
+pub use smtp::{Smtp, SmtpSecurity};
 
 /// The documented example: every setting with its default and one line of why.
 pub const EXAMPLE: &str = include_str!("../../config.toml.example");
@@ -57,6 +61,8 @@ pub struct Config {
     pub gifts: Gifts,
     /// Tips.
     pub tips: Tips,
+    /// What a bitcoin costs.
+    pub rates: Rates,
     /// How often one client may ask.
     pub limits: Limits,
     /// Money out.
@@ -79,6 +85,7 @@ impl Default for Config {
             chain: Chain::default(),
             gifts: Gifts::default(),
             tips: Tips::default(),
+            rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),
             webhooks: Webhooks::default(),

@@ -107,11 +107,13 @@ impl Tips {
         match (group, first) {
             (Some(id), _) => {
                 let group = store::group(tx, id)?.ok_or(TipError::Internal)?;
+                self.teller().record_group(tx, "tip_group.made", &group)?;
                 look::group_json(&group, &store::of_group(tx, id)?, self.keyring())
             }
             (None, Some(id)) => {
                 store::note_charge(tx, charge, Funds::Tip(id))?;
                 let tip = store::tip(tx, id)?.ok_or(TipError::Internal)?;
+                self.teller().record(tx, "tip.made", &tip)?;
                 look::tip_json(&tip, self.keyring())
             }
             (None, None) => Err(TipError::Internal),
@@ -239,6 +241,7 @@ impl Tips {
             let tip = look::given_in(tx, user, id)?;
             tips.edit_in(tx, &tip, &edit, 0, now)?;
             let tip = store::tip(tx, tip.id)?.ok_or(TipError::Internal)?;
+            tips.teller().record(tx, "tip.changed", &tip)?;
             look::tip_json(&tip, tips.keyring())
         });
         written.await
@@ -267,6 +270,7 @@ impl Tips {
             }
             store::edit_group(tx, group.id, edit.enable_static_link, now)?;
             let (group, members) = look::given_group_in(tx, user, id)?;
+            tips.teller().record_group(tx, "tip_group.changed", &group)?;
             look::group_json(&group, &members, tips.keyring())
         });
         written.await
@@ -329,7 +333,8 @@ impl Tips {
             let tip = look::given_in(tx, user, id)?;
             changeable(&tip, now)?;
             let drawn = tips.draw(tx, count)?;
-            Ok(store::set_passphrase(tx, tip.id, Some(&drawn), now)?)
+            store::set_passphrase(tx, tip.id, Some(&drawn), now)?;
+            Ok(tips.teller().record(tx, "tip.changed", &tip)?)
         });
         written.await
     }
@@ -363,6 +368,8 @@ impl Tips {
             }
             only_unfunded(tip.status() == TipStatus::Unfunded)?;
             store::delete(tx, tip.id, now)?;
+            tips.teller().record(tx, "tip.deleted", &tip)?;
+            tips.teller().count(tx, "deleted", tip.amount);
             tips.teller().refresh(tx, &tip);
             Ok(())
         });
@@ -374,14 +381,16 @@ impl Tips {
     /// # Errors
     /// As [`Tips::delete`].
     pub async fn delete_group(&self, user: &User, id: Cuid) -> Result<(), TipError> {
-        let (user, now) = (user.id, self.now());
+        let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<(), TipError> {
             let (group, members) = look::given_group_in(tx, user, id)?;
             only_unfunded(group.status() == super::status::GroupStatus::Unfunded)?;
             for tip in &members {
                 store::delete(tx, tip.id, now)?;
+                tips.teller().count(tx, "deleted", tip.amount);
             }
-            Ok(store::delete_group(tx, group.id, now)?)
+            store::delete_group(tx, group.id, now)?;
+            Ok(tips.teller().record_group(tx, "tip_group.deleted", &group)?)
         });
         written.await
     }

@@ -76,7 +76,7 @@ impl Funding {
         }
         store::show_charge(tx, id, charge.id)?;
         self.open_all(tx, charge, &tips, now)?;
-        self.teller.group_funded(tx, &group)
+        self.teller.record_group(tx, "tip_group.funded", &group)
     }
 
     /// Opens every tip that this invoice pays for, and earns their fees. Tips that were deleted meanwhile, or

@@ -187,7 +187,12 @@ impl House {
             rules,
             keyring,
             guard,
-            resolve: Arc::new(Addresses { client, network: Network::Regtest, clock: clock.clone() }),
+            resolve: Arc::new(Addresses {
+                client,
+                network: Network::Regtest,
+                clock: clock.clone(),
+                comment: String::new(),
+            }),
             teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {
