@@ -82,7 +82,7 @@ impl PostOffice {
 
     /// The letter of this number, from 1, once it is there.
     pub async fn letter(&self, number: usize) -> Received {
-        for _ in 0..500 {
+        for _ in 0..2_000 {
             if let Some(letter) = self.received().get(number - 1) {
                 return letter.clone();
             }

@@ -2,7 +2,7 @@
 //!
 //! A scheduler asks which are due, and says which it wants given. Giving one notes it and, in the same
 //! transaction, queues the news for the tip's claim webhook, whose receiver can tell the tippee, and a letter if
-//! the tippee can be written to ([`super::letters`]).
+//! the tippee can be written to (see the letters beside this file).
 
 use std::str::FromStr;
 
