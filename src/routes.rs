@@ -88,6 +88,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         keys: desk,
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
+        payments: Arc::new(house.payments.clone()),
     };
     let gate = Gate {
         keys: house.keys.clone(),

@@ -3,7 +3,7 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`]), and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
@@ -16,6 +16,7 @@ mod keys;
 mod money;
 mod node;
 mod observe;
+mod payments;
 mod peers;
 mod tips;
 
@@ -38,6 +39,7 @@ pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
+pub use payments::{ExportRequest, PaymentAdmin};
 pub use tips::{TipAdmin, TipOrder};
 
 /// Runs the audit. The object has `"clean": bool` and, if it isn't, `"problems": ["…"]`; the rest is shown as it
@@ -65,6 +67,8 @@ pub struct AdminState {
     pub gifts: Arc<dyn GiftAdmin>,
     /// Tips.
     pub tips: Arc<dyn TipAdmin>,
+    /// Payments.
+    pub payments: Arc<dyn PaymentAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -87,6 +91,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips", get(tips::list).post(tips::create))
         .route("/admin/v1/tips/{id}", get(tips::show))
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
+        .route("/admin/v1/payments/export", get(payments::export))
         .method_not_allowed_fallback(error::method_not_allowed)
         .route("/admin/v1/{*rest}", any(error::no_such_route))
         .with_state(state)

@@ -20,6 +20,7 @@ mod invoice;
 mod key;
 mod names;
 mod pay;
+mod payments;
 mod peer;
 mod report;
 mod run;
@@ -67,6 +68,9 @@ fn execute(cli: Cli) -> Result<Report, CliError> {
         Command::Init(args) => init::run(&global, &args),
         Command::Run => run::run(&global),
         Command::Doctor => wait_for(doctor::run(&global))?,
+        Command::Payments(command) if global.json && command.talks() => {
+            Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
+        }
         remote => {
             let client = Client::from(&global)?;
             wait_for(ask(&client, remote))?
@@ -85,6 +89,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Key(command) => key::run(client, command).await,
         Command::Gift(command) => gift::run(client, command).await,
         Command::Tip(command) => tip::run(client, command).await,
+        Command::Payments(command) => payments::run(client, command).await,
         Command::Audit => audit::run(client).await,
         Command::Init(_) | Command::Run | Command::Doctor => {
             Err(CliError::failed("this command needs no server"))

@@ -154,7 +154,7 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             "SELECT coalesce(sum(amount_msat), 0) FROM payouts WHERE family = 'payments' AND status <> 'failed'",
         )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    JOIN payouts p ON p.id = j.subject
-                   WHERE e.account = 'loss' AND j.kind = 'payout_late' AND p.family = 'payments'")?,
+                   WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered') AND p.family = 'payments'")?,
     );
     let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed')";
     expect(

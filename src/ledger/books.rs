@@ -96,6 +96,8 @@ pub enum Kind {
     PayoutLate,
     /// A payout's loss turned out to be none: the payout after it failed.
     LossRecovered,
+    /// The same for a refund, by the payout that failed after it.
+    RefundLossRecovered,
     /// Fees of what a charge paid for.
     FeeEarned,
     /// A fee that went back with its voucher.
@@ -116,6 +118,7 @@ impl Kind {
             Self::PayoutFailed => "payout_failed",
             Self::PayoutLate => "payout_late",
             Self::LossRecovered => "loss_recovered",
+            Self::RefundLossRecovered => "refund_loss_recovered",
             Self::FeeEarned => "fee_earned",
             Self::FeeReturned => "fee_returned",
             Self::FeeEarnedAgain => "fee_earned_again",

@@ -15,13 +15,15 @@
 //!
 //! An account sees its own payments only. The checkout page is for whoever has the payment's id.
 
+mod admin;
 pub mod api;
 mod create;
 pub mod error;
+pub mod export;
 pub mod ids;
 pub mod look;
 pub mod merchant;
-mod refunds;
+pub mod refunds;
 pub mod request;
 mod rules;
 pub mod status;

@@ -239,3 +239,32 @@ pub(super) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<Pay
     let over = statement.query_map(params![now, limit], |row| row.get(0))?;
     Ok(over.collect::<Result<_, _>>()?)
 }
+
+/// A refund begins, or counts after all.
+pub(super) fn add_refunding(tx: &Tx<'_>, id: PaymentId, amount: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payments SET refunding_msat = refunding_msat + ?2 WHERE id = ?1")?
+        .execute(params![id, amount])?;
+    Ok(())
+}
+
+/// A refund has failed.
+pub(super) fn take_refunding(tx: &Tx<'_>, id: PaymentId, amount: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payments SET refunding_msat = refunding_msat - ?2 WHERE id = ?1")?
+        .execute(params![id, amount])?;
+    Ok(())
+}
+
+/// A refund has arrived.
+pub(super) fn add_refunded(tx: &Tx<'_>, id: PaymentId, amount: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payments SET refunded_msat = refunded_msat + ?2 WHERE id = ?1")?
+        .execute(params![id, amount])?;
+    Ok(())
+}
+
+/// The account of this name.
+pub(super) fn account(connection: &Connection, name: &str) -> Result<Option<AccountId>, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM accounts WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}

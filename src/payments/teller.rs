@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::ids::InvoiceId;
 use super::merchant;
-use super::refunds;
-use super::status::PaymentStatus;
+use super::refunds::{self, Refund, RefundNews};
+use super::status::{PaymentStatus, RefundStatus};
 use super::store::{self, Payment};
 use crate::clock::iso::IsoSeconds;
 use crate::clock::{Clock, UnixMillis};
@@ -107,6 +107,29 @@ impl Teller {
             expired_at: (status == PaymentStatus::Expired).then_some(IsoSeconds(payment.expires_at)),
         };
         self.notify(tx, payment.account, event, &news, now)
+    }
+
+    /// A refund stands somewhere else; `refund` is read after the change.
+    pub(super) fn refund_changed(
+        &self,
+        tx: &Tx<'_>,
+        refund: &Refund,
+        kind: &'static str,
+        now: UnixMillis,
+    ) -> Result<(), LedgerError> {
+        let (hub, topic) = (Arc::clone(&self.hub), refund.invoice_id.topic());
+        tx.after_commit(move || {
+            metrics::counter!(PAYMENTS, "event" => kind).increment(1);
+            hub.tell(&topic);
+        });
+        let data = serde_json::json!({ "amount_sat": refund.sats.sat_floor() });
+        self.log.record(tx, kind, &refund.public_id.to_string(), &data)?;
+        let event = match refund.status {
+            RefundStatus::Pending => return Ok(()),
+            RefundStatus::Completed => "refund.completed",
+            RefundStatus::Failed => "refund.failed",
+        };
+        self.notify(tx, refund.account, event, &RefundNews::new(refund, now), now)
     }
 
     /// Queues a webhook to every address that the account has given.

@@ -36,14 +36,27 @@ pub enum ConvertError {
 /// # Errors
 /// [`ConvertError::TooLarge`]; [`ConvertError::NoRate`] for an absurd rate.
 pub fn sats(amount: Decimal, rate: Decimal) -> Result<Msat, ConvertError> {
+    let (worth, unit) = ratio(amount, rate)?;
+    from_sat(worth.div_ceil(unit))
+}
+
+/// The largest whole number of sats that is worth at most `amount`: what may go back of a price that was rounded up.
+///
+/// # Errors
+/// As [`sats`].
+pub fn sats_within(amount: Decimal, rate: Decimal) -> Result<Msat, ConvertError> {
+    let (worth, unit) = ratio(amount, rate)?;
+    from_sat(worth.checked_div(unit).ok_or(ConvertError::NoRate)?)
+}
+
+/// `amount / rate · 10^8`, as a ratio of whole numbers.
+fn ratio(amount: Decimal, rate: Decimal) -> Result<(u128, u128), ConvertError> {
     let rate = rate_units(rate).ok_or(ConvertError::NoRate)?;
-    // amount / rate · 10^8, with both sides of the division brought to whole numbers.
     let (up, down) = (SAT_PLACES + RATE_PLACES, amount.places());
-    let sat = match up.checked_sub(down) {
-        Some(power) => product(amount.digits(), power)?.div_ceil(rate),
-        None => amount.digits().div_ceil(product(rate, down.saturating_sub(up))?),
-    };
-    from_sat(sat)
+    Ok(match up.checked_sub(down) {
+        Some(power) => (product(amount.digits(), power)?, rate),
+        None => (amount.digits(), product(rate, down.saturating_sub(up))?),
+    })
 }
 
 /// What `amount` is worth where one bitcoin costs `rate`, rounded down to what the currency can show.

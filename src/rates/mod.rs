@@ -32,7 +32,7 @@ use crate::decimal::Decimal;
 use crate::money::Msat;
 use crate::telemetry::metrics as names;
 
-pub use self::convert::{ConvertError, fiat_of, sats};
+pub use self::convert::{ConvertError, fiat_of, sats, sats_within};
 pub use self::unit::Unit;
 pub use crate::currency::Currency;
 

@@ -1,8 +1,10 @@
 //! The family's routes: authorise, parse, one call, answer.
 
+mod export;
 mod merchant;
 mod payments;
 mod rates;
+mod refunds;
 
 use std::sync::Arc;
 
@@ -48,12 +50,17 @@ pub fn router(
     let writes = OpenApiRouter::new()
         .routes(routes!(payments::create))
         .routes(routes!(payments::sync))
+        .routes(routes!(refunds::create))
         .routes(routes!(merchant::change))
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()
         .routes(routes!(payments::list))
+        .routes(routes!(export::csv))
         .routes(routes!(payments::one))
         .routes(routes!(payments::by_order))
+        .routes(routes!(refunds::list))
+        .routes(routes!(refunds::one))
+        .routes(routes!(refunds::of_payment))
         .routes(routes!(merchant::me))
         .route_layer(limited(Class::Read));
     let keyed = writes.merge(reads).route_layer(from_fn_with_state(gate, require_scope));
@@ -72,7 +79,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 
 /// Whether a path is this family's.
 pub fn owns(path: &str) -> bool {
-    ["/api/payments", "/api/refunds", "/api/rates", "/api/merchant"]
+    ["/api/payments", "/api/payments.csv", "/api/refunds", "/api/rates", "/api/merchant"]
         .iter()
         .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }

@@ -50,8 +50,15 @@ pub(super) struct OrderBody {
 }
 
 /// The payment that a path names. What can't be an id names none.
-fn invoice_id(text: &str) -> Result<InvoiceId, PaymentError> {
+pub(super) fn invoice_id(text: &str) -> Result<InvoiceId, PaymentError> {
     text.parse().map_err(|_| PaymentError::PaymentNotFound)
+}
+
+/// How many of a page are wanted.
+pub(super) fn page_limit(params: &Params) -> Result<usize, PaymentError> {
+    let Some(text) = params.get("limit") else { return Ok(PAGE) };
+    let limit = text.parse().ok().filter(|limit| (1..=LONGEST_PAGE).contains(limit));
+    limit.ok_or_else(|| PaymentError::invalid("INVALID_LIMIT", "limit must be a whole number from 1 to 100"))
 }
 
 /// Orders a payment: an invoice for a customer. The same order again, unpaid and at the same price, is the same
@@ -106,15 +113,7 @@ pub(super) async fn list(
             PaymentError::invalid("INVALID_STATUS_FILTER", message)
         })?),
     };
-    let limit = match params.get("limit") {
-        None => PAGE,
-        Some(text) => {
-            let limit = text.parse().ok().filter(|limit| (1..=LONGEST_PAGE).contains(limit));
-            limit.ok_or_else(|| {
-                PaymentError::invalid("INVALID_LIMIT", "limit must be a whole number from 1 to 100")
-            })?
-        }
-    };
+    let limit = page_limit(&params)?;
     let cursor = match params.get("cursor").filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| {

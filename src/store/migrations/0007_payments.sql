@@ -54,6 +54,8 @@ CREATE TABLE payment_refunds (
     status       TEXT    NOT NULL,
     created_at   INTEGER NOT NULL,
     completed_at INTEGER,
+    -- Of one that arrived after it had failed: what had been refunded otherwise meanwhile.
+    uncovered_msat INTEGER NOT NULL DEFAULT 0,
     CHECK ((payout_id IS NULL) <> (address IS NULL))
 ) STRICT;
 CREATE INDEX payment_refunds_by_payment ON payment_refunds (payment_id, id);

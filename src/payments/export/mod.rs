@@ -1,0 +1,136 @@
+//! A table for bookkeepers: every payment and every refund a line, with what came in, what went out, what routing
+//! cost, and at which rate.
+//!
+//! First all payments, then all refunds, each in the order they were made, in pages: however long the table is, only
+//! a page of it is in memory. Sats have up to three digits behind the point, so that nothing is lost: `inSats` less
+//! the `amountSats` of the refunds that have not failed is what the books say is owed to merchants.
+
+mod csv;
+mod rows;
+
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use serde::Serialize;
+
+use super::{PaymentError, Payments};
+use crate::clock::UnixMillis;
+use crate::clock::iso;
+use crate::ids::AccountId;
+
+/// Lines read at once.
+const PAGE: usize = 500;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The first line.
+pub const HEAD: &str = "type,id,invoiceId,orderId,status,createdAt,completedAt,currency,amount,amountSats,inSats,\
+                        outSats,routingFeeSats,exchangeRate,rateSource,rateAt,paymentHash,text,customerEmail,\
+                        customerName,account\r\n";
+
+/// Which lines are wanted: those of what was paid, or arrived, or else was made, in this time.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    from: UnixMillis,
+    to: UnixMillis,
+}
+
+impl Span {
+    /// Reads both ends: a date (`2026-01-31`) or a time with its zone (`2026-01-31T12:00:00Z`). A date is the whole
+    /// day, by UTC, at either end; a time belongs to the span at its beginning, and not at its end.
+    ///
+    /// # Errors
+    /// [`PaymentError::Invalid`].
+    pub fn read(from: Option<&str>, to: Option<&str>) -> Result<Self, PaymentError> {
+        Ok(Self {
+            from: end("from", from, 0)?.unwrap_or(i64::MIN),
+            to: end("to", to, DAY_MS)?.unwrap_or(i64::MAX),
+        })
+    }
+}
+
+fn end(name: &str, text: Option<&str>, of_day: i64) -> Result<Option<UnixMillis>, PaymentError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let day = || iso::parse(&format!("{text}T00:00:00Z")).map(|at| at.saturating_add(of_day));
+    iso::parse(text).or_else(day).map(Some).ok_or_else(|| {
+        let message = format!("{name} must be a date like 2026-01-31, or a time with its zone");
+        PaymentError::invalid("INVALID_TIME", message)
+    })
+}
+
+/// Where a table goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Behind this payment.
+    Payments(i64),
+    /// Behind this refund.
+    Refunds(i64),
+}
+
+impl Place {
+    /// Where it begins.
+    pub const START: Self = Self::Payments(0);
+
+    /// As text, for whoever asks page by page.
+    pub fn to_text(self) -> String {
+        match self {
+            Self::Payments(id) => format!("payments-{id}"),
+            Self::Refunds(id) => format!("refunds-{id}"),
+        }
+    }
+
+    /// The way back from [`Place::to_text`].
+    pub fn read(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once('-')?;
+        match kind {
+            "payments" => id.parse().ok().map(Self::Payments),
+            "refunds" => id.parse().ok().map(Self::Refunds),
+            _ => None,
+        }
+    }
+}
+
+/// A part of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Page {
+    /// Lines, each with its end.
+    pub csv: String,
+    /// How many.
+    pub lines: usize,
+    /// Where the next begins.
+    #[serde(skip)]
+    pub next: Option<Place>,
+}
+
+impl Payments {
+    /// A part of the table, without its head; of one account, or of all.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn export_page(
+        &self,
+        account: Option<AccountId>,
+        span: Span,
+        place: Place,
+    ) -> Result<Page, PaymentError> {
+        let now = self.now();
+        let read =
+            move |connection: &rusqlite::Connection| rows::page(connection, account, span, place, PAGE, now);
+        Ok(self.store().read(read).await?)
+    }
+
+    /// The whole table of an account, part by part.
+    pub fn export(
+        &self,
+        account: AccountId,
+        span: Span,
+    ) -> impl Stream<Item = Result<String, PaymentError>> + Send + 'static {
+        let payments = self.clone();
+        // The first part has the head, and comes at once.
+        let begin = (payments, String::from(HEAD), Some(Place::START));
+        try_unfold(begin, move |(payments, head, place)| async move {
+            let Some(place) = place else { return Ok::<_, PaymentError>(None) };
+            let page = payments.export_page(Some(account), span, place).await?;
+            Ok(Some((head + &page.csv, (payments, String::new(), page.next))))
+        })
+    }
+}

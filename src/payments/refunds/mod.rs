@@ -1,0 +1,205 @@
+//! What goes back to customers.
+//!
+//! A refund is asked for in the payment's own unit and converted at the payment's own rate, whatever a bitcoin costs
+//! by now. Never more goes out than came in: what is under way is counted in the payment's `refunding`, in the
+//! transaction that queues the payout, and what failed is taken out of it again.
+//!
+//! ```text
+//! pending ──arrives──▶ completed
+//!    └──fails──▶ failed ──arrives all the same──▶ completed
+//! ```
+//!
+//! The invoice is the idempotency key: the same one for the same refund is the same refund. A refund that arrives
+//! after it had failed takes what has not been refunded otherwise meanwhile; what is missing then is the operator's
+//! loss, until a later refund of the payment fails.
+
+mod ended;
+pub mod request;
+mod share;
+mod store;
+pub mod view;
+
+use axum::http::StatusCode;
+use lightning_invoice::Bolt11Invoice;
+use rusqlite::Connection;
+
+use self::request::{NewRefund, Target};
+use self::store::Draft;
+use self::view::{RefundView, RefundsView};
+use super::ids::{InvoiceId, RefundId};
+use super::store as payments;
+use super::store::Payment;
+use super::{Done, PaymentError, Payments, json, remember, seen};
+use crate::crash_point;
+use crate::http::idempotency::Ask;
+use crate::ids::{AccountId, PaymentId};
+use crate::ledger::payouts::{self, Order, Queued};
+use crate::ledger::{Family, PayoutStatus, charges};
+use crate::lightning::invoice;
+use crate::money::Msat;
+use crate::store::Tx;
+
+pub(super) use ended::ended;
+pub(super) use store::Refund;
+pub(super) use view::RefundNews;
+
+/// What part of a list of refunds.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Only those of this payment.
+    pub payment: Option<InvoiceId>,
+    /// The last of the page before.
+    pub cursor: Option<RefundId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Payments {
+    /// Sends back what a customer has paid, or a part of it. The same invoice again, while its payout has not failed,
+    /// is the same refund.
+    ///
+    /// # Errors
+    /// [`PaymentError::PaymentNotFound`]; [`PaymentError::Invalid`] for the first rule that is broken, also for more
+    /// than is left; [`PaymentError::Conflict`] for what has not been paid and for an invoice that was used before;
+    /// [`PaymentError::NodeUnavailable`]; of the idempotency key; the store's. Nothing is left behind by any.
+    pub async fn refund(
+        &self,
+        account: AccountId,
+        new: NewRefund,
+        ask: Option<Ask>,
+    ) -> Result<Done, PaymentError> {
+        let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
+        let (payments, now) = (self.clone(), self.now());
+        let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
+            if let Some(recorded) = seen(tx, ask.as_ref())? {
+                return Ok(Done::Before(recorded));
+            }
+            let payment = payment_of(tx, account, new.payment)?;
+            let Target::Lightning(invoice) = &new.target;
+            let (status, refund) = match same(tx, &payment, &new, invoice)? {
+                Some(same) => (StatusCode::OK, same),
+                None => (StatusCode::CREATED, payments.begin(tx, &payment, &new, invoice, running)?),
+            };
+            let body = json(&RefundView::new(&refund))?;
+            remember(tx, ask.as_ref(), status, &body, now)?;
+            Ok(Done::Now(status, body))
+        });
+        let done = written.await?;
+        crash_point!("payment.after_refund");
+        Ok(done)
+    }
+
+    /// Takes it out of what can be refunded and queues its payout, all or nothing.
+    fn begin(
+        &self,
+        tx: &Tx<'_>,
+        payment: &Payment,
+        new: &NewRefund,
+        invoice: &Bolt11Invoice,
+        running: bool,
+    ) -> Result<Refund, PaymentError> {
+        let (rules, now) = (self.rules(), self.now());
+        if new.unit != payment.unit {
+            let message = format!("Currency must be that of the payment: {}", payment.unit);
+            return Err(PaymentError::invalid("INVALID_CURRENCY", message));
+        }
+        if payment.paid_at.is_none() {
+            return Err(PaymentError::Conflict { code: "PAYMENT_NOT_PAID", message: "Payment is not paid" });
+        }
+        let sats = share::share(payment, &store::live_amounts(tx, payment.id)?, new.amount)?;
+        invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry)?;
+        if invoice.amount_milli_satoshis() != Some(sats.get()) {
+            let message = format!("lightningInvoice must be for exactly {} sat", sats.sat_floor());
+            return Err(PaymentError::invalid("INVALID_INVOICE", message));
+        }
+        if !running {
+            return Err(PaymentError::NodeUnavailable);
+        }
+        let public_id = RefundId::random()?;
+        let max_fee = rules.max_fee(sats);
+        let order = Order { family: Family::Payments, invoice, amount: sats, max_fee };
+        let queued = payouts::queue(tx, self.ledger(), &order, |payout| {
+            let draft = Draft { public_id, payment, payout, amount: new.amount, sats, reason: &new.reason };
+            let id = store::insert(tx, &draft, now)?;
+            payments::add_refunding(tx, payment.id, sats)?;
+            self.teller().refund_changed(tx, &store::by_id(tx, id)?, "refund.created", now)
+        })?;
+        match queued {
+            Queued::New(payout) => store::by_payout(tx, payout.id)?.ok_or(PaymentError::Internal),
+            Queued::Existing(_) => Err(used()),
+            Queued::Unpayable => Err(invoice::BadInvoice.into()),
+        }
+    }
+
+    /// One of an account's refunds, as JSON.
+    ///
+    /// # Errors
+    /// [`PaymentError::RefundNotFound`], also for another account's; the store's.
+    pub async fn refund_json(&self, account: AccountId, id: RefundId) -> Result<Vec<u8>, PaymentError> {
+        let read = move |connection: &Connection| refund_of(connection, account, id);
+        json(&RefundView::new(&self.store().read(read).await?))
+    }
+
+    /// A page of an account's refunds, or of those of one payment, newest first.
+    ///
+    /// # Errors
+    /// [`PaymentError::PaymentNotFound`]; [`PaymentError::RefundNotFound`] for a cursor that names none; the store's.
+    pub async fn refunds_json(&self, account: AccountId, wanted: Wanted) -> Result<Vec<u8>, PaymentError> {
+        let limit = wanted.limit;
+        let read = move |connection: &Connection| -> Result<Vec<Refund>, PaymentError> {
+            let payment: Option<PaymentId> = match wanted.payment {
+                None => None,
+                Some(id) => Some(payment_of(connection, account, id)?.id),
+            };
+            let before = match wanted.cursor {
+                None => None,
+                Some(id) => Some(refund_of(connection, account, id)?.id),
+            };
+            Ok(store::list(connection, account, payment, before, limit.saturating_add(1))?)
+        };
+        let mut found = self.store().read(read).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next_cursor = found.last().filter(|_| more).map(|last| last.public_id);
+        json(&RefundsView { refunds: found.iter().map(RefundView::new).collect(), next_cursor })
+    }
+}
+
+fn payment_of(connection: &Connection, account: AccountId, id: InvoiceId) -> Result<Payment, PaymentError> {
+    let found = payments::by_public_id(connection, id)?;
+    found.filter(|payment| payment.account == account).ok_or(PaymentError::PaymentNotFound)
+}
+
+fn refund_of(connection: &Connection, account: AccountId, id: RefundId) -> Result<Refund, PaymentError> {
+    let found = store::by_public_id(connection, id)?;
+    found.filter(|refund| refund.account == account).ok_or(PaymentError::RefundNotFound)
+}
+
+/// The refund that this very invoice was given for.
+fn same(
+    tx: &Tx<'_>,
+    payment: &Payment,
+    new: &NewRefund,
+    invoice: &Bolt11Invoice,
+) -> Result<Option<Refund>, PaymentError> {
+    let Some(payout) = payouts::by_hash(tx, charges::hash_of(invoice))? else { return Ok(None) };
+    let live = payout.status != PayoutStatus::Failed && payout.invoice == invoice.to_string();
+    let known = if live { store::by_payout(tx, payout.id)? } else { None };
+    let same = known.filter(|refund| {
+        refund.payment == payment.id && refund.amount == new.amount && refund.unit == new.unit
+    });
+    same.map(Some).ok_or_else(used)
+}
+
+/// One payout a payment hash, for ever: a second could not be told apart from it.
+const fn used() -> PaymentError {
+    PaymentError::Conflict {
+        code: "INVOICE_USED",
+        message: "This invoice was paid or tried before; ask for a fresh one",
+    }
+}
+
+/// What came in for a payment and is not refunded, or on its way back.
+fn room(payment: &Payment) -> Msat {
+    payment.received.saturating_sub(payment.refunding)
+}
