@@ -10,7 +10,8 @@ use super::build::House;
 use crate::admin;
 use crate::http::events::{self, Keep};
 use crate::http::idempotency;
-use crate::ledger::audit;
+use crate::ledger::{Family, audit};
+use crate::payments;
 use crate::store::StoreError;
 use crate::telemetry::metrics as names;
 use crate::tips;
@@ -49,6 +50,7 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
                 give_up_after: Duration::from_secs(
                     u64::from(house.config.webhooks.give_up_after_days) * 86_400,
                 ),
+                own_headers: vec![(Family::Payments.name(), payments::own_headers)],
                 ..WorkerSettings::default()
             };
             tasks.spawn(worker::run(

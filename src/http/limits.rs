@@ -77,6 +77,8 @@ pub struct LimitSettings {
 pub struct Allowance {
     /// Requests in a window.
     pub limit: u32,
+    /// The window, in seconds.
+    pub window_secs: u64,
     /// How many more may follow at once.
     pub remaining: u32,
     /// When the whole quota is back, in unix seconds.
@@ -88,7 +90,7 @@ pub struct Allowance {
 impl Allowance {
     /// What everybody gets when limits are off.
     const UNLIMITED: Self =
-        Self { limit: u32::MAX, remaining: u32::MAX, reset_epoch_secs: 0, retry_after: None };
+        Self { limit: u32::MAX, window_secs: 0, remaining: u32::MAX, reset_epoch_secs: 0, retry_after: None };
 
     /// Writes `X-RateLimit-Limit`, `-Remaining`, `-Reset` and, for a refusal, `Retry-After`. With limits off: nothing.
     pub fn write_headers(&self, headers: &mut HeaderMap) {
@@ -217,17 +219,18 @@ impl Quotas {
         if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
             self.look();
         }
+        let (limit, window_secs) = (self.limit, self.window.as_secs());
         match self.limiter.check_key(&self.own_or_shared(key)) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity().min(self.limit);
                 let reset_epoch_secs = now_secs(self.step * self.limit.saturating_sub(remaining));
-                Allowance { limit: self.limit, remaining, reset_epoch_secs, retry_after: None }
+                Allowance { limit, window_secs, remaining, reset_epoch_secs, retry_after: None }
             }
             Err(refusal) => {
                 let wait = refusal.wait_time_from(self.limiter.clock().now());
                 let retry_after = Some(whole_secs(wait).max(1));
                 let reset_epoch_secs = now_secs(self.window);
-                Allowance { limit: self.limit, remaining: 0, reset_epoch_secs, retry_after }
+                Allowance { limit, window_secs, remaining: 0, reset_epoch_secs, retry_after }
             }
         }
     }

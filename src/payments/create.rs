@@ -56,7 +56,8 @@ impl Payments {
         let quote = new.unit.currency().map(|currency| self.rates().quote(currency)).transpose()?;
         let sats = self.price(&new, quote.as_ref())?;
         self.0.capacity.check(sats).await?;
-        self.0.parts.budget.take().map_err(|retry_after| PaymentError::TooMany { limit: 0, retry_after })?;
+        let budget = self.0.parts.budget.take();
+        budget.map_err(|retry_after| PaymentError::TooMany { quota: None, retry_after })?;
         let preimage = Preimage(random_bytes()?);
         let request = InvoiceRequest {
             amount: Some(sats),

@@ -64,8 +64,8 @@ pub enum PaymentError {
     },
     /// 429: too many requests.
     TooMany {
-        /// Requests in the window, where there is one.
-        limit: u32,
+        /// Requests in a window and its length in seconds; `None` where all clients together were too many.
+        quota: Option<(u32, u64)>,
         /// Seconds until the next may come.
         retry_after: u64,
     },
@@ -107,7 +107,12 @@ pub struct PaymentErrorView<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct TooManyView {
-    limit: u32,
+    /// Requests in a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "1 minute")]
+    window: Option<String>,
     /// Seconds.
     retry_after: u64,
 }
@@ -180,9 +185,11 @@ impl PaymentError {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let title = status.canonical_reason().unwrap_or("Error");
         let details = match self {
-            Self::TooMany { limit, retry_after } => {
-                Some(TooManyView { limit: *limit, retry_after: *retry_after })
-            }
+            Self::TooMany { quota, retry_after } => Some(TooManyView {
+                limit: quota.map(|(limit, _)| limit),
+                window: quota.map(|(_, secs)| span(secs)),
+                retry_after: *retry_after,
+            }),
             _ => None,
         };
         let view = PaymentErrorView {
@@ -213,6 +220,12 @@ impl PaymentError {
         }
         response
     }
+}
+
+/// A window as people say it.
+fn span(secs: u64) -> String {
+    let (count, unit) = if secs.is_multiple_of(60) { (secs / 60, "minute") } else { (secs, "second") };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 impl IntoResponse for PaymentError {

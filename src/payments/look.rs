@@ -54,15 +54,15 @@ impl Payments {
             None => None,
             Some(id) => Some(self.one(account, id).await?.id),
         };
-        let limit = wanted.limit;
+        let (limit, now) = (wanted.limit, self.now());
         let read = move |connection: &rusqlite::Connection| {
-            store::list(connection, account, wanted.status, before, limit.saturating_add(1))
+            store::list(connection, account, wanted.status, before, limit.saturating_add(1), now)
         };
         let mut found = self.store().read(read).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         let next_cursor = found.last().filter(|_| more).map(|last| last.public_id);
-        let (url, now) = (&self.rules().public_url, self.now());
+        let url = &self.rules().public_url;
         let payments = found.iter().map(|payment| PaymentView::new(payment, url, now)).collect();
         json(&PaymentsView { payments, next_cursor })
     }

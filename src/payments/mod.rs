@@ -26,10 +26,13 @@ pub mod merchant;
 pub mod refunds;
 pub mod request;
 mod rules;
+mod signature;
 pub mod status;
 mod store;
 mod sync;
 mod teller;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use std::sync::Arc;
@@ -48,6 +51,7 @@ use crate::webhooks::guard::Guard;
 
 pub use error::PaymentError;
 pub use rules::Rules;
+pub use signature::own_headers;
 pub use teller::Teller;
 
 /// What the family is built from.

@@ -195,22 +195,27 @@ pub(super) fn payable(
         .optional()?)
 }
 
-/// A page of an account's payments, newest first.
+/// A page of an account's payments, newest first. What is over is not among the unpaid, though nobody has marked
+/// it yet.
 pub(super) fn list(
     connection: &Connection,
     account: AccountId,
     status: Option<PaymentStatus>,
     before: Option<PaymentId>,
     limit: usize,
+    now: UnixMillis,
 ) -> Result<Vec<Payment>, LedgerError> {
     // Two texts, so that each has its index.
-    let with = if status.is_some() { "p.status = ?2" } else { "?2 IS NULL" };
+    let with = match status {
+        Some(_) => "p.status = ?2 AND (p.status <> 'unpaid' OR p.expires_at > ?5)",
+        None => "?2 IS NULL AND ?5 IS NOT NULL",
+    };
     let mut statement = connection.prepare_cached(&format!(
         "{PAYMENT} WHERE p.account_id = ?1 AND {with} AND p.id < ?3 ORDER BY p.id DESC LIMIT ?4"
     ))?;
     let before = before.map_or(i64::MAX, |id| id.0);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![account, status, before, limit], read)?;
+    let found = statement.query_map(params![account, status, before, limit, now], read)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

@@ -86,7 +86,8 @@ pub fn owns(path: &str) -> bool {
 
 fn too_many(allowance: &Allowance) -> Response {
     let retry_after = allowance.retry_after.unwrap_or(1);
-    PaymentError::TooMany { limit: allowance.limit, retry_after }.into_response()
+    let quota = Some((allowance.limit, allowance.window_secs));
+    PaymentError::TooMany { quota, retry_after }.into_response()
 }
 
 /// Tells in the body of an error which path was asked.

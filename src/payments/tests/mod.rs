@@ -1,0 +1,11 @@
+//! The contract, row by row, on the real routes, store and ledger and a simulated node.
+
+mod answer;
+mod document;
+mod errors;
+mod house;
+mod money;
+mod node;
+mod orders;
+mod post;
+mod unavailable;
