@@ -8,4 +8,6 @@ mod money;
 mod node;
 mod orders;
 mod post;
+mod refunds;
+mod till;
 mod unavailable;
