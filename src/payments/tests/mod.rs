@@ -3,6 +3,7 @@
 mod answer;
 mod document;
 mod errors;
+mod export;
 mod house;
 mod money;
 mod node;
