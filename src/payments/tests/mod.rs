@@ -4,6 +4,7 @@ mod answer;
 mod document;
 mod errors;
 mod export;
+mod histories;
 mod house;
 mod money;
 mod node;
