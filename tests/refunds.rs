@@ -1,0 +1,182 @@
+//! Refunds on a real network: the process dies at each named point of a refund's way, and starts again: the customer
+//! gets the sats once. And the bookkeeper's table, by the command line.
+
+#![cfg(feature = "failpoints")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail it"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::api::Answer;
+use common::doomed::Doomed;
+use common::scene::account;
+use common::{RECOVERY, SOON, Scene, case, until};
+use regtest::InvoiceRequest;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+/// Where a refund can be cut off, and how many times the point is passed before.
+const REFUNDING: &[(&str, &[u32])] = &[
+    ("payout.before_queue_commit", &[0]),
+    ("payment.after_refund", &[0]),
+    ("payout.after_dispatching", &[0]),
+    ("payout.after_send", &[0]),
+    ("event.before_handled", &[0]),
+    ("event.after_handled", &[0]),
+    ("store.before_commit", &[0, 1, 3, 6]),
+    ("store.after_commit", &[0, 1, 4]),
+];
+
+/// What an order costs and what goes back of it at first, in sat.
+const PRICE: u64 = 3_000;
+const PART: u64 = 1_000;
+
+/// A shop's back end.
+struct Desk {
+    url: String,
+    key: String,
+    client: Client,
+}
+
+impl Desk {
+    async fn open(scene: &Scene) -> Self {
+        let arguments = ["create", "shop", "--scope", "payments"];
+        let made = scene.network.satchel.command_json("key", &arguments).await.unwrap();
+        // A kept connection would be a dead one after each restart of satchel.
+        let client =
+            Client::builder().timeout(Duration::from_secs(40)).pool_max_idle_per_host(0).build().unwrap();
+        Self { url: scene.api.url.clone(), key: made["key"].as_str().unwrap().to_owned(), client }
+    }
+
+    /// Asks what may meet a satchel that dies over it.
+    async fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, reqwest::Error> {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let request = request.header("x-api-key", &self.key);
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.try_ask(Method::POST, path, Some(body)).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.try_ask(Method::GET, path, None).await.unwrap().ok()
+    }
+
+    async fn status(&self, id: &str) -> String {
+        self.get(&format!("/api/payments/{id}")).await["status"].as_str().unwrap().to_owned()
+    }
+
+    /// A payment that wallet 0 has paid.
+    async fn paid(&self, scene: &Scene, order: &str) -> String {
+        let body = json!({ "orderId": order, "amount": PRICE, "currency": "sats" });
+        let made = self.post("/api/payments", &body).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+        let invoice = made.body["lightningInvoice"].as_str().unwrap();
+        scene.note_funding(0, invoice);
+        scene.wallet(0).pay(invoice).await.unwrap();
+        let id = made.body["invoiceId"].as_str().unwrap().to_owned();
+        until("a payment is paid", SOON, || async { (self.status(&id).await == "paid").then_some(()) }).await;
+        id
+    }
+}
+
+/// A refund to a fresh invoice of wallet 1.
+async fn body(scene: &Scene, payment: &str, name: &str, sat: u64) -> Value {
+    let invoice = scene.wallet(1).invoice(InvoiceRequest::sat(sat)).await.unwrap();
+    scene.note_asked(1, name, &invoice.payment_hash);
+    json!({ "invoiceId": payment, "amount": sat, "currency": "sats", "lightningInvoice": invoice.invoice })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_any_point_of_a_refund_sends_it_once() {
+    let scene = Scene::start("").await;
+    let desk = Desk::open(&scene).await;
+    for (point, skips) in REFUNDING {
+        for skip in *skips {
+            case(&format!("refunding, {point} after {skip}"), refunding(&scene, &desk, point, *skip)).await;
+        }
+    }
+    case("the table", table(&scene, &desk)).await;
+    eprintln!("channels closed: {}", scene.channels_closed().await);
+    scene.close().await;
+}
+
+/// A part of a payment while satchel dies, then the rest.
+async fn refunding(scene: &Scene, desk: &Desk, point: &str, skip: u32) {
+    let payment = desk.paid(scene, &format!("{point} {skip}")).await;
+    let (part, rest) = (format!("{payment} part"), format!("{payment} rest"));
+    let first = body(scene, &payment, &part, PART).await;
+    let doomed = Doomed::start(scene, point, skip).await;
+    doomed.arm();
+    let (_answered_or_not, ()) =
+        tokio::join!(desk.try_ask(Method::POST, "/api/refunds", Some(&first)), doomed.dies_and_rises(),);
+    arrives_once(scene, desk, &payment, &part, first, PART).await;
+    assert_eq!(desk.status(&payment).await, "paid");
+    let last = body(scene, &payment, &rest, PRICE - PART).await;
+    arrives_once(scene, desk, &payment, &rest, last, PRICE - PART).await;
+    assert_eq!(desk.status(&payment).await, "refunded");
+    let audit = scene.books_agree().await;
+    assert_eq!((account(&audit, "merchants"), account(&audit, "loss")), (0, 0));
+}
+
+/// Waits until a refund has arrived; begins it again if it wasn't begun, or failed.
+async fn arrives_once(scene: &Scene, desk: &Desk, payment: &str, name: &str, mut asked: Value, sat: u64) {
+    let end = Instant::now() + RECOVERY;
+    let on_chain = scene.replace_lost_channels().await > 0;
+    loop {
+        let list = desk.get(&format!("/api/refunds/invoice/{payment}")).await;
+        let of_this = |refund: &&Value| refund["amountSats"] == sat && refund["status"] != "failed";
+        match list["refunds"].as_array().unwrap().iter().find(of_this) {
+            Some(refund) if refund["status"] == "completed" => break,
+            Some(_) if on_chain => drop(scene.network.mine(6).await.unwrap()),
+            Some(_) => {}
+            None => {
+                assert_eq!(scene.times_received(name).await, 0, "arrived and can be asked for again: {list}");
+                let answer = desk.post("/api/refunds", &asked).await;
+                match (answer.status, answer.body["code"].as_str().unwrap_or_default()) {
+                    (200 | 201 | 503, _) => {}
+                    (409, "INVOICE_USED") => asked = body(scene, payment, name, sat).await,
+                    other => panic!("a refund that may be asked for answers {other:?} {}", answer.body),
+                }
+            }
+        }
+        assert!(Instant::now() < end, "stuck: {list}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    scene.received_once(name).await;
+}
+
+/// The command writes what the shop can fetch, and never over a file.
+async fn table(scene: &Scene, desk: &Desk) {
+    let satchel = &scene.network.satchel;
+    let file = satchel.data_dir().join("payments.csv");
+    let name = file.display().to_string();
+    let arguments = ["export", "--output", &name];
+    let report = satchel.command_json("payments", &arguments).await.unwrap();
+    let written = std::fs::read_to_string(&file).unwrap();
+    let lines = u64::try_from(written.lines().count()).unwrap();
+    assert_eq!((&report["file"], report["lines"].as_u64().unwrap() + 1), (&json!(name), lines));
+    assert_eq!(desk.get("/api/payments.csv").await, json!(written));
+    let cases: usize = REFUNDING.iter().map(|(_, skips)| skips.len()).sum();
+    assert_eq!(written.matches("\r\npayment,").count(), cases);
+    assert!(written.matches("\r\nrefund,").count() >= 2 * cases);
+    assert!(satchel.command_json("payments", &arguments).await.is_err(), "it was written over");
+    assert!(satchel.command_json("payments", &["export"]).await.is_err(), "a table is no JSON");
+}
