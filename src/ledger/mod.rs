@@ -24,6 +24,7 @@ pub mod dispatcher;
 pub mod events;
 pub mod payouts;
 pub mod recovery;
+mod routing;
 mod rows;
 pub mod wake;
 
