@@ -2,14 +2,16 @@
 //!
 //! The map of the house. Imports run one way:
 //! `cli, app, routes → families (gifts, …) → vouchers → ledger → lightning, store`; `http`, `webhooks`,
-//! `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
+//! `rates`, `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
 pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod currency;
 pub mod data_dir;
+pub mod decimal;
 pub mod failpoint;
 pub mod gifts;
 pub mod http;
@@ -18,6 +20,7 @@ pub mod ledger;
 pub mod lightning;
 pub mod lnurl;
 pub mod money;
+pub mod rates;
 pub mod routes;
 pub mod store;
 pub mod telemetry;

@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use crate::admin::{self, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
 use crate::gifts;
-use crate::http::keys::{Gate, Scope, require_scope};
+use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
 use crate::ledger::audit;
 use crate::telemetry::{Health, metrics};
@@ -37,6 +37,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let whole = Router::new()
         .merge(gift_routes)
         .merge(tip_routes)
+        .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))

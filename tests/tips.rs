@@ -47,9 +47,9 @@ async fn a_tip_reaches_whom_it_is_for_or_comes_back() {
 async fn of_two_who_race_for_a_tip_one_wins() {
     let scene = Scene::start("").await;
     let tipper = Person::tipper(&scene).await;
-    case("50 times: taken back or withdrawn", races::reclaim_or_withdrawal(&scene, &tipper, 50)).await;
-    case("50 times: two claim", races::two_claims(&scene, &tipper, 50)).await;
-    case("50 times: one code, two invoices", races::two_callbacks(&scene, &tipper, 50)).await;
-    case("50 times: one link for two", races::static_link(&scene, &tipper, 50)).await;
+    case("200 times: taken back or withdrawn", races::reclaim_or_withdrawal(&scene, &tipper, 200)).await;
+    case("200 times: two claim", races::two_claims(&scene, &tipper, 200)).await;
+    case("200 times: one code, two invoices", races::two_callbacks(&scene, &tipper, 200)).await;
+    case("200 times: one link for two", races::static_link(&scene, &tipper, 200)).await;
     scene.close().await;
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::AppError;
 use crate::clock::Clock;
-use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip};
+use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom};
 use crate::data_dir;
 use crate::gifts::{self, Gifts, Parts, Rules, Teller};
 use crate::http::client::Proxies;
@@ -23,6 +23,8 @@ use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
 use crate::money::Msat;
+use crate::rates::sources::{coinbase, kraken, mempool, over_http};
+use crate::rates::{Rates, RatesSettings};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -44,6 +46,7 @@ pub struct House {
     pub(crate) vouchers: Vouchers,
     pub(crate) gifts: Gifts,
     pub(crate) tips: Tips,
+    pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
     pub(crate) hub: Arc<Hub>,
@@ -51,6 +54,7 @@ pub struct House {
     pub(crate) limits: Arc<Limits>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) guard: Guard,
+    pub(crate) addresses: Addresses,
     pub(crate) outbox: Outbox,
     pub(crate) log: EventLog,
 }
@@ -108,14 +112,19 @@ impl House {
         });
         let keys = Keys::new(store.clone());
         let client = guard.client(ADDRESS_TIMEOUT).map_err(|error| AppError::System(error.to_string()))?;
-        let addresses = Addresses { client, network: config.network, clock: ledger.clock.clone() };
+        let addresses = Addresses {
+            client,
+            network: config.network,
+            clock: ledger.clock.clone(),
+            comment: format!("Sats from {}", config.http.public_url),
+        };
         let tips = Tips::new(tips::Parts {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: tips_rules,
             keyring: tips_keyring,
             guard: guard.clone(),
-            resolve: Arc::new(addresses),
+            resolve: Arc::new(addresses.clone()),
             teller: tips_teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {
@@ -133,7 +142,10 @@ impl House {
             window: Duration::from_secs(config.limits.window_secs),
             write: config.limits.write,
             read: config.limits.read,
+            key_write: config.limits.key_write,
+            key_read: config.limits.key_read,
         }));
+        let rates = rates(&config.rates, ledger.clock.clone())?;
         let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
         Ok(Self {
             config,
@@ -144,6 +156,7 @@ impl House {
             vouchers,
             gifts,
             tips,
+            rates,
             health,
             watchdog,
             hub,
@@ -151,6 +164,7 @@ impl House {
             limits,
             proxies,
             guard,
+            addresses,
             outbox,
             log,
         })
@@ -167,6 +181,25 @@ impl House {
 /// New invoices of all clients together; 0 sets no limit.
 fn invoices_per_minute(config: &Config) -> u32 {
     if config.http.rate_limits { config.limits.invoices_per_minute } else { 0 }
+}
+
+fn rates(config: &RatesConfig, clock: Clock) -> Result<Rates, AppError> {
+    let settings = RatesSettings {
+        refresh: Duration::from_secs(config.refresh_secs),
+        max_age: Duration::from_secs(config.max_age_secs),
+        ..RatesSettings::default()
+    };
+    if config.source == RatesFrom::Fixed {
+        return Ok(Rates::fixed(&config.fixed, settings, clock));
+    }
+    let all = [
+        (mempool::KIND, config.mempool_url.as_str()),
+        (coinbase::KIND, config.coinbase_url.as_str()),
+        (kraken::KIND, config.kraken_url.as_str()),
+    ];
+    let asked: Vec<_> = all.into_iter().filter(|(_, url)| !url.is_empty()).collect();
+    let sources = over_http(&asked, settings.timeout).map_err(|error| AppError::System(error.to_string()))?;
+    Ok(Rates::new(sources, settings, clock))
 }
 
 fn guard_settings(config: &Config) -> GuardSettings {

@@ -11,13 +11,11 @@ use crate::admin;
 use crate::http::events::{self, Keep};
 use crate::http::idempotency;
 use crate::ledger::audit;
-use crate::lnurl::pay::Addresses;
 use crate::store::StoreError;
 use crate::telemetry::metrics as names;
 use crate::tips;
 use crate::vouchers::returns::Returns;
 use crate::vouchers::upkeep::Upkeep;
-use crate::webhooks::fetch::NoClient;
 use crate::webhooks::store as outbox;
 use crate::webhooks::worker::{self, WorkerSettings};
 
@@ -35,9 +33,6 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How often tippers are looked for whose tips came back.
 const REFUND_EVERY: Duration = Duration::from_secs(5);
-
-/// How long a lightning address may take to answer.
-const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Starts them all; they end by themselves once `stopped` says so.
 pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
@@ -61,6 +56,7 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         Err(error) => tracing::error!(%error, "webhooks can't be delivered"),
     }
     tasks.spawn(Arc::clone(&house.limits).keep_tidy(until(stopped.clone())));
+    tasks.spawn(house.rates.clone().keep_fresh(until(stopped.clone())));
     let (watched, stop) = (Arc::clone(house), stopped.clone());
     tasks.spawn(every(OBSERVE_EVERY, stop, move || {
         let house = Arc::clone(&watched);
@@ -98,16 +94,11 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         }
     }));
-    match returns(house) {
-        Ok(returns) => {
-            let upkeep = Arc::new(Upkeep::new(returns));
-            tasks.spawn(every(UPKEEP_EVERY, stopped.clone(), move || {
-                let upkeep = Arc::clone(&upkeep);
-                async move { upkeep.round().await }
-            }));
-        }
-        Err(error) => tracing::error!(%error, "expired vouchers can't be given back"),
-    }
+    let upkeep = Arc::new(Upkeep::new(returns(house)));
+    tasks.spawn(every(UPKEEP_EVERY, stopped.clone(), move || {
+        let upkeep = Arc::clone(&upkeep);
+        async move { upkeep.round().await }
+    }));
     tasks
 }
 
@@ -172,19 +163,14 @@ async fn prune(house: &House) {
 }
 
 /// What gives expired vouchers back.
-fn returns(house: &House) -> Result<Returns, NoClient> {
-    let client = house.guard.client(ADDRESS_TIMEOUT)?;
+fn returns(house: &House) -> Returns {
     let rules = house.gifts.rules().clone();
-    Ok(Returns {
+    Returns {
         ledger: house.ledger.clone(),
         vouchers: house.vouchers.clone(),
-        resolve: Arc::new(Addresses {
-            client,
-            network: house.config.network,
-            clock: house.ledger.clock.clone(),
-        }),
+        resolve: Arc::new(house.addresses.clone()),
         max_fee: Arc::new(move |amount| rules.max_fee(amount)),
-    })
+    }
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

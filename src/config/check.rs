@@ -7,8 +7,10 @@ use bitcoin::Network;
 use reqwest::Url;
 use tracing_subscriber::EnvFilter;
 
+use super::rates::RatesFrom;
 use super::sections::{ChainSource, Gossip};
-use super::{Chain, Config, Gifts, Http, Node};
+use super::{Chain, Config, Gifts, Http, Node, Rates};
+use crate::currency::plausible_rate;
 use crate::money::Msat;
 
 /// Something that is wrong with a setting.
@@ -43,6 +45,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     node(&config.node, &config.http, &mut found);
     chain(&mut config.chain, config.network, &mut found);
     gifts(&config.gifts, &mut found);
+    rates(&mut config.rates, &mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -180,6 +183,42 @@ fn gifts(gifts: &Gifts, found: &mut Vec<Found>) {
     }
 }
 
+fn rates(rates: &mut Rates, found: &mut Vec<Found>) {
+    let urls = [
+        ("rates.mempool_url", &mut rates.mempool_url),
+        ("rates.coinbase_url", &mut rates.coinbase_url),
+        ("rates.kraken_url", &mut rates.kraken_url),
+    ];
+    let mut any = false;
+    for (key, url) in urls.into_iter().filter(|(_, url)| !url.is_empty()) {
+        any = true;
+        match web_url(url) {
+            Ok(clean) => *url = clean,
+            Err(what) => found.push(plain(key, what)),
+        }
+    }
+    if rates.source == RatesFrom::Http && !any {
+        let remedy = "set at least one of rates.mempool_url, rates.coinbase_url and rates.kraken_url";
+        found.push(with_remedy("rates.source", "\"http\" needs somebody to ask", remedy));
+    }
+    if rates.source == RatesFrom::Fixed && rates.fixed.is_empty() {
+        let remedy = "set rates.fixed, for example to [\"USD 60000\"], or rates.source to \"http\"";
+        found.push(with_remedy("rates.source", "\"fixed\" needs rates", remedy));
+    }
+    if rates.fixed.iter().map(|(currency, _)| currency).collect::<BTreeSet<_>>().len() < rates.fixed.len() {
+        found.push(with_remedy("rates.fixed", "names a currency twice", "name each currency once"));
+    }
+    for (currency, rate) in rates.fixed.iter().filter(|(_, rate)| plausible_rate(*rate) != Some(*rate)) {
+        let remedy = "give more than 0 and at most 1000000000000, with at most 8 digits behind the point";
+        found.push(with_remedy("rates.fixed", format!("a bitcoin can't cost {rate} {currency}"), remedy));
+    }
+    if rates.max_age_secs < rates.refresh_secs.saturating_mul(2) {
+        let remedy =
+            "set it to at least twice rates.refresh_secs, or each lost answer leaves you without rates";
+        found.push(with_remedy("rates.max_age_secs", "is too short", remedy));
+    }
+}
+
 /// Numbers that must lie in a range.
 fn ranges(config: &Config, found: &mut Vec<Found>) {
     const ANY: u64 = u64::MAX;
@@ -200,9 +239,13 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("tips.max_total_sat", tips.max_total_sat, 1, supply),
         ("tips.max_quantity", u64::from(tips.max_quantity), 1, 10_000),
         ("tips.invoice_expiry_secs", tips.invoice_expiry_secs, 60, 604_800),
+        ("rates.refresh_secs", config.rates.refresh_secs, 10, 3_600),
+        ("rates.max_age_secs", config.rates.max_age_secs, 20, 86_400),
         ("limits.window_secs", limits.window_secs, 1, ANY),
         ("limits.write", u64::from(limits.write), 1, ANY),
         ("limits.read", u64::from(limits.read), 1, ANY),
+        ("limits.key_write", u64::from(limits.key_write), 1, ANY),
+        ("limits.key_read", u64::from(limits.key_read), 1, ANY),
         ("limits.invoices_per_minute", u64::from(limits.invoices_per_minute), 1, ANY),
         ("limits.keep_unpaid_days", u64::from(limits.keep_unpaid_days), 1, 3_650),
         ("payouts.max_fee_base_sat", payouts.max_fee_base_sat, 0, supply),

@@ -65,6 +65,34 @@ pub mod node_ids {
     }
 }
 
+/// Rates like `USD 60000`: a currency, and units of it for one bitcoin.
+pub mod rates {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::currency::Currency;
+    use crate::decimal::Decimal;
+
+    type Rate = (Currency, Decimal);
+
+    pub fn serialize<S: Serializer>(rates: &[Rate], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(rates.iter().map(|(currency, rate)| format!("{currency} {rate}")))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rate>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let parse = |text: &String| {
+            read(text)
+                .ok_or_else(|| D::Error::custom(format!("\"{text}\" is not the rate of a currency we know")))
+        };
+        texts.iter().map(parse).collect()
+    }
+
+    fn read(text: &str) -> Option<Rate> {
+        let (currency, rate) = text.split_once(' ')?;
+        Some((currency.parse().ok()?, rate.trim().parse().ok()?))
+    }
+}
+
 /// A secret: a mistake in it is never quoted, and it is never written.
 pub mod secret {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

@@ -212,6 +212,7 @@ fn fill_in(config: &mut Config) {
     if chain.rest_port == 0 {
         chain.rest_port = chain.bitcoind_port;
     }
+    config.rates.fill_in(config.network);
 }
 
 /// Every key with its default value.

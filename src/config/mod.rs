@@ -13,6 +13,7 @@ mod error;
 mod fields;
 mod load;
 mod places;
+mod rates;
 mod sections;
 mod settings;
 
@@ -25,6 +26,7 @@ use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
+pub use rates::{Rates, RatesFrom};
 pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Tips, Webhooks,
     default_esplora_url,
@@ -57,6 +59,8 @@ pub struct Config {
     pub gifts: Gifts,
     /// Tips.
     pub tips: Tips,
+    /// What a bitcoin costs.
+    pub rates: Rates,
     /// How often one client may ask.
     pub limits: Limits,
     /// Money out.
@@ -77,6 +81,7 @@ impl Default for Config {
             chain: Chain::default(),
             gifts: Gifts::default(),
             tips: Tips::default(),
+            rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),
             webhooks: Webhooks::default(),

@@ -233,6 +233,10 @@ pub struct Limits {
     pub write: u32,
     /// Requests of one client in a window that only look.
     pub read: u32,
+    /// Requests with one API key in a window that create or move something.
+    pub key_write: u32,
+    /// Requests with one API key in a window that only look.
+    pub key_read: u32,
     /// New invoices a minute, of all clients together: each costs durable rows.
     pub invoices_per_minute: u32,
     /// How long an order that nobody paid is kept after its invoice's end, in days.
@@ -241,7 +245,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { window_secs: 900, write: 50, read: 200, invoices_per_minute: 1_200, keep_unpaid_days: 3 }
+        Self {
+            window_secs: 900,
+            write: 50,
+            read: 200,
+            key_write: 1_500,
+            key_read: 9_000,
+            invoices_per_minute: 1_200,
+            keep_unpaid_days: 3,
+        }
     }
 }
 

@@ -309,3 +309,36 @@ fn the_data_folder_can_come_from_the_environment() {
         load(&Overrides::default(), &environment(&[("SATCHEL_DATA_DIR", "/nonexistent/there")])).unwrap();
     assert_eq!(config.database_path(), PathBuf::from("/nonexistent/there/satchel.db"));
 }
+
+#[test]
+fn only_regtest_has_rates_that_nobody_set() {
+    let public = load_text("", &[]).unwrap().rates;
+    assert_eq!((public.source, public.fixed.len()), (RatesFrom::Http, 0));
+    let regtest = "network = \"regtest\"\n[chain]\nesplora_url = \"http://a\"\n[rates]\n";
+    let plausible = load_text(regtest, &[]).unwrap().rates;
+    assert_eq!((plausible.source, plausible.fixed.len()), (RatesFrom::Fixed, 10));
+    let set = load_text(&format!("{regtest}fixed = [\"usd 50000.5\"]"), &[]).unwrap().rates;
+    assert_eq!(set.fixed, [("USD".parse().unwrap(), "50000.5".parse().unwrap())]);
+    let variables = [("SATCHEL_RATES_SOURCE", "fixed"), ("SATCHEL_RATES_FIXED", "USD 50000, EUR 45000")];
+    assert_eq!(load_text("", &variables).unwrap().rates.fixed.len(), 2);
+    refused("[rates]\nsource = \"fixed\"", "config.toml:2", "needs rates", "rates.fixed");
+}
+
+#[test]
+fn bad_rates_are_refused() {
+    for bad in ["USD", "50000", "USD -1", "USD 5,0", "BTC 1", "USD 1e99"] {
+        refused(&format!("[rates]\nfixed = [\"{bad}\"]"), "config.toml:2", bad, "like [\"USD 60000\"");
+    }
+    for bad in ["0", "1000000000001", "0.000000001"] {
+        refused(&format!("[rates]\nfixed = [\"EUR {bad}\"]"), "config.toml:2", "can't cost", "8 digits");
+    }
+    refused("[rates]\nfixed = [\"USD 1\", \"usd 2\"]", "config.toml:2", "twice", "once");
+    refused("[rates]\nsource = \"magic\"", "config.toml:2", "rates.source", "\"http\"");
+    refused("[rates]\nkraken_url = \"kraken\"", "config.toml:2", "rates.kraken_url", "base URL");
+    refused("[rates]\nrefresh_secs = 200", "config.toml", "rates.max_age_secs", "twice");
+    refused("[rates]\nrefresh_secs = 1", "config.toml:2", "out of range", "from 10");
+    let none = "[rates]\nmempool_url = \"\"\ncoinbase_url = \"\"\nkraken_url = \"\"";
+    refused(none, "config.toml", "somebody to ask", "at least one");
+    let config = load_text("[rates]\nmempool_url = \"http://10.0.0.1:8999/\"", &[]).unwrap();
+    assert_eq!(config.rates.mempool_url, "http://10.0.0.1:8999");
+}

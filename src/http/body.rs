@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::respond;
+use crate::decimal::{self, BadDecimal, Decimal};
 
 /// A body that has been read: the object, and the bytes it came from (for `Idempotency-Key`).
 ///
@@ -88,6 +89,20 @@ impl JsonObject {
     /// A member, if it is there and not `null`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A member as an exact decimal, from a number or from a text that holds one; `None` if it is missing or `null`.
+    /// What `fields` holds of a number has been a float, so this reads the bytes that came.
+    ///
+    /// # Errors
+    /// What is wrong with the number.
+    pub fn decimal(&self, name: &str) -> Result<Option<Decimal>, BadDecimal> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Decimal::parse(text).map(Some),
+            Some(Value::Number(_)) => decimal::field(&self.raw, name),
+            Some(_) => Err(BadDecimal::NotANumber),
+        }
     }
 
     /// The whole object as a type of the caller's.
@@ -170,6 +185,23 @@ mod tests {
         for body in ["[]", "1", "\"text\"", "null", "true"] {
             assert_eq!(parse("application/json", body), Err(BodyError::NotAnObject), "{body}");
         }
+    }
+
+    #[test]
+    fn a_decimal_is_read_to_the_last_digit_however_it_is_sent() {
+        let read = |content_type: &'static str, body: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+            JsonObject::parse(&headers, Bytes::from_static(body.as_bytes())).unwrap().decimal("amount")
+        };
+        let exact = Ok(Decimal::parse("9007199254740993.01").ok());
+        assert_eq!(read("application/json", r#"{"amount":9007199254740993.01}"#), exact);
+        assert_eq!(read("application/json", r#"{"amount":"9007199254740993.01"}"#), exact);
+        assert_eq!(read("application/x-www-form-urlencoded", "amount=9007199254740993.01"), exact);
+        assert_eq!(read("application/json", r#"{"amount":null}"#), Ok(None));
+        assert_eq!(read("text/plain", r#"{"amount":1}"#), Ok(None));
+        assert_eq!(read("application/json", r#"{"amount":-0.5}"#), Err(BadDecimal::Negative));
+        assert_eq!(read("application/json", r#"{"amount":[1]}"#), Err(BadDecimal::NotANumber));
     }
 
     #[test]

@@ -297,6 +297,15 @@ impl Keys {
     }
 }
 
+/// Middleware: puts the [`Caller`] of a valid key on the request, for what counts by it. Whether a route needs a
+/// key, and what to say of a bad one, is the route's own.
+pub async fn recognise(State(keys): State<Keys>, mut request: Request, next: Next) -> Response {
+    if let Ok(Some(caller)) = keys.authenticate(request.headers()).await {
+        request.extensions_mut().insert(caller);
+    }
+    next.run(request).await
+}
+
 /// What [`require_scope`] needs.
 #[derive(Clone)]
 pub struct Gate {

@@ -1,7 +1,7 @@
 //! How often a client may ask.
 //!
-//! Every client (or API key) has a quota for writes and one for reads: `limit` at once, refilled evenly
-//! over the window. Routes share the quota of their class. Over all clients there is a budget for new
+//! Every client has a quota for writes and one for reads, and so has every API key, larger ones: `limit` at once,
+//! refilled evenly over the window. Routes share the quota of their class. Over all clients there is a budget for new
 //! invoices, each of which costs a durable row. `OPTIONS` is never counted.
 
 use std::collections::hash_map::RandomState;
@@ -66,6 +66,10 @@ pub struct LimitSettings {
     pub write: u32,
     /// Reads in a window.
     pub read: u32,
+    /// Writes in a window with an API key.
+    pub key_write: u32,
+    /// Reads in a window with one.
+    pub key_read: u32,
 }
 
 /// The outcome of one check.
@@ -101,11 +105,23 @@ impl Allowance {
 
 type Keyed = RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>;
 
-/// The quotas of all clients.
+/// The quotas of all clients and keys.
 pub struct Limits {
+    clients: Classes,
+    keys: Classes,
+    hasher: RandomState,
+}
+
+struct Classes {
     write: Option<Quotas>,
     read: Option<Quotas>,
-    hasher: RandomState,
+}
+
+/// Whose quota.
+#[derive(Clone, Copy, Debug)]
+enum Holder {
+    Client(u64),
+    Key(u64),
 }
 
 struct Quotas {
@@ -126,12 +142,18 @@ impl Limits {
 
     fn with_memory(settings: LimitSettings, remembered: usize) -> Self {
         let quotas = |limit| Quotas::new(limit, settings.window, remembered).filter(|_| settings.enabled);
-        Self { write: quotas(settings.write), read: quotas(settings.read), hasher: RandomState::new() }
+        let classes = |write, read| Classes { write: quotas(write), read: quotas(read) };
+        Self {
+            clients: classes(settings.write, settings.read),
+            keys: classes(settings.key_write, settings.key_read),
+            hasher: RandomState::new(),
+        }
     }
 
-    /// Counts one request of `key` (a [`Client`](super::client::Client), a key's id) and says what is left.
-    pub fn check(&self, class: Class, key: impl Hash) -> Allowance {
-        self.check_hashed(class, self.hash(key))
+    /// Counts one request of a client (a [`Client`](super::client::Client), or whatever tells it from others) and
+    /// says what is left.
+    pub fn check(&self, class: Class, client: impl Hash) -> Allowance {
+        self.check_holder(class, Holder::Client(self.hash(client)))
     }
 
     // A keyed hash, so that nobody can choose to share a quota with somebody else.
@@ -139,20 +161,26 @@ impl Limits {
         self.hasher.hash_one(key)
     }
 
-    fn check_hashed(&self, class: Class, key: u64) -> Allowance {
-        self.quotas(class).map_or(Allowance::UNLIMITED, |quotas| quotas.check(key))
+    fn check_holder(&self, class: Class, holder: Holder) -> Allowance {
+        self.quotas(class, holder).map_or(Allowance::UNLIMITED, |(quotas, hash)| quotas.check(hash))
     }
 
-    fn quotas(&self, class: Class) -> Option<&Quotas> {
-        match class {
-            Class::Write => self.write.as_ref(),
-            Class::Read => self.read.as_ref(),
-        }
+    fn quotas(&self, class: Class, holder: Holder) -> Option<(&Quotas, u64)> {
+        let (classes, hash) = match holder {
+            Holder::Client(hash) => (&self.clients, hash),
+            Holder::Key(hash) => (&self.keys, hash),
+        };
+        let quotas = match class {
+            Class::Write => classes.write.as_ref(),
+            Class::Read => classes.read.as_ref(),
+        };
+        quotas.map(|quotas| (quotas, hash))
     }
 
     /// Forgets clients whose quota is full again. Takes milliseconds when there are many.
     pub fn sweep(&self) {
-        for quotas in [&self.write, &self.read].into_iter().flatten() {
+        let all = [&self.clients.write, &self.clients.read, &self.keys.write, &self.keys.read];
+        for quotas in all.into_iter().flatten() {
             quotas.limiter.retain_recent();
             quotas.limiter.shrink_to_fit();
             quotas.look();
@@ -252,7 +280,7 @@ impl Budget {
 pub struct Meter {
     limits: Arc<Limits>,
     class: Class,
-    key: u64,
+    holder: Holder,
 }
 
 impl Meter {
@@ -261,7 +289,7 @@ impl Meter {
     /// # Errors
     /// Seconds to wait until there is that much; then nothing was taken.
     pub fn take(&self, count: u32) -> Result<(), u64> {
-        self.limits.quotas(self.class).map_or(Ok(()), |quotas| quotas.take(self.key, count))
+        self.limits.quotas(self.class, self.holder).map_or(Ok(()), |(quotas, hash)| quotas.take(hash, count))
     }
 }
 
@@ -279,20 +307,25 @@ pub struct Limiter {
 }
 
 /// Middleware: counts the request, refuses it or passes it on, and puts the headers on the answer.
-/// Use with `axum::middleware::from_fn_with_state`. Counts by API key if an outer layer authenticated one.
+/// Use with `axum::middleware::from_fn_with_state`. Counts by API key if an outer layer
+/// ([`recognise`](super::keys::recognise)) found a valid one.
 pub async fn limit(State(limiter): State<Limiter>, mut request: Request, next: Next) -> Response {
     if *request.method() == Method::OPTIONS {
         return next.run(request).await;
     }
-    let key = match request.extensions().get::<Caller>() {
-        Some(caller) => limiter.limits.hash(("key", caller.key)),
+    let holder = match request.extensions().get::<Caller>() {
+        Some(caller) => Holder::Key(limiter.limits.hash(caller.key)),
         None => {
             let client = limiter.proxies.client(request.extensions(), request.headers());
-            limiter.limits.hash(("client", client))
+            Holder::Client(limiter.limits.hash(client))
         }
     };
-    let allowance = limiter.limits.check_hashed(limiter.class, key);
-    request.extensions_mut().insert(Meter { limits: Arc::clone(&limiter.limits), class: limiter.class, key });
+    let allowance = limiter.limits.check_holder(limiter.class, holder);
+    request.extensions_mut().insert(Meter {
+        limits: Arc::clone(&limiter.limits),
+        class: limiter.class,
+        holder,
+    });
     let mut response = match allowance.retry_after {
         Some(_) => {
             metrics::counter!(HTTP_LIMITED, "limit" => limiter.class.name()).increment(1);
@@ -323,8 +356,14 @@ mod tests {
     use axum::{Router, middleware, routing};
     use tower::ServiceExt;
 
-    const SETTINGS: LimitSettings =
-        LimitSettings { enabled: true, window: Duration::from_secs(900), write: 3, read: 1000 };
+    const SETTINGS: LimitSettings = LimitSettings {
+        enabled: true,
+        window: Duration::from_secs(900),
+        write: 3,
+        read: 1000,
+        key_write: 5,
+        key_read: 1000,
+    };
 
     fn client(text: &str) -> Client {
         Client::of(text.parse().unwrap())
@@ -374,7 +413,7 @@ mod tests {
         for stranger in 0..200_000 {
             limits.check(Class::Write, stranger);
         }
-        let remembered = limits.write.as_ref().unwrap().limiter.len();
+        let remembered = limits.clients.write.as_ref().unwrap().limiter.len();
         assert!(remembered <= 1000 + 1024 + 65_536, "{remembered}");
         // Sharing, but still limited.
         assert!((0..3).any(|_| limits.check(Class::Write, 7).retry_after.is_some()));
@@ -388,7 +427,7 @@ mod tests {
         }
         std::thread::sleep(Duration::from_millis(20));
         limits.sweep();
-        assert!(limits.write.as_ref().unwrap().limiter.is_empty());
+        assert!(limits.clients.write.as_ref().unwrap().limiter.is_empty());
     }
 
     #[test]

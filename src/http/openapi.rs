@@ -8,6 +8,9 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::respond;
@@ -20,6 +23,11 @@ const STYLE: &str = include_str!("docs/docs.css");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// How a key is shown.
+const BEARER: &str = "bearer";
+const API_KEY: &str = "apiKey";
+const NO_SCOPES: [&str; 0] = [];
+
 /// One document out of the families' parts. Of two parts with the same path and method the first wins.
 pub fn merge(title: &str, description: &str, parts: impl IntoIterator<Item = OpenApi>) -> OpenApi {
     let info =
@@ -28,6 +36,18 @@ pub fn merge(title: &str, description: &str, parts: impl IntoIterator<Item = Ope
     for part in parts {
         whole.merge(part);
     }
+    // Public routes need none; the others take a key either way.
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+    let components = whole.components.get_or_insert_default();
+    components.add_security_scheme(BEARER, bearer);
+    components.add_security_scheme(API_KEY, header);
+    let none = SecurityRequirement::default();
+    whole.security = Some(vec![
+        none,
+        SecurityRequirement::new(BEARER, NO_SCOPES),
+        SecurityRequirement::new(API_KEY, NO_SCOPES),
+    ]);
     whole
 }
 

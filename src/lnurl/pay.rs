@@ -78,43 +78,47 @@ pub struct Addresses {
     pub network: Network,
     /// The time.
     pub clock: Clock,
+    /// What the recipient reads, where their address takes a comment.
+    pub comment: String,
 }
 
 impl Resolve for Addresses {
     fn invoice<'a>(&'a self, address: &'a str, amount: Msat) -> BoxFuture<'a, Result<Bolt11Invoice, String>> {
-        let asked = invoice_for(&self.client, self.network, &self.clock, address, amount);
+        let asked = self.ask(address, amount);
         asked.map(|result| result.map_err(|error| error.to_string())).boxed()
     }
 }
 
-/// Asks an address for an invoice over exactly `amount`, on our network, signed, and not about to expire.
-///
-/// # Errors
-/// [`PayError`].
-pub async fn invoice_for(
-    client: &GuardedClient,
-    network: Network,
-    clock: &Clock,
-    address: &str,
-    amount: Msat,
-) -> Result<Bolt11Invoice, PayError> {
-    let url = address_url(address).ok_or(PayError::BadAddress)?;
-    let offer = fetch(client, url.as_str()).await?;
-    if offer.get("tag").and_then(Value::as_str) != Some("payRequest") {
-        return Err(PayError::Nonsense("not a payRequest"));
+impl Addresses {
+    /// Asks an address for an invoice over exactly `amount`, on our network, signed, and not about to expire.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub async fn ask(&self, address: &str, amount: Msat) -> Result<Bolt11Invoice, PayError> {
+        let url = address_url(address).ok_or(PayError::BadAddress)?;
+        let offer = fetch(&self.client, url.as_str()).await?;
+        if offer.get("tag").and_then(Value::as_str) != Some("payRequest") {
+            return Err(PayError::Nonsense("not a payRequest"));
+        }
+        let number = |name| offer.get(name).and_then(Value::as_u64);
+        let limit = |name| number(name).ok_or(PayError::Nonsense("no limits"));
+        if !(limit("minSendable")?..=limit("maxSendable")?).contains(&amount.get()) {
+            return Err(PayError::Amount);
+        }
+        let callback =
+            offer.get("callback").and_then(Value::as_str).ok_or(PayError::Nonsense("no callback"))?;
+        let mut callback = Url::parse(callback).map_err(|_| PayError::Nonsense("no callback"))?;
+        callback.query_pairs_mut().append_pair("amount", &amount.get().to_string());
+        let most = number("commentAllowed").and_then(|most| usize::try_from(most).ok()).unwrap_or(0);
+        if !self.comment.is_empty() && self.comment.chars().count() <= most {
+            callback.query_pairs_mut().append_pair("comment", &self.comment);
+        }
+        let answer = fetch(&self.client, callback.as_str()).await?;
+        let text = answer.get("pr").and_then(Value::as_str).ok_or(PayError::Nonsense("no invoice"))?;
+        let invoice: Bolt11Invoice = text.parse().map_err(|_| PayError::Nonsense("not an invoice"))?;
+        check(&invoice, self.network, &self.clock, amount)?;
+        Ok(invoice)
     }
-    let limit = |name| offer.get(name).and_then(Value::as_u64).ok_or(PayError::Nonsense("no limits"));
-    if !(limit("minSendable")?..=limit("maxSendable")?).contains(&amount.get()) {
-        return Err(PayError::Amount);
-    }
-    let callback = offer.get("callback").and_then(Value::as_str).ok_or(PayError::Nonsense("no callback"))?;
-    let mut callback = Url::parse(callback).map_err(|_| PayError::Nonsense("no callback"))?;
-    callback.query_pairs_mut().append_pair("amount", &amount.get().to_string());
-    let answer = fetch(client, callback.as_str()).await?;
-    let text = answer.get("pr").and_then(Value::as_str).ok_or(PayError::Nonsense("no invoice"))?;
-    let invoice: Bolt11Invoice = text.parse().map_err(|_| PayError::Nonsense("not an invoice"))?;
-    check(&invoice, network, clock, amount)?;
-    Ok(invoice)
 }
 
 async fn fetch(client: &GuardedClient, url: &str) -> Result<Value, PayError> {

@@ -48,6 +48,10 @@ pub const AUDIT_OK: &str = "satchel_audit_ok";
 pub const WEBHOOKS: &str = "satchel_webhook_deliveries_total";
 /// Deliveries waiting.
 pub const WEBHOOKS_WAITING: &str = "satchel_webhook_deliveries_waiting";
+/// Rounds in which a source of rates gave none that counts; label `source`.
+pub const RATE_FAILURES: &str = "satchel_rate_failures_total";
+/// How old a currency's rate is: when it was true, unix seconds; label `currency`.
+pub const RATE_TIME: &str = "satchel_rate_timestamp_seconds";
 /// 1 while the database takes writes.
 pub const STORE_WRITABLE: &str = "satchel_store_writable";
 /// 1 while the node runs.
@@ -161,6 +165,8 @@ fn describe() {
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");
     describe_counter!(WEBHOOKS, "Webhook deliveries tried");
     describe_gauge!(WEBHOOKS_WAITING, "Webhook deliveries waiting");
+    describe_counter!(RATE_FAILURES, "Rounds in which a source of rates gave none that counts");
+    describe_gauge!(RATE_TIME, "When the rate of a currency was true, unix seconds");
     describe_gauge!(STORE_WRITABLE, "1 while the database takes writes");
     describe_gauge!(NODE_RUNNING, "1 while the Lightning node runs");
     describe_gauge!(READY, "1 once everything is up and recovered");

@@ -94,11 +94,11 @@ impl TipAdmin for Tips {
                 None => return Ok(None),
                 Some(Named::Tip(tip)) => {
                     let tipper = self.user(tip.tipper).await?;
-                    Tips::reclaim(self, Some(&tipper), tip.public_id, force).await.map(|()| 1)
+                    Tips::reclaim(self, Some(&tipper), tip.public_id, force, None).await.map(|()| 1)
                 }
                 Some(Named::Group(group)) => {
                     let tipper = self.user(group.tipper).await?;
-                    self.reclaim_group(&tipper, group.public_id, force).await
+                    self.reclaim_group(&tipper, group.public_id, force, None).await
                 }
             };
             taken.map(Some).map_err(admin_error)
@@ -169,6 +169,9 @@ fn body(order: &TipOrder, now: i64) -> Result<Map<String, Value>, AdminError> {
     let lasts = order.expiry_secs.unwrap_or(DEFAULT_EXPIRY_SECS);
     let lasts = i64::try_from(lasts).ok().and_then(|seconds| seconds.checked_mul(1_000));
     let expiry = lasts.and_then(|lasts| now.checked_add(lasts)).filter(|at| *at < LAST_DATE_MS);
+    if lasts == Some(0) {
+        return Err(AdminError::BadRequest("expiry_secs must lie in the future".into()));
+    }
     let expiry = expiry.ok_or_else(|| AdminError::BadRequest("expiry_secs is too far away".into()))?;
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);

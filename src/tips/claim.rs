@@ -8,6 +8,7 @@ use super::teller::Event;
 use super::{TipError, Tips};
 use crate::clock::UnixMillis;
 use crate::crash_point;
+use crate::http::idempotency::Ask;
 use crate::store::Tx;
 
 impl Tips {
@@ -35,9 +36,15 @@ impl Tips {
     ///
     /// # Errors
     /// [`TipError::NotFound`], [`TipError::Conflict`] for every state that forbids it, the store's.
-    pub async fn claim(&self, user: &User, id: Cuid, printed: bool) -> Result<(), TipError> {
+    pub async fn claim(
+        &self,
+        user: &User,
+        id: Cuid,
+        printed: bool,
+        ask: Option<Ask>,
+    ) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.clone(), self.now());
-        self.store().write(move |tx| tips.claim_in(tx, &user, id, printed, now)).await?;
+        self.once(ask, move |tx| tips.claim_in(tx, &user, id, printed, now)).await?;
         crash_point!("tip.after_claim");
         Ok(())
     }

@@ -17,7 +17,7 @@ use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
 use crate::store::Tx;
-use crate::vouchers::{self, NewVoucher};
+use crate::vouchers::{self, NewVoucher, VoucherState};
 
 /// What the payer of an invoice reads. Nothing a stranger wrote is in it.
 const MEMO: &str = "Lightsats tip";
@@ -107,11 +107,13 @@ impl Tips {
         match (group, first) {
             (Some(id), _) => {
                 let group = store::group(tx, id)?.ok_or(TipError::Internal)?;
+                self.teller().record_group(tx, "tip_group.made", &group)?;
                 look::group_json(&group, &store::of_group(tx, id)?, self.keyring())
             }
             (None, Some(id)) => {
                 store::note_charge(tx, charge, Funds::Tip(id))?;
                 let tip = store::tip(tx, id)?.ok_or(TipError::Internal)?;
+                self.teller().record(tx, "tip.made", &tip)?;
                 look::tip_json(&tip, self.keyring())
             }
             (None, None) => Err(TipError::Internal),
@@ -166,8 +168,9 @@ impl Tips {
     /// the next time.
     pub async fn given_json(&self, user: &User, id: Cuid) -> Result<Vec<u8>, TipError> {
         let tip = self.given(user.id, id).await?;
-        let lapsed = tip.invoice_expires_at <= self.now();
-        if tip.status() == TipStatus::Unfunded && tip.group.is_none() && lapsed {
+        let now = self.now();
+        let renewable = tip.invoice_expires_at <= now && tip.expires_at > now;
+        if tip.status() == TipStatus::Unfunded && tip.group.is_none() && renewable {
             let total = tip.amount.checked_add(tip.fee).ok_or(TipError::Internal)?;
             self.renew(Funds::Tip(tip.id), total).await?;
             return look::tip_json(&self.given(user.id, id).await?, self.keyring());
@@ -181,8 +184,9 @@ impl Tips {
     /// As [`Tips::given_json`].
     pub async fn group_json(&self, user: &User, id: Cuid) -> Result<Vec<u8>, TipError> {
         let (group, tips) = self.given_group(user.id, id).await?;
-        let unfunded = group.status() == super::status::GroupStatus::Unfunded;
-        if unfunded && group.invoice_expires_at <= self.now() {
+        let (unfunded, now) = (group.status() == super::status::GroupStatus::Unfunded, self.now());
+        let alive = tips.iter().any(|tip| tip.expires_at > now);
+        if unfunded && alive && group.invoice_expires_at <= now {
             let each = tips.first().and_then(|tip| tip.amount.checked_add(tip.fee));
             let total =
                 each.and_then(|each| each.get().checked_mul(group.quantity.into())).and_then(Msat::new);
@@ -237,6 +241,7 @@ impl Tips {
             let tip = look::given_in(tx, user, id)?;
             tips.edit_in(tx, &tip, &edit, 0, now)?;
             let tip = store::tip(tx, tip.id)?.ok_or(TipError::Internal)?;
+            tips.teller().record(tx, "tip.changed", &tip)?;
             look::tip_json(&tip, tips.keyring())
         });
         written.await
@@ -259,12 +264,13 @@ impl Tips {
         let written = self.store().write(move |tx| -> Result<_, TipError> {
             let (group, members) = look::given_group_in(tx, user, id)?;
             for (index, tip) in members.iter().enumerate() {
-                if changeable(tip).is_ok() {
+                if changeable(tip, now).is_ok() {
                     tips.edit_in(tx, tip, &edit, index, now)?;
                 }
             }
             store::edit_group(tx, group.id, edit.enable_static_link, now)?;
             let (group, members) = look::given_group_in(tx, user, id)?;
+            tips.teller().record_group(tx, "tip_group.changed", &group)?;
             look::group_json(&group, &members, tips.keyring())
         });
         written.await
@@ -278,7 +284,7 @@ impl Tips {
         index: usize,
         now: UnixMillis,
     ) -> Result<(), TipError> {
-        changeable(tip)?;
+        changeable(tip, now)?;
         // Who has claimed it was promised it till then.
         if tip.tippee.is_some() && edit.expiry.is_some_and(|at| at < tip.expires_at) {
             return Err(TipError::Conflict {
@@ -320,14 +326,15 @@ impl Tips {
     ///
     /// # Errors
     /// As [`Tips::edit`].
-    pub async fn new_passphrase(&self, user: &User, id: Cuid) -> Result<(), TipError> {
+    pub async fn new_passphrase(&self, user: &User, id: Cuid, ask: Option<Ask>) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let count = WordCount::new(super::passphrase::MIN_WORDS).ok_or(TipError::Internal)?;
-        let written = self.store().write(move |tx| -> Result<(), TipError> {
+        let written = self.once(ask, move |tx| {
             let tip = look::given_in(tx, user, id)?;
-            changeable(&tip)?;
+            changeable(&tip, now)?;
             let drawn = tips.draw(tx, count)?;
-            Ok(store::set_passphrase(tx, tip.id, Some(&drawn), now)?)
+            store::set_passphrase(tx, tip.id, Some(&drawn), now)?;
+            Ok(tips.teller().record(tx, "tip.changed", &tip)?)
         });
         written.await
     }
@@ -361,6 +368,8 @@ impl Tips {
             }
             only_unfunded(tip.status() == TipStatus::Unfunded)?;
             store::delete(tx, tip.id, now)?;
+            tips.teller().record(tx, "tip.deleted", &tip)?;
+            tips.teller().count(tx, "deleted", tip.amount);
             tips.teller().refresh(tx, &tip);
             Ok(())
         });
@@ -372,14 +381,16 @@ impl Tips {
     /// # Errors
     /// As [`Tips::delete`].
     pub async fn delete_group(&self, user: &User, id: Cuid) -> Result<(), TipError> {
-        let (user, now) = (user.id, self.now());
+        let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<(), TipError> {
             let (group, members) = look::given_group_in(tx, user, id)?;
             only_unfunded(group.status() == super::status::GroupStatus::Unfunded)?;
             for tip in &members {
                 store::delete(tx, tip.id, now)?;
+                tips.teller().count(tx, "deleted", tip.amount);
             }
-            Ok(store::delete_group(tx, group.id, now)?)
+            store::delete_group(tx, group.id, now)?;
+            Ok(tips.teller().record_group(tx, "tip_group.deleted", &group)?)
         });
         written.await
     }
@@ -393,10 +404,11 @@ fn only_unfunded(unfunded: bool) -> Result<(), TipError> {
 }
 
 /// Whether a tip is still its tipper's to change.
-fn changeable(tip: &Tip) -> Result<(), TipError> {
+fn changeable(tip: &Tip, now: UnixMillis) -> Result<(), TipError> {
+    let over = tip.expires_at <= now && tip.state == VoucherState::Open;
     match tip.status() {
         TipStatus::Unfunded | TipStatus::Unseen | TipStatus::Seen | TipStatus::Claimed
-            if !tip.withdrawal_pending() =>
+            if !tip.withdrawal_pending() && !over =>
         {
             Ok(())
         }

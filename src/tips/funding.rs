@@ -76,11 +76,11 @@ impl Funding {
         }
         store::show_charge(tx, id, charge.id)?;
         self.open_all(tx, charge, &tips, now)?;
-        self.teller.group_funded(tx, &group)
+        self.teller.record_group(tx, "tip_group.funded", &group)
     }
 
-    /// Opens every tip that this invoice pays for, and earns their fees. Tips that were deleted meanwhile go
-    /// back whole.
+    /// Opens every tip that this invoice pays for, and earns their fees. Tips that were deleted meanwhile, or
+    /// whose time is over, go back whole: nobody could ever have claimed them.
     fn open_all(
         &self,
         tx: &Tx<'_>,
@@ -91,10 +91,7 @@ impl Funding {
         let mut earned = Msat::ZERO;
         for tip in tips {
             let whole = tip.amount.checked_add(tip.fee).ok_or_else(too_much)?;
-            let (amount, fee) = match tip.deleted_at {
-                Some(_) => (whole, Msat::ZERO),
-                None => (tip.amount, tip.fee),
-            };
+            let (amount, fee) = if is_over(tip, now) { (whole, Msat::ZERO) } else { (tip.amount, tip.fee) };
             vouchers::fund_by(tx, tip.id, charge.id, Some(amount))?;
             if fee != tip.fee {
                 store::set_fee(tx, tip.id, fee)?;
@@ -108,7 +105,7 @@ impl Funding {
                 .post(tx, now)?;
         }
         self.vouchers.charge_settled(tx, charge)?;
-        for tip in tips.iter().filter(|tip| tip.deleted_at.is_some()) {
+        for tip in tips.iter().filter(|tip| is_over(tip, now)) {
             self.give_back(tx, tip.id, now)?;
         }
         Ok(())
@@ -157,6 +154,11 @@ impl Funding {
             .recall(tx, id, now)?
             .map_err(|refused| LedgerError::Broken(format!("voucher {id} can't be given back: {refused}")))
     }
+}
+
+/// Whether nobody can claim a tip any more, paid or not.
+fn is_over(tip: &Tip, now: UnixMillis) -> bool {
+    tip.deleted_at.is_some() || tip.expires_at <= now
 }
 
 fn missing(what: &str, id: i64) -> LedgerError {

@@ -37,7 +37,7 @@ impl Guesses {
     pub(super) fn new() -> Self {
         let a_minute = |read| {
             let window = Duration::from_secs(60);
-            Limits::new(LimitSettings { enabled: true, window, write: 0, read })
+            Limits::new(LimitSettings { enabled: true, window, write: 0, read, key_write: 0, key_read: 0 })
         };
         Self {
             clients: a_minute(GUESSES_A_MINUTE),

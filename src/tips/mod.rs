@@ -144,6 +144,25 @@ impl Tips {
         &self.0.parts.keyring
     }
 
+    /// Does a step that callers are answered nothing about, once for each `Idempotency-Key`; a repeated one did
+    /// the default.
+    async fn once<T: Default + Send + 'static>(
+        &self,
+        ask: Option<Ask>,
+        step: impl FnOnce(&Tx<'_>) -> Result<T, TipError> + Send + 'static,
+    ) -> Result<T, TipError> {
+        let now = self.now();
+        let written = self.store().write(move |tx| -> Result<T, TipError> {
+            if seen(tx, ask.as_ref())?.is_some() {
+                return Ok(T::default());
+            }
+            let done = step(tx)?;
+            remember(tx, ask.as_ref(), StatusCode::NO_CONTENT, b"", now)?;
+            Ok(done)
+        });
+        written.await
+    }
+
     fn teller(&self) -> &Teller {
         &self.0.parts.teller
     }

@@ -6,6 +6,7 @@ use super::status::TipStatus;
 use super::store::{self, Tip};
 use super::{TipError, Tips, look};
 use crate::crash_point;
+use crate::http::idempotency::Ask;
 use crate::ids::UserId;
 use crate::store::Tx;
 
@@ -15,9 +16,15 @@ impl Tips {
     ///
     /// # Errors
     /// [`TipError::NotFound`], [`TipError::Forbidden`], [`TipError::Conflict`], the store's.
-    pub async fn reclaim(&self, user: Option<&User>, id: Cuid, force: bool) -> Result<(), TipError> {
+    pub async fn reclaim(
+        &self,
+        user: Option<&User>,
+        id: Cuid,
+        force: bool,
+        ask: Option<Ask>,
+    ) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.map(|user| user.id), self.now());
-        let written = self.store().write(move |tx| -> Result<(), TipError> {
+        let written = self.once(ask, move |tx| {
             let tip = match user {
                 Some(user) => look::given_in(tx, user, id)?,
                 None => store::by_public_id(tx, id)?.ok_or(TipError::NotFound)?,
@@ -41,9 +48,15 @@ impl Tips {
     /// # Errors
     /// [`TipError::NotFound`], [`TipError::Forbidden`], [`TipError::Conflict`] if there is none that can be, the
     /// store's.
-    pub async fn reclaim_group(&self, user: &User, id: Cuid, force: bool) -> Result<usize, TipError> {
+    pub async fn reclaim_group(
+        &self,
+        user: &User,
+        id: Cuid,
+        force: bool,
+        ask: Option<Ask>,
+    ) -> Result<usize, TipError> {
         let (tips, user, now): (_, UserId, _) = (self.clone(), user.id, self.now());
-        let written = self.store().write(move |tx| -> Result<usize, TipError> {
+        let written = self.once(ask, move |tx| {
             let (_, members) = look::given_group_in(tx, user, id)?;
             let mut taken = 0_usize;
             let mut why = None;

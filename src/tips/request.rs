@@ -172,6 +172,10 @@ impl Edit {
     pub fn read(fields: &Map<String, Value>, kind: Kind, now: UnixMillis) -> Result<Self, Invalid> {
         let fields = Fields(fields);
         let common = Common::read(fields, now)?;
+        // A new tip may be over from birth; one that is there is ended by taking it back.
+        if common.expiry.is_some_and(|at| at <= now) {
+            return Err(EXPIRY.broken("must lie in the future"));
+        }
         Ok(Self {
             expiry: common.expiry,
             onboarding_flow: common.onboarding_flow,
@@ -265,9 +269,6 @@ fn expiry(fields: Fields<'_>, now: UnixMillis) -> Result<Option<UnixMillis>, Inv
     let at = given.ok_or_else(|| {
         EXPIRY.broken("must be an ISO 8601 date and time with its zone, like \"2030-01-21T08:28:48.518Z\"")
     })?;
-    if at <= now {
-        return Err(EXPIRY.broken("must lie in the future"));
-    }
     if at > now.saturating_add(FURTHEST_EXPIRY_MS) {
         return Err(EXPIRY.broken("must lie at most five years ahead"));
     }

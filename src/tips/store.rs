@@ -211,7 +211,7 @@ pub(super) fn given_by(
     let whose = if user.is_some() { "t.user_id = ?1" } else { "?1 IS NULL" };
     let sql = format!(
         "{TIP} WHERE {whose} AND t.id < ?2
-           AND (NOT ?3 OR t.group_index IS NULL OR t.group_index = 0)
+           AND (NOT ?3 OR t.group_index IS NULL OR t.group_index = 1)
            AND (NOT ?4 OR (v.state = 'open' AND t.expires_at <= ?5))
          ORDER BY t.id DESC LIMIT ?6"
     );
@@ -278,15 +278,16 @@ pub(super) fn withdrawable(
     connection: &Connection,
     user: UserId,
     now: UnixMillis,
+    only: Option<VoucherId>,
     limit: usize,
 ) -> Result<Vec<(VoucherId, Msat)>, LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
-         WHERE t.tippee_id = ?1 AND v.state = 'open' AND t.expires_at > ?2
+         WHERE t.tippee_id = ?1 AND v.state = 'open' AND t.expires_at > ?2 AND (?4 IS NULL OR t.id = ?4)
          ORDER BY v.amount_msat DESC, v.id LIMIT ?3",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![user, now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = statement.query_map(params![user, now, limit, only], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
@@ -294,14 +295,15 @@ pub(super) fn withdrawable(
 pub(super) fn reclaimed(
     connection: &Connection,
     user: UserId,
+    only: Option<VoucherId>,
     limit: usize,
 ) -> Result<Vec<(VoucherId, Msat)>, LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
-         WHERE t.user_id = ?1 AND v.state = 'expired' ORDER BY v.amount_msat DESC, v.id LIMIT ?2",
+         WHERE t.user_id = ?1 AND v.state = 'expired' AND (?3 IS NULL OR t.id = ?3) ORDER BY v.amount_msat DESC, v.id LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![user, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = statement.query_map(params![user, limit, only], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

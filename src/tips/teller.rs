@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::ids::Keyring;
 use super::reminders::ReminderKind;
+use super::status::OnboardingFlow;
 use super::store::{self, Group, Tip};
 use crate::clock::Clock;
 use crate::http::events::EventLog;
@@ -108,10 +109,10 @@ impl Teller {
         &self.hub
     }
 
-    /// A group can be claimed from now on.
-    pub(super) fn group_funded(&self, tx: &Tx<'_>, group: &Group) -> Result<(), LedgerError> {
+    /// Something happened to a whole group: `tip_group.made`, `.funded`, `.changed`, `.deleted`.
+    pub(super) fn record_group(&self, tx: &Tx<'_>, kind: &str, group: &Group) -> Result<(), LedgerError> {
         let data = serde_json::json!({ "tips": group.quantity });
-        Ok(self.log.record(tx, "tip_group.funded", &group.id.to_string(), &data)?)
+        Ok(self.log.record(tx, kind, &group.id.to_string(), &data)?)
     }
 
     /// The page of a tip shows something else from now on.
@@ -123,6 +124,12 @@ impl Teller {
     /// Queues a webhook, if the tipper wants to hear of this.
     pub(super) fn notify(&self, tx: &Tx<'_>, tip: &Tip, event: Event) -> Result<(), LedgerError> {
         let url = match event {
+            // A tip that nobody need claim tells of no claim, should somebody all the same.
+            Event::Claimed | Event::Reclaimed | Event::Reminder(_)
+                if tip.onboarding_flow == OnboardingFlow::Skip =>
+            {
+                &None
+            }
             Event::Claimed | Event::Reclaimed | Event::Reminder(_) => &tip.claim_webhook,
             Event::Withdrawn => &tip.withdraw_webhook,
         };
@@ -164,7 +171,7 @@ impl Teller {
         });
     }
 
-    /// What is not the voucher's own doing: `tip.seen`, `tip.claimed`.
+    /// What is not the voucher's own doing: `tip.made`, `.changed`, `.deleted`, `.seen`, `.claimed`.
     pub(super) fn record(&self, tx: &Tx<'_>, kind: &str, tip: &Tip) -> Result<(), LedgerError> {
         let data = serde_json::json!({ "amount_sat": tip.amount.sat_floor() });
         Ok(self.log.record(tx, kind, &tip.id.to_string(), &data)?)

@@ -7,6 +7,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use lightning_invoice::Bolt11Invoice;
 use rusqlite::Connection;
 use tokio::time::Instant;
@@ -14,9 +15,10 @@ use tokio::time::Instant;
 use super::ids::Cuid;
 use super::status::OnboardingFlow;
 use super::store::{self, Tip};
-use super::{TipError, Tips};
+use super::{TipError, Tips, remember, seen};
 use crate::clock::UnixMillis;
 use crate::crash_point;
+use crate::http::idempotency::Ask;
 use crate::ids::{UserId, VoucherId};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
@@ -117,8 +119,13 @@ impl Tips {
     /// [`TipError::Unauthorized`], [`TipError::NotFound`], [`TipError::Invalid`], [`TipError::Conflict`],
     /// [`TipError::AddressRefuses`], [`TipError::Unavailable`]; the store's. After an error the sats are where they
     /// were.
-    pub async fn withdraw(&self, asked: Asked, target: &str) -> Result<Outcome, TipError> {
+    pub async fn withdraw(&self, asked: Asked, target: &str, ask: Option<Ask>) -> Result<Outcome, TipError> {
         let end = Instant::now() + self.rules().patience;
+        let asked_before = ask.clone();
+        let begun = self.store().read(move |connection| begun(connection, asked_before.as_ref())).await?;
+        if let Some(payout) = begun {
+            return self.wait(payout, end).await;
+        }
         let invoice = if target.contains('@') {
             let wanted = asked.clone();
             let now = self.now();
@@ -128,7 +135,7 @@ impl Tips {
         } else {
             invoice::read(target)?
         };
-        let payout = self.begin(asked, invoice).await?;
+        let payout = self.begin(asked, invoice, ask).await?;
         crash_point!("tip.after_withdraw");
         self.wait(payout, end).await
     }
@@ -147,18 +154,28 @@ impl Tips {
     }
 
     /// Queues the payout.
-    async fn begin(&self, asked: Asked, invoice: Bolt11Invoice) -> Result<Payout, TipError> {
+    async fn begin(
+        &self,
+        asked: Asked,
+        invoice: Bolt11Invoice,
+        ask: Option<Ask>,
+    ) -> Result<Payout, TipError> {
         let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
         let (tips, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<Payout, TipError> {
-            if let Some(same) = same(tx, &asked, &invoice)? {
+            if let Some(same) = match begun(tx, ask.as_ref())? {
+                Some(before) => Some(before),
+                None => same(tx, &asked, &invoice)?,
+            } {
                 return Ok(same);
             }
             let purse = purse(tx, &asked, now, MOST_TIPS)?;
             if !running {
                 return Err(TipError::Unavailable);
             }
-            tips.pay_in(tx, &purse.tips, asked.flow.taker(), &invoice, now)
+            let payout = tips.pay_in(tx, &purse.tips, asked.flow.taker(), &invoice, now)?;
+            remember(tx, ask.as_ref(), StatusCode::ACCEPTED, payout.public_id.as_bytes(), now)?;
+            Ok(payout)
         });
         written.await
     }
@@ -226,6 +243,14 @@ impl Tips {
     }
 }
 
+/// The payout that a request with this `Idempotency-Key` began before: what is kept of its answer is the payout's
+/// id, since how it ends is not known when it begins.
+fn begun(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Payout>, TipError> {
+    let Some(recorded) = seen(connection, ask)? else { return Ok(None) };
+    let id = String::from_utf8(recorded.body).map_err(|_| TipError::Internal)?;
+    Ok(Some(payouts::by_public_id(connection, &id)?.ok_or(TipError::Internal)?))
+}
+
 /// The payout that this very request began before.
 fn same(tx: &Tx<'_>, asked: &Asked, invoice: &Bolt11Invoice) -> Result<Option<Payout>, TipError> {
     let known = payouts::by_hash(tx, charges::hash_of(invoice))?;
@@ -260,16 +285,13 @@ pub(super) fn purse(
         }
         flow => {
             let user = asked.user.ok_or(TipError::Unauthorized)?;
-            let all = match flow {
-                Flow::Tipper => store::reclaimed(connection, user, most)?,
-                _ => store::withdrawable(connection, user, now, most)?,
+            let only = match asked.tip {
+                None => None,
+                Some(id) => Some(store::by_public_id(connection, id)?.ok_or(TipError::NotFound)?.id),
             };
-            match asked.tip {
-                None => all,
-                Some(id) => {
-                    let tip = store::by_public_id(connection, id)?.ok_or(TipError::NotFound)?;
-                    all.into_iter().filter(|(found, _)| *found == tip.id).collect()
-                }
+            match flow {
+                Flow::Tipper => store::reclaimed(connection, user, only, most)?,
+                _ => store::withdrawable(connection, user, now, only, most)?,
             }
         }
     };

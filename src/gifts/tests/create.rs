@@ -126,7 +126,14 @@ async fn the_same_key_makes_one_gift() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_invoices_have_a_budget() {
-    let unlimited = LimitSettings { enabled: false, window: Duration::from_secs(900), write: 0, read: 0 };
+    let unlimited = LimitSettings {
+        enabled: false,
+        window: Duration::from_secs(900),
+        write: 0,
+        read: 0,
+        key_write: 0,
+        key_read: 0,
+    };
     let house = House::with(unlimited, Budget::per_minute(2));
     for _ in 0..2 {
         house.create(json!({"amount": 100})).await;

@@ -184,8 +184,14 @@ pub(super) struct House {
     dispatcher: Mutex<Dispatcher>,
 }
 
-const UNLIMITED: LimitSettings =
-    LimitSettings { enabled: false, window: Duration::from_secs(900), write: 50, read: 200 };
+const UNLIMITED: LimitSettings = LimitSettings {
+    enabled: false,
+    window: Duration::from_secs(900),
+    write: 50,
+    read: 200,
+    key_write: 0,
+    key_read: 0,
+};
 
 impl House {
     pub(super) fn new() -> Self {

@@ -8,7 +8,14 @@ use super::house::{House, OK};
 use crate::http::limits::{Budget, LimitSettings};
 
 fn limited() -> House {
-    let settings = LimitSettings { enabled: true, window: Duration::from_secs(900), write: 3, read: 4 };
+    let settings = LimitSettings {
+        enabled: true,
+        window: Duration::from_secs(900),
+        write: 3,
+        read: 4,
+        key_write: 0,
+        key_read: 0,
+    };
     House::with(settings, Budget::per_minute(0))
 }
 

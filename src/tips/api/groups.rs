@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::tipper::{OrderBody, ReclaimBody};
+use super::tipper::{EditBody, ReclaimBody};
 use super::{Api, Asker, Failure, answer, cuid, flag, nothing};
 use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
@@ -42,7 +42,7 @@ pub(super) async fn delete(State(api): State<Api>, Id(id): Id, asker: Asker) -> 
 #[utoipa::path(
     put, path = "/api/tipGroups/{id}/tips", tag = "tips",
     params(("id" = String, Path, description = "The group's id")),
-    request_body = OrderBody,
+    request_body = EditBody,
     responses(
         (status = 200, description = "The group as it is now", body = GroupView<'_>),
         (status = 400, description = "The first rule that is broken", body = TipErrorView),
@@ -79,8 +79,9 @@ pub(super) async fn reclaim(
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
     let user = asker.writer(&api).await?;
-    let force = flag(&body?, "force")?;
-    api.tips.reclaim_group(&user, cuid(&id)?, force).await?;
+    let (id, body) = (cuid(&id)?, body?);
+    let ask = asker.once(&user, &format!("reclaim group {id}"), &body)?;
+    api.tips.reclaim_group(&user, id, flag(&body, "force")?, ask).await?;
     Ok(nothing())
 }
 

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -60,9 +60,7 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::change))
         .routes(routes!(groups::delete))
         .routes(routes!(groups::reclaim))
-        .routes(routes!(tippee::claim))
         .routes(routes!(withdrawals::pay))
-        .routes(routes!(withdrawals::link))
         .routes(routes!(withdrawals::refund))
         .routes(routes!(reminders::remind))
         .route_layer(limited(Class::Write, |_| LIMITED.into_response()));
@@ -80,8 +78,10 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(groups::static_link))
         .routes(routes!(tippee::tip))
         .routes(routes!(tippee::live))
-        // Writes once a tip; a crowd behind one address opens many.
+        // These write a little, once a tip; and a crowd behind one address does it all at once.
         .routes(routes!(tippee::mark_seen))
+        .routes(routes!(tippee::claim))
+        .routes(routes!(withdrawals::link))
         .routes(routes!(tippee::tips))
         .routes(routes!(tippee::anonymous))
         .routes(routes!(withdrawals::refundable))
@@ -123,19 +123,37 @@ pub fn owns(path: &str) -> bool {
     .any(|prefix| path.starts_with(prefix))
 }
 
-/// Refuses who takes no JSON. Live pages ask for a stream of it.
+/// Refuses who takes no JSON, or on live routes no stream of it. Wallets are answered whatever they accept: they
+/// read nothing but the body of a 200.
 async fn json_only(request: Request, next: Next) -> Response {
-    let accepted = request.headers().get_all(ACCEPT).iter().all(|value| {
-        value.to_str().is_ok_and(|text| {
-            text.split(',').any(|one| {
-                let essence = one.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-                let refused = one.split(';').skip(1).any(|weight| matches!(weight.trim(), "q=0" | "q=0.0"));
-                let known = ["*/*", "application/*", "application/json", "text/event-stream", "text/*", ""];
-                known.contains(&essence.as_str()) && !refused
-            })
-        })
-    });
-    if accepted { next.run(request).await } else { TipError::NotAcceptable.into_response() }
+    let path = request.uri().path();
+    let live = path.ends_with("/live");
+    let refused = |value: &HeaderValue| !value.to_str().is_ok_and(|text| admits(text, live));
+    if !is_wallets(path) && request.headers().get_all(ACCEPT).iter().any(refused) {
+        return TipError::NotAcceptable.into_response();
+    }
+    next.run(request).await
+}
+
+fn is_wallets(path: &str) -> bool {
+    path.starts_with("/api/withdrawalLinks/") || people::api::is_wallets(path)
+}
+
+/// Whether an `Accept` admits JSON, or what a live route answers.
+fn admits(accept: &str, live: bool) -> bool {
+    accept.split(',').any(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or("").to_ascii_lowercase();
+        let known = match essence.as_str() {
+            "*/*" | "application/*" | "application/json" | "" => true,
+            "text/event-stream" | "text/*" => live,
+            _ => false,
+        };
+        let never = |weight: &str| {
+            weight.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
+        };
+        known && !parts.any(never)
+    })
 }
 
 /// Who asks, with what they sent along.
@@ -179,7 +197,11 @@ impl Asker {
 
     /// The request's `Idempotency-Key`. One user's keys are nothing to another.
     fn once(&self, user: &User, route: &str, body: &JsonObject) -> Result<Option<Ask>, TipError> {
-        Ok(Ask::read(&self.headers, &format!("tips {}", user.id), route, &body.raw)?)
+        self.once_by(&format!("tips {}", user.id), route, body)
+    }
+
+    fn once_by(&self, whose: &str, route: &str, body: &JsonObject) -> Result<Option<Ask>, TipError> {
+        Ok(Ask::read(&self.headers, whose, route, &body.raw)?)
     }
 
     /// Counts a group on the asker's quota.

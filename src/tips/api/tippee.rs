@@ -115,7 +115,8 @@ pub(super) async fn claim(
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
     let user = asker.writer(&api).await?;
-    let printed = flag(&body?, "isPrinted")?;
-    api.tips.claim(&user, cuid(&id)?, printed).await?;
+    let (id, body) = (cuid(&id)?, body?);
+    let ask = asker.once(&user, &format!("claim {id}"), &body)?;
+    api.tips.claim(&user, id, flag(&body, "isPrinted")?, ask).await?;
     Ok(nothing())
 }

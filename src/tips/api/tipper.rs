@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, Asker, Failure, answer, answer_done, cuid, flag, nothing};
@@ -54,6 +55,48 @@ pub(super) struct OrderBody {
     advertisement_image_url: Option<String>,
     /// Of a group: one link leads everybody to a tip of their own.
     enable_static_link: Option<bool>,
+    /// `CUSTODIAL` is the only one.
+    #[schema(rename = "type")]
+    kind: Option<String>,
+}
+
+/// Changes to a tip, or to all tips of a group. What is absent of the first ten goes; of the others it stays.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a schema alone")]
+pub(super) struct EditBody {
+    #[schema(max_length = 1000)]
+    note: Option<String>,
+    tippee_name: Option<String>,
+    /// Of a group.
+    tippee_names: Option<Vec<Option<String>>>,
+    tippee_locale: Option<String>,
+    currency: Option<String>,
+    recommended_wallet_id: Option<String>,
+    claim_webhook_url: Option<String>,
+    withdraw_webhook_url: Option<String>,
+    advertisement_url: Option<String>,
+    advertisement_image_url: Option<String>,
+    /// Without it the magic words go; with as many words as there are they stay.
+    generate_passphrase: Option<bool>,
+    #[schema(minimum = 3, maximum = 6)]
+    passphrase_length: Option<u8>,
+    #[schema(format = DateTime)]
+    expiry: Option<String>,
+    onboarding_flow: Option<String>,
+    anonymous_tipper: Option<bool>,
+    enable_static_link: Option<bool>,
+}
+
+/// What was made.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a schema alone")]
+pub(super) enum MadeView<'a> {
+    /// For a quantity of 1.
+    Tip(Box<TipView<'a>>),
+    /// For more.
+    Group(GroupView<'a>),
 }
 
 /// Taking back.
@@ -113,7 +156,7 @@ pub(super) async fn list(State(api): State<Api>, asker: Asker, params: Params) -
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body does it once")),
     request_body = OrderBody,
     responses(
-        (status = 200, description = "The tip, or for a quantity above 1 the group", body = GroupView<'_>),
+        (status = 200, description = "The tip, or for a quantity above 1 the group", body = MadeView<'_>),
         (status = 400, description = "The first rule that is broken", body = TipErrorView),
         (status = 422, description = "The Idempotency-Key was used for another request", body = TipErrorView),
         Failure,
@@ -148,7 +191,7 @@ pub(super) async fn tip(State(api): State<Api>, Id(id): Id, asker: Asker) -> Res
 #[utoipa::path(
     put, path = "/api/tipper/tips/{id}", tag = "tips",
     params(("id" = String, Path, description = "The tip's id")),
-    request_body = OrderBody,
+    request_body = EditBody,
     responses(
         (status = 200, description = "The tip as it is now", body = TipView<'_>),
         (status = 400, description = "The first rule that is broken", body = TipErrorView),
@@ -205,8 +248,12 @@ pub(super) async fn reclaim(
 ) -> Result<Response, TipError> {
     let scheduler = api.tips.people().scheduler(&asker.headers, params.raw()).await?;
     let user = if scheduler { None } else { Some(asker.writer(&api).await?) };
-    let force = flag(&body?, "force")?;
-    api.tips.reclaim(user.as_ref(), cuid(&id)?, force).await?;
+    let (id, body) = (cuid(&id)?, body?);
+    let ask = match &user {
+        Some(user) => asker.once(user, &format!("reclaim {id}"), &body)?,
+        None => None,
+    };
+    api.tips.reclaim(user.as_ref(), id, flag(&body, "force")?, ask).await?;
     Ok(nothing())
 }
 
@@ -220,9 +267,12 @@ pub(super) async fn new_passphrase(
     State(api): State<Api>,
     Id(id): Id,
     asker: Asker,
+    body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
     let user = asker.writer(&api).await?;
-    api.tips.new_passphrase(&user, cuid(&id)?).await?;
+    let id = cuid(&id)?;
+    let ask = asker.once(&user, &format!("passphrase {id}"), &body?)?;
+    api.tips.new_passphrase(&user, id, ask).await?;
     Ok(nothing())
 }
 

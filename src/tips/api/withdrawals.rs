@@ -105,7 +105,15 @@ pub(super) async fn pay(
     let body = body?;
     let asked = asked(&api, &asker, &body).await?;
     let target = text(&body, "invoice")?.ok_or_else(|| TipError::bad_request("invoice must be given"))?;
-    Ok(match api.tips.withdraw(asked, target.trim()).await? {
+    let ask = match asked.user {
+        Some(user) => asker.once_by(&format!("tips {user}"), "POST /api/invoices", &body)?,
+        // Nobody is known, but the tip is: whoever has its link has the same rights.
+        None => {
+            let tip = asked.tip.map(|tip| tip.to_string()).unwrap_or_default();
+            asker.once_by(&format!("tip {tip}"), "POST /api/invoices", &body)?
+        }
+    };
+    Ok(match api.tips.withdraw(asked, target.trim(), ask).await? {
         Outcome::Paid => nothing(),
         Outcome::Pending { id } => {
             let view = PendingView { withdrawal_id: id, status: "pending" };

@@ -53,7 +53,8 @@ impl People {
         Ok(session)
     }
 
-    /// Whether a scheduler asks: with a key of the scope `scheduler`, as `?apiKey=` in this query or in a header.
+    /// Whether a scheduler asks: with a key of the scope `scheduler` as `?apiKey=` in this query, or in a header
+    /// one of that scope which doesn't open `tips`.
     ///
     /// # Errors
     /// [`TipError::KeyInvalid`] for one that is no key; [`TipError::KeyLacks`] for one in the query that has
@@ -70,7 +71,11 @@ impl People {
             };
         }
         match shown_key(headers)? {
-            Some(key) => Ok(self.caller(&key).await?.may(Scope::Scheduler)),
+            Some(key) => {
+                let caller = self.caller(&key).await?;
+                // Who is a tipper too asks as one.
+                Ok(caller.may(Scope::Scheduler) && !caller.may(Scope::Tips))
+            }
             None => Ok(false),
         }
     }

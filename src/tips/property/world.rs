@@ -150,7 +150,7 @@ impl World {
                 let Some(id) = pick(&self.ids, tip) else { return };
                 let guest = &self.guests[usize::from(second)];
                 self.runtime.block_on(self.tips.mark_seen(id, Some(guest))).unwrap();
-                may_be_refused(self.runtime.block_on(self.tips.claim(guest, id, false)));
+                may_be_refused(self.runtime.block_on(self.tips.claim(guest, id, false, None)));
             }
             Step::Withdraw { second, only } => {
                 let tip = only.and_then(|only| pick(&self.ids, only));
@@ -167,7 +167,7 @@ impl World {
             Step::WithdrawInside { invoice, second } => self.withdraw_inside(invoice, second),
             Step::Reclaim { tip, force } => {
                 let Some(id) = pick(&self.ids, tip) else { return };
-                may_be_refused(self.runtime.block_on(self.tips.reclaim(Some(&self.tipper), id, force)));
+                may_be_refused(self.runtime.block_on(self.tips.reclaim(Some(&self.tipper), id, force, None)));
             }
             Step::TakeBack => self.withdraw(Flow::Tipper, None, None, None),
             Step::Refund { gives } => {

@@ -89,7 +89,7 @@ pub(in crate::tips) fn note_copied(tx: &Tx<'_>, id: VoucherId, now: UnixMillis) 
 pub(in crate::tips) fn note_seen(tx: &Tx<'_>, id: VoucherId, now: UnixMillis) -> Result<bool, LedgerError> {
     let changed = tx
         .prepare_cached(
-            "UPDATE tips SET seen_at = ?2, updated_at = ?2 WHERE id = ?1 AND seen_at IS NULL
+            "UPDATE tips SET seen_at = ?2, updated_at = ?2 WHERE id = ?1 AND seen_at IS NULL AND expires_at > ?2
              AND (SELECT state FROM vouchers WHERE id = ?1) = 'open'",
         )?
         .execute(params![id, now])?;

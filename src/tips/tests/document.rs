@@ -81,6 +81,25 @@ async fn creating_a_tip_answers_as_the_document_does() {
     assert!(format!("{:?}", only.description).contains("Lightsats tip"));
 }
 
+/// To the letter, whose expiry is long over: it is made, and should somebody pay for it, all of it comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_s_own_order_is_taken_as_it_stands() {
+    let house = House::new().await;
+    let order = json!({"expiry": "2024-01-21T08:28:48.518Z", "amount": 21, "quantity": 1});
+    let answer = house.post(&house.tipper, TIPS, &order).await;
+    assert_eq!((answer.status, kinds(&answer.text)), (200, expected(CREATED)));
+    let tip = answer.json();
+    assert_eq!((&tip["expiry"], &tip["status"]), (&order["expiry"], &json!("UNFUNDED")));
+    house.fund(&tip);
+    let shown = house.shown(&id(&tip)).await;
+    assert_eq!(
+        (&shown["status"], &shown["amount"], &shown["fee"]),
+        (&json!("RECLAIMED"), &json!(31), &json!(0))
+    );
+    assert_eq!((house.sat("holders"), house.sat("fees_earned")), (31, 0));
+    house.audit();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_a_group_answers_as_the_document_does() {
     let house = House::new().await;

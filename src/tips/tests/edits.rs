@@ -176,3 +176,23 @@ async fn an_order_whose_invoice_fails_leaves_nothing_and_a_lost_renewal_is_made_
     assert_ne!(house.shown(&id(&made)).await["invoice"], made["invoice"]);
     assert_eq!(house.get(&house.tipper, TIPS).await.ok().as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tip_that_nobody_need_claim_tells_of_no_claim() {
+    let house = House::new().await;
+    let hooks = json!({"onboardingFlow": "SKIP", "claimWebhookUrl": "https://hook.example/c"});
+    let tip = house.claimed(&hooks).await;
+    house.reclaim(&tip, true).await.done();
+    assert_eq!(house.sent(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_can_not_be_put_off_or_seen_any_more() {
+    let house = House::new().await;
+    let tip = house.tip(&json!({})).await;
+    house.clock.advance(super::house::DAY);
+    let later = json!({"expiry": "2029-01-01T00:00:00.000Z"});
+    house.put(&house.tipper, &format!("{TIPS}/{tip}"), &later).await.is_error(409, "TIP_OVER");
+    house.see(&tip).await;
+    assert_eq!(house.status(&tip).await, "UNSEEN");
+}

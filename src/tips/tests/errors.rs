@@ -84,7 +84,7 @@ async fn status_400_names_the_rule_that_is_broken() {
         (json!({"expiry": null}), "EXPIRY_INVALID"),
         (json!({"expiry": "tomorrow"}), "EXPIRY_INVALID"),
         (json!({"expiry": 1_900_000_000}), "EXPIRY_INVALID"),
-        (json!({"expiry": "2020-01-01T00:00:00.000Z"}), "EXPIRY_INVALID"),
+        (json!({"expiry": "2040-01-01T00:00:00.000Z"}), "EXPIRY_INVALID"),
         (json!({"onboardingFlow": "STANDARD"}), "ONBOARDING_FLOW_INVALID"),
         (json!({"note": "é".repeat(1_001)}), "NOTE_INVALID"),
         (json!({"note": 7}), "NOTE_INVALID"),
@@ -218,10 +218,15 @@ async fn status_405_and_406_on_every_route() {
                 }
                 continue;
             }
-            for accept in ["text/html", "image/png, application/xml;q=0.9", "application/json;q=0"] {
+            for accept in ["text/html", "image/png, application/xml;q=0.9", "application/json;q=0.00"] {
                 let request = Request::builder().method(&method).uri(&path).header("accept", accept);
                 let request = request.header("authorization", format!("Bearer {}", house.tipper));
-                house.send(request.body(Body::empty()).unwrap()).await.is_error(406, "NOT_ACCEPTABLE");
+                let answer = house.send(request.body(Body::empty()).unwrap()).await;
+                if wallets {
+                    assert_eq!(answer.status, 200, "wallets read nothing but the body of a 200");
+                } else {
+                    answer.is_error(406, "NOT_ACCEPTABLE");
+                }
             }
         }
     }
@@ -234,7 +239,14 @@ async fn status_405_and_406_on_every_route() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_429_for_writes_reads_invoices_and_groups() {
-    let limits = LimitSettings { enabled: true, window: Duration::from_secs(900), write: 3, read: 2 };
+    let limits = LimitSettings {
+        enabled: true,
+        window: Duration::from_secs(900),
+        write: 3,
+        read: 2,
+        key_write: 0,
+        key_read: 0,
+    };
     let house = House::with(Setup { limits, ..Setup::default() }).await;
     for _ in 0..3 {
         assert_eq!(house.order(&json!({})).await.status, 200);

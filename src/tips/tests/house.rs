@@ -12,6 +12,7 @@ use bitcoin::Network;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use utoipa::openapi::OpenApi;
 
 use super::answer::Answer;
 use super::node::{FakeAddresses, FakeNode};
@@ -51,7 +52,14 @@ pub(super) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            limits: LimitSettings { enabled: false, window: Duration::from_secs(900), write: 0, read: 0 },
+            limits: LimitSettings {
+                enabled: false,
+                window: Duration::from_secs(900),
+                write: 0,
+                read: 0,
+                key_write: 0,
+                key_read: 0,
+            },
             budget: 0,
             rules: Rules {
                 enabled: true,
@@ -71,6 +79,8 @@ impl Default for Setup {
 }
 
 pub(super) struct House {
+    /// What the published description says.
+    pub(super) document: OpenApi,
     pub(super) tips: Tips,
     pub(super) ledger: Ledger,
     pub(super) vouchers: Vouchers,
@@ -144,7 +154,7 @@ impl House {
             budget: Arc::new(Budget::per_minute(setup.budget)),
         });
         let limits = Arc::new(Limits::new(setup.limits));
-        let (router, _) = api::router(tips.clone(), &limits, &Arc::new(Proxies::default()));
+        let (router, document) = api::router(tips.clone(), &limits, &Arc::new(Proxies::default()));
         let router = crate::routes::open(router, Arc::new(pages()));
         let key = async |account: &str| {
             keys.create("test", &[Scope::Tips], Some(account)).await.unwrap().1.expose().to_owned()
@@ -152,6 +162,7 @@ impl House {
         let (tipper, friend) = (key("tipper").await, key("friend").await);
         let dispatcher = Mutex::default();
         Self {
+            document,
             tips,
             ledger,
             vouchers,

@@ -126,6 +126,26 @@ async fn late_money_for_a_replaced_invoice_funds_and_for_both_is_a_credit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_before_it_is_paid_gets_no_new_invoice_and_goes_back_with_its_fee() {
+    let house = House::new().await;
+    for order in [json!({}), json!({"quantity": 3})] {
+        let made = house.order(&order).await.ok();
+        let each = if order == json!({}) { 1 } else { 3 };
+        let path = match made.get("tips") {
+            None => format!("{TIPS}/{}", id(&made)),
+            Some(_) => format!("/api/tipGroups/{}", id(&made)),
+        };
+        let (owed, earned) = (house.sat("holders"), house.sat("fees_earned"));
+        house.clock.advance(DAY);
+        house.upkeep().await;
+        assert_eq!(house.get(&house.tipper, &path).await.ok()["invoice"], made["invoice"]);
+        house.fund(&made);
+        assert_eq!((house.sat("holders") - owed, house.sat("fees_earned") - earned), (31 * each, 0));
+        house.audit();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_s_old_invoice_funds_it_and_both_make_a_credit() {
     let house = House::new().await;
     let made = house.order(&json!({"quantity": 3, "expiry": "2027-02-15T00:00:00.000Z"})).await.ok();

@@ -10,6 +10,7 @@ use tower::ServiceExt;
 
 use super::answer::keys;
 use super::house::{House, TIPS, id, members};
+use crate::http::keys::Scope;
 
 const PUBLIC: [&str; 21] = [
     "id",
@@ -119,6 +120,79 @@ async fn defect_3_no_public_answer_has_a_secret_in_it() {
     // Who looks up a user by id learns a name, and nothing more.
     let public = house.get(&house.friend, &own).await;
     assert!(public.text.contains("Satoshi") && !public.text.contains("home.example"), "{}", public.text);
+}
+
+/// Every route of the family's description, asked by nobody, by a recipient and by another tipper, with bodies that
+/// do something and with none: a route that is added is asked too.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_others_ask_they_never_read_what_is_the_tipper_s() {
+    let house = House::with_rules(|rules| rules.patience = Duration::from_millis(50)).await;
+    let own = id(&house.get(&house.tipper, "/api/auth/session").await.ok());
+    let address = json!({"lightningAddress": "satoshi@home.example"});
+    house.put(&house.tipper, &format!("/api/users/{own}"), &address).await.done();
+    let order = json!({
+        "quantity": 2, "onboardingFlow": "SKIP", "enableStaticLink": true, "anonymousTipper": true,
+        "generatePassphrase": true, "passphraseLength": 4,
+        "claimWebhookUrl": "https://hook.example/claim-secret",
+        "withdrawWebhookUrl": "https://hook.example/withdraw-secret",
+    });
+    let group = house.funded(&order).await;
+    let tip = members(&group)[0].clone();
+    let link = house.link("", &json!({"flow": "anonymous", "tipId": tip})).await;
+    let shown = house.shown(&tip).await;
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
+    let mut secrets = vec![
+        text(&shown, "passphrase"),
+        text(&group, "invoice"),
+        text(&group, "invoiceId"),
+        "-secret".into(),
+        "home.example".into(),
+        house.tipper.clone(),
+    ];
+    let stranger = house.key(&[Scope::Tips], "stranger").await;
+    let bodies = [
+        None,
+        Some(json!({"flow": "anonymous", "tipId": tip, "invoice": "satoshi@elsewhere.example"})),
+        Some(json!({"flow": "tippee", "tipId": tip, "invoice": house.invoice(21), "force": true})),
+    ];
+    let document = serde_json::to_value(&house.document).unwrap();
+    let mut asked = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let named = match path.as_str() {
+            path if path.starts_with("/api/tipGroups/") => id(&group),
+            path if path.starts_with("/api/users/") => own.clone(),
+            path if path.starts_with("/api/withdrawalLinks/") => link.rsplit('/').next().unwrap().to_owned(),
+            _ => tip.clone(),
+        };
+        let filled = format!("{}?tipId={tip}&publicTip=true", path.replace("{id}", &named));
+        if path.ends_with("/live") {
+            let event = first_event(&house, &tip).await;
+            assert!(!event.contains(&id(&group)) && !event.contains(&own), "{event}");
+            assert!(secrets.iter().all(|secret| !event.contains(secret)), "{event}");
+            continue;
+        }
+        for method in methods.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            for (who, body) in ["", &house.friend, &stranger]
+                .iter()
+                .flat_map(|who| bodies.iter().map(move |body| (who, body)))
+            {
+                let answer = house.ask(method.clone(), who, &filled, body.as_ref()).await;
+                let here = format!("{method} {path}: {}", answer.text);
+                assert!(secrets.iter().all(|secret| !answer.text.contains(secret)), "{here}");
+                // Who asks by the group's or the tipper's own id knows it.
+                assert!(named == id(&group) || !answer.text.contains(&id(&group)), "{here}");
+                assert!(named == own || !answer.text.contains(&own), "{here}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 300, "{asked}");
+    // They are secrets: the tipper reads them.
+    let all = house.get(&house.tipper, &format!("/api/tipGroups/{}", id(&group))).await.text
+        + &house.get(&house.tipper, &format!("/api/users/{own}")).await.text;
+    secrets.pop();
+    assert!(secrets.iter().all(|secret| all.contains(secret)), "{all}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::house::{House, id, members};
+use super::house::{House, TIPS, id, members};
 use crate::http::keys::Scope;
 
 /// The tipper's id, once they have told their address.
@@ -182,4 +182,20 @@ async fn a_scheduler_takes_back_what_is_over_and_nothing_else() {
     take(&late).await.is_error(409, "TIP_NOT_EXPIRED");
     assert_eq!(house.status(&tip).await, "RECLAIMED");
     assert_eq!(house.get("", &list).await.text, "[]");
+}
+
+/// In a header a key that opens `tips` too is a tipper's, for its own tips alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tipper_who_may_do_more_is_a_tipper() {
+    let house = House::new().await;
+    let others = house.tip(&json!({})).await;
+    for scopes in [&[Scope::Tips, Scope::Scheduler][..], &[Scope::Admin][..]] {
+        let key = house.key(scopes, "both").await;
+        let own = house.post(&key, TIPS, &house.body(&json!({}))).await.ok();
+        house.fund(&own);
+        let listed = house.get(&key, TIPS).await.ok();
+        assert!(listed.as_array().unwrap().iter().all(|tip| tip["tipperId"] == own["tipperId"]));
+        house.post(&key, &format!("{TIPS}/{}/reclaim", id(&own)), &json!({})).await.done();
+        house.post(&key, &format!("{TIPS}/{others}/reclaim"), &json!({})).await.is_error(403, "FORBIDDEN");
+    }
 }

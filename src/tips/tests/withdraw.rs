@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
 
-use super::house::{DAY, House, id, members};
+use super::house::{DAY, House, TIPS, id, members};
 
 fn body(flow: &str, invoice: &str) -> serde_json::Value {
     json!({"flow": flow, "invoice": invoice})
@@ -242,4 +244,64 @@ async fn defect_14_of_many_who_claim_or_withdraw_at_once_one_gets_it() {
     assert_eq!(won, 1, "{} {} {}", one.status, two.status, three.status);
     house.audit();
     assert_eq!(id(&house.shown(&tip).await), tip);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_smallest_of_more_than_one_payout_carries_can_be_had_by_its_id() {
+    let house = House::new().await;
+    let small = house.claimed(&json!({})).await;
+    for tip in members(&house.funded(&json!({"amount": 22, "quantity": 500})).await) {
+        house.see(&tip).await;
+        house.claim(&house.friend, &tip).await.done();
+    }
+    let body = json!({"flow": "tippee", "tipId": small, "invoice": house.invoice(21)});
+    house.withdraw(&house.friend, &body, true).await.done();
+    assert_eq!(house.status(&small).await, "WITHDRAWN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_does_each_step_once() {
+    let house = House::new().await;
+    let tip = house.tip(&json!({"generatePassphrase": true, "passphraseLength": 3})).await;
+    house.see(&tip).await;
+    let once = async |key: &str, name: &str, path: String, body: &Value| {
+        let request = Request::post(path).header("authorization", format!("Bearer {key}"));
+        let request = request.header("content-type", "application/json").header("idempotency-key", name);
+        house.send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let words = async || house.shown(&tip).await["passphrase"].clone();
+    let new_words = format!("{TIPS}/{tip}/generatePassphrase");
+    once(&house.tipper, "words", new_words.clone(), &json!({})).await.done();
+    let first = words().await;
+    once(&house.tipper, "words", new_words.clone(), &json!({})).await.done();
+    assert_eq!(words().await, first);
+    once(&house.tipper, "others", new_words, &json!({})).await.done();
+    assert_ne!(words().await, first);
+    let claim = format!("/api/tippee/tips/{tip}/claim");
+    once(&house.friend, "claim", claim.clone(), &json!({})).await.done();
+    once(&house.friend, "claim", claim.clone(), &json!({})).await.done();
+    once(&house.friend, "again", claim.clone(), &json!({})).await.is_error(409, "TIP_CLAIMED");
+    once(&house.friend, "claim", claim, &json!({"isPrinted": true}))
+        .await
+        .is_error(422, "IDEMPOTENCY_KEY_REUSED");
+    // An address gives another invoice each time; the key makes it one withdrawal.
+    let paid = json!({"flow": "tippee", "invoice": "friend@wallet.example"});
+    let withdraw = || once(&house.friend, "withdraw", "/api/invoices".into(), &paid);
+    house.addresses.asked_for();
+    let (one, ()) = tokio::join!(withdraw(), async {
+        while house.status(&tip).await != "CLAIMED+" {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        house.finish(true);
+    });
+    one.done();
+    withdraw().await.done();
+    assert_eq!(house.addresses.asked_for(), [21]);
+    let back = house.claimed(&json!({})).await;
+    let path = format!("{TIPS}/{back}/reclaim");
+    let force = json!({"force": true});
+    once(&house.tipper, "back", path.clone(), &force).await.done();
+    once(&house.tipper, "back", path.clone(), &force).await.done();
+    once(&house.tipper, "twice", path, &force).await.is_error(409, "TIP_EXPIRED");
+    house.audit();
 }

@@ -59,12 +59,19 @@ const WALLETS = [
   { id: 'muun', name: 'Muun' },
   { id: 'blink', name: 'Blink' },
   { id: 'alby-go', name: 'Alby Go' },
+  { id: 'strike', name: 'Strike' },
+  { id: 'cashapp', name: 'Cash App' },
+  { id: 'zebedee', name: 'ZBD' },
+  { id: 'lifpay', name: 'LifPay' },
+  { id: 'pouch', name: 'Pouch' },
+  { id: 'obw', name: 'OBW' },
 ];
 
 /// Fills a list with the names of wallets that take so many sat, the one that the tipper recommends on top.
 export function listWallets(list, { recommended, amount, login = false }) {
   const fitting = WALLETS.filter((wallet) => (!login || wallet.login) && (wallet.min ?? 0) <= amount);
-  const first = fitting.filter((wallet) => wallet.id === recommended);
+  // The tipper knows best, also when we think that it doesn't fit.
+  const first = WALLETS.filter((wallet) => wallet.id === recommended);
   const rest = fitting.filter((wallet) => wallet.id !== recommended);
   list.replaceChildren(
     ...first.map((wallet) => element('li', {}, element('strong', {}, wallet.name), element('span', { class: 'badge' }, 'Recommended'))),

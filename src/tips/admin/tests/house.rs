@@ -184,7 +184,12 @@ impl House {
             rules,
             keyring,
             guard,
-            resolve: Arc::new(Addresses { client, network: Network::Regtest, clock: clock.clone() }),
+            resolve: Arc::new(Addresses {
+                client,
+                network: Network::Regtest,
+                clock: clock.clone(),
+                comment: String::new(),
+            }),
             teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {
@@ -196,7 +201,14 @@ impl House {
             }),
             budget: Arc::new(Budget::per_minute(0)),
         });
-        let limits = LimitSettings { enabled: false, window: Duration::from_secs(900), write: 50, read: 200 };
+        let limits = LimitSettings {
+            enabled: false,
+            window: Duration::from_secs(900),
+            write: 50,
+            read: 200,
+            key_write: 0,
+            key_read: 0,
+        };
         let (router, document) =
             api::router(tips.clone(), &Arc::new(Limits::new(limits)), &Arc::new(Proxies::default()));
         let dispatcher = Mutex::new(Dispatcher::default());

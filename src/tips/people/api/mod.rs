@@ -52,7 +52,12 @@ pub fn router(people: People, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (
 
 /// What no handler answered, if this is a path that wallets call.
 pub fn wallet_failure(path: &str, status: StatusCode) -> Option<Response> {
-    (path == wallet::CALLBACK).then(|| login::refused(TipError::of_status(status).message()))
+    is_wallets(path).then(|| login::refused(TipError::of_status(status).message()))
+}
+
+/// Whether wallets call this path, who read nothing but the body of a 200.
+pub fn is_wallets(path: &str) -> bool {
+    path == wallet::CALLBACK
 }
 
 /// Whom an answer is about.

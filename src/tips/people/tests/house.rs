@@ -87,8 +87,14 @@ impl House {
             public_url: public_url.into(),
             email: false,
         });
-        let settings =
-            LimitSettings { enabled: limited, window: Duration::from_secs(900), write: 2, read: 3 };
+        let settings = LimitSettings {
+            enabled: limited,
+            window: Duration::from_secs(900),
+            write: 2,
+            read: 3,
+            key_write: 0,
+            key_read: 0,
+        };
         let limits = Arc::new(Limits::new(settings));
         let (router, _) = api::router(people.clone(), &limits, &Arc::new(Proxies::default()));
         Self { people, store, keys, clock, router, _folder: folder }
