@@ -14,6 +14,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::doomed::Doomed;
 use common::scene::account;
 use common::{RECOVERY, Scene, case, until};
@@ -40,6 +42,7 @@ async fn a_held_payment_is_credited_once_whatever_dies() {
             case(&format!("coming, {point} after {skip}"), coming(&scene, point, *skip)).await;
         }
     }
+    case("absent until the payer has it back", absent_too_long(&scene)).await;
     eprintln!("channels closed: {}", scene.channels_closed().await);
     scene.close().await;
 }
@@ -78,6 +81,31 @@ async fn coming(scene: &Scene, point: &str, skip: u32) {
     scene.network.wait_usable().await.unwrap();
     scene.books_agree().await;
     assert_eq!(credited(scene).await, expected);
+}
+
+/// Dead before it has claimed, and for so long that the payer took the payment back on the chain: what satchel finds
+/// at its return must not be claimed, and is not credited.
+async fn absent_too_long(scene: &Scene) {
+    let before = credited(scene).await;
+    let doomed = Doomed::start(scene, "operator.hold=return;charge.after_held_commit", 0).await;
+    let invoice = invoice(scene, 6_000).await;
+    doomed.arm();
+    let absent = async {
+        doomed.dies().await;
+        // Every time lock is over, and what it frees is confirmed.
+        for _ in 0..60 {
+            scene.network.mine(10).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    };
+    let paid = tokio::join!(scene.wallet(0).pay(&invoice), absent).0;
+    assert!(paid.is_err(), "{paid:?}");
+    scene.network.satchel.start().await.unwrap();
+    scene.replace_lost_channels().await;
+    scene.network.wait_usable().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    scene.books_agree().await;
+    assert_eq!(credited(scene).await, before);
 }
 
 /// The node refuses what comes for a charge that was settled inside the ledger.
