@@ -2,7 +2,7 @@
 //!
 //! The map of the house. Imports run one way:
 //! `cli, app, routes → families (gifts, …) → vouchers → ledger → lightning, store`; `http`, `webhooks`,
-//! `rates`, `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
+//! `mail`, `rates`, `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
 
 pub mod admin;
 pub mod app;
@@ -19,6 +19,7 @@ pub mod ids;
 pub mod ledger;
 pub mod lightning;
 pub mod lnurl;
+pub mod mail;
 pub mod money;
 pub mod rates;
 pub mod routes;

@@ -167,6 +167,7 @@ fn web_settings(house: &House) -> WebSettings {
         min_sat: gifts.min_sat,
         max_sat: gifts.max_sat,
         max_quantity: gifts.max_quantity,
+        email: !config.smtp.host.is_empty(),
     }
 }
 

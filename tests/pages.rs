@@ -12,6 +12,8 @@ mod common;
 mod browser;
 #[path = "pages/create.rs"]
 mod create;
+#[path = "pages/mailbox.rs"]
+mod mailbox;
 #[path = "pages/manage.rs"]
 mod manage;
 #[path = "pages/redeem.rs"]
@@ -21,6 +23,7 @@ mod tips;
 
 use browser::Browser;
 use common::{Scene, case};
+use mailbox::Mailbox;
 
 /// Everybody who takes part.
 pub struct Stage {
@@ -28,6 +31,8 @@ pub struct Stage {
     pub scene: Scene,
     /// Whose pages are looked at.
     pub browser: Browser,
+    /// Where its letters go.
+    pub mailbox: Mailbox,
 }
 
 impl Stage {
@@ -53,8 +58,10 @@ macro_rules! case {
 
 impl Stage {
     async fn set() -> Self {
-        let (scene, browser) = tokio::join!(Scene::start(""), Browser::start());
-        Self { scene, browser }
+        let mailbox = Mailbox::open();
+        let settings = mailbox.settings();
+        let (scene, browser) = tokio::join!(Scene::start(&settings), Browser::start());
+        Self { scene, browser, mailbox }
     }
 
     async fn strike(self) {
@@ -72,6 +79,7 @@ async fn tips_can_be_claimed_on_their_pages() {
     case!(&stage, tips::magic_words_lead_to_their_tip);
     case!(&stage, tips::a_group_s_link_leads_to_a_tip);
     case!(&stage, tips::ends_are_told);
+    case!(&stage, tips::a_letter_brings_a_guest_s_tip_to_another_browser);
     // The last: from then on this browser is somebody with a wallet.
     case!(&stage, tips::a_wallet_logs_in_and_claims);
     stage.strike().await;

@@ -22,6 +22,7 @@ use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recover
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
+use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
@@ -111,6 +112,7 @@ impl House {
             budget: Arc::clone(&budget),
         });
         let keys = Keys::new(store.clone());
+        let mail = Mailer::new(&config.smtp).map_err(|error| AppError::System(error.to_string()))?;
         let client = guard.client(ADDRESS_TIMEOUT).map_err(|error| AppError::System(error.to_string()))?;
         let addresses = Addresses {
             client,
@@ -132,7 +134,7 @@ impl House {
                 clock: ledger.clock.clone(),
                 keys: keys.clone(),
                 public_url: config.http.public_url.clone(),
-                email: false,
+                mail,
             }),
             budget,
         });

@@ -34,6 +34,9 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often tippers are looked for whose tips came back.
 const REFUND_EVERY: Duration = Duration::from_secs(5);
 
+/// How often it is looked who should be reminded of a tip by a letter.
+const REMIND_EVERY: Duration = Duration::from_secs(60);
+
 /// Starts them all; they end by themselves once `stopped` says so.
 pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
@@ -94,12 +97,34 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         }
     }));
+    let (reminding, stop) = (Arc::clone(house), stopped.clone());
+    let stopping = stopped.clone();
+    tasks.spawn(every(REMIND_EVERY, stop, move || {
+        let (house, stopping) = (Arc::clone(&reminding), stopping.clone());
+        async move {
+            tokio::select! {
+                () = remind(&house) => {}
+                () = until(stopping) => {}
+            }
+        }
+    }));
     let upkeep = Arc::new(Upkeep::new(returns(house)));
     tasks.spawn(every(UPKEEP_EVERY, stopped.clone(), move || {
         let upkeep = Arc::clone(&upkeep);
         async move { upkeep.round().await }
     }));
     tasks
+}
+
+/// Letters to those who claimed a tip and forgot it; nothing where no letters are sent.
+async fn remind(house: &House) {
+    let round = async {
+        house.tips.remind_by_mail().await?;
+        house.tips.send_letters().await
+    };
+    if let Err(error) = round.await {
+        tracing::warn!(%error, "reminders could not be sent; trying again");
+    }
 }
 
 async fn observe_ledger(house: &House) {

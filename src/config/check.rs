@@ -9,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::rates::RatesFrom;
 use super::sections::{ChainSource, Gossip};
-use super::{Chain, Config, Gifts, Http, Node, Rates};
+use super::smtp::SmtpSecurity;
+use super::{Chain, Config, Gifts, Http, Node, Rates, Smtp};
 use crate::currency::plausible_rate;
 use crate::money::Msat;
 
@@ -45,6 +46,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     node(&config.node, &config.http, &mut found);
     chain(&mut config.chain, config.network, &mut found);
     gifts(&config.gifts, &mut found);
+    smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
@@ -183,6 +185,38 @@ fn gifts(gifts: &Gifts, found: &mut Vec<Found>) {
     }
 }
 
+fn smtp(smtp: &Smtp, found: &mut Vec<Found>) {
+    if smtp.host.is_empty() {
+        let others = [("smtp.user", !smtp.user.is_empty()), ("smtp.from", !smtp.from.is_empty())];
+        for (key, _) in others.into_iter().filter(|(_, set)| *set) {
+            found.push(with_remedy(key, "is set, but there is no mail server", "set smtp.host too"));
+        }
+        return;
+    }
+    if !is_host(&smtp.host) {
+        found.push(plain("smtp.host", format!("\"{}\" is not a host name or address", smtp.host)));
+    }
+    if smtp.security == SmtpSecurity::None && !is_this_machine(&smtp.host) {
+        let remedy = "set smtp.security to \"starttls\" or \"tls\"";
+        found.push(with_remedy(
+            "smtp.security",
+            "letters hold secrets, and \"none\" would show them to the network",
+            remedy,
+        ));
+    }
+    if smtp.sender().is_none() {
+        found.push(plain("smtp.from", format!("\"{}\" is not an address", smtp.from)));
+    }
+    if smtp.user.is_empty() != smtp.password.expose().is_empty() {
+        let remedy = "set smtp.user and smtp.password (or the variable SATCHEL_SMTP_PASSWORD), or neither";
+        found.push(with_remedy("smtp.password", "a name and a password belong together", remedy));
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn rates(rates: &mut Rates, found: &mut Vec<Found>) {
     let urls = [
         ("rates.mempool_url", &mut rates.mempool_url),
@@ -255,6 +289,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("payouts.send_window_secs", payouts.send_window_secs, 1, ANY),
         ("payouts.min_invoice_expiry_secs", payouts.min_invoice_expiry_secs, 1, ANY),
         ("webhooks.timeout_secs", webhooks.timeout_secs, 1, 300),
+        ("smtp.max_per_hour", u64::from(config.smtp.max_per_hour), 1, ANY),
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
     for (key, value, least, most) in numbers {

@@ -212,6 +212,9 @@ fn fill_in(config: &mut Config) {
     if chain.rest_port == 0 {
         chain.rest_port = chain.bitcoind_port;
     }
+    if config.smtp.port == 0 {
+        config.smtp.port = config.smtp.security.usual_port();
+    }
     config.rates.fill_in(config.network);
 }
 

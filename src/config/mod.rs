@@ -16,6 +16,7 @@ mod places;
 mod rates;
 mod sections;
 mod settings;
+mod smtp;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payouts, Tips, Webhooks,
     default_esplora_url,
 };
+pub use smtp::{Smtp, SmtpSecurity};
 
 /// The documented example: every setting with its default and one line of why.
 pub const EXAMPLE: &str = include_str!("../../config.toml.example");
@@ -67,6 +69,8 @@ pub struct Config {
     pub payouts: Payouts,
     /// Calls to other people's servers.
     pub webhooks: Webhooks,
+    /// Letters.
+    pub smtp: Smtp,
     /// What is logged.
     pub log: Log,
 }
@@ -85,6 +89,7 @@ impl Default for Config {
             limits: Limits::default(),
             payouts: Payouts::default(),
             webhooks: Webhooks::default(),
+            smtp: Smtp::default(),
             log: Log::default(),
         }
     }

@@ -83,6 +83,13 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("webhooks.allow_networks", NETWORKS),
     ("webhooks.timeout_secs", "give a number of seconds without quotes, from 1 to 300"),
     ("webhooks.give_up_after_days", "give a number of days without quotes, from 1 to 30"),
+    ("smtp.host", "give the host name of your mail server, without a port"),
+    ("smtp.port", "give a port number without quotes; 0 is the usual one of smtp.security"),
+    ("smtp.security", "give \"starttls\", \"tls\", or \"none\" for a server on this machine"),
+    ("smtp.user", "give the name your mail server knows you by, in quotes"),
+    ("smtp.password", "give the password of smtp.user, in quotes"),
+    ("smtp.from", "give an address, like \"Satchel <tips@example.com>\""),
+    ("smtp.max_per_hour", COUNT),
     (
         "log.level",
         "give \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a filter like \"info,satchel=debug\"",

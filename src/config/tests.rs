@@ -219,6 +219,33 @@ fn each_chain_source_asks_for_what_it_needs() {
 }
 
 #[test]
+fn mail_goes_out_protected_and_whole() {
+    let mail = "[smtp]\nhost = \"mail.example\"\nfrom = \"Satchel <tips@example.com>\"\n";
+    let config = load_text(mail, &[]).unwrap();
+    assert_eq!((config.smtp.port, config.smtp.security), (587, SmtpSecurity::Starttls));
+    let with = |more: &str| format!("{mail}{more}");
+    assert_eq!(load_text(&with("security = \"tls\""), &[]).unwrap().smtp.port, 465);
+    refused(&with("security = \"none\""), "config.toml:4", "smtp.security", "\"starttls\"");
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        let file = with("security = \"none\"").replace("mail.example", host);
+        assert_eq!(load_text(&file, &[]).unwrap().smtp.port, 25);
+    }
+    refused(&with("security = \"ssl\""), "config.toml:4", "smtp.security", "\"starttls\"");
+    refused(&with("user = \"u\""), "config.toml", "smtp.password", "SATCHEL_SMTP_PASSWORD");
+    let config = load_text(&with("user = \"u\""), &[("SATCHEL_SMTP_PASSWORD", "hunter2")]).unwrap();
+    assert_eq!(config.smtp.password.expose(), "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    refused("[smtp]\nhost = \"mail.example\"", "config.toml", "smtp.from", "tips@example.com");
+    refused("[smtp]\nhost = \"a:25\"\nfrom = \"a@b.c\"", "config.toml:2", "smtp.host", "without a port");
+    refused("[smtp]\nfrom = \"a@b.c\"", "config.toml:2", "no mail server", "smtp.host");
+    for bad in ["Satchel", "<>", "a@b.c, d@e.f", "Größe <a@b.c>", "a@b.c\\r\\nBcc: d@e.f", "x> <a@b.c>"] {
+        let file = format!("[smtp]\nhost = \"mail.example\"\nfrom = \"{bad}\"");
+        refused(&file, "config.toml:3", "smtp.from", "tips@example.com");
+    }
+    refused(&with("max_per_hour = 0"), "config.toml:4", "smtp.max_per_hour", "at least 1");
+}
+
+#[test]
 fn rgs_needs_its_server() {
     refused("[node]\ngossip = \"rgs\"", "config.toml:2", "node.gossip", "node.rgs_url");
     refused("[node]\ngossip = \"rgs\"\nrgs_url = \"x\"", "config.toml:3", "node.rgs_url", "URL");

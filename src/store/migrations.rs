@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_gifts.sql"),
     include_str!("migrations/0004_tip_people.sql"),
     include_str!("migrations/0005_tips.sql"),
+    include_str!("migrations/0006_tip_mail.sql"),
 ];
 
 /// Brings the file to the newest schema.

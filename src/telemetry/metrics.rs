@@ -48,6 +48,8 @@ pub const AUDIT_OK: &str = "satchel_audit_ok";
 pub const WEBHOOKS: &str = "satchel_webhook_deliveries_total";
 /// Deliveries waiting.
 pub const WEBHOOKS_WAITING: &str = "satchel_webhook_deliveries_waiting";
+/// Letters tried; label `outcome` (`sent`, `failed`, `refused`).
+pub const MAIL: &str = "satchel_mail_attempts_total";
 /// Rounds in which a source of rates gave none that counts; label `source`.
 pub const RATE_FAILURES: &str = "satchel_rate_failures_total";
 /// How old a currency's rate is: when it was true, unix seconds; label `currency`.
@@ -165,6 +167,7 @@ fn describe() {
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");
     describe_counter!(WEBHOOKS, "Webhook deliveries tried");
     describe_gauge!(WEBHOOKS_WAITING, "Webhook deliveries waiting");
+    describe_counter!(MAIL, "Attempts to hand a letter to the mail server");
     describe_counter!(RATE_FAILURES, "Rounds in which a source of rates gave none that counts");
     describe_gauge!(RATE_TIME, "When the rate of a currency was true, unix seconds");
     describe_gauge!(STORE_WRITABLE, "1 while the database takes writes");

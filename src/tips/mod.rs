@@ -29,6 +29,7 @@ pub mod error;
 pub mod fee;
 mod funding;
 pub mod ids;
+mod letters;
 mod links;
 mod look;
 pub mod passphrase;

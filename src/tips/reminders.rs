@@ -1,7 +1,8 @@
 //! Reminders of tips that were claimed and not withdrawn, each given once.
 //!
 //! A scheduler asks which are due, and says which it wants given. Giving one notes it and, in the same
-//! transaction, queues the news for the tip's claim webhook, whose receiver can tell the tippee.
+//! transaction, queues the news for the tip's claim webhook, whose receiver can tell the tippee, and a letter if
+//! the tippee can be written to (see the letters beside this file).
 
 use std::str::FromStr;
 
@@ -64,7 +65,7 @@ pub struct ReminderView {
     reminder_type: ReminderKind,
     /// To whom.
     user_id: String,
-    /// Whether an e-mail address of theirs is known.
+    /// Whether an e-mail address of theirs is known. Where letters are sent, they get one without a scheduler.
     has_email: bool,
 }
 
@@ -137,6 +138,9 @@ impl Tips {
                 let tip = store::by_public_id(tx, id)?.ok_or(TipError::NotFound)?;
                 if store::is_reminder_due(tx, tip.id, kind, now)? {
                     store::note_reminder(tx, tip.id, kind, now)?;
+                    if tips.people().mailer().is_ok() {
+                        store::queue_letter(tx, tip.id, kind, now)?;
+                    }
                     tips.teller().record(tx, "tip.reminder", &tip)?;
                     tips.teller().notify(tx, &tip, Event::Reminder(kind))?;
                 }

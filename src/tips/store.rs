@@ -2,6 +2,7 @@
 //! payout beside a tip; they are written by their own rooms alone.
 
 mod edits;
+mod letters;
 mod links;
 mod refunds;
 mod reminders;
@@ -20,6 +21,7 @@ use crate::money::Msat;
 use crate::store::{StoreError, Tx};
 
 pub(super) use edits::*;
+pub(super) use letters::*;
 pub(super) use links::*;
 pub(super) use refunds::*;
 pub(super) use reminders::*;

@@ -33,6 +33,8 @@ pub struct WebSettings {
     pub max_sat: u64,
     /// Most gifts that one invoice can pay for.
     pub max_quantity: u32,
+    /// Whether letters are sent, and so one can log in by e-mail.
+    pub email: bool,
 }
 
 impl WebSettings {
@@ -53,6 +55,7 @@ pub fn document() -> openapi::OpenApi {
         tips::claim,
         tips::tip,
         tips::words,
+        tips::verify,
         tips::group
     ))]
     struct Pages;
@@ -66,6 +69,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings) -> Router
         .route("/redeem/{orderId}", get(page::redeem))
         .route("/manage/{orderId}", get(page::manage))
         .route("/tip", get(tips::words))
+        .route("/verify", get(tips::verify))
         .route("/tips/{id}", get(tips::tip))
         .route("/tips/{id}/claim", get(tips::claim))
         .route("/{locale}/tips/{id}/claim", get(tips::claim_in))

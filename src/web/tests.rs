@@ -21,6 +21,7 @@ fn pages() -> Vec<String> {
         format!("/tips/{TIP}/claim"),
         format!("/pt-BR/tips/{TIP}/claim"),
         "/tip".into(),
+        "/verify".into(),
         format!("/tip-groups/{TIP}/static"),
         "/redeem/short".into(),
     ]
@@ -33,6 +34,7 @@ fn settings() -> WebSettings {
         min_sat: 100,
         max_sat: 500_000,
         max_quantity: 500,
+        email: true,
     }
 }
 
@@ -87,6 +89,7 @@ async fn pages_with_a_secret_in_their_address_are_not_stored() {
         format!("/manage/{ID}"),
         format!("/tips/{TIP}/claim"),
         format!("/tip-groups/{TIP}/static"),
+        "/verify".into(),
     ];
     for path in secret {
         let (status, headers, _) = get(&path).await;
@@ -166,7 +169,8 @@ fn the_pages_are_in_the_api_s_document() {
     let gifts = ["/", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"];
     assert_eq!(
         paths,
-        [&gifts[..], &["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim"]].concat()
+        [&gifts[..], &["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim", "/verify"]]
+            .concat()
     );
 }
 

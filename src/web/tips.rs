@@ -1,4 +1,4 @@
-//! The pages of tips: claim one, find one by its magic words, get one of a group.
+//! The pages of tips: claim one, find one by its magic words, get one of a group, log in by a letter's link.
 //!
 //! As with gifts a page is the same for every tip; scripts fill it from the JSON API. Opening one changes nothing,
 //! so that a preview in a chat doesn't count as a look: the script says when a person sees it.
@@ -27,6 +27,12 @@ struct ClaimPage<'a> {
 #[derive(Template)]
 #[template(path = "tip_words.html")]
 struct WordsPage<'a> {
+    site: Site<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "tip_verify.html")]
+struct VerifyPage<'a> {
     site: Site<'a>,
 }
 
@@ -112,6 +118,21 @@ pub(super) async fn tip(
 )]
 pub(super) async fn words(State(settings): State<Arc<WebSettings>>) -> Response {
     html(StatusCode::OK, "no-cache", &WordsPage { site: Site::new(&settings) })
+}
+
+/// The page that the link of a letter leads to. It changes nothing: its button does.
+#[utoipa::path(
+    get, path = "/verify", tag = "pages",
+    responses(
+        (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 404, description = "This site sends no letters", body = String, content_type = "text/html"),
+    )
+)]
+pub(super) async fn verify(State(settings): State<Arc<WebSettings>>) -> Response {
+    if !settings.email {
+        return missing(&settings, Lost::Page);
+    }
+    html(StatusCode::OK, KEEP_NOTHING, &VerifyPage { site: Site::new(&settings) })
 }
 
 /// The page behind the one link of a group of tips: it leads each visitor to a tip that is free.

@@ -83,6 +83,11 @@ impl Browser {
         self.client.refresh().await.unwrap();
     }
 
+    /// As if it were another browser: nobody knows it.
+    pub async fn forget_cookies(&self) {
+        self.client.delete_all_cookies().await.unwrap();
+    }
+
     pub async fn click(&self, id: &str) {
         self.find(id).await.click().await.unwrap_or_else(|error| panic!("#{id}: {error}"));
     }

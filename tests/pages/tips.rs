@@ -188,6 +188,71 @@ pub async fn a_wallet_logs_in_and_claims(stage: &Stage) {
     scene.received_once(&id).await;
 }
 
+/// A guest claims, connects an address by the letter's link, and is known in another browser by the next one's code.
+pub async fn a_letter_brings_a_guest_s_tip_to_another_browser(stage: &Stage) {
+    let (browser, scene, tipper, mailbox) =
+        (&stage.browser, &stage.scene, Tipper::new(stage), &stage.mailbox);
+    browser.forget_cookies().await;
+    let id = tipper.tip(json!({"amount": 2300})).await;
+    let page = format!("/tips/{id}/claim");
+    stage.open(&page).await;
+    browser.reaches("claim").await;
+    browser.click("claim-button").await;
+    browser.reaches("withdraw").await;
+    browser.click("mine-mail").await;
+    browser.reaches("mail").await;
+    browser.fill("mail-address", "nobody").await;
+    browser.click("mail-send").await;
+    browser.says("mail-error", "Enter an e-mail address").await;
+    browser.complains_only_of(400).await;
+    browser.fill("mail-address", "Ada@mail.example").await;
+    browser.look("tip-mail").await;
+    browser.click("mail-send").await;
+    browser.says("mail-to", "Ada@mail.example").await;
+    browser.look("tip-mail-sent").await;
+    let letter = mailbox.letter(1).await;
+    let link = letter.lines().find(|line| line.contains("/verify#")).unwrap();
+    // Whatever looks at the link before its reader does changes nothing.
+    for _ in 0..2 {
+        let looked = reqwest::get(link).await.unwrap();
+        assert_eq!(looked.status(), 200);
+    }
+    browser.goto(link).await;
+    browser.reaches("ready").await;
+    browser.look("tip-verify").await;
+    browser.click("verify-button").await;
+    browser.reaches("withdraw").await;
+    assert!(!browser.is_shown("mine-guest").await, "an address is connected");
+    browser.goto(link).await;
+    browser.reload().await;
+    browser.reaches("elsewhere").await;
+
+    browser.forget_cookies().await;
+    stage.open(&page).await;
+    browser.reaches("taken").await;
+    browser.click("taken-mail").await;
+    browser.reaches("mail").await;
+    browser.fill("mail-address", "ada@mail.example").await;
+    browser.click("mail-send").await;
+    let letter = mailbox.letter(2).await;
+    let digits = |line: &&str| line.len() == 9 && line.bytes().all(|one| one.is_ascii_digit() || one == b' ');
+    let code = letter.lines().find(digits).unwrap();
+    browser.says("mail-to", "ada@mail.example").await;
+    browser.fill("mail-code", "0000 0000").await;
+    browser.click("mail-enter").await;
+    browser.says("mail-error", "not the code").await;
+    browser.complains_only_of(400).await;
+    browser.fill("mail-code", code).await;
+    browser.click("mail-enter").await;
+    browser.reaches("withdraw").await;
+    let lnurl = browser.qr("lnurl-qr").await;
+    let taken = scene.wallet(1).lnurl_withdraw(&lnurl, None).await.unwrap();
+    scene.note_asked(1, &id, &taken.payment_hash);
+    browser.reaches("done").await;
+    scene.received_once(&id).await;
+    browser.forget_cookies().await;
+}
+
 /// Nothing is claimed: the code is there at once. A payment that fails is told, and another one works.
 pub async fn a_failure_is_told_and_can_be_tried_again(stage: &Stage) {
     let (browser, scene, tipper) = (&stage.browser, &stage.scene, Tipper::new(stage));

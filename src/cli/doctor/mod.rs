@@ -6,6 +6,7 @@ mod books;
 mod chain;
 mod esplora;
 mod files;
+mod mail;
 mod node;
 mod settings;
 
@@ -83,6 +84,7 @@ pub async fn run(global: &Global) -> Result<Report, CliError> {
     checks.extend(settings::look(&config, Config::file_for(&overrides).as_deref()));
     checks.extend(files::look(&config.data_dir));
     checks.extend(chain::look(&config).await);
+    checks.extend(mail::look(&config.smtp).await);
     checks.extend(node::look(global, &config).await);
     Ok(report(checks))
 }

@@ -16,7 +16,8 @@ pub fn look(config: &Config, file: Option<&Path>) -> Vec<Check> {
         let remedy = "set http.rate_limits = true, or http.listen to an address of this machine alone";
         checks.push(Check::warn("rate limits", "off, and others can connect", remedy));
     }
-    let has_password = !config.chain.bitcoind_password.expose().is_empty();
+    let passwords = [&config.chain.bitcoind_password, &config.smtp.password];
+    let has_password = passwords.iter().any(|password| !password.expose().is_empty());
     if let Some(file) = file.filter(|_| has_password) {
         checks.extend(readable_by_others(file));
     }

@@ -3,4 +3,5 @@
 mod desk;
 mod document;
 mod house;
+mod letters;
 mod reminders;

@@ -40,7 +40,8 @@ pub(super) async fn list(State(api): State<Api>, asker: Asker, params: Params) -
     Ok(answer(api.tips.reminders_json().await?))
 }
 
-/// Notes reminders as given and tells the tips' claim webhooks (`tip.reminder`). One that was given before or is
+/// Notes reminders as given, tells the tips' claim webhooks (`tip.reminder`) and, where letters are sent, writes to
+/// those who have an address; they are written to without a scheduler as well. One that was given before or is
 /// not due any more is passed over. The body may also come as `text/plain`.
 #[utoipa::path(
     post, path = "/api/reminders", tag = "tips",

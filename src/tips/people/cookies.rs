@@ -1,10 +1,10 @@
-//! The two cookies: who is logged in, and whose login is under way.
+//! The cookies: who is logged in, and whose login is under way.
 
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 
-use super::challenges;
 use super::sessions::Token;
+use super::{challenges, mail};
 use crate::ids::{from_hex, to_hex};
 use crate::tips::error::TipError;
 
@@ -13,6 +13,9 @@ pub(super) const SESSION: &str = "satchel_tips";
 
 /// Whose login is under way.
 pub(super) const LOGIN: &str = "satchel_tips_login";
+
+/// Who asked for a letter.
+pub(super) const LETTER: &str = "satchel_tips_letter";
 
 /// Browsers keep a cookie for 400 days at most. How long a session lasts is told by its row, which moves on
 /// with each day of use; so the cookie need not be sent again and again.
@@ -40,6 +43,14 @@ pub(super) fn login(token: &Token, secure: bool) -> Result<HeaderValue, TipError
 
 pub(super) fn no_login(secure: bool) -> Result<HeaderValue, TipError> {
     header(LOGIN, "", 0, secure)
+}
+
+pub(super) fn letter(token: &Token, secure: bool) -> Result<HeaderValue, TipError> {
+    header(LETTER, &to_hex(token.expose()), mail::LASTS_MS / 1_000, secure)
+}
+
+pub(super) fn no_letter(secure: bool) -> Result<HeaderValue, TipError> {
+    header(LETTER, "", 0, secure)
 }
 
 /// For the whole site: a proxy may serve it below a path that we do not see.

@@ -1,7 +1,7 @@
 //! Who tips and who is tipped, and how they say who they are.
 //!
 //! A user is the holder of an account's API keys, or somebody in a browser: a guest, whom only the browser's
-//! cookie knows, or the owner of a Lightning wallet (lnurl-auth, LUD-04). Handlers ask [`People::asker`] or, for
+//! cookie knows, or the owner of a Lightning wallet (lnurl-auth, LUD-04) or of an e-mail address. Handlers ask [`People::asker`] or, for
 //! whatever changes something, [`People::writer`]. Nothing here touches money.
 //!
 //! **Other sites' pages** may call every route (CORS says `*`), but not in a visitor's name. CORS never allows
@@ -12,13 +12,14 @@
 //! needs a preflight for it), and where the browser says which site the page is of (`Sec-Fetch-Site`), it must be
 //! this one. See [`own_page`].
 //!
-//! **Crash behaviour**: users and sessions are durable before their cookie leaves. Logins under way are in memory;
-//! a restart ends them, and whoever was logging in starts again.
+//! **Crash behaviour**: users and sessions are durable before their cookie leaves. Logins with a wallet that are
+//! under way are in memory; a restart ends them, and whoever was logging in starts again.
 
 pub mod api;
 mod asking;
 mod challenges;
 mod cookies;
+pub mod mail;
 mod profile;
 pub mod sessions;
 pub mod store;
@@ -35,6 +36,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use crate::clock::{Clock, UnixMillis};
 use crate::http::keys::Keys;
 use crate::ids::{AccountId, UserId};
+use crate::mail::Mailer;
 use crate::store::{Store, StoreError, Tx};
 use crate::tips::error::TipError;
 use crate::tips::ids::Cuid;
@@ -53,8 +55,8 @@ pub struct Parts {
     pub keys: Keys,
     /// What links begin with.
     pub public_url: String,
-    /// Whether links to log in can be sent by e-mail.
-    pub email: bool,
+    /// Sends letters with links to log in; `None` if none are sent.
+    pub mail: Option<Mailer>,
 }
 
 /// Users and their sessions. Cheap to clone.
@@ -66,7 +68,7 @@ struct Inner {
     clock: Clock,
     keys: Keys,
     public_url: String,
-    email: bool,
+    mail: Option<Mailer>,
     challenges: Challenges,
 }
 
@@ -109,9 +111,9 @@ impl fmt::Debug for User {
 impl People {
     /// Builds it.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, clock, keys, public_url, email } = parts;
+        let Parts { store, clock, keys, public_url, mail } = parts;
         let public_url = public_url.trim_end_matches('/').to_owned();
-        Self(Arc::new(Inner { store, clock, keys, public_url, email, challenges: Challenges::new() }))
+        Self(Arc::new(Inner { store, clock, keys, public_url, mail, challenges: Challenges::new() }))
     }
 
     fn store(&self) -> &Store {
@@ -136,7 +138,7 @@ impl People {
 
     /// How somebody may log in here.
     pub fn methods(&self) -> &'static [&'static str] {
-        if self.0.email { &["guest", "lightning", "email"] } else { &["guest", "lightning"] }
+        if self.0.mail.is_some() { &["guest", "lightning", "email"] } else { &["guest", "lightning"] }
     }
 
     /// Whoever asks, or else a new guest with the cookie of theirs.
@@ -179,5 +181,6 @@ impl People {
 /// # Errors
 /// The store's.
 pub fn prune(tx: &Tx<'_>, now: UnixMillis) -> Result<bool, StoreError> {
-    sessions::prune(tx, now)
+    let logins = mail::prune(tx, now)?;
+    Ok(sessions::prune(tx, now)? || logins)
 }

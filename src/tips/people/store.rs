@@ -7,6 +7,7 @@ use super::challenges::AuthKey;
 use super::profile::Change;
 use crate::clock::UnixMillis;
 use crate::ids::{AccountId, UserId};
+use crate::mail::Address;
 use crate::store::{StoreError, Tx};
 use crate::tips::ids::Cuid;
 
@@ -18,6 +19,8 @@ const BY_ACCOUNT: &str = "SELECT id, public_id, account_id, auth_key IS NOT NULL
         lightning_address, claimed, created_at FROM tip_users WHERE account_id = ?1";
 const BY_AUTH_KEY: &str = "SELECT id, public_id, account_id, auth_key IS NOT NULL, email, name,
         lightning_address, claimed, created_at FROM tip_users WHERE auth_key = ?1";
+const BY_EMAIL: &str = "SELECT id, public_id, account_id, auth_key IS NOT NULL, email, name,
+        lightning_address, claimed, created_at FROM tip_users WHERE email = ?1";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
@@ -61,6 +64,10 @@ pub(super) fn by_auth_key(connection: &Connection, key: AuthKey) -> Result<Optio
     one(connection, BY_AUTH_KEY, [key])
 }
 
+pub(super) fn by_email(connection: &Connection, email: &Address) -> Result<Option<User>, StoreError> {
+    one(connection, BY_EMAIL, [email])
+}
+
 /// The wallet that logs in as this user.
 pub(super) fn auth_key(connection: &Connection, id: UserId) -> Result<Option<AuthKey>, StoreError> {
     let mut statement = connection.prepare_cached("SELECT auth_key FROM tip_users WHERE id = ?1")?;
@@ -76,6 +83,18 @@ pub(super) fn insert(
 ) -> Result<UserId, StoreError> {
     tx.prepare_cached("INSERT INTO tip_users (public_id, auth_key, created_at) VALUES (?1, ?2, ?3)")?
         .execute(params![public_id, key, now])?;
+    Ok(UserId(tx.last_insert_rowid()))
+}
+
+/// A new user: the owner of an e-mail address.
+pub(super) fn insert_email(
+    tx: &Tx<'_>,
+    public_id: Cuid,
+    email: &Address,
+    now: UnixMillis,
+) -> Result<UserId, StoreError> {
+    tx.prepare_cached("INSERT INTO tip_users (public_id, email, created_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![public_id, email, now])?;
     Ok(UserId(tx.last_insert_rowid()))
 }
 
@@ -97,6 +116,12 @@ pub(super) fn ensure_account(
 /// Gives a user a wallet to log in with. The caller has made sure that neither has another.
 pub(super) fn link(tx: &Tx<'_>, id: UserId, key: AuthKey) -> Result<(), StoreError> {
     tx.prepare_cached("UPDATE tip_users SET auth_key = ?2 WHERE id = ?1")?.execute(params![id, key])?;
+    Ok(())
+}
+
+/// Gives a user an address to log in with. The caller has made sure that neither has another.
+pub(super) fn link_email(tx: &Tx<'_>, id: UserId, email: &Address) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE tip_users SET email = ?2 WHERE id = ?1")?.execute(params![id, email])?;
     Ok(())
 }
 

@@ -3,5 +3,6 @@
 mod asking;
 mod house;
 mod login;
+mod mail;
 mod sessions;
 mod users;

@@ -91,7 +91,7 @@ impl World {
             clock: clock.clone(),
             keys: Keys::new(store.clone()),
             public_url: "https://tips.example".into(),
-            email: false,
+            mail: None,
         });
         let tips = Tips::new(Parts {
             ledger: ledger.clone(),

@@ -23,6 +23,11 @@ pub(in crate::tips) struct DueReminder {
 const WAITING: &str = "FROM vouchers v JOIN tips t ON t.id = v.id JOIN tip_users w ON w.id = t.tippee_id
      WHERE v.state = 'open' AND v.expires_at > ?1 AND t.expires_at > ?1";
 
+/// The same of those who can be written to. They are few among the tips, so the look begins at them.
+const WAITING_FOR_LETTER: &str = "FROM tip_users w CROSS JOIN tips t ON t.tippee_id = w.id
+     CROSS JOIN vouchers v ON v.id = t.id
+     WHERE w.email IS NOT NULL AND v.state = 'open' AND v.expires_at > ?1 AND t.expires_at > ?1";
+
 /// When each is due, and that there is time enough for it.
 fn rule(kind: ReminderKind) -> &'static str {
     match kind {
@@ -46,8 +51,28 @@ pub(in crate::tips) fn reminders_due(
     now: UnixMillis,
     limit: usize,
 ) -> Result<Vec<DueReminder>, LedgerError> {
+    due(connection, WAITING, kind, now, limit)
+}
+
+/// Those of them that can be told by a letter.
+pub(in crate::tips) fn reminders_due_by_mail(
+    connection: &Connection,
+    kind: ReminderKind,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<DueReminder>, LedgerError> {
+    due(connection, WAITING_FOR_LETTER, kind, now, limit)
+}
+
+fn due(
+    connection: &Connection,
+    waiting: &str,
+    kind: ReminderKind,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<DueReminder>, LedgerError> {
     let sql = format!(
-        "SELECT t.public_id, w.public_id, w.email IS NOT NULL {WAITING} {} ORDER BY v.expires_at, t.id LIMIT ?3",
+        "SELECT t.public_id, w.public_id, w.email IS NOT NULL {waiting} {} ORDER BY v.expires_at, t.id LIMIT ?3",
         rule(kind)
     );
     let mut statement = connection.prepare_cached(&sql)?;

@@ -139,7 +139,7 @@ impl House {
             clock: clock.clone(),
             keys: keys.clone(),
             public_url: PUBLIC_URL.into(),
-            email: false,
+            mail: None,
         });
         let tips = Tips::new(Parts {
             ledger: ledger.clone(),
@@ -415,5 +415,6 @@ fn pages() -> WebSettings {
         min_sat: 100,
         max_sat: 500_000,
         max_quantity: 500,
+        email: false,
     }
 }

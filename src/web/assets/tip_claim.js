@@ -6,6 +6,7 @@ import {
 import { Watcher } from './live.js';
 import { ask, explain, isId, listWallets, webAddress, whoIsThere } from './tip.js';
 import { WalletLogin } from './tip_login.js';
+import { MailLogin } from './tip_mail.js';
 import { claimedTips, forgetPayout, onPaidOut, showPayout, suggest, sumOf } from './tip_payout.js';
 
 const tipId = main.dataset.tipId;
@@ -143,7 +144,7 @@ function draw(told) {
   tip = told;
   const natural = naturalState();
   if (login && login.from !== natural) endLogin();
-  const state = login ? 'login' : natural;
+  const state = login ? login.state : natural;
   $('stale').hidden = true;
   for (const place of document.querySelectorAll('[data-fill="amount"]')) setText(place, sat(told.amount));
   setText('headline', headline());
@@ -154,7 +155,7 @@ function draw(told) {
     setText('preview-text', PREVIEW_TEXT[told.onboardingFlow] ?? '');
     setText('preview-status', STATUS_TEXT[told.status]);
   }
-  if (state === 'claim') $('claim-login').hidden = $('claim-hint').hidden = !(session?.guest ?? true);
+  if (state === 'claim') for (const part of [$('claim-login'), $('claim-mail'), $('claim-hint')]) if (part) part.hidden = !(session?.guest ?? true);
   if (state === 'wallets') listWallets($('login-wallets'), { recommended: told.recommendedWalletId, amount: told.amount, login: true });
   if (state === 'withdraw') drawWithdraw();
   if (state === 'done') drawDone();
@@ -164,7 +165,7 @@ function draw(told) {
   $('mine').hidden = state !== 'withdraw' || !isMine();
   $('another-link').hidden = !isId(group) || isMine();
   document.title = $('headline').textContent;
-  if (told.status === 'UNSEEN' && ['claim', 'wallets', 'login', 'withdraw'].includes(state)) markSeen();
+  if (told.status === 'UNSEEN' && ['claim', 'wallets', 'login', 'mail', 'withdraw'].includes(state)) markSeen();
   if (['done', 'returned', 'gone'].includes(state)) watcher?.stop();
 }
 
@@ -285,12 +286,14 @@ $('claim-button').addEventListener('click', claim);
 
 // ---- logging in -----------------------------------------------------------------------------------------------------
 
-/// Opens the login from the state that is shown. With `link` what a guest has claimed stays with them.
-function beginLogin(link, after = () => {}) {
+/// Opens a login from the state that is shown. With `link` what a guest has claimed stays with them.
+function beginLogin(link, after = () => {}, way = WalletLogin) {
   endLogin();
-  login = new WalletLogin({ link, onDone: () => loggedIn(after) });
+  login = new way({ link, tipId, session, onDone: () => loggedIn(after) });
   Object.assign(login, { from: naturalState(), after });
-  setText('login-title', link && isMine() ? 'Connect a wallet' : 'Log in with your wallet');
+  const connecting = link && isMine();
+  setText('login-title', connecting ? 'Connect a wallet' : 'Log in with your wallet');
+  if (way === MailLogin) setText('mail-title', connecting ? 'Connect an e-mail address' : 'Log in by e-mail');
   draw(tip);
 }
 
@@ -311,26 +314,29 @@ const thenClaim = () => (naturalState() === 'claim' ? claim() : null);
 $('claim-login').addEventListener('click', () => beginLogin(Boolean(session), thenClaim));
 $('wallets-next').addEventListener('click', () => beginLogin(Boolean(session), thenClaim));
 $('mine-login').addEventListener('click', () => beginLogin(true));
-$('taken-login').addEventListener('click', async () => {
+$('taken-login').addEventListener('click', () => claimedElsewhere(WalletLogin));
+
+async function claimedElsewhere(way) {
   if (await isHolding('taken-error')) return;
   beginLogin(false, () => {
     const wrong = naturalState() === 'taken';
     setText('taken-error', wrong ? 'You are logged in, but not as who claimed this tip.' : '');
     $('taken-error').hidden = !wrong;
-  });
-});
+  }, way);
+}
 
 /// Whether this browser's guest has tips that only its cookie opens: logging in as somebody else would leave them behind.
 async function isHolding(place) {
   const tips = session?.guest ? await claimedTips(now()) : [];
   if (tips?.length === 0) return false;
   setText(place, tips
-    ? `This browser holds ${sat(sumOf(tips))} sat that were claimed without a wallet, and another login would leave them behind. Withdraw them first.`
+    ? `This browser holds ${sat(sumOf(tips))} sat that were claimed without logging in, and another login would leave them behind. Withdraw them first.`
     : 'The site can’t be reached. Try again in a moment.');
   $(place).hidden = false;
-  if (place === 'login-error' && tips) {
-    $('login-held').href = `${base}/tips/${tips[0].id}/claim`;
-    $('login-held').hidden = false;
+  const held = $(place.replace('error', 'held'));
+  if (held && tips) {
+    held.href = `${base}/tips/${tips[0].id}/claim`;
+    held.hidden = false;
   }
   return true;
 }
@@ -345,6 +351,30 @@ $('login-other').addEventListener('click', async () => {
   if (await isHolding('login-error') || login !== open) return;
   beginLogin(false, open.after);
 });
+
+// The site may send no letters: then the page has none of this.
+if ($('mail-form')) {
+  const back = () => {
+    endLogin();
+    draw(tip);
+  };
+  $('claim-mail').addEventListener('click', () => beginLogin(Boolean(session), thenClaim, MailLogin));
+  $('mine-mail').addEventListener('click', () => beginLogin(true, undefined, MailLogin));
+  $('taken-mail').addEventListener('click', () => claimedElsewhere(MailLogin));
+  $('mail-again').addEventListener('click', () => login?.again());
+  $('mail-back').addEventListener('click', back);
+  $('mail-other').addEventListener('click', async () => {
+    const open = login;
+    if (await isHolding('mail-error') || login !== open) return;
+    beginLogin(false, open.after, MailLogin);
+  });
+  for (const [form, act] of [['mail-form', 'send'], ['mail-sent', 'enter']]) {
+    $(form).addEventListener('submit', (event) => {
+      event.preventDefault();
+      login?.[act]();
+    });
+  }
+}
 
 if (isId(group)) $('another-link').href = `${base}/tip-groups/${group}/static`;
 load();

@@ -8,6 +8,7 @@ const POLL_MS = 3000;
 export class WalletLogin {
   /// `link`: connect the wallet with whoever this browser is, instead of becoming its owner. `onDone()` once logged in.
   constructor({ link, onDone }) {
+    this.state = 'login';
     this.link = link;
     this.onDone = onDone;
     this.k1 = '';

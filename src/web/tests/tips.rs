@@ -77,3 +77,19 @@ async fn the_claim_page_names_its_tip_and_nothing_of_it() {
     assert!(body.contains(r#"referrerpolicy="no-referrer""#));
     assert!(body.contains(r#"<meta name="robots" content="noindex">"#));
 }
+
+#[tokio::test]
+async fn without_letters_nothing_is_said_of_them() {
+    let claim = format!("/tips/{TIP}/claim");
+    let (status, _, body) = get("/verify").await;
+    assert!(status == StatusCode::OK && body.contains("verify-button"));
+    let (_, _, body) = get(&claim).await;
+    for part in ["claim-mail", "mine-mail", "taken-mail", "mail-form", "e-mail"] {
+        assert!(body.contains(part), "{part}");
+    }
+    let without = WebSettings { email: false, ..settings() };
+    let (status, _, _) = ask(router(without.clone()), "/verify", &[]).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (_, _, body) = ask(router(without), &claim, &[]).await;
+    assert!(!body.contains("mail-") && !body.contains("-mail"), "{body}");
+}

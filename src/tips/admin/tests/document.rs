@@ -9,6 +9,8 @@ use super::house::House;
 /// Every route of the family, as its callers know it.
 const ROUTES: &str = "
     GET /api/anonymous/tips
+    POST /api/auth/2fa/send
+    POST /api/auth/2fa/verify
     GET /api/auth/lnurl/do-login
     GET /api/auth/lnurl/generate-secret
     POST /api/auth/lnurl/session

@@ -30,6 +30,7 @@ use crate::lightning::{
     NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
 };
 use crate::lnurl::pay::Addresses;
+use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::store::{Store, StoreError};
 use crate::tips::people::{self, People};
@@ -151,6 +152,14 @@ impl House {
     }
 
     pub(super) fn with(change: impl FnOnce(&mut Rules)) -> Self {
+        Self::build(change, None)
+    }
+
+    pub(super) fn with_mail(mailer: Mailer) -> Self {
+        Self::build(|_| {}, Some(mailer))
+    }
+
+    fn build(change: impl FnOnce(&mut Rules), mail: Option<Mailer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
@@ -197,7 +206,7 @@ impl House {
                 clock: clock.clone(),
                 keys: keys.clone(),
                 public_url: URL.into(),
-                email: false,
+                mail,
             }),
             budget: Arc::new(Budget::per_minute(0)),
         });

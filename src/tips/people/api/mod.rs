@@ -3,6 +3,7 @@
 //! A wallet's call is answered with 200 whatever happens, because wallets look at nothing but the body.
 
 mod login;
+mod mail;
 mod users;
 
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub fn router(people: People, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (
         .routes(routes!(login::finish))
         .routes(routes!(login::guest))
         .routes(routes!(login::log_out))
+        .routes(routes!(mail::send))
+        .routes(routes!(mail::verify))
         .routes(routes!(users::change))
         .route_layer(limited(Class::Write, |_| LIMITED.into_response()));
     let wallets = OpenApiRouter::new()

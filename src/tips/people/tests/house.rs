@@ -17,6 +17,7 @@ use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{LimitSettings, Limits};
 use crate::ids::{from_hex, to_hex};
+use crate::mail::Mailer;
 use crate::store::{Store, StoreError};
 use crate::tips::people::{Parts, People, api, prune};
 
@@ -77,6 +78,14 @@ impl House {
     }
 
     pub(super) fn with(public_url: &str, limited: bool) -> Self {
+        Self::build(public_url, limited, None)
+    }
+
+    pub(super) fn with_mail(mailer: Mailer) -> Self {
+        Self::build(PUBLIC_URL, false, Some(mailer))
+    }
+
+    pub(super) fn build(public_url: &str, limited: bool, mail: Option<Mailer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
         let (keys, clock) = (Keys::new(store.clone()), Clock::manual(NOON));
@@ -85,7 +94,7 @@ impl House {
             clock: clock.clone(),
             keys: keys.clone(),
             public_url: public_url.into(),
-            email: false,
+            mail,
         });
         let settings = LimitSettings {
             enabled: limited,
