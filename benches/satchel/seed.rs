@@ -25,7 +25,7 @@ use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentSt
 use satchel::clock::Clock;
 use satchel::gifts::OrderId;
 use satchel::gifts::store::{NewGift, insert};
-use satchel::ids::{Preimage, random_bytes, to_hex};
+use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
     Balances, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent, PaymentRecord, Refusal,
@@ -227,6 +227,14 @@ impl Lightning for NoNode {
 
     fn create_invoice(&self, _request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
         Err(InvoiceError::NotRunning)
+    }
+
+    fn claim(&self, _hash: PaymentHash, _amount: Msat, _preimage: Preimage) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn refuse(&self, _hash: PaymentHash) -> Result<(), String> {
+        Ok(())
     }
 
     fn pay(&self, _invoice: &Bolt11Invoice, _max_fee: Msat) -> Dispatch {

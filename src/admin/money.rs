@@ -150,6 +150,7 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
         amount,
         description: InvoiceDescription::Text(description),
         expiry: Duration::from_secs(expiry),
+        hold: None,
     })
 }
 

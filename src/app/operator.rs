@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::build::House;
 use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayoutView};
 use crate::http::keys::{KeyError, KeyId, Scope};
+use crate::ids::Preimage;
+#[cfg(feature = "failpoints")]
+use crate::ids::random_bytes;
 use crate::ledger::payouts::{self, Order, Payout, Queued};
 use crate::ledger::{Family, LedgerError, charges};
 use crate::lightning::{InvoiceError, InvoiceRequest};
@@ -59,14 +62,19 @@ impl Money for OperatorDesk {
     fn invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Issued, AdminError>> {
         Box::pin(async move {
             let amount = request.amount;
+            let preimage = held_for_a_test();
+            let request =
+                InvoiceRequest { hold: preimage.map(|preimage| preimage.payment_hash()), ..request };
             let invoice = self.0.asked.create_invoice(request).await.map_err(|error| match error {
                 InvoiceError::NotRunning => AdminError::Unavailable("the node is not running yet".into()),
                 InvoiceError::Refused(why) => AdminError::Refused(why),
             })?;
             let (ours, now) = (invoice.clone(), self.0.ledger.clock.now());
-            let written =
-                self.0.store.write(move |tx| charges::open(tx, Family::Operator, &ours, amount, now)).await;
-            written.map_err(unavailable)?;
+            let written = self.0.store.write(move |tx| match preimage {
+                Some(preimage) => charges::open_held(tx, Family::Operator, &ours, amount, preimage, now),
+                None => charges::open(tx, Family::Operator, &ours, amount, now),
+            });
+            written.await.map_err(unavailable)?;
             Ok(Issued {
                 payment_hash: charges::hash_of(&invoice),
                 amount_msat: amount.map(Msat::get),
@@ -75,6 +83,17 @@ impl Money for OperatorDesk {
             })
         })
     }
+}
+
+/// With the failpoint `operator.hold` the operator's invoices are held ones, for tests of what a death leaves of those.
+#[cfg(feature = "failpoints")]
+fn held_for_a_test() -> Option<Preimage> {
+    fail::eval("operator.hold", |_| random_bytes().ok()).flatten().map(Preimage)
+}
+
+#[cfg(not(feature = "failpoints"))]
+const fn held_for_a_test() -> Option<Preimage> {
+    None
 }
 
 impl KeyAdmin for OperatorDesk {

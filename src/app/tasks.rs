@@ -134,6 +134,7 @@ async fn observe_ledger(house: &House) {
     };
     let amount = |msat: i64| names::amount(u64::try_from(msat).unwrap_or(0));
     metrics::gauge!(names::OWED).set(amount(numbers.owed_msat));
+    metrics::gauge!(names::OWED_TO_MERCHANTS).set(amount(numbers.merchants_msat));
     metrics::gauge!(names::FEES_EARNED).set(amount(numbers.fees_earned_msat));
     metrics::gauge!(names::SUSPENSE).set(amount(numbers.suspense_msat));
     for status in ["queued", "dispatching", "in_flight", "unknown"] {

@@ -70,7 +70,7 @@ impl Gifts {
         self.0.capacity.check(order.total).await?;
         self.0.budget.take().map_err(|retry_after| GiftError::TooMany { retry_after })?;
         let expiry = self.0.rules.invoice_expiry;
-        let request = InvoiceRequest { amount: Some(order.total), description, expiry };
+        let request = InvoiceRequest { amount: Some(order.total), description, expiry, hold: None };
         let invoice = self.0.node.create_invoice(request).await?;
         let payreq = invoice.to_string();
         let gifts = self.clone();

@@ -21,7 +21,7 @@ pub struct Audit {
     pub warnings: Vec<String>,
     /// Balance of each account, debit positive.
     pub accounts: Vec<AccountBalance>,
-    /// Owed to holders, in flight and in suspense, in msat.
+    /// Owed to holders and merchants, in flight and in suspense, in msat.
     pub owed_msat: i64,
     /// What the node could send now, in msat; none while it isn't running.
     pub spendable_msat: Option<u64>,
@@ -70,6 +70,8 @@ pub fn audit(ledger: &Ledger) -> Result<Audit, LedgerError> {
 pub struct Numbers {
     /// Owed to holders of vouchers, in msat.
     pub owed_msat: i64,
+    /// Owed to merchants, in msat.
+    pub merchants_msat: i64,
     /// Came in and belongs to nobody we know, in msat.
     pub suspense_msat: i64,
     /// Earned by the services' own fees, in msat.
@@ -93,6 +95,7 @@ pub fn numbers(connection: &Connection) -> Result<Numbers, LedgerError> {
         "SELECT status, count(*) FROM payouts WHERE status NOT IN ('paid', 'failed') GROUP BY status";
     Ok(Numbers {
         owed_msat: -kept(Account::Holders)?,
+        merchants_msat: -kept(Account::Merchants)?,
         suspense_msat: -kept(Account::Suspense)?,
         fees_earned_msat: -kept(Account::FeesEarned)?,
         open_payouts: counts(connection, under_way)?,
@@ -140,6 +143,18 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         "owed to holders",
         -balance(Account::Holders),
         one("SELECT coalesce(sum(amount_msat), 0) FROM vouchers WHERE state IN ('open', 'expired')")?,
+    );
+    // What came in less what went out again, but for what a late payout took that was not theirs any more.
+    expect(
+        "owed to merchants",
+        -balance(Account::Merchants),
+        one(
+            "SELECT coalesce(sum(received_msat), 0) FROM charges WHERE family = 'payments' AND status = 'paid'",
+        )? - one(
+            "SELECT coalesce(sum(amount_msat), 0) FROM payouts WHERE family = 'payments' AND status <> 'failed'",
+        )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
+                   JOIN payouts p ON p.id = j.subject
+                   WHERE e.account = 'loss' AND j.kind = 'payout_late' AND p.family = 'payments'")?,
     );
     let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed')";
     expect(
@@ -190,7 +205,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             warnings.push(format!("{} msat {what} (account {account})", msat.abs()));
         }
     }
-    let owed_msat = -(balance(Account::Holders) + balance(Account::InFlight) + balance(Account::Suspense));
+    let owed_to = [Account::Holders, Account::Merchants, Account::InFlight, Account::Suspense];
+    let owed_msat = -owed_to.into_iter().map(balance).sum::<i64>();
     Ok(Audit {
         clean: false,
         problems,

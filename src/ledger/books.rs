@@ -19,6 +19,8 @@ pub enum Account {
     Lightning,
     /// Owed to whoever holds an open voucher (credit).
     Holders,
+    /// Owed to merchants who took payments (credit).
+    Merchants,
     /// Promised to payouts under way, routing fee limits included (credit).
     InFlight,
     /// The part of `InFlight` that is only there for routing fees (debit).
@@ -39,9 +41,10 @@ pub enum Account {
 
 impl Account {
     /// Every account, in the order of reports.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Lightning,
         Self::Holders,
+        Self::Merchants,
         Self::InFlight,
         Self::FeeReserve,
         Self::Clearing,
@@ -57,6 +60,7 @@ impl Account {
         match self {
             Self::Lightning => "lightning",
             Self::Holders => "holders",
+            Self::Merchants => "merchants",
             Self::InFlight => "in_flight",
             Self::FeeReserve => "fee_reserve",
             Self::Clearing => "clearing",

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
-use super::rows::charges as rows;
+use super::rows::{charges as rows, held};
 use super::{Family, Lapsed, LedgerError, Listeners};
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PaymentHash};
+use crate::ids::{ChargeId, PaymentHash, Preimage};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics as names;
@@ -92,6 +92,16 @@ pub struct Charge {
     pub received: Option<Msat>,
     /// When.
     pub settled_at: Option<UnixMillis>,
+    /// When its payment came and was held, if it was one to [claim](super::held); [`Charge::is_held`] says
+    /// whether it still is.
+    pub held_at: Option<UnixMillis>,
+}
+
+impl Charge {
+    /// Whether a payment for it is held: on its way to be claimed, not yet ours.
+    pub fn is_held(&self) -> bool {
+        self.held_at.is_some() && self.status != ChargeStatus::Paid
+    }
 }
 
 impl fmt::Debug for Charge {
@@ -116,6 +126,36 @@ pub fn open(
     amount: Option<Msat>,
     now: UnixMillis,
 ) -> Result<ChargeId, LedgerError> {
+    insert(tx, family, invoice, amount, None, now)
+}
+
+/// As [`open`], for an invoice made with [`InvoiceRequest::hold`](crate::lightning::InvoiceRequest::hold): a
+/// payment is [held](super::held) first and then claimed with `preimage`, which nobody else may know.
+///
+/// # Errors
+/// As there; [`LedgerError::Broken`] if the preimage doesn't belong to the invoice.
+pub fn open_held(
+    tx: &Tx<'_>,
+    family: Family,
+    invoice: &Bolt11Invoice,
+    amount: Option<Msat>,
+    preimage: Preimage,
+    now: UnixMillis,
+) -> Result<ChargeId, LedgerError> {
+    if preimage.payment_hash() != hash_of(invoice) {
+        return Err(LedgerError::Broken("a preimage that doesn't belong to its invoice".into()));
+    }
+    insert(tx, family, invoice, amount, Some(preimage), now)
+}
+
+fn insert(
+    tx: &Tx<'_>,
+    family: Family,
+    invoice: &Bolt11Invoice,
+    amount: Option<Msat>,
+    preimage: Option<Preimage>,
+    now: UnixMillis,
+) -> Result<ChargeId, LedgerError> {
     let expires_at = invoice
         .expires_at()
         .and_then(|at| i64::try_from(at.as_millis()).ok())
@@ -123,7 +163,11 @@ pub fn open(
     tx.after_commit(move || {
         metrics::counter!(names::CHARGES_CREATED, "family" => family.name()).increment(1)
     });
-    rows::insert(tx, hash_of(invoice), family, amount, &invoice.to_string(), now, expires_at)
+    let id = rows::insert(tx, hash_of(invoice), family, amount, &invoice.to_string(), now, expires_at)?;
+    if let Some(preimage) = preimage {
+        held::set_preimage(tx, id, preimage)?;
+    }
+    Ok(id)
 }
 
 /// The payment hash of an invoice, in our type.
@@ -230,14 +274,15 @@ fn settle(
         }
         return Ok(());
     }
-    let excess = received.saturating_sub(asked);
+    let owed = if charge.family.keeps_more() { received } else { asked };
+    let excess = received.saturating_sub(owed);
     rows::settle(tx, charge.id, received, by, now)?;
     charge.status = ChargeStatus::Paid;
     charge.received = Some(received);
     charge.settled_at = Some(now);
     Journal::new(Kind::ChargeSettled, charge.id.0)
         .debit(from, received)
-        .credit(charge.family.account(), asked)
+        .credit(charge.family.account(), owed)
         .credit(Account::Suspense, excess)
         .post(tx, now)?;
     let family = charge.family.name();
@@ -263,7 +308,7 @@ fn paid_again(tx: &Tx<'_>, charge: &Charge, amount: Msat, now: UnixMillis) -> Re
 }
 
 /// Marks what was not paid in time, oldest first, of at most `limit` charges that are over; answers how many
-/// it looked at.
+/// it looked at. One whose payment is held is not over.
 ///
 /// # Errors
 /// The store's.
@@ -289,7 +334,7 @@ pub fn forget_unpaid(
     let over = rows::over(tx, (at, ChargeId(id)), before, limit)?;
     let Some(last) = over.last() else { return Ok(0) };
     rows::set_mark(tx, UNPAID_MARK, last.expires_at, last.id.0)?;
-    for charge in over.iter().filter(|charge| charge.status == ChargeStatus::Expired) {
+    for charge in over.iter().filter(|charge| charge.status == ChargeStatus::Expired && !charge.is_held) {
         let lapsed = match listeners.of(charge.family) {
             Some(listener) => listener.charge_lapsed(tx, charge.id)?,
             None => Lapsed::Forget,

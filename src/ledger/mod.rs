@@ -15,6 +15,8 @@
 //! * A payout is durable (`queued`) before anybody is told; it is marked `dispatching` durably before the
 //!   node is asked. Found in `dispatching` or `in_flight` at start, it becomes `unknown`, and stays so
 //!   until the node's event or a second look at the node's channels decides ([`recovery`]).
+//! * A charge whose payment waits for us to claim it says so durably before it is claimed; what then can
+//!   happen is told in [`held`].
 //! * A payout is never failed because time has passed while an HTLC may be under way.
 
 pub mod audit;
@@ -22,6 +24,7 @@ pub mod books;
 pub mod charges;
 pub mod dispatcher;
 pub mod events;
+pub mod held;
 pub mod payouts;
 pub mod recovery;
 mod routing;
@@ -56,19 +59,22 @@ pub enum Family {
     Gifts,
     /// The Lightsats API.
     Tips,
+    /// The Payments API.
+    Payments,
     /// The operator's own invoices and payments.
     Operator,
 }
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 3] = [Self::Gifts, Self::Tips, Self::Operator];
+    pub const ALL: [Self; 4] = [Self::Gifts, Self::Tips, Self::Payments, Self::Operator];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Gifts => "gifts",
             Self::Tips => "tips",
+            Self::Payments => "payments",
             Self::Operator => "operator",
         }
     }
@@ -77,8 +83,15 @@ impl Family {
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
+            Self::Payments => Account::Merchants,
             Self::Operator => Account::Operator,
         }
+    }
+
+    /// Whether a payer's whole payment is credited, also what is more than was asked; the others' excess is in
+    /// suspense.
+    pub const fn keeps_more(self) -> bool {
+        matches!(self, Self::Payments)
     }
 }
 
@@ -141,6 +154,23 @@ pub trait Listener: Send + Sync + 'static {
     /// # Errors
     /// Undoes the settlement; the node's event is then delivered again.
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError>;
+
+    /// A payment for one of the family's [`held`] charges has come and is about to be claimed. Told once,
+    /// before [`Listener::charge_settled`] or [`Listener::charge_released`].
+    ///
+    /// # Errors
+    /// Undoes it; the node's event is then delivered again.
+    fn charge_held(&self, _tx: &Tx<'_>, _charge: &Charge) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// The payment of a held charge went back to its payer: the charge is as it was before, unpaid or expired.
+    ///
+    /// # Errors
+    /// Leaves it held, for a later round.
+    fn charge_released(&self, _tx: &Tx<'_>, _charge: &Charge) -> Result<(), LedgerError> {
+        Ok(())
+    }
 
     /// A payout reached an end: paid or failed. Called again if a success comes after a failure; then it
     /// answers how much of the payout's amount was still there to be taken: the rest had been given to

@@ -20,7 +20,7 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
 use super::charges::{self, Charge, ChargeStatus};
-use super::rows::payouts as rows;
+use super::rows::{held, payouts as rows};
 use super::{End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::UnixMillis;
 use crate::crash_point;
@@ -156,7 +156,7 @@ pub enum Queued {
     New(Payout),
     /// This invoice has a payout already.
     Existing(Payout),
-    /// It asks for a payment hash of ours, but is paid, over, or not the invoice that we made.
+    /// It asks for a payment hash of ours, but is paid, being paid, over, or not the invoice that we made.
     Unpayable,
 }
 
@@ -182,8 +182,9 @@ pub fn queue(
     }
     let own = charges::by_hash(tx, hash)?;
     let text = order.invoice.to_string();
-    let closed =
-        |own: &Charge| own.status != ChargeStatus::Unpaid || own.expires_at <= now || own.invoice != text;
+    let closed = |own: &Charge| {
+        own.status != ChargeStatus::Unpaid || own.is_held() || own.expires_at <= now || own.invoice != text
+    };
     if own.as_ref().is_some_and(closed) {
         return Ok(Queued::Unpayable);
     }
@@ -219,7 +220,9 @@ fn settle_internally(
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     let payout = by_id(tx, id)?;
-    rows::finish_paid(tx, id, None, Msat::ZERO, now)?;
+    // Only what we claim ourselves has a receipt that we know.
+    let receipt = held::preimage(tx, charge.id)?;
+    rows::finish_paid(tx, id, receipt, Msat::ZERO, now)?;
     Journal::new(Kind::PayoutPaid, id.0)
         .debit(Account::InFlight, payout.amount)
         .debit(Account::InFlight, payout.max_fee)

@@ -24,14 +24,15 @@
 //! very moment sends anew, and the failure that is told next is about the first time. So the first failure
 //! after a second sending is not believed; the node is asked once more, a minute later.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use lightning_invoice::Bolt11Invoice;
 
 use super::payouts::{self, Payout, give_up};
-use super::rows::{charges as charge_rows, payouts as rows};
-use super::{Ledger, LedgerError, charges};
+use super::rows::{charges as charge_rows, held as held_rows, payouts as rows};
+use super::{Ledger, LedgerError, charges, held};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
 use crate::ids::{ChargeId, PayoutId};
@@ -95,7 +96,7 @@ impl Default for Recovery {
 }
 
 impl Recovery {
-    /// Does what is due: looks at unknown payouts, sweeps, lets the node forget.
+    /// Does what is due: looks at unknown payouts and held charges, sweeps, lets the node forget.
     ///
     /// # Errors
     /// The store's; what was done stays done.
@@ -107,6 +108,7 @@ impl Recovery {
         let may_ask = self.may_ask(ledger);
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             look_again(ledger, may_ask)?;
+            held::look_again(ledger, may_ask)?;
             self.looked = Some(Instant::now());
         }
         if self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
@@ -299,7 +301,10 @@ fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
     let payout_end = payouts.last().map(|last| (last.0, last.1.0));
     let unclaimed_end = unclaimed.last().map(|last| (last.0, last.1));
     let ended = payouts.iter().map(|row| row.2).chain(unclaimed.iter().map(|row| row.2));
-    let hashes = charges.iter().map(|row| row.2).chain(ended);
+    // What is held can be claimed only as long as the node knows it.
+    let held: HashSet<_> =
+        ledger.store.read_blocking(held_rows::all)?.into_iter().map(|held| held.payment_hash).collect();
+    let hashes = charges.iter().map(|row| row.2).chain(ended).filter(|hash| !held.contains(hash));
     for hash in hashes {
         if let Err(error) = ledger.lightning.forget(hash) {
             tracing::debug!(%hash, %error, "the node could not forget a record");

@@ -36,6 +36,9 @@ pub struct InvoiceRequest {
     pub description: InvoiceDescription,
     /// How long it can be paid.
     pub expiry: Duration,
+    /// Asks for payments of this hash, whose preimage the caller knows and the node doesn't: each is held and
+    /// told of by [`NodeEvent::Claimable`]. `None` for a hash of the node's own, claimed by itself.
+    pub hold: Option<PaymentHash>,
 }
 
 /// The description field of a BOLT11 invoice.
@@ -156,6 +159,16 @@ pub enum NodeEvent {
         /// What really came, which may be more than was asked.
         amount: Msat,
     },
+    /// A payment for an invoice with [`InvoiceRequest::hold`] is held until it is claimed or refused, or until
+    /// the node gives it back, which it does without a word.
+    Claimable {
+        /// For which invoice.
+        hash: PaymentHash,
+        /// What would come, which may be more than was asked.
+        amount: Msat,
+        /// The block height at which the node gives it back, if it knows.
+        deadline: Option<u32>,
+    },
     /// A channel changed: opened, ready, closed. For the log, the counters and the dispatcher.
     Channel(ChannelNews),
     /// Nothing the ledger cares about.
@@ -243,13 +256,29 @@ pub trait Lightning: Send + Sync + 'static {
     /// Whether calls can succeed now.
     fn is_running(&self) -> bool;
 
-    /// A new invoice. A payment to it is claimed without further asking, even after a crash, and even if
-    /// the node has lost its own record of it: the caller must have written its hash down durably before
-    /// showing it to anybody.
+    /// A new invoice. Unless it asks for [`InvoiceRequest::hold`], a payment to it is claimed without further
+    /// asking, even after a crash, and even if the node has lost its own record of it: the caller must have
+    /// written its hash down durably before showing it to anybody. If it asks for that, and the record is lost,
+    /// a payment goes back.
     ///
     /// # Errors
     /// [`InvoiceError`].
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError>;
+
+    /// Takes a held payment. Once this has returned well, it is ours durably if the node still had it, and
+    /// [`NodeEvent::Received`] follows; if not, nothing happens, and nothing tells. Doing it again is harmless.
+    ///
+    /// Crash behaviour: claimed or still held. The caller must have durably noted that it would be.
+    ///
+    /// # Errors
+    /// A text for the log: nothing was claimed, and a later try may do it.
+    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String>;
+
+    /// Gives a held payment back to its payer. Of one that is claimed or gone nothing changes.
+    ///
+    /// # Errors
+    /// A text for the log: the node gives it back by itself at its deadline.
+    fn refuse(&self, hash: PaymentHash) -> Result<(), String>;
 
     /// Starts to pay.
     ///

@@ -3,6 +3,8 @@
 //! It keeps two truths apart: what really happened to money (HTLCs, [`Sim::delivered`]), and what the
 //! node remembers (records, events, HTLCs still waiting inside it), which a crash may change.
 
+mod incoming;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +22,7 @@ use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges::hash_of;
 use crate::money::Msat;
+use incoming::Incoming;
 
 /// Where an HTLC is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +40,7 @@ struct Htlc {
     place: Place,
 }
 
-/// What the next call of `pay` does to the process.
+/// What the next call of `pay`, or of `claim`, does to the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trap {
     /// Nothing.
@@ -49,11 +52,19 @@ pub enum Trap {
     DieAfter,
     /// It sends, but says that it could not write.
     SayPersistenceFailed,
+    /// It dies when it claims, before anything is claimed.
+    DieBeforeClaim,
+    /// It dies when it has claimed, before the caller hears of it.
+    DieAfterClaim,
 }
 
 #[derive(Default)]
 struct State {
     next_seed: u64,
+    incoming: Vec<Incoming>,
+    claimed: HashMap<PaymentHash, Vec<Msat>>,
+    claims_fail: bool,
+    whispers: bool,
     htlcs: Vec<Htlc>,
     records: HashMap<PaymentHash, PaymentRecord>,
     events: VecDeque<NodeEvent>,
@@ -242,7 +253,9 @@ impl Sim {
                 self.resolve(hash, false, Msat::ZERO);
             }
         }
-        self.state().height += blocks;
+        let mut state = self.state();
+        state.height += blocks;
+        state.give_back_late();
     }
 
     /// The process died and comes back: what waited inside the node is forgotten, and so are as many of the
@@ -296,7 +309,21 @@ impl Lightning for Sim {
     }
 
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
-        Ok(self.invoice(request.amount.unwrap_or(Msat::ZERO), request.expiry).0)
+        let amount = request.amount.unwrap_or(Msat::ZERO);
+        let Some(hash) = request.hold else {
+            return Ok(self.invoice(amount, request.expiry).0);
+        };
+        let pending = self.new_record(hash, Direction::Inbound, RecordStatus::Pending, amount);
+        self.state().records.insert(hash, pending);
+        Ok(self.sign(hash, amount, request.expiry, [0x42; 32]))
+    }
+
+    fn claim(&self, hash: PaymentHash, _: Msat, preimage: Preimage) -> Result<(), String> {
+        self.claim_held(hash, preimage)
+    }
+
+    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
+        self.refuse_held(hash)
     }
 
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {

@@ -32,6 +32,8 @@ pub const PAYOUT_SECONDS: &str = "satchel_payout_duration_seconds";
 pub const LATE_SUCCESSES: &str = "satchel_payouts_late_success_total";
 /// Owed to holders of vouchers.
 pub const OWED: &str = "satchel_owed_msat";
+/// Owed to merchants.
+pub const OWED_TO_MERCHANTS: &str = "satchel_owed_to_merchants_msat";
 /// Earned by the services' own fees.
 pub const FEES_EARNED: &str = "satchel_fees_earned_msat";
 /// What happened to tips; label `event` (`made`, `funded`, `claimed`, `withdrawn`, `reclaimed`, `refunded`).
@@ -157,6 +159,7 @@ fn describe() {
     describe_histogram!(PAYOUT_SECONDS, Unit::Seconds, "From the request to pay until the payout arrived");
     describe_counter!(LATE_SUCCESSES, "Payouts that arrived after they had been taken for failed");
     describe_gauge!(OWED, "Owed to holders of vouchers, in msat");
+    describe_gauge!(OWED_TO_MERCHANTS, "Owed to merchants, in msat");
     describe_gauge!(FEES_EARNED, "Earned by the services' own fees, in msat");
     describe_counter!(TIPS, "What happened to tips");
     describe_counter!(TIPS_SAT, "What the tips of an event held together, in sat");

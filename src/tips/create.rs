@@ -141,7 +141,7 @@ impl Tips {
             .0
             .parts
             .node
-            .create_invoice(InvoiceRequest { amount: Some(total), description, expiry })
+            .create_invoice(InvoiceRequest { amount: Some(total), description, expiry, hold: None })
             .await?)
     }
 

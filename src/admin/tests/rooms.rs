@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::super::*;
-use crate::ids::PaymentHash;
+use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
     NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
@@ -42,6 +42,12 @@ impl Lightning for FakeNode {
     }
     fn create_invoice(&self, _: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
         Err(InvoiceError::NotRunning)
+    }
+    fn claim(&self, _: PaymentHash, _: Msat, _: Preimage) -> Result<(), String> {
+        Ok(())
+    }
+    fn refuse(&self, _: PaymentHash) -> Result<(), String> {
+        Ok(())
     }
     fn pay(&self, _: &Bolt11Invoice, _: Msat) -> Dispatch {
         Dispatch::Sent

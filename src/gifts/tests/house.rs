@@ -20,7 +20,7 @@ use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::PaymentHash;
+use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events};
@@ -63,6 +63,12 @@ impl Lightning for FakeNode {
         }
         self.asked.lock().unwrap().push(request.clone());
         self.sim.create_invoice(request)
+    }
+    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
+        self.sim.claim(hash, amount, preimage)
+    }
+    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
+        self.sim.refuse(hash)
     }
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         self.sim.pay(invoice, max_fee)

@@ -11,7 +11,7 @@ use crate::store::Tx;
 /// How far lapsed invoices have been marked.
 const EXPIRED_MARK: &str = "expire_charges";
 
-const COLUMNS: &str = "id, payment_hash, family, amount_msat, invoice, status, created_at, expires_at, received_msat, settled_at";
+const COLUMNS: &str = "id, payment_hash, family, amount_msat, invoice, status, created_at, expires_at, received_msat, settled_at, held_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Charge> {
     let status: String = row.get(5)?;
@@ -26,6 +26,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Charge> {
         expires_at: row.get(7)?,
         received: row.get(8)?,
         settled_at: row.get(9)?,
+        held_at: row.get(10)?,
     })
 }
 
@@ -114,7 +115,8 @@ pub(crate) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize
     let Some((last_at, last, _)) = over.last() else { return Ok(0) };
     tx.prepare_cached(
         "UPDATE charges SET status = 'expired'
-         WHERE (expires_at, id) > (?1, ?2) AND (expires_at, id) <= (?3, ?4) AND status = 'unpaid'",
+         WHERE (expires_at, id) > (?1, ?2) AND (expires_at, id) <= (?3, ?4) AND status = 'unpaid'
+           AND held_at IS NULL",
     )?
     .execute(params![at, id, last_at, last])?;
     set_mark(tx, EXPIRED_MARK, *last_at, last.0)?;
@@ -145,6 +147,7 @@ pub(crate) struct Over {
     pub(crate) family: Family,
     pub(crate) status: ChargeStatus,
     pub(crate) expires_at: UnixMillis,
+    pub(crate) is_held: bool,
 }
 
 /// As [`prunable`], with what decides whether they may be removed.
@@ -155,7 +158,7 @@ pub(crate) fn over(
     limit: usize,
 ) -> Result<Vec<Over>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, family, status, expires_at FROM charges
+        "SELECT id, family, status, expires_at, held_at IS NOT NULL FROM charges
          WHERE (expires_at, id) > (?1, ?2) AND expires_at <= ?3 ORDER BY expires_at, id LIMIT ?4",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -166,6 +169,7 @@ pub(crate) fn over(
             family: row.get(1)?,
             status: status.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
             expires_at: row.get(3)?,
+            is_held: row.get(4)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

@@ -1,4 +1,5 @@
 //! The ledger's SQL, and nothing else's.
 
 pub(super) mod charges;
+pub(super) mod held;
 pub(super) mod payouts;

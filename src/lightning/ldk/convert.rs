@@ -81,6 +81,13 @@ pub(super) fn event(event: Event) -> NodeEvent {
             hash: PaymentHash(payment_hash.0),
             amount: Msat::new(amount_msat).unwrap_or(Msat::ZERO),
         },
+        Event::PaymentClaimable { payment_hash, claimable_amount_msat, claim_deadline, .. } => {
+            NodeEvent::Claimable {
+                hash: PaymentHash(payment_hash.0),
+                amount: Msat::new(claimable_amount_msat).unwrap_or(Msat::ZERO),
+                deadline: claim_deadline,
+            }
+        }
         Event::ChannelPending { channel_id, .. } => {
             NodeEvent::Channel(ChannelNews::Pending { channel: channel_id.to_string() })
         }
@@ -91,7 +98,6 @@ pub(super) fn event(event: Event) -> NodeEvent {
             channel: channel_id.to_string(),
             reason: reason.map_or_else(|| "unknown".into(), |reason| reason.to_string()),
         }),
-        Event::PaymentClaimable { .. } => NodeEvent::Other("payment claimable".into()),
         Event::PaymentForwarded { .. } => NodeEvent::Other("payment forwarded".into()),
         Event::SplicePending { .. } => NodeEvent::Other("splice pending".into()),
         Event::SpliceFailed { .. } => NodeEvent::Other("splice failed".into()),

@@ -14,7 +14,7 @@ mod preflight;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bitcoin::Network;
@@ -118,6 +118,8 @@ pub struct LdkNode {
     settings: LdkSettings,
     runtime: Handle,
     running: AtomicBool,
+    /// The last complete look at the chain before this start.
+    synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
 }
 
@@ -159,6 +161,7 @@ impl LdkNode {
             settings,
             runtime,
             running: AtomicBool::new(false),
+            synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
         })
     }
@@ -169,6 +172,7 @@ impl LdkNode {
     /// # Errors
     /// [`StartError::BadSettings`] for what no later try can mend, like a port in use.
     pub fn run_start(&self, stop: impl Fn() -> bool) -> Result<(), StartError> {
+        self.synced_before.get_or_init(|| self.node.status().latest_lightning_wallet_sync_timestamp);
         let mut wait = FIRST_RETRY;
         while !stop() {
             match self.runtime.block_on(preflight::ask(&self.settings.chain)) {
@@ -207,6 +211,12 @@ impl LdkNode {
         {
             tracing::warn!(%error, "the node did not stop cleanly");
         }
+    }
+
+    /// Whether the chain was looked at since the start. Before that the node's blocks may be old ones.
+    fn has_seen_the_chain(&self) -> bool {
+        let synced = self.node.status().latest_lightning_wallet_sync_timestamp;
+        self.synced_before.get().is_some_and(|before| *before != synced)
     }
 
     fn wait_for_chain(&self, why: &str, wait: Duration) {

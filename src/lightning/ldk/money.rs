@@ -10,13 +10,14 @@ use ldk_node::Event;
 use ldk_node::payment::PaymentStatus;
 use lightning::ln::channelmanager::PaymentId;
 use lightning::routing::router::RouteParametersConfig;
+use lightning::types::payment::{PaymentHash as LdkHash, PaymentPreimage};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
 
 use super::{LdkNode, convert};
-use crate::ids::PaymentHash;
+use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Dispatch, InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
-    PaymentRecord, Refusal, SendingRoom,
+    PaymentRecord, RecordStatus, Refusal, SendingRoom,
 };
 use crate::money::Msat;
 
@@ -52,11 +53,37 @@ impl Lightning for LdkNode {
         };
         let expiry = u32::try_from(request.expiry.as_secs()).unwrap_or(u32::MAX);
         let payments = self.node.bolt11_payment();
-        let created = match request.amount {
-            Some(amount) => payments.receive(amount.get(), &description, expiry),
-            None => payments.receive_variable_amount(&description, expiry),
+        let hold = request.hold.map(|hash| LdkHash(hash.0));
+        let created = match (request.amount, hold) {
+            (Some(amount), None) => payments.receive(amount.get(), &description, expiry),
+            (None, None) => payments.receive_variable_amount(&description, expiry),
+            (Some(amount), Some(hash)) => payments.receive_for_hash(amount.get(), &description, expiry, hash),
+            (None, Some(hash)) => payments.receive_variable_amount_for_hash(&description, expiry, hash),
         };
         created.map_err(|error| InvoiceError::Refused(error.to_string()))
+    }
+
+    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
+        if !self.is_running() {
+            return Err("the node is not running".into());
+        }
+        // LDK gives a payment back at its deadline by the blocks it knows. With old ones it would take one
+        // whose payer may have it back already.
+        if !self.has_seen_the_chain() {
+            return Err("the node has not seen the chain since its start".into());
+        }
+        let (hash, preimage) = (LdkHash(hash.0), PaymentPreimage(preimage.0));
+        let claimed = self.node.bolt11_payment().claim_for_hash(hash, amount.get(), preimage);
+        claimed.map_err(|error| error.to_string())
+    }
+
+    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
+        // Nothing of it is held any more, and the record of a success must not become one of a failure.
+        if self.record(hash).is_some_and(|record| record.status == RecordStatus::Succeeded) {
+            return Ok(());
+        }
+        let refused = self.node.bolt11_payment().fail_for_hash(LdkHash(hash.0));
+        refused.map_err(|error| error.to_string())
     }
 
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {

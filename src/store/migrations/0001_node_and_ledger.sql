@@ -41,8 +41,13 @@ CREATE TABLE charges (
     expires_at    INTEGER NOT NULL,
     received_msat INTEGER,
     settled_at    INTEGER,
-    settled_by    TEXT CHECK (settled_by IN ('lightning', 'internal'))
+    settled_by    TEXT CHECK (settled_by IN ('lightning', 'internal')),
+    preimage      BLOB,                     -- of a charge that we claim ourselves: a secret until it is paid
+    held_at       INTEGER,                  -- when its payment came, which waits to be claimed
+    held_msat     INTEGER,                  -- how much
+    held_until    INTEGER                   -- block height at which the node gives it back
 ) STRICT;
+CREATE INDEX charges_held ON charges (id) WHERE held_at IS NOT NULL AND status <> 'paid';
 CREATE INDEX charges_by_expiry ON charges (expires_at, id);
 
 -- Money that came in for a hash we made no invoice for.

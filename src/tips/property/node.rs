@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lightning_invoice::Bolt11Invoice;
 
-use crate::ids::PaymentHash;
+use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::sim::Sim;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
@@ -34,6 +34,12 @@ impl Lightning for SimNode {
     }
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
         self.0.create_invoice(request)
+    }
+    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
+        self.0.claim(hash, amount, preimage)
+    }
+    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
+        self.0.refuse(hash)
     }
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         self.0.pay(invoice, max_fee)

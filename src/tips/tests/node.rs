@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lightning_invoice::Bolt11Invoice;
 
-use crate::ids::PaymentHash;
+use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::sim::Sim;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
@@ -50,6 +50,12 @@ impl Lightning for FakeNode {
         }
         self.asked.lock().unwrap().push(request.clone());
         self.sim.create_invoice(request)
+    }
+    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
+        self.sim.claim(hash, amount, preimage)
+    }
+    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
+        self.sim.refuse(hash)
     }
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         self.sim.pay(invoice, max_fee)

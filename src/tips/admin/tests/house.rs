@@ -21,7 +21,7 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::PaymentHash;
+use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{Family, Ledger, Listeners, Settings, Wake, audit, events};
 use crate::lightning::sim::Sim;
@@ -59,6 +59,12 @@ impl Lightning for Fake {
     }
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
         self.0.create_invoice(request)
+    }
+    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
+        self.0.claim(hash, amount, preimage)
+    }
+    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
+        self.0.refuse(hash)
     }
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         self.0.pay(invoice, max_fee)

@@ -1,0 +1,277 @@
+//! One held charge at a time.
+
+use std::sync::{Arc, Mutex};
+
+use lightning_invoice::Bolt11Invoice;
+
+use super::*;
+use crate::clock::Clock;
+use crate::ledger::charges::hash_of;
+use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
+use crate::ledger::{
+    Account, Charge, End, Family, Lapsed, Listener, Settings, Wake, audit, events, recovery,
+};
+use crate::lightning::sim::Sim;
+use crate::lightning::{InvoiceDescription, InvoiceRequest, Lightning, NodeEvent};
+use crate::store::Store;
+
+/// Writes down what it is told.
+#[derive(Default)]
+pub(super) struct Told(pub(super) Mutex<Vec<(ChargeId, &'static str)>>);
+
+impl Told {
+    fn note(&self, charge: ChargeId, what: &'static str) {
+        self.0.lock().unwrap().push((charge, what));
+    }
+
+    pub(super) fn of(&self, charge: ChargeId) -> Vec<&'static str> {
+        self.0.lock().unwrap().iter().filter(|told| told.0 == charge).map(|told| told.1).collect()
+    }
+}
+
+impl Listener for Told {
+    fn charge_settled(&self, _: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        assert_eq!(charge.status, ChargeStatus::Paid);
+        self.note(charge.id, "settled");
+        Ok(())
+    }
+    fn charge_held(&self, _: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        assert!(charge.is_held());
+        self.note(charge.id, "held");
+        Ok(())
+    }
+    fn charge_released(&self, _: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        assert!(!charge.is_held() && charge.status != ChargeStatus::Paid);
+        self.note(charge.id, "released");
+        Ok(())
+    }
+    fn payout_ended(&self, _: &Tx<'_>, payout: &Payout, _: End) -> Result<Msat, LedgerError> {
+        Ok(payout.amount)
+    }
+    fn charge_lapsed(&self, _: &Tx<'_>, _: ChargeId) -> Result<Lapsed, LedgerError> {
+        Ok(Lapsed::Forget)
+    }
+}
+
+/// A ledger for the payments family on a simulated node.
+pub(super) struct Desk {
+    pub(super) ledger: Ledger,
+    pub(super) sim: Arc<Sim>,
+    pub(super) told: Arc<Told>,
+}
+
+impl Desk {
+    pub(super) fn on(store: Store) -> Self {
+        let clock = Clock::manual(1_800_000_000_000);
+        let sim = Arc::new(Sim::new(clock.clone()));
+        let told = Arc::new(Told::default());
+        let ledger = Ledger {
+            store,
+            lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
+            clock,
+            wake: Arc::new(Wake::default()),
+            listeners: Listeners::new([(Family::Payments, Arc::clone(&told) as Arc<dyn Listener>)]),
+            settings: Settings::default(),
+        };
+        Self { ledger, sim, told }
+    }
+
+    pub(super) fn ask(&self, amount: Msat, preimage: Preimage) -> (ChargeId, Bolt11Invoice) {
+        let request = InvoiceRequest {
+            amount: Some(amount),
+            description: InvoiceDescription::Text(String::new()),
+            expiry: Duration::from_secs(600),
+            hold: Some(preimage.payment_hash()),
+        };
+        let invoice = self.sim.create_invoice(&request).unwrap();
+        let (ours, now) = (invoice.clone(), self.ledger.clock.now());
+        let charge = self.ledger.store.write_blocking(move |tx| {
+            charges::open_held(tx, Family::Payments, &ours, Some(amount), preimage, now)
+        });
+        (charge.unwrap(), invoice)
+    }
+
+    pub(super) fn charge(&self, id: ChargeId) -> Charge {
+        self.ledger.store.read_blocking(move |connection| charges::by_id(connection, id)).unwrap()
+    }
+
+    /// All that the node has to tell.
+    pub(super) fn drain(&self) {
+        while events::step(&self.ledger, Duration::ZERO).unwrap() {}
+    }
+
+    /// Pays it from this same house.
+    pub(super) fn pay_inside(&self, invoice: &Bolt11Invoice) -> Queued {
+        let (ledger, invoice) = (self.ledger.clone(), invoice.clone());
+        let queued = self.ledger.store.write_blocking(move |tx| {
+            let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
+            let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee: Msat::ZERO };
+            payouts::queue(tx, &ledger, &order, |_| Ok(()))
+        });
+        queued.unwrap()
+    }
+
+    pub(super) fn balance(&self, account: Account) -> i64 {
+        let audit = audit::audit(&self.ledger).unwrap();
+        assert!(audit.clean, "{:?}", audit.problems);
+        audit.accounts.iter().find(|row| row.account == account.name()).unwrap().msat
+    }
+
+    /// Notes the arrival at the head of the queue, and goes no further.
+    pub(super) fn note_only(&self) -> Option<Answer> {
+        let Some(NodeEvent::Claimable { hash, amount, deadline }) = self.sim.next_event(Duration::ZERO)
+        else {
+            return None;
+        };
+        let arrival = Arrival { hash, amount, deadline };
+        let (listeners, now) = (self.ledger.listeners.clone(), self.ledger.clock.now());
+        let height = self.sim.block_height();
+        let noted = self.ledger.store.write_blocking(move |tx| note(tx, &listeners, &arrival, height, now));
+        Some(noted.unwrap())
+    }
+}
+
+fn desk() -> (Desk, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
+    (Desk::on(store), folder)
+}
+
+fn sat(sat: u64) -> Msat {
+    Msat::from_sat(sat).unwrap()
+}
+
+const SECRET: Preimage = Preimage([0xAB; 32]);
+
+#[test]
+fn a_payment_is_seen_while_it_is_held_and_credited_whole_once() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    assert!(desk.sim.hold(&invoice, sat(130)));
+    events::step(&desk.ledger, Duration::ZERO).unwrap();
+    assert!(desk.charge(charge).is_held());
+    assert_eq!(desk.told.of(charge), ["held"]);
+    assert_eq!(desk.balance(Account::Merchants), 0, "not ours yet");
+    desk.drain();
+    desk.sim.restart(0, 9);
+    desk.drain();
+    assert!(!desk.charge(charge).is_held());
+    assert_eq!(desk.charge(charge).received, Some(sat(130)));
+    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+    assert_eq!(desk.balance(Account::Merchants), -130_000);
+    assert_eq!(desk.balance(Account::Suspense), 0);
+}
+
+#[test]
+fn what_nobody_is_owed_is_refused() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    assert!(desk.sim.hold(&invoice, sat(99)));
+    desk.drain();
+    assert!(desk.sim.held().is_empty() && desk.told.of(charge).is_empty());
+
+    // One that the ledger doesn't know, and one that the node claims by itself.
+    let unknown = InvoiceRequest {
+        amount: Some(sat(5)),
+        description: InvoiceDescription::Text(String::new()),
+        expiry: Duration::from_secs(600),
+        hold: Some(Preimage([1; 32]).payment_hash()),
+    };
+    let stranger = desk.sim.create_invoice(&unknown).unwrap();
+    assert!(desk.sim.hold(&stranger, sat(5)));
+    desk.drain();
+    let again = desk.sim.create_invoice(&unknown).unwrap();
+    let ours = again.clone();
+    desk.ledger
+        .store
+        .write_blocking(move |tx| charges::open(tx, Family::Operator, &ours, Some(sat(5)), 0))
+        .unwrap();
+    assert!(desk.sim.hold(&again, sat(5)));
+    desk.drain();
+    assert!(desk.sim.held().is_empty() && desk.sim.claimed().is_empty());
+    assert_eq!(desk.balance(Account::Lightning), 0);
+}
+
+#[test]
+fn who_pays_inside_gets_the_receipt_and_who_pays_then_gets_it_back() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    let Queued::New(payout) = desk.pay_inside(&invoice) else { panic!("not queued") };
+    assert_eq!((payout.status, payout.preimage), (PayoutStatus::Paid, Some(SECRET)));
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.drain();
+    assert!(desk.sim.held().is_empty() && desk.sim.claimed().is_empty());
+    assert_eq!(desk.told.of(charge), ["settled"]);
+    assert_eq!(desk.balance(Account::Merchants), -100_000);
+}
+
+#[test]
+fn a_held_charge_is_neither_paid_inside_nor_over() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    assert!(matches!(desk.note_only(), Some(Answer::Take(_))));
+    assert!(matches!(desk.pay_inside(&invoice), Queued::Unpayable));
+    desk.ledger.clock.advance(Duration::from_secs(5 * 86_400));
+    let now = desk.ledger.clock.now();
+    desk.ledger.store.write_blocking(move |tx| charges::expire(tx, now, 10)).unwrap();
+    assert_eq!(desk.charge(charge).status, ChargeStatus::Unpaid);
+    recovery::forget_old(&desk.ledger).unwrap();
+    desk.drain();
+    assert_eq!(desk.charge(charge).status, ChargeStatus::Paid);
+}
+
+#[test]
+fn what_can_not_be_claimed_is_tried_again_and_released_when_it_is_gone() {
+    let (desk, _folder) = desk();
+    let (first, invoice) = desk.ask(sat(100), SECRET);
+    desk.sim.set_claims_fail(true);
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.drain();
+    desk.sim.set_claims_fail(false);
+    look_again(&desk.ledger, true).unwrap();
+    assert!(!desk.sim.held().is_empty(), "the first claim is given its time");
+    desk.ledger.clock.advance(CLAIM_AGAIN_AFTER);
+    look_again(&desk.ledger, true).unwrap();
+    desk.drain();
+    assert_eq!(desk.told.of(first), ["held", "settled"]);
+
+    let (second, invoice) = desk.ask(sat(100), Preimage([2; 32]));
+    desk.sim.set_claims_fail(true);
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.drain();
+    desk.ledger.clock.advance(Duration::from_secs(700));
+    desk.sim.mine(6);
+    look_again(&desk.ledger, false).unwrap();
+    assert!(desk.charge(second).is_held(), "something may be waiting to be told");
+    look_again(&desk.ledger, true).unwrap();
+    assert_eq!(desk.charge(second).status, ChargeStatus::Expired);
+    assert_eq!(desk.told.of(second), ["held", "released"]);
+    assert_eq!(desk.balance(Account::Merchants), -100_000);
+}
+
+#[test]
+fn the_events_of_an_earlier_run_wait_for_the_node() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.sim.set_stopped(true);
+    assert!(!events::step(&desk.ledger, Duration::ZERO).unwrap());
+    assert!(!desk.charge(charge).is_held());
+    desk.sim.set_stopped(false);
+    desk.drain();
+    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+}
+
+#[test]
+fn a_preimage_is_not_printed() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    let printed = format!("{:?} {:?}", desk.charge(charge), Answer::Take(SECRET));
+    assert!(!printed.contains(&SECRET.to_string()), "{printed}");
+    let wrong = desk.ledger.store.write_blocking(move |tx| {
+        charges::open_held(tx, Family::Payments, &invoice, None, Preimage([9; 32]), 0)
+    });
+    assert!(matches!(wrong, Err(LedgerError::Broken(why)) if !why.contains("0909")));
+    assert_eq!(hash_of(&desk.ask(sat(1), Preimage([3; 32])).1), Preimage([3; 32]).payment_hash());
+}
