@@ -16,6 +16,7 @@
 //! An account sees its own payments only. The checkout page is for whoever has the payment's id.
 
 pub mod api;
+mod checkout;
 mod create;
 pub mod error;
 pub mod ids;

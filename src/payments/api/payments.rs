@@ -50,7 +50,7 @@ pub(super) struct OrderBody {
 }
 
 /// The payment that a path names. What can't be an id names none.
-fn invoice_id(text: &str) -> Result<InvoiceId, PaymentError> {
+pub(super) fn invoice_id(text: &str) -> Result<InvoiceId, PaymentError> {
     text.parse().map_err(|_| PaymentError::PaymentNotFound)
 }
 
