@@ -85,7 +85,8 @@ fn operator_routes(house: &Arc<House>) -> Router {
             })
         }),
         money: Arc::<OperatorDesk>::clone(&desk),
-        keys: desk,
+        keys: Arc::<OperatorDesk>::clone(&desk),
+        webhooks: desk,
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -290,9 +290,16 @@ fn answers() -> Router {
             _ => (StatusCode::CONFLICT, Json(error)),
         }
     };
+    let webhooks = |uri: Uri| async move {
+        Json(json!({ "asked": uri.query(), "webhooks": [{ "id": "msg_1", "family": "payments",
+            "kind": "payment.completed", "url": "https://shop.example/hook", "state": "parked", "attempts": 12,
+            "created_at": 1_735_689_600_000_u64, "last_error": "the host can't be reached" }] }))
+    };
     Router::new()
         .route("/admin/v1/tips", post(tips))
         .route("/admin/v1/tips/t1/reclaim", post(reclaim))
+        .route("/admin/v1/webhooks", get(webhooks))
+        .route("/admin/v1/webhooks/msg_1/replay", post(|| async { Json(json!({ "id": "msg_1" })) }))
         .route("/admin/v1/node", get(node))
         .route("/admin/v1/keys", post(echo))
         .route(
@@ -388,6 +395,16 @@ fn remote_commands_ask_the_server_and_pass_on_its_answer() {
     assert_eq!((output.status.code(), err(&output).trim()), (Some(1), "error: no channel with the id 17"));
     let output = run(&["channel", "close", "../../keys"]);
     assert_eq!(output.status.code(), Some(2));
+    let output = run(&["webhook", "list", "--parked", "--before", "msg_9"]);
+    let text = out(&output);
+    for part in
+        ["msg_1", "payment.completed", "https://shop.example/hook", "parked", "12", "can't be reached"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let listed = one_object(&out(&run(&["webhook", "list", "--json"])));
+    assert_eq!(listed["asked"], "limit=50");
+    assert_eq!(out(&run(&["webhook", "replay", "msg_1"])).trim(), "msg_1 is sent again");
     let output = run(&["gift", "list"]);
     assert!(output.status.code() == Some(1) && err(&output).contains("not this version"), "{}", err(&output));
 }

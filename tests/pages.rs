@@ -10,6 +10,8 @@ mod common;
 
 #[path = "pages/browser.rs"]
 mod browser;
+#[path = "pages/checkout.rs"]
+mod checkout;
 #[path = "pages/create.rs"]
 mod create;
 #[path = "pages/mailbox.rs"]
@@ -59,7 +61,7 @@ macro_rules! case {
 impl Stage {
     async fn set() -> Self {
         let mailbox = Mailbox::open();
-        let settings = mailbox.settings();
+        let settings = format!("{}\n[payments]\nexpiry_secs = 60\n", mailbox.settings());
         let (scene, browser) = tokio::join!(Scene::start(&settings), Browser::start());
         Self { scene, browser, mailbox }
     }
@@ -104,5 +106,9 @@ async fn people_can_use_the_pages() {
     case!(&stage, manage::follows_a_redemption);
     case!(&stage, manage::needs_the_whole_link);
     case!(&stage, manage::the_documentation_renders);
+    case!(&stage, checkout::a_customer_pays_and_goes_back);
+    case!(&stage, checkout::a_price_in_sat);
+    case!(&stage, checkout::a_customer_is_too_late);
+    case!(&stage, checkout::links_that_lead_nowhere);
     stage.strike().await;
 }

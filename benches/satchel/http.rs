@@ -34,6 +34,20 @@ pub(crate) struct Head {
     pub(crate) body: Range<usize>,
 }
 
+/// The same with an API key.
+pub(crate) fn get_as(host: SocketAddr, path: &str, key: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nx-api-key: {key}\r\n\r\n").into_bytes()
+}
+
+/// A `POST` of JSON with an API key.
+pub(crate) fn post_as(host: SocketAddr, path: &str, key: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: {host}\r\nx-api-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// Reads the head of an answer; `None` if there is more of it to come.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ mod http;
 mod load;
 mod machine;
 mod open_loop;
+mod payments;
 mod payouts;
 mod reads;
 mod receive;
@@ -41,6 +42,8 @@ enum Job {
     Small,
     /// Tips: a group, its withdrawals, a long list.
     Tips,
+    /// Payments: orders, webhooks, a long list.
+    Payments,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -124,6 +127,11 @@ async fn run(options: &Options) -> Result<Table> {
         if wanted(Job::Create) {
             create::measure(&site, size, &bare, &mut table).await?;
         }
+        site.stop().await?;
+    }
+    if wanted(Job::Payments) {
+        let site = site::Site::start().await?;
+        payments::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

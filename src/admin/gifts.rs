@@ -43,6 +43,11 @@ const fn default_limit() -> u32 {
 const MAX_LIMIT: u32 = 500;
 
 impl PageRequest {
+    /// One that says so much.
+    pub(super) fn new(limit: Option<u32>, before: Option<String>) -> Self {
+        Self { limit: limit.unwrap_or_else(default_limit), before }
+    }
+
     /// Refuses a page that is too long.
     pub(super) fn checked(self) -> Result<Self, AdminError> {
         if (1..=MAX_LIMIT).contains(&self.limit) {

@@ -3,7 +3,7 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`WebhookAdmin`]), and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
@@ -19,6 +19,7 @@ mod observe;
 mod payments;
 mod peers;
 mod tips;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
 pub use tips::{TipAdmin, TipOrder};
+pub use webhooks::WebhookAdmin;
 
 /// Runs the audit. The object has `"clean": bool` and, if it isn't, `"problems": ["…"]`; the rest is shown as it
 /// is. The error is a text for the operator.
@@ -69,6 +71,8 @@ pub struct AdminState {
     pub tips: Arc<dyn TipAdmin>,
     /// Payments.
     pub payments: Arc<dyn PaymentAdmin>,
+    /// The webhooks' delivery log.
+    pub webhooks: Arc<dyn WebhookAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -92,6 +96,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips/{id}", get(tips::show))
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .route("/admin/v1/payments/export", get(payments::export))
+        .route("/admin/v1/webhooks", get(webhooks::list))
+        .route("/admin/v1/webhooks/{id}/replay", post(webhooks::replay))
         .method_not_allowed_fallback(error::method_not_allowed)
         .route("/admin/v1/{*rest}", any(error::no_such_route))
         .with_state(state)

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::ids::Secret;
 
-use super::{channel, gift, init, invoice, key, pay, payments, peer, tip};
+use super::{channel, gift, init, invoice, key, pay, payments, peer, tip, webhook};
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
 #[derive(Debug, Parser)]
@@ -92,6 +92,9 @@ pub enum Command {
     /// Payments
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
+    /// What others were told, and how that went
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Prove that the books are right
     Audit,
     /// Say what is wrong and what to do about it, with or without a running satchel

@@ -27,6 +27,7 @@ mod run;
 mod show;
 mod status;
 mod tip;
+mod webhook;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -90,6 +91,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Gift(command) => gift::run(client, command).await,
         Command::Tip(command) => tip::run(client, command).await,
         Command::Payments(command) => payments::run(client, command).await,
+        Command::Webhook(command) => webhook::run(client, command).await,
         Command::Audit => audit::run(client).await,
         Command::Init(_) | Command::Run | Command::Doctor => {
             Err(CliError::failed("this command needs no server"))

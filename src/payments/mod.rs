@@ -17,6 +17,7 @@
 
 mod admin;
 pub mod api;
+mod checkout;
 mod create;
 pub mod error;
 pub mod export;

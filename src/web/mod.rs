@@ -1,10 +1,11 @@
-//! The pages that people see: make a gift, open one, look after one; claim a tip.
+//! The pages that people see: make a gift, open one, look after one; claim a tip; pay a shop.
 //!
 //! Called by the front door, which merges [`router`] and falls back to [`not_found`]. This room holds HTML, style,
 //! scripts and QR codes; it knows the JSON API by its contract alone and never touches a gift, the store or the node.
 //! No page needs another host or an inline script. Those of gifts need no cookies either; claiming a tip does.
 
 mod assets;
+mod checkout;
 mod page;
 mod qr;
 #[cfg(test)]
@@ -56,7 +57,8 @@ pub fn document() -> openapi::OpenApi {
         tips::tip,
         tips::words,
         tips::verify,
-        tips::group
+        tips::group,
+        checkout::checkout
     ))]
     struct Pages;
     Pages::openapi()
@@ -74,6 +76,7 @@ pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings) -> Router
         .route("/tips/{id}/claim", get(tips::claim))
         .route("/{locale}/tips/{id}/claim", get(tips::claim_in))
         .route("/tip-groups/{id}/static", get(tips::group))
+        .route("/checkout/{invoiceId}", get(checkout::checkout))
         .route("/qr.svg", get(qr::qr))
         .route("/assets/{name}", get(assets::plain))
         .route("/assets/{version}/{name}", get(assets::versioned))

@@ -102,6 +102,7 @@ pub(super) enum Lost {
     Page,
     Gift,
     Tip,
+    Payment,
 }
 
 /// Renders a page and puts on the headers of all pages.

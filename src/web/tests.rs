@@ -11,6 +11,7 @@ use super::*;
 
 const ID: &str = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
 const TIP: &str = "clh1a2b3c4d5e6f7g8h9i0j1k";
+const PAYMENT: &str = "inv_0123456789abcdef01234567";
 
 /// Every page there is.
 fn pages() -> Vec<String> {
@@ -23,6 +24,7 @@ fn pages() -> Vec<String> {
         "/tip".into(),
         "/verify".into(),
         format!("/tip-groups/{TIP}/static"),
+        format!("/checkout/{PAYMENT}"),
         "/redeem/short".into(),
     ]
 }
@@ -89,11 +91,26 @@ async fn pages_with_a_secret_in_their_address_are_not_stored() {
         format!("/manage/{ID}"),
         format!("/tips/{TIP}/claim"),
         format!("/tip-groups/{TIP}/static"),
+        format!("/checkout/{PAYMENT}"),
         "/verify".into(),
     ];
     for path in secret {
         let (status, headers, _) = get(&path).await;
         assert_eq!((status, &headers[header::CACHE_CONTROL]), (StatusCode::OK, &"no-store".parse().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn the_checkout_page_names_its_payment_and_nothing_of_it() {
+    let (_, _, body) = get(&format!("/checkout/{PAYMENT}")).await;
+    assert!(body.contains(&format!(r#"data-invoice-id="{PAYMENT}""#)));
+    for id in
+        ["inv_short", "ref_0123456789abcdef01234567", "inv_0123456789abcdef0123456g", "%ff", "inv_%22%3E"]
+    {
+        let (status, headers, body) = get(&format!("/checkout/{id}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{id}");
+        assert_page_headers(&headers);
+        assert!(body.contains("no such payment"), "{id}");
     }
 }
 
@@ -166,7 +183,7 @@ async fn an_id_in_upper_case_is_the_same_gift() {
 fn the_pages_are_in_the_api_s_document() {
     let document = serde_json::to_value(document()).unwrap();
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    let gifts = ["/", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"];
+    let gifts = ["/", "/checkout/{invoiceId}", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"];
     assert_eq!(
         paths,
         [&gifts[..], &["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim", "/verify"]]

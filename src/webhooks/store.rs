@@ -146,6 +146,7 @@ const REQUEUE: &str =
     "UPDATE webhook_messages SET state = 'waiting', queued_at = ?2, attempts = 0, finished_at = NULL
      WHERE public_id = ?1 AND state <> 'waiting' RETURNING endpoint_id";
 const EXISTS: &str = "SELECT 1 FROM webhook_messages WHERE public_id = ?1";
+const ROW: &str = "SELECT id FROM webhook_messages WHERE public_id = ?1";
 const DUE_NOW: &str = "UPDATE webhook_endpoints SET next_try_at = ?2 WHERE id = ?1";
 const LIST: &str =
     "SELECT m.id, m.public_id, e.family, e.url, m.kind, m.state, m.created_at, m.attempts, m.last_try_at,
@@ -254,6 +255,15 @@ pub fn prune(tx: &Tx<'_>, now_ms: i64) -> Result<bool, StoreError> {
     Ok(more)
 }
 
+/// Where a message stands in the list; `None` if there is no such message.
+///
+/// # Errors
+/// The query's.
+pub fn row_of(connection: &Connection, id: &MessageId) -> Result<Option<i64>, StoreError> {
+    let mut statement = connection.prepare_cached(ROW)?;
+    statement.query_row([&id.0], |row| row.get(0)).optional().map_err(StoreError::from)
+}
+
 fn info_of(row: &Row<'_>) -> rusqlite::Result<MessageInfo> {
     let state: String = row.get(5)?;
     let state =
@@ -349,6 +359,9 @@ mod tests {
             |before| store.read_blocking(move |connection| list(connection, false, before, 2)).unwrap();
         let (first, second) = (page(None), page(page(None).last().map(|last| last.row)));
         assert_eq!([&first[0].id, &first[1].id, &second[0].id], [&ids[4], &ids[3], &ids[2]]);
+        let row = |id: MessageId| store.read_blocking(move |connection| row_of(connection, &id)).unwrap();
+        assert_eq!(row(ids[3].clone()), Some(first[1].row));
+        assert_eq!(row(MessageId::new("msg_x")), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 
 pub mod api;
 pub mod doomed;
+pub mod payments;
 pub mod scene;
 pub mod tips;
 

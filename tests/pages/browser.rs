@@ -158,6 +158,11 @@ impl Browser {
         main.attr("data-state").await.ok().flatten().unwrap_or_default()
     }
 
+    /// Whether this is the page at a path.
+    pub async fn is_at(&self, path: &str) -> bool {
+        self.client.current_url().await.is_ok_and(|url| url.path() == path)
+    }
+
     /// Waits until the page says that it is in a state.
     pub async fn reaches(&self, state: &str) {
         let end = Instant::now() + LIMIT;

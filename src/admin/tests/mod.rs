@@ -182,6 +182,21 @@ async fn tips_are_made_listed_and_taken_back() {
 }
 
 #[tokio::test]
+async fn webhooks_are_listed_and_sent_again() {
+    let fixture = fixture(true);
+    let (_, page) = fixture.ask("GET", "webhooks?limit=2&before=x&parked=true", Value::Null).await;
+    assert_eq!(page, json!({ "webhooks": [{ "limit": 2, "before": "x", "parked": true }] }));
+    let (_, page) = fixture.ask("GET", "webhooks", Value::Null).await;
+    assert_eq!(page, json!({ "webhooks": [{ "limit": 50, "before": null, "parked": false }] }));
+    let (bad, missing) = (StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND);
+    fixture.refused("GET", "webhooks?limit=0", Value::Null, bad, "bad_request", "500").await;
+    fixture.refused("GET", "webhooks?state=x", Value::Null, bad, "bad_request", "unknown field").await;
+    let (status, again) = fixture.ask("POST", "webhooks/msg_1/replay", Value::Null).await;
+    assert_eq!((status, again), (StatusCode::OK, json!({ "id": "msg_1", "state": "waiting" })));
+    fixture.refused("POST", "webhooks/msg_2/replay", Value::Null, missing, "not_found", "no webhook").await;
+}
+
+#[tokio::test]
 async fn the_rest_is_told_in_the_same_shape() {
     let fixture = fixture(true);
     assert_eq!(fixture.ask("GET", "audit", Value::Null).await.1, json!({ "clean": true }));

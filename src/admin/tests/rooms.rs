@@ -179,6 +179,18 @@ impl GiftAdmin for Rooms {
     }
 }
 
+impl WebhookAdmin for Rooms {
+    fn list(&self, page: PageRequest, parked: bool) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(
+            async move { Ok(vec![json!({ "limit": page.limit, "before": page.before, "parked": parked })]) },
+        )
+    }
+    fn replay(&self, id: String) -> BoxFuture<'_, Result<(), AdminError>> {
+        let known = (id == "msg_1").then_some(());
+        Box::pin(async move { known.ok_or_else(|| AdminError::NotFound("no webhook".into())) })
+    }
+}
+
 impl TipAdmin for Rooms {
     fn list(&self, page: PageRequest) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move { Ok(vec![json!({ "limit": page.limit, "before": page.before })]) })
@@ -228,7 +240,8 @@ pub(super) fn fixture(running: bool) -> Fixture {
         keys: Arc::<Rooms>::clone(&rooms),
         gifts: Arc::<Rooms>::clone(&rooms),
         tips: Arc::<Rooms>::clone(&rooms),
-        payments: rooms,
+        payments: Arc::<Rooms>::clone(&rooms),
+        webhooks: rooms,
     };
     Fixture { router: router(state), node, health, _folder: folder }
 }

@@ -1,5 +1,6 @@
 //! The family's routes: authorise, parse, one call, answer.
 
+mod checkout;
 mod export;
 mod merchant;
 mod payments;
@@ -67,6 +68,9 @@ pub fn router(
     let public = OpenApiRouter::new()
         .routes(routes!(rates::all))
         .routes(routes!(rates::one))
+        .routes(routes!(checkout::status))
+        .routes(routes!(checkout::live))
+        .layer(Extension(Arc::clone(proxies)))
         .route_layer(limited(Class::Read));
     let (routes, document) = keyed.merge(public).with_state(payments).split_for_parts();
     (routes.layer(from_fn(name_instance)), document)
@@ -79,7 +83,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 
 /// Whether a path is this family's.
 pub fn owns(path: &str) -> bool {
-    ["/api/payments", "/api/payments.csv", "/api/refunds", "/api/rates", "/api/merchant"]
+    ["/api/payments", "/api/payments.csv", "/api/refunds", "/api/rates", "/api/merchant", "/checkout"]
         .iter()
         .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }

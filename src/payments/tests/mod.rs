@@ -1,6 +1,7 @@
 //! The contract, row by row, on the real routes, store and ledger and a simulated node.
 
 mod answer;
+mod checkout;
 mod document;
 mod errors;
 mod export;

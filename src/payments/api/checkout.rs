@@ -1,0 +1,49 @@
+//! What the customer's page asks for. No key: who has a payment's id may look at it.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use super::answer;
+use super::payments::invoice_id;
+use crate::http::asking::Id;
+use crate::http::client::Proxies;
+use crate::payments::Payments;
+use crate::payments::checkout::CheckoutView;
+use crate::payments::error::{PaymentError, PaymentErrorView};
+
+/// A payment as its customer sees it.
+#[utoipa::path(
+    get, path = "/checkout/{invoiceId}/status", tag = "payments",
+    params(("invoiceId" = String, Path, description = "The payment's id")),
+    responses(
+        (status = 200, description = "The payment", body = CheckoutView<'_>),
+        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn status(State(payments): State<Payments>, Id(id): Id) -> Result<Response, PaymentError> {
+    Ok(answer(payments.checkout_json(invoice_id(&id)?).await?))
+}
+
+/// The same, and every change of it, as server-sent events.
+#[utoipa::path(
+    get, path = "/checkout/{invoiceId}/live", tag = "payments",
+    params(("invoiceId" = String, Path, description = "The payment's id")),
+    responses(
+        (status = 200, description = "Events named `state`, each with the payment", content_type = "text/event-stream"),
+        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests or streams", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn live(
+    State(payments): State<Payments>,
+    Extension(proxies): Extension<Arc<Proxies>>,
+    Id(id): Id,
+    request: Request,
+) -> Result<Response, PaymentError> {
+    let client = proxies.client(request.extensions(), request.headers());
+    payments.watch(invoice_id(&id)?, client).await
+}

@@ -1,0 +1,104 @@
+//! What a customer sees of a payment: enough to pay it and to go back, nothing of what is the shop's alone.
+
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::ids::InvoiceId;
+use super::status::PaymentStatus;
+use super::store::{self, Payment};
+use super::{PaymentError, Payments, json};
+use crate::clock::UnixMillis;
+use crate::clock::iso::IsoSeconds;
+use crate::decimal::Decimal;
+use crate::http::client::Client;
+use crate::http::live;
+
+/// A payment as its customer sees it: no order, e-mail address, name or metadata.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckoutView<'a> {
+    #[schema(value_type = String, example = "inv_0123456789abcdef01234567")]
+    invoice_id: InvoiceId,
+    status: PaymentStatus,
+    description: Option<&'a str>,
+    /// As it was ordered.
+    #[schema(value_type = f64, example = 49.99)]
+    amount: Decimal,
+    #[schema(example = "USD")]
+    currency: &'static str,
+    amount_sats: u64,
+    /// What really came, once it is paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_received_sats: Option<u64>,
+    /// BOLT11; as long as it can be paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lightning_invoice: Option<&'a str>,
+    /// The same as BIP21, for a QR code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "bitcoin:?lightning=LNBC1…")]
+    payment_uri: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: IsoSeconds,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    paid_at: Option<IsoSeconds>,
+    /// Where to go once it is paid; not before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success_url: Option<&'a str>,
+    /// Where to go as long as it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_url: Option<&'a str>,
+}
+
+impl<'a> CheckoutView<'a> {
+    fn new(payment: &'a Payment, now: UnixMillis) -> Self {
+        let status = payment.status_at(now);
+        let (open, paid) = (status == PaymentStatus::Unpaid, payment.paid_at.is_some());
+        Self {
+            invoice_id: payment.public_id,
+            status,
+            description: payment.description.as_deref(),
+            amount: payment.amount,
+            currency: payment.unit.code(),
+            amount_sats: payment.sats.sat_floor(),
+            amount_received_sats: paid.then(|| payment.received.sat_floor()),
+            lightning_invoice: open.then_some(payment.invoice.as_str()),
+            // Upper case makes the code smaller, and wallets read both.
+            payment_uri: open.then(|| format!("bitcoin:?lightning={}", payment.invoice.to_ascii_uppercase())),
+            expires_at: IsoSeconds(payment.expires_at),
+            paid_at: payment.paid_at.map(IsoSeconds),
+            success_url: payment.success_url.as_deref().filter(|_| paid),
+            cancel_url: payment.cancel_url.as_deref().filter(|_| !paid),
+        }
+    }
+}
+
+impl Payments {
+    /// A payment for whoever has its id.
+    ///
+    /// # Errors
+    /// [`PaymentError::PaymentNotFound`], the store's.
+    pub async fn checkout_json(&self, id: InvoiceId) -> Result<Vec<u8>, PaymentError> {
+        let found = self.store().read(move |connection| store::by_public_id(connection, id)).await?;
+        json(&CheckoutView::new(&found.ok_or(PaymentError::PaymentNotFound)?, self.now()))
+    }
+
+    /// The same, and every change of it, as server-sent events.
+    ///
+    /// # Errors
+    /// As [`Payments::checkout_json`], and [`PaymentError::TooMany`].
+    pub async fn watch(&self, id: InvoiceId, client: Client) -> Result<Response, PaymentError> {
+        self.checkout_json(id).await?;
+        let payments = self.clone();
+        let read = move || {
+            let payments = payments.clone();
+            async move { payments.checkout_json(id).await.ok().and_then(|body| String::from_utf8(body).ok()) }
+        };
+        let stream = live::sse_stream(self.teller().hub(), client, &id.topic(), read);
+        stream.map_err(|_| PaymentError::TooMany { quota: None, retry_after: STREAMS_PAUSE_SECS })
+    }
+}
+
+/// When to ask for a stream again that there was no place for.
+const STREAMS_PAUSE_SECS: u64 = 5;

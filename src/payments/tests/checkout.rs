@@ -1,0 +1,101 @@
+//! What the customer's page is told.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::answer::keys;
+use super::house::{HOUR, House, id, invoice};
+
+const URLS: [(&str, &str); 2] =
+    [("successUrl", "https://shop.example/thanks?order=7"), ("cancelUrl", "https://shop.example/cart")];
+
+async fn ordered(house: &House) -> Value {
+    let more: Value = URLS.iter().map(|(name, url)| (name.to_string(), json!(url))).collect();
+    house.order(&more).await.created()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_sees_what_they_need_and_nothing_of_the_shop_s() {
+    let house = House::new().await;
+    let made = ordered(&house).await;
+    let path = format!("/checkout/{}/status", id(&made));
+    let open = house.get("", &path).await;
+    assert_eq!((open.status, &open.headers["cache-control"]), (200, &"no-store".parse().unwrap()));
+    let always = ["invoiceId", "status", "description", "amount", "currency", "amountSats"];
+    let names = [&always[..], &["lightningInvoice", "paymentUri", "expiresAt", "cancelUrl"]].concat();
+    assert_eq!(keys(&open.text), names);
+    let told = open.json();
+    let text = made["lightningInvoice"].as_str().unwrap();
+    assert_eq!(told["paymentUri"], format!("bitcoin:?lightning={}", text.to_uppercase()));
+    assert_eq!((&told["expiresAt"], &told["cancelUrl"]), (&made["expiresAt"], &json!(URLS[1].1)));
+    // Seen by the node, not ours yet: nobody else shall pay it.
+    house.sim.set_claims_fail(true);
+    house.pay(&made);
+    let held = house.get("", &path).await;
+    assert_eq!(keys(&held.text), [&always[..], &["expiresAt", "cancelUrl"]].concat());
+    assert_eq!(held.json()["status"], "processing");
+    house.sim.set_claims_fail(false);
+    house.clock.advance(Duration::from_secs(11));
+    house.look_again();
+    let paid = house.get("", &path).await;
+    let names = [&always[..], &["amountReceivedSats", "expiresAt", "paidAt", "successUrl"]].concat();
+    assert_eq!(keys(&paid.text), names);
+    assert_eq!(paid.json()["successUrl"], URLS[0].1);
+    for answer in [open, held, paid] {
+        for secret in ["customer@example.com", "ORDER-12345", "prod_123", "user_456"] {
+            assert!(!answer.text.contains(secret), "{}", answer.text);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_can_not_be_paid_from_the_page() {
+    let house = House::new().await;
+    let made = ordered(&house).await;
+    house.clock.advance(HOUR);
+    let told = house.get("", &format!("/checkout/{}/status", id(&made))).await.ok();
+    assert_eq!((&told["status"], &told["cancelUrl"]), (&json!("expired"), &json!(URLS[1].1)));
+    assert!(told.get("lightningInvoice").is_none() && told.get("paymentUri").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_hears_of_every_step() {
+    let house = House::new().await;
+    let made = ordered(&house).await;
+    let request = Request::get(format!("/checkout/{}/live", id(&made))).body(Body::empty()).unwrap();
+    let response = house.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut stream = response.into_body().into_data_stream();
+    let mut next = async || -> String {
+        let chunk = tokio::time::timeout(Duration::from_secs(10), stream.next()).await.unwrap();
+        let text = String::from_utf8(chunk.unwrap().unwrap().to_vec()).unwrap();
+        assert!(text.starts_with("event: state\n"), "{text}");
+        let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+        serde_json::from_str::<Value>(data).unwrap()["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(next().await, "unpaid");
+    house.sim.set_claims_fail(true);
+    house.pay_msat(&invoice(&made), 125_000_000);
+    assert_eq!(next().await, "processing");
+    house.sim.set_claims_fail(false);
+    house.clock.advance(Duration::from_secs(11));
+    house.look_again();
+    assert_eq!(next().await, "paid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_nothing() {
+    let house = House::new().await;
+    for id in [format!("inv_{}", "0".repeat(24)), "inv_1".into(), "%FF".into()] {
+        for what in ["status", "live"] {
+            let path = format!("/checkout/{id}/{what}");
+            house.get("", &path).await.is_error(404, "PAYMENT_NOT_FOUND", &path);
+        }
+    }
+    house.get("", "/checkout/a/b/c").await.is_error(404, "NOT_FOUND", "/checkout/a/b/c");
+}
