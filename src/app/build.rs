@@ -135,6 +135,7 @@ impl House {
                 keys: keys.clone(),
                 public_url: config.http.public_url.clone(),
                 mail,
+                newcomers: Budget::per_minute(invoices_per_minute(&config)),
             }),
             budget,
         });
