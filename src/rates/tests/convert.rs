@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::decimal;
 use crate::decimal::Decimal;
 use crate::money::Msat;
-use crate::rates::{ConvertError, Currency, Quote, Unit, fiat_of, sats};
+use crate::rates::{ConvertError, Currency, Quote, Unit, fiat_of, sats, sats_within};
 
 /// A whole number of any length: its decimal digits, the last first.
 #[derive(Debug)]
@@ -93,6 +93,14 @@ proptest! {
     fn never_below_the_price_and_never_a_sat_above(price in digits(30), places in 0..=18_u32, rate in rate()) {
         let price = Decimal::new(price, places).unwrap();
         right(price, rate, sats(price, rate))?;
+        // The other way: never above it, and a sat more would be.
+        if let Ok(within) = sats_within(price, rate) {
+            let sat = within.sat_exact().expect("whole sats");
+            prop_assert_ne!(worth_against_price(sat, rate, price), Ordering::Greater, "more than the price");
+            prop_assert_eq!(worth_against_price(sat + 1, rate, price), Ordering::Greater, "a sat below the price");
+        } else {
+            prop_assert_eq!(sats(price, rate), Err(ConvertError::TooLarge));
+        }
     }
 
     #[test]
