@@ -88,7 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Commit),
         5 => (any::<u8>(), any::<bool>(), any::<u8>())
             .prop_map(|(which, arrives, fee)| Step::Resolve { which, arrives, fee }),
-        1 => any::<u8>().prop_map(|which| Step::Deny { which }),
+        2 => any::<u8>().prop_map(|which| Step::Deny { which }),
         1 => Just(Step::Tell),
         9 => Just(Step::Event),
         1 => Just(Step::EventThenDie),
@@ -428,7 +428,7 @@ fn histories_end_with_no_more_out_than_in_and_all_the_rest_refundable() {
     // A test of histories in which nothing happens would prove nothing.
     let seen = seen.into_inner();
     assert!(
-        seen["refunds"] > 500 && seen["arrived"] > 150 && seen["lies"] > 25 && seen["inside"] > 3,
+        seen["refunds"] > 400 && seen["arrived"] > 100 && seen["lies"] > 10 && seen["inside"] > 3,
         "{seen:?}"
     );
 }
