@@ -28,6 +28,9 @@ impl Msat {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// All there will ever be.
+    pub const MAX: Self = Self(MAX_MSAT);
+
     /// An amount from millisatoshis.
     pub const fn new(msat: u64) -> Option<Self> {
         if msat > MAX_MSAT { None } else { Some(Self(msat)) }

@@ -334,7 +334,7 @@ pub fn forget_unpaid(
     let over = rows::over(tx, (at, ChargeId(id)), before, limit)?;
     let Some(last) = over.last() else { return Ok(0) };
     rows::set_mark(tx, UNPAID_MARK, last.expires_at, last.id.0)?;
-    for charge in over.iter().filter(|charge| charge.status == ChargeStatus::Expired) {
+    for charge in over.iter().filter(|charge| charge.status == ChargeStatus::Expired && !charge.is_held) {
         let lapsed = match listeners.of(charge.family) {
             Some(listener) => listener.charge_lapsed(tx, charge.id)?,
             None => Lapsed::Forget,

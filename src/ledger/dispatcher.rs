@@ -12,6 +12,7 @@ use std::time::Duration;
 use lightning_invoice::Bolt11Invoice;
 
 use super::payouts::{Payout, give_up};
+use super::routing::Budget;
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError};
 use crate::clock::{UnixMillis, millis};
@@ -21,6 +22,9 @@ use crate::money::Msat;
 
 /// Payouts marked in one commit.
 const BATCH: usize = 32;
+
+/// Every amount.
+const ANY_SIZE: (Msat, Msat) = (Msat::ZERO, Msat::MAX);
 
 /// How long a payout waits when there is no room or no route while others are under way. Their ends ring
 /// the bell anyway.
@@ -34,11 +38,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A payout the node was asked to send longer ago than this is held by its recipient. It takes a slot of
 /// its channel, which the node knows of, but none of the others' turn.
-const HELD_AFTER: Duration = Duration::from_secs(600);
-
-/// One payout may use this part of what routing may cost in an hour: else a few that their recipients hold, or
-/// route through an expensive node of their own, would use up everybody's.
-const ROUTING_SHARE: u64 = 20;
+const HELD_AFTER: Duration = Duration::from_secs(60);
 
 /// Longest sleep of the dispatcher.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,11 +61,6 @@ pub struct Dispatcher {
     unasked: VecDeque<Payout>,
     /// The node answered, but the answer is not written down.
     unnoted: VecDeque<(Payout, Dispatch, usize)>,
-    /// What routing may still cost, those payouts counted that were sent not long ago and may each cost their
-    /// limit.
-    routing_left: Msat,
-    /// The most of that for one payout.
-    routing_each: Msat,
 }
 
 /// Runs rounds until `stop` says so. For a thread of its own.
@@ -96,15 +91,18 @@ impl Dispatcher {
         self.finish_last_round(ledger, &mut done)?;
         let now = ledger.clock.now();
         let since = now.saturating_sub(millis(HELD_AFTER));
-        let most = ledger.settings.max_routing_per_hour;
-        let each = Msat::new(most.get() / ROUTING_SHARE).unwrap_or(Msat::ZERO);
-        let (due, under_way, routing) =
+        let rooms = ledger.lightning.sending_room();
+        let sizes = if rooms.is_empty() { ANY_SIZE } else { sizes(&rooms) };
+        let (due, under_way, (used, largest)) =
             ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
-                let due = rows::due(connection, now, BATCH)?;
-                Ok((due, rows::under_way(connection, since)?, rows::recent_routing(connection, each, now)?))
+                let under_way = rows::under_way(connection, since)?;
+                // What no channel takes now waits without keeping from their turn those that one would take; but
+                // without anything under way the node may say so itself.
+                let sizes = if under_way == 0 { ANY_SIZE } else { sizes };
+                let due = rows::due(connection, now, sizes, BATCH)?;
+                Ok((due, under_way, rows::recent_routing(connection, now)?))
             })?;
-        self.routing_left = most.saturating_sub(routing);
-        self.routing_each = each;
+        let mut budget = Budget::new(ledger.settings.max_routing_per_hour, used, largest);
         let mut live = Vec::with_capacity(due.len());
         for payout in due {
             match hopeless(&payout, now) {
@@ -118,7 +116,6 @@ impl Dispatcher {
         if live.is_empty() {
             return Ok(done);
         }
-        let rooms = ledger.lightning.sending_room();
         // Peers come back within a minute after a start; without any channel at all the node says so itself.
         let away = rooms.is_empty() && !ledger.lightning.channels_settled();
         if away || !ledger.lightning.is_running() {
@@ -128,8 +125,11 @@ impl Dispatcher {
         let mut gate = Gate::new(rooms, under_way, ledger.settings.in_flight_per_channel);
         // Without anything under way, no room means no capacity, and the node may say so itself.
         let idle = under_way == 0;
-        let (now_ones, later): (Vec<_>, Vec<_>) =
+        let (mut now_ones, later): (Vec<_>, Vec<_>) =
             live.into_iter().partition(|payout| gate.admits(payout.amount, idle));
+        for payout in &mut now_ones {
+            payout.granted = Some(budget.grant(payout));
+        }
         done.waiting = later.len();
         self.unasked.extend(mark(ledger, now_ones)?);
         crash_point!("payout.after_dispatching");
@@ -154,10 +154,9 @@ impl Dispatcher {
             done.asked += 1;
             let answer = match Bolt11Invoice::from_str(&payout.invoice) {
                 Ok(invoice) => {
-                    let max_fee = payout.max_fee.min(self.routing_each).min(self.routing_left);
-                    self.routing_left = self.routing_left.saturating_sub(max_fee);
+                    let max_fee = payout.granted.unwrap_or(payout.max_fee);
                     // Whose limit is cut short waits for its turn if that was too little.
-                    others += usize::from(max_fee < payout.max_fee.min(self.routing_each));
+                    others += usize::from(max_fee < payout.max_fee);
                     ask(ledger, &payout, &invoice, max_fee)
                 }
                 Err(_) => Dispatch::NotSent(Refusal::BadInvoice("the stored invoice can't be read".into())),
@@ -176,7 +175,9 @@ impl Dispatcher {
 /// Why a payout that was not sent should not be sent any more.
 fn hopeless(payout: &Payout, now: UnixMillis) -> Option<&'static str> {
     if now >= payout.deadline {
-        return Some("it could not be sent in time: no route or no outbound capacity");
+        return Some(
+            "it could not be sent in time: no route within the limits of routing fees, or no outbound capacity",
+        );
     }
     let expired = Bolt11Invoice::from_str(&payout.invoice)
         .ok()
@@ -195,7 +196,8 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
     ledger.store.write_blocking(move |tx| {
         let mut marked = Vec::with_capacity(payouts.len());
         for mut payout in payouts {
-            if rows::start_dispatch(tx, payout.id, height, now)? {
+            let granted = payout.granted.unwrap_or(payout.max_fee);
+            if rows::start_dispatch(tx, payout.id, granted, height, now)? {
                 payout.attempts = payout.attempts.saturating_add(1);
                 marked.push(payout);
             }
@@ -293,6 +295,13 @@ pub(super) fn into_store(error: LedgerError) -> crate::store::StoreError {
         LedgerError::Store(error) => error,
         LedgerError::Broken(what) => crate::store::StoreError::Unavailable(what),
     }
+}
+
+/// The least and the most that the channels together could take of one payment.
+fn sizes(rooms: &[SendingRoom]) -> (Msat, Msat) {
+    let least = rooms.iter().map(|room| room.min).min().unwrap_or(Msat::ZERO);
+    let most = rooms.iter().fold(Msat::ZERO, |sum, room| sum.checked_add(room.max).unwrap_or(Msat::MAX));
+    (least, most)
 }
 
 /// How much may be sent at once.

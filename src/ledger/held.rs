@@ -12,7 +12,8 @@
 //! ```
 //!
 //! A payment that nobody is owed is refused and never in suspense: for an unknown hash, for less than was asked,
-//! for a charge that is paid. While a charge is held it can't be settled inside the ledger nor expire.
+//! for a charge that is paid. While a charge is held it can't be settled inside the ledger, nor expire, nor be
+//! forgotten. A payment that comes late, for a charge that has expired, is held like any other.
 //!
 //! # What a crash leaves behind
 //!
@@ -23,6 +24,7 @@
 //! | after the claim, before the event is handled | the same, and the payment ours | claiming again does nothing; `Received` settles it |
 //! | after the event is handled, the claim having failed | the charge held | [`look_again`] claims it |
 //! | after a refusal | the event, unhandled | refusing again does nothing |
+//! | never, but the books refuse the mark | the event in quarantine | nobody claims; it goes back at its deadline |
 //! | for longer than the payment waits (about 40 blocks less than its time lock, for LDK's invoices as few as three) | the charge held | the node has given it back; [`look_again`] releases the charge |
 //!
 //! The node doesn't tell when it gives a payment back. But it does so exactly at the height it named, and a payment

@@ -27,6 +27,7 @@ pub mod events;
 pub mod held;
 pub mod payouts;
 pub mod recovery;
+mod routing;
 mod rows;
 pub mod wake;
 
@@ -154,7 +155,7 @@ pub trait Listener: Send + Sync + 'static {
     /// Undoes the settlement; the node's event is then delivered again.
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError>;
 
-    /// A payment for one of the family's [held](held) charges has come and is about to be claimed. Told once,
+    /// A payment for one of the family's [`held`] charges has come and is about to be claimed. Told once,
     /// before [`Listener::charge_settled`] or [`Listener::charge_released`].
     ///
     /// # Errors

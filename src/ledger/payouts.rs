@@ -96,6 +96,9 @@ pub struct Payout {
     pub amount: Msat,
     /// The most that routing may cost.
     pub max_fee: Msat,
+    /// The most that it might cost when the node was last asked; less than `max_fee` while routing is dear or many
+    /// are under way.
+    pub granted: Option<Msat>,
     /// How far it is.
     pub status: PayoutStatus,
     /// Times the node was asked.
@@ -292,7 +295,7 @@ pub fn arrived(
         return Ok(Reported::Repeated);
     }
     rows::finish_paid(tx, payout.id, preimage, fee, now)?;
-    if fee > Msat::ZERO {
+    if fee > Msat::ZERO && payout.family != Family::Operator {
         rows::add_routing(tx, fee, now)?;
     }
     let paid = by_id(tx, payout.id)?;

@@ -71,10 +71,14 @@ impl Desk {
     }
 
     fn queue(&self, invoice: &lightning_invoice::Bolt11Invoice) -> Queued {
+        self.queue_for(Family::Operator, invoice, sat(10))
+    }
+
+    fn queue_for(&self, family: Family, invoice: &lightning_invoice::Bolt11Invoice, max_fee: Msat) -> Queued {
         let invoice = invoice.clone();
         self.write(move |tx, ledger| {
             let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
-            let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee: sat(10) };
+            let order = Order { family, invoice: &invoice, amount, max_fee };
             payouts::queue(tx, ledger, &order, |_| Ok(()))
         })
         .unwrap()
@@ -83,6 +87,12 @@ impl Desk {
     fn pay(&self, amount: Msat) -> lightning_invoice::Bolt11Invoice {
         let (invoice, _) = self.sim.invoice(amount, Duration::from_secs(600));
         assert!(matches!(self.queue(&invoice), Queued::New(_)));
+        invoice
+    }
+
+    fn pay_for(&self, family: Family, amount: Msat, max_fee: Msat) -> lightning_invoice::Bolt11Invoice {
+        let (invoice, _) = self.sim.invoice(amount, Duration::from_secs(600));
+        assert!(matches!(self.queue_for(family, &invoice, max_fee), Queued::New(_)));
         invoice
     }
 
@@ -256,41 +266,69 @@ fn without_a_route_while_others_are_under_way_a_payout_waits() {
     assert_eq!(desk.status(&second), PayoutStatus::InFlight);
 }
 
-/// Recipients who hold their payments, each of which may cost the most there is, leave some of the hour's routing to
-/// the others; and what they use up comes back.
+/// Recipients who hold their payments, each of which may cost the most there is, never use up the hour's routing.
 #[test]
 fn what_routing_may_cost_in_an_hour_is_shared() {
     let mut desk = Desk::new();
-    desk.ledger.settings.max_routing_per_hour = sat(40);
-    desk.ledger.settings.in_flight_per_channel = 50;
+    desk.ledger.settings.max_routing_per_hour = sat(100);
     let mut dispatcher = Dispatcher::default();
-    // A twentieth, 2 sat, is all that any of them may cost, though its own limit is 10.
-    desk.sim.set_route_costs(Msat::new(2_001).unwrap());
-    let dear = desk.pay(sat(500));
-    dispatcher.round(&desk.ledger).unwrap();
-    desk.settle_queue();
-    assert_eq!(desk.status(&dear), PayoutStatus::Queued);
-    desk.sim.set_route_costs(sat(2));
-    let held: Vec<_> = (0..20).map(|_| desk.pay(sat(50))).collect();
-    dispatcher.round(&desk.ledger).unwrap();
-    desk.settle_queue();
-    assert!(held.iter().all(|invoice| desk.status(invoice) == PayoutStatus::InFlight));
-    // Their limits count as long as they are held: only free routes are left. It waits, and is not given up.
-    let next = desk.pay(sat(50));
-    for _ in 0..10 {
+    let mut round = |desk: &Desk| {
         dispatcher.round(&desk.ledger).unwrap();
+        desk.settle_queue();
+    };
+    let limits = || desk.sim.limits();
+    // Half of the hour is for small limits; of the rest one payout may have as much as it wants, the others a part
+    // of what is left.
+    let held: Vec<_> = (0..30).map(|_| desk.pay_for(Family::Gifts, sat(50), sat(30))).collect();
+    round(&desk);
+    assert!(held.iter().all(|invoice| desk.status(invoice) == PayoutStatus::InFlight));
+    let given = limits();
+    assert_eq!(given[0], sat(30));
+    assert!(given[1..].iter().all(|limit| *limit <= sat(1)), "{given:?}");
+    let sum: u64 = given.iter().map(|limit| limit.get()).sum();
+    assert!(sum <= 50_000, "{sum}");
+    // One with a small limit has all of it, and the operator whatever they say.
+    let small = desk.pay_for(Family::Gifts, sat(50), Msat::new(200).unwrap());
+    let own = desk.pay_for(Family::Operator, sat(50), sat(90));
+    round(&desk);
+    assert_eq!(limits()[30..], [Msat::new(200).unwrap(), sat(90)]);
+    let _ = (small, own);
+    // A dear route is waited for, not given up, while the limit is cut short.
+    desk.sim.set_route_costs(sat(5));
+    let dear = desk.pay_for(Family::Gifts, sat(50), sat(30));
+    for _ in 0..10 {
+        round(&desk);
         desk.ledger.clock.advance(Duration::from_secs(10));
     }
-    desk.settle_queue();
-    assert_eq!(desk.status(&next), PayoutStatus::Queued);
-    // One of them arrived for nothing.
+    assert_eq!(desk.status(&dear), PayoutStatus::Queued);
+    // The first has arrived for nothing: somebody else may have as much.
     desk.sim.resolve(charges::hash_of(&held[0]), true, Msat::ZERO);
     events::step(&desk.ledger, Duration::ZERO).unwrap();
     desk.ledger.clock.advance(Duration::from_secs(31));
+    round(&desk);
+    assert_eq!(desk.status(&dear), PayoutStatus::InFlight);
+}
+
+/// What no channel takes now doesn't keep from their turn those behind it.
+#[test]
+fn large_payouts_that_wait_hold_up_no_small_ones() {
+    let desk = Desk::new();
+    let first = desk.pay(sat(500));
+    let mut dispatcher = Dispatcher::default();
+    dispatcher.round(&desk.ledger).unwrap();
+    desk.sim.set_room(sat(1_000));
+    let large: Vec<_> = (0..40).map(|_| desk.pay(sat(5_000))).collect();
+    let small = desk.pay(sat(100));
     dispatcher.round(&desk.ledger).unwrap();
     desk.settle_queue();
-    let sent = [&dear, &next].map(|invoice| desk.status(invoice) == PayoutStatus::InFlight);
-    assert_eq!(sent.iter().filter(|sent| **sent).count(), 1);
+    assert_eq!(desk.status(&first), PayoutStatus::InFlight);
+    assert_eq!(desk.status(&small), PayoutStatus::InFlight);
+    assert!(large.iter().all(|invoice| desk.status(invoice) == PayoutStatus::Queued));
+    // But not for ever.
+    desk.ledger.clock.advance(Duration::from_secs(3_000));
+    dispatcher.round(&desk.ledger).unwrap();
+    dispatcher.round(&desk.ledger).unwrap();
+    assert!(large.iter().all(|invoice| desk.status(invoice) == PayoutStatus::Failed));
 }
 
 #[test]

@@ -73,6 +73,8 @@ struct State {
     delivered: HashMap<PaymentHash, Msat>,
     no_route: bool,
     route_costs: Msat,
+    limits: Vec<Msat>,
+    room: Option<Msat>,
     stopped: bool,
     commit_at_once: bool,
     trap: Trap,
@@ -218,6 +220,16 @@ impl Sim {
         self.state().commit_at_once = at_once;
     }
 
+    /// The most that each payment asked for might cost, in order.
+    pub fn limits(&self) -> Vec<Msat> {
+        self.state().limits.clone()
+    }
+
+    /// The most that the channel takes of one payment from now on.
+    pub fn set_room(&self, most: Msat) {
+        self.state().room = Some(most);
+    }
+
     /// From now on every route costs so much, and a payment that may cost less finds none.
     pub fn set_route_costs(&self, fee: Msat) {
         self.state().route_costs = fee;
@@ -341,6 +353,7 @@ impl Lightning for Sim {
             return Dispatch::Known;
         }
         self.add_htlc(&mut state, hash, amount);
+        state.limits.push(max_fee);
         if trap == Trap::DieAfter {
             drop(state);
             panic!("{CRASH}");
@@ -369,7 +382,8 @@ impl Lightning for Sim {
     }
 
     fn sending_room(&self) -> Vec<SendingRoom> {
-        vec![SendingRoom { min: Msat::new(1).unwrap(), max: Msat::from_sat(10_000_000).unwrap() }]
+        let max = self.state().room.unwrap_or_else(|| Msat::from_sat(10_000_000).unwrap());
+        vec![SendingRoom { min: Msat::new(1).unwrap(), max }]
     }
 
     fn channels_settled(&self) -> bool {

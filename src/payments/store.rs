@@ -234,13 +234,23 @@ pub(super) fn paid(tx: &Tx<'_>, id: PaymentId, received: Msat, now: UnixMillis) 
     Ok(())
 }
 
-/// Marks what nobody paid in time; answers it, oldest first.
-pub(super) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: i64) -> Result<Vec<PaymentId>, LedgerError> {
+/// Marks what nobody paid in time; answers it, and whether somebody has been told of it before.
+pub(super) fn expire(
+    tx: &Tx<'_>,
+    now: UnixMillis,
+    limit: i64,
+) -> Result<Vec<(PaymentId, bool)>, LedgerError> {
     let mut statement = tx.prepare_cached(
         "UPDATE payments SET status = 'expired' WHERE id IN
              (SELECT id FROM payments WHERE status = 'unpaid' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2)
-         RETURNING id",
+         RETURNING id, expiry_told",
     )?;
-    let over = statement.query_map(params![now, limit], |row| row.get(0))?;
+    let over = statement.query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(over.collect::<Result<_, _>>()?)
+}
+
+/// The world knows that it is over.
+pub(super) fn note_expiry_told(tx: &Tx<'_>, id: PaymentId) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payments SET expiry_told = 1 WHERE id = ?1")?.execute([id])?;
+    Ok(())
 }

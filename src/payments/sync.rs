@@ -44,7 +44,8 @@ impl Payments {
         let (payments, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<usize, PaymentError> {
             let over = store::expire(tx, now, AT_ONCE)?;
-            for id in &over {
+            for (id, _) in over.iter().filter(|(_, told)| !told) {
+                store::note_expiry_told(tx, *id)?;
                 let payment = store::by_id(tx, *id)?;
                 payments.teller().changed(tx, &payment, PaymentStatus::Expired, now)?;
             }

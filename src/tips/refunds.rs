@@ -49,8 +49,8 @@ impl Tips {
         }
     }
 
-    /// Begins one payout of what a tipper has got back; of all of it, or after failures of half as much each
-    /// time: an address or a channel may not take so much at once. Nothing if there is nothing.
+    /// Begins one payout of what a tipper has got back; of all of it, or after failures of half as many tips each
+    /// time, the smallest: an address or a channel may not take so much at once. Nothing if there is nothing.
     async fn refund(&self, user: UserId) -> Result<Option<Payout>, TipError> {
         let now = self.now();
         let asked = Asked { flow: Flow::Tipper, user: Some(user), tip: None };
@@ -59,24 +59,24 @@ impl Tips {
             let Some(address) = store::refund_address(tx, user)? else { return Ok(None) };
             match purse(tx, &asked, now, (MOST_TIPS >> tries).max(1)) {
                 Ok(purse) => {
-                    store::put_off_refund(tx, user, now)?;
-                    Ok(Some((purse, address)))
+                    let until = store::put_off_refund(tx, user, now)?;
+                    Ok(Some((purse, address, until)))
                 }
                 Err(TipError::Conflict { code: NOTHING, .. }) => {
-                    store::refund_begun(tx, user)?;
+                    store::refund_begun(tx, user, now)?;
                     Ok(None)
                 }
                 Err(error) => Err(error),
             }
         });
-        let Some((purse, address)) = planned.await? else { return Ok(None) };
+        let Some((purse, address, until)) = planned.await? else { return Ok(None) };
         crash_point!("tip.refund_put_off");
         let invoice = self.ask_address(&address, purse.amount).await?;
         crash_point!("tip.refund_asked");
         let tips = self.clone();
         let written = self.store().write(move |tx| -> Result<Payout, TipError> {
             let payout = tips.pay_in(tx, &purse.tips, Flow::Tipper.taker(), &invoice, tips.now())?;
-            store::refund_begun(tx, user)?;
+            store::refund_begun(tx, user, until)?;
             // More than fit into one payout are next.
             store::want_refund_of_rest(tx, user, tips.now())?;
             Ok(payout)

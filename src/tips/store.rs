@@ -293,19 +293,22 @@ pub(super) fn withdrawable(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// What somebody can take back of what they gave: largest first.
+/// What somebody can take back of what they gave: largest first, or smallest.
 pub(super) fn reclaimed(
     connection: &Connection,
     user: UserId,
     only: Option<VoucherId>,
     limit: usize,
+    smallest_first: bool,
 ) -> Result<Vec<(VoucherId, Msat)>, LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT v.id, v.amount_msat FROM tips t JOIN vouchers v ON v.id = t.id
-         WHERE t.user_id = ?1 AND v.state = 'expired' AND (?3 IS NULL OR t.id = ?3) ORDER BY v.amount_msat DESC, v.id LIMIT ?2",
+         WHERE t.user_id = ?1 AND v.state = 'expired' AND (?3 IS NULL OR t.id = ?3)
+         ORDER BY CASE WHEN ?4 THEN v.amount_msat ELSE -v.amount_msat END, v.id LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![user, limit, only], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = statement
+        .query_map(params![user, limit, only, smallest_first], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

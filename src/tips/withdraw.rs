@@ -290,7 +290,8 @@ pub(super) fn purse(
                 Some(id) => Some(store::by_public_id(connection, id)?.ok_or(TipError::NotFound)?.id),
             };
             match flow {
-                Flow::Tipper => store::reclaimed(connection, user, only, most)?,
+                // Who can't have all of it has a better chance with what is small.
+                Flow::Tipper => store::reclaimed(connection, user, only, most, most < MOST_TIPS)?,
                 _ => store::withdrawable(connection, user, now, only, most)?,
             }
         }

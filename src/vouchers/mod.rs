@@ -441,7 +441,7 @@ pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Taker, 
 /// # Errors
 /// The store's.
 pub fn taker_of(connection: &Connection, payout: PayoutId) -> Result<Option<Taker>, LedgerError> {
-    Ok(store::of_payout(connection, payout)?.first().map(|share| share.taker))
+    store::taker_of(connection, payout)
 }
 
 /// Why a voucher can't be redeemed, if its state is in the way.

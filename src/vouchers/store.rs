@@ -127,6 +127,15 @@ pub(super) fn of_payout(connection: &Connection, payout: PayoutId) -> Result<Vec
         .collect()
 }
 
+/// For whom a payout is: for one taker, whatever it redeems.
+pub(super) fn taker_of(connection: &Connection, payout: PayoutId) -> Result<Option<Taker>, LedgerError> {
+    let found: Option<String> = connection
+        .prepare_cached("SELECT taker FROM voucher_payouts WHERE payout_id = ?1 LIMIT 1")?
+        .query_row([payout], |row| row.get(0))
+        .optional()?;
+    found.map(|taker| taker.parse()).transpose()
+}
+
 /// The payout of a voucher that arrived, if one did: the first.
 pub(super) fn arrived_for(
     connection: &Connection,

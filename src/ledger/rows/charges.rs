@@ -147,6 +147,7 @@ pub(crate) struct Over {
     pub(crate) family: Family,
     pub(crate) status: ChargeStatus,
     pub(crate) expires_at: UnixMillis,
+    pub(crate) is_held: bool,
 }
 
 /// As [`prunable`], with what decides whether they may be removed.
@@ -157,7 +158,7 @@ pub(crate) fn over(
     limit: usize,
 ) -> Result<Vec<Over>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, family, status, expires_at FROM charges
+        "SELECT id, family, status, expires_at, held_at IS NOT NULL FROM charges
          WHERE (expires_at, id) > (?1, ?2) AND expires_at <= ?3 ORDER BY expires_at, id LIMIT ?4",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -168,6 +169,7 @@ pub(crate) fn over(
             family: row.get(1)?,
             status: status.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
             expires_at: row.get(3)?,
+            is_held: row.get(4)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

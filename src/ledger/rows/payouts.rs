@@ -14,7 +14,8 @@ const HOUR_MS: i64 = 3_600_000;
 
 const COLUMNS: &str =
     "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
-    attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height, routeless, resent";
+    attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height, routeless, resent,
+    granted_msat";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
     let status: String = row.get(7)?;
@@ -38,6 +39,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
         dispatched_height: row.get(16)?,
         routeless: row.get(17)?,
         doubtful_failure: row.get::<_, i64>(18)? == 1,
+        granted: row.get(19)?,
     })
 }
 
@@ -82,17 +84,22 @@ pub(crate) fn by_public_id(connection: &Connection, public_id: &str) -> Result<O
     Ok(connection.prepare_cached(&sql)?.query_row([public_id], read).optional()?)
 }
 
-/// Queued ones whose time has come, oldest first.
+/// Queued ones whose time has come, oldest first: of amounts from `least` to `most`, and whatever is past its
+/// deadline.
 pub(crate) fn due(
     connection: &Connection,
     now: UnixMillis,
+    (least, most): (Msat, Msat),
     limit: usize,
 ) -> Result<Vec<Payout>, LedgerError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM payouts WHERE status = 'queued' AND next_try_at <= ?1 ORDER BY next_try_at, id LIMIT ?2"
+        "SELECT {COLUMNS} FROM payouts WHERE status = 'queued' AND next_try_at <= ?1
+           AND (amount_msat BETWEEN ?3 AND ?4 OR deadline <= ?1)
+         ORDER BY next_try_at, id LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![now, limit, least, most], read)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
@@ -121,16 +128,17 @@ pub(crate) fn under_way(connection: &Connection, since: UnixMillis) -> Result<us
 pub(crate) fn start_dispatch(
     tx: &Tx<'_>,
     id: PayoutId,
+    granted: Msat,
     height: u32,
     now: UnixMillis,
 ) -> Result<bool, LedgerError> {
     let changed = tx
         .prepare_cached(
             "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1,
-                 dispatched_at = coalesce(dispatched_at, ?2), dispatched_height = ?3
+                 dispatched_at = coalesce(dispatched_at, ?2), dispatched_height = ?3, granted_msat = ?4
              WHERE id = ?1 AND status = 'queued'",
         )?
-        .execute(params![id, now, height])?;
+        .execute(params![id, now, height, granted])?;
     Ok(changed == 1)
 }
 
@@ -319,19 +327,18 @@ pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(),
 }
 
 /// What routing has cost in this hour and the last, and what those payouts may still cost that were sent since
-/// and have not ended, at most `each`.
-pub(crate) fn recent_routing(
-    connection: &Connection,
-    each: Msat,
-    now: UnixMillis,
-) -> Result<Msat, LedgerError> {
+/// and have not ended; and the most that one of these may. Without the operator's own.
+pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<(Msat, Msat), LedgerError> {
     Ok(connection
         .prepare_cached(
-            "SELECT (SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1)
-                  + (SELECT coalesce(sum(min(max_fee_msat, ?3)), 0) FROM payouts
-                     WHERE status NOT IN ('paid', 'failed') AND status <> 'queued' AND dispatched_at >= ?2)",
+            "SELECT coalesce(sum(granted_msat), 0)
+                  + (SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1),
+                coalesce(max(granted_msat), 0)
+             FROM payouts
+             WHERE status NOT IN ('paid', 'failed') AND status <> 'queued' AND dispatched_at >= ?2
+               AND family <> 'operator'",
         )?
-        .query_row([now / HOUR_MS - 1, now.saturating_sub(HOUR_MS), each.signed()], |row| row.get(0))?)
+        .query_row([now / HOUR_MS - 1, now.saturating_sub(HOUR_MS)], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// Money for unknown hashes whose record the node may forget.

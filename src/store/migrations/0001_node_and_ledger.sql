@@ -83,6 +83,7 @@ CREATE TABLE payouts (
     next_try_at   INTEGER NOT NULL,
     dispatched_at INTEGER,
     dispatched_height INTEGER,              -- block height when the node was last asked
+    granted_msat      INTEGER,              -- what routing might cost when it was last asked
     finished_at   INTEGER,
     preimage      BLOB,
     fee_msat      INTEGER,

@@ -33,6 +33,7 @@ CREATE TABLE payments (
     created_at     INTEGER NOT NULL,
     expires_at     INTEGER NOT NULL,
     paid_at        INTEGER,
+    expiry_told    INTEGER NOT NULL DEFAULT 0,  -- 1: it was over before, and a payment that came then went back
     CHECK (refunded_msat <= refunding_msat AND refunding_msat <= received_msat)
 ) STRICT;
 CREATE INDEX payments_by_order ON payments (account_id, order_id);

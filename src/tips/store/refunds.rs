@@ -25,15 +25,19 @@ pub(in crate::tips) fn want_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -
     Ok(())
 }
 
-/// A try begins: the next one is due later, in case this one ends without a word.
-pub(in crate::tips) fn put_off_refund(tx: &Tx<'_>, user: UserId, now: UnixMillis) -> Result<(), LedgerError> {
-    tx.prepare_cached(
-        "UPDATE tip_users SET refund_tries = refund_tries + 1,
-             refund_try_at = ?2 + (?3 << min(refund_tries, ?4))
-         WHERE id = ?1 AND lightning_address IS NOT NULL",
-    )?
-    .execute(params![user, now, FIRST_PAUSE_MS, MOST_DOUBLINGS])?;
-    Ok(())
+/// A try begins: the next one is due later, in case this one ends without a word. Answers when.
+pub(in crate::tips) fn put_off_refund(
+    tx: &Tx<'_>,
+    user: UserId,
+    now: UnixMillis,
+) -> Result<UnixMillis, LedgerError> {
+    Ok(tx
+        .prepare_cached(
+            "UPDATE tip_users SET refund_tries = refund_tries + 1,
+                 refund_try_at = ?2 + (?3 << min(refund_tries, ?4))
+             WHERE id = ?1 RETURNING refund_try_at",
+        )?
+        .query_row(params![user, now, FIRST_PAUSE_MS, MOST_DOUBLINGS], |row| row.get(0))?)
 }
 
 /// The payout of a try failed, or one that the tipper began themselves. It was counted when it began; and it is
@@ -65,9 +69,11 @@ pub(in crate::tips) fn refund_address(
         .query_row([user], |row| row.get(0))?)
 }
 
-/// A try is under way, or there is nothing to give back.
-pub(in crate::tips) fn refund_begun(tx: &Tx<'_>, user: UserId) -> Result<(), LedgerError> {
-    tx.prepare_cached("UPDATE tip_users SET refund_try_at = 0 WHERE id = ?1")?.execute([user])?;
+/// The try that was put off till `until` is under way, or there is nothing to give back. Another one that failed
+/// meanwhile keeps its pause.
+pub(in crate::tips) fn refund_begun(tx: &Tx<'_>, user: UserId, until: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE tip_users SET refund_try_at = 0 WHERE id = ?1 AND refund_try_at <= ?2")?
+        .execute(params![user, until])?;
     Ok(())
 }
 
@@ -86,9 +92,10 @@ pub(in crate::tips) fn want_refund_of_rest(
     if more { want_refund(tx, user, now) } else { Ok(()) }
 }
 
-/// A try arrived.
+/// A try arrived; told for each of its tips. What was tried in smaller parts after failures grows again.
 pub(in crate::tips) fn refunded(tx: &Tx<'_>, user: UserId) -> Result<(), LedgerError> {
-    tx.prepare_cached("UPDATE tip_users SET refund_tries = 0 WHERE id = ?1")?.execute([user])?;
+    tx.prepare_cached("UPDATE tip_users SET refund_tries = max(refund_tries - 2, 0) WHERE id = ?1")?
+        .execute([user])?;
     Ok(())
 }
 
