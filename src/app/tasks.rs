@@ -130,10 +130,10 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
     tasks
 }
 
-/// Letters to those who claimed a tip and forgot it; nothing where no letters are sent.
+/// Webhooks and letters to those who claimed a tip and forgot it.
 async fn remind(house: &House) {
     let round = async {
-        house.tips.remind_by_mail().await?;
+        house.tips.remind_due().await?;
         house.tips.send_letters().await
     };
     if let Err(error) = round.await {

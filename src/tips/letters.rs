@@ -1,6 +1,6 @@
 //! Reminders as letters: to those who claimed a tip, did not withdraw it, and can be written to.
 //!
-//! Where letters are sent at all, such reminders are given without a scheduler: [`Tips::remind_by_mail`]. Giving
+//! Where letters are sent at all, such reminders are given without a scheduler: [`Tips::remind_due`]. Giving
 //! one queues its letter in the same transaction; [`Tips::send_letters`] sends what is queued. All that is due for
 //! somebody stands in one letter. It holds nothing that would log anybody in: a letter may be read by others, and
 //! the page that its link leads to knows the owner by their browser or sends them another.
@@ -27,21 +27,24 @@ const PAUSES_MS: [i64; 6] =
     [5 * MINUTE_MS, 30 * MINUTE_MS, 120 * MINUTE_MS, 480 * MINUTE_MS, 1_440 * MINUTE_MS, 1_440 * MINUTE_MS];
 
 impl Tips {
-    /// Gives the reminders that are due to those who can be written to; none where no letters are sent.
+    /// Gives the reminders that are due to those who can be written to, where letters are sent at all, and to those
+    /// whose tipper has given a webhook that can tell them.
     ///
     /// # Errors
     /// The store's.
-    pub async fn remind_by_mail(&self) -> Result<(), TipError> {
-        if self.people().mailer().is_err() {
-            return Ok(());
-        }
-        let now = self.now();
+    pub async fn remind_due(&self) -> Result<(), TipError> {
+        let (now, letters) = (self.now(), self.people().mailer().is_ok());
         let read = self.store().read(move |connection| -> Result<_, TipError> {
             let mut due = Vec::new();
             for kind in [ReminderKind::OneDayBeforeExpiry, ReminderKind::OneDayAfterClaim] {
                 let room = MOST.saturating_sub(due.len());
-                let found = store::reminders_due_by_mail(connection, kind, now, room)?;
-                due.extend(found.into_iter().map(|one| (one.tip, one.kind)));
+                let by_mail = if letters {
+                    store::reminders_due_by_mail(connection, kind, now, room)?
+                } else {
+                    Vec::new()
+                };
+                let by_webhook = store::reminders_due_by_webhook(connection, kind, now, room)?;
+                due.extend(by_mail.into_iter().chain(by_webhook).map(|one| (one.tip, one.kind)));
             }
             Ok(due)
         });

@@ -47,6 +47,7 @@ CREATE TABLE tips (
 CREATE INDEX tips_by_user ON tips (user_id, id);
 CREATE INDEX tips_by_group ON tips (group_id, group_index) WHERE group_id IS NOT NULL;
 CREATE INDEX tips_by_tippee ON tips (tippee_id, id) WHERE tippee_id IS NOT NULL;
+CREATE INDEX tips_to_remind ON tips (claimed_at) WHERE claim_webhook IS NOT NULL;
 
 -- Every invoice a tip or group ever showed: an old one may still be paid.
 CREATE TABLE tip_charges (

@@ -35,6 +35,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::clock::{Clock, UnixMillis};
 use crate::http::keys::Keys;
+use crate::http::limits::Budget;
 use crate::ids::{AccountId, UserId};
 use crate::mail::Mailer;
 use crate::store::{Store, StoreError, Tx};
@@ -57,6 +58,8 @@ pub struct Parts {
     pub public_url: String,
     /// Sends letters with links to log in; `None` if none are sent.
     pub mail: Option<Mailer>,
+    /// New people of all clients together: each costs durable rows.
+    pub newcomers: Budget,
 }
 
 /// Users and their sessions. Cheap to clone.
@@ -69,6 +72,7 @@ struct Inner {
     keys: Keys,
     public_url: String,
     mail: Option<Mailer>,
+    newcomers: Budget,
     challenges: Challenges,
 }
 
@@ -111,9 +115,17 @@ impl fmt::Debug for User {
 impl People {
     /// Builds it.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, clock, keys, public_url, mail } = parts;
+        let Parts { store, clock, keys, public_url, mail, newcomers } = parts;
         let public_url = public_url.trim_end_matches('/').to_owned();
-        Self(Arc::new(Inner { store, clock, keys, public_url, mail, challenges: Challenges::new() }))
+        Self(Arc::new(Inner {
+            store,
+            clock,
+            keys,
+            public_url,
+            mail,
+            newcomers,
+            challenges: Challenges::new(),
+        }))
     }
 
     fn store(&self) -> &Store {
@@ -141,6 +153,11 @@ impl People {
         if self.0.mail.is_some() { &["guest", "lightning", "email"] } else { &["guest", "lightning"] }
     }
 
+    /// Takes one newcomer out of the budget.
+    fn admit(&self) -> Result<(), TipError> {
+        self.0.newcomers.take().map_err(|retry_after| TipError::TooMany { retry_after })
+    }
+
     /// Whoever asks, or else a new guest with the cookie of theirs.
     ///
     /// # Errors
@@ -150,6 +167,7 @@ impl People {
             return Ok((session.user.public_id, None));
         }
         own_page(headers)?;
+        self.admit()?;
         let (public_id, token, now) = (Cuid::random()?, Token::random()?, self.now());
         let cookie = self.cookie(&token)?;
         let hash = token.hash();

@@ -110,7 +110,7 @@ pub(super) fn prune(tx: &Tx<'_>, now: UnixMillis) -> Result<bool, StoreError> {
     let users = statement.query_map(params![now, PRUNED_AT_ONCE], |row| row.get(0))?;
     let users = users.collect::<Result<Vec<UserId>, _>>()?;
     for user in &users {
-        store::forget_guest(tx, *user)?;
+        store::forget_idle(tx, *user)?;
     }
     Ok(i64::try_from(users.len()).is_ok_and(|gone| gone >= PRUNED_AT_ONCE))
 }

@@ -152,13 +152,27 @@ pub fn note_claim(tx: &Tx<'_>, id: UserId) -> Result<(), StoreError> {
 /// Removes a guest whom nobody can log in as any more, unless they have claimed a tip or another row speaks of
 /// them. Does nothing to anybody else.
 pub(super) fn forget_guest(tx: &Tx<'_>, id: UserId) -> Result<(), StoreError> {
-    let gone = tx
-        .prepare_cached(
-            "DELETE FROM tip_users WHERE id = ?1 AND account_id IS NULL AND auth_key IS NULL AND email IS NULL
-             AND claimed = 0 AND NOT EXISTS (SELECT 1 FROM tip_sessions WHERE user_id = ?1)",
-        )?
-        .execute([id]);
-    match gone {
+    forget(
+        tx,
+        "DELETE FROM tip_users WHERE id = ?1 AND account_id IS NULL AND auth_key IS NULL AND email IS NULL
+         AND claimed = 0 AND NOT EXISTS (SELECT 1 FROM tip_sessions WHERE user_id = ?1)",
+        id,
+    )
+}
+
+/// The same of anybody who has not come back for as long as a session lasts, with or without a wallet: should they
+/// come, they are somebody new, who has lost nothing but a name.
+pub(super) fn forget_idle(tx: &Tx<'_>, id: UserId) -> Result<(), StoreError> {
+    forget(
+        tx,
+        "DELETE FROM tip_users WHERE id = ?1 AND account_id IS NULL
+         AND claimed = 0 AND NOT EXISTS (SELECT 1 FROM tip_sessions WHERE user_id = ?1)",
+        id,
+    )
+}
+
+fn forget(tx: &Tx<'_>, sql: &str, id: UserId) -> Result<(), StoreError> {
+    match tx.prepare_cached(sql)?.execute([id]) {
         Ok(_) => Ok(()),
         // A row of another room refers to them. SQLite has undone this one statement and no more.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(()),

@@ -153,6 +153,10 @@ impl People {
             linked.await?;
             return Ok(Finished { id: asker.public_id, cookies: vec![done] });
         }
+        let known = self.store().read(move |connection| store::by_auth_key(connection, key)).await?;
+        if known.is_none() {
+            self.admit()?;
+        }
         self.0.challenges.take(&k1, &browser, now).ok_or(TipError::NoLogin)?;
         let (new_id, token) = (Cuid::random()?, Token::random()?);
         let (hash, cookie) = (token.hash(), self.cookie(&token)?);

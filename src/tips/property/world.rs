@@ -92,6 +92,7 @@ impl World {
             keys: Keys::new(store.clone()),
             public_url: "https://tips.example".into(),
             mail: None,
+            newcomers: Budget::per_minute(0),
         });
         let tips = Tips::new(Parts {
             ledger: ledger.clone(),

@@ -28,6 +28,25 @@ const WAITING_FOR_LETTER: &str = "FROM tip_users w CROSS JOIN tips t ON t.tippee
      CROSS JOIN vouchers v ON v.id = t.id
      WHERE w.email IS NOT NULL AND v.state = 'open' AND v.expires_at > ?1 AND t.expires_at > ?1";
 
+/// The same of those whose tipper has given a webhook for claims, as long as it is news: what was claimed in the last
+/// week, or is over within a day. Each begins at an index, so that the look costs the same however many tips there
+/// are.
+const fn waiting_for_webhook(kind: ReminderKind) -> &'static str {
+    match kind {
+        ReminderKind::OneDayAfterClaim => {
+            "FROM tips t INDEXED BY tips_to_remind CROSS JOIN vouchers v ON v.id = t.id
+             CROSS JOIN tip_users w ON w.id = t.tippee_id
+             WHERE t.claim_webhook IS NOT NULL AND t.claimed_at > ?1 - 7 * ?2 AND t.onboarding_flow <> 'SKIP'
+               AND v.state = 'open' AND t.expires_at > ?1"
+        }
+        ReminderKind::OneDayBeforeExpiry => {
+            "FROM vouchers v CROSS JOIN tips t ON t.id = v.id CROSS JOIN tip_users w ON w.id = t.tippee_id
+             WHERE v.state = 'open' AND v.expires_at > ?1 AND t.expires_at > ?1
+               AND t.claim_webhook IS NOT NULL AND t.onboarding_flow <> 'SKIP'"
+        }
+    }
+}
+
 /// When each is due, and that there is time enough for it.
 fn rule(kind: ReminderKind) -> &'static str {
     match kind {
@@ -62,6 +81,16 @@ pub(in crate::tips) fn reminders_due_by_mail(
     limit: usize,
 ) -> Result<Vec<DueReminder>, LedgerError> {
     due(connection, WAITING_FOR_LETTER, kind, now, limit)
+}
+
+/// Those of them that can be told to a webhook.
+pub(in crate::tips) fn reminders_due_by_webhook(
+    connection: &Connection,
+    kind: ReminderKind,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<DueReminder>, LedgerError> {
+    due(connection, waiting_for_webhook(kind), kind, now, limit)
 }
 
 fn due(

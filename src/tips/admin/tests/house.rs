@@ -207,6 +207,7 @@ impl House {
                 keys: keys.clone(),
                 public_url: URL.into(),
                 mail,
+                newcomers: Budget::per_minute(0),
             }),
             budget: Arc::new(Budget::per_minute(0)),
         });

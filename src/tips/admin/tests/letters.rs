@@ -48,7 +48,7 @@ impl Scene {
 
     /// What runs once a minute.
     async fn round(&self) {
-        self.house.tips.remind_by_mail().await.unwrap();
+        self.house.tips.remind_due().await.unwrap();
         self.house.tips.send_letters().await.unwrap();
     }
 
@@ -96,17 +96,15 @@ async fn all_that_is_due_stands_in_one_letter_and_is_said_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_no_address_is_left_to_the_scheduler() {
+async fn who_has_no_address_is_reminded_by_the_tip_s_webhook_alone() {
     let scene = Scene::new().await;
     scene.claimed(21).await;
     scene.house.clock.advance(DAY);
-    scene.round().await;
-    assert_eq!((scene.told(), scene.office.received().len()), (0, 0));
     let key = scene.house.key(Scope::Scheduler, None).await;
     let (status, due) = scene.house.ask("GET", "/api/reminders", &key, &Value::Null).await;
     assert_eq!((status, due[0]["hasEmail"].as_bool()), (200, Some(false)));
-    assert_eq!(scene.house.ask("POST", "/api/reminders", &key, &json!({ "reminders": due })).await.0, 204);
-    assert_eq!((scene.told(), scene.queued().await), (1, 0));
+    scene.round().await;
+    assert_eq!((scene.told(), scene.office.received().len(), scene.queued().await), (1, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +129,7 @@ async fn a_letter_waits_for_its_server_and_not_for_what_was_withdrawn() {
     scene.claimed(21).await;
     scene.tippee_has_an_address().await;
     scene.house.clock.advance(DAY);
-    scene.house.tips.remind_by_mail().await.unwrap();
+    scene.house.tips.remind_due().await.unwrap();
     assert_eq!(scene.queued().await, 1);
     scene.house.withdraw(&scene.tippee, "tippee", 21).await;
     scene.round().await;

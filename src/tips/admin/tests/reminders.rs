@@ -142,3 +142,28 @@ async fn only_a_scheduler_may_and_only_what_makes_sense() {
     assert_eq!(scene.house.send("POST", &path, &[], "{").await.0, 400);
     assert_eq!((scene.told(), scene.due().await.len()), (Vec::new(), 1));
 }
+
+/// Nobody has to ask: what a webhook can tell is told by itself, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_scheduler_the_webhook_is_told_once() {
+    let scene = Scene::new().await;
+    let round = async || scene.house.tips.remind_due().await.unwrap();
+    let (long, short) = (scene.claimed(24 * 10).await, scene.claimed(30).await);
+    round().await;
+    assert_eq!(scene.told(), Vec::<Value>::new());
+    scene.house.clock.advance(DAY);
+    for _ in 0..3 {
+        round().await;
+    }
+    let told: Vec<_> = scene
+        .told()
+        .iter()
+        .map(|news| {
+            (news["tipId"].as_str().unwrap().to_owned(), news["reminderType"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    let expected = [(short, "ONE_DAY_BEFORE_EXPIRY".to_owned()), (long, "ONE_DAY_AFTER_CLAIM".to_owned())];
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(expected.iter().all(|one| told.contains(one)), "{told:?}");
+    assert_eq!(scene.due().await, []);
+}

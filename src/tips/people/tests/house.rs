@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope};
-use crate::http::limits::{LimitSettings, Limits};
+use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::ids::{from_hex, to_hex};
 use crate::mail::Mailer;
 use crate::store::{Store, StoreError};
@@ -95,6 +95,7 @@ impl House {
             keys: keys.clone(),
             public_url: public_url.into(),
             mail,
+            newcomers: Budget::per_minute(u32::from(limited)),
         });
         let settings = LimitSettings {
             enabled: limited,

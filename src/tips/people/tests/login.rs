@@ -6,6 +6,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::house::{House, PUBLIC_URL, sign, sign_high};
+use crate::tips::TipError;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_logs_in_and_comes_back_as_the_same_user() {
@@ -210,4 +211,13 @@ async fn limits_speak_to_wallets_in_their_words() {
     browser.get("/api/auth/session").await.is_error(429, "TOO_MANY_REQUESTS");
     let refused = house.get("/api/auth/lnurl/do-login", &[]).await;
     refused.is_wallet_error("Too many requests; wait a little");
+}
+
+/// However many addresses they come from.
+#[tokio::test(flavor = "multi_thread")]
+async fn newcomers_of_all_clients_together_have_a_budget() {
+    let house = House::with(PUBLIC_URL, true);
+    let come = async || house.people.guest(&axum::http::HeaderMap::new()).await;
+    assert!(come().await.is_ok());
+    assert!(matches!(come().await, Err(TipError::TooMany { retry_after: 1.. })));
 }

@@ -77,7 +77,7 @@ async fn a_session_lasts_ninety_days_from_its_last_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guests_go_with_their_session_unless_something_speaks_of_them() {
+async fn who_never_claimed_goes_with_their_session_unless_something_speaks_of_them() {
     let house = House::new();
     house.execute("CREATE TABLE other (user_id INTEGER REFERENCES tip_users (id)) STRICT;").await;
     let ids: Vec<_> = [house.browser(), house.browser(), house.browser()].into_iter().collect();
@@ -96,7 +96,7 @@ async fn guests_go_with_their_session_unless_something_speaks_of_them() {
     house.prune().await;
     assert_eq!(house.count("tip_sessions").await, 0);
     for (id, status) in
-        [(claimed.as_str(), 200), (&named, 200), (&nobody, 404), (owner.as_str().unwrap(), 200)]
+        [(claimed.as_str(), 200), (&named, 200), (&nobody, 404), (owner.as_str().unwrap(), 404)]
     {
         assert_eq!(house.get(&format!("/api/users/{id}"), &[]).await.status, status);
     }
