@@ -59,7 +59,8 @@ pub async fn a_customer_pays_and_goes_back(stage: &Stage) {
 /// The price in sat stands alone, and there may be no shop to go back to.
 pub async fn a_price_in_sat(stage: &Stage) {
     let browser = &stage.browser;
-    let wishes = json!({"orderId": "A-2", "amount": 2100, "currency": "sats", "description": "Word ".repeat(60)});
+    let wishes =
+        json!({"orderId": "A-2", "amount": 2100, "currency": "sats", "description": "Word ".repeat(60)});
     let order = order(stage, wishes).await;
     stage.open(&page(&order)).await;
     browser.reaches("unpaid").await;
