@@ -59,11 +59,13 @@ pub async fn a_customer_pays_and_goes_back(stage: &Stage) {
 /// The price in sat stands alone, and there may be no shop to go back to.
 pub async fn a_price_in_sat(stage: &Stage) {
     let browser = &stage.browser;
-    let wishes = json!({"orderId": "A-2", "amount": 2100, "currency": "sats", "description": null});
+    let wishes =
+        json!({"orderId": "A-2", "amount": 2100, "currency": "sats", "description": "Word ".repeat(60)});
     let order = order(stage, wishes).await;
     stage.open(&page(&order)).await;
     browser.reaches("unpaid").await;
     assert_eq!(browser.text("headline").await, "Your payment");
+    assert!(browser.text("description").await.starts_with("Word Word"));
     assert_eq!(browser.text("price").await, "2,100 sat");
     assert!(!browser.is_shown("sats").await && !browser.is_shown("cancel").await);
     stage.pay(order["lightningInvoice"].as_str().unwrap()).await;

@@ -11,6 +11,7 @@ const RETRY_MS = 5000;
 const SLOWEST_RETRY_MS = 60000;
 // Time to see that it worked before the shop's own page comes.
 const GO_BACK_MS = 4000;
+const LONGEST_HEADING = 60;
 
 let payment = null;
 let watcher = null;
@@ -76,7 +77,7 @@ function draw(told) {
   const until = timeOf(told.expiresAt) + skew;
   const over = told.status === 'unpaid' && until <= Date.now();
   const state = over ? 'expired' : told.status;
-  setText('headline', told.description || 'Your payment');
+  drawWords(told.description);
   drawPrice(told);
   if (state === 'unpaid') {
     const invoice = told.lightningInvoice;
@@ -89,6 +90,14 @@ function draw(told) {
   if (setState(state)) announce(SAID[state] ?? '');
   document.title = state === 'paid' ? 'Paid' : `Pay ${$('price').textContent}`;
   if (isFinal(told.status)) watcher?.stop();
+}
+
+/// A few words are the heading; more stand below one.
+function drawWords(description) {
+  const long = Boolean(description) && description.length > LONGEST_HEADING;
+  setText('headline', description && !long ? description : 'Your payment');
+  $('description').hidden = !long;
+  setText('description', long ? description : '');
 }
 
 /// The price in big letters as the shop wrote it, and in sat below if that is something else.
