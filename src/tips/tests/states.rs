@@ -124,12 +124,16 @@ async fn tip_in(house: &House, state: &str) -> (String, String) {
     (tip, invoice)
 }
 
-async fn act(house: &House, action: Action, tip: &str, invoice: &str) -> Option<Answer> {
+async fn act(house: &House, action: Action, next: Next, tip: &str, invoice: &str) -> Option<Answer> {
     let (tipper, friend) = (house.tipper.as_str(), house.friend.as_str());
     let path = format!("{TIPS}/{tip}");
     let withdraw = async |key: &str, flow: &str| {
         let body = json!({"flow": flow, "tipId": tip, "invoice": house.invoice(21)});
-        Some(house.withdraw(key, &body, true).await)
+        Some(match next {
+            To(_) => house.withdraw(key, &body, true).await,
+            // What is under way must not arrive while a refusal is waited for.
+            No(_) => house.post(key, "/api/invoices", &body).await,
+        })
     };
     match action {
         Fund => {
@@ -170,7 +174,7 @@ async fn every_action_in_every_state() {
             let what = format!("{action:?} of a tip that is {}", row.state);
             let (tip, invoice) = tip_in(&house, row.state).await;
             let (before, text) = (house.balances(), house.shown(&tip).await);
-            let answer = act(&house, action, &tip, &invoice).await;
+            let answer = act(&house, action, next, &tip, &invoice).await;
             match next {
                 To(state) => {
                     if let Some(answer) = answer {
