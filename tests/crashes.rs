@@ -118,12 +118,9 @@ async fn funding(scene: &Scene, point: &str, skip: u32) {
     doomed.arm();
     let dying = async {
         doomed.dies_and_rises().await;
-        if scene.replace_lost_channels().await > 0 {
-            // What was under way in the closed channel is decided on the chain.
-            scene.network.mine(200).await.unwrap();
-        }
+        scene.replace_lost_channels().await > 0
     };
-    let paid = tokio::join!(scene.wallet(0).pay(&gift.payreq), dying).0;
+    let (paid, _) = scene.pay_through(scene.wallet(0).pay(&gift.payreq), dying).await;
     if paid.is_err() {
         // Not a sat has moved; the payer simply tries again.
         scene.network.wait_usable().await.unwrap();

@@ -67,14 +67,9 @@ async fn coming(scene: &Scene, point: &str, skip: u32) {
     doomed.arm();
     let dying = async {
         doomed.dies_and_rises().await;
-        let closed = scene.replace_lost_channels().await > 0;
-        if closed {
-            // What was under way in the closed channel is decided on the chain.
-            scene.network.mine(200).await.unwrap();
-        }
-        closed
+        scene.replace_lost_channels().await > 0
     };
-    let (paid, closed) = tokio::join!(scene.wallet(0).pay(&invoice), dying);
+    let (paid, closed) = scene.pay_through(scene.wallet(0).pay(&invoice), dying).await;
     assert!(closed || paid.is_ok(), "{paid:?}");
     let expected = before + if paid.is_ok() { 6_000_000 } else { 0 };
     until("it is credited", RECOVERY, || async { (credited(scene).await == expected).then_some(()) }).await;

@@ -244,12 +244,9 @@ async fn paying(scene: &Scene, shop: &Shop, point: &str, skip: u32) {
     doomed.arm();
     let dying = async {
         doomed.dies_and_rises().await;
-        if scene.replace_lost_channels().await > 0 {
-            // What was under way in the closed channel is decided on the chain.
-            scene.network.mine(200).await.unwrap();
-        }
+        scene.replace_lost_channels().await > 0
     };
-    let paid = tokio::join!(scene.wallet(0).pay(invoice), dying).0;
+    let (paid, _) = scene.pay_through(scene.wallet(0).pay(invoice), dying).await;
     scene.network.wait_usable().await.unwrap();
     if paid.is_err() {
         // Not a sat has moved; the customer simply tries again.

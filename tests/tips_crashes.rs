@@ -92,11 +92,9 @@ async fn funding(scene: &Scene, tipper: &Person, point: &str, skip: u32) {
         doomed.dies_and_rises().await;
         let now = states(scene, &tips).await;
         assert!(now.iter().all(|state| *state == now[0]), "half a group: {now:?}");
-        if scene.replace_lost_channels().await > 0 {
-            scene.network.mine(200).await.unwrap();
-        }
+        scene.replace_lost_channels().await > 0
     };
-    let paid = tokio::join!(scene.wallet(0).pay(text), dying).0;
+    let (paid, _) = scene.pay_through(scene.wallet(0).pay(text), dying).await;
     scene.network.wait_usable().await.unwrap();
     if paid.is_err() {
         assert!(states(scene, &tips).await.iter().all(|state| state == "UNFUNDED"));

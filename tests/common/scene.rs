@@ -1,6 +1,7 @@
 //! A whole network, a book of every payment that a test makes on it, and the audit at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -210,6 +211,39 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         replaced
+    }
+
+    /// Pays while satchel dies and rises; `dying` says whether a channel was lost at it. What was under way in one
+    /// is decided on the chain, which goes on until the payer knows.
+    pub async fn pay_through<T>(
+        &self,
+        paying: impl Future<Output = T>,
+        dying: impl Future<Output = bool>,
+    ) -> (T, bool) {
+        let (mut paying, mut dying) = (pin!(paying), pin!(dying));
+        let mut paid = None;
+        let lost = loop {
+            tokio::select! {
+                lost = &mut dying => break lost,
+                outcome = &mut paying, if paid.is_none() => paid = Some(outcome),
+            }
+        };
+        if lost {
+            self.network.mine(200).await.unwrap();
+        }
+        loop {
+            if let Some(paid) = paid {
+                return (paid, lost);
+            }
+            tokio::select! {
+                outcome = &mut paying => paid = Some(outcome),
+                () = tokio::time::sleep(Duration::from_millis(500)) => {
+                    if lost {
+                        self.network.mine(6).await.unwrap();
+                    }
+                }
+            }
+        }
     }
 
     /// Compares the book with the wallets' own records, with satchel's ledger, and with the channels, all to
