@@ -61,6 +61,8 @@ pub struct Dispatcher {
     unasked: VecDeque<Payout>,
     /// The node answered, but the answer is not written down.
     unnoted: VecDeque<(Payout, Dispatch, usize)>,
+    /// What all channels together could take of one payment in this round.
+    room: Msat,
 }
 
 /// Runs rounds until `stop` says so. For a thread of its own.
@@ -92,7 +94,9 @@ impl Dispatcher {
         let now = ledger.clock.now();
         let since = now.saturating_sub(millis(HELD_AFTER));
         let rooms = ledger.lightning.sending_room();
-        let sizes = if rooms.is_empty() { ANY_SIZE } else { sizes(&rooms) };
+        let room = sizes(&rooms);
+        self.room = room.1;
+        let sizes = if rooms.is_empty() { ANY_SIZE } else { room };
         let (due, under_way, (used, largest)) =
             ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
                 let under_way = rows::under_way(connection, since)?;
@@ -155,8 +159,8 @@ impl Dispatcher {
             let answer = match Bolt11Invoice::from_str(&payout.invoice) {
                 Ok(invoice) => {
                     let max_fee = payout.granted.unwrap_or(payout.max_fee);
-                    // Whose limit is cut short waits for its turn if that was too little.
-                    others += usize::from(max_fee < payout.max_fee);
+                    // Whose limit is cut short waits for its turn if that may be why there is no route.
+                    others += usize::from(max_fee < payout.max_fee && payout.amount <= self.room);
                     ask(ledger, &payout, &invoice, max_fee)
                 }
                 Err(_) => Dispatch::NotSent(Refusal::BadInvoice("the stored invoice can't be read".into())),

@@ -309,6 +309,22 @@ fn what_routing_may_cost_in_an_hour_is_shared() {
     assert_eq!(desk.status(&dear), PayoutStatus::InFlight);
 }
 
+/// However little of the limit is granted: what no channel could carry waits for nothing.
+#[test]
+fn what_is_larger_than_all_channels_is_given_up_soon() {
+    let mut desk = Desk::new();
+    desk.ledger.settings.max_routing_per_hour = sat(100);
+    desk.sim.set_room(sat(1_000));
+    desk.sim.set_no_route(true);
+    let payout = desk.pay_for(Family::Gifts, sat(5_000), sat(500));
+    let mut dispatcher = Dispatcher::default();
+    for _ in 0..6 {
+        dispatcher.round(&desk.ledger).unwrap();
+        desk.ledger.clock.advance(Duration::from_secs(5));
+    }
+    assert_eq!(desk.status(&payout), PayoutStatus::Failed);
+}
+
 /// What no channel takes now doesn't keep from their turn those behind it.
 #[test]
 fn large_payouts_that_wait_hold_up_no_small_ones() {
