@@ -1,6 +1,6 @@
 //! The control face: what a test does to a network by method calls, over HTTP.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -79,7 +79,7 @@ impl Control {
             .route("/v1/bitcoind/start", post(start_bitcoind))
             .fallback(|| async { Refusal::NotFound("no such route".to_owned()) })
             .with_state(Arc::new(Parts { satchel, wallets, bitcoind }));
-        let listener = TcpListener::bind(ports::free_address()?).context("can't listen for the controls")?;
+        let listener = ports::free_listener().context("can't listen for the controls")?;
         listener.set_nonblocking(true).context("can't listen for the controls")?;
         let address = listener.local_addr().context("can't tell the controls' port")?;
         let runtime = runtime::handle()?;

@@ -12,11 +12,17 @@ const ATTEMPTS: usize = 200;
 
 /// A loopback address whose port nobody listens on now.
 pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(free_listener()?.local_addr()?)
+}
+
+/// Listens on such an address. To ask for the address and listen there afterwards may fail: a child that another
+/// thread starts in between holds the first socket until it runs its program.
+pub(crate) fn free_listener() -> Result<TcpListener> {
     for _ in 0..ATTEMPTS {
         let random = u16::from_be_bytes(random_bytes::<2>()?);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST_PORT + random % PORT_COUNT));
-        if TcpListener::bind(address).is_ok() {
-            return Ok(address);
+        if let Ok(listener) = TcpListener::bind(address) {
+            return Ok(listener);
         }
     }
     bail!("found no free port on 127.0.0.1 in {ATTEMPTS} attempts")

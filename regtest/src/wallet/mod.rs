@@ -101,8 +101,7 @@ impl Wallet {
     /// As [`Wallet::start_in`].
     pub async fn start_at(name: &str, dir: &Path, chain: ChainSource, p2p: SocketAddr) -> Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
-        let listener =
-            std::net::TcpListener::bind(ports::free_address()?).context("can't listen for HTTP")?;
+        let listener = ports::free_listener().context("can't listen for HTTP")?;
         listener.set_nonblocking(true).context("can't listen for HTTP")?;
         let inner = Arc::new(Inner {
             name: name.to_owned(),
