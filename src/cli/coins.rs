@@ -20,12 +20,11 @@ pub enum CoinsCommand {
 
 /// What was found.
 #[derive(Args, Debug)]
-#[group(id = "found", required = true, multiple = false, args = ["txid", "not_sent"])]
 pub struct SettleArgs {
     /// Its id
     id: String,
     /// This transaction paid it
-    #[arg(long)]
+    #[arg(long, required_unless_present = "not_sent", conflicts_with = "not_sent")]
     txid: Option<String>,
     /// No transaction did, and none waits in any mempool: the money may be refunded again
     #[arg(long)]
