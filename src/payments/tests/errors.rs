@@ -71,7 +71,7 @@ async fn status_400_names_the_first_rule_that_is_broken() {
     }
     let nothing = house.ask(Method::POST, &house.shop, PAYMENTS, None).await;
     nothing.is_error(400, "MISSING_ORDER_ID", PAYMENTS);
-    let long = "k".repeat(256);
+    let long = "k".repeat(257);
     for key in ["", " ", "a\u{e9}", &long] {
         let body = order(&json!({})).to_string();
         let headers = [("x-idempotency-key", key)];
