@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use lightning_invoice::Bolt11Invoice;
 
+use super::held::lost::Lost;
 use super::payouts::{self, Payout, give_up};
 use super::rows::{charges as charge_rows, held as held_rows, payouts as rows};
 use super::{Ledger, LedgerError, charges, held};
@@ -106,6 +107,7 @@ impl Recovery {
             return Ok(());
         }
         let may_ask = self.may_ask(ledger);
+        self.lost.round(ledger, self.started.elapsed(), may_ask)?;
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             look_again(ledger, may_ask)?;
             held::look_again(ledger, may_ask)?;

@@ -16,7 +16,7 @@ use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
     Balances, Direction, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent, PaymentRecord,
-    RecordStatus, Refusal, SendingRoom,
+    RecordStatus, Refusal, SendingRoom, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -62,6 +62,8 @@ pub enum Trap {
 struct State {
     next_seed: u64,
     incoming: Vec<Incoming>,
+    parts: u32,
+    orphaned: Vec<PaymentHash>,
     claimed: HashMap<PaymentHash, Vec<Msat>>,
     claims_fail: bool,
     whispers: bool,
@@ -97,7 +99,9 @@ impl Sim {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.give_back_parts(self.clock.now());
+        state
     }
 
     /// An invoice of somebody else, or of our own when the node is asked: signed for real.
@@ -265,6 +269,7 @@ impl Sim {
         self.tell_all();
         let mut state = self.state();
         state.trap = Trap::None;
+        state.wait_for_parts_anew(self.clock.now());
         state.htlcs.retain(|htlc| htlc.place == Place::Committed);
         let mut newest: Vec<_> = state
             .records
@@ -324,6 +329,10 @@ impl Lightning for Sim {
 
     fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
         self.refuse_held(hash)
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        self.lying_there()
     }
 
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {

@@ -1,4 +1,8 @@
 //! What a lost event left behind: the node is asked again, what was missed is done now.
+//!
+//! A payment that waits to be claimed, and of which the node told nobody, can't be told from a part of one by a
+//! single look, and to claim a part costs a channel: [`ledger::held::lost`](crate::ledger::held::lost) finds those by
+//! watching.
 
 use super::ids::InvoiceId;
 use super::status::PaymentStatus;

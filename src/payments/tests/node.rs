@@ -12,7 +12,7 @@ use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::sim::Sim;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, Dispatch, InvoiceDescription, InvoiceError, InvoiceRequest, Lightning,
-    NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
+    NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 
@@ -56,6 +56,9 @@ impl Lightning for FakeNode {
     }
     fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
         self.sim.refuse(hash)
+    }
+    fn waiting(&self) -> Vec<Waiting> {
+        self.sim.waiting()
     }
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         self.sim.pay(invoice, max_fee)
