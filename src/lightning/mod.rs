@@ -25,7 +25,7 @@ use crate::ids::{PaymentHash, Preimage};
 use crate::money::Msat;
 
 pub use capacity::{Capacity, NoCapacity};
-pub use node::Node;
+pub use node::{Draft, Node};
 
 /// An invoice to create.
 #[derive(Clone, Debug)]

@@ -134,6 +134,11 @@ impl Sim {
             .unwrap()
     }
 
+    /// Of how many payments the node has a record.
+    pub fn known(&self) -> usize {
+        self.state().records.len()
+    }
+
     /// What really reached each recipient.
     pub fn delivered(&self) -> HashMap<PaymentHash, Msat> {
         self.state().delivered.clone()
