@@ -24,6 +24,8 @@ use serde::Serialize;
 use crate::ids::{PaymentHash, Preimage};
 use crate::money::Msat;
 
+#[cfg(test)]
+pub(crate) use capacity::Ages;
 pub use capacity::{Capacity, NoCapacity};
 pub use node::{Draft, Node};
 
