@@ -19,14 +19,16 @@ impl Payments {
     /// Looks at the node's own state of a payment again and applies what was missed; answers the payment.
     ///
     /// # Errors
-    /// [`PaymentError::PaymentNotFound`], the store's. While the node can't be asked nothing changes.
+    /// [`PaymentError::PaymentNotFound`]; [`PaymentError::NodeUnavailable`] while the node can't be asked about what is
+    /// not paid; the store's.
     pub async fn sync(&self, account: AccountId, id: InvoiceId) -> Result<Vec<u8>, PaymentError> {
         let payment = self.one(account, id).await?;
         if payment.paid_at.is_none() {
             let charge = payment.charge;
             let charge = self.store().read(move |connection| charges::by_id(connection, charge)).await?;
             let hash = charge.payment_hash;
-            let record = self.0.parts.node.ask(move |node| node.record(hash)).await.ok().flatten();
+            let asked = self.0.parts.node.ask(move |node| node.is_running().then(|| node.record(hash))).await;
+            let record = asked.ok().flatten().ok_or(PaymentError::NodeUnavailable)?;
             let came = record.filter(|record| {
                 record.direction == Direction::Inbound && record.status == RecordStatus::Succeeded
             });

@@ -101,7 +101,7 @@ async fn an_old_yes_is_asked_again() {
 async fn rates_are_as_they_are_told() {
     let house = House::new().await;
     let all = house.get("", "/api/rates").await;
-    let shape = r#"{"BTC":{"EUR":35992.8,"USD":39992},"timestamp":"2027-01-15T08:00:00Z","source":"market"}"#;
+    let shape = r#"{"BTC":{"USD":39992,"EUR":35992.8},"timestamp":"2027-01-15T08:00:00Z","source":"market"}"#;
     assert_eq!((all.status, all.text.as_str()), (200, shape));
     for code in ["USD", "usd"] {
         let one = house.get("", &format!("/api/rates/{code}")).await;
