@@ -17,7 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_tip_mail.sql"),
     include_str!("migrations/0007_payments.sql"),
     include_str!("migrations/0008_coins.sql"),
-    include_str!("migrations/0011_payment_orders.sql"),
+    include_str!("migrations/0009_payment_orders.sql"),
 ];
 
 /// Brings the file to the newest schema.
