@@ -111,7 +111,7 @@ impl Payments {
     /// [`PaymentError::Invalid`] for addresses that may not be called, the store's.
     pub async fn set_merchant(&self, account: AccountId, change: Change) -> Result<Vec<u8>, PaymentError> {
         for url in [&change.webhook_url, &change.callback_url].into_iter().flatten().flatten() {
-            self.0.parts.guard.check_url(url).map_err(|_| {
+            self.0.parts.guard.check_new(url).await.map_err(|_| {
                 PaymentError::invalid("INVALID_URL", "The address must be a public web address")
             })?;
         }

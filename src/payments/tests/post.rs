@@ -217,7 +217,7 @@ async fn inner_addresses_are_refused_when_they_are_given() {
     assert_eq!((&settings["webhookUrl"], &settings["webhookSecret"]), (&Value::Null, &Value::Null));
 }
 
-/// A resolver that tells a public address first and an inner one ever after.
+/// A resolver that changes its mind.
 struct Liar {
     asked: AtomicUsize,
     answers: Vec<IpAddr>,
@@ -231,15 +231,23 @@ impl Lookup for Liar {
     }
 }
 
+/// A house whose resolver gives these answers, one after the other, and the last for ever.
+async fn lied_to(answers: &[&str]) -> House {
+    let answers = answers.iter().map(|answer| answer.parse().unwrap()).collect();
+    let liar = Liar { asked: AtomicUsize::new(0), answers };
+    let guard = Guard::with_lookup(GuardSettings::default(), Box::new(liar));
+    House::with(Setup { guard, ..Setup::default() }).await
+}
+
+const INNER: [&str; 5] = ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_changes_its_mind_leads_nowhere() {
     let shop = Shop::default();
     let (port, _serving) = shop.open(0).await;
-    for inner in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1"] {
-        let liar = Liar { asked: AtomicUsize::new(0), answers: vec![inner.parse().unwrap()] };
-        let guard = Guard::with_lookup(GuardSettings::default(), Box::new(liar));
-        let house = House::with(Setup { guard, ..Setup::default() }).await;
-        // As a name it may be kept; where it leads is seen at each delivery.
+    for inner in INNER {
+        // Public when it is given, and an inner host's ever after.
+        let house = lied_to(&["8.8.8.8", inner]).await;
         house.listen(&format!("http://rebind.example:{port}/hook")).await;
         let worker = work(&house);
         house.pay(&house.order(&json!({})).await.created());
@@ -256,4 +264,21 @@ async fn a_name_that_changes_its_mind_leads_nowhere() {
         worker.abort();
     }
     assert_eq!(shop.got.lock().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_inside_is_refused_when_it_is_given() {
+    let path = "/api/merchant/webhook-url";
+    for inner in INNER {
+        let house = lied_to(&[inner]).await;
+        for name in ["webhookUrl", "callbackUrl"] {
+            let change = json!({ (name): "http://rebind.example/hook" });
+            let answer = house.put(&house.shop, path, &change).await;
+            answer.is_error(400, "INVALID_URL", path);
+        }
+        let settings = house.get(&house.shop, "/api/merchant/me").await.ok();
+        assert_eq!((&settings["webhookUrl"], &settings["callbackUrl"]), (&Value::Null, &Value::Null));
+    }
+    // Who can't be found now may be found later; where that leads is seen at each delivery.
+    House::new().await.listen("https://not-yet.example/hook").await;
 }
