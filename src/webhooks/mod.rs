@@ -7,6 +7,7 @@
 
 pub mod fetch;
 pub mod guard;
+pub mod schedule;
 pub mod sign;
 pub mod store;
 pub mod worker;
