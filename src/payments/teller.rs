@@ -18,11 +18,11 @@ use crate::decimal::Decimal;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::{AccountId, ChargeId};
-use crate::ledger::{Charge, End, Family, Lapsed, LedgerError, Listener, Payout};
+use crate::ledger::{Charge, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics::PAYMENTS;
-use crate::webhooks::store::{Outbox, OutboxError, Target};
+use crate::webhooks::store::{Outbox, OutboxError};
 
 /// The family's ear and mouth.
 #[derive(Clone)]
@@ -70,6 +70,11 @@ impl Teller {
         &self.hub
     }
 
+    /// Where webhooks go.
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// A line in the operator's event log.
     pub(super) fn record(&self, tx: &Tx<'_>, kind: &str, payment: &Payment) -> Result<(), LedgerError> {
         let data = serde_json::json!({ "amount_sat": payment.sats.sat_floor() });
@@ -102,9 +107,9 @@ impl Teller {
             amount: payment.amount,
             currency: payment.unit.code(),
             amount_sats: payment.sats.sat_floor(),
-            amount_received_sats: payment.paid_at.map(|_| payment.received.sat_floor()),
             paid_at: payment.paid_at.map(IsoSeconds),
             expired_at: (status == PaymentStatus::Expired).then_some(IsoSeconds(payment.expires_at)),
+            amount_received_sats: payment.paid_at.map(|_| payment.received.sat_floor()),
         };
         self.notify(tx, payment.account, event, &news, now)
     }
@@ -150,10 +155,9 @@ impl Teller {
                 return Ok(());
             }
         };
-        for url in [&merchant.webhook_url, &merchant.callback_url].into_iter().flatten() {
-            let target =
-                Target { family: Family::Payments.name(), url, secret: Some(&merchant.webhook_secret) };
-            match self.outbox.enqueue(tx, target, event, &payload) {
+        for (listener, target) in merchant.listeners(account) {
+            let Some(target) = target else { continue };
+            match self.outbox.enqueue_for(tx, &listener, target, event, &payload) {
                 Ok(_) => {}
                 Err(OutboxError::Store(error)) => return Err(error.into()),
                 // The address was good when it was given; whatever it is now must not undo what happened.
