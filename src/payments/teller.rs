@@ -52,11 +52,12 @@ struct PaymentNews<'a> {
     currency: &'static str,
     amount_sats: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    amount_received_sats: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     paid_at: Option<IsoSeconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expired_at: Option<IsoSeconds>,
+    /// Not the document's, so the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_received_sats: Option<u64>,
 }
 
 impl Teller {

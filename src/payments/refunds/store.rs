@@ -40,14 +40,17 @@ pub struct Refund {
     pub created_at: UnixMillis,
     /// When it arrived.
     pub completed_at: Option<UnixMillis>,
+    /// When its payout ended.
+    pub ended_at: Option<UnixMillis>,
     /// Of one that arrived after it had failed: what had been refunded otherwise meanwhile.
     pub uncovered: Msat,
 }
 
 const REFUND: &str =
     "SELECT r.id, r.public_id, r.payment_id, p.public_id, r.account_id, r.amount, p.currency,
-     r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat
-     FROM payment_refunds r JOIN payments p ON p.id = r.payment_id";
+     r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat, o.finished_at
+     FROM payment_refunds r JOIN payments p ON p.id = r.payment_id
+     LEFT JOIN payouts o ON o.id = r.payout_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
     Ok(Refund {
@@ -64,6 +67,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
         created_at: row.get(10)?,
         completed_at: row.get(11)?,
         uncovered: row.get(12)?,
+        ended_at: row.get(13)?,
     })
 }
 
