@@ -92,8 +92,9 @@ async fn absent_too_long(scene: &Scene) {
             scene.network.mine(10).await.unwrap();
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
+        true
     };
-    let paid = tokio::join!(scene.wallet(0).pay(&invoice), absent).0;
+    let (paid, _) = scene.pay_through(scene.wallet(0).pay(&invoice), absent).await;
     assert!(paid.is_err(), "{paid:?}");
     scene.network.satchel.start().await.unwrap();
     scene.replace_lost_channels().await;

@@ -274,6 +274,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("tips.max_quantity", u64::from(tips.max_quantity), 1, 10_000),
         ("payments.expiry_secs", config.payments.expiry_secs, 60, 604_800),
         ("payments.max_amount_sat", config.payments.max_amount_sat, 1, supply),
+        ("payments.min_onchain_refund_sat", config.payments.min_onchain_refund_sat, 0, supply),
         ("tips.invoice_expiry_secs", tips.invoice_expiry_secs, 60, 604_800),
         ("rates.refresh_secs", config.rates.refresh_secs, 10, 3_600),
         ("rates.max_age_secs", config.rates.max_age_secs, 20, 86_400),

@@ -39,6 +39,9 @@ pub struct RefundView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     failed_at: Option<IsoSeconds>,
+    /// On-chain, once it is sent: the transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    txid: Option<&'a str>,
 }
 
 impl<'a> RefundView<'a> {
@@ -51,11 +54,12 @@ impl<'a> RefundView<'a> {
             amount: refund.amount,
             currency: refund.unit.code(),
             amount_sats: refund.sats.sat_floor(),
-            kind: "lightning",
+            kind: if refund.address.is_some() { "onchain" } else { "lightning" },
             reason: refund.reason.as_deref(),
             created_at: IsoSeconds(refund.created_at),
             completed_at: refund.completed_at.map(IsoSeconds),
             failed_at: refund.ended_at.filter(|_| refund.status == RefundStatus::Failed).map(IsoSeconds),
+            txid: refund.txid.as_deref(),
         }
     }
 }
