@@ -18,6 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_payments.sql"),
     include_str!("migrations/0008_coins.sql"),
     include_str!("migrations/0009_payment_orders.sql"),
+    include_str!("migrations/0010_webhook_schedules.sql"),
 ];
 
 /// Brings the file to the newest schema.
