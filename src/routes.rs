@@ -76,6 +76,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         store: house.store.clone(),
         config: Arc::clone(&house.config),
         health: house.health.clone(),
+        rates: house.rates.clone(),
         audit: Arc::new(move || {
             let ledger = ledger.clone();
             Box::pin(async move {

@@ -33,6 +33,7 @@ use futures_util::future::BoxFuture;
 
 use crate::config::Config;
 use crate::lightning::Node;
+use crate::rates::Rates;
 use crate::store::Store;
 use crate::telemetry::Health;
 
@@ -61,6 +62,8 @@ pub struct AdminState {
     pub config: Arc<Config>,
     /// How far the process is.
     pub health: Health,
+    /// What a bitcoin costs.
+    pub rates: Rates,
     /// The books' check.
     pub audit: Audit,
     /// Payouts and invoices of the operator's own.

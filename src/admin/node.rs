@@ -20,6 +20,8 @@ struct NodeView {
     channels: usize,
     usable_channels: usize,
     database_writable: bool,
+    /// Currencies with a fresh rate.
+    rates: usize,
     version: &'static str,
 }
 
@@ -36,6 +38,7 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
         channels: channels.len(),
         usable_channels: channels.iter().filter(|channel| channel.usable).count(),
         database_writable: state.store.is_writable(),
+        rates: state.rates.all().len(),
         version: env!("CARGO_PKG_VERSION"),
     };
     serde_json::to_value(view).map(Json).map_err(AdminError::internal)

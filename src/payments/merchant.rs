@@ -98,6 +98,11 @@ impl Change {
     /// [`Invalid`].
     pub fn read(body: &JsonObject) -> Result<Self, Invalid> {
         let fields = Fields(&body.fields);
+        let known = ["webhookUrl", "callbackUrl", "webhookSecret"];
+        if !known.iter().any(|name| body.fields.contains_key(*name)) {
+            let message = "Give webhookUrl, callbackUrl or webhookSecret";
+            return Err(Invalid::new("INVALID_FIELD", message));
+        }
         let url = |name| match body.fields.contains_key(name) {
             true => fields.text(name, URL_LEN).map(Some),
             false => Ok(None),
@@ -124,9 +129,13 @@ impl Payments {
     /// # Errors
     /// [`PaymentError::Invalid`] for addresses that may not be called, the store's.
     pub async fn set_merchant(&self, account: AccountId, change: Change) -> Result<Vec<u8>, PaymentError> {
-        for url in [&change.webhook_url, &change.callback_url].into_iter().flatten().flatten() {
+        for (name, url) in [("webhookUrl", &change.webhook_url), ("callbackUrl", &change.callback_url)] {
+            let Some(Some(url)) = url else { continue };
             self.0.parts.guard.check_new(url).await.map_err(|_| {
-                PaymentError::invalid("INVALID_URL", "The address must be a public web address")
+                let message = format!(
+                    "{name} must be a web address (http or https) that leads to the public internet; others need the operator's leave"
+                );
+                PaymentError::invalid("INVALID_URL", message)
             })?;
         }
         let (fresh, now, teller) = (sign::new_secret()?, self.now(), self.0.parts.teller.clone());

@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::super::*;
+use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
     NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
 };
 use crate::money::Msat;
+use crate::rates::RatesSettings;
 
 #[derive(Default)]
 pub(super) struct FakeNode {
@@ -249,6 +251,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         store: Store::open(&folder.path().join("satchel.db")).unwrap(),
         config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
         health: health.clone(),
+        rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
         money: Arc::<Rooms>::clone(&rooms),
         keys: Arc::<Rooms>::clone(&rooms),

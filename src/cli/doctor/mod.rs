@@ -8,6 +8,7 @@ mod esplora;
 mod files;
 mod mail;
 mod node;
+mod services;
 mod settings;
 
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use serde_json::Value;
 
-use super::{Check, books};
+use super::{Check, books, services};
 use crate::cli::args::Global;
 use crate::cli::client::Client;
 use crate::cli::error::UNREACHABLE;
@@ -45,6 +45,7 @@ pub async fn look(global: &Global, config: &Config) -> Vec<Check> {
         }
     }
     checks.push(books::look(&client).await);
+    checks.extend(services::look(&client).await);
     checks
 }
 

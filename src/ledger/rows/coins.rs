@@ -63,6 +63,17 @@ pub(crate) fn open(connection: &Connection) -> Result<Vec<CoinSend>, LedgerError
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Whether a transaction is known to pay other coins.
+pub(crate) fn is_of_another(
+    connection: &Connection,
+    id: CoinSendId,
+    txid: &str,
+) -> Result<bool, LedgerError> {
+    let mut statement =
+        connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM coin_sends WHERE txid = ?1 AND id <> ?2)")?;
+    Ok(statement.query_row(params![txid, id], |row| row.get(0))?)
+}
+
 pub(crate) fn promised(connection: &Connection) -> Result<Msat, LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE status IN ('queued', 'sending')",

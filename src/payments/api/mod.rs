@@ -10,8 +10,9 @@ mod refunds;
 use std::sync::Arc;
 
 use axum::extract::Request;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use utoipa::IntoResponses;
@@ -77,7 +78,7 @@ pub fn router(
         .layer(Extension(Arc::clone(proxies)))
         .route_layer(limited(Class::Read));
     let (routes, document) = writes.merge(reads).merge(public).with_state(payments).split_for_parts();
-    (routes.layer(from_fn(name_request)), document)
+    (routes.layer(map_request(as_json)).layer(from_fn(name_request)), document)
 }
 
 /// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
@@ -96,6 +97,12 @@ fn too_many(allowance: &Allowance) -> Response {
     let retry_after = allowance.retry_after.unwrap_or(1);
     let quota = Some((allowance.limit, allowance.window_secs));
     PaymentError::TooMany { quota, retry_after }.into_response()
+}
+
+/// This family's bodies are JSON, whatever a client says they are: many say what their tool says by itself.
+async fn as_json(mut request: Request) -> Request {
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request
 }
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");

@@ -116,9 +116,11 @@ impl Payments {
             return Ok((StatusCode::OK, same));
         }
         let (rules, sats) = (self.rules(), owed(tx, payment, new)?);
-        invoice::check_payable(invoice, rules.network, self.now(), rules.min_invoice_expiry)?;
-        if invoice.amount_milli_satoshis() != Some(sats.get()) {
-            let message = format!("lightningInvoice must be for exactly {} sat", sats.sat_floor());
+        let payable = invoice::check_payable(invoice, rules.network, self.now(), rules.min_invoice_expiry);
+        if payable.is_err() || invoice.amount_milli_satoshis() != Some(sats.get()) {
+            let amount = format!("lightningInvoice must be for exactly {} sat", sats.sat_floor());
+            let message =
+                if payable.is_ok() { amount } else { format!("{amount}, of this network, with time left") };
             return Err(PaymentError::invalid("INVALID_INVOICE", message));
         }
         if !wallet.running {

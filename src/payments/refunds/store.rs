@@ -46,6 +46,8 @@ pub struct Refund {
     pub completed_at: Option<UnixMillis>,
     /// When what carries it ended.
     pub ended_at: Option<UnixMillis>,
+    /// What carries it said when it failed.
+    pub error: Option<String>,
     /// Of one that arrived after it had failed: what had been refunded otherwise meanwhile.
     pub uncovered: Msat,
 }
@@ -53,7 +55,7 @@ pub struct Refund {
 const REFUND: &str =
     "SELECT r.id, r.public_id, r.payment_id, p.public_id, r.account_id, r.amount, p.currency,
      r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat, r.address, c.txid,
-     coalesce(o.finished_at, c.finished_at)
+     coalesce(o.finished_at, c.finished_at), coalesce(o.error, c.error)
      FROM payment_refunds r JOIN payments p ON p.id = r.payment_id
      LEFT JOIN payouts o ON o.id = r.payout_id
      LEFT JOIN coin_sends c ON c.id = r.coin_send_id";
@@ -76,6 +78,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
         address: row.get(13)?,
         txid: row.get(14)?,
         ended_at: row.get(15)?,
+        error: row.get(16)?,
     })
 }
 

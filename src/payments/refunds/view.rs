@@ -39,6 +39,9 @@ pub struct RefundView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     failed_at: Option<IsoSeconds>,
+    /// Why it failed, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure_reason: Option<&'a str>,
     /// On-chain, once it is sent: the transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     txid: Option<&'a str>,
@@ -59,6 +62,7 @@ impl<'a> RefundView<'a> {
             created_at: IsoSeconds(refund.created_at),
             completed_at: refund.completed_at.map(IsoSeconds),
             failed_at: refund.ended_at.filter(|_| refund.status == RefundStatus::Failed).map(IsoSeconds),
+            failure_reason: refund.error.as_deref().filter(|_| refund.status == RefundStatus::Failed),
             txid: refund.txid.as_deref(),
         }
     }
