@@ -3,7 +3,8 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`WebhookAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`ProxyAdmin`],
+//! [`WebhookAdmin`]), and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
@@ -18,6 +19,7 @@ mod node;
 mod observe;
 mod payments;
 mod peers;
+mod proxies;
 mod tips;
 mod webhooks;
 
@@ -41,6 +43,7 @@ pub use keys::{KeyAdmin, NewKey};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
+pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
 
@@ -71,6 +74,8 @@ pub struct AdminState {
     pub tips: Arc<dyn TipAdmin>,
     /// Payments.
     pub payments: Arc<dyn PaymentAdmin>,
+    /// Services that are sold by the request.
+    pub proxies: Arc<dyn ProxyAdmin>,
     /// The webhooks' delivery log.
     pub webhooks: Arc<dyn WebhookAdmin>,
 }
@@ -96,6 +101,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips/{id}", get(tips::show))
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .route("/admin/v1/payments/export", get(payments::export))
+        .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
+        .route("/admin/v1/proxies/{id}/price", post(proxies::price))
+        .route("/admin/v1/proxies/{id}/retire", post(proxies::retire))
         .route("/admin/v1/webhooks", get(webhooks::list))
         .route("/admin/v1/webhooks/{id}/replay", post(webhooks::replay))
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -18,6 +18,9 @@ use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::Secret;
+use crate::l402::L402;
+use crate::l402::content::Content;
+use crate::l402::proxy::{self, PaidProxies};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
@@ -49,6 +52,8 @@ pub struct House {
     pub(crate) gifts: Gifts,
     pub(crate) tips: Tips,
     pub(crate) payments: Payments,
+    pub(crate) paid_proxies: PaidProxies,
+    pub(crate) content: Content,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -154,6 +159,16 @@ impl House {
             rates: rates.clone(),
             budget,
         });
+        let till = L402::default();
+        let paid_proxies = PaidProxies::new(proxy::Parts {
+            store: store.clone(),
+            clock: ledger.clock.clone(),
+            till: till.clone(),
+            rules: proxy::Rules::from_config(&config),
+            allow: upstream_settings(&config),
+        });
+        let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
+        let content = Content::from_config(&config, till);
         recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         let limits = Arc::new(Limits::new(LimitSettings {
             enabled: config.http.rate_limits,
@@ -174,6 +189,8 @@ impl House {
             gifts,
             tips,
             payments,
+            paid_proxies,
+            content,
             rates,
             health,
             watchdog,
@@ -224,6 +241,15 @@ fn guard_settings(config: &Config) -> GuardSettings {
     GuardSettings {
         allow_hosts: config.webhooks.allow_hosts.clone(),
         allow_networks: config.webhooks.allow_networks.clone(),
+        own_addresses: own_addresses(config),
+    }
+}
+
+/// Where services that are sold may be, besides the public internet.
+fn upstream_settings(config: &Config) -> GuardSettings {
+    GuardSettings {
+        allow_hosts: config.l402.proxy.allow_hosts.clone(),
+        allow_networks: config.l402.proxy.allow_networks.clone(),
         own_addresses: own_addresses(config),
     }
 }

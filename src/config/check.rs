@@ -48,6 +48,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     gifts(&config.gifts, &mut found);
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
+    config.l402.proxy.check(&mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -55,7 +56,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     found
 }
 
-fn plain(key: &'static str, what: impl Into<String>) -> Found {
+pub(super) fn plain(key: &'static str, what: impl Into<String>) -> Found {
     Found { key, what: what.into(), remedy: None }
 }
 
@@ -294,6 +295,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("smtp.max_per_hour", u64::from(config.smtp.max_per_hour), 1, ANY),
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
+    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(config.l402.content.ranges());
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

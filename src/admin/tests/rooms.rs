@@ -212,6 +212,21 @@ impl TipAdmin for Rooms {
     }
 }
 
+impl ProxyAdmin for Rooms {
+    fn create(&self, asked: serde_json::Map<String, Value>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "asked": asked })) })
+    }
+    fn list(&self, asked: ProxyPage) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "page": asked.page, "size": asked.page_size })) })
+    }
+    fn price(&self, id: String, asked: ProxyPrice) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "asked": asked })) })
+    }
+    fn retire(&self, id: String, reason: Option<String>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "reason": reason })) })
+    }
+}
+
 impl PaymentAdmin for Rooms {
     fn export(&self, asked: ExportRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "csv": "", "lines": 0, "next": asked.after })) })
@@ -241,6 +256,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         gifts: Arc::<Rooms>::clone(&rooms),
         tips: Arc::<Rooms>::clone(&rooms),
         payments: Arc::<Rooms>::clone(&rooms),
+        proxies: Arc::<Rooms>::clone(&rooms),
         webhooks: rooms,
     };
     Fixture { router: router(state), node, health, _folder: folder }
