@@ -15,6 +15,7 @@ use crate::app::{AppError, House, OperatorDesk};
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
+use crate::l402;
 use crate::ledger::audit;
 use crate::payments;
 use crate::telemetry::{Health, metrics};
@@ -30,10 +31,12 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let (tip_routes, tip_document) = tips::api::router(house.tips.clone(), &house.limits, &house.proxies);
     let (payment_routes, payment_document) =
         payments::api::router(house.payments.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (l402_routes, l402_document) =
+        l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
-        [gift_document, tip_document, payment_document, web::document(), Operation::openapi()],
+        [gift_document, tip_document, payment_document, l402_document, web::document(), Operation::openapi()],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
@@ -41,6 +44,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(gift_routes)
         .merge(tip_routes)
         .merge(payment_routes)
+        .merge(l402_routes)
         .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
@@ -185,6 +189,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         tips::api::failure(path, status)
     } else if payments::api::owns(path) {
         payments::api::failure(path, status)
+    } else if l402::api::owns(path) {
+        l402::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

@@ -56,6 +56,13 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("payments.enabled", YES_NO),
     ("payments.expiry_secs", "give a number of seconds without quotes, from 60 to 604800"),
     ("payments.max_amount_sat", SATS),
+    ("l402.enabled", YES_NO),
+    ("l402.default_price_sat", SATS),
+    ("l402.premium_price_sat", SATS),
+    ("l402.max_price_sat", SATS),
+    ("l402.token_secs", "give a number of seconds without quotes, from 60 to 31536000"),
+    ("l402.invoice_expiry_secs", "give a number of seconds without quotes, from 30 to 86400"),
+    ("l402.challenges_per_minute", COUNT),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (
         "rates.fixed",
