@@ -15,7 +15,7 @@ use crate::app::{AppError, House, OperatorDesk};
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
-use crate::l402::{content, proxy};
+use crate::l402::{self, content, proxy};
 use crate::ledger::audit;
 use crate::payments;
 use crate::telemetry::{Health, metrics};
@@ -35,6 +35,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         proxy::api::router(house.paid_proxies.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let (content_routes, content_document) =
         content::api::router(house.content.clone(), &house.limits, &house.proxies);
+    let (l402_routes, l402_document) =
+        l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -42,6 +44,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             gift_document,
             tip_document,
             payment_document,
+            l402_document,
             proxy_document,
             content_document,
             web::document(),
@@ -54,6 +57,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(gift_routes)
         .merge(tip_routes)
         .merge(payment_routes)
+        .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
         .layer(from_fn_with_state(house.keys.clone(), recognise))
@@ -208,6 +212,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         payments::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
+    } else if l402::api::owns(path) {
+        l402::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

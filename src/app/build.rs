@@ -18,9 +18,9 @@ use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::Secret;
-use crate::l402::L402;
 use crate::l402::content::Content;
 use crate::l402::proxy::{self, PaidProxies};
+use crate::l402::{self, L402};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
@@ -52,6 +52,7 @@ pub struct House {
     pub(crate) gifts: Gifts,
     pub(crate) tips: Tips,
     pub(crate) payments: Payments,
+    pub(crate) l402: L402,
     pub(crate) paid_proxies: PaidProxies,
     pub(crate) content: Content,
     pub(crate) rates: Rates,
@@ -95,6 +96,8 @@ impl House {
         );
         let payments_teller =
             payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system());
+        let l402_teller = l402::Teller::new(log.clone(), Clock::system());
+        let l402_mint = l402::mint(&store)?;
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
             (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
@@ -108,6 +111,7 @@ impl House {
                 (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>),
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
+                (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
         };
@@ -157,18 +161,28 @@ impl House {
             guard: guard.clone(),
             teller: payments_teller,
             rates: rates.clone(),
+            budget: Arc::clone(&budget),
+        });
+        let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
+        let l402 = L402::new(l402::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: l402::Rules::from_config(&config),
+            mint: l402_mint,
+            teller: l402_teller,
+            proxies: Arc::clone(&proxies),
+            per_client: Arc::new(Limits::new(challenge_limits(&config))),
             budget,
         });
-        let till = L402::default();
         let paid_proxies = PaidProxies::new(proxy::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),
-            till: till.clone(),
+            till: l402.clone(),
             rules: proxy::Rules::from_config(&config),
             allow: upstream_settings(&config),
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
-        let content = Content::from_config(&config, till);
+        let content = Content::from_config(&config, l402.clone());
         recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         let limits = Arc::new(Limits::new(LimitSettings {
             enabled: config.http.rate_limits,
@@ -178,7 +192,6 @@ impl House {
             key_write: config.limits.key_write,
             key_read: config.limits.key_read,
         }));
-        let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
         Ok(Self {
             config,
             store,
@@ -189,6 +202,7 @@ impl House {
             gifts,
             tips,
             payments,
+            l402,
             paid_proxies,
             content,
             rates,
@@ -216,6 +230,18 @@ impl House {
 /// New invoices of all clients together; 0 sets no limit.
 fn invoices_per_minute(config: &Config) -> u32 {
     if config.http.rate_limits { config.limits.invoices_per_minute } else { 0 }
+}
+
+/// New challenges of one client, as writes; nothing is counted as a read.
+fn challenge_limits(config: &Config) -> LimitSettings {
+    LimitSettings {
+        enabled: config.http.rate_limits,
+        window: Duration::from_secs(60),
+        write: config.l402.challenges_per_minute,
+        read: 0,
+        key_write: 0,
+        key_read: 0,
+    }
 }
 
 fn rates(config: &RatesConfig, clock: Clock) -> Result<Rates, AppError> {

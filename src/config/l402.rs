@@ -6,16 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::check::{Found, plain};
 use super::fields;
 
-/// `[l402]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct L402 {
-    /// Services.
-    pub proxy: L402Proxy,
-    /// Documents.
-    pub content: L402Content,
-}
-
 /// `[l402.proxy]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -28,11 +28,11 @@ use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
-pub use l402::{L402, L402Content, L402Proxy};
+pub use l402::{L402Content, L402Proxy};
 pub use rates::{Rates, RatesFrom};
 pub use sections::{
-    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payments, Payouts, Tips, Webhooks,
-    default_esplora_url,
+    Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
+    Webhooks, default_esplora_url,
 };
 pub use smtp::{Smtp, SmtpSecurity};
 

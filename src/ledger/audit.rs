@@ -149,12 +149,16 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         "owed to merchants",
         -balance(Account::Merchants),
         one(
-            "SELECT coalesce(sum(received_msat), 0) FROM charges WHERE family = 'payments' AND status = 'paid'",
+            "SELECT coalesce(sum(received_msat), 0) FROM charges
+             WHERE family IN ('payments', 'l402') AND status = 'paid'",
         )? - one(
             "SELECT coalesce(sum(amount_msat), 0) FROM payouts WHERE family = 'payments' AND status <> 'failed'",
         )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    JOIN payouts p ON p.id = j.subject
-                   WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered') AND p.family = 'payments'")?,
+                   WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered') AND p.family = 'payments'")?
+            // And but for what paid for the operator's own.
+            - one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
+                   WHERE e.account = 'merchants' AND j.kind = 'fee_earned'")?,
     );
     let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed')";
     expect(

@@ -18,7 +18,8 @@ use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::respond;
 use crate::l402::Admission;
-use crate::l402::proxy::error::{ProxyError, ProxyErrorView};
+use crate::l402::error::L402ErrorView;
+use crate::l402::proxy::error::ProxyError;
 
 /// The routes and their description.
 pub fn router(content: Content, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Router, OpenApi) {
@@ -62,7 +63,7 @@ async fn list(State(content): State<Content>) -> Response {
     responses(
         (status = 200, description = "The document", body = Value),
         (status = 402, description = "Pay the invoice in `WWW-Authenticate`, and ask again"),
-        (status = 404, description = "There is none", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
     )
 )]
 async fn one(

@@ -134,7 +134,7 @@ impl Content {
     }
 
     fn price_of(&self, document: &Document) -> u64 {
-        document.price_sat.unwrap_or(self.0.prices.each)
+        document.price_sat.unwrap_or(self.0.prices.each).min(self.0.till.rules().max_price_sat)
     }
 }
 

@@ -10,34 +10,47 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::{Content, PATH, Prices, api};
+use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::limits::{LimitSettings, Limits};
-use crate::l402::L402;
+use crate::l402::tests::till::Till;
+use crate::store::Store;
 
-fn router() -> Router {
-    let window = Duration::from_secs(60);
-    let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
-    let content = Content::new(None, Prices { each: 10, bundle: 50 }, L402::default());
-    api::router(content, &Arc::new(Limits::new(off)), &Arc::new(Proxies::default())).0
+/// The routes, and a till whose customers pay.
+struct Shop {
+    router: Router,
+    till: Till,
+    _folder: tempfile::TempDir,
 }
 
-async fn ask(router: &Router, path: &str, shown: &str) -> (u16, Value) {
+fn shop() -> Shop {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
+    let till = Till::new(&store, Clock::manual(1_800_000_000_000));
+    let window = Duration::from_secs(60);
+    let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
+    let content = Content::new(None, Prices { each: 10, bundle: 50 }, till.l402.clone());
+    let (router, _) = api::router(content, &Arc::new(Limits::new(off)), &Arc::new(Proxies::default()));
+    Shop { router, till, _folder: folder }
+}
+
+async fn ask(shop: &Shop, path: &str, shown: &str) -> (u16, Value) {
     let request = Request::get(path).header("authorization", shown).body(Body::empty()).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
+    let response = shop.router.clone().oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&bytes).unwrap())
 }
 
-async fn pay(router: &Router, path: &str) -> String {
-    let (status, body) = ask(router, path, "").await;
+async fn pay(shop: &Shop, path: &str) -> String {
+    let (status, body) = ask(shop, path, "").await;
     assert_eq!(status, 402);
-    format!("L402 {}:00", body["l402"]["macaroon"].as_str().unwrap())
+    shop.till.token(&body)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_list_is_free_and_tells_what_each_costs() {
-    let (status, list) = ask(&router(), PATH, "").await;
+    let (status, list) = ask(&shop(), PATH, "").await;
     assert_eq!(status, 200);
     assert_eq!(
         list["items"][0],
@@ -53,31 +66,31 @@ async fn the_list_is_free_and_tells_what_each_costs() {
     assert_eq!(list["bundle"], json!({ "priceSats": 50, "url": "/api/l402/content/bundle" }));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_opens_for_its_own_price_only() {
-    let router = router();
+    let shop = shop();
     let (halvings, other) = (format!("{PATH}/halvings"), format!("{PATH}/what-is-l402"));
-    let shown = pay(&router, &halvings).await;
-    let (status, body) = ask(&router, &halvings, &shown).await;
+    let shown = pay(&shop, &halvings).await;
+    let (status, body) = ask(&shop, &halvings, &shown).await;
     assert_eq!(
         (status, &body["format"], &body["content"]["halvings"][0]["year"]),
         (200, &json!("json"), &json!(2012))
     );
-    assert_eq!(ask(&router, &other, &shown).await.0, 402);
-    assert_eq!(ask(&router, &format!("{PATH}/bundle"), &shown).await.0, 402);
-    let (status, body) = ask(&router, &format!("{PATH}/nothing"), &shown).await;
+    assert_eq!(ask(&shop, &other, &shown).await.0, 402);
+    assert_eq!(ask(&shop, &format!("{PATH}/bundle"), &shown).await.0, 402);
+    let (status, body) = ask(&shop, &format!("{PATH}/nothing"), &shown).await;
     assert_eq!((status, &body["code"]), (404, &json!("CONTENT_NOT_FOUND")));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_bundle_opens_everything() {
-    let router = router();
+    let shop = shop();
     let bundle = format!("{PATH}/bundle");
-    let shown = pay(&router, &bundle).await;
-    let (status, body) = ask(&router, &bundle, &shown).await;
+    let shown = pay(&shop, &bundle).await;
+    let (status, body) = ask(&shop, &bundle, &shown).await;
     assert_eq!((status, body["items"].as_array().unwrap().len()), (200, 3));
     for slug in ["halvings", "what-is-l402", "sats-and-msats"] {
-        let (status, body) = ask(&router, &format!("{PATH}/{slug}"), &shown).await;
+        let (status, body) = ask(&shop, &format!("{PATH}/{slug}"), &shown).await;
         assert_eq!((status, &body["slug"]), (200, &json!(slug)));
     }
 }

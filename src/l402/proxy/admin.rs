@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use super::PaidProxies;
 use super::error::ProxyError;
 use super::manage::{Page, Who};
-use super::request;
 use crate::admin::{AdminError, ProxyAdmin, ProxyPage, ProxyPrice};
 
 /// Items of a page if nobody says, and at most.
@@ -56,7 +55,7 @@ impl ProxyAdmin for PaidProxies {
                 "basePriceSats": asked.sats,
             });
             let endpoint =
-                request::endpoint(endpoint.as_object().unwrap_or(&Map::new())).map_err(admin_error)?;
+                self.read_endpoint(endpoint.as_object().unwrap_or(&Map::new())).map_err(admin_error)?;
             value(self.add_endpoint(Who::Operator, id, endpoint, true).await)
         })
     }

@@ -1,27 +1,19 @@
 //! Every error of the room, its HTTP status, its code and what it tells people.
 //!
-//! The body is the family's: `application/problem+json` (RFC 9457) with the older members `error` and `message`
-//! beside it. No text names an upstream's address.
+//! The body is the family's ([`L402Error`]). No text names an upstream's address.
 
-use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::path::BadPath;
 use super::price::Methods;
 use crate::http::body::BodyError;
 use crate::http::keys::{KeyError, Scope};
-use crate::http::respond;
 use crate::ids::NoRandomness;
+use crate::l402::L402Error;
 use crate::store::StoreError;
 use crate::webhooks::guard::BadUrl;
-
-/// What a problem's type begins with: programs written for the original service know it.
-const TYPES: &str = "https://lightningenable.com/problems/";
-
-const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Why a request was not done, or not passed on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,8 +42,8 @@ pub enum ProxyError {
     ContentNotFound,
     /// 404: no route has this path.
     NotFound,
-    /// 405: not with this method; with which.
-    MethodNotAllowed(Methods),
+    /// 405: not with this method; with which, if it is the owner who says so.
+    MethodNotAllowed(Option<Methods>),
     /// 408: the client stopped sending.
     Stalled,
     /// 413: the body is larger than allowed.
@@ -70,29 +62,6 @@ pub enum ProxyError {
     GatewayTimeout,
 }
 
-/// The body of every error.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProxyErrorView<'a> {
-    #[serde(rename = "type")]
-    #[schema(example = "https://lightningenable.com/problems/proxy_not_found")]
-    kind: String,
-    #[schema(example = "Not Found")]
-    title: &'a str,
-    #[schema(example = 404)]
-    status: u16,
-    /// For people.
-    detail: &'a str,
-    /// The path that was asked.
-    instance: &'a str,
-    /// The same as `title`.
-    error: &'a str,
-    /// The same as `detail`.
-    message: &'a str,
-    /// For programs.
-    #[schema(example = "PROXY_NOT_FOUND")]
-    code: &'a str,
-}
-
 impl ProxyError {
     /// 400 with a code.
     pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
@@ -103,7 +72,7 @@ impl ProxyError {
     pub fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             404 => Self::NotFound,
-            405 => Self::MethodNotAllowed(Methods::default()),
+            405 => Self::MethodNotAllowed(None),
             413 => Self::BodyTooLarge,
             408 | 503 | 504 => Self::Unavailable,
             _ => Self::Internal,
@@ -114,27 +83,27 @@ impl ProxyError {
     fn row(&self) -> (u16, &'static str, &str) {
         match self {
             Self::Invalid { code, message } => (400, code, message),
-            Self::MissingKey => (401, "MISSING_API_KEY", "API key is required. Include X-API-Key header."),
-            Self::InvalidKey => (401, "INVALID_API_KEY", "Invalid API key"),
-            Self::Forbidden(_) => (403, "FORBIDDEN", "The API key lacks the scope l402"),
-            Self::PathForbidden => (403, "PATH_NOT_ALLOWED", "This path is not offered"),
-            Self::ProxyNotFound => (404, "PROXY_NOT_FOUND", "Proxy not found"),
-            Self::ManifestNotFound => (404, "MANIFEST_NOT_FOUND", "This proxy has no public manifest"),
-            Self::ContentNotFound => (404, "CONTENT_NOT_FOUND", "There is no such content"),
-            Self::NotFound => (404, "NOT_FOUND", "There is no such route"),
-            Self::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED", "Not with this method"),
-            Self::Stalled => (408, "REQUEST_TIMEOUT", "The request's body took too long"),
-            Self::BodyTooLarge => (413, "BODY_TOO_LARGE", "The body is too large"),
-            Self::TooMany(_) => (429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded"),
+            Self::MissingKey => (401, "missing_api_key", "API key is required. Include X-API-Key header."),
+            Self::InvalidKey => (401, "invalid_api_key", "Invalid API key"),
+            Self::Forbidden(_) => (403, "forbidden", "The API key lacks the scope l402"),
+            Self::PathForbidden => (403, "path_not_allowed", "This path is not offered"),
+            Self::ProxyNotFound => (404, "proxy_not_found", "Proxy not found"),
+            Self::ManifestNotFound => (404, "manifest_not_found", "This proxy has no public manifest"),
+            Self::ContentNotFound => (404, "content_not_found", "There is no such content"),
+            Self::NotFound => (404, "not_found", "There is no such route"),
+            Self::MethodNotAllowed(_) => (405, "method_not_allowed", "Not with this method"),
+            Self::Stalled => (408, "request_timeout", "The request's body took too long"),
+            Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
+            Self::TooMany(_) => (429, "rate_limit_exceeded", "Rate limit exceeded"),
             Self::HeadersTooLarge => {
-                (431, "HEADERS_TOO_LARGE", "The request has too many or too large headers")
+                (431, "headers_too_large", "The request has too many or too large headers")
             }
-            Self::Internal => (500, "INTERNAL_ERROR", "An error occurred processing your request."),
-            Self::BadGateway(why) => (502, "UPSTREAM_ERROR", why),
+            Self::Internal => (500, "internal_error", "An error occurred processing your request."),
+            Self::BadGateway(why) => (502, "upstream_error", why),
             Self::Unavailable => {
-                (503, "SERVICE_UNAVAILABLE", "This can't be done at the moment; try again soon")
+                (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }
-            Self::GatewayTimeout => (504, "UPSTREAM_TIMEOUT", "The service behind this proxy took too long"),
+            Self::GatewayTimeout => (504, "upstream_timeout", "The service behind this proxy took too long"),
         }
     }
 
@@ -148,40 +117,28 @@ impl ProxyError {
         self.row().2
     }
 
+    /// As the family says it.
+    fn family(&self) -> L402Error {
+        match self {
+            Self::MissingKey => L402Error::MissingKey,
+            Self::InvalidKey => L402Error::InvalidKey,
+            Self::Forbidden(_) => L402Error::Forbidden,
+            Self::TooMany(retry_after) => L402Error::TooMany { quota: None, retry_after: *retry_after },
+            Self::Unavailable => L402Error::NodeUnavailable,
+            _ => {
+                let (status, slug, message) = self.row();
+                L402Error::Other { status, slug, message: message.to_owned() }
+            }
+        }
+    }
+
     /// The answer to whoever asked for this path.
     pub fn answer(&self, path: &str) -> Response {
-        let (status, code, message) = self.row();
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let title = status.canonical_reason().unwrap_or("Error");
-        let view = ProxyErrorView {
-            kind: format!("{TYPES}{}", code.to_ascii_lowercase()),
-            title,
-            status: status.as_u16(),
-            detail: message,
-            instance: path,
-            error: title,
-            message,
-            code,
-        };
-        let mut response = respond::no_store(respond::json(status, &view));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PROBLEM);
-        match self {
-            Self::MissingKey | Self::InvalidKey => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
+        let mut response = self.family().answer(path);
+        if let Self::MethodNotAllowed(Some(methods)) = self {
+            if let Ok(list) = HeaderValue::try_from(methods.to_string()) {
+                response.headers_mut().insert(ALLOW, list);
             }
-            Self::TooMany(retry_after) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
-            }
-            Self::Unavailable => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-            }
-            Self::MethodNotAllowed(methods) => {
-                if let Ok(list) = HeaderValue::try_from(methods.to_string()) {
-                    headers.insert(ALLOW, list);
-                }
-            }
-            _ => {}
         }
         response
     }
@@ -198,13 +155,13 @@ impl IntoResponse for ProxyError {
 
 impl From<BadPath> for ProxyError {
     fn from(error: BadPath) -> Self {
-        Self::invalid("INVALID_PATH", error.to_string())
+        Self::invalid("invalid_path", error.to_string())
     }
 }
 
 impl From<BadUrl> for ProxyError {
     fn from(error: BadUrl) -> Self {
-        Self::invalid("INVALID_TARGET", format!("targetBaseUrl: {error}"))
+        Self::invalid("invalid_target", format!("targetBaseUrl: {error}"))
     }
 }
 
@@ -213,7 +170,7 @@ impl From<BodyError> for ProxyError {
         match error {
             BodyError::TooLarge => Self::BodyTooLarge,
             BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
-                Self::invalid("INVALID_JSON", error.to_string())
+                Self::invalid("invalid_json", error.to_string())
             }
         }
     }

@@ -138,7 +138,7 @@ fn failure(error: reqwest::Error, progress: &Progress) -> ProxyError {
     match progress.broken() {
         Some(Broken::TooLarge) => return ProxyError::BodyTooLarge,
         Some(Broken::Stalled) => return ProxyError::Stalled,
-        Some(Broken::Cut) => return ProxyError::invalid("BODY_CUT", "the body ended too soon"),
+        Some(Broken::Cut) => return ProxyError::invalid("body_cut", "the body ended too soon"),
         None => {}
     }
     match FetchError::from(error) {

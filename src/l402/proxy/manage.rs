@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cache::Live;
 use super::error::ProxyError;
-use super::request::{Change, DEFAULT_SATS, DEFAULT_TIMEOUT, ENDPOINTS, SettingsChange};
+use super::request::{self, Bounds, Change, DEFAULT_SATS, DEFAULT_TIMEOUT, ENDPOINTS, SettingsChange};
 use super::store::{self, Endpoint, ManifestSettings, Owner, Proxy};
 use super::view::{
     DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
@@ -59,7 +59,7 @@ impl PaidProxies {
     /// # Errors
     /// [`ProxyError::Invalid`].
     pub fn read_new(&self, body: &Map<String, Value>) -> Result<Change, ProxyError> {
-        Change::read_new(body, &self.0.targets, self.rules().max_timeout.as_secs())
+        Change::read_new(body, &self.0.targets, self.bounds())
     }
 
     /// Reads a change of a proxy.
@@ -67,7 +67,19 @@ impl PaidProxies {
     /// # Errors
     /// [`ProxyError::Invalid`].
     pub fn read_change(&self, body: &Map<String, Value>) -> Result<Change, ProxyError> {
-        Change::read(body, &self.0.targets, self.rules().max_timeout.as_secs())
+        Change::read(body, &self.0.targets, self.bounds())
+    }
+
+    /// Reads a new endpoint.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`].
+    pub fn read_endpoint(&self, body: &Map<String, Value>) -> Result<Endpoint, ProxyError> {
+        request::endpoint(body, self.bounds())
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { timeout: self.rules().max_timeout.as_secs(), sats: self.0.till.rules().max_price_sat }
     }
 
     /// Makes a proxy for an account, or for the operator; answers it as JSON.
@@ -104,7 +116,7 @@ impl PaidProxies {
                 let (_, count) = store::list(tx, Owner::Account(account), 0, 0)?;
                 if count >= most {
                     return Err(ProxyError::invalid(
-                        "TOO_MANY_PROXIES",
+                        "too_many_proxies",
                         format!("an account has at most {most} proxies"),
                     ));
                 }
@@ -227,11 +239,11 @@ impl PaidProxies {
             let taken = known.iter().any(|known| known.endpoint_id == *name);
             if taken && !replace {
                 let message = format!("Endpoint with ID '{name}' already exists");
-                return Err(ProxyError::invalid("ENDPOINT_EXISTS", message));
+                return Err(ProxyError::invalid("endpoint_exists", message));
             }
             if !taken && known.len() >= ENDPOINTS {
                 let message = format!("a proxy has at most {ENDPOINTS} endpoints");
-                return Err(ProxyError::invalid("TOO_MANY_ENDPOINTS", message));
+                return Err(ProxyError::invalid("too_many_endpoints", message));
             }
             let id = store::put_endpoint(tx, proxy.id, &endpoint, now)?;
             Ok(Endpoint { id, ..endpoint })

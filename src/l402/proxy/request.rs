@@ -27,9 +27,6 @@ const PATTERNS: usize = 50;
 /// Endpoints of one proxy.
 pub(super) const ENDPOINTS: usize = 200;
 
-/// Sats that a request may cost: one bitcoin.
-const MOST_SATS: u64 = 100_000_000;
-
 /// How long a payment may be good, in seconds: a minute to thirty days.
 const VALIDITY: std::ops::RangeInclusive<u64> = 60..=2_592_000;
 
@@ -38,6 +35,15 @@ pub(super) const DEFAULT_SATS: u64 = 10;
 
 /// How long an upstream's answer may take to begin if nobody says, in seconds.
 pub(super) const DEFAULT_TIMEOUT: u64 = 30;
+
+/// What the configuration allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Seconds until an upstream's answer begins.
+    pub timeout: u64,
+    /// Sats that a request may cost.
+    pub sats: u64,
+}
 
 type Checked<T> = Result<T, ProxyError>;
 
@@ -63,13 +69,13 @@ impl Change {
     ///
     /// # Errors
     /// [`ProxyError::Invalid`].
-    pub fn read_new(body: &Map<String, Value>, targets: &Targets, max_timeout: u64) -> Checked<Self> {
-        let change = Self::read(body, targets, max_timeout)?;
+    pub fn read_new(body: &Map<String, Value>, targets: &Targets, bounds: Bounds) -> Checked<Self> {
+        let change = Self::read(body, targets, bounds)?;
         if change.name.is_none() {
-            return Err(ProxyError::invalid("MISSING_NAME", "name is required"));
+            return Err(ProxyError::invalid("missing_name", "name is required"));
         }
         if change.target_url.is_none() {
-            return Err(ProxyError::invalid("MISSING_TARGET", "targetBaseUrl is required"));
+            return Err(ProxyError::invalid("missing_target", "targetBaseUrl is required"));
         }
         Ok(change)
     }
@@ -78,7 +84,7 @@ impl Change {
     ///
     /// # Errors
     /// [`ProxyError::Invalid`].
-    pub fn read(body: &Map<String, Value>, targets: &Targets, max_timeout: u64) -> Checked<Self> {
+    pub fn read(body: &Map<String, Value>, targets: &Targets, bounds: Bounds) -> Checked<Self> {
         let fields = Fields(body);
         let name = fields.text("name", NAME_LEN)?;
         let target_url = fields.text("targetBaseUrl", URL_LEN)?.map(|url| targets.check(&url)).transpose()?;
@@ -86,7 +92,7 @@ impl Change {
             name: name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
             description: fields.clearable("description", DESCRIPTION_LEN)?,
             target_url,
-            default_price_sat: fields.number("defaultPriceSats", 1..=MOST_SATS)?,
+            default_price_sat: fields.number("defaultPriceSats", 1..=bounds.sats)?,
             is_active: fields.flag("isActive")?,
             auth_header: match fields.clearable("authHeader", NAME_LEN)? {
                 Some(Some(name)) => Some(Some(header_name(&name)?)),
@@ -96,8 +102,8 @@ impl Change {
                 Some(Some(value)) => Some(Some(header_value(value)?)),
                 other => other.map(|_| None),
             },
-            timeout_secs: match fields.number("timeout", 1..=max_timeout)? {
-                None => fields.number("timeoutSeconds", 1..=max_timeout)?,
+            timeout_secs: match fields.number("timeout", 1..=bounds.timeout)? {
+                None => fields.number("timeoutSeconds", 1..=bounds.timeout)?,
                 found => found,
             },
             allowed_methods: fields.list("allowedMethods", METHODS.len(), 16)?.map(methods).transpose()?,
@@ -123,7 +129,7 @@ impl Change {
                 Some(UpstreamAuth { header: header.unwrap_or_else(|| "Authorization".into()), value })
             }
             (Some(_), None) => {
-                return Err(ProxyError::invalid("INVALID_AUTH", "authHeader needs an authValue"));
+                return Err(ProxyError::invalid("invalid_auth", "authHeader needs an authValue"));
             }
         };
         set(&mut proxy.name, self.name);
@@ -196,14 +202,15 @@ impl SettingsChange {
 ///
 /// # Errors
 /// [`ProxyError::Invalid`].
-pub fn endpoint(body: &Map<String, Value>) -> Checked<Endpoint> {
+pub fn endpoint(body: &Map<String, Value>, bounds: Bounds) -> Checked<Endpoint> {
     let fields = Fields(body);
-    let missing = |name: &str| ProxyError::invalid("MISSING_FIELD", format!("{name} is required"));
+    let missing = |name: &str| ProxyError::invalid("missing_field", format!("{name} is required"));
     let endpoint_id = fields.text("endpointId", ENDPOINT_ID_LEN)?.ok_or_else(|| missing("endpointId"))?;
     let path = fields.text("path", 512)?.ok_or_else(|| missing("path"))?;
     pattern("path", &path)?;
     let method = fields.text("httpMethod", 16)?.unwrap_or_else(|| "GET".into());
-    let price_sat = fields.number("basePriceSats", 0..=MOST_SATS)?.ok_or_else(|| missing("basePriceSats"))?;
+    let price_sat =
+        fields.number("basePriceSats", 0..=bounds.sats)?.ok_or_else(|| missing("basePriceSats"))?;
     Ok(Endpoint {
         id: 0,
         endpoint_id,
@@ -242,7 +249,7 @@ fn methods(names: Vec<String>) -> Checked<Vec<String>> {
 fn method(name: &str) -> Checked<String> {
     let known = METHODS.iter().map(Method::as_str).find(|known| *known == name);
     known.map(str::to_owned).ok_or_else(|| {
-        ProxyError::invalid("INVALID_METHOD", "methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")
+        ProxyError::invalid("invalid_method", "methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")
     })
 }
 
@@ -255,12 +262,12 @@ fn patterns(fields: Fields<'_>, name: &str) -> Checked<Option<Vec<String>>> {
 fn pattern(name: &str, text: &str) -> Checked<()> {
     match Glob::new(text) {
         Ok(_) => Ok(()),
-        Err(error) => Err(ProxyError::invalid("INVALID_PATTERN", format!("{name}: {error}"))),
+        Err(error) => Err(ProxyError::invalid("invalid_pattern", format!("{name}: {error}"))),
     }
 }
 
 fn header_name(text: &str) -> Checked<String> {
-    let bad = || ProxyError::invalid("INVALID_AUTH", "authHeader must be a header that may be set");
+    let bad = || ProxyError::invalid("invalid_auth", "authHeader must be a header that may be set");
     let name = HeaderName::try_from(text).map_err(|_| bad())?;
     if headers::may_be_set(&name) { Ok(text.to_owned()) } else { Err(bad()) }
 }
@@ -268,7 +275,7 @@ fn header_name(text: &str) -> Checked<String> {
 fn header_value(text: String) -> Checked<Secret> {
     match HeaderValue::try_from(text.as_str()) {
         Ok(_) => Ok(Secret::new(text)),
-        Err(_) => Err(ProxyError::invalid("INVALID_AUTH", "authValue can't stand in a header")),
+        Err(_) => Err(ProxyError::invalid("invalid_auth", "authValue can't stand in a header")),
     }
 }
 
@@ -304,7 +311,7 @@ impl Fields<'_> {
             Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         match url.filter(|url| url.username().is_empty() && url.password().is_none()) {
             Some(url) => Ok(Some(Some(url.to_string()))),
-            None => Err(ProxyError::invalid("INVALID_URL", format!("{name} must be a web address"))),
+            None => Err(ProxyError::invalid("invalid_url", format!("{name} must be a web address"))),
         }
     }
 
@@ -362,5 +369,5 @@ impl Fields<'_> {
 }
 
 fn wrong(message: String) -> ProxyError {
-    ProxyError::invalid("INVALID_FIELD", message)
+    ProxyError::invalid("invalid_field", message)
 }

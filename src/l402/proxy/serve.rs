@@ -86,7 +86,7 @@ impl PaidProxies {
             return Ok(Prepared::Answered(preflight(&live, &request.headers)));
         }
         if !live.methods.allows(&request.method) {
-            return Err(ProxyError::MethodNotAllowed(live.methods.clone()));
+            return Err(ProxyError::MethodNotAllowed(Some(live.methods.clone())));
         }
         let path = CleanPath::read(raw)?;
         if !live.tariff.offers(path.matched()) {
@@ -94,7 +94,7 @@ impl PaidProxies {
         }
         let query = request.uri.query();
         if query.is_some_and(|query| query.len() > QUERY) {
-            return Err(ProxyError::invalid("INVALID_QUERY", "the query is too long"));
+            return Err(ProxyError::invalid("invalid_query", "the query is too long"));
         }
         if !headers::fit(&request.headers) {
             return Err(ProxyError::HeadersTooLarge);
@@ -104,7 +104,7 @@ impl PaidProxies {
         }
         let url = self.0.targets.url(&live.proxy.target_url, &path, query).map_err(|error| match error {
             // The operator's list has changed, not the request.
-            ProxyError::Invalid { code: "INVALID_TARGET", .. } => {
+            ProxyError::Invalid { code: "invalid_target", .. } => {
                 ProxyError::BadGateway("The service behind this proxy is not at a public address")
             }
             other => other,

@@ -67,7 +67,7 @@ impl Targets {
         let whole = format!("{}{}", url.path().trim_end_matches('/'), path.sent());
         url.set_path(&whole);
         if url.path() != whole {
-            return Err(ProxyError::invalid("INVALID_PATH", "the path can be read in two ways"));
+            return Err(ProxyError::invalid("invalid_path", "the path can be read in two ways"));
         }
         url.set_query(query);
         Ok(url)
@@ -103,7 +103,7 @@ impl Targets {
 }
 
 fn bad(message: &str) -> ProxyError {
-    ProxyError::invalid("INVALID_TARGET", message)
+    ProxyError::invalid("invalid_target", message)
 }
 
 /// A host of the list, and the port behind it.

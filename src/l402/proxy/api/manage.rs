@@ -10,10 +10,11 @@ use super::{Asker, Failure, answer, page};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::keys::Caller;
+use crate::l402::error::L402ErrorView;
 use crate::l402::proxy::PaidProxies;
-use crate::l402::proxy::error::{ProxyError, ProxyErrorView};
+use crate::l402::proxy::error::ProxyError;
 use crate::l402::proxy::manage::Who;
-use crate::l402::proxy::request::{self, Change, SettingsChange};
+use crate::l402::proxy::request::{self, SettingsChange};
 use crate::l402::proxy::view::{
     DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
 };
@@ -29,7 +30,7 @@ pub(super) struct ProxyBody {
     /// Needed for a new one: a public host by name, on port 80 or 443.
     #[schema(example = "https://api.example.com/v1")]
     target_base_url: Option<String>,
-    /// 1 to 100000000; 10 without it.
+    /// At least 1; 10 without it.
     default_price_sats: Option<u64>,
     #[schema(max_length = 1000)]
     description: Option<String>,
@@ -104,7 +105,7 @@ fn who(caller: &Caller) -> Who {
     request_body = ProxyBody,
     responses(
         (status = 201, description = "The proxy", body = ProxyView<'_>),
-        (status = 400, description = "The first rule that is broken", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -126,7 +127,7 @@ pub(super) async fn create(
     ),
     responses(
         (status = 200, description = "A page", body = ProxiesView<'_>),
-        (status = 400, description = "A parameter is wrong", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is wrong", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -144,7 +145,7 @@ pub(super) async fn list(
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "The proxy with its endpoints", body = ProxyDetailView<'_>),
-        (status = 404, description = "There is none", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -163,8 +164,8 @@ pub(super) async fn one(
     request_body = ProxyBody,
     responses(
         (status = 200, description = "The proxy", body = ProxyDetailView<'_>),
-        (status = 400, description = "The first rule that is broken", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "There is none", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -184,7 +185,7 @@ pub(super) async fn change(
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "It is gone", body = DeletedView<'_>),
-        (status = 404, description = "There is none", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -203,7 +204,7 @@ pub(super) async fn delete(
     request_body = ReasonBody,
     responses(
         (status = 200, description = "It is out of service", body = RetiredView<'_>),
-        (status = 404, description = "There is none", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -224,8 +225,8 @@ pub(super) async fn unpublish(
     request_body = EndpointBody,
     responses(
         (status = 201, description = "The endpoint", body = EndpointView<'_>),
-        (status = 400, description = "The first rule that is broken, or there is one of this id", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such proxy", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken, or there is one of this id", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such proxy", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -235,7 +236,7 @@ pub(super) async fn add_endpoint(
     Id(id): Id,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
-    let endpoint = request::endpoint(&body?.fields)?;
+    let endpoint = house.read_endpoint(&body?.fields)?;
     Ok(answer(StatusCode::CREATED, house.add_endpoint(who(&caller), id, endpoint, false).await?))
 }
 
@@ -246,8 +247,8 @@ pub(super) async fn add_endpoint(
     request_body = SettingsBody,
     responses(
         (status = 200, description = "What it tells now", body = SettingsView<'_>),
-        (status = 400, description = "The first rule that is broken", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such proxy", body = ProxyErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such proxy", body = L402ErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]

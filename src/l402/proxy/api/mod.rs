@@ -18,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::PaidProxies;
-use super::error::{ProxyError, ProxyErrorView};
+use super::error::ProxyError;
 use super::manage::Page;
 use super::serve::PREFIX;
 use crate::http::asking::Params;
@@ -26,6 +26,7 @@ use crate::http::client::Proxies;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::respond;
+use crate::l402::error::L402ErrorView;
 
 /// Who asks.
 type Asker = Extension<Caller>;
@@ -120,19 +121,19 @@ async fn name_instance(request: Request, next: Next) -> Response {
 enum Failure {
     /// No API key, or one that is not valid
     #[response(status = 401, content_type = "application/problem+json")]
-    Key(ProxyErrorView<'static>),
+    Key(L402ErrorView<'static>),
     /// The API key lacks the scope `l402`
     #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(ProxyErrorView<'static>),
+    Forbidden(L402ErrorView<'static>),
     /// Too many requests
     #[response(status = 429, content_type = "application/problem+json")]
-    TooMany(ProxyErrorView<'static>),
+    TooMany(L402ErrorView<'static>),
     /// A bug, or the machine is broken
     #[response(status = 500, content_type = "application/problem+json")]
-    Internal(ProxyErrorView<'static>),
+    Internal(L402ErrorView<'static>),
     /// The database can't take this now
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProxyErrorView<'static>),
+    Unavailable(L402ErrorView<'static>),
 }
 
 /// JSON, whole.
@@ -148,7 +149,7 @@ fn page(params: &Params) -> Result<Page, ProxyError> {
     {
         None => Ok(default),
         Some(text) => text.parse().ok().filter(|number| (1..=most).contains(number)).ok_or_else(|| {
-            ProxyError::invalid("INVALID_PAGE", format!("{name} must be a whole number from 1 to {most}"))
+            ProxyError::invalid("invalid_page", format!("{name} must be a whole number from 1 to {most}"))
         }),
     };
     Ok(Page { number: number("page", 1, 1_000_000)?, size: number("pageSize", PAGE, LARGEST_PAGE)? })

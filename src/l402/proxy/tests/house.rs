@@ -15,8 +15,8 @@ use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{LimitSettings, Limits};
-use crate::l402::L402;
 use crate::l402::proxy::{PaidProxies, Parts, Rules, api};
+use crate::l402::tests::till::Till;
 use crate::store::Store;
 use crate::web::WebSettings;
 use crate::webhooks::guard::GuardSettings;
@@ -27,7 +27,7 @@ pub(super) const PUBLIC_URL: &str = "https://pay.example";
 pub(super) struct House {
     pub(super) proxies: PaidProxies,
     pub(super) store: Store,
-    pub(super) till: L402,
+    pub(super) till: Till,
     pub(super) router: Router,
     pub(super) upstream: Upstream,
     pub(super) liar: Liar,
@@ -67,7 +67,8 @@ impl Answer {
         for name in ["type", "title", "detail", "instance", "error", "message", "code"] {
             assert!(body[name].is_string(), "{name}: {}", self.text);
         }
-        body["code"].as_str().unwrap().to_ascii_lowercase()
+        assert_eq!(body["code"], body["error"].as_str().unwrap().to_ascii_uppercase());
+        body["error"].as_str().unwrap().to_owned()
     }
 }
 
@@ -98,14 +99,9 @@ impl House {
     pub(super) async fn with(rules: Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
-        let till = L402::default();
-        let parts = Parts {
-            store: store.clone(),
-            clock: Clock::manual(NOON),
-            till: till.clone(),
-            rules,
-            allow: loopback(),
-        };
+        let clock = Clock::manual(NOON);
+        let till = Till::new(&store, clock.clone());
+        let parts = Parts { store: store.clone(), clock, till: till.l402.clone(), rules, allow: loopback() };
         let proxies = PaidProxies::new(parts).unwrap();
         let keys = Keys::new(store.clone());
         let key = async |account: &str| {
@@ -131,7 +127,7 @@ impl House {
         let parts = Parts {
             store: self.store.clone(),
             clock: Clock::manual(NOON),
-            till: self.till.clone(),
+            till: self.till.l402.clone(),
             rules: rules(),
             allow: GuardSettings::default(),
         };
@@ -205,12 +201,12 @@ impl House {
 
     /// Pays what a 402 asks; what to show then.
     pub(super) fn settle(&self, asked: &Answer) -> String {
-        format!("L402 {}:00", asked.json()["l402"]["macaroon"].as_str().unwrap())
+        self.till.token(&asked.json())
     }
 
     /// The same, as a payment that is good for one answer.
     pub(super) fn settle_once(&self, asked: &Answer) -> String {
-        format!("Payment {}", asked.json()["l402"]["macaroon"].as_str().unwrap())
+        self.till.once(&asked.headers, &asked.json())
     }
 
     /// Asks a proxy, and pays for it.

@@ -52,7 +52,9 @@ async fn credentials_and_hop_by_hop_headers_never_reach_the_upstream() {
     assert!(!told.contains(shown.split(' ').nth(1).unwrap()), "{told}");
     assert_eq!(sent["host"], format!("127.0.0.1:{}", house.upstream.port));
     assert_eq!(sent["x-upstream-key"], "hunter2");
-    assert_eq!((&sent["accept"], &sent["x-kept"], &sent["via"]), (&"text/plain", &"yes", &"1.1 satchel"));
+    assert_eq!(sent["accept"], "text/plain");
+    assert_eq!(sent["x-kept"], "yes");
+    assert_eq!(sent["via"], "1.1 satchel");
     let names: Vec<_> = sent.keys().map(|name| name.as_str()).collect();
     for name in names {
         let known = ["host", "x-upstream-key", "accept", "x-kept", "via", "accept-encoding"];
