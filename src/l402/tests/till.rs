@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use bitcoin::Network;
 use lightning_invoice::Bolt11Invoice;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::node::FakeNode;
 use crate::clock::Clock;
@@ -68,23 +68,26 @@ impl Till {
         Self { l402, ledger, node }
     }
 
-    /// Pays what a 402 asks for; the preimage.
-    fn pay(&self, body: &Value) -> String {
-        let invoice: Bolt11Invoice = body["l402"]["invoice"].as_str().unwrap().parse().unwrap();
+    /// Pays what a 402 asks for; token and preimage. What there is to know is in its headers: `HEAD` has no body.
+    fn pay(&self, headers: &HeaderMap) -> (String, String) {
+        let line = headers["www-authenticate"].to_str().unwrap();
+        let part = |name: &str| line.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+        let invoice: Bolt11Invoice = part("invoice").parse().unwrap();
         self.node.sim.receive(&invoice, Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap());
         tokio::task::block_in_place(|| while events::step(&self.ledger, Duration::ZERO).unwrap() {});
-        to_hex(&self.node.preimages.lock().unwrap()[&charges::hash_of(&invoice)].0)
+        let preimage = to_hex(&self.node.preimages.lock().unwrap()[&charges::hash_of(&invoice)].0);
+        (part("macaroon").to_owned(), preimage)
     }
 
     /// Pays what a 402 asks for; a token to show, as often as one likes.
-    pub(in crate::l402) fn token(&self, body: &Value) -> String {
-        let preimage = self.pay(body);
-        format!("L402 {}:{preimage}", body["l402"]["macaroon"].as_str().unwrap())
+    pub(in crate::l402) fn token(&self, headers: &HeaderMap) -> String {
+        let (macaroon, preimage) = self.pay(headers);
+        format!("L402 {macaroon}:{preimage}")
     }
 
     /// Pays what a 402 asks for; a payment to show once, by the `Payment` scheme.
-    pub(in crate::l402) fn once(&self, headers: &HeaderMap, body: &Value) -> String {
-        let preimage = self.pay(body);
+    pub(in crate::l402) fn once(&self, headers: &HeaderMap) -> String {
+        let (_, preimage) = self.pay(headers);
         let lines = headers.get_all("www-authenticate").iter().map(|line| line.to_str().unwrap());
         let challenge = Challenge::read_all(&lines.collect::<Vec<_>>().join(", ")).remove(0);
         let credential = json!({ "challenge": challenge, "payload": { "preimage": preimage } });

@@ -201,12 +201,12 @@ impl House {
 
     /// Pays what a 402 asks; what to show then.
     pub(super) fn settle(&self, asked: &Answer) -> String {
-        self.till.token(&asked.json())
+        self.till.token(&asked.headers)
     }
 
     /// The same, as a payment that is good for one answer.
     pub(super) fn settle_once(&self, asked: &Answer) -> String {
-        self.till.once(&asked.headers, &asked.json())
+        self.till.once(&asked.headers)
     }
 
     /// Asks a proxy, and pays for it.
