@@ -3,12 +3,13 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`WebhookAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`WebhookAdmin`], [`CoinAdmin`]), and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
 mod audit;
 mod channels;
+mod coins;
 mod error;
 mod extract;
 mod gifts;
@@ -35,6 +36,7 @@ use crate::lightning::Node;
 use crate::store::Store;
 use crate::telemetry::Health;
 
+pub use coins::CoinAdmin;
 pub use error::{AdminError, method_not_allowed, refusal};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
@@ -73,6 +75,8 @@ pub struct AdminState {
     pub payments: Arc<dyn PaymentAdmin>,
     /// The webhooks' delivery log.
     pub webhooks: Arc<dyn WebhookAdmin>,
+    /// Coins on their way to addresses.
+    pub coins: Arc<dyn CoinAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -96,6 +100,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips/{id}", get(tips::show))
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .route("/admin/v1/payments/export", get(payments::export))
+        .route("/admin/v1/coins", get(coins::list))
+        .route("/admin/v1/coins/{id}/settle", post(coins::settle))
         .route("/admin/v1/webhooks", get(webhooks::list))
         .route("/admin/v1/webhooks/{id}/replay", post(webhooks::replay))
         .method_not_allowed_fallback(error::method_not_allowed)
