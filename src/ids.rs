@@ -116,6 +116,10 @@ row_id!(
     PayoutId
 );
 row_id!(
+    /// Row id of coins sent to an address: money out, on-chain.
+    CoinSendId
+);
+row_id!(
     /// Row id of a voucher: a claim on sats.
     VoucherId
 );

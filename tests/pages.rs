@@ -108,6 +108,7 @@ async fn people_can_use_the_pages() {
     case!(&stage, manage::the_documentation_renders);
     case!(&stage, checkout::a_customer_pays_and_goes_back);
     case!(&stage, checkout::a_price_in_sat);
+    case!(&stage, checkout::a_payment_goes_back);
     case!(&stage, checkout::a_customer_is_too_late);
     case!(&stage, checkout::links_that_lead_nowhere);
     stage.strike().await;

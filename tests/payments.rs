@@ -208,9 +208,10 @@ async fn many(scene: &Scene, shop: &Shop) {
     assert!(made.iter().all(|made| shop.told(text(made, "invoiceId")).len() == 1));
 }
 
-/// While the node starts, orders are refused at once, with what to do; then they are taken.
+/// While the node can't start, orders are refused and not kept waiting for it; then they are taken.
 async fn starting(scene: &Scene, shop: &Shop) {
     scene.network.satchel.stop().await.unwrap();
+    scene.network.bitcoind.stop().await.unwrap();
     scene.network.satchel.spawn_with(&[]).await.unwrap();
     let body = json!({"orderId": "early", "amount": 1_000, "currency": "sats"});
     let mut refused = 0;
@@ -220,6 +221,16 @@ async fn starting(scene: &Scene, shop: &Shop) {
         Some(())
     })
     .await;
+    for _ in 0..5 {
+        let answer = shop.ask(Method::POST, "/api/payments", Some(&body)).await;
+        assert_eq!(
+            (answer.status, &answer.body["code"]),
+            (503, &json!("NODE_UNAVAILABLE")),
+            "{}",
+            answer.body
+        );
+    }
+    scene.network.bitcoind.start().await.unwrap();
     let made = loop {
         let answer = shop.ask(Method::POST, "/api/payments", Some(&body)).await;
         match (answer.status, answer.body["code"].as_str()) {
@@ -230,7 +241,6 @@ async fn starting(scene: &Scene, shop: &Shop) {
         assert!(refused < 600, "never taken");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    eprintln!("   refused {refused} times");
     scene.network.wait_usable().await.unwrap();
     paid_and_told(scene, shop, &made).await;
 }

@@ -1,5 +1,5 @@
 //! Refunds on a real network: the process dies at each named point of a refund's way, and starts again: the customer
-//! gets the sats once. And the bookkeeper's table, by the command line.
+//! gets the sats once, by Lightning or by a transaction. And the bookkeeper's table, by the command line.
 
 #![cfg(feature = "failpoints")]
 #![allow(
@@ -32,6 +32,15 @@ const REFUNDING: &[(&str, &[u32])] = &[
     ("event.after_handled", &[0]),
     ("store.before_commit", &[0, 1, 3, 6]),
     ("store.after_commit", &[0, 1, 4]),
+];
+
+/// Where a refund to an address can be cut off.
+const COINS: &[&str] = &[
+    "payment.after_refund",
+    "coins.before_send",
+    "coins.after_send",
+    "coins.after_sent_commit",
+    "coins.before_paid",
 ];
 
 /// What an order costs and what goes back of it at first, in sat.
@@ -106,12 +115,15 @@ async fn body(scene: &Scene, payment: &str, name: &str, sat: u64) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_at_any_point_of_a_refund_sends_it_once() {
-    let scene = Scene::start("").await;
+    let scene = Scene::start("[payments]\nmin_onchain_refund_sat = 1_000\n").await;
     let desk = Desk::open(&scene).await;
     for (point, skips) in REFUNDING {
         for skip in *skips {
             case(&format!("refunding, {point} after {skip}"), refunding(&scene, &desk, point, *skip)).await;
         }
+    }
+    for point in COINS {
+        case(&format!("to an address, {point}"), to_address(&scene, &desk, point)).await;
     }
     case("the table", table(&scene, &desk)).await;
     eprintln!("channels closed: {}", scene.channels_closed().await);
@@ -163,6 +175,77 @@ async fn arrives_once(scene: &Scene, desk: &Desk, payment: &str, name: &str, mut
     scene.received_once(name).await;
 }
 
+/// A payment goes back to an address while satchel dies.
+async fn to_address(scene: &Scene, desk: &Desk, point: &str) {
+    let payment = desk.paid(scene, point).await;
+    let address = scene.wallet(1).address().await.unwrap();
+    let asked =
+        json!({ "invoiceId": payment, "amount": PRICE, "currency": "sats", "bitcoinAddress": address });
+    let doomed = Doomed::start(scene, point, 0).await;
+    doomed.arm();
+    let going = async {
+        let _answered_or_not = desk.try_ask(Method::POST, "/api/refunds", Some(&asked)).await;
+        // One death waits for the blocks.
+        while point == "coins.before_paid" && coins_at(scene, &address).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            scene.network.bitcoind.mine(1).await.unwrap();
+        }
+        if point == "coins.before_paid" {
+            scene.network.bitcoind.mine(6).await.unwrap();
+        }
+    };
+    tokio::join!(going, doomed.dies_and_rises());
+    scene.network.wait_usable().await.unwrap();
+    let again = desk.post("/api/refunds", &asked).await;
+    assert!(matches!(again.status, 200 | 201), "{again:?}");
+    // What was signed and not broadcast before the death, nobody can tell from what was never signed.
+    let lost = ["coins.before_send", "coins.after_send"].contains(&point)
+        && scene.network.bitcoind.mempool_count().await.unwrap() == 0;
+    assert!(lost || point != "coins.before_send", "it was sent after all");
+    if lost {
+        given_up_by_hand(scene, desk, &asked).await;
+    }
+    let end = Instant::now() + RECOVERY;
+    while desk.status(&payment).await != "refunded" {
+        assert!(Instant::now() < end, "stuck: {}", desk.get("/api/refunds").await);
+        scene.network.mine(1).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert_eq!(coins_at(scene, &address).await, [PRICE], "{point}");
+    let list = desk.get(&format!("/api/refunds/invoice/{payment}")).await;
+    assert_eq!(
+        (&list["refunds"][0]["type"], &list["refunds"][0]["status"]),
+        (&json!("onchain"), &json!("completed"))
+    );
+    assert_eq!(list["refunds"][0]["txid"].as_str().unwrap().len(), 64);
+    let audit = scene.books_agree().await;
+    assert_eq!((account(&audit, "merchants"), account(&audit, "in_flight")), (0, 0));
+}
+
+/// Nobody can tell whether the wallet was asked, so nothing happens until a person says.
+async fn given_up_by_hand(scene: &Scene, desk: &Desk, asked: &Value) {
+    let satchel = &scene.network.satchel;
+    scene.network.mine(2).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let list = satchel.command_json("coins", &["list"]).await.unwrap();
+    let (first, status) = (list["coins"][0]["id"].to_string(), &list["coins"][0]["status"]);
+    assert_eq!((list["coins"].as_array().unwrap().len(), status), (1, &json!("sending")), "{list}");
+    let settled = satchel.command_json("coins", &["settle", &first, "--not-sent"]).await.unwrap();
+    assert_eq!(settled["status"], "failed");
+    assert!(satchel.command_json("coins", &["settle", &first, "--not-sent"]).await.is_err());
+    assert_eq!(desk.post("/api/refunds", asked).await.status, 201);
+}
+
+/// What the chain has at an address, in sat.
+async fn coins_at(scene: &Scene, address: &str) -> Vec<u64> {
+    let asked = json!(["start", [format!("addr({address})")]]);
+    let found = scene.network.bitcoind.call("scantxoutset", asked).await.unwrap();
+    // Whole coins and eight digits; a float that short loses nothing on its way back to text.
+    let sat =
+        |coin: &Value| format!("{:.8}", coin["amount"].as_f64().unwrap()).replace('.', "").parse().unwrap();
+    found["unspents"].as_array().unwrap().iter().map(sat).collect()
+}
+
 /// The command writes what the shop can fetch, and never over a file.
 async fn table(scene: &Scene, desk: &Desk) {
     let satchel = &scene.network.satchel;
@@ -175,8 +258,8 @@ async fn table(scene: &Scene, desk: &Desk) {
     assert_eq!((&report["file"], report["lines"].as_u64().unwrap() + 1), (&json!(name), lines));
     assert_eq!(desk.get("/api/payments.csv").await, json!(written));
     let cases: usize = REFUNDING.iter().map(|(_, skips)| skips.len()).sum();
-    assert_eq!(written.matches("\r\npayment,").count(), cases);
-    assert!(written.matches("\r\nrefund,").count() >= 2 * cases);
+    assert_eq!(written.matches("\r\npayment,").count(), cases + COINS.len());
+    assert!(written.matches("\r\nrefund,").count() >= 2 * cases + COINS.len());
     assert!(satchel.command_json("payments", &arguments).await.is_err(), "it was written over");
     assert!(satchel.command_json("payments", &["export"]).await.is_err(), "a table is no JSON");
 }

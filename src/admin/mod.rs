@@ -3,13 +3,13 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`ProxyAdmin`],
-//! [`WebhookAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]), and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
 mod audit;
 mod channels;
+mod coins;
 mod error;
 mod extract;
 mod gifts;
@@ -37,6 +37,7 @@ use crate::lightning::Node;
 use crate::store::Store;
 use crate::telemetry::Health;
 
+pub use coins::CoinAdmin;
 pub use error::{AdminError, method_not_allowed, refusal};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
@@ -78,6 +79,8 @@ pub struct AdminState {
     pub proxies: Arc<dyn ProxyAdmin>,
     /// The webhooks' delivery log.
     pub webhooks: Arc<dyn WebhookAdmin>,
+    /// Coins on their way to addresses.
+    pub coins: Arc<dyn CoinAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -101,6 +104,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips/{id}", get(tips::show))
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .route("/admin/v1/payments/export", get(payments::export))
+        .route("/admin/v1/coins", get(coins::list))
+        .route("/admin/v1/coins/{id}/settle", post(coins::settle))
         .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
         .route("/admin/v1/proxies/{id}/price", post(proxies::price))
         .route("/admin/v1/proxies/{id}/retire", post(proxies::retire))

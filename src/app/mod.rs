@@ -15,6 +15,7 @@
 //! database is closed. A second signal ends the process at once, which is safe too.
 
 mod build;
+mod coins;
 mod deliveries;
 mod operator;
 mod tasks;

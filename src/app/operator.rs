@@ -160,7 +160,7 @@ fn view(payout: &Payout) -> PayoutView {
     }
 }
 
-fn unavailable(error: LedgerError) -> AdminError {
+pub(super) fn unavailable(error: LedgerError) -> AdminError {
     tracing::error!(%error, "an operator's request failed");
     AdminError::Unavailable("the database does not answer now; see the log".into())
 }

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::AppError;
 use super::build::House;
 use crate::ledger::recovery::Recovery;
-use crate::ledger::{dispatcher, events};
+use crate::ledger::{coins, dispatcher, events};
 use crate::lightning::Lightning;
 use crate::telemetry::{Health, Phase};
 
@@ -64,9 +64,10 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
     })?);
 
     let (at_dispatch, stop) = (Arc::clone(house), stopped.clone());
+    let at_rest = Arc::clone(&drained);
     threads.push(spawn("payouts", move || {
         let beat = at_dispatch.watchdog.register("payouts", SILENCE);
-        while !drained.load(Ordering::Acquire) && !*stop.borrow() {
+        while !at_rest.load(Ordering::Acquire) && !*stop.borrow() {
             beat.beat();
             at_dispatch.ledger.wake.wait(Duration::from_millis(100));
         }
@@ -85,6 +86,17 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
             }
             thread::sleep(RECOVERY_TICK);
         }
+        beat.finish();
+    })?);
+
+    let (at_wallet, stop, quiet) = (Arc::clone(house), stopped.clone(), drained);
+    threads.push(spawn("coins", move || {
+        let beat = at_wallet.watchdog.register("coins", SILENCE);
+        while !quiet.load(Ordering::Acquire) && !*stop.borrow() {
+            beat.beat();
+            thread::sleep(RECOVERY_TICK);
+        }
+        coins::run(&at_wallet.ledger, || *stop.borrow(), || beat.beat());
         beat.finish();
     })?);
     Ok(Workers { threads, failure: Some(failure), house: Arc::clone(house) })

@@ -12,6 +12,7 @@ mod args;
 mod audit;
 mod channel;
 mod client;
+mod coins;
 mod doctor;
 mod error;
 mod gift;
@@ -92,6 +93,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Gift(command) => gift::run(client, command).await,
         Command::Tip(command) => tip::run(client, command).await,
         Command::Payments(command) => payments::run(client, command).await,
+        Command::Coins(command) => coins::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
         Command::Audit => audit::run(client).await,

@@ -275,6 +275,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("tips.max_quantity", u64::from(tips.max_quantity), 1, 10_000),
         ("payments.expiry_secs", config.payments.expiry_secs, 60, 604_800),
         ("payments.max_amount_sat", config.payments.max_amount_sat, 1, supply),
+        ("payments.min_onchain_refund_sat", config.payments.min_onchain_refund_sat, 0, supply),
         ("l402.default_price_sat", config.l402.default_price_sat, 1, config.l402.max_price_sat),
         ("l402.premium_price_sat", config.l402.premium_price_sat, 1, config.l402.max_price_sat),
         ("l402.max_price_sat", config.l402.max_price_sat, 1, supply),

@@ -200,11 +200,13 @@ pub struct Payments {
     pub expiry_secs: u64,
     /// The most that one order may come to, in sat.
     pub max_amount_sat: u64,
+    /// The least that is refunded to an address, in sat; 0: nothing is.
+    pub min_onchain_refund_sat: u64,
 }
 
 impl Default for Payments {
     fn default() -> Self {
-        Self { enabled: true, expiry_secs: 3_600, max_amount_sat: 100_000_000 }
+        Self { enabled: true, expiry_secs: 3_600, max_amount_sat: 100_000_000, min_onchain_refund_sat: 5_000 }
     }
 }
 

@@ -14,10 +14,10 @@ use super::respond;
 use crate::store::{StoreError, Tx};
 
 /// Bytes of a key.
-const LONGEST: usize = 255;
+const LONGEST: usize = 256;
 
 /// How long an answer is kept.
-const KEPT_MS: i64 = 48 * 60 * 60 * 1000;
+const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Rows pruned in one transaction, so that no commit becomes long.
 const PRUNED_AT_ONCE: i64 = 1000;
@@ -36,7 +36,7 @@ pub struct Ask {
 
 /// The header holds no usable key: 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Idempotency-Key must be 1 to 255 printable ASCII characters")]
+#[error("Idempotency-Key must be 1 to 256 printable ASCII characters")]
 pub struct BadKey;
 
 /// What is known of a request.
@@ -135,7 +135,7 @@ pub fn remember(
     Ok(())
 }
 
-/// Forgets some answers older than 48 hours; `true` if there may be more.
+/// Forgets some answers older than 24 hours; `true` if there may be more.
 ///
 /// # Errors
 /// The statement's.
@@ -234,8 +234,8 @@ mod tests {
             headers.insert("X-Idempotency-Key", value.parse().unwrap());
             Ask::read(&headers, "", "", b"")
         };
-        assert!(read(&"k".repeat(255)).unwrap().is_some());
-        assert_eq!(read(&"k".repeat(256)), Err(BadKey));
+        assert!(read(&"k".repeat(256)).unwrap().is_some());
+        assert_eq!(read(&"k".repeat(257)), Err(BadKey));
         assert_eq!(read(" "), Err(BadKey));
         assert_eq!(Ask::read(&HeaderMap::new(), "", "", b""), Ok(None));
     }

@@ -5,8 +5,10 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 use super::books::Account;
+use super::coins::{self, CoinSend, CoinStatus};
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError};
+use crate::clock::{UnixMillis, millis};
 use crate::lightning::Balances;
 use crate::money::Msat;
 
@@ -58,6 +60,8 @@ pub struct StatusCount {
 /// The store's.
 pub fn audit(ledger: &Ledger) -> Result<Audit, LedgerError> {
     let mut audit = ledger.store.read_blocking(books)?;
+    let open = ledger.store.read_blocking(coins::open)?;
+    audit.warnings.extend(lost_coins(&open, ledger.clock.now()));
     if ledger.lightning.is_running() {
         compare_with_node(&mut audit, &ledger.lightning.balances());
     }
@@ -156,6 +160,11 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    JOIN payouts p ON p.id = j.subject
                    WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered') AND p.family = 'payments'")?
+            + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
+                   WHERE e.account = 'loss' AND j.kind = 'coins_loss_recovered'")?
+            - one(
+                "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE family = 'payments' AND status <> 'failed'",
+            )?
             // And but for what paid for the operator's own.
             - one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    WHERE e.account = 'merchants' AND j.kind = 'fee_earned'")?,
@@ -164,7 +173,10 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
     expect(
         "in flight",
         -balance(Account::InFlight),
-        one(&format!("SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"))?,
+        one(&format!("SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"))?
+            + one(
+                "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE status IN ('queued', 'sending', 'sent')",
+            )?,
     );
     expect(
         "fee reserve",
@@ -222,6 +234,27 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         vouchers: counts(&snapshot, "SELECT state, count(*) FROM vouchers GROUP BY state")?,
         counters: counters(&snapshot)?,
     })
+}
+
+/// Coins that were perhaps never sent: a person has to look.
+fn lost_coins(open: &[CoinSend], now: UnixMillis) -> Vec<String> {
+    let late = |send: &&CoinSend| {
+        let asked = send.sent_at.filter(|_| send.status != CoinStatus::Queued);
+        let wait =
+            if send.status == CoinStatus::Sending { coins::UNSEEN_AFTER } else { coins::UNBURIED_AFTER };
+        asked.is_some_and(|at| at.saturating_add(millis(wait)) <= now)
+    };
+    let tell = |send: &CoinSend| {
+        let name = send
+            .txid
+            .as_deref()
+            .map_or_else(|| "no transaction is known".into(), |txid| format!("transaction {txid}"));
+        format!(
+            "{} to {} were perhaps never sent ({name}): look for them in a block explorer, then tell with `satchel coins settle {}`",
+            send.amount, send.address, send.id
+        )
+    };
+    open.iter().filter(late).map(tell).collect()
 }
 
 fn counts(connection: &Connection, sql: &str) -> Result<Vec<StatusCount>, LedgerError> {

@@ -106,6 +106,14 @@ pub enum Kind {
     FeeEarnedAgain,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
+    /// Coins to send took their money.
+    CoinsQueued,
+    /// Coins arrived: the operator's, who has the sats of the channels for them.
+    CoinsPaid,
+    /// Coins were not sent.
+    CoinsFailed,
+    /// A refund's loss turned out to be none, by coins that were not sent after it.
+    CoinsLossRecovered,
 }
 
 impl Kind {
@@ -123,6 +131,10 @@ impl Kind {
             Self::FeeReturned => "fee_returned",
             Self::FeeEarnedAgain => "fee_earned_again",
             Self::Unclaimed => "unclaimed",
+            Self::CoinsQueued => "coins_queued",
+            Self::CoinsPaid => "coins_paid",
+            Self::CoinsFailed => "coins_failed",
+            Self::CoinsLossRecovered => "coins_loss_recovered",
         }
     }
 }

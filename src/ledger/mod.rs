@@ -18,10 +18,13 @@
 //! * A charge whose payment waits for us to claim it says so durably before it is claimed; what then can
 //!   happen is told in [`held`].
 //! * A payout is never failed because time has passed while an HTLC may be under way.
+//! * Coins to an address ([`coins`]) are marked `sending` durably before the wallet is asked; a transaction that pays
+//!   the address is the proof that they were sent.
 
 pub mod audit;
 pub mod books;
 pub mod charges;
+pub mod coins;
 pub mod dispatcher;
 pub mod events;
 pub mod held;
@@ -49,6 +52,7 @@ use crate::store::{Store, StoreError, Tx};
 
 pub use books::Account;
 pub use charges::{Charge, ChargeStatus, SettledBy};
+pub use coins::CoinSend;
 pub use payouts::{Payout, PayoutStatus};
 pub use wake::Wake;
 
@@ -183,6 +187,14 @@ pub trait Listener: Send + Sync + 'static {
     /// # Errors
     /// Undoes the step; the node's event is then delivered again.
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError>;
+
+    /// Coins of one of the family's [`coins`] arrived or were not sent. Told once.
+    ///
+    /// # Errors
+    /// Undoes the step; it is tried again.
+    fn coins_ended(&self, _tx: &Tx<'_>, _send: &CoinSend, _end: End) -> Result<(), LedgerError> {
+        Ok(())
+    }
 
     /// One of the family's invoices was never paid and can't be any more. The family removes what it wrote
     /// beside the charge; answers whether the charge may go too.

@@ -8,6 +8,7 @@
 //! [`Node`], which moves each call to a thread that may wait.
 
 mod capacity;
+mod coins;
 pub mod invoice;
 pub mod ldk;
 mod node;
@@ -16,8 +17,8 @@ pub mod sim;
 
 use std::time::Duration;
 
-use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
+use bitcoin::{Network, Txid};
 use lightning_invoice::Bolt11Invoice;
 use serde::Serialize;
 
@@ -25,6 +26,7 @@ use crate::ids::{PaymentHash, Preimage};
 use crate::money::Msat;
 
 pub use capacity::{Capacity, NoCapacity};
+pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
 pub use node::Node;
 
 /// An invoice to create.
@@ -313,6 +315,25 @@ pub trait Lightning: Send + Sync + 'static {
 
     /// Removes the head of the event queue, durably.
     fn event_handled(&self);
+
+    /// Sends coins of the wallet to an address, the reserve for closing channels left alone. A node without a
+    /// wallet sends none.
+    ///
+    /// Crash behaviour: may or may not have been sent. The caller must have durably noted that it would be, and
+    /// must not send anything else before [`Lightning::coin_record`] has found the last: until the wallet has
+    /// seen it, it spends the same coins again.
+    fn send_coins(&self, _order: &CoinOrder) -> CoinDispatch {
+        CoinDispatch::NotSent("this node has no wallet".into())
+    }
+
+    /// What the wallet knows of a transaction that pays an order, by its name or by what it pays. `None`: it has
+    /// seen none, which doesn't say that there is none.
+    ///
+    /// # Errors
+    /// A text for the log: the wallet could not be read.
+    fn coin_record(&self, _order: &CoinOrder, _txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
+        Ok(None)
+    }
 
     /// Sums.
     fn balances(&self) -> Balances;

@@ -3,25 +3,27 @@
 //! It keeps two truths apart: what really happened to money (HTLCs, [`Sim::delivered`]), and what the
 //! node remembers (records, events, HTLCs still waiting inside it), which a crash may change.
 
+mod coins;
 mod incoming;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bitcoin::Network;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
-    Balances, Direction, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent, PaymentRecord,
-    RecordStatus, Refusal, SendingRoom,
+    Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
+    Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges::hash_of;
 use crate::money::Msat;
+use coins::Spend;
 use incoming::Incoming;
 
 /// Where an HTLC is.
@@ -75,6 +77,8 @@ struct State {
     route_costs: Msat,
     limits: Vec<Msat>,
     room: Option<Msat>,
+    spends: Vec<Spend>,
+    no_coins: bool,
     stopped: bool,
     commit_at_once: bool,
     trap: Trap,
@@ -405,7 +409,16 @@ impl Lightning for Sim {
         }
     }
 
+    fn send_coins(&self, order: &CoinOrder) -> CoinDispatch {
+        self.spend(order)
+    }
+
+    fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
+        Ok(self.spent(order, txid))
+    }
+
     fn balances(&self) -> Balances {
-        Balances::default()
+        let onchain_sat = if self.state().no_coins { 0 } else { 100_000_000 };
+        Balances { onchain_sat, onchain_spendable_sat: onchain_sat, ..Balances::default() }
     }
 }

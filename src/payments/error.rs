@@ -77,6 +77,8 @@ pub enum PaymentError {
     NodeUnavailable,
     /// 503: no channel can receive that much.
     NoInboundCapacity,
+    /// 503: the wallet has too few coins for a refund to an address.
+    NoCoins,
 }
 
 /// The body of every error.
@@ -102,6 +104,9 @@ pub struct PaymentErrorView<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<TooManyView>,
+    /// Of what is our fault: by this the operator finds it in the log.
+    #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -161,6 +166,11 @@ impl PaymentError {
             Self::NoInboundCapacity => {
                 (503, "NO_INBOUND_CAPACITY", "This server can't receive that much now")
             }
+            Self::NoCoins => (
+                503,
+                "INSUFFICIENT_ONCHAIN_FUNDS",
+                "The server's wallet has too few coins; ask the customer for a lightningInvoice, or its operator for coins",
+            ),
         }
     }
 
@@ -181,6 +191,11 @@ impl PaymentError {
 
     /// The answer to whoever asked for this path.
     pub fn answer(&self, path: &str) -> Response {
+        self.answer_to(path, None)
+    }
+
+    /// The same, with what the request is called.
+    pub fn answer_to(&self, path: &str, correlation: Option<&str>) -> Response {
         let (status, code, message) = self.row();
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let title = status.canonical_reason().unwrap_or("Error");
@@ -202,6 +217,7 @@ impl PaymentError {
             message,
             code,
             details,
+            correlation_id: correlation.filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR),
         };
         let mut response = respond::no_store(respond::json(status, &view));
         let headers = response.headers_mut();
@@ -213,7 +229,7 @@ impl PaymentError {
             Self::TooMany { retry_after, .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
             }
-            Self::RateUnavailable | Self::NodeUnavailable | Self::NoInboundCapacity => {
+            Self::RateUnavailable | Self::NodeUnavailable | Self::NoInboundCapacity | Self::NoCoins => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
             _ => {}

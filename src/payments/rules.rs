@@ -20,6 +20,8 @@ pub struct Rules {
     pub expiry: Duration,
     /// The most that one order may come to.
     pub max_amount: Msat,
+    /// The least that goes back to an address; nothing for none at all.
+    pub min_onchain: Msat,
     /// A refund may always cost this much in routing fees.
     pub max_fee_base: Msat,
     /// Or this share of it, in parts per million, whichever is more.
@@ -38,6 +40,7 @@ impl Rules {
             public_url: config.http.public_url.trim_end_matches('/').to_owned(),
             expiry: Duration::from_secs(payments.expiry_secs),
             max_amount: Msat::from_sat(payments.max_amount_sat).unwrap_or(Msat::ZERO),
+            min_onchain: Msat::from_sat(payments.min_onchain_refund_sat).unwrap_or(Msat::ZERO),
             max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
             max_fee_ppm: payouts.max_fee_ppm,
             min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),

@@ -18,7 +18,7 @@ use crate::decimal::Decimal;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::{AccountId, ChargeId};
-use crate::ledger::{Charge, End, Family, Lapsed, LedgerError, Listener, Payout};
+use crate::ledger::{Charge, CoinSend, End, Family, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics::PAYMENTS;
@@ -195,6 +195,10 @@ impl Listener for Teller {
 
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
         refunds::ended(self, tx, payout, end)
+    }
+
+    fn coins_ended(&self, tx: &Tx<'_>, send: &CoinSend, end: End) -> Result<(), LedgerError> {
+        refunds::coins_ended(self, tx, send, end)
     }
 
     /// Payments are kept, also those that nobody paid: they belong to somebody who has a key.

@@ -16,8 +16,9 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_tips.sql"),
     include_str!("migrations/0006_tip_mail.sql"),
     include_str!("migrations/0007_payments.sql"),
-    include_str!("migrations/0008_l402.sql"),
-    include_str!("migrations/0009_proxies.sql"),
+    include_str!("migrations/0008_coins.sql"),
+    include_str!("migrations/0009_l402.sql"),
+    include_str!("migrations/0010_proxies.sql"),
 ];
 
 /// Brings the file to the newest schema.

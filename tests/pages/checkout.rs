@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use regtest::InvoiceRequest;
 use serde_json::{Value, json};
 
 use crate::Stage;
@@ -90,6 +91,26 @@ pub async fn a_customer_is_too_late(stage: &Stage) {
     assert!(!browser.is_shown("pay-qr").await);
     assert_eq!(browser.text("cancel").await, "Back to the shop");
     browser.look("checkout-expired").await;
+}
+
+/// The shop sends it back, and whoever opens the page again sees it.
+pub async fn a_payment_goes_back(stage: &Stage) {
+    let browser = &stage.browser;
+    let order = order(stage, json!({"orderId": "A-4", "amount": 1200, "currency": "sats"})).await;
+    stage.open(&page(&order)).await;
+    stage.pay(order["lightningInvoice"].as_str().unwrap()).await;
+    browser.reaches("paid").await;
+    let to = stage.scene.wallet(1).invoice(InvoiceRequest::sat(1_200)).await.unwrap();
+    stage.scene.note_asked(1, "A-4", &to.payment_hash);
+    let refund = json!({"invoiceId": order["invoiceId"], "amount": 1200, "currency": "sats",
+        "lightningInvoice": to.invoice});
+    stage.scene.network.satchel.admin_post("/api/refunds", refund).await.unwrap();
+    until("it is back", SOON, || async {
+        stage.open(&page(&order)).await;
+        (browser.state().await == "refunded").then_some(())
+    })
+    .await;
+    browser.look("checkout-refunded").await;
 }
 
 pub async fn links_that_lead_nowhere(stage: &Stage) {

@@ -197,6 +197,26 @@ async fn webhooks_are_listed_and_sent_again() {
 }
 
 #[tokio::test]
+async fn coins_are_listed_and_settled_by_what_was_found() {
+    let fixture = fixture(true);
+    assert_eq!(fixture.ask("GET", "coins", Value::Null).await.1, json!({ "coins": [{ "id": 1 }] }));
+    let txid = json!({ "txid": "ab".repeat(32) });
+    let (_, paid) = fixture.ask("POST", "coins/1/settle", txid.clone()).await;
+    assert_eq!(paid, json!({ "id": "1", "status": "paid" }));
+    let (_, failed) = fixture.ask("POST", "coins/1/settle", json!({ "not_sent": true })).await;
+    assert_eq!(failed["status"], "failed");
+    let (bad, missing) = (StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND);
+    for body in [json!({}), json!({ "txid": "ab".repeat(32), "not_sent": true })] {
+        fixture.refused("POST", "coins/1/settle", body, bad, "bad_request", "either").await;
+    }
+    fixture.refused("POST", "coins/1/settle", json!({ "txid": "ab" }), bad, "bad_request", "64").await;
+    for id in ["2", "x"] {
+        let path = format!("coins/{id}/settle");
+        fixture.refused("POST", &path, txid.clone(), missing, "not_found", "no coins").await;
+    }
+}
+
+#[tokio::test]
 async fn the_rest_is_told_in_the_same_shape() {
     let fixture = fixture(true);
     assert_eq!(fixture.ask("GET", "audit", Value::Null).await.1, json!({ "clean": true }));

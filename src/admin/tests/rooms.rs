@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use bitcoin::Network;
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -233,6 +233,20 @@ impl PaymentAdmin for Rooms {
     }
 }
 
+impl CoinAdmin for Rooms {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(async move { Ok(vec![json!({ "id": 1 })]) })
+    }
+    fn settle(&self, id: i64, paid_by: Option<Txid>) -> BoxFuture<'_, Result<String, AdminError>> {
+        Box::pin(async move {
+            match id {
+                1 => Ok(if paid_by.is_some() { "paid" } else { "failed" }.into()),
+                _ => Err(AdminError::NotFound("no coins with this id".into())),
+            }
+        })
+    }
+}
+
 pub(super) struct Fixture {
     router: Router,
     pub(super) node: Arc<FakeNode>,
@@ -257,7 +271,8 @@ pub(super) fn fixture(running: bool) -> Fixture {
         tips: Arc::<Rooms>::clone(&rooms),
         payments: Arc::<Rooms>::clone(&rooms),
         proxies: Arc::<Rooms>::clone(&rooms),
-        webhooks: rooms,
+        webhooks: Arc::<Rooms>::clone(&rooms),
+        coins: rooms,
     };
     Fixture { router: router(state), node, health, _folder: folder }
 }

@@ -62,10 +62,9 @@ fn whole(manifest: &Object, errors: &mut Errors) {
         Some(_) => errors.add("endpoints", "must be an array"),
         None => errors.add("endpoints", "is required"),
     }
-    if let Some(at) = manifest.get("generated_at").filter(|at| !at.is_null()) {
-        if !at.as_str().is_some_and(|at| crate::clock::iso::parse(at).is_some()) {
-            errors.add("generated_at", "must be a date and time with its zone (ISO 8601)");
-        }
+    let is_time = |at: &Value| at.as_str().and_then(crate::clock::iso::parse).is_some();
+    if given(manifest, "generated_at").is_some_and(|at| !is_time(at)) {
+        errors.add("generated_at", "must be a date and time with its zone (ISO 8601)");
     }
 }
 
@@ -119,10 +118,10 @@ fn check_endpoints(endpoints: &[Value], errors: &mut Errors) {
             continue;
         };
         check_endpoint(endpoint, &place, errors);
-        if let Some(Value::String(id)) = endpoint.get("id") {
-            if !ids.insert(id) {
-                errors.add(&format!("{place}.id"), "is used twice");
-            }
+        if let Some(Value::String(id)) = endpoint.get("id")
+            && !ids.insert(id)
+        {
+            errors.add(&format!("{place}.id"), "is used twice");
         }
     }
 }

@@ -135,10 +135,10 @@ impl ProxyError {
     /// The answer to whoever asked for this path.
     pub fn answer(&self, path: &str) -> Response {
         let mut response = self.family().answer(path);
-        if let Self::MethodNotAllowed(Some(methods)) = self {
-            if let Ok(list) = HeaderValue::try_from(methods.to_string()) {
-                response.headers_mut().insert(ALLOW, list);
-            }
+        if let Self::MethodNotAllowed(Some(methods)) = self
+            && let Ok(list) = HeaderValue::try_from(methods.to_string())
+        {
+            response.headers_mut().insert(ALLOW, list);
         }
         response
     }

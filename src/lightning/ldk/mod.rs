@@ -5,6 +5,7 @@
 //! the chain source is away; until it has succeeded every call answers "not running".
 
 mod cache;
+mod coins;
 mod convert;
 mod kv;
 mod logs;
@@ -115,6 +116,7 @@ pub enum StartError {
 /// ldk-node, wrapped.
 pub struct LdkNode {
     node: Arc<Node>,
+    kv: Arc<kv::KvStore>,
     settings: LdkSettings,
     runtime: Handle,
     running: AtomicBool,
@@ -149,7 +151,7 @@ impl LdkNode {
         set_chain(&mut builder, &settings.chain);
         set_network_face(&mut builder, &settings)?;
         let kv = Arc::new(kv::KvStore::new(store, cache::Cache::new(settings.cache_dir.clone())));
-        let built = tokio::task::block_in_place(|| builder.build_with_store(kv));
+        let built = tokio::task::block_in_place(|| builder.build_with_store(Arc::clone(&kv) as Arc<_>));
         let node = built.map_err(|error| match error {
             BuildError::WalletSetupFailed => StartError::BadState(
                 "its wallet was made with other keys than those in `seed`; put back the file that belongs to it".into(),
@@ -158,6 +160,7 @@ impl LdkNode {
         })?;
         Ok(Self {
             node: Arc::new(node),
+            kv,
             settings,
             runtime,
             running: AtomicBool::new(false),

@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bitcoin::Network;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
+use bitcoin::{Network, Txid};
 use ldk_node::Event;
 use ldk_node::payment::PaymentStatus;
 use lightning::ln::channelmanager::PaymentId;
@@ -16,8 +16,8 @@ use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sh
 use super::{LdkNode, convert};
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Dispatch, InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
-    PaymentRecord, RecordStatus, Refusal, SendingRoom,
+    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom,
 };
 use crate::money::Msat;
 
@@ -158,6 +158,14 @@ impl Lightning for LdkNode {
             // It comes again after the next start, and changes nothing then.
             tracing::error!(%error, "the node could not write down that an event was handled");
         }
+    }
+
+    fn send_coins(&self, order: &CoinOrder) -> CoinDispatch {
+        self.spend(order)
+    }
+
+    fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
+        self.spent(order, txid)
     }
 
     fn balances(&self) -> Balances {

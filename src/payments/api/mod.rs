@@ -48,11 +48,15 @@ pub fn router(
         scope: Scope::Payments,
         refusal: |error| PaymentError::from(error.clone()).into_response(),
     };
+    // Counted before the key is looked at, so that guessing keys is limited too: by client, as the keys' own requests
+    // are by key.
+    let keyed = from_fn_with_state(gate, require_scope);
     let writes = OpenApiRouter::new()
         .routes(routes!(payments::create))
         .routes(routes!(payments::sync))
         .routes(routes!(refunds::create))
         .routes(routes!(merchant::change))
+        .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()
         .routes(routes!(payments::list))
@@ -63,8 +67,8 @@ pub fn router(
         .routes(routes!(refunds::one))
         .routes(routes!(refunds::of_payment))
         .routes(routes!(merchant::me))
+        .route_layer(keyed)
         .route_layer(limited(Class::Read));
-    let keyed = writes.merge(reads).route_layer(from_fn_with_state(gate, require_scope));
     let public = OpenApiRouter::new()
         .routes(routes!(rates::all))
         .routes(routes!(rates::one))
@@ -72,8 +76,8 @@ pub fn router(
         .routes(routes!(checkout::live))
         .layer(Extension(Arc::clone(proxies)))
         .route_layer(limited(Class::Read));
-    let (routes, document) = keyed.merge(public).with_state(payments).split_for_parts();
-    (routes.layer(from_fn(name_instance)), document)
+    let (routes, document) = writes.merge(reads).merge(public).with_state(payments).split_for_parts();
+    (routes.layer(from_fn(name_request)), document)
 }
 
 /// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
@@ -94,18 +98,39 @@ fn too_many(allowance: &Allowance) -> Response {
     PaymentError::TooMany { quota, retry_after }.into_response()
 }
 
-/// Tells in the body of an error which path was asked.
-async fn name_instance(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
-    let Some(error) = response.extensions().get::<PaymentError>() else { return response };
-    let mut named = error.answer(&path);
-    for (name, value) in response.headers() {
-        if name.as_str().starts_with("x-ratelimit-") {
-            named.headers_mut().insert(name.clone(), value.clone());
+const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// Gives every answer the request's `X-Correlation-Id`, or a new one, and tells in the body of an error which path was
+/// asked. What is our fault is logged with both.
+async fn name_request(request: Request, next: Next) -> Response {
+    let (path, correlation) = (request.uri().path().to_owned(), correlation(request.headers()));
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions().get::<PaymentError>() {
+        if error.status() == 500 {
+            tracing::error!(correlation_id = ?correlation, %path, "a payment's request failed; see above");
         }
+        let mut named = error.answer_to(&path, correlation.to_str().ok());
+        for (name, value) in response.headers() {
+            if name.as_str().starts_with("x-ratelimit-") {
+                named.headers_mut().insert(name.clone(), value.clone());
+            }
+        }
+        response = named;
     }
-    named
+    response.headers_mut().insert(CORRELATION, correlation);
+    response
+}
+
+/// What the caller calls the request, if it is short and plain.
+fn correlation(headers: &HeaderMap) -> HeaderValue {
+    let plain = |value: &&HeaderValue| {
+        (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    let given = headers.get(CORRELATION).filter(plain).cloned();
+    given.unwrap_or_else(|| {
+        let minted = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
+        minted.unwrap_or(HeaderValue::from_static("none"))
+    })
 }
 
 /// How any of these routes can fail besides its own refusals.

@@ -33,24 +33,25 @@ pub(super) struct RefundBody {
     currency: String,
     /// BOLT11, for exactly this many sats.
     lightning_invoice: Option<String>,
-    /// Not supported.
+    /// Instead of an invoice: an address that was not used before, paid with the operator's coins. Done when the
+    /// transaction is six blocks deep.
     bitcoin_address: Option<String>,
     /// Yours alone.
     #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
-/// Sends back what a customer has paid, or a part of it. The same invoice again is the same refund.
+/// Sends back what a customer has paid, or a part of it. The same invoice or address again is the same refund.
 #[utoipa::path(
     post, path = "/api/refunds", tag = "payments",
     params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key with the same body does it once; or `Idempotency-Key`")),
     request_body = RefundBody,
     responses(
         (status = 201, description = "The refund, on its way", body = RefundView<'_>),
-        (status = 200, description = "The refund that this invoice was given for already", body = RefundView<'_>),
+        (status = 200, description = "The refund that this invoice or address was given for already", body = RefundView<'_>),
         (status = 400, description = "The first rule that is broken", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
         (status = 404, description = "There is no such payment", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 409, description = "The payment is not paid, or the invoice or idempotency key was used for something else", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 409, description = "The payment is not paid, or the invoice, address or idempotency key was used for something else", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]

@@ -3,7 +3,8 @@
 //!
 //! First all payments, then all refunds, each in the order they were made, in pages: however long the table is, only
 //! a page of it is in memory. Sats have up to three digits behind the point, so that nothing is lost: `inSats` less
-//! the `amountSats` of the refunds that have not failed is what the books say is owed to merchants.
+//! the `amountSats` of the refunds that have not failed, but for their `lossSats`, is what the books say is owed to
+//! merchants. A loss is the operator's: what arrived late, and had been refunded otherwise meanwhile.
 
 mod csv;
 mod rows;
@@ -24,7 +25,7 @@ const DAY_MS: i64 = 86_400_000;
 
 /// The first line.
 pub const HEAD: &str = "type,id,invoiceId,orderId,status,createdAt,completedAt,currency,amount,amountSats,inSats,\
-                        outSats,routingFeeSats,exchangeRate,rateSource,rateAt,paymentHash,text,customerEmail,\
+                        outSats,lossSats,routingFeeSats,exchangeRate,rateSource,rateAt,paymentHash,txid,text,customerEmail,\
                         customerName,account\r\n";
 
 /// Which lines are wanted: those of what was paid, or arrived, or else was made, in this time.

@@ -90,10 +90,12 @@ fn payment(row: &Row<'_>, now: UnixMillis) -> rusqlite::Result<String> {
         .maybe(received.map(sats))
         .own("")
         .own("")
+        .own("")
         .maybe(row.get::<_, Option<Decimal>>(11)?)
         .text(row.get(12)?)
         .maybe(row.get::<_, Option<UnixMillis>>(13)?.map(IsoSeconds))
         .own(row.get::<_, PaymentHash>(14)?)
+        .own("")
         .text(row.get(15)?)
         .text(row.get(16)?)
         .text(row.get(17)?)
@@ -104,15 +106,16 @@ fn payment(row: &Row<'_>, now: UnixMillis) -> rusqlite::Result<String> {
 const REFUNDS: &str =
     "SELECT x.id, x.public_id, p.public_id, p.order_id, x.status, x.created_at, x.completed_at,
      p.currency, x.amount, x.amount_msat, o.fee_msat, p.rate, p.rate_source, p.rate_at, o.payment_hash,
-     x.reason, p.customer_email, p.customer_name, a.name
+     x.reason, p.customer_email, p.customer_name, a.name, x.uncovered_msat, s.txid
      FROM payment_refunds x JOIN payments p ON p.id = x.payment_id JOIN accounts a ON a.id = x.account_id
-     LEFT JOIN payouts o ON o.id = x.payout_id";
+     LEFT JOIN payouts o ON o.id = x.payout_id LEFT JOIN coin_sends s ON s.id = x.coin_send_id";
 
 fn refund(row: &Row<'_>) -> rusqlite::Result<String> {
     let status: RefundStatus = row.get(4)?;
     let amount: Msat = row.get(9)?;
     let completed = status == RefundStatus::Completed;
     let fee: Option<Msat> = row.get(10)?;
+    let loss: Msat = row.get(19)?;
     Ok(Line::default()
         .own("refund")
         .own(row.get::<_, RefundId>(1)?)
@@ -126,11 +129,13 @@ fn refund(row: &Row<'_>) -> rusqlite::Result<String> {
         .own(sats(amount))
         .own("")
         .maybe(completed.then(|| sats(amount)))
+        .maybe((loss > Msat::ZERO).then(|| sats(loss)))
         .maybe(fee.filter(|_| completed).map(sats))
         .maybe(row.get::<_, Option<Decimal>>(11)?)
         .text(row.get(12)?)
         .maybe(row.get::<_, Option<UnixMillis>>(13)?.map(IsoSeconds))
         .maybe(row.get::<_, Option<PaymentHash>>(14)?)
+        .maybe(row.get::<_, Option<String>>(20)?)
         .text(row.get(15)?)
         .text(row.get(16)?)
         .text(row.get(17)?)

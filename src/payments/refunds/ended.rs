@@ -1,10 +1,10 @@
-//! What the ledger tells of a refund's payout.
+//! What the ledger tells of what carries a refund: its payout, or its coins.
 
 use super::store::{self, Refund};
 use crate::clock::UnixMillis;
 use crate::ids::PaymentId;
 use crate::ledger::books::{Journal, Kind};
-use crate::ledger::{Account, End, Family, LedgerError, Payout};
+use crate::ledger::{Account, CoinSend, End, Family, LedgerError, Payout};
 use crate::money::Msat;
 use crate::payments::status::PaymentStatus;
 use crate::payments::store as payments;
@@ -23,8 +23,7 @@ pub(in crate::payments) fn ended(
     let now = payout.finished_at.unwrap_or(payout.created_at);
     match end {
         End::Paid => {
-            payments::add_refunded(tx, refund.payment, refund.sats)?;
-            arrived(teller, tx, &refund, Msat::ZERO, "refund.completed", now)?;
+            completed(teller, tx, &refund, now)?;
             Ok(refund.sats)
         }
         End::PaidAfterFailure => {
@@ -36,13 +35,46 @@ pub(in crate::payments) fn ended(
             Ok(covered)
         }
         End::Failed => {
-            store::fail(tx, refund.id)?;
-            payments::take_refunding(tx, refund.payment, refund.sats)?;
-            recover(teller, tx, &refund, payout, now)?;
-            teller.refund_changed(tx, &store::by_id(tx, refund.id)?, "refund.failed", now)?;
+            failed(teller, tx, &refund, Journal::new(Kind::RefundLossRecovered, payout.id.0), now)?;
             Ok(refund.sats)
         }
     }
+}
+
+/// A refund's coins arrived, or were not sent.
+pub(in crate::payments) fn coins_ended(
+    teller: &Teller,
+    tx: &Tx<'_>,
+    send: &CoinSend,
+    end: End,
+) -> Result<(), LedgerError> {
+    let found = store::by_coins(tx, send.id)?;
+    let refund = found.ok_or_else(|| LedgerError::Broken(format!("coins {} are no refund", send.id)))?;
+    let now = send.finished_at.unwrap_or(send.created_at);
+    match end {
+        End::Paid => completed(teller, tx, &refund, now),
+        End::Failed => failed(teller, tx, &refund, Journal::new(Kind::CoinsLossRecovered, send.id.0), now),
+        End::PaidAfterFailure => Err(LedgerError::Broken("coins that were not sent arrived".into())),
+    }
+}
+
+fn completed(teller: &Teller, tx: &Tx<'_>, refund: &Refund, now: UnixMillis) -> Result<(), LedgerError> {
+    payments::add_refunded(tx, refund.payment, refund.sats)?;
+    arrived(teller, tx, refund, Msat::ZERO, "refund.completed", now)
+}
+
+/// `recovery` is the journal for what that sets free of earlier losses.
+fn failed(
+    teller: &Teller,
+    tx: &Tx<'_>,
+    refund: &Refund,
+    recovery: Journal,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    store::fail(tx, refund.id)?;
+    payments::take_refunding(tx, refund.payment, refund.sats)?;
+    recover(teller, tx, refund, recovery, now)?;
+    teller.refund_changed(tx, &store::by_id(tx, refund.id)?, "refund.failed", now)
 }
 
 fn arrived(
@@ -63,7 +95,7 @@ fn recover(
     teller: &Teller,
     tx: &Tx<'_>,
     refund: &Refund,
-    payout: &Payout,
+    recovery: Journal,
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     let mut recovered = Msat::ZERO;
@@ -79,10 +111,7 @@ fn recover(
     if recovered == Msat::ZERO {
         return Ok(());
     }
-    Journal::new(Kind::RefundLossRecovered, payout.id.0)
-        .debit(Family::Payments.account(), recovered)
-        .credit(Account::Loss, recovered)
-        .post(tx, now)?;
+    recovery.debit(Family::Payments.account(), recovered).credit(Account::Loss, recovered).post(tx, now)?;
     whole(teller, tx, refund.payment, now)
 }
 

@@ -9,11 +9,13 @@
 //!    └──fails──▶ failed ──arrives all the same──▶ completed
 //! ```
 //!
-//! The invoice is the idempotency key: the same one for the same refund is the same refund. A refund that arrives
-//! after it had failed takes what has not been refunded otherwise meanwhile; what is missing then is the operator's
-//! loss, until a later refund of the payment fails.
+//! The invoice, or the address, is the idempotency key: the same one for the same refund is the same refund. A refund
+//! to an invoice that arrives after it had failed takes what has not been refunded otherwise meanwhile; what is
+//! missing then is the operator's loss, until a later refund of the payment fails. One to an address is paid with the
+//! operator's coins, and has arrived when its transaction is six blocks deep ([`coins`](crate::ledger::coins)).
 
 mod ended;
+mod onchain;
 pub mod request;
 mod share;
 mod store;
@@ -24,7 +26,7 @@ use lightning_invoice::Bolt11Invoice;
 use rusqlite::Connection;
 
 use self::request::{NewRefund, Target};
-use self::store::Draft;
+use self::store::{Carrier, Draft};
 use self::view::{RefundView, RefundsView};
 use super::ids::{InvoiceId, RefundId};
 use super::store as payments;
@@ -34,12 +36,12 @@ use crate::crash_point;
 use crate::http::idempotency::Ask;
 use crate::ids::{AccountId, PaymentId};
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{Family, PayoutStatus, charges};
+use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coins};
 use crate::lightning::invoice;
 use crate::money::Msat;
 use crate::store::Tx;
 
-pub(super) use ended::ended;
+pub(super) use ended::{coins_ended, ended};
 pub(super) use store::Refund;
 pub(super) use view::RefundNews;
 
@@ -55,30 +57,30 @@ pub struct Wanted {
 }
 
 impl Payments {
-    /// Sends back what a customer has paid, or a part of it. The same invoice again, while its payout has not failed,
-    /// is the same refund.
+    /// Sends back what a customer has paid, or a part of it. The same invoice or address again, while what carries
+    /// it has not failed, is the same refund.
     ///
     /// # Errors
     /// [`PaymentError::PaymentNotFound`]; [`PaymentError::Invalid`] for the first rule that is broken, also for more
-    /// than is left; [`PaymentError::Conflict`] for what has not been paid and for an invoice that was used before;
-    /// [`PaymentError::NodeUnavailable`]; of the idempotency key; the store's. Nothing is left behind by any.
+    /// than is left; [`PaymentError::Conflict`] for what has not been paid and for an invoice or address that was
+    /// used before; [`PaymentError::NodeUnavailable`] and [`PaymentError::NoCoins`]; of the idempotency key; the
+    /// store's. Nothing is left behind by any.
     pub async fn refund(
         &self,
         account: AccountId,
         new: NewRefund,
         ask: Option<Ask>,
     ) -> Result<Done, PaymentError> {
-        let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
+        let wallet = self.wallet(&new.target).await;
         let (payments, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
                 return Ok(Done::Before(recorded));
             }
             let payment = payment_of(tx, account, new.payment)?;
-            let Target::Lightning(invoice) = &new.target;
-            let (status, refund) = match same(tx, &payment, &new, invoice)? {
-                Some(same) => (StatusCode::OK, same),
-                None => (StatusCode::CREATED, payments.begin(tx, &payment, &new, invoice, running)?),
+            let (status, refund) = match &new.target {
+                Target::Lightning(invoice) => payments.to_invoice(tx, &payment, &new, invoice, &wallet)?,
+                Target::Onchain(text) => payments.to_address(tx, &payment, &new, text, &wallet)?,
             };
             let body = json(&RefundView::new(&refund))?;
             remember(tx, ask.as_ref(), status, &body, now)?;
@@ -89,46 +91,64 @@ impl Payments {
         Ok(done)
     }
 
-    /// Takes it out of what can be refunded and queues its payout, all or nothing.
-    fn begin(
+    /// What has to be asked of the node before the transaction that decides.
+    async fn wallet(&self, target: &Target) -> Wallet {
+        let address = match target {
+            Target::Onchain(text) => coins::read_address(text, self.rules().network).ok(),
+            Target::Lightning(_) => None,
+        };
+        let asked = self.0.parts.node.ask(move |node| Wallet {
+            running: node.is_running(),
+            spendable: address.filter(|_| node.is_running()).map(|_| node.balances().onchain_spendable_sat),
+        });
+        asked.await.unwrap_or_default()
+    }
+
+    fn to_invoice(
         &self,
         tx: &Tx<'_>,
         payment: &Payment,
         new: &NewRefund,
         invoice: &Bolt11Invoice,
-        running: bool,
-    ) -> Result<Refund, PaymentError> {
-        let (rules, now) = (self.rules(), self.now());
-        if new.unit != payment.unit {
-            let message = format!("Currency must be that of the payment: {}", payment.unit);
-            return Err(PaymentError::invalid("INVALID_CURRENCY", message));
+        wallet: &Wallet,
+    ) -> Result<(StatusCode, Refund), PaymentError> {
+        if let Some(same) = same(tx, payment, new, invoice)? {
+            return Ok((StatusCode::OK, same));
         }
-        if payment.paid_at.is_none() {
-            return Err(PaymentError::Conflict { code: "PAYMENT_NOT_PAID", message: "Payment is not paid" });
-        }
-        let sats = share::share(payment, &store::live_amounts(tx, payment.id)?, new.amount)?;
-        invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry)?;
+        let (rules, sats) = (self.rules(), owed(tx, payment, new)?);
+        invoice::check_payable(invoice, rules.network, self.now(), rules.min_invoice_expiry)?;
         if invoice.amount_milli_satoshis() != Some(sats.get()) {
             let message = format!("lightningInvoice must be for exactly {} sat", sats.sat_floor());
             return Err(PaymentError::invalid("INVALID_INVOICE", message));
         }
-        if !running {
+        if !wallet.running {
             return Err(PaymentError::NodeUnavailable);
         }
+        let order = Order { family: Family::Payments, invoice, amount: sats, max_fee: rules.max_fee(sats) };
         let public_id = RefundId::random()?;
-        let max_fee = rules.max_fee(sats);
-        let order = Order { family: Family::Payments, invoice, amount: sats, max_fee };
         let queued = payouts::queue(tx, self.ledger(), &order, |payout| {
-            let draft = Draft { public_id, payment, payout, amount: new.amount, sats, reason: &new.reason };
-            let id = store::insert(tx, &draft, now)?;
-            payments::add_refunding(tx, payment.id, sats)?;
-            self.teller().refund_changed(tx, &store::by_id(tx, id)?, "refund.created", now)
+            let carrier = Carrier::Payout(payout);
+            let draft = Draft { public_id, payment, carrier, amount: new.amount, sats, reason: &new.reason };
+            self.begun(tx, &draft).map(drop)
         })?;
         match queued {
-            Queued::New(payout) => store::by_payout(tx, payout.id)?.ok_or(PaymentError::Internal),
+            Queued::New(payout) => {
+                let refund = store::by_payout(tx, payout.id)?.ok_or(PaymentError::Internal)?;
+                Ok((StatusCode::CREATED, refund))
+            }
             Queued::Existing(_) => Err(used()),
             Queued::Unpayable => Err(invoice::BadInvoice.into()),
         }
+    }
+
+    /// Writes a refund down and takes it out of what can be refunded.
+    fn begun(&self, tx: &Tx<'_>, draft: &Draft<'_>) -> Result<Refund, LedgerError> {
+        let now = self.now();
+        let id = store::insert(tx, draft, now)?;
+        payments::add_refunding(tx, draft.payment.id, draft.sats)?;
+        let refund = store::by_id(tx, id)?;
+        self.teller().refund_changed(tx, &refund, "refund.created", now)?;
+        Ok(refund)
     }
 
     /// One of an account's refunds, as JSON.
@@ -163,6 +183,26 @@ impl Payments {
         let next_cursor = found.last().filter(|_| more).map(|last| last.public_id);
         json(&RefundsView { refunds: found.iter().map(RefundView::new).collect(), next_cursor })
     }
+}
+
+/// What the node said before the transaction.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wallet {
+    running: bool,
+    /// Coins that may be sent, in sat; `None` if they were not asked for.
+    spendable: Option<u64>,
+}
+
+/// What the customer of a refund gets, if the payment allows it.
+fn owed(connection: &Connection, payment: &Payment, new: &NewRefund) -> Result<Msat, PaymentError> {
+    if new.unit != payment.unit {
+        let message = format!("Currency must be that of the payment: {}", payment.unit);
+        return Err(PaymentError::invalid("INVALID_CURRENCY", message));
+    }
+    if payment.paid_at.is_none() {
+        return Err(PaymentError::Conflict { code: "PAYMENT_NOT_PAID", message: "Payment is not paid" });
+    }
+    share::share(payment, &store::live_amounts(connection, payment.id)?, new.amount)
 }
 
 fn payment_of(connection: &Connection, account: AccountId, id: InvoiceId) -> Result<Payment, PaymentError> {

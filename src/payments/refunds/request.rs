@@ -35,6 +35,8 @@ pub struct NewRefund {
 pub enum Target {
     /// To an invoice of the customer's.
     Lightning(Box<Bolt11Invoice>),
+    /// To an address of the customer's; read, with the network, when the payment is known.
+    Onchain(String),
 }
 
 impl NewRefund {
@@ -61,10 +63,7 @@ fn target(fields: Fields<'_>) -> Result<Target, PaymentError> {
     let address = fields.text("bitcoinAddress", TARGET_LEN)?;
     match (invoice, address) {
         (Some(text), None) => Ok(Target::Lightning(Box::new(invoice::read(&text)?))),
-        (None, Some(_)) => Err(PaymentError::invalid(
-            "ONCHAIN_NOT_SUPPORTED",
-            "Refunds to a bitcoinAddress are not supported; ask the customer for a lightningInvoice",
-        )),
+        (None, Some(text)) => Ok(Target::Onchain(text)),
         _ => {
             Err(Invalid::new("INVALID_DESTINATION", "Give either lightningInvoice or bitcoinAddress").into())
         }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::UnixMillis;
 use crate::decimal::Decimal;
-use crate::ids::{AccountId, PaymentId, PayoutId};
+use crate::ids::{AccountId, CoinSendId, PaymentId, PayoutId};
 use crate::ledger::LedgerError;
 use crate::money::Msat;
 use crate::payments::ids::{InvoiceId, RefundId};
@@ -32,6 +32,10 @@ pub struct Refund {
     pub unit: Unit,
     /// What the customer gets.
     pub sats: Msat,
+    /// On-chain: the address it goes to.
+    pub address: Option<String>,
+    /// On-chain: the transaction, once known.
+    pub txid: Option<String>,
     /// For the shop.
     pub reason: Option<String>,
     /// Where it stands.
@@ -46,8 +50,9 @@ pub struct Refund {
 
 const REFUND: &str =
     "SELECT r.id, r.public_id, r.payment_id, p.public_id, r.account_id, r.amount, p.currency,
-     r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat
-     FROM payment_refunds r JOIN payments p ON p.id = r.payment_id";
+     r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat, r.address, c.txid
+     FROM payment_refunds r JOIN payments p ON p.id = r.payment_id
+     LEFT JOIN coin_sends c ON c.id = r.coin_send_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
     Ok(Refund {
@@ -64,34 +69,48 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
         created_at: row.get(10)?,
         completed_at: row.get(11)?,
         uncovered: row.get(12)?,
+        address: row.get(13)?,
+        txid: row.get(14)?,
     })
+}
+
+/// What carries a refund.
+pub(super) enum Carrier<'a> {
+    Payout(PayoutId),
+    Coins(CoinSendId, &'a str),
 }
 
 /// A refund to write down.
 pub(super) struct Draft<'a> {
     pub(super) public_id: RefundId,
     pub(super) payment: &'a Payment,
-    pub(super) payout: PayoutId,
+    pub(super) carrier: Carrier<'a>,
     pub(super) amount: Decimal,
     pub(super) sats: Msat,
     pub(super) reason: &'a Option<String>,
 }
 
 pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<i64, LedgerError> {
+    let (payout, coins, address) = match draft.carrier {
+        Carrier::Payout(payout) => (Some(payout), None, None),
+        Carrier::Coins(coins, address) => (None, Some(coins), Some(address)),
+    };
     tx.prepare_cached(
         "INSERT INTO payment_refunds (public_id, payment_id, account_id, payout_id, amount, amount_msat, reason, status,
-             created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8)",
+             created_at, coin_send_id, address)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', ?8, ?9, ?10)",
     )?
     .execute(params![
         draft.public_id,
         draft.payment.id,
         draft.payment.account,
-        draft.payout,
+        payout,
         draft.amount,
         draft.sats,
         draft.reason,
         now,
+        coins,
+        address,
     ])?;
     Ok(tx.last_insert_rowid())
 }
@@ -113,6 +132,13 @@ pub(super) fn by_payout(connection: &Connection, payout: PayoutId) -> Result<Opt
     Ok(connection
         .prepare_cached(&format!("{REFUND} WHERE r.payout_id = ?1"))?
         .query_row([payout], read)
+        .optional()?)
+}
+
+pub(super) fn by_coins(connection: &Connection, coins: CoinSendId) -> Result<Option<Refund>, LedgerError> {
+    Ok(connection
+        .prepare_cached(&format!("{REFUND} WHERE r.coin_send_id = ?1"))?
+        .query_row([coins], read)
         .optional()?)
 }
 

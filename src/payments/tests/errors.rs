@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use axum::body::to_bytes;
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::house::{House, PAYMENTS, Setup, order, path};
 use crate::http::keys::Scope;
 use crate::http::limits::LimitSettings;
+use crate::payments::PaymentError;
 
 /// What needs a key: method, path, body.
 fn guarded(id: &str) -> Vec<(Method, String, Option<Value>)> {
@@ -69,7 +71,7 @@ async fn status_400_names_the_first_rule_that_is_broken() {
     }
     let nothing = house.ask(Method::POST, &house.shop, PAYMENTS, None).await;
     nothing.is_error(400, "MISSING_ORDER_ID", PAYMENTS);
-    let long = "k".repeat(256);
+    let long = "k".repeat(257);
     for key in ["", " ", "a\u{e9}", &long] {
         let body = order(&json!({})).to_string();
         let headers = [("x-idempotency-key", key)];
@@ -204,6 +206,52 @@ async fn status_429_tells_the_limit_and_when_to_come_back() {
     let house = House::with(Setup { budget: 1, ..Setup::default() }).await;
     house.order(&json!({})).await.created();
     house.order(&json!({"orderId": "2"})).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_keys_is_limited_like_who_has_none() {
+    let limits = LimitSettings {
+        enabled: true,
+        window: Duration::from_secs(60),
+        write: 1,
+        read: 2,
+        key_write: 9,
+        key_read: 9,
+    };
+    let house = House::with(Setup { limits, ..Setup::default() }).await;
+    let guess = format!("{}0", &house.shop[..house.shop.len() - 1]);
+    let other = format!("{}1", &house.shop[..house.shop.len() - 1]);
+    let wrong = if guess == house.shop { other } else { guess };
+    let refused = house.get(&wrong, PAYMENTS).await;
+    refused.is_error(401, "INVALID_API_KEY", PAYMENTS);
+    assert_eq!(refused.headers["x-ratelimit-remaining"], "1");
+    house.get("", PAYMENTS).await.is_error(401, "MISSING_API_KEY", PAYMENTS);
+    house.get(&wrong, PAYMENTS).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
+    house.post(&wrong, PAYMENTS, &order(&json!({}))).await.is_error(401, "INVALID_API_KEY", PAYMENTS);
+    house.post(&wrong, PAYMENTS, &order(&json!({}))).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
+    // Whoever has a key is not held up by those who guess from the same place.
+    house.get(&house.shop, PAYMENTS).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_has_the_name_of_its_request() {
+    let house = House::new().await;
+    let ask = async |name: &str| {
+        let headers = [("x-correlation-id", name)];
+        house.ask_with(Method::GET, &house.shop, PAYMENTS, None, &headers).await.headers["x-correlation-id"]
+            .clone()
+    };
+    assert_eq!(ask("order-7/attempt-2").await, "order-7/attempt-2");
+    let long = "x".repeat(129);
+    for strange in ["", "a b", &long] {
+        assert_eq!(ask(strange).await.len(), 36, "{strange}");
+    }
+    let refused = house.get(&house.shop, "/api/payments/inv_0").await;
+    refused.is_error(404, "PAYMENT_NOT_FOUND", "/api/payments/inv_0");
+    assert_eq!(refused.headers["x-correlation-id"].len(), 36);
+    let broken = PaymentError::Internal.answer_to(PAYMENTS, Some("seven"));
+    let body = to_bytes(broken.into_body(), usize::MAX).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["correlationId"], "seven");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
+use axum::middleware::from_fn_with_state;
 use bitcoin::Network;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -19,7 +20,7 @@ use super::node::FakeNode;
 use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
-use crate::http::keys::{Keys, Scope};
+use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, held};
@@ -64,6 +65,7 @@ impl Default for Setup {
                 public_url: PUBLIC_URL.into(),
                 expiry: HOUR,
                 max_amount: Msat::from_sat(10_000_000).unwrap(),
+                min_onchain: Msat::from_sat(500).unwrap(),
                 max_fee_base: Msat::from_sat(10).unwrap(),
                 max_fee_ppm: 10_000,
                 min_invoice_expiry: Duration::from_secs(60),
@@ -152,6 +154,7 @@ impl House {
         });
         let limits = Arc::new(Limits::new(setup.limits));
         let (router, _) = api::router(payments.clone(), keys.clone(), &limits, &Arc::new(Proxies::default()));
+        let router = router.layer(from_fn_with_state(keys.clone(), recognise));
         let router = crate::routes::open(router, Arc::new(pages()));
         let key = async |account: &str| {
             keys.create("test", &[Scope::Payments], Some(account)).await.unwrap().1.expose().to_owned()

@@ -9,6 +9,7 @@ mod histories;
 mod house;
 mod money;
 mod node;
+mod onchain;
 mod orders;
 mod post;
 mod refunds;

@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bitcoin::Network;
 use bitcoin::secp256k1::PublicKey;
+use bitcoin::{Network, Txid};
 use lightning_invoice::Bolt11Invoice;
 
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::sim::Sim;
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, Dispatch, InvoiceDescription, InvoiceError, InvoiceRequest, Lightning,
-    NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
+    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord,
+    Peer, SendingRoom,
 };
 use crate::money::Msat;
 
@@ -84,8 +85,14 @@ impl Lightning for FakeNode {
     fn event_handled(&self) {
         self.sim.event_handled();
     }
+    fn send_coins(&self, order: &CoinOrder) -> CoinDispatch {
+        self.sim.send_coins(order)
+    }
+    fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
+        self.sim.coin_record(order, txid)
+    }
     fn balances(&self) -> Balances {
-        Balances { inbound_max_msat: self.inbound_msat.load(Ordering::SeqCst), ..Balances::default() }
+        Balances { inbound_max_msat: self.inbound_msat.load(Ordering::SeqCst), ..self.sim.balances() }
     }
 }
 

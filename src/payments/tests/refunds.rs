@@ -100,7 +100,7 @@ async fn what_can_t_go_back_is_refused_with_its_reason() {
         (json!({ "currency": null }), 400, "INVALID_CURRENCY"),
         (json!({ "lightningInvoice": null }), 400, "INVALID_DESTINATION"),
         (json!({ "bitcoinAddress": "bcrt1q" }), 400, "INVALID_DESTINATION"),
-        (json!({ "bitcoinAddress": "bcrt1q", "lightningInvoice": null }), 400, "ONCHAIN_NOT_SUPPORTED"),
+        (json!({ "bitcoinAddress": "bcrt1q", "lightningInvoice": null }), 400, "INVALID_ADDRESS"),
         (json!({ "lightningInvoice": "lnbc1" }), 400, "INVALID_INVOICE"),
         (json!({ "lightningInvoice": till.invoice(124_999) }), 400, "INVALID_INVOICE"),
         (json!({ "lightningInvoice": till.invoice(125_001) }), 400, "INVALID_INVOICE"),

@@ -86,7 +86,7 @@ function draw(told) {
     $('invoice-text').value = invoice;
   }
   drawCountdown(state === 'unpaid' ? until : null);
-  drawWays(told, before);
+  drawWays(told, state, before);
   if (setState(state)) announce(SAID[state] ?? '');
   document.title = state === 'paid' ? 'Paid' : `Pay ${$('price').textContent}`;
   if (isFinal(told.status)) watcher?.stop();
@@ -129,13 +129,13 @@ function drawCountdown(until) {
 }
 
 /// The way back to the shop: by itself only for who has seen the payment arrive here.
-function drawWays(told, before) {
+function drawWays(told, state, before) {
   const success = webAddress(told.successUrl);
   const cancel = webAddress(told.cancelUrl);
   $('back').hidden = !cancel || told.status === 'processing';
   if (cancel) {
     $('cancel').href = cancel;
-    setText('cancel', told.status === 'unpaid' ? 'Back to the shop without paying' : 'Back to the shop');
+    setText('cancel', state === 'unpaid' ? 'Back to the shop without paying' : 'Back to the shop');
   }
   $('success').hidden = !success;
   $('no-way-back').hidden = Boolean(success);

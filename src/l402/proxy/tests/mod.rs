@@ -1,3 +1,4 @@
+mod admin;
 mod forward;
 mod house;
 mod leaks;

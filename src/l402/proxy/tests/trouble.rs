@@ -95,7 +95,6 @@ async fn a_service_that_is_down_or_slow_is_given_up_in_time() {
     let down = base(&house.sell(&json!({ "targetBaseUrl": target, "timeout": 1 })).await);
     let answer = house.buy(Method::GET, &format!("{down}/x")).await;
     assert_eq!((answer.status, answer.error().as_str()), (502, "upstream_error"));
-    assert_eq!(answer.json()["error"].is_string(), true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,425 @@
+//! Money out by the wallet's coins: one row for each intent to pay an address, and the steps it may take.
+//!
+//! ```text
+//! queued ──take──▶ sending ──signed and given away──▶ sent ──six blocks──▶ paid
+//!   ▲  │             │  └──seen by the wallet──────────┘
+//!   │  └─window─▶ failed ◀──by hand──┐
+//!   └──nothing sent──┘   └───────────┴── paid, by hand
+//! ```
+//!
+//! The books know no coins: those are the operator's. Coins that arrive are bought from them with the sats in the
+//! channels that were owed; the miners' fee is theirs too.
+//!
+//! The address is the idempotency key. It is paid once, for ever, unless nothing was sent; so a transaction that
+//! pays it is the proof that this was done. One is sent at a time, after the wallet has seen the last: before that
+//! it would spend the same coins again, and of two such transactions only one arrives.
+//!
+//! # What a crash leaves behind
+//!
+//! | the process dies | what is there at the start | what happens |
+//! |---|---|---|
+//! | before `sending` is committed | `queued` | sent |
+//! | after it, whether or not the wallet signed | `sending` | the wallet is asked whether it has seen the payment: if so, `sent` |
+//! | after `sent` is committed | `sent` | watched until it is final |
+//!
+//! **No timeout releases what may have been sent.** A transaction that the wallet doesn't see was perhaps never
+//! broadcast, or was rejected, or forgotten by every mempool; which, nobody can tell from here. It stays as it is,
+//! the audit warns of it, nothing else is sent, and a person decides with `satchel coins`.
+
+use std::fmt;
+use std::time::Duration;
+
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Address, Network, Txid};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde::Serialize;
+
+use super::books::{Account, Journal, Kind};
+use super::rows::coins as rows;
+use super::{End, Family, Ledger, LedgerError, Listeners};
+use crate::clock::{UnixMillis, millis};
+use crate::crash_point;
+use crate::ids::CoinSendId;
+use crate::lightning::{CoinDispatch, CoinOrder};
+use crate::money::Msat;
+use crate::store::Tx;
+
+/// How often it is looked whether something is due.
+const TICK: Duration = Duration::from_secs(2);
+
+/// How long nobody may know whether coins were sent before the audit says so.
+pub const UNSEEN_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How long a transaction may wait for its six blocks before the audit says so.
+pub const UNBURIED_AFTER: Duration = Duration::from_secs(24 * 3_600);
+
+/// How far coins are on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CoinStatus {
+    /// Decided, nothing sent.
+    Queued,
+    /// The wallet is being asked, or was when we crashed.
+    Sending,
+    /// The wallet gave a transaction to the chain source, or has seen it.
+    Sent,
+    /// Six blocks deep. Final.
+    Paid,
+    /// Nothing was sent. Final.
+    Failed,
+}
+
+impl CoinStatus {
+    const ALL: [Self; 5] = [Self::Queued, Self::Sending, Self::Sent, Self::Paid, Self::Failed];
+
+    /// Its name in the database and in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Paid => "paid",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for CoinStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl ToSql for CoinStatus {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.name()))
+    }
+}
+
+impl FromSql for CoinStatus {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let name = value.as_str()?;
+        Self::ALL.into_iter().find(|status| status.name() == name).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// One intent to pay an address.
+#[derive(Clone, Debug, Serialize)]
+pub struct CoinSend {
+    /// Row id.
+    pub id: CoinSendId,
+    /// Whose it is.
+    #[serde(serialize_with = "by_name")]
+    pub family: Family,
+    /// Where to.
+    pub address: String,
+    /// What the recipient gets: whole sats, in msat.
+    #[serde(rename = "amount_msat")]
+    pub amount: Msat,
+    /// How far it is.
+    pub status: CoinStatus,
+    /// The transaction, once known.
+    pub txid: Option<String>,
+    /// When it was decided.
+    pub created_at: UnixMillis,
+    /// If nothing was sent by then, it is given up.
+    pub deadline: UnixMillis,
+    /// When the wallet was asked last.
+    pub sent_at: Option<UnixMillis>,
+    /// When it ended.
+    pub finished_at: Option<UnixMillis>,
+    /// What the wallet said last, if it sent nothing.
+    pub error: Option<String>,
+}
+
+fn by_name<S: serde::Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(family.name())
+}
+
+/// An address to pay, and for whom.
+#[derive(Debug)]
+pub struct CoinsWanted<'a> {
+    /// Whose it is.
+    pub family: Family,
+    /// Where to, on this network, and not too little for it.
+    pub address: &'a Address,
+    /// Whole sats.
+    pub amount: Msat,
+}
+
+/// Reads an address of this network.
+///
+/// # Errors
+/// A text for the caller.
+pub fn read_address(text: &str, network: Network) -> Result<Address, String> {
+    let read: Address<NetworkUnchecked> = text.parse().map_err(|_| "not a bitcoin address".to_owned())?;
+    read.require_network(network).map_err(|_| format!("not an address of {network}"))
+}
+
+/// The least that may go to an address, in sat: less is dust that no node relays.
+pub fn least(address: &Address) -> u64 {
+    address.script_pubkey().minimal_non_dust().to_sat()
+}
+
+/// Decides to pay: the money is taken from where it was owed, and the row is written. The caller has made sure that
+/// the address was not paid before ([`by_address`]) and writes its own side in the same transaction.
+///
+/// # Errors
+/// The store's, also for an address that was; then nothing has changed.
+pub fn queue(tx: &Tx<'_>, ledger: &Ledger, wanted: &CoinsWanted<'_>) -> Result<CoinSendId, LedgerError> {
+    let now = ledger.clock.now();
+    if wanted.amount.sat_floor() == 0 || Msat::from_sat(wanted.amount.sat_floor()) != Some(wanted.amount) {
+        return Err(LedgerError::Broken("coins come in whole sats".into()));
+    }
+    let id = rows::insert(tx, wanted, now, now.saturating_add(millis(ledger.settings.send_window)))?;
+    Journal::new(Kind::CoinsQueued, id.0)
+        .debit(wanted.family.account(), wanted.amount)
+        .credit(Account::InFlight, wanted.amount)
+        .post(tx, now)?;
+    Ok(id)
+}
+
+/// One by its row id.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if there is none.
+pub fn by_id(connection: &rusqlite::Connection, id: CoinSendId) -> Result<CoinSend, LedgerError> {
+    rows::by_id(connection, id)?.ok_or_else(|| LedgerError::Broken(format!("coins {id} are missing")))
+}
+
+/// One by its row id, if there is one.
+///
+/// # Errors
+/// The store's.
+pub fn find(connection: &rusqlite::Connection, id: CoinSendId) -> Result<Option<CoinSend>, LedgerError> {
+    rows::by_id(connection, id)
+}
+
+/// What went to an address, or is to go; what failed doesn't count.
+///
+/// # Errors
+/// The store's.
+pub fn by_address(
+    connection: &rusqlite::Connection,
+    address: &Address,
+) -> Result<Option<CoinSend>, LedgerError> {
+    rows::by_address(connection, &address.to_string())
+}
+
+/// What is decided and not sent yet.
+///
+/// # Errors
+/// The store's.
+pub fn promised(connection: &rusqlite::Connection) -> Result<Msat, LedgerError> {
+    rows::promised(connection)
+}
+
+/// What has not ended, oldest first.
+///
+/// # Errors
+/// The store's.
+pub fn open(connection: &rusqlite::Connection) -> Result<Vec<CoinSend>, LedgerError> {
+    rows::open(connection)
+}
+
+/// Sends and watches until told to stop.
+pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
+    while !stop() {
+        beat();
+        if let Err(error) = step(ledger) {
+            tracing::error!(%error, "coins can't be sent now; trying again");
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+/// One look at everything that has not ended. Sends at most one.
+///
+/// # Errors
+/// The store's or a listener's; what was sent by then is sent.
+pub fn step(ledger: &Ledger) -> Result<(), LedgerError> {
+    let open = ledger.store.read_blocking(rows::open)?;
+    if open.is_empty() || !ledger.lightning.is_running() {
+        return Ok(());
+    }
+    let mut all_seen = true;
+    for send in open.iter().filter(|send| send.status != CoinStatus::Queued) {
+        all_seen &= watch(ledger, send)?;
+    }
+    match open.iter().find(|send| send.status == CoinStatus::Queued) {
+        Some(next) if all_seen => send(ledger, next),
+        // Also what can't have its turn in time is given up: nothing of it was sent.
+        Some(next) => give_up_late(ledger, next, "the coins sent before have not been seen yet"),
+        None => Ok(()),
+    }
+}
+
+/// Whether the wallet has seen it.
+fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
+    let Some(order) = order(ledger, send) else { return Ok(false) };
+    let known = send.txid.as_deref().and_then(|txid| txid.parse::<Txid>().ok());
+    let record = match ledger.lightning.coin_record(&order, known) {
+        Ok(Some(record)) => record,
+        Ok(None) => return Ok(false),
+        Err(error) => {
+            tracing::warn!(coins = %send.id, %error, "the wallet can't be read; trying again");
+            return Ok(false);
+        }
+    };
+    let txid = record.txid.map(|txid| txid.to_string());
+    if send.status == CoinStatus::Sending {
+        let (id, now, found) = (send.id, ledger.clock.now(), txid.clone());
+        let sent = ledger.store.write_blocking(move |tx| {
+            rows::advance(tx, id, CoinStatus::Sending, CoinStatus::Sent, found.as_deref(), None, now)
+        })?;
+        tracing::info!(coins = %send.id, sent, "coins had been sent before the last stop");
+        return Ok(true);
+    }
+    if record.is_final {
+        let (listeners, id, now) = (ledger.listeners.clone(), send.id, ledger.clock.now());
+        ledger.store.write_blocking(move |tx| pay(tx, &listeners, id, txid.as_deref(), now))?;
+    }
+    Ok(true)
+}
+
+fn send(ledger: &Ledger, next: &CoinSend) -> Result<(), LedgerError> {
+    let Some(order) = order(ledger, next) else { return Ok(()) };
+    // Somebody has paid this very sum there before: no transaction could be told for ours.
+    match ledger.lightning.coin_record(&order, None) {
+        Ok(None) => {}
+        Ok(Some(_)) => return give_up(ledger, next, "this wallet has paid the address already"),
+        Err(error) => {
+            tracing::warn!(coins = %next.id, %error, "the wallet can't be read; trying again");
+            return Ok(());
+        }
+    }
+    let (id, now) = (next.id, ledger.clock.now());
+    let taken = ledger.store.write_blocking(move |tx| {
+        rows::advance(tx, id, CoinStatus::Queued, CoinStatus::Sending, None, None, now)
+    })?;
+    if !taken {
+        return Ok(());
+    }
+    crash_point!("coins.before_send");
+    let outcome = ledger.lightning.send_coins(&order);
+    crash_point!("coins.after_send");
+    match outcome {
+        CoinDispatch::Sent(txid) => {
+            let text = txid.to_string();
+            ledger.store.write_blocking(move |tx| {
+                rows::advance(tx, id, CoinStatus::Sending, CoinStatus::Sent, Some(&text), None, now)
+            })?;
+            crash_point!("coins.after_sent_commit");
+            tracing::info!(coins = %id, %txid, "coins are sent");
+            Ok(())
+        }
+        CoinDispatch::NotSent(why) => {
+            tracing::warn!(coins = %id, %why, "coins could not be sent; trying again");
+            let said = why.clone();
+            ledger.store.write_blocking(move |tx| {
+                rows::advance(tx, id, CoinStatus::Sending, CoinStatus::Queued, None, Some(&said), now)
+            })?;
+            give_up_late(ledger, next, &why)
+        }
+    }
+}
+
+fn give_up_late(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerError> {
+    if ledger.clock.now() < send.deadline { Ok(()) } else { give_up(ledger, send, why) }
+}
+
+/// Of what is queued nothing was sent.
+fn give_up(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerError> {
+    let (listeners, id, now, why) = (ledger.listeners.clone(), send.id, ledger.clock.now(), why.to_owned());
+    ledger.store.write_blocking(move |tx| fail(tx, &listeners, id, CoinStatus::Queued, &why, now).map(drop))
+}
+
+fn order(ledger: &Ledger, send: &CoinSend) -> Option<CoinOrder> {
+    let address = read_address(&send.address, ledger.lightning.network());
+    match address {
+        Ok(address) => Some(CoinOrder { address, amount_sat: send.amount.sat_floor() }),
+        Err(error) => {
+            tracing::error!(coins = %send.id, %error, "the address of coins to send can't be read");
+            None
+        }
+    }
+}
+
+/// What a person found out about coins that nobody could tell of.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// This transaction paid it.
+    Paid(Txid),
+    /// No transaction did, and none can any more.
+    NotSent,
+}
+
+/// Ends what a person has looked into; `false` if it had ended, or nothing of it could have been sent yet.
+///
+/// # Errors
+/// The store's or the listener's.
+pub fn settle(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    id: CoinSendId,
+    found: &Found,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    let Some(send) = rows::by_id(tx, id)? else { return Ok(false) };
+    if !matches!(send.status, CoinStatus::Sending | CoinStatus::Sent) {
+        return Ok(false);
+    }
+    match found {
+        Found::Paid(txid) => {
+            let text = txid.to_string();
+            rows::advance(tx, id, send.status, CoinStatus::Sent, Some(&text), None, now)?;
+            pay(tx, listeners, id, Some(&text), now)
+        }
+        Found::NotSent => fail(tx, listeners, id, send.status, "not sent, says the operator", now),
+    }
+}
+
+fn pay(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    id: CoinSendId,
+    txid: Option<&str>,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    if !rows::advance(tx, id, CoinStatus::Sent, CoinStatus::Paid, txid, None, now)? {
+        return Ok(false);
+    }
+    crash_point!("coins.before_paid");
+    let paid = by_id(tx, id)?;
+    Journal::new(Kind::CoinsPaid, id.0)
+        .debit(Account::InFlight, paid.amount)
+        .credit(Account::Operator, paid.amount)
+        .post(tx, now)?;
+    tell(tx, listeners, &paid, End::Paid)
+}
+
+fn fail(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    id: CoinSendId,
+    from: CoinStatus,
+    why: &str,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    if !rows::advance(tx, id, from, CoinStatus::Failed, None, Some(why), now)? {
+        return Ok(false);
+    }
+    let failed = by_id(tx, id)?;
+    Journal::new(Kind::CoinsFailed, id.0)
+        .debit(Account::InFlight, failed.amount)
+        .credit(failed.family.account(), failed.amount)
+        .post(tx, now)?;
+    tell(tx, listeners, &failed, End::Failed)
+}
+
+fn tell(tx: &Tx<'_>, listeners: &Listeners, send: &CoinSend, end: End) -> Result<bool, LedgerError> {
+    if let Some(listener) = listeners.of(send.family) {
+        listener.coins_ended(tx, send, end)?;
+    }
+    Ok(true)
+}

@@ -1,0 +1,92 @@
+//! SQL of coins sent to addresses.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::clock::UnixMillis;
+use crate::ids::CoinSendId;
+use crate::ledger::LedgerError;
+use crate::ledger::coins::{CoinSend, CoinStatus, CoinsWanted};
+use crate::money::Msat;
+use crate::store::Tx;
+
+const SEND: &str =
+    "SELECT id, family, address, amount_msat, status, txid, created_at, deadline, sent_at, finished_at,
+     error FROM coin_sends";
+
+fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
+    Ok(CoinSend {
+        id: row.get(0)?,
+        family: row.get(1)?,
+        address: row.get(2)?,
+        amount: row.get(3)?,
+        status: row.get(4)?,
+        txid: row.get(5)?,
+        created_at: row.get(6)?,
+        deadline: row.get(7)?,
+        sent_at: row.get(8)?,
+        finished_at: row.get(9)?,
+        error: row.get(10)?,
+    })
+}
+
+pub(crate) fn insert(
+    tx: &Tx<'_>,
+    wanted: &CoinsWanted<'_>,
+    now: UnixMillis,
+    deadline: UnixMillis,
+) -> Result<CoinSendId, LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO coin_sends (family, address, amount_msat, status, created_at, deadline)
+         VALUES (?1, ?2, ?3, 'queued', ?4, ?5)",
+    )?
+    .execute(params![wanted.family, wanted.address.to_string(), wanted.amount, now, deadline])?;
+    Ok(CoinSendId(tx.last_insert_rowid()))
+}
+
+pub(crate) fn by_id(connection: &Connection, id: CoinSendId) -> Result<Option<CoinSend>, LedgerError> {
+    let mut statement = connection.prepare_cached(&format!("{SEND} WHERE id = ?1"))?;
+    Ok(statement.query_row([id], read).optional()?)
+}
+
+/// The one that has not failed: there is at most one.
+pub(crate) fn by_address(connection: &Connection, address: &str) -> Result<Option<CoinSend>, LedgerError> {
+    let mut statement =
+        connection.prepare_cached(&format!("{SEND} WHERE address = ?1 AND status <> 'failed'"))?;
+    Ok(statement.query_row([address], read).optional()?)
+}
+
+/// What has not ended, oldest first.
+pub(crate) fn open(connection: &Connection) -> Result<Vec<CoinSend>, LedgerError> {
+    let mut statement = connection
+        .prepare_cached(&format!("{SEND} WHERE status IN ('queued', 'sending', 'sent') ORDER BY id"))?;
+    let found = statement.query_map([], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+pub(crate) fn promised(connection: &Connection) -> Result<Msat, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE status IN ('queued', 'sending')",
+    )?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// Moves on, if it still stands where the caller saw it; whether it did.
+pub(crate) fn advance(
+    tx: &Tx<'_>,
+    id: CoinSendId,
+    from: CoinStatus,
+    to: CoinStatus,
+    txid: Option<&str>,
+    error: Option<&str>,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    let changed = tx
+        .prepare_cached(
+            "UPDATE coin_sends SET status = ?3, txid = coalesce(?4, txid), error = ?5,
+                 sent_at = CASE WHEN ?3 = 'sending' THEN ?6 ELSE sent_at END,
+                 finished_at = CASE WHEN ?3 IN ('paid', 'failed') THEN ?6 END
+             WHERE id = ?1 AND status = ?2",
+        )?
+        .execute(params![id, from, to, txid, error, now])?;
+    Ok(changed > 0)
+}

@@ -1,0 +1,37 @@
+//! Coins of the wallet that go to an address.
+
+use bitcoin::{Address, Amount, TxOut, Txid};
+
+/// Coins to send.
+#[derive(Clone, Debug)]
+pub struct CoinOrder {
+    /// Where to. Paid by nothing else of ours, so that what pays it is known by that.
+    pub address: Address,
+    /// How many, in sat; the miners' fee comes on top.
+    pub amount_sat: u64,
+}
+
+impl CoinOrder {
+    /// The output that a transaction has which does it.
+    pub fn output(&self) -> TxOut {
+        TxOut { value: Amount::from_sat(self.amount_sat), script_pubkey: self.address.script_pubkey() }
+    }
+}
+
+/// How a call of [`Lightning::send_coins`](super::Lightning::send_coins) ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CoinDispatch {
+    /// A transaction was signed and given to the chain source, which may have lost it.
+    Sent(Txid),
+    /// Nothing was signed, or what was signed did not leave the wallet; why, for the log.
+    NotSent(String),
+}
+
+/// A transaction that the wallet knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoinRecord {
+    /// Its name, if it could be read.
+    pub txid: Option<Txid>,
+    /// Deep enough in the chain to stay there: six blocks.
+    pub is_final: bool,
+}

@@ -1,0 +1,150 @@
+//! Coins out of ldk-node's wallet.
+//!
+//! ldk-node signs a transaction, hands it to its chain source once, and forgets it: the wallet learns of it like
+//! everybody else, from the chain source's mempool or a block. Until then it would spend the same coins again, and
+//! after a crash nothing tells whether it was sent. What tells, from the moment it was seen, is the wallet's graph
+//! of transactions in our own store. Its format is ldk-node's, but transactions stand in it as they do everywhere,
+//! so they can be found by what they pay.
+
+use bitcoin::consensus::{deserialize_partial, serialize};
+use bitcoin::hashes::Hash;
+use bitcoin::{Transaction, TxOut, Txid};
+use ldk_node::payment::PaymentStatus;
+use lightning::ln::channelmanager::PaymentId;
+use lightning::util::persist::KVStoreSync;
+
+use super::LdkNode;
+use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning, Operator};
+
+/// Where ldk-node keeps the transactions of its wallet.
+const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
+
+/// How far before an output its transaction may begin: the largest that a node relays.
+const LONGEST_TRANSACTION: usize = 400_000;
+
+impl LdkNode {
+    pub(super) fn spend(&self, order: &CoinOrder) -> CoinDispatch {
+        if !self.is_running() {
+            return CoinDispatch::NotSent("the node is not running".into());
+        }
+        // A wallet that has not seen the last spend would spend the same coins again.
+        if let Err(error) = self.sync() {
+            return CoinDispatch::NotSent(error.to_string());
+        }
+        match self.node.onchain_payment().send_to_address(&order.address, order.amount_sat, None) {
+            Ok(txid) => CoinDispatch::Sent(txid),
+            // Whatever it says, it says before the transaction leaves the wallet.
+            Err(error) => CoinDispatch::NotSent(error.to_string()),
+        }
+    }
+
+    pub(super) fn spent(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
+        if let Some(txid) = txid
+            && let Some(is_final) = self.depth(txid)
+        {
+            return Ok(Some(CoinRecord { txid: Some(txid), is_final }));
+        }
+        let (primary, secondary, key) = GRAPH;
+        let graph = match KVStoreSync::read(self.kv.as_ref(), primary, secondary, key) {
+            Ok(graph) => graph,
+            Err(error) if error.kind() == lightning::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        Ok(find(&graph, &order.output()).map(|found| CoinRecord {
+            txid: found.or(txid),
+            is_final: found.and_then(|txid| self.depth(txid)).unwrap_or(false),
+        }))
+    }
+
+    /// Whether the wallet holds a transaction for final; `None` if it has not listed it.
+    fn depth(&self, txid: Txid) -> Option<bool> {
+        let listed = self.node.payment(&PaymentId(txid.to_byte_array()));
+        listed.map(|payment| payment.status == PaymentStatus::Succeeded)
+    }
+}
+
+/// Whether a transaction in `graph` has this output, and which it is, if it can be read.
+fn find(graph: &[u8], output: &TxOut) -> Option<Option<Txid>> {
+    let wanted = serialize(output);
+    let mut unread = None;
+    for at in positions(graph, &wanted) {
+        match transaction_around(graph, at, output) {
+            Some(txid) => return Some(Some(txid)),
+            None => unread = Some(None),
+        }
+    }
+    unread
+}
+
+fn positions<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    haystack
+        .windows(needle.len().max(1))
+        .enumerate()
+        .filter(move |(_, window)| *window == needle)
+        .map(|(at, _)| at)
+}
+
+/// The transaction that has this output at this place: the nearest that begins before it and reads well.
+fn transaction_around(graph: &[u8], at: usize, output: &TxOut) -> Option<Txid> {
+    let earliest = at.saturating_sub(LONGEST_TRANSACTION);
+    (earliest..at).rev().find_map(|start| {
+        let rest = graph.get(start..)?;
+        // Versions 1 and 2, the only ones there are; little-endian.
+        let (1 | 2, [0, 0, 0]) = (*rest.first()?, rest.get(1..4)?) else { return None };
+        let (transaction, length) = deserialize_partial::<Transaction>(rest).ok()?;
+        let around = start.saturating_add(length) > at && transaction.output.contains(output);
+        around.then(|| transaction.compute_txid())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bitcoin::absolute::LockTime;
+    use bitcoin::transaction::Version;
+    use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, TxIn, Witness};
+
+    use super::*;
+
+    fn paying(output: &TxOut, salt: u8) -> Transaction {
+        let spend = |vout| TxIn {
+            previous_output: OutPoint { txid: Txid::from_byte_array([salt; 32]), vout },
+            script_sig: ScriptBuf::new(),
+            sequence: Sequence::ENABLE_RBF_NO_LOCKTIME,
+            witness: Witness::from_slice(&[[salt; 72].as_slice(), [2; 33].as_slice()]),
+        };
+        let change =
+            TxOut { value: Amount::from_sat(77_000), script_pubkey: ScriptBuf::from_bytes(vec![0x51]) };
+        Transaction {
+            version: Version::TWO,
+            lock_time: LockTime::ZERO,
+            input: vec![spend(1), spend(2)],
+            output: vec![change, output.clone()],
+        }
+    }
+
+    fn output(sat: u64, tag: u8) -> TxOut {
+        let script = ScriptBuf::from_bytes([vec![0x00, 0x14], vec![tag; 20]].concat());
+        TxOut { value: Amount::from_sat(sat), script_pubkey: script }
+    }
+
+    #[test]
+    fn a_transaction_is_found_by_what_it_pays() {
+        let (ours, other) = (output(12_345, 7), output(12_345, 8));
+        let (wanted, beside) = (paying(&ours, 1), paying(&other, 2));
+        let graph =
+            [vec![1, 0, 0, 0, 9], serialize(&beside), vec![2, 0], serialize(&wanted), vec![3; 40]].concat();
+        assert_eq!(find(&graph, &ours), Some(Some(wanted.compute_txid())));
+        assert_eq!(find(&graph, &other), Some(Some(beside.compute_txid())));
+        assert_eq!(find(&graph, &output(12_346, 7)), None, "another amount");
+        assert_eq!(find(&graph, &output(12_345, 9)), None, "another address");
+        assert_eq!(find(&[], &ours), None);
+    }
+
+    #[test]
+    fn what_pays_is_seen_even_where_it_cannot_be_read() {
+        let ours = output(12_345, 7);
+        let whole = serialize(&paying(&ours, 1));
+        let torn = whole.get(10..).unwrap();
+        assert_eq!(find(torn, &ours), Some(None));
+    }
+}
