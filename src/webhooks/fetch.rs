@@ -88,6 +88,11 @@ impl Guard {
             // As below.
             .no_proxy()
             .referer(false)
+            // What is passed on stays as it came.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .http1_only()
             .connect_timeout(settings.connect_timeout)
             .pool_max_idle_per_host(settings.idle_connections)

@@ -24,7 +24,7 @@ impl ProxyAdmin for PaidProxies {
                 }
                 Some(_) => return Err(AdminError::BadRequest("account must be a name".into())),
             };
-            let change = self.read_new(&asked).map_err(admin_error)?;
+            let change = self.read_new(&asked).map_err(told)?;
             value(self.create(owner, change).await)
         })
     }
@@ -67,6 +67,17 @@ impl ProxyAdmin for PaidProxies {
 
 fn value(done: Result<Vec<u8>, ProxyError>) -> Result<Value, AdminError> {
     serde_json::from_slice(&done.map_err(admin_error)?).map_err(AdminError::internal)
+}
+
+/// What an operator can do about a service that may not be sold yet.
+fn told(error: ProxyError) -> AdminError {
+    match &error {
+        ProxyError::Invalid { code: "invalid_target", message } => AdminError::BadRequest(format!(
+            "{message}; a service on this machine or network must stand in l402.proxy.allow_hosts, like \
+             \"localhost:8080\", when satchel starts"
+        )),
+        _ => admin_error(error),
+    }
 }
 
 fn admin_error(error: ProxyError) -> AdminError {

@@ -289,7 +289,51 @@ mod tests {
         assert!(read(&format!("/{}", "a".repeat(LONGEST - 1))).is_ok());
     }
 
+    /// What servers have been seen to make of a path, all of it at once, twice.
+    fn careless(path: &str) -> String {
+        let mut path = path.to_owned();
+        for _ in 0..2 {
+            let mut bytes = Vec::new();
+            let mut rest = path.as_bytes();
+            while let [first, behind @ ..] = rest {
+                let decoded = match behind {
+                    [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
+                    _ => None,
+                };
+                match decoded {
+                    Some((high, low)) => {
+                        bytes.push((high << 4) | low);
+                        rest = &behind[2..];
+                    }
+                    None => {
+                        bytes.push(*first);
+                        rest = behind;
+                    }
+                }
+            }
+            let text = String::from_utf8_lossy(&bytes).replace('\\', "/");
+            let mut kept: Vec<&str> = Vec::new();
+            for segment in text.split('/') {
+                let segment = segment.split(';').next().unwrap_or_default();
+                match segment {
+                    ".." => drop(kept.pop()),
+                    segment => kept
+                        .extend(Some(segment.trim_end_matches(['.', ' '])).filter(|kept| !kept.is_empty())),
+                }
+            }
+            path = format!("/{}", kept.join("/"));
+        }
+        path
+    }
+
     proptest! {
+        #[test]
+        fn no_careless_server_reads_another_path(raw in "/([a-c/.%;\\\\ ]|%2[eEfF5]|%5c|%3b|%20|%61|\\.\\.|%25){0,12}") {
+            if let Ok(path) = CleanPath::read(&raw) {
+                prop_assert_eq!(careless(path.sent()), path.matched());
+            }
+        }
+
         #[test]
         fn what_passes_is_stable_and_the_url_parser_leaves_it_alone(raw in "/([a-zA-Z0-9._~%/\\\\;:@!$&'()*+,= \u{0}-\u{1f}é-]|%2[eEfF5]|%5c|\\.\\.){0,40}") {
             if let Ok(path) = CleanPath::read(&raw) {

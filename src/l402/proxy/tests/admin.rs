@@ -48,6 +48,10 @@ async fn the_operator_sells_for_an_account_that_there_is() {
     assert_eq!(house.get("/api/proxy").await.ok()["total"], 1);
     let missing = admin.create(asked(json!("nobody"))).await;
     assert_eq!(missing, Err(AdminError::NotFound("there is no account \"nobody\"".into())));
+    let mut inside = asked(Value::Null);
+    inside.insert("targetBaseUrl".into(), json!("http://localhost:8080"));
+    let Err(AdminError::BadRequest(told)) = admin.create(inside).await else { panic!("it is not listed") };
+    assert!(told.contains("l402.proxy.allow_hosts"), "{told}");
     let bad = admin.price("none-1".into(), price(0, None)).await;
     assert!(matches!(bad, Err(AdminError::BadRequest(_))), "{bad:?}");
     let none = admin.price("none-1".into(), price(5, None)).await;
