@@ -51,9 +51,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether the upstream itself says that it failed.
+    /// Whether the upstream itself says that it gives nothing: it failed, or wants to be paid by somebody else.
     pub(super) fn is_failure(&self) -> bool {
-        self.status.is_server_error()
+        self.status.is_server_error() || self.status == StatusCode::PAYMENT_REQUIRED
     }
 
     /// What is to be done if the rest of it never comes.

@@ -42,7 +42,16 @@ static NOT_UPSTREAM: [HeaderName; 9] = [
 ];
 
 /// The same by their names' beginnings: forwarding, and tokens as other L402 servers take them.
-const NOT_UPSTREAM_PREFIXES: [&str; 3] = ["x-forwarded-", "grpc-metadata-macaroon", "macaroon"];
+const NOT_UPSTREAM_PREFIXES: [&str; 8] = [
+    "x-forwarded-",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "grpc-metadata-macaroon",
+    "macaroon",
+];
 
 /// Ways to ask for another path or method than the one that was matched and paid for.
 const OVERRIDES: [&str; 6] = [
@@ -67,8 +76,15 @@ static NOT_DOWNSTREAM: [HeaderName; 8] = [
     HeaderName::from_static("clear-site-data"),
 ];
 
-/// The same, some more: reporting, service workers, and who may read it (everybody: see `http::cors`).
-const NOT_DOWNSTREAM_PREFIXES: [&str; 7] = [
+/// The same, some more: what a web server or a cache in front of this one would obey (serve that file of yours, keep
+/// this for everybody), reporting, service workers, and who may read it (everybody: see `http::cors`).
+const NOT_DOWNSTREAM_PREFIXES: [&str; 13] = [
+    "x-accel-",
+    "x-sendfile",
+    "x-lighttpd-send",
+    "x-litespeed-",
+    "surrogate-",
+    "cdn-cache-control",
     "access-control-allow-",
     "service-worker-allowed",
     "public-key-pins",
@@ -192,6 +208,7 @@ mod tests {
             "x-forwarded-host",
             "x-forwarded-proto",
             "x-real-ip",
+            "true-client-ip",
             "macaroon",
             "grpc-metadata-macaroon",
             "x-http-method-override",
@@ -233,6 +250,9 @@ mod tests {
             "access-control-allow-origin",
             "access-control-allow-credentials",
             "payment-receipt",
+            "x-accel-redirect",
+            "x-sendfile",
+            "surrogate-control",
             "connection",
             "transfer-encoding",
             "upgrade",

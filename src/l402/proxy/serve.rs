@@ -58,6 +58,7 @@ impl PaidProxies {
         let mut answer = match self.forward(&ready.live, call).await {
             Ok(answer) => answer,
             Err(error) => {
+                tracing::debug!(proxy = ready.live.proxy.public_id, %error, "a request got no answer");
                 paid.give_back().await;
                 return Err(error);
             }
