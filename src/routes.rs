@@ -95,6 +95,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),
+        l402: Arc::new(house.l402.clone()),
     };
     let gate = Gate {
         keys: house.keys.clone(),
