@@ -110,6 +110,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),
+        l402: Arc::new(house.l402.clone()),
         proxies: Arc::new(house.paid_proxies.clone()),
     };
     let gate = Gate {

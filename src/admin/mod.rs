@@ -3,7 +3,8 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]),
+//! and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
@@ -14,6 +15,7 @@ mod error;
 mod extract;
 mod gifts;
 mod keys;
+mod l402;
 mod money;
 mod node;
 mod observe;
@@ -41,6 +43,7 @@ pub use coins::CoinAdmin;
 pub use error::{AdminError, method_not_allowed, refusal};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
+pub use l402::{L402Admin, SoldRequest};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
@@ -75,6 +78,8 @@ pub struct AdminState {
     pub tips: Arc<dyn TipAdmin>,
     /// Payments.
     pub payments: Arc<dyn PaymentAdmin>,
+    /// What is sold by the request.
+    pub l402: Arc<dyn L402Admin>,
     /// Services that are sold by the request.
     pub proxies: Arc<dyn ProxyAdmin>,
     /// The webhooks' delivery log.
@@ -104,6 +109,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips/{id}", get(tips::show))
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .route("/admin/v1/payments/export", get(payments::export))
+        .route("/admin/v1/l402", get(l402::sold))
         .route("/admin/v1/coins", get(coins::list))
         .route("/admin/v1/coins/{id}/settle", post(coins::settle))
         .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))

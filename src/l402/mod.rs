@@ -16,6 +16,7 @@
 //!
 //! **After a crash** nothing is half done: a challenge is one transaction, its payment another.
 
+mod admin;
 pub mod api;
 mod challenge;
 mod check;

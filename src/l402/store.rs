@@ -276,6 +276,14 @@ pub(super) fn earnings(
     Ok((rows, payments, received))
 }
 
+/// The account of this name.
+pub(super) fn account(connection: &Connection, name: &str) -> Result<Option<AccountId>, LedgerError> {
+    Ok(connection
+        .prepare_cached("SELECT id FROM accounts WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
+
 /// The family's secret, made once.
 pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
     let fresh = random_bytes::<32>().map_err(|error| StoreError::Unavailable(error.to_string()))?;

@@ -247,6 +247,12 @@ impl CoinAdmin for Rooms {
     }
 }
 
+impl L402Admin for Rooms {
+    fn sold(&self, asked: SoldRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "payments": 0, "account": asked.account })) })
+    }
+}
+
 pub(super) struct Fixture {
     router: Router,
     pub(super) node: Arc<FakeNode>,
@@ -270,6 +276,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         gifts: Arc::<Rooms>::clone(&rooms),
         tips: Arc::<Rooms>::clone(&rooms),
         payments: Arc::<Rooms>::clone(&rooms),
+        l402: Arc::<Rooms>::clone(&rooms),
         proxies: Arc::<Rooms>::clone(&rooms),
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: rooms,

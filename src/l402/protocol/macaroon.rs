@@ -50,7 +50,7 @@ pub struct Malformed;
 
 #[derive(Clone, PartialEq, Eq)]
 struct Caveat {
-    location: Vec<u8>,
+    location: Option<Vec<u8>>,
     id: Vec<u8>,
     /// Somebody else's word is asked for; we never ask.
     verification: Option<Vec<u8>>,
@@ -59,7 +59,7 @@ struct Caveat {
 /// A macaroon. Whoever holds it may use it, so its signature never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Macaroon {
-    location: Vec<u8>,
+    location: Option<Vec<u8>>,
     identifier: Vec<u8>,
     caveats: Vec<Caveat>,
     signature: [u8; 32],
@@ -75,7 +75,7 @@ impl Macaroon {
     /// A new one without caveats.
     pub fn mint(root: &RootKey, location: &str, identifier: &[u8]) -> Self {
         Self {
-            location: location.as_bytes().to_vec(),
+            location: Some(location.as_bytes().to_vec()).filter(|location| !location.is_empty()),
             identifier: identifier.to_vec(),
             caveats: Vec::new(),
             signature: first_signature(root, identifier),
@@ -86,7 +86,7 @@ impl Macaroon {
     pub fn attenuate(mut self, caveat: &str) -> Self {
         self.signature = hmac(&self.signature, caveat.as_bytes());
         let id = caveat.as_bytes().to_vec();
-        self.caveats.push(Caveat { location: Vec::new(), id, verification: None });
+        self.caveats.push(Caveat { location: None, id, verification: None });
         self
     }
 
@@ -104,7 +104,7 @@ impl Macaroon {
 
     /// Where it came from: a hint, not signed.
     pub fn location(&self) -> &[u8] {
-        &self.location
+        self.location.as_deref().unwrap_or_default()
     }
 
     /// What it is about.
@@ -126,15 +126,13 @@ impl Macaroon {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
         bytes.push(VERSION);
-        put_unless_empty(&mut bytes, LOCATION, &self.location);
+        put_if(&mut bytes, LOCATION, self.location.as_deref());
         put(&mut bytes, IDENTIFIER, &self.identifier);
         bytes.push(END);
         for caveat in &self.caveats {
-            put_unless_empty(&mut bytes, LOCATION, &caveat.location);
+            put_if(&mut bytes, LOCATION, caveat.location.as_deref());
             put(&mut bytes, IDENTIFIER, &caveat.id);
-            if let Some(verification) = &caveat.verification {
-                put(&mut bytes, VERIFICATION, verification);
-            }
+            put_if(&mut bytes, VERIFICATION, caveat.verification.as_deref());
             bytes.push(END);
         }
         bytes.push(END);
@@ -154,7 +152,7 @@ impl Macaroon {
         if rest.byte()? != VERSION {
             return Err(Malformed);
         }
-        let location = rest.location()?;
+        let location = rest.field(LOCATION)?.map(<[u8]>::to_vec);
         let identifier = rest.field(IDENTIFIER)?.ok_or(Malformed)?.to_vec();
         rest.end()?;
         let mut caveats = Vec::with_capacity(4);
@@ -162,7 +160,7 @@ impl Macaroon {
             if caveats.len() == MOST_CAVEATS {
                 return Err(Malformed);
             }
-            let location = rest.location()?;
+            let location = rest.field(LOCATION)?.map(<[u8]>::to_vec);
             let id = rest.field(IDENTIFIER)?.ok_or(Malformed)?.to_vec();
             let verification = rest.field(VERIFICATION)?.map(<[u8]>::to_vec);
             rest.end()?;
@@ -201,8 +199,8 @@ fn put(bytes: &mut Vec<u8>, kind: u8, field: &[u8]) {
     bytes.extend_from_slice(field);
 }
 
-fn put_unless_empty(bytes: &mut Vec<u8>, kind: u8, field: &[u8]) {
-    if !field.is_empty() {
+fn put_if(bytes: &mut Vec<u8>, kind: u8, field: Option<&[u8]>) {
+    if let Some(field) = field {
         put(bytes, kind, field);
     }
 }
@@ -244,13 +242,5 @@ impl<'a> Rest<'a> {
         let (field, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
         Ok(Some(field))
-    }
-
-    /// A location, which is left out if it is empty.
-    fn location(&mut self) -> Result<Vec<u8>, Malformed> {
-        match self.field(LOCATION)? {
-            Some([]) => Err(Malformed),
-            location => Ok(location.unwrap_or_default().to_vec()),
-        }
     }
 }

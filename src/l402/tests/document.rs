@@ -8,7 +8,7 @@ use super::house::{CHALLENGES, DEMO, House, PING, VERIFY, hash};
 fn names(text: &str) -> Vec<String> {
     let value: serde_json::Map<String, Value> = serde_json::from_str(text).unwrap();
     let mut names: Vec<_> = value.keys().cloned().collect();
-    names.sort_by_key(|name| text.find(&format!("\"{name}\":")).unwrap());
+    names.sort_by_key(|name| text.rfind(&format!("\"{name}\":")).unwrap());
     names
 }
 

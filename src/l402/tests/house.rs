@@ -53,7 +53,7 @@ pub(super) fn quota(write: u32) -> LimitSettings {
         window: Duration::from_secs(60),
         write,
         read: 0,
-        key_write: 0,
+        key_write: write,
         key_read: 0,
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::house::{CHALLENGES, DEMO, House, PING};
+use crate::admin::{L402Admin, SoldRequest};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_operator_sells_is_earned_and_what_others_sell_is_owed() {
@@ -52,5 +53,10 @@ async fn statistics_are_one_s_own() {
     let resources: Vec<_> =
         all["resources"].as_array().unwrap().iter().map(|row| row["resource"].clone()).collect();
     assert_eq!(resources, [json!(DEMO), json!("/weather")], "those that brought in most first");
+    let room = |account: Option<&str>| SoldRequest { account: account.map(str::to_owned) };
+    let sold = house.l402.sold(room(None)).await.unwrap();
+    assert_eq!((&sold["received_sat"], &sold["requests_paid"]), (&json!(17), &json!(1)));
+    assert_eq!(house.l402.sold(room(Some("shop"))).await.unwrap()["received_sat"], 7);
+    assert!(house.l402.sold(room(Some("nobody"))).await.is_err());
     house.get("", stats).await.is_error(401, "missing_api_key", stats);
 }

@@ -47,9 +47,12 @@ fn others_macaroons_are_written_alike_and_read() {
     for vector in vectors {
         let (name, minted) = (&vector.name, vector.minted());
         assert_eq!(to_hex(minted.signature()), vector.signature, "{name}");
-        assert_eq!(b64::standard(&minted.to_bytes()), vector.base64, "{name}");
         let read = Macaroon::read(&b64::read_any(&vector.base64).unwrap()).unwrap();
-        assert_eq!(read, minted, "{name}");
+        assert_eq!(b64::standard(&read.to_bytes()), vector.base64, "{name}");
+        // Of a location that is empty some write nothing, as we do, and some that it is empty.
+        if !vector.location.is_empty() {
+            assert_eq!(read, minted, "{name}");
+        }
         assert_eq!(read.location(), vector.location.as_bytes());
         assert!(read.caveats().eq(vector.caveats.iter().map(String::as_bytes)), "{name}");
         assert!(read.is_signed_by(&vector.root()), "{name}");
@@ -101,8 +104,7 @@ fn what_is_not_quite_a_macaroon_is_none() {
     let version_1 = [&[1][..], &good[1..]].concat();
     // A length may be spelled in one way alone, else two texts were one token.
     let longer_spelling = [&[2, 1, 0x80 | 7, 0][..], &good[3..]].concat();
-    let empty_location = [&[2, 1, 0][..], &good[10..]].concat();
-    for bad in [trailing, version_1, longer_spelling, empty_location] {
+    for bad in [trailing, version_1, longer_spelling] {
         assert_eq!(Macaroon::read(&bad), Err(Malformed), "{}", to_hex(&bad));
     }
 }
