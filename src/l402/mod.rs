@@ -19,7 +19,7 @@
 mod admin;
 pub mod api;
 mod challenge;
-mod check;
+pub mod check;
 mod counters;
 pub mod error;
 pub mod gate;
