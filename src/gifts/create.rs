@@ -71,14 +71,14 @@ impl Gifts {
         self.0.budget.take().map_err(|retry_after| GiftError::TooMany { retry_after })?;
         let expiry = self.0.rules.invoice_expiry;
         let request = InvoiceRequest { amount: Some(order.total), description, expiry, hold: None };
-        let invoice = self.0.node.create_invoice(request).await?;
-        let payreq = invoice.to_string();
+        let invoice = self.0.node.draft_invoice(request).await?;
         let gifts = self.clone();
         let now = self.now();
         let written = self.store().write(move |tx| -> Result<_, GiftError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
                 return Ok(Done::Before(recorded));
             }
+            let payreq = invoice.to_string();
             let charge = charges::open(tx, Family::Gifts, &invoice, Some(order.total), now)?;
             let voucher = NewVoucher {
                 family: Family::Gifts,
@@ -110,6 +110,7 @@ impl Gifts {
                 Some(_) => Some(gifts.created_json(&created)?),
             };
             remember(tx, ask.as_ref(), body.as_deref().unwrap_or_default(), now)?;
+            invoice.keep();
             Ok(Done::Now((created, body)))
         });
         written.await

@@ -14,7 +14,7 @@ use crate::clock::UnixMillis;
 use crate::http::idempotency::Ask;
 use crate::ids::UserId;
 use crate::ledger::{Family, charges};
-use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::lightning::{Draft, InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, NewVoucher, VoucherState};
@@ -51,6 +51,7 @@ impl Tips {
             }
             let body = tips.create_in(tx, user, &new, &invoice, now)?;
             remember(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
+            invoice.keep();
             Ok(Done::Now(body))
         });
         written.await
@@ -132,7 +133,7 @@ impl Tips {
         Err(TipError::Unavailable)
     }
 
-    async fn invoice(&self, total: Msat) -> Result<Bolt11Invoice, TipError> {
+    async fn invoice(&self, total: Msat) -> Result<Draft, TipError> {
         self.0.capacity.check(total).await?;
         self.0.parts.budget.take().map_err(|retry_after| TipError::TooMany { retry_after })?;
         let description = InvoiceDescription::Text(MEMO.into());
@@ -141,7 +142,7 @@ impl Tips {
             .0
             .parts
             .node
-            .create_invoice(InvoiceRequest { amount: Some(total), description, expiry, hold: None })
+            .draft_invoice(InvoiceRequest { amount: Some(total), description, expiry, hold: None })
             .await?)
     }
 
@@ -224,7 +225,9 @@ impl Tips {
                 Funds::Tip(id) => vouchers::fund_by(tx, id, charge, None)?,
                 Funds::Group(id) => store::show_charge(tx, id, charge)?,
             }
-            Ok(store::note_charge(tx, charge, funds)?)
+            store::note_charge(tx, charge, funds)?;
+            invoice.keep();
+            Ok(())
         });
         written.await
     }

@@ -142,7 +142,8 @@ pub(super) fn by_coins(connection: &Connection, coins: CoinSendId) -> Result<Opt
         .optional()?)
 }
 
-/// What has been refunded, or is being, in the payment's unit.
+/// What has been refunded, or is being, in the payment's unit. Read from an index of its own, however many have
+/// failed; of those that have not, each took a sat, a payout and a place in its account's quota, so there are few.
 pub(super) fn live_amounts(connection: &Connection, payment: PaymentId) -> Result<Vec<Decimal>, LedgerError> {
     let mut statement = connection
         .prepare_cached("SELECT amount FROM payment_refunds WHERE payment_id = ?1 AND status <> 'failed'")?;
