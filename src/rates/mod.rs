@@ -8,7 +8,7 @@
 //! older than the limit are judged when somebody asks. So a source that is slow, fails or goes mad takes nothing
 //! from the others, and an old price is never given: without a fresh one there is none. A source's word counts as
 //! old as the source itself says it is. Where only one source knows a price, it is held against what was known before
-//! ([`memory`]).
+//! (`memory`).
 //!
 //! Rates are currency units for one bitcoin, exact, with at most [`crate::currency::RATE_PLACES`].
 

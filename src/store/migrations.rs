@@ -18,7 +18,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_payments.sql"),
     include_str!("migrations/0008_coins.sql"),
     include_str!("migrations/0009_payment_orders.sql"),
-    include_str!("migrations/0010_l402.sql"),
+    include_str!("migrations/0010_webhook_schedules.sql"),
+    include_str!("migrations/0011_l402.sql"),
 ];
 
 /// Brings the file to the newest schema.

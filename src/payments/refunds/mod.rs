@@ -12,7 +12,7 @@
 //! The invoice, or the address, is the idempotency key: the same one for the same refund is the same refund. A refund
 //! to an invoice that arrives after it had failed takes what has not been refunded otherwise meanwhile; what is
 //! missing then is the operator's loss, until a later refund of the payment fails. One to an address is paid with the
-//! operator's coins, and has arrived when its transaction is six blocks deep ([`coins`](crate::ledger::coins)).
+//! operator's coins, and has arrived when its transaction is six blocks deep ([`coins`]).
 
 mod ended;
 mod onchain;

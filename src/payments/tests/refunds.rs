@@ -175,6 +175,7 @@ async fn what_failed_may_go_back_by_another_invoice() {
     assert_eq!((&failed["status"], failed.get("completedAt")), (&json!("failed"), None));
     let (kind, news) = till.sent().pop().unwrap();
     assert_eq!((kind.as_str(), &news["data"]["failedAt"]), ("refund.failed", &json!("2027-01-15T08:00:00Z")));
+    assert_eq!(failed["failedAt"], news["data"]["failedAt"]);
     assert_eq!((till.status(&id(&made)).await.as_str(), till.owed()), ("paid", 125_000));
     till.post(&till.shop, REFUNDS, &body).await.is_error(409, "INVOICE_USED", REFUNDS);
     till.refund_of(&made, 125_000, &json!({})).await.created();
