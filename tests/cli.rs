@@ -448,7 +448,7 @@ fn remote_commands_ask_the_server_and_pass_on_its_answer() {
     }
     let listed = one_object(&out(&run(&["webhook", "list", "--json"])));
     assert_eq!(listed["asked"], "limit=50");
-    assert_eq!(out(&run(&["webhook", "replay", "msg_1"])).trim(), "msg_1 is sent again");
+    assert_eq!(out(&run(&["webhook", "replay", "msg_1"])).trim(), "msg_1 is sent now");
     let output = run(&["gift", "list"]);
     assert!(output.status.code() == Some(1) && err(&output).contains("not this version"), "{}", err(&output));
 }

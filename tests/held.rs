@@ -92,10 +92,11 @@ async fn absent_too_long(scene: &Scene) {
             scene.network.mine(10).await.unwrap();
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
+        true
     };
-    let paid = tokio::join!(scene.wallet(0).pay(&invoice), absent).0;
+    let (paid, _) = scene.pay_through(scene.wallet(0).pay(&invoice), absent).await;
     assert!(paid.is_err(), "{paid:?}");
-    scene.network.satchel.start().await.unwrap();
+    common::rises(&scene.network.satchel).await;
     scene.replace_lost_channels().await;
     scene.network.wait_usable().await.unwrap();
     tokio::time::sleep(Duration::from_secs(15)).await;

@@ -158,7 +158,7 @@ async fn kill(scene: &Scene, load: &Load, kills: u32, mut choices: Choices) {
         tokio::time::sleep(choices.millis(200, 5_000)).await;
         satchel.kill().await.unwrap();
         tokio::time::sleep(choices.millis(1, 300)).await;
-        satchel.start().await.unwrap();
+        common::rises(satchel).await;
         closed += scene.replace_lost_channels().await;
         // What is caught in a closed channel ends on chain, and holds up whoever waits for it until then.
         scene.network.mine(6).await.unwrap();

@@ -20,10 +20,11 @@ pub trait WebhookAdmin: Send + Sync {
     /// [`AdminError::BadRequest`] for a `before` that is no message's, [`AdminError::Unavailable`].
     fn list(&self, page: PageRequest, parked: bool) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
 
-    /// Sends a message again that was delivered or given up.
+    /// Sends a message again that was delivered or given up, and now one that waits.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`], [`AdminError::Refused`] for one that waits already, [`AdminError::Unavailable`].
+    /// [`AdminError::NotFound`], [`AdminError::Refused`] for one whose account has taken the address away,
+    /// [`AdminError::Unavailable`].
     fn replay(&self, id: String) -> BoxFuture<'_, Result<(), AdminError>>;
 }
 

@@ -37,7 +37,7 @@ impl WebhookAdmin for OperatorDesk {
                 OutboxError::NoSuchMessage => {
                     AdminError::NotFound(format!("{error}; see `satchel webhook list`"))
                 }
-                OutboxError::Waiting => AdminError::Refused(error.to_string()),
+                OutboxError::NobodyListens => AdminError::Refused(error.to_string()),
                 OutboxError::Store(error) => error.into(),
                 OutboxError::Randomness(error) => AdminError::internal(error),
             })

@@ -11,9 +11,9 @@ use crate::admin;
 use crate::http::events::{self, Keep};
 use crate::http::idempotency;
 use crate::ledger::{Family, audit};
-use crate::payments;
+use crate::payments::{self, Payments};
 use crate::store::StoreError;
-use crate::telemetry::metrics as names;
+use crate::telemetry::{Health, metrics as names};
 use crate::tips;
 use crate::vouchers::returns::Returns;
 use crate::vouchers::upkeep::Upkeep;
@@ -106,11 +106,7 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
     let (over, stop) = (Arc::clone(house), stopped.clone());
     tasks.spawn(every(PAYMENTS_EVERY, stop, move || {
         let house = Arc::clone(&over);
-        async move {
-            if let Err(error) = house.payments.expire_due().await {
-                tracing::warn!(%error, "payments that are over could not be marked; trying again");
-            }
-        }
+        async move { when_ready(&house.health, expire_payments(&house.payments)).await }
     }));
     let (reminding, stop) = (Arc::clone(house), stopped.clone());
     let stopping = stopped.clone();
@@ -129,6 +125,20 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         async move { upkeep.round().await }
     }));
     tasks
+}
+
+/// Does something unless the node may still tell of what came before its start: what was paid in time must not be
+/// told to be over.
+async fn when_ready(health: &Health, action: impl Future<Output = ()>) {
+    if health.is_ready() {
+        action.await;
+    }
+}
+
+async fn expire_payments(payments: &Payments) {
+    if let Err(error) = payments.expire_due().await {
+        tracing::warn!(%error, "payments that are over could not be marked; trying again");
+    }
 }
 
 /// Webhooks and letters to those who claimed a tip and forgot it.
@@ -229,5 +239,27 @@ async fn every<F: Future<Output = ()> + Send>(
             () = tokio::time::sleep(pause) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::telemetry::Phase;
+
+    #[tokio::test]
+    async fn nothing_is_told_to_be_over_before_the_node_has_told_all() {
+        let (health, done) = (Health::new(), Cell::new(0));
+        let action = async || when_ready(&health, async { done.set(done.get() + 1) }).await;
+        for phase in [Phase::Starting("so".into()), Phase::Recovering("so".into())] {
+            health.set(phase);
+            action().await;
+        }
+        assert_eq!(done.get(), 0);
+        health.set(Phase::Ready);
+        action().await;
+        assert_eq!(done.get(), 1);
     }
 }

@@ -24,7 +24,7 @@ pub enum WebhookCommand {
         #[arg(long, value_name = "ID")]
         before: Option<String>,
     },
-    /// Send one again that was delivered or given up
+    /// Send one again that was delivered or given up, or at once if it waits
     Replay {
         /// Its id
         id: String,
@@ -38,7 +38,7 @@ pub async fn run(client: &Client, command: WebhookCommand) -> Result<Report, Cli
         }
         WebhookCommand::Replay { id } => {
             let answer = client.post(&format!("webhooks/{}/replay", segment(&id)?), json!({})).await?;
-            Ok(Report::new(answer, format!("{id} is sent again")))
+            Ok(Report::new(answer, format!("{id} is sent now")))
         }
     }
 }

@@ -64,21 +64,21 @@ impl Gifts {
         if !self.0.rules.enabled {
             return Err(GiftError::NodeUnavailable);
         }
-        self.check_notify(&order.words)?;
+        self.check_notify(&order.words).await?;
         let order = Order { notify_secret: signing_secret(&order)?, ..order };
         let names = (0..order.quantity).map(|_| new_names(managed)).collect::<Result<Vec<_>, _>>()?;
         self.0.capacity.check(order.total).await?;
         self.0.budget.take().map_err(|retry_after| GiftError::TooMany { retry_after })?;
         let expiry = self.0.rules.invoice_expiry;
         let request = InvoiceRequest { amount: Some(order.total), description, expiry, hold: None };
-        let invoice = self.0.node.create_invoice(request).await?;
-        let payreq = invoice.to_string();
+        let invoice = self.0.node.draft_invoice(request).await?;
         let gifts = self.clone();
         let now = self.now();
         let written = self.store().write(move |tx| -> Result<_, GiftError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
                 return Ok(Done::Before(recorded));
             }
+            let payreq = invoice.to_string();
             let charge = charges::open(tx, Family::Gifts, &invoice, Some(order.total), now)?;
             let voucher = NewVoucher {
                 family: Family::Gifts,
@@ -110,15 +110,16 @@ impl Gifts {
                 Some(_) => Some(gifts.created_json(&created)?),
             };
             remember(tx, ask.as_ref(), body.as_deref().unwrap_or_default(), now)?;
+            invoice.keep();
             Ok(Done::Now((created, body)))
         });
         written.await
     }
 
     /// Whether the webhook may be called at all.
-    pub(super) fn check_notify(&self, words: &Words) -> Result<(), GiftError> {
+    pub(super) async fn check_notify(&self, words: &Words) -> Result<(), GiftError> {
         match &words.notify {
-            Some(url) => self.0.guard.check_url(url).map(drop).map_err(|_| GiftError::NotifyBadUrl),
+            Some(url) => self.0.guard.check_new(url).await.map(drop).map_err(|_| GiftError::NotifyBadUrl),
             None => Ok(()),
         }
     }

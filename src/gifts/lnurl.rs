@@ -122,8 +122,8 @@ impl Gifts {
     ///
     /// # Errors
     /// What is wrong with the words, their webhook included: nobody should type an amount in vain.
-    pub fn pay_request_json(&self, words: &Words) -> Result<Vec<u8>, GiftError> {
-        self.check_notify(words)?;
+    pub async fn pay_request_json(&self, words: &Words) -> Result<Vec<u8>, GiftError> {
+        self.check_notify(words).await?;
         let rules = &self.0.rules;
         let msat = |sat| Msat::from_sat(sat).ok_or(GiftError::Internal).map(Msat::get);
         view::json(&PayRequest {

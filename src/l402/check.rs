@@ -7,25 +7,28 @@ use crate::ids::{PaymentHash, Preimage};
 
 /// What a door asks of a token. What is `None` is not asked.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Door<'a> {
+pub struct Door<'a> {
     /// Which resource.
-    pub(super) resource: Option<&'a str>,
+    pub resource: Option<&'a str>,
     /// Another, of the same owner, whose token opens this one too, whatever it cost.
-    pub(super) or: Option<&'a str>,
+    pub or: Option<&'a str>,
     /// Whose; 0 is the operator.
-    pub(super) merchant: Option<i64>,
+    pub merchant: Option<i64>,
     /// What it costs now, in sat.
-    pub(super) price_sat: Option<u64>,
+    pub price_sat: Option<u64>,
     /// Unix seconds.
-    pub(super) now: i64,
+    pub now: i64,
 }
 
 /// A token that opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
-    pub(super) payment_hash: PaymentHash,
-    pub(super) amount_sat: u64,
-    pub(super) valid_until: i64,
+pub struct Key {
+    /// Which payment.
+    pub payment_hash: PaymentHash,
+    /// What was paid, in sat.
+    pub amount_sat: u64,
+    /// When it ends, in unix seconds.
+    pub valid_until: i64,
 }
 
 /// Why a credential doesn't open a door. The texts are safe to show.
@@ -89,13 +92,11 @@ impl Closed {
     }
 }
 
-/// Whether one of these tokens opens the door; if none does, why the one that came nearest doesn't.
-pub(super) fn open(
-    mint: &Mint,
-    tokens: &[Macaroon],
-    preimage: &Preimage,
-    door: &Door<'_>,
-) -> Result<Key, Closed> {
+/// Whether one of these tokens opens the door.
+///
+/// # Errors
+/// Why the one that came nearest doesn't.
+pub fn open(mint: &Mint, tokens: &[Macaroon], preimage: &Preimage, door: &Door<'_>) -> Result<Key, Closed> {
     let mut why = Closed::Foreign;
     for token in tokens {
         match one(mint, token, preimage, door) {

@@ -19,7 +19,7 @@
 mod admin;
 pub mod api;
 mod challenge;
-mod check;
+pub mod check;
 pub mod content;
 mod counters;
 pub mod error;

@@ -330,6 +330,7 @@ pub fn forget_unpaid(
     before: UnixMillis,
     limit: usize,
 ) -> Result<usize, LedgerError> {
+    rows::take_back_mark(tx, UNPAID_MARK, before)?;
     let (at, id) = rows::mark(tx, UNPAID_MARK)?;
     let over = rows::over(tx, (at, ChargeId(id)), before, limit)?;
     let Some(last) = over.last() else { return Ok(0) };

@@ -26,6 +26,12 @@
 //! | after a refusal | the event, unhandled | refusing again does nothing |
 //! | never, but the books refuse the mark | the event in quarantine | nobody claims; it goes back at its deadline |
 //! | for longer than the payment waits (about 40 blocks less than its time lock, for LDK's invoices as few as three) | the charge held | the node has given it back; [`look_again`] releases the charge |
+//! | and the node's queue comes back without the event | the payment in the channel, the charge not held | [`lost`] notes and claims it some minutes after the start |
+//! | the same, of a payment too small for an output of its own | the same, but nobody can see it | it goes back at its deadline |
+//!
+//! A claim is made only for a payment that is known to be complete: by its event, or by the time that it has lain
+//! there. LDK drops the parts of one that isn't, without giving them back, and the peer closes the channel over
+//! them; so nothing is ever claimed on a mere suspicion.
 //!
 //! The node doesn't tell when it gives a payment back. But it does so exactly at the height it named, and a payment
 //! that was claimed is told of within moments. So a charge is held until the node's blocks have reached that
@@ -33,6 +39,7 @@
 //! what is shown was: a `Received` that comes later is credited as ever, and if the charge was settled inside the
 //! ledger meanwhile it is in suspense.
 
+pub mod lost;
 #[cfg(test)]
 mod property;
 #[cfg(test)]
@@ -49,7 +56,7 @@ use crate::crash_point;
 use crate::ids::{ChargeId, PaymentHash, Preimage};
 #[cfg(doc)]
 use crate::lightning::NodeEvent;
-use crate::lightning::{Direction, RecordStatus};
+use crate::lightning::{Direction, RecordStatus, Waiting};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -61,15 +68,21 @@ const CLAIM_AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub enum Answer {
     /// Claim it.
     Take(Preimage),
+    /// The same, told of before: unless what lies there by now is another, which may not be complete.
+    TakeAgain(Preimage),
     /// Give it back; why, for the log.
     Refuse(&'static str),
+    /// It is gone; why, for the log. Another one of the same hash may have come meanwhile, which must not suffer.
+    Leave(&'static str),
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Take(_) => f.write_str("Take(..)"),
+            Self::TakeAgain(_) => f.write_str("TakeAgain(..)"),
             Self::Refuse(why) => write!(f, "Refuse({why:?})"),
+            Self::Leave(why) => write!(f, "Leave({why:?})"),
         }
     }
 }
@@ -108,18 +121,20 @@ pub fn note(
     if arrival.amount < charge.amount.unwrap_or(Msat::ZERO) || arrival.amount == Msat::ZERO {
         return Ok(Answer::Refuse("it is less than was asked"));
     }
-    // Told again after a long absence: the node has given it back.
+    // Told after a long absence: the node has given it back. (Of a charge that is held already, the claim of what is
+    // gone does nothing, and `look_again` releases it.)
     if !charge.is_held() && arrival.deadline.is_some_and(|deadline| height >= deadline) {
-        return Ok(Answer::Refuse("it came too late to be claimed"));
+        return Ok(Answer::Leave("it came too late to be claimed"));
     }
     rows::hold(tx, charge.id, arrival.amount, arrival.deadline, now)?;
-    if !charge.is_held() {
-        charge.held_at = Some(now);
-        if let Some(listener) = listeners.of(charge.family) {
-            listener.charge_held(tx, &charge)?;
-        }
-        crash_point!("charge.before_held_commit");
+    if charge.is_held() {
+        return Ok(Answer::TakeAgain(preimage));
     }
+    charge.held_at = Some(now);
+    if let Some(listener) = listeners.of(charge.family) {
+        listener.charge_held(tx, &charge)?;
+    }
+    crash_point!("charge.before_held_commit");
     Ok(Answer::Take(preimage))
 }
 
@@ -128,7 +143,10 @@ pub fn note(
 pub fn act(ledger: &Ledger, arrival: &Arrival, answer: Answer) {
     let (hash, amount) = (arrival.hash, arrival.amount);
     match answer {
-        Answer::Take(preimage) => {
+        Answer::TakeAgain(_) if is_another(&ledger.lightning.waiting(), hash, arrival.deadline) => {
+            tracing::info!(%hash, %amount, "a payment has gone, and another one begins to come");
+        }
+        Answer::Take(preimage) | Answer::TakeAgain(preimage) => {
             crash_point!("charge.after_held_commit");
             if let Err(error) = ledger.lightning.claim(hash, amount, preimage) {
                 tracing::warn!(%hash, %amount, %error, "a held payment could not be claimed; trying again");
@@ -141,6 +159,7 @@ pub fn act(ledger: &Ledger, arrival: &Arrival, answer: Answer) {
                 tracing::warn!(%hash, %error, "a payment could not be refused; it goes back by itself");
             }
         }
+        Answer::Leave(why) => tracing::info!(%hash, %amount, why, "a payment has gone back"),
     }
 }
 
@@ -150,7 +169,9 @@ pub fn act(ledger: &Ledger, arrival: &Arrival, answer: Answer) {
 /// # Errors
 /// The store's.
 pub fn look_again(ledger: &Ledger, quiet: bool) -> Result<(), LedgerError> {
-    for held in ledger.store.read_blocking(rows::all)? {
+    let all = ledger.store.read_blocking(rows::all)?;
+    let waiting = if all.is_empty() { Vec::new() } else { ledger.lightning.waiting() };
+    for held in all {
         let record = ledger.lightning.record(held.payment_hash);
         let claimed = record.is_some_and(|record| {
             record.direction == Direction::Inbound && record.status == RecordStatus::Succeeded
@@ -161,7 +182,8 @@ pub fn look_again(ledger: &Ledger, quiet: bool) -> Result<(), LedgerError> {
         }
         let height = ledger.lightning.block_height();
         if held.until.is_some_and(|until| height < until) {
-            if held.at.saturating_add(millis(CLAIM_AGAIN_AFTER)) <= ledger.clock.now() {
+            let old_enough = held.at.saturating_add(millis(CLAIM_AGAIN_AFTER)) <= ledger.clock.now();
+            if old_enough && !is_another(&waiting, held.payment_hash, held.until) {
                 claim_again(ledger, &held);
             }
         } else if quiet && ledger.lightning.next_event(Duration::ZERO).is_none() {
@@ -174,6 +196,11 @@ pub fn look_again(ledger: &Ledger, quiet: bool) -> Result<(), LedgerError> {
         }
     }
     Ok(())
+}
+
+/// Whether what lies there for this hash is not what was told of, which has gone.
+fn is_another(waiting: &[Waiting], hash: PaymentHash, deadline: Option<u32>) -> bool {
+    waiting.iter().any(|there| there.hash == hash && Some(there.deadline) != deadline)
 }
 
 fn claim_again(ledger: &Ledger, held: &rows::Held) {

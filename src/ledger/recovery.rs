@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use lightning_invoice::Bolt11Invoice;
 
+use super::held::lost::Lost;
 use super::payouts::{self, Payout, give_up};
 use super::rows::{charges as charge_rows, held as held_rows, payouts as rows};
 use super::{Ledger, LedgerError, charges, held};
@@ -87,11 +88,22 @@ pub struct Recovery {
     looked: Option<Instant>,
     swept: Option<Instant>,
     swept_until: u64,
+    /// Whether all that the node had to tell from before its start has been heard.
+    drained: bool,
+    lost: Lost,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self { started: Instant::now(), quiet_since: None, looked: None, swept: None, swept_until: 0 }
+        Self {
+            started: Instant::now(),
+            quiet_since: None,
+            looked: None,
+            swept: None,
+            swept_until: 0,
+            drained: false,
+            lost: Lost::default(),
+        }
     }
 }
 
@@ -106,16 +118,21 @@ impl Recovery {
             return Ok(());
         }
         let may_ask = self.may_ask(ledger);
+        self.lost.round(ledger, self.started.elapsed(), may_ask)?;
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             look_again(ledger, may_ask)?;
             held::look_again(ledger, may_ask)?;
             self.looked = Some(Instant::now());
         }
         if self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
-            let from = self.swept_until.saturating_sub(SWEEP_OVERLAP_SECS);
-            self.swept_until = u64::try_from(ledger.clock.now() / 1_000).unwrap_or(0);
-            sweep(ledger, from)?;
-            forget_old(ledger)?;
+            let now = u64::try_from(ledger.clock.now() / 1_000).unwrap_or(0);
+            // A clock that was ahead for a while must not make it miss what comes now.
+            sweep(ledger, self.swept_until.min(now).saturating_sub(SWEEP_OVERLAP_SECS))?;
+            self.swept_until = now;
+            // What an event that still waits is about can be claimed only as long as the node knows it.
+            if self.drained && !self.lost.is_watching() {
+                forget_old(ledger)?;
+            }
             self.swept = Some(Instant::now());
         }
         Ok(())
@@ -125,7 +142,10 @@ impl Recovery {
     /// stays away doesn't hold up the others for ever: without it there is only no route.
     fn may_ask(&mut self, ledger: &Ledger) -> bool {
         let complete = ledger.lightning.channels_settled() || self.started.elapsed() >= ABSENT_AT_MOST;
-        if !complete || ledger.lightning.next_event(Duration::ZERO).is_some() {
+        let nothing_waits = ledger.lightning.next_event(Duration::ZERO).is_none();
+        // LDK tells the last of it in the first moments; where events never cease, the queue is empty between two.
+        self.drained |= nothing_waits && self.started.elapsed() >= ledger.settings.settle_time;
+        if !complete || !nothing_waits {
             self.quiet_since = None;
             return false;
         }
@@ -276,6 +296,7 @@ pub fn forget_old(ledger: &Ledger) -> Result<(), LedgerError> {
 /// One batch; answers how many there were of the kind that had more.
 fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
     let before = ledger.clock.now().saturating_sub(millis(FORGET_AFTER));
+    take_back_marks(ledger, before)?;
     let (from_charge, from_payout, from_unclaimed) =
         ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
             Ok((
@@ -315,6 +336,21 @@ fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
     save_mark(ledger, "forget_payouts", payout_end)?;
     save_mark(ledger, "forget_unclaimed", unclaimed_end)?;
     Ok(most)
+}
+
+/// What a clock that was ahead has left behind.
+fn take_back_marks(ledger: &Ledger, latest: UnixMillis) -> Result<(), LedgerError> {
+    let names = ["forget_charges", "forget_payouts"];
+    let ahead = ledger.store.read_blocking(move |connection| -> Result<bool, LedgerError> {
+        let marks = names.iter().map(|name| charge_rows::mark(connection, name));
+        Ok(marks.collect::<Result<Vec<_>, _>>()?.iter().any(|(at, _)| *at > latest))
+    })?;
+    if !ahead {
+        return Ok(());
+    }
+    ledger.store.write_blocking(move |tx| {
+        names.iter().try_for_each(|name| charge_rows::take_back_mark(tx, name, latest))
+    })
 }
 
 fn save_mark(ledger: &Ledger, name: &'static str, end: Option<(UnixMillis, i64)>) -> Result<(), LedgerError> {

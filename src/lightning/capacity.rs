@@ -1,14 +1,31 @@
 //! What the node can receive, asked once a second at most, however many ask for invoices.
+//!
+//! A yes is given from memory at once while it is young; a new one is fetched meanwhile if it isn't quite. One that
+//! is old is worth nothing: the node is asked first, and who asks waits a moment for it. A no is never given from
+//! memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
+
 use super::Node;
 use crate::money::Msat;
 
 /// How old an answer may be.
-const FRESH: Duration = Duration::from_secs(1);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ages {
+    /// A younger one is as good as new.
+    pub(crate) fresh: Duration,
+    /// An older one doesn't count.
+    pub(crate) stale: Duration,
+    /// How long the node may take for a new one.
+    pub(crate) patience: Duration,
+}
+
+const AGES: Ages =
+    Ages { fresh: Duration::from_secs(1), stale: Duration::from_secs(10), patience: Duration::from_secs(2) };
 
 /// Never asked.
 const NEVER: i64 = -1;
@@ -35,17 +52,26 @@ struct State {
     /// Milliseconds since `began` of the last answer.
     asked_at: AtomicI64,
     asking: AtomicBool,
+    /// Who has it asks; the others wait for what it brings.
+    turn: Mutex<()>,
+    ages: Ages,
 }
 
 impl Capacity {
     /// Of this node.
     pub fn new(node: Node) -> Self {
+        Self::with(node, AGES)
+    }
+
+    pub(crate) fn with(node: Node, ages: Ages) -> Self {
         Self(Arc::new(State {
             node,
             began: Instant::now(),
             inbound: AtomicU64::new(0),
             asked_at: AtomicI64::new(NEVER),
             asking: AtomicBool::new(false),
+            turn: Mutex::new(()),
+            ages,
         }))
     }
 
@@ -55,10 +81,12 @@ impl Capacity {
     /// [`NoCapacity::NotRunning`], [`NoCapacity::TooLittle`].
     pub async fn check(&self, amount: Msat) -> Result<(), NoCapacity> {
         let fits = |state: &State| amount.get() <= state.inbound.load(Ordering::Acquire);
-        let age = self.0.age();
-        // A no is never given from memory: a channel may have opened just now.
-        if age.is_some() && fits(&self.0) {
-            if age.is_some_and(|age| age > FRESH) && !self.0.asking.swap(true, Ordering::AcqRel) {
+        let ages = self.0.ages;
+        // A no is never given from memory: a channel may have opened just now. Nor is an old yes.
+        if let Some(age) = self.0.age().filter(|age| *age <= ages.stale)
+            && fits(&self.0)
+        {
+            if age > ages.fresh && !self.0.asking.swap(true, Ordering::AcqRel) {
                 let state = Arc::clone(&self.0);
                 tokio::spawn(async move {
                     let asked = state.ask().await;
@@ -68,9 +96,8 @@ impl Capacity {
             }
             return Ok(());
         }
-        if age.is_none_or(|age| age > FRESH / 10) {
-            self.0.ask().await?;
-        }
+        let asked = tokio::time::timeout(ages.patience, self.0.ask_unless_younger(ages.fresh / 10)).await;
+        asked.unwrap_or(Err(NoCapacity::NotRunning))?;
         if fits(&self.0) { Ok(()) } else { Err(NoCapacity::TooLittle) }
     }
 }
@@ -79,6 +106,11 @@ impl State {
     fn age(&self) -> Option<Duration> {
         let asked_at = u64::try_from(self.asked_at.load(Ordering::Acquire)).ok()?;
         Some(self.began.elapsed().saturating_sub(Duration::from_millis(asked_at)))
+    }
+
+    async fn ask_unless_younger(&self, age: Duration) -> Result<(), NoCapacity> {
+        let _turn = self.turn.lock().await;
+        if self.age().is_some_and(|known| known <= age) { Ok(()) } else { self.ask().await }
     }
 
     async fn ask(&self) -> Result<(), NoCapacity> {

@@ -25,9 +25,11 @@ use serde::Serialize;
 use crate::ids::{PaymentHash, Preimage};
 use crate::money::Msat;
 
+#[cfg(test)]
+pub(crate) use capacity::Ages;
 pub use capacity::{Capacity, NoCapacity};
 pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
-pub use node::Node;
+pub use node::{Draft, Node};
 
 /// An invoice to create.
 #[derive(Clone, Debug)]
@@ -199,6 +201,18 @@ pub enum ChannelNews {
     },
 }
 
+/// A payment to us that lies in the channels, neither claimed nor given back. Whether more of it is to come, only
+/// time tells: the node gives back what isn't complete within minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// For which invoice; not every one is ours.
+    pub hash: PaymentHash,
+    /// What is there of it, to about a sat for each part.
+    pub amount: Msat,
+    /// The block height at which the node gives it back.
+    pub deadline: u32,
+}
+
 /// What one channel can send right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendingRoom {
@@ -281,6 +295,12 @@ pub trait Lightning: Send + Sync + 'static {
     /// # Errors
     /// A text for the log: the node gives it back by itself at its deadline.
     fn refuse(&self, hash: PaymentHash) -> Result<(), String>;
+
+    /// Payments that lie in the channels, without those that are too small for an output of their own. A node that
+    /// can't tell says nothing.
+    fn waiting(&self) -> Vec<Waiting> {
+        Vec::new()
+    }
 
     /// Starts to pay.
     ///

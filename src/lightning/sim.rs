@@ -17,7 +17,7 @@ use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom,
+    Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -64,6 +64,8 @@ pub enum Trap {
 struct State {
     next_seed: u64,
     incoming: Vec<Incoming>,
+    parts: u32,
+    orphaned: Vec<PaymentHash>,
     claimed: HashMap<PaymentHash, Vec<Msat>>,
     claims_fail: bool,
     whispers: bool,
@@ -101,7 +103,9 @@ impl Sim {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.give_back_parts(self.clock.now());
+        state
     }
 
     /// An invoice of somebody else, or of our own when the node is asked: signed for real.
@@ -132,6 +136,11 @@ impl Sim {
             .expiry_time(expiry)
             .build_signed(|hash| Secp256k1::new().sign_ecdsa_recoverable(hash, &key))
             .unwrap()
+    }
+
+    /// Of how many payments the node has a record.
+    pub fn known(&self) -> usize {
+        self.state().records.len()
     }
 
     /// What really reached each recipient.
@@ -269,6 +278,7 @@ impl Sim {
         self.tell_all();
         let mut state = self.state();
         state.trap = Trap::None;
+        state.wait_for_parts_anew(self.clock.now());
         state.htlcs.retain(|htlc| htlc.place == Place::Committed);
         let mut newest: Vec<_> = state
             .records
@@ -328,6 +338,10 @@ impl Lightning for Sim {
 
     fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
         self.refuse_held(hash)
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        self.lying_there()
     }
 
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {

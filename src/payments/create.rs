@@ -20,8 +20,8 @@ use crate::rates::Quote;
 const DESCRIPTION_BYTES: usize = 639;
 
 impl Payments {
-    /// Makes what was ordered. The same order again, as long as it can be paid and costs the same, is the same
-    /// payment.
+    /// Makes what was ordered. The same order again, as long as it can be paid or is being paid, and costs the same,
+    /// is the same payment, also while nothing new can be made.
     ///
     /// # Errors
     /// [`PaymentError::Invalid`], [`PaymentError::RateUnavailable`], [`PaymentError::NodeUnavailable`],
@@ -33,21 +33,7 @@ impl Payments {
         new: NewPayment,
         ask: Option<Ask>,
     ) -> Result<Done, PaymentError> {
-        let (payments, first, now) = (self.clone(), new.clone(), self.now());
-        let asked = ask.clone();
-        let before = self.store().read(move |connection| -> Result<_, PaymentError> {
-            if let Some(recorded) = seen(connection, asked.as_ref())? {
-                return Ok(Some(Done::Before(recorded)));
-            }
-            // With a key the transaction decides, since it has to remember.
-            match store::payable(connection, account, &first.order_id, now)? {
-                Some(same) if asked.is_none() && is_same(&same, &first) => {
-                    Ok(Some(Done::Now(StatusCode::OK, payments.json(&same)?)))
-                }
-                _ => Ok(None),
-            }
-        });
-        if let Some(done) = before.await? {
+        if let Some(done) = self.before(account, &new, ask.as_ref()).await? {
             return Ok(done);
         }
         if !self.rules().enabled {
@@ -65,16 +51,15 @@ impl Payments {
             expiry: self.rules().expiry,
             hold: Some(preimage.payment_hash()),
         };
-        let invoice = self.0.parts.node.create_invoice(request).await?;
+        let invoice = self.0.parts.node.draft_invoice(request).await?;
         let public_id = InvoiceId::random()?;
         let (payments, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
                 return Ok(Done::Before(recorded));
             }
-            let same = store::payable(tx, account, &new.order_id, now)?;
-            let (status, payment) = match same.filter(|same| is_same(same, &new)) {
-                // Our fresh invoice is nobody's: whoever paid it would get their sats back.
+            let (status, payment) = match store::payable(tx, account, &new, now)? {
+                // Our fresh invoice is nobody's, and forgotten.
                 Some(same) => (StatusCode::OK, same),
                 None => {
                     let charge =
@@ -91,12 +76,52 @@ impl Payments {
                     let id = store::insert(tx, &draft, now)?;
                     let payment = store::by_id(tx, id)?;
                     payments.teller().record(tx, "payment.created", &payment)?;
+                    invoice.keep();
                     (StatusCode::CREATED, payment)
                 }
             };
             let body = payments.json(&payment)?;
             remember(tx, ask.as_ref(), status, &body, now)?;
             Ok(Done::Now(status, body))
+        });
+        written.await
+    }
+
+    /// What was answered before, or the payment that waits for the order: neither needs an invoice, a rate or the
+    /// node.
+    async fn before(
+        &self,
+        account: AccountId,
+        new: &NewPayment,
+        ask: Option<&Ask>,
+    ) -> Result<Option<Done>, PaymentError> {
+        let (payments, now) = (self.clone(), self.now());
+        let (first, asked) = (new.clone(), ask.cloned());
+        let found = self.store().read(move |connection| -> Result<_, PaymentError> {
+            if let Some(recorded) = seen(connection, asked.as_ref())? {
+                return Ok((Some(Done::Before(recorded)), false));
+            }
+            Ok(match store::payable(connection, account, &first, now)? {
+                Some(same) if asked.is_none() => {
+                    (Some(Done::Now(StatusCode::OK, payments.json(&same)?)), false)
+                }
+                same => (None, same.is_some()),
+            })
+        });
+        let (done, waits) = found.await?;
+        if done.is_some() || !waits {
+            return Ok(done);
+        }
+        // With a key the answer has to be remembered, and what waits may have ended meanwhile.
+        let (payments, first, asked) = (self.clone(), new.clone(), ask.cloned());
+        let written = self.store().write(move |tx| -> Result<_, PaymentError> {
+            if let Some(recorded) = seen(tx, asked.as_ref())? {
+                return Ok(Some(Done::Before(recorded)));
+            }
+            let Some(same) = store::payable(tx, account, &first, now)? else { return Ok(None) };
+            let body = payments.json(&same)?;
+            remember(tx, asked.as_ref(), StatusCode::OK, &body, now)?;
+            Ok(Some(Done::Now(StatusCode::OK, body)))
         });
         written.await
     }
@@ -119,11 +144,6 @@ impl Payments {
     pub(super) fn json(&self, payment: &Payment) -> Result<Vec<u8>, PaymentError> {
         json(&PaymentView::new(payment, &self.rules().public_url, self.now()))
     }
-}
-
-/// Whether an order is the one that waits to be paid already.
-fn is_same(payment: &Payment, new: &NewPayment) -> bool {
-    payment.amount == new.amount && payment.unit == new.unit
 }
 
 /// What the payer reads.

@@ -128,6 +128,11 @@ impl PaymentError {
         Self::Invalid { code, message: message.into() }
     }
 
+    /// 400: the cursor of a list is none that a page of it gave.
+    pub fn bad_cursor() -> Self {
+        Self::invalid("INVALID_CURSOR", "cursor must be the nextCursor of a page")
+    }
+
     /// What no handler answered (a time-out, a panic, a wrong method), as an error of this family.
     pub fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {

@@ -48,11 +48,15 @@ impl Payments {
     /// A page of an account's payments, newest first.
     ///
     /// # Errors
-    /// [`PaymentError::PaymentNotFound`] for a cursor that names none; the store's.
+    /// [`PaymentError::Invalid`] for a cursor that names none of its payments; the store's.
     pub async fn list_json(&self, account: AccountId, wanted: Wanted) -> Result<Vec<u8>, PaymentError> {
         let before = match wanted.cursor {
             None => None,
-            Some(id) => Some(self.one(account, id).await?.id),
+            Some(id) => match self.one(account, id).await {
+                Ok(payment) => Some(payment.id),
+                Err(PaymentError::PaymentNotFound) => return Err(PaymentError::bad_cursor()),
+                Err(error) => return Err(error),
+            },
         };
         let (limit, now) = (wanted.limit, self.now());
         let read = move |connection: &rusqlite::Connection| {

@@ -9,9 +9,10 @@ use super::{PaymentError, Payments, json};
 use crate::clock::UnixMillis;
 use crate::http::body::JsonObject;
 use crate::ids::{AccountId, Secret};
-use crate::ledger::LedgerError;
+use crate::ledger::{Family, LedgerError};
 use crate::store::Tx;
 use crate::webhooks::sign;
+use crate::webhooks::store::Target;
 
 const URL_LEN: usize = 2_048;
 
@@ -24,6 +25,17 @@ pub(super) struct Merchant {
     pub(super) webhook_url: Option<String>,
     pub(super) webhook_secret: Secret,
     pub(super) callback_url: Option<String>,
+}
+
+impl Merchant {
+    /// The names of an account's listeners, and where each is.
+    pub(super) fn listeners(&self, account: AccountId) -> [(String, Option<Target<'_>>); 2] {
+        let family = Family::Payments.name();
+        [("webhook", &self.webhook_url), ("callback", &self.callback_url)].map(|(kind, url)| {
+            let target = url.as_deref().map(|url| Target { family, url, secret: Some(&self.webhook_secret) });
+            (format!("{family}/{account}/{kind}"), target)
+        })
+    }
 }
 
 /// An account's settings.
@@ -105,17 +117,19 @@ impl Change {
 }
 
 impl Payments {
-    /// Changes where an account's webhooks go; answers its settings. Who names no secret gets one.
+    /// Changes where an account's webhooks go; answers its settings. Who names no secret gets one. What waits goes
+    /// where they go from now on, at once and signed with the secret of now, also if nothing has changed; what was for
+    /// an address that is taken away is given up.
     ///
     /// # Errors
     /// [`PaymentError::Invalid`] for addresses that may not be called, the store's.
     pub async fn set_merchant(&self, account: AccountId, change: Change) -> Result<Vec<u8>, PaymentError> {
         for url in [&change.webhook_url, &change.callback_url].into_iter().flatten().flatten() {
-            self.0.parts.guard.check_url(url).map_err(|_| {
+            self.0.parts.guard.check_new(url).await.map_err(|_| {
                 PaymentError::invalid("INVALID_URL", "The address must be a public web address")
             })?;
         }
-        let (fresh, now) = (sign::new_secret()?, self.now());
+        let (fresh, now, teller) = (sign::new_secret()?, self.now(), self.0.parts.teller.clone());
         let written = self.store().write(move |tx| -> Result<Merchant, PaymentError> {
             let old = of(tx, account)?;
             let new = Merchant {
@@ -131,6 +145,9 @@ impl Payments {
                     .unwrap_or(fresh),
             };
             set(tx, account, &new, now)?;
+            for (listener, target) in new.listeners(account) {
+                teller.outbox().listen(tx, &listener, target)?;
+            }
             Ok(new)
         });
         let merchant = written.await?;

@@ -80,6 +80,7 @@ pub struct Payments(Arc<Inner>);
 struct Inner {
     parts: Parts,
     capacity: Capacity,
+    exports: export::Exports,
 }
 
 /// What was done, or what a request with the same idempotency key was answered before.
@@ -94,7 +95,7 @@ impl Payments {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
         let capacity = Capacity::new(parts.node.clone());
-        Self(Arc::new(Inner { parts, capacity }))
+        Self(Arc::new(Inner { parts, capacity, exports: export::Exports::default() }))
     }
 
     /// Limits and windows.

@@ -164,7 +164,7 @@ pub(super) fn by_charge(connection: &Connection, charge: ChargeId) -> Result<Opt
         .optional()?)
 }
 
-/// The paid one of an order if there is one, else the newest.
+/// The paid one of an order if there is one, else the newest. One that went back whole is not a paid one any more.
 pub(super) fn by_order(
     connection: &Connection,
     account: AccountId,
@@ -173,25 +173,29 @@ pub(super) fn by_order(
     Ok(connection
         .prepare_cached(&format!(
             "{PAYMENT} WHERE p.account_id = ?1 AND p.order_id = ?2
-             ORDER BY p.paid_at IS NULL, p.id DESC LIMIT 1"
+             ORDER BY p.status = 'paid' DESC, p.id DESC LIMIT 1"
         ))?
         .query_row(params![account, order], read)
         .optional()?)
 }
 
-/// The newest of an order that can still be paid.
+/// The newest of the same order at the same price that can still be paid, or is being paid.
 pub(super) fn payable(
     connection: &Connection,
     account: AccountId,
-    order: &str,
+    new: &NewPayment,
     now: UnixMillis,
 ) -> Result<Option<Payment>, LedgerError> {
+    // Its cost is that of those that are open, however often the order was made before.
     Ok(connection
         .prepare_cached(&format!(
-            "{PAYMENT} WHERE p.account_id = ?1 AND p.order_id = ?2 AND p.status = 'unpaid' AND p.expires_at > ?3
-             ORDER BY p.id DESC LIMIT 1"
+            "{PAYMENT} WHERE p.id =
+                 (SELECT id FROM payments INDEXED BY payments_open
+                  WHERE account_id = ?1 AND order_id = ?2 AND status IN ('unpaid', 'processing')
+                    AND (status = 'processing' OR expires_at > ?3) AND amount = ?4 AND currency = ?5
+                  ORDER BY id DESC LIMIT 1)"
         ))?
-        .query_row(params![account, order, now], read)
+        .query_row(params![account, new.order_id, now, new.amount, new.unit], read)
         .optional()?)
 }
 

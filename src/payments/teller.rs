@@ -18,11 +18,11 @@ use crate::decimal::Decimal;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::{AccountId, ChargeId};
-use crate::ledger::{Charge, CoinSend, End, Family, Lapsed, LedgerError, Listener, Payout};
+use crate::ledger::{Charge, CoinSend, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics::PAYMENTS;
-use crate::webhooks::store::{Outbox, OutboxError, Target};
+use crate::webhooks::store::{Outbox, OutboxError};
 
 /// The family's ear and mouth.
 #[derive(Clone)]
@@ -52,11 +52,12 @@ struct PaymentNews<'a> {
     currency: &'static str,
     amount_sats: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    amount_received_sats: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     paid_at: Option<IsoSeconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expired_at: Option<IsoSeconds>,
+    /// Not the document's, so the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount_received_sats: Option<u64>,
 }
 
 impl Teller {
@@ -68,6 +69,11 @@ impl Teller {
     /// Where pages listen.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Where webhooks go.
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// A line in the operator's event log.
@@ -102,9 +108,9 @@ impl Teller {
             amount: payment.amount,
             currency: payment.unit.code(),
             amount_sats: payment.sats.sat_floor(),
-            amount_received_sats: payment.paid_at.map(|_| payment.received.sat_floor()),
             paid_at: payment.paid_at.map(IsoSeconds),
             expired_at: (status == PaymentStatus::Expired).then_some(IsoSeconds(payment.expires_at)),
+            amount_received_sats: payment.paid_at.map(|_| payment.received.sat_floor()),
         };
         self.notify(tx, payment.account, event, &news, now)
     }
@@ -150,10 +156,9 @@ impl Teller {
                 return Ok(());
             }
         };
-        for url in [&merchant.webhook_url, &merchant.callback_url].into_iter().flatten() {
-            let target =
-                Target { family: Family::Payments.name(), url, secret: Some(&merchant.webhook_secret) };
-            match self.outbox.enqueue(tx, target, event, &payload) {
+        for (listener, target) in merchant.listeners(account) {
+            let Some(target) = target else { continue };
+            match self.outbox.enqueue_for(tx, &listener, target, event, &payload) {
                 Ok(_) => {}
                 Err(OutboxError::Store(error)) => return Err(error.into()),
                 // The address was good when it was given; whatever it is now must not undo what happened.

@@ -16,6 +16,8 @@ pub(super) enum Verdict<T> {
     Nothing,
     /// They contradict each other, and nobody can tell who is right.
     Dispute,
+    /// Only one says something, and it is far from what was known.
+    Doubt,
     /// A price.
     Price {
         /// The median of those that count.

@@ -7,12 +7,14 @@
 //! A question is answered from memory and never waits for anybody: each source's last word is kept, and those not
 //! older than the limit are judged when somebody asks. So a source that is slow, fails or goes mad takes nothing
 //! from the others, and an old price is never given: without a fresh one there is none. A source's word counts as
-//! old as the source itself says it is.
+//! old as the source itself says it is. Where only one source knows a price, it is held against what was known before
+//! (`memory`).
 //!
 //! Rates are currency units for one bitcoin, exact, with at most [`crate::currency::RATE_PLACES`].
 
 mod convert;
 mod judge;
+mod memory;
 pub mod sources;
 mod unit;
 
@@ -20,12 +22,13 @@ mod unit;
 mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 
-use self::judge::{Verdict, judge};
+use self::judge::Verdict;
+use self::memory::Memory;
 use crate::clock::{Clock, UnixMillis, millis};
 use crate::currency::plausible_rate;
 use crate::decimal::Decimal;
@@ -35,6 +38,10 @@ use crate::telemetry::metrics as names;
 pub use self::convert::{ConvertError, fiat_of, sats, sats_within};
 pub use self::unit::Unit;
 pub use crate::currency::Currency;
+
+/// A word that is younger than now by no more than this is from now: a clock is set back a little now and then. One
+/// that is younger still is of unknown age.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// After a round in which no source answered, the next comes this soon.
 const SOON: Duration = Duration::from_secs(10);
@@ -165,6 +172,9 @@ pub enum RateUnavailable {
     /// The sources contradict each other.
     #[error("the sources disagree about the rate for {0}")]
     Disputed(Currency),
+    /// Only one source has a fresh price, and it is far from what was known.
+    #[error("the only rate for {0} is far from what it was")]
+    Doubtful(Currency),
 }
 
 /// The rates. Cheap to clone.
@@ -177,6 +187,17 @@ struct Inner {
     sources: Vec<Slot>,
     settings: RatesSettings,
     clock: Clock,
+    memory: Mutex<Memory>,
+}
+
+/// A source's fresh word about a currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Word {
+    source: &'static str,
+    at: UnixMillis,
+    rate: Option<Decimal>,
+    /// What it says a bitcoin costs in dollars.
+    dollar: Option<Decimal>,
 }
 
 /// A source and its last word.
@@ -192,12 +213,12 @@ impl Slot {
     }
 
     /// What it says of a currency, and when it did, if that is fresh.
-    fn fresh(&self, currency: Currency, now: UnixMillis, max_age: Duration) -> Option<(Decimal, UnixMillis)> {
+    fn fresh(&self, currency: Currency, now: UnixMillis, max_age: Duration) -> Option<Word> {
         let said = self.said.read().unwrap_or_else(PoisonError::into_inner);
         let prices = said.as_ref()?;
         let at = prices.when.fresh(now, max_age)?;
-        let (_, rate) = prices.rates.iter().find(|(known, _)| *known == currency)?;
-        Some((*rate, at))
+        let of = |wanted| prices.rates.iter().find(|(known, _)| *known == wanted).map(|(_, rate)| *rate);
+        Some(Word { source: self.source.name(), at, rate: of(currency), dollar: of(Currency::Usd) })
     }
 }
 
@@ -205,7 +226,10 @@ impl When {
     fn fresh(self, now: UnixMillis, max_age: Duration) -> Option<UnixMillis> {
         match self {
             Self::Now | Self::Always => Some(now),
-            Self::At(at) => (now.saturating_sub(at) <= millis(max_age)).then_some(at),
+            Self::At(at) => {
+                let age = now.saturating_sub(at);
+                (-millis(GRACE)..=millis(max_age)).contains(&age).then_some(at)
+            }
         }
     }
 }
@@ -214,7 +238,12 @@ impl Rates {
     /// Rates of these sources; there are none until [`Rates::refresh`] has brought some.
     pub fn new(sources: Vec<Arc<dyn RateSource>>, settings: RatesSettings, clock: Clock) -> Self {
         Self {
-            inner: Arc::new(Inner { sources: sources.into_iter().map(Slot::new).collect(), settings, clock }),
+            inner: Arc::new(Inner {
+                sources: sources.into_iter().map(Slot::new).collect(),
+                settings,
+                clock,
+                memory: Mutex::default(),
+            }),
         }
     }
 
@@ -237,11 +266,12 @@ impl Rates {
         match self.verdict(currency) {
             Verdict::Nothing => Err(RateUnavailable::Stale(currency)),
             Verdict::Dispute => Err(RateUnavailable::Disputed(currency)),
+            Verdict::Doubt => Err(RateUnavailable::Doubtful(currency)),
             Verdict::Price { rate, from, .. } => Ok(Quote {
                 currency,
                 rate,
-                at: from.iter().map(|(_, at)| *at).min().unwrap_or_default(),
-                sources: from.into_iter().map(|(name, _)| name).collect(),
+                at: from.iter().map(|word| word.at).min().unwrap_or_default(),
+                sources: from.into_iter().map(|word| word.source).collect(),
             }),
         }
     }
@@ -255,6 +285,9 @@ impl Rates {
     pub async fn refresh(&self) -> bool {
         let asked = join_all(self.inner.sources.iter().map(|slot| self.ask(slot))).await;
         self.report();
+        let words: Vec<_> =
+            Currency::ALL.into_iter().map(|currency| (currency, self.words(currency))).collect();
+        self.memory().keep(&words, self.inner.clock.now());
         asked.contains(&true)
     }
 
@@ -273,13 +306,19 @@ impl Rates {
         }
     }
 
-    fn verdict(&self, currency: Currency) -> Verdict<(&'static str, UnixMillis)> {
-        let Inner { sources, settings, clock } = self.inner.as_ref();
+    fn verdict(&self, currency: Currency) -> Verdict<Word> {
+        self.memory().judge(currency, &self.words(currency), self.inner.clock.now())
+    }
+
+    /// What all say of a currency, with their dollars.
+    fn words(&self, currency: Currency) -> Vec<Word> {
+        let Inner { sources, settings, clock, .. } = self.inner.as_ref();
         let now = clock.now();
-        judge(sources.iter().filter_map(|slot| {
-            let (rate, at) = slot.fresh(currency, now, settings.max_age)?;
-            Some(((slot.source.name(), at), rate))
-        }))
+        sources.iter().filter_map(|slot| slot.fresh(currency, now, settings.max_age)).collect()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.inner.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self, slot: &Slot) -> bool {
@@ -325,11 +364,14 @@ impl Rates {
                 Verdict::Dispute => {
                     tracing::warn!(%currency, "the sources of rates disagree; there is no rate");
                 }
+                Verdict::Doubt => {
+                    tracing::warn!(%currency, "the only rate is far from what was known; it does not count");
+                }
                 Verdict::Price { from, without, .. } => {
-                    for (source, _) in without {
+                    for Word { source, .. } in without {
                         tracing::warn!(%currency, source, "a rate is far from the others and does not count");
                     }
-                    let at = from.iter().map(|(_, at)| *at).min().unwrap_or_default();
+                    let at = from.iter().map(|word| word.at).min().unwrap_or_default();
                     metrics::gauge!(names::RATE_TIME, "currency" => currency.code())
                         .set(names::amount(u64::try_from(at / 1_000).unwrap_or(0)));
                 }

@@ -17,8 +17,10 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_tip_mail.sql"),
     include_str!("migrations/0007_payments.sql"),
     include_str!("migrations/0008_coins.sql"),
-    include_str!("migrations/0009_l402.sql"),
-    include_str!("migrations/0010_proxies.sql"),
+    include_str!("migrations/0009_payment_orders.sql"),
+    include_str!("migrations/0010_webhook_schedules.sql"),
+    include_str!("migrations/0011_l402.sql"),
+    include_str!("migrations/0012_proxies.sql"),
 ];
 
 /// Brings the file to the newest schema.

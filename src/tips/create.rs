@@ -14,7 +14,7 @@ use crate::clock::UnixMillis;
 use crate::http::idempotency::Ask;
 use crate::ids::UserId;
 use crate::ledger::{Family, charges};
-use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::lightning::{Draft, InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, NewVoucher, VoucherState};
@@ -42,7 +42,7 @@ impl Tips {
         if !self.rules().enabled {
             return Err(TipError::Unavailable);
         }
-        self.check_webhooks(&new.details)?;
+        self.check_webhooks(&new.details).await?;
         let invoice = self.invoice(new.total).await?;
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<_, TipError> {
@@ -51,6 +51,7 @@ impl Tips {
             }
             let body = tips.create_in(tx, user, &new, &invoice, now)?;
             remember(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
+            invoice.keep();
             Ok(Done::Now(body))
         });
         written.await
@@ -132,7 +133,7 @@ impl Tips {
         Err(TipError::Unavailable)
     }
 
-    async fn invoice(&self, total: Msat) -> Result<Bolt11Invoice, TipError> {
+    async fn invoice(&self, total: Msat) -> Result<Draft, TipError> {
         self.0.capacity.check(total).await?;
         self.0.parts.budget.take().map_err(|retry_after| TipError::TooMany { retry_after })?;
         let description = InvoiceDescription::Text(MEMO.into());
@@ -141,19 +142,19 @@ impl Tips {
             .0
             .parts
             .node
-            .create_invoice(InvoiceRequest { amount: Some(total), description, expiry, hold: None })
+            .draft_invoice(InvoiceRequest { amount: Some(total), description, expiry, hold: None })
             .await?)
     }
 
     /// Whether the webhooks may be called at all.
-    fn check_webhooks(&self, details: &Details) -> Result<(), TipError> {
+    async fn check_webhooks(&self, details: &Details) -> Result<(), TipError> {
         let urls = [
             ("CLAIM_WEBHOOK_URL_INVALID", "claimWebhookUrl", &details.claim_webhook_url),
             ("WITHDRAW_WEBHOOK_URL_INVALID", "withdrawWebhookUrl", &details.withdraw_webhook_url),
         ];
         for (code, name, url) in urls {
             let Some(url) = url else { continue };
-            self.0.parts.guard.check_url(url.expose()).map_err(|_| TipError::Invalid {
+            self.0.parts.guard.check_new(url.expose()).await.map_err(|_| TipError::Invalid {
                 code,
                 message: format!("{name} must be a public web address"),
             })?;
@@ -224,7 +225,9 @@ impl Tips {
                 Funds::Tip(id) => vouchers::fund_by(tx, id, charge, None)?,
                 Funds::Group(id) => store::show_charge(tx, id, charge)?,
             }
-            Ok(store::note_charge(tx, charge, funds)?)
+            store::note_charge(tx, charge, funds)?;
+            invoice.keep();
+            Ok(())
         });
         written.await
     }
@@ -235,7 +238,7 @@ impl Tips {
     /// [`TipError::NotFound`], [`TipError::Forbidden`], [`TipError::Conflict`] once it is nobody's or somebody
     /// else's to change; of its webhooks; the store's.
     pub async fn edit(&self, user: &User, id: Cuid, edit: Edit) -> Result<Vec<u8>, TipError> {
-        self.check_webhooks(&edit.details)?;
+        self.check_webhooks(&edit.details).await?;
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<_, TipError> {
             let tip = look::given_in(tx, user, id)?;
@@ -260,7 +263,7 @@ impl Tips {
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let (group, _) = self.given_group(user, id).await?;
         let edit = edit(group.quantity)?;
-        self.check_webhooks(&edit.details)?;
+        self.check_webhooks(&edit.details).await?;
         let written = self.store().write(move |tx| -> Result<_, TipError> {
             let (group, members) = look::given_group_in(tx, user, id)?;
             for (index, tip) in members.iter().enumerate() {

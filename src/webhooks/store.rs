@@ -1,8 +1,10 @@
 //! The outbox: messages, their endpoints, and when to try next.
 //!
-//! The schedule is the endpoint's, because its messages go out one after the other: `next_try_at` is when
-//! the oldest waiting one is due, and NULL when none waits. So the worker's question costs the same however
-//! many messages there ever were.
+//! An endpoint's messages go out one after the other: its `next_try_at` is when the first of them is due, and NULL
+//! when none waits. So the worker's question costs the same however many messages there ever were. A message has one
+//! of its own only after it was refused; [`schedule`](super::schedule) tells of both.
+
+mod listeners;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use tokio::sync::Notify;
 
+use super::schedule::LONGEST_WHILE_YOUNG;
+use crate::clock::millis;
 use crate::http::now_ms;
 use crate::ids::{NoRandomness, Secret, random_hex};
 use crate::store::{Store, StoreError, Tx};
@@ -113,9 +117,9 @@ pub enum OutboxError {
     /// No such message.
     #[error("there is no such webhook message")]
     NoSuchMessage,
-    /// It waits in its queue already.
-    #[error("the webhook message is waiting to be delivered already")]
-    Waiting,
+    /// Whom it was for has taken the address away.
+    #[error("the account has no address for this webhook message any more")]
+    NobodyListens,
     /// The database's.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -136,18 +140,22 @@ pub struct Outbox {
     pub(super) bell: Arc<Notify>,
 }
 
+// While it doesn't answer, a new message waits for the next try, though not for long: see `schedule`.
 const ENDPOINT: &str =
     "INSERT INTO webhook_endpoints (family, url, secret, next_try_at) VALUES (?1, ?2, ?3, ?4)
-     ON CONFLICT (family, url, secret) DO UPDATE SET next_try_at = coalesce(next_try_at, excluded.next_try_at)
+     ON CONFLICT (family, url, secret) DO UPDATE SET
+         next_try_at = min(coalesce(next_try_at, ?4), CASE WHEN failures > 0 THEN ?5 ELSE ?4 END)
      RETURNING id";
 const MESSAGE: &str = "INSERT INTO webhook_messages
-     (public_id, endpoint_id, kind, payload, state, created_at, queued_at) VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5)";
+     (public_id, endpoint_id, kind, payload, state, created_at, queued_at, listener)
+     VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5, ?6)";
+const TO_REPLAY: &str = "SELECT m.endpoint_id, l.name IS NOT NULL, l.endpoint_id FROM webhook_messages m
+     LEFT JOIN webhook_listeners l ON l.name = m.listener WHERE m.public_id = ?1";
 const REQUEUE: &str =
-    "UPDATE webhook_messages SET state = 'waiting', queued_at = ?2, attempts = 0, finished_at = NULL
-     WHERE public_id = ?1 AND state <> 'waiting' RETURNING endpoint_id";
-const EXISTS: &str = "SELECT 1 FROM webhook_messages WHERE public_id = ?1";
+    "UPDATE webhook_messages SET state = 'waiting', endpoint_id = ?2, queued_at = ?3, attempts = 0,
+     refusals = 0, next_try_at = 0, finished_at = NULL WHERE public_id = ?1";
 const ROW: &str = "SELECT id FROM webhook_messages WHERE public_id = ?1";
-const DUE_NOW: &str = "UPDATE webhook_endpoints SET next_try_at = ?2 WHERE id = ?1";
+const DUE_NOW: &str = "UPDATE webhook_endpoints SET next_try_at = ?2, failures = 0 WHERE id = ?1";
 const LIST: &str =
     "SELECT m.id, m.public_id, e.family, e.url, m.kind, m.state, m.created_at, m.attempts, m.last_try_at,
             m.last_status, m.last_error
@@ -162,7 +170,8 @@ const PRUNE: &str = "DELETE FROM webhook_messages WHERE id IN
      (SELECT id FROM webhook_messages WHERE finished_at < ?1 AND state = ?2 ORDER BY finished_at LIMIT ?3)
      RETURNING endpoint_id";
 const PRUNE_ENDPOINT: &str = "DELETE FROM webhook_endpoints WHERE id = ?1
-     AND NOT EXISTS (SELECT 1 FROM webhook_messages WHERE endpoint_id = ?1)";
+     AND NOT EXISTS (SELECT 1 FROM webhook_messages WHERE endpoint_id = ?1)
+     AND NOT EXISTS (SELECT 1 FROM webhook_listeners WHERE endpoint_id = ?1)";
 
 impl Outbox {
     /// Queues a message in the transaction that causes it, and wakes the worker once that is durable.
@@ -177,37 +186,57 @@ impl Outbox {
         kind: &str,
         payload: &str,
     ) -> Result<MessageId, OutboxError> {
+        self.put(tx, None, target, kind, payload)
+    }
+
+    fn put(
+        &self,
+        tx: &Tx<'_>,
+        listener: Option<&str>,
+        target: Target<'_>,
+        kind: &str,
+        payload: &str,
+    ) -> Result<MessageId, OutboxError> {
         let id = MessageId(format!("msg_{}", random_hex::<16>()?));
         let now = now_ms();
+        let soon = now.saturating_add(millis(LONGEST_WHILE_YOUNG));
         let secret = target.secret.map_or("", Secret::expose);
         let endpoint: i64 = tx
             .prepare_cached(ENDPOINT)?
-            .query_row(params![target.family, target.url, secret, now], |row| row.get(0))?;
-        tx.prepare_cached(MESSAGE)?.execute(params![id.0, endpoint, kind, payload, now])?;
+            .query_row(params![target.family, target.url, secret, now, soon], |row| row.get(0))?;
+        tx.prepare_cached(MESSAGE)?.execute(params![id.0, endpoint, kind, payload, now, listener])?;
         self.ring_after(tx);
         Ok(id)
     }
 
-    /// Queues a finished message again, in its old place: before all that were caused later.
+    /// Queues a message again, whatever became of it, in its old place: before all that were caused later. It is
+    /// due now, and goes to where its listener listens now. One that waits waits no longer, and has its whole time again.
     ///
     /// # Errors
-    /// [`OutboxError::NoSuchMessage`], [`OutboxError::Waiting`], the store's.
+    /// [`OutboxError::NoSuchMessage`], [`OutboxError::NobodyListens`], the store's.
     pub async fn replay(&self, store: &Store, id: MessageId) -> Result<(), OutboxError> {
         let outbox = self.clone();
         store
             .write(move |tx| {
                 let now = now_ms();
-                let requeued =
-                    tx.prepare_cached(REQUEUE)?.query_row(params![id.0, now], |row| row.get::<_, i64>(0));
-                let Some(endpoint) = requeued.optional()? else {
-                    let known = tx.prepare_cached(EXISTS)?.exists([&id.0])?;
-                    return Err(if known { OutboxError::Waiting } else { OutboxError::NoSuchMessage });
+                let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let found: Option<(i64, bool, Option<i64>)> =
+                    tx.prepare_cached(TO_REPLAY)?.query_row([&id.0], read).optional()?;
+                let endpoint = match found.ok_or(OutboxError::NoSuchMessage)? {
+                    (_, true, None) => return Err(OutboxError::NobodyListens),
+                    (old, _, new) => new.unwrap_or(old),
                 };
-                tx.prepare_cached(DUE_NOW)?.execute(params![endpoint, now])?;
-                outbox.ring_after(tx);
-                Ok(())
+                tx.prepare_cached(REQUEUE)?.execute(params![id.0, endpoint, now])?;
+                Ok(outbox.due_now(tx, endpoint, now)?)
             })
             .await
+    }
+
+    /// The endpoint is tried at once, whatever it did before.
+    fn due_now(&self, tx: &Tx<'_>, endpoint: i64, now: i64) -> Result<(), StoreError> {
+        tx.prepare_cached(DUE_NOW)?.execute([endpoint, now])?;
+        self.ring_after(tx);
+        Ok(())
     }
 
     fn ring_after(&self, tx: &Tx<'_>) {
@@ -284,98 +313,4 @@ fn info_of(row: &Row<'_>) -> rusqlite::Result<MessageInfo> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn open() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
-        (folder, store)
-    }
-
-    fn send(store: &Store, url: &'static str) -> MessageId {
-        let target = Target { family: "gifts", url, secret: None };
-        store.write_blocking(move |tx| Outbox::default().enqueue(tx, target, "gift.redeemed", "{}")).unwrap()
-    }
-
-    fn finish(store: &Store, id: &MessageId, state: &'static str, at: i64) {
-        let id = id.0.clone();
-        store
-            .write_blocking::<_, StoreError>(move |tx| {
-                let sql = "UPDATE webhook_messages SET state = ?2, finished_at = ?3 WHERE public_id = ?1";
-                tx.execute(sql, params![id, state, at])?;
-                tx.execute("UPDATE webhook_endpoints SET next_try_at = NULL", [])?;
-                Ok(())
-            })
-            .unwrap();
-    }
-
-    fn count(store: &Store, table: &'static str) -> i64 {
-        let sql = format!("SELECT count(*) FROM {table}");
-        store
-            .read_blocking(move |c| c.query_row(&sql, [], |row| row.get(0)).map_err(StoreError::from))
-            .unwrap()
-    }
-
-    #[test]
-    fn a_message_lives_and_dies_with_its_cause() {
-        let (_folder, store) = open();
-        let failed: Result<(), OutboxError> = store.write_blocking(|tx| {
-            let target = Target { family: "gifts", url: "https://a.example/", secret: None };
-            Outbox::default().enqueue(tx, target, "gift.redeemed", "{}")?;
-            Err(OutboxError::NoSuchMessage)
-        });
-        assert!(failed.is_err());
-        assert_eq!((count(&store, "webhook_messages"), count(&store, "webhook_endpoints")), (0, 0));
-        assert_ne!(send(&store, "https://a.example/"), send(&store, "https://a.example/"));
-        send(&store, "https://b.example/");
-        assert_eq!((count(&store, "webhook_messages"), count(&store, "webhook_endpoints")), (3, 2));
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn only_finished_messages_can_be_replayed() {
-        let (_folder, store) = open();
-        let outbox = Outbox::default();
-        let sender = store.clone();
-        let id = tokio::task::spawn_blocking(move || send(&sender, "https://a.example/")).await.unwrap();
-        assert!(matches!(outbox.replay(&store, id.clone()).await, Err(OutboxError::Waiting)));
-        assert!(matches!(
-            outbox.replay(&store, MessageId::new("msg_x")).await,
-            Err(OutboxError::NoSuchMessage)
-        ));
-        tokio::task::block_in_place(|| finish(&store, &id, "parked", 1));
-        let parked = store.read(|connection| list(connection, true, None, 10)).await.unwrap();
-        assert_eq!((parked.len(), parked[0].state), (1, MessageState::Parked));
-        outbox.replay(&store, id).await.unwrap();
-        assert!(store.read(|connection| list(connection, true, None, 10)).await.unwrap().is_empty());
-        assert_eq!(store.read(|connection| list(connection, false, None, 10)).await.unwrap()[0].attempts, 0);
-    }
-
-    #[test]
-    fn lists_go_page_by_page_from_the_newest() {
-        let (_folder, store) = open();
-        let ids: Vec<_> = (0..5).map(|_| send(&store, "https://a.example/")).collect();
-        let page =
-            |before| store.read_blocking(move |connection| list(connection, false, before, 2)).unwrap();
-        let (first, second) = (page(None), page(page(None).last().map(|last| last.row)));
-        assert_eq!([&first[0].id, &first[1].id, &second[0].id], [&ids[4], &ids[3], &ids[2]]);
-        let row = |id: MessageId| store.read_blocking(move |connection| row_of(connection, &id)).unwrap();
-        assert_eq!(row(ids[3].clone()), Some(first[1].row));
-        assert_eq!(row(MessageId::new("msg_x")), None);
-    }
-
-    #[test]
-    fn pruning_takes_what_is_finished_and_old_and_what_is_left_without_messages() {
-        let (_folder, store) = open();
-        let now = 100 * 24 * 60 * 60 * 1000;
-        let (old, young) = (send(&store, "https://a.example/"), send(&store, "https://b.example/"));
-        let (parked, waiting) = (send(&store, "https://c.example/"), send(&store, "https://d.example/"));
-        finish(&store, &old, "delivered", now - DELIVERED_KEPT_MS - 1);
-        finish(&store, &young, "delivered", now - DELIVERED_KEPT_MS);
-        finish(&store, &parked, "parked", now - DELIVERED_KEPT_MS - 1);
-        assert!(!store.write_blocking(move |tx| prune(tx, now)).unwrap());
-        let left = store.read_blocking(|connection| list(connection, false, None, 10)).unwrap();
-        assert_eq!(left.into_iter().map(|message| message.id).collect::<Vec<_>>(), [waiting, parked, young]);
-        assert_eq!(count(&store, "webhook_endpoints"), 3);
-    }
-}
+mod tests;

@@ -1,8 +1,8 @@
 //! Delivers what is in the outbox.
 //!
 //! Each endpoint's messages go out one after the other, oldest first; endpoints in parallel, so many at once.
-//! A message that fails is tried again with growing pauses, and with it wait those behind it; after some days it
-//! is parked and the next has its turn. `app` runs [`run`] once; it must never run twice on one store.
+//! What fails is tried again as the [`schedule`] says, and parked after some days. `app` runs [`run`] once; it must
+//! never run twice on one store.
 //!
 //! **Crash behaviour**: at-least-once. Between the receiver's answer and our commit a crash leads to a second
 //! delivery with the same id.
@@ -18,25 +18,16 @@ use reqwest::Method;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::queue::{EndpointId, Message, Outcome};
+use self::queue::{EndpointId, Message, Outcome, Then};
 use super::fetch::{FetchError, GuardedClient, drain};
+use super::schedule::{self, Schedule};
 use super::sign;
 use super::store::Outbox;
+use crate::clock::millis;
 use crate::crash_point;
 use crate::http::now_ms;
 use crate::store::{Store, StoreError};
 use crate::telemetry::metrics::{WEBHOOKS, WEBHOOKS_WAITING};
-
-/// Pauses after the first, second, … failure; the last is repeated.
-const PAUSES: [Duration; 7] = [
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(30 * 60),
-    Duration::from_secs(2 * 60 * 60),
-    Duration::from_secs(8 * 60 * 60),
-    Duration::from_secs(24 * 60 * 60),
-];
 
 /// Bytes of an answer that are read, to use the connection again, and how long that may take.
 const DRAINED: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
@@ -78,7 +69,7 @@ pub struct WorkerSettings {
     pub give_up_after: Duration,
     /// Endpoints at once.
     pub at_once: usize,
-    /// Pauses between tries; the last is repeated.
+    /// Pauses between tries, growing; the last is repeated.
     pub pauses: Vec<Duration>,
     /// Families with headers of their own.
     pub own_headers: Vec<(&'static str, OwnHeaders)>,
@@ -89,7 +80,7 @@ impl Default for WorkerSettings {
         Self {
             give_up_after: Duration::from_secs(3 * 24 * 60 * 60),
             at_once: 64,
-            pauses: PAUSES.to_vec(),
+            pauses: schedule::PAUSES.to_vec(),
             own_headers: Vec::new(),
         }
     }
@@ -104,7 +95,8 @@ pub async fn run(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let seats = Arc::new(Semaphore::new(settings.at_once.clamp(1, Semaphore::MAX_PERMITS)));
-    let courier = Arc::new(Courier { store, client, settings });
+    let schedule = Schedule::new(&settings.pauses, settings.give_up_after);
+    let courier = Arc::new(Courier { store, client, schedule, own_headers: settings.own_headers });
     let mut busy = HashSet::new();
     let mut deliveries = JoinSet::new();
     let mut counted_at = None;
@@ -149,14 +141,15 @@ async fn send_out(
 ) -> Duration {
     // Busy endpoints look due: behind that many there is room for all we could start, and one to sleep for.
     let limit = busy.len().saturating_add(seats.available_permits()).saturating_add(1);
-    let scheduled = match courier.store.read(move |connection| queue::scheduled(connection, limit)).await {
+    let now = now_ms();
+    let scheduled = match courier.store.read(move |connection| queue::scheduled(connection, limit, now)).await
+    {
         Ok(scheduled) => scheduled,
         Err(error) => {
             tracing::warn!(%error, "the webhook queue can't be read");
             return STORE_PAUSE;
         }
     };
-    let now = now_ms();
     for (endpoint, due_at) in scheduled {
         if busy.contains(&endpoint) {
             continue;
@@ -181,13 +174,16 @@ async fn send_out(
 struct Courier {
     store: Store,
     client: GuardedClient,
-    settings: WorkerSettings,
+    schedule: Schedule,
+    own_headers: Vec<(&'static str, OwnHeaders)>,
 }
 
 impl Courier {
-    /// Delivers an endpoint's messages until one fails, none is left, or others should have their turn.
+    /// Delivers an endpoint's messages until it doesn't answer, none is left, or others should have their turn.
     async fn deliver_queue(&self, endpoint: EndpointId) {
-        let mut next = match self.store.read(move |connection| queue::head(connection, endpoint)).await {
+        let schedule = self.schedule.clone();
+        let first = move |connection: &_| queue::next(connection, endpoint, &schedule, now_ms(), 0);
+        let mut next = match self.store.read(first).await {
             Ok(next) => next,
             Err(error) => {
                 tracing::warn!(%error, "the webhook queue can't be read");
@@ -195,16 +191,16 @@ impl Courier {
             }
         };
         if next.is_none() {
-            // Scheduled without a message: put right, or it would be due for ever.
-            let put_right = move |tx: &crate::store::Tx<'_>| queue::reschedule(tx, endpoint, now_ms());
+            // Scheduled without a message that is due: put right, or it would be due for ever.
+            let put_right = move |tx: &crate::store::Tx<'_>| queue::plan(tx, endpoint, now_ms());
             drop(self.store.write(put_right).await);
             return;
         }
-        for _ in 0..IN_A_ROW {
+        for turn in 1..=IN_A_ROW {
             let Some(message) = next else { return };
             let result = self.post(&message).await;
             crash_point!("webhook.after_post");
-            next = match self.settle(&message, result).await {
+            next = match self.settle(&message, result, turn).await {
                 Ok(next) => next,
                 Err(_closed) => return,
             };
@@ -235,7 +231,7 @@ impl Courier {
                 .header("webhook-signature", sign::signature(secret, &message.public_id, timestamp, body));
         }
         let signable = Signable { id: &message.public_id, timestamp, body, secret };
-        let own = self.settings.own_headers.iter().filter(|(family, _)| *family == message.family);
+        let own = self.own_headers.iter().filter(|(family, _)| *family == message.family);
         for (name, value) in own.flat_map(|(_, headers)| headers(&signable)) {
             request = request.header(name, value);
         }
@@ -251,11 +247,15 @@ impl Courier {
         &self,
         message: &Message,
         result: Result<u16, FetchError>,
+        next_turn: usize,
     ) -> Result<Option<Message>, StoreError> {
         let outcome = self.outcome(message, result);
         loop {
             let (row, endpoint, outcome) = (message.row, message.endpoint, outcome.clone());
-            match self.store.write(move |tx| queue::settle(tx, row, endpoint, &outcome)).await {
+            let schedule = self.schedule.clone();
+            let write =
+                self.store.write(move |tx| queue::settle(tx, row, endpoint, &schedule, &outcome, next_turn));
+            match write.await {
                 Err(StoreError::Closed) => return Err(StoreError::Closed),
                 Err(error) => {
                     tracing::warn!(%error, "a webhook's outcome can't be written down yet");
@@ -276,38 +276,37 @@ impl Courier {
                 Outcome::Delivered { status, at: now }
             }
             Err(error) => {
-                let give_up_at = message.queued_at.saturating_add(millis(self.settings.give_up_after));
-                let status = if let FetchError::Status(status) = error { Some(status) } else { None };
-                let next_try_at = (now < give_up_at).then(|| {
-                    // One last try at the very end, rather than silence for most of the last day.
-                    now.saturating_add(millis(self.pause(message.attempts))).min(give_up_at)
-                });
-                match next_try_at {
-                    Some(_) => {
-                        tracing::info!(id, kind, attempt, %error, "webhook failed; it will be tried again")
-                    }
-                    None => {
-                        tracing::warn!(id, kind, attempt, %error, "webhook failed for too long and is parked")
-                    }
+                let then = self.then(message, &error, now);
+                let parked = matches!(then, Then::Park);
+                metrics::counter!(WEBHOOKS, "outcome" => if parked { "parked" } else { "failed" })
+                    .increment(1);
+                if parked {
+                    tracing::warn!(id, kind, attempt, %error, "webhook failed for too long and is parked");
+                } else {
+                    tracing::info!(id, kind, attempt, %error, "webhook failed; it will be tried again");
                 }
-                Outcome::Failed { status, error: error.to_string(), at: now, next_try_at }
+                let status = if let FetchError::Status(status) = error { Some(status) } else { None };
+                Outcome::Failed { status, error: error.to_string(), at: now, then }
             }
         }
     }
 
-    /// The pause after so many failures, a tenth longer or shorter by chance: receivers that went down together
-    /// must not be asked together.
-    fn pause(&self, failures_before: i64) -> Duration {
-        let index = usize::try_from(failures_before).unwrap_or(0);
-        let pauses = &self.settings.pauses;
-        let pause = pauses.get(index).or(pauses.last()).copied().unwrap_or(LONGEST_SLEEP);
-        let chance = crate::ids::random_bytes::<1>().map_or(0, |[byte]| u32::from(byte));
-        pause.mul_f64(0.9 + 0.2 * f64::from(chance) / 255.0)
+    fn then(&self, message: &Message, error: &FetchError, now: i64) -> Then {
+        let gives_up_at = message.gives_up_at(&self.schedule);
+        if gives_up_at <= now {
+            return Then::Park;
+        }
+        // One last try at the very end, rather than silence for most of the last day.
+        let pause = millis(self.schedule.message_pause(message.refusals));
+        let until = now.saturating_add(pause).min(gives_up_at);
+        if schedule::is_refusal(error) {
+            Then::Refused { until }
+        } else if message.refusals > 0 || message.others_pass(now) {
+            Then::Broke { until }
+        } else {
+            Then::Pause { at_most_until: gives_up_at }
+        }
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

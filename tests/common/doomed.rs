@@ -37,7 +37,7 @@ impl<'a> Doomed<'a> {
     /// Sees it die, and starts it as usual.
     pub async fn dies_and_rises(self) {
         self.dies().await;
-        self.satchel.start().await.unwrap();
+        super::rises(self.satchel).await;
     }
 
     /// Sees it die, and leaves it so.

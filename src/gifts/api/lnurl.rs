@@ -87,7 +87,8 @@ pub(super) async fn pay(State(api): State<Api>, params: Params) -> Response {
     // The amount is told first, as on /create.
     let words = Words::from_query(|name| params.get(name));
     let Some(amount) = params.get("amount") else {
-        return answer(words.and_then(|words| api.gifts.pay_request_json(&words)));
+        let offered = async { api.gifts.pay_request_json(&words?).await };
+        return answer(offered.await);
     };
     let paid = async {
         let amount = api.gifts.pay_amount(amount.parse().ok())?;

@@ -40,6 +40,7 @@ async fn a_webhook_that_must_not_be_called_is_refused_at_once() {
         "http://169.254.169.254/",
         "http://10.0.0.1",
         "http://[::1]/",
+        "https://inside.example/",
     ] {
         house.post("/create", &json!({"amount": 100, "notify": url})).await.is_error(400, "NOTIFY_BAD_URL");
     }

@@ -237,7 +237,7 @@ impl House {
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: Rules::new(Network::Regtest, PUBLIC_URL),
             keyring,
-            guard: Guard::new(GuardSettings::default()),
+            guard: Guard::offline(GuardSettings::default()),
             teller,
             budget: Arc::new(budget),
         });

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use lightning_invoice::Bolt11Invoice;
 
+use super::lost::{COMPLETE_AFTER, Lost};
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::charges::hash_of;
@@ -259,6 +260,87 @@ fn the_events_of_an_earlier_run_wait_for_the_node() {
     assert!(!events::step(&desk.ledger, Duration::ZERO).unwrap());
     assert!(!desk.charge(charge).is_held());
     desk.sim.set_stopped(false);
+    desk.drain();
+    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+}
+
+#[test]
+fn a_payment_that_nobody_told_of_is_found_after_a_start() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.sim.restart_losing(1);
+    desk.drain();
+    assert!(!desk.charge(charge).is_held());
+    let mut lost = Lost::default();
+    let second = Duration::from_secs(1);
+    for (since, quiet) in [(second, true), (COMPLETE_AFTER - second, true), (COMPLETE_AFTER, false)] {
+        assert_eq!(lost.round(&desk.ledger, since, quiet).unwrap(), 0);
+        assert!(desk.told.of(charge).is_empty(), "nothing is shown before it is known");
+    }
+    assert_eq!(lost.round(&desk.ledger, COMPLETE_AFTER, true).unwrap(), 1);
+    assert!(!lost.is_watching());
+    desk.drain();
+    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+    assert_eq!((desk.charge(charge).received, desk.balance(Account::Merchants)), (Some(sat(100)), -100_000));
+}
+
+#[test]
+fn what_may_not_be_complete_is_never_claimed() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    // A part from before the start that goes back, and at once comes again.
+    assert!(desk.sim.hold_part(&invoice, sat(100)));
+    desk.sim.restart(0, 0);
+    let mut lost = Lost::default();
+    for minute in 0..20 {
+        lost.round(&desk.ledger, Duration::from_secs(60 * minute), true).unwrap();
+        desk.ledger.clock.advance(Duration::from_secs(60));
+        desk.sim.hold_part(&invoice, sat(100));
+    }
+    desk.ledger.clock.advance(Duration::from_secs(200));
+    // Too little, by the same look.
+    let (_, other) = desk.ask(sat(100), Preimage([2; 32]));
+    assert!(desk.sim.hold(&other, sat(99)));
+    desk.sim.restart_losing(1);
+    let mut lost = Lost::default();
+    lost.round(&desk.ledger, Duration::ZERO, true).unwrap();
+    assert!(!lost.is_watching());
+    assert!(desk.told.of(charge).is_empty());
+    assert!(desk.sim.orphaned().is_empty() && desk.sim.claimed().is_empty());
+}
+
+#[test]
+fn a_payment_that_is_told_of_too_late_takes_no_other_with_it() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.sim.mine(6);
+    assert!(desk.sim.held().is_empty(), "it has gone back");
+    // Its payer has tried again before anybody heard of the first time.
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.drain();
+    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+}
+
+#[test]
+fn a_part_of_another_payment_is_not_claimed_with_the_first() {
+    let (desk, _folder) = desk();
+    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    desk.sim.set_claims_fail(true);
+    assert!(desk.sim.hold(&invoice, sat(100)));
+    desk.drain();
+    desk.sim.set_claims_fail(false);
+    // Its channel is closed, and its payer begins again.
+    desk.sim.lose(hash_of(&invoice));
+    assert!(desk.sim.hold_part(&invoice, sat(100)));
+    desk.ledger.clock.advance(CLAIM_AGAIN_AFTER);
+    look_again(&desk.ledger, true).unwrap();
+    // And the node tells of the first one again.
+    desk.sim.restart(0, 1);
+    desk.drain();
+    assert!(desk.sim.orphaned().is_empty());
+    assert!(desk.sim.hold(&invoice, sat(100)));
     desk.drain();
     assert_eq!(desk.told.of(charge), ["held", "settled"]);
 }

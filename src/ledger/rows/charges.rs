@@ -110,6 +110,7 @@ pub(crate) fn paid_twice(connection: &Connection, id: ChargeId) -> Result<bool, 
 /// Goes on from where the last look ended, so that its cost is that of what is newly over and not of all
 /// there ever was. Answers how many rows it looked at, paid ones among them.
 pub(crate) fn expire(tx: &Tx<'_>, now: UnixMillis, limit: usize) -> Result<usize, LedgerError> {
+    take_back_mark(tx, EXPIRED_MARK, now)?;
     let (at, id) = mark(tx, EXPIRED_MARK)?;
     let over = prunable(tx, (at, ChargeId(id)), now, limit)?;
     let Some((last_at, last, _)) = over.last() else { return Ok(0) };
@@ -188,6 +189,14 @@ pub(crate) fn mark(connection: &Connection, name: &str) -> Result<(UnixMillis, i
         .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(found.unwrap_or((0, 0)))
+}
+
+/// Takes a mark back that a clock has left in the future: what comes until then would be passed over. What lies
+/// between is looked at a second time, which changes nothing.
+pub(crate) fn take_back_mark(tx: &Tx<'_>, name: &str, latest: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE marks SET at = ?2, id = 0 WHERE name = ?1 AND at > ?2")?
+        .execute(params![name, latest])?;
+    Ok(())
 }
 
 /// Notes where a background task stopped.

@@ -1,13 +1,15 @@
 //! [`Lightning`] on ldk-node.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Network, Txid};
-use ldk_node::Event;
 use ldk_node::payment::PaymentStatus;
+use ldk_node::{Event, LightningBalance};
+use lightning::chain::channelmonitor::HTLC_FAIL_BACK_BUFFER;
 use lightning::ln::channelmanager::PaymentId;
 use lightning::routing::router::RouteParametersConfig;
 use lightning::types::payment::{PaymentHash as LdkHash, PaymentPreimage};
@@ -17,7 +19,7 @@ use super::{LdkNode, convert};
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom,
+    InvoiceRequest, Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 
@@ -84,6 +86,34 @@ impl Lightning for LdkNode {
         }
         let refused = self.node.bolt11_payment().fail_for_hash(LdkHash(hash.0));
         refused.map_err(|error| error.to_string())
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        let mut found = HashMap::<PaymentHash, (u64, u32)>::new();
+        for balance in self.node.list_balances().lightning_balances {
+            let LightningBalance::MaybePreimageClaimableHTLC {
+                amount_satoshis,
+                expiry_height,
+                payment_hash,
+                ..
+            } = balance
+            else {
+                continue;
+            };
+            // Of each further part less than a sat was cut off.
+            found
+                .entry(PaymentHash(payment_hash.0))
+                .and_modify(|(sat, first)| {
+                    *sat = sat.saturating_add(amount_satoshis).saturating_add(1);
+                    *first = expiry_height.min(*first);
+                })
+                .or_insert((amount_satoshis, expiry_height));
+        }
+        let waiting = found.into_iter().filter_map(|(hash, (sat, expiry))| {
+            let deadline = expiry.saturating_sub(HTLC_FAIL_BACK_BUFFER);
+            Some(Waiting { hash, amount: Msat::from_sat(sat)?, deadline })
+        });
+        waiting.collect()
     }
 
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {

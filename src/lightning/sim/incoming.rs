@@ -1,17 +1,22 @@
 //! Payments to us that are held: they come, are claimed, are refused, or go back without a word.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use lightning_invoice::Bolt11Invoice;
 
 use super::{CRASH, Sim, State, Trap};
+use crate::clock::{UnixMillis, millis};
 use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges::hash_of;
-use crate::lightning::{Direction, NodeEvent, RecordStatus};
+use crate::lightning::{Direction, NodeEvent, RecordStatus, Waiting};
 use crate::money::Msat;
 
 /// Blocks for which a payment to us is held.
 const HELD_FOR_BLOCKS: u32 = 6;
+
+/// How long the first part of a payment waits for the others, counted anew from a start.
+const PART_WAITS: Duration = Duration::from_secs(180);
 
 /// Somebody's payment that is held here.
 #[derive(Clone, Debug)]
@@ -19,6 +24,8 @@ pub(super) struct Incoming {
     hash: PaymentHash,
     amount: Msat,
     deadline: u32,
+    /// Of one that is not complete: when its first part came, or the node started.
+    part_since: Option<UnixMillis>,
 }
 
 impl State {
@@ -26,6 +33,33 @@ impl State {
     pub(super) fn give_back_late(&mut self) {
         let height = self.height;
         self.incoming.retain(|payment| height < payment.deadline);
+    }
+
+    /// Gives back what has not become complete.
+    pub(super) fn give_back_parts(&mut self, now: UnixMillis) {
+        let in_time = |since: UnixMillis| now.saturating_sub(since) < millis(PART_WAITS);
+        self.incoming.retain(|payment| payment.part_since.is_none_or(in_time));
+    }
+
+    /// The node starts, and gives parts their time anew.
+    pub(super) fn wait_for_parts_anew(&mut self, now: UnixMillis) {
+        for since in self.incoming.iter_mut().filter_map(|payment| payment.part_since.as_mut()) {
+            *since = now;
+        }
+    }
+
+    /// The newest payments that are to be claimed are told to nobody.
+    pub(super) fn lose_claimable(&mut self, count: usize) {
+        for _ in 0..count {
+            let newest = self.events.iter().rposition(|event| matches!(event, NodeEvent::Claimable { .. }));
+            if let Some(at) = newest {
+                self.events.remove(at);
+            }
+        }
+    }
+
+    fn tells_of(&self, wanted: PaymentHash) -> bool {
+        self.events.iter().any(|event| matches!(event, NodeEvent::Claimable { hash, .. } if *hash == wanted))
     }
 }
 
@@ -35,16 +69,56 @@ impl Sim {
     pub fn hold(&self, invoice: &Bolt11Invoice, amount: Msat) -> bool {
         let hash = hash_of(invoice);
         let mut state = self.state();
-        let payable = state.records.get(&hash).is_some_and(|record| {
-            record.direction == Direction::Inbound && record.status != RecordStatus::Succeeded
-        });
-        if !payable || state.incoming.iter().any(|payment| payment.hash == hash) {
+        if !is_payable(&state, hash) {
+            return false;
+        }
+        // The last part of what has begun to come, or all at once.
+        state.incoming.retain(|payment| payment.hash != hash || payment.part_since.is_none());
+        if state.incoming.iter().any(|payment| payment.hash == hash) {
             return false;
         }
         let deadline = state.height + HELD_FOR_BLOCKS;
-        state.incoming.push(Incoming { hash, amount, deadline });
+        state.incoming.push(Incoming { hash, amount, deadline, part_since: None });
         state.events.push_back(NodeEvent::Claimable { hash, amount, deadline: Some(deadline) });
         true
+    }
+
+    /// The first part of a payment comes, and is all that anybody sees of it; the channel can't tell it from a whole
+    /// one. `false` if there is something of that hash, or its end has not been told.
+    pub fn hold_part(&self, invoice: &Bolt11Invoice, amount: Msat) -> bool {
+        let hash = hash_of(invoice);
+        let now = self.clock.now();
+        let mut state = self.state();
+        let there = state.incoming.iter().any(|payment| payment.hash == hash) || state.tells_of(hash);
+        if there || !is_payable(&state, hash) {
+            return false;
+        }
+        // Senders choose it, and no two the same.
+        state.parts += 1;
+        let deadline = state.height + 1_000 + state.parts;
+        state.incoming.push(Incoming { hash, amount, deadline, part_since: Some(now) });
+        true
+    }
+
+    /// Parts that were claimed before all was there: the node has lost them, and their channels.
+    pub fn orphaned(&self) -> Vec<PaymentHash> {
+        self.state().orphaned.clone()
+    }
+
+    /// The process dies as in [`Sim::restart`], and its queue comes back without the newest payments to be claimed.
+    pub fn restart_losing(&self, claimable: usize) {
+        self.state().lose_claimable(claimable);
+        self.restart(0, 0);
+    }
+
+    pub(super) fn lying_there(&self) -> Vec<Waiting> {
+        let state = self.state();
+        let seen = |payment: &Incoming| Waiting {
+            hash: payment.hash,
+            amount: payment.amount,
+            deadline: payment.deadline,
+        };
+        state.incoming.iter().map(seen).collect()
     }
 
     /// What was claimed for each hash, every time.
@@ -88,6 +162,10 @@ impl Sim {
         // Of one that is gone or claimed LDK says nothing, and does nothing.
         if let Some(at) = state.incoming.iter().position(|payment| payment.hash == hash) {
             let payment = state.incoming.remove(at);
+            if payment.part_since.is_some() {
+                state.orphaned.push(hash);
+                return Ok(());
+            }
             state.claimed.entry(hash).or_default().push(payment.amount);
             let record = self.new_record(hash, Direction::Inbound, RecordStatus::Succeeded, payment.amount);
             state.records.insert(hash, record);
@@ -110,4 +188,11 @@ impl Sim {
         }
         Ok(())
     }
+}
+
+/// Whether the node takes payments of this hash at all.
+fn is_payable(state: &State, hash: PaymentHash) -> bool {
+    state.records.get(&hash).is_some_and(|record| {
+        record.direction == Direction::Inbound && record.status != RecordStatus::Succeeded
+    })
 }

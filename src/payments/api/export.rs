@@ -25,6 +25,7 @@ use crate::payments::export::Span;
     responses(
         (status = 200, description = "The table", body = String, content_type = "text/csv"),
         (status = 400, description = "A parameter is wrong", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 409, description = "Another table of yours is being read", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -34,7 +35,7 @@ pub(super) async fn csv(
     params: Params,
 ) -> Result<Response, PaymentError> {
     let span = Span::read(params.get("from").as_deref(), params.get("to").as_deref())?;
-    let body = Body::from_stream(payments.export(caller.account, span));
+    let body = Body::from_stream(payments.export(caller.account, span)?);
     let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
     let mut response = respond::no_store(respond::typed(StatusCode::OK, csv, body));
     let name = HeaderValue::from_static("attachment; filename=\"payments.csv\"");

@@ -11,11 +11,13 @@ use crate::payments::Payments;
 use crate::payments::error::{PaymentError, PaymentErrorView};
 use crate::payments::merchant::{Change, MerchantView};
 
-/// Where your webhooks go. What is absent stays; `null` takes an address away.
+/// Where your webhooks go. What is absent stays; `null` takes an address away. What still waits for an address goes to
+/// the new one at once, signed with the new secret; without one it is given up.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "a schema alone")]
 pub(super) struct MerchantBody {
+    /// Its name must not lead to private addresses; one that can't be found yet is taken.
     webhook_url: Option<String>,
     /// 16 to 256 characters; without any you get one.
     webhook_secret: Option<String>,

@@ -116,9 +116,7 @@ pub(super) async fn list(
     let limit = page_limit(&params)?;
     let cursor = match params.get("cursor").filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| {
-            PaymentError::invalid("INVALID_CURSOR", "cursor must be the nextCursor of a page")
-        })?),
+        Some(text) => Some(text.parse().map_err(|_| PaymentError::bad_cursor())?),
     };
     let wanted = Wanted { status, cursor, limit };
     Ok(answer(payments.list_json(caller.account, wanted).await?))

@@ -1,10 +1,8 @@
 //! What a bitcoin costs, for everybody.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::Response;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::answer;
@@ -19,13 +17,19 @@ use crate::rates::Currency;
 #[derive(Serialize, ToSchema)]
 pub(super) struct RatesView {
     #[serde(rename = "BTC")]
+    #[serde(serialize_with = "in_order")]
     #[schema(value_type = std::collections::BTreeMap<String, f64>)]
-    btc: BTreeMap<&'static str, Decimal>,
+    btc: Vec<(&'static str, Decimal)>,
     /// How old the oldest of them is.
     #[schema(value_type = String, format = DateTime)]
     timestamp: IsoSeconds,
     /// Whose words they are.
     source: String,
+}
+
+/// An object whose members stand in the order they are listed in.
+fn in_order<S: Serializer>(rates: &[(&'static str, Decimal)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(rates.iter().map(|(code, rate)| (code, rate)))
 }
 
 /// What a bitcoin costs in one currency.

@@ -135,9 +135,7 @@ pub(super) async fn of_payment(
 fn wanted(params: &Params, payment: Option<InvoiceId>) -> Result<Wanted, PaymentError> {
     let cursor = match params.get("cursor").filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| {
-            PaymentError::invalid("INVALID_CURSOR", "cursor must be the nextCursor of a page")
-        })?),
+        Some(text) => Some(text.parse().map_err(|_| PaymentError::bad_cursor())?),
     };
     Ok(Wanted { payment, cursor, limit: page_limit(params)? })
 }

@@ -7,19 +7,23 @@
 //! merchants. A loss is the operator's: what arrived late, and had been refunded otherwise meanwhile.
 
 mod csv;
-mod rows;
+pub(super) mod rows;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use serde::Serialize;
 
+use self::rows::Bounds;
 use super::{PaymentError, Payments};
 use crate::clock::UnixMillis;
 use crate::clock::iso;
 use crate::ids::AccountId;
 
-/// Lines read at once.
-const PAGE: usize = 500;
+/// What is read at once: an index and a few milliseconds of one reader.
+const PAGE: Bounds = Bounds { lines: 500, rows: 5_000 };
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -119,19 +123,56 @@ impl Payments {
         Ok(self.store().read(read).await?)
     }
 
-    /// The whole table of an account, part by part.
+    /// The whole table of an account, part by part. One at a time for each account: all of them share the database's
+    /// few readers.
+    ///
+    /// # Errors
+    /// [`PaymentError::Conflict`] while another one is under way.
     pub fn export(
         &self,
         account: AccountId,
         span: Span,
-    ) -> impl Stream<Item = Result<String, PaymentError>> + Send + 'static {
+    ) -> Result<impl Stream<Item = Result<String, PaymentError>> + Send + use<>, PaymentError> {
+        let turn = Turn::take(&self.0.exports, account).ok_or(PaymentError::Conflict {
+            code: "EXPORT_RUNNING",
+            message: "Another table of this account is being read; wait for its end",
+        })?;
         let payments = self.clone();
         // The first part has the head, and comes at once.
-        let begin = (payments, String::from(HEAD), Some(Place::START));
-        try_unfold(begin, move |(payments, head, place)| async move {
-            let Some(place) = place else { return Ok::<_, PaymentError>(None) };
-            let page = payments.export_page(Some(account), span, place).await?;
-            Ok(Some((head + &page.csv, (payments, String::new(), page.next))))
-        })
+        let begin = (payments, turn, String::from(HEAD), Some(Place::START));
+        Ok(try_unfold(begin, move |(payments, turn, mut text, mut place)| async move {
+            // Parts without a line are nothing to send.
+            while let Some(at) = place {
+                let page = payments.export_page(Some(account), span, at).await?;
+                text += &page.csv;
+                place = page.next;
+                if !text.is_empty() {
+                    return Ok::<_, PaymentError>(Some((text, (payments, turn, String::new(), place))));
+                }
+            }
+            Ok(None)
+        }))
+    }
+}
+
+/// Accounts whose table is being read.
+pub(super) type Exports = Arc<Mutex<HashSet<AccountId>>>;
+
+/// An account's one reading; over when this is dropped, read to its end or not.
+struct Turn {
+    running: Exports,
+    account: AccountId,
+}
+
+impl Turn {
+    fn take(running: &Exports, account: AccountId) -> Option<Self> {
+        let free = running.lock().unwrap_or_else(PoisonError::into_inner).insert(account);
+        free.then(|| Self { running: Arc::clone(running), account })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
     }
 }

@@ -14,29 +14,46 @@ use crate::payments::ids::{InvoiceId, RefundId};
 use crate::payments::status::{PaymentStatus, RefundStatus};
 use crate::rates::Unit;
 
-/// The next lines, at most so many.
-pub(super) fn page(
+/// What one page may cost.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::payments) struct Bounds {
+    /// Lines at most.
+    pub(in crate::payments) lines: usize,
+    /// Rows looked at for them at most, wanted or not.
+    pub(in crate::payments) rows: usize,
+}
+
+/// The next lines, none perhaps: what is looked at for one page is bounded too.
+pub(in crate::payments) fn page(
     connection: &Connection,
     account: Option<AccountId>,
     span: Span,
     place: Place,
-    limit: usize,
+    bounds: Bounds,
     now: UnixMillis,
 ) -> Result<Page, LedgerError> {
-    let (sql, after) = match place {
-        Place::Payments(after) => (PAYMENTS, after),
-        Place::Refunds(after) => (REFUNDS, after),
+    let (sql, table, after) = match place {
+        Place::Payments(after) => (PAYMENTS, "payments", after),
+        Place::Refunds(after) => (REFUNDS, "payment_refunds", after),
+    };
+    let mut page = Page { csv: String::new(), lines: 0, next: None };
+    let behind = match place {
+        Place::Payments(_) => Some(Place::Refunds(0)),
+        Place::Refunds(_) => None,
+    };
+    let Some((until, all)) = reach(connection, table, account, after, bounds.rows)? else {
+        page.next = behind;
+        return Ok(page);
     };
     // Two texts, so that each has its index.
     let whose = if account.is_some() { "x.account_id = ?1" } else { "?1 IS NULL" };
     let mut statement = connection.prepare_cached(&format!(
-        "{sql} WHERE {whose} AND x.id > ?2 AND {} >= ?3 AND {} < ?4 ORDER BY x.id LIMIT ?5",
+        "{sql} WHERE {whose} AND x.id > ?2 AND x.id <= ?6 AND {} >= ?3 AND {} < ?4 ORDER BY x.id LIMIT ?5",
         when(place),
         when(place),
     ))?;
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = statement.query(params![account, after, span.from, span.to, most])?;
-    let mut page = Page { csv: String::new(), lines: 0, next: None };
+    let most = i64::try_from(bounds.lines).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![account, after, span.from, span.to, most, until])?;
     let mut last = after;
     while let Some(row) = rows.next()? {
         last = row.get(0)?;
@@ -46,13 +63,36 @@ pub(super) fn page(
         });
         page.lines = page.lines.saturating_add(1);
     }
-    page.next = match place {
-        Place::Payments(_) if page.lines < limit => Some(Place::Refunds(0)),
-        Place::Refunds(_) if page.lines < limit => None,
-        Place::Payments(_) => Some(Place::Payments(last)),
-        Place::Refunds(_) => Some(Place::Refunds(last)),
+    let at = |id: i64| match place {
+        Place::Payments(_) => Place::Payments(id),
+        Place::Refunds(_) => Place::Refunds(id),
+    };
+    page.next = match () {
+        () if page.lines == bounds.lines => Some(at(last)),
+        () if all => behind,
+        () => Some(at(until)),
     };
     Ok(page)
+}
+
+/// The last of the next `rows` rows, and whether it is the last of all; `None` if there are no more.
+fn reach(
+    connection: &Connection,
+    table: &str,
+    account: Option<AccountId>,
+    after: i64,
+    rows: usize,
+) -> Result<Option<(i64, bool)>, LedgerError> {
+    let whose = if account.is_some() { "account_id = ?1" } else { "?1 IS NULL" };
+    let (until, count): (Option<i64>, i64) = connection
+        .prepare_cached(&format!(
+            "SELECT max(id), count(*) FROM
+                 (SELECT id FROM {table} WHERE {whose} AND id > ?2 ORDER BY id LIMIT ?3)"
+        ))?
+        .query_row(params![account, after, i64::try_from(rows).unwrap_or(i64::MAX)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    Ok(until.map(|until| (until, usize::try_from(count).is_ok_and(|count| count < rows))))
 }
 
 const fn when(place: Place) -> &'static str {

@@ -12,7 +12,7 @@
 //! The invoice, or the address, is the idempotency key: the same one for the same refund is the same refund. A refund
 //! to an invoice that arrives after it had failed takes what has not been refunded otherwise meanwhile; what is
 //! missing then is the operator's loss, until a later refund of the payment fails. One to an address is paid with the
-//! operator's coins, and has arrived when its transaction is six blocks deep ([`coins`](crate::ledger::coins)).
+//! operator's coins, and has arrived when its transaction is six blocks deep ([`coins`]).
 
 mod ended;
 mod onchain;
@@ -163,7 +163,8 @@ impl Payments {
     /// A page of an account's refunds, or of those of one payment, newest first.
     ///
     /// # Errors
-    /// [`PaymentError::PaymentNotFound`]; [`PaymentError::RefundNotFound`] for a cursor that names none; the store's.
+    /// [`PaymentError::PaymentNotFound`]; [`PaymentError::Invalid`] for a cursor that names none of its refunds; the
+    /// store's.
     pub async fn refunds_json(&self, account: AccountId, wanted: Wanted) -> Result<Vec<u8>, PaymentError> {
         let limit = wanted.limit;
         let read = move |connection: &Connection| -> Result<Vec<Refund>, PaymentError> {
@@ -173,7 +174,11 @@ impl Payments {
             };
             let before = match wanted.cursor {
                 None => None,
-                Some(id) => Some(refund_of(connection, account, id)?.id),
+                Some(id) => match refund_of(connection, account, id) {
+                    Ok(refund) => Some(refund.id),
+                    Err(PaymentError::RefundNotFound) => return Err(PaymentError::bad_cursor()),
+                    Err(error) => return Err(error),
+                },
             };
             Ok(store::list(connection, account, payment, before, limit.saturating_add(1))?)
         };

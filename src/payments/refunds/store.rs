@@ -44,14 +44,18 @@ pub struct Refund {
     pub created_at: UnixMillis,
     /// When it arrived.
     pub completed_at: Option<UnixMillis>,
+    /// When what carries it ended.
+    pub ended_at: Option<UnixMillis>,
     /// Of one that arrived after it had failed: what had been refunded otherwise meanwhile.
     pub uncovered: Msat,
 }
 
 const REFUND: &str =
     "SELECT r.id, r.public_id, r.payment_id, p.public_id, r.account_id, r.amount, p.currency,
-     r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat, r.address, c.txid
+     r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat, r.address, c.txid,
+     coalesce(o.finished_at, c.finished_at)
      FROM payment_refunds r JOIN payments p ON p.id = r.payment_id
+     LEFT JOIN payouts o ON o.id = r.payout_id
      LEFT JOIN coin_sends c ON c.id = r.coin_send_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
@@ -71,6 +75,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
         uncovered: row.get(12)?,
         address: row.get(13)?,
         txid: row.get(14)?,
+        ended_at: row.get(15)?,
     })
 }
 
@@ -142,7 +147,8 @@ pub(super) fn by_coins(connection: &Connection, coins: CoinSendId) -> Result<Opt
         .optional()?)
 }
 
-/// What has been refunded, or is being, in the payment's unit.
+/// What has been refunded, or is being, in the payment's unit. Read from an index of its own, however many have
+/// failed; of those that have not, each took a sat, a payout and a place in its account's quota, so there are few.
 pub(super) fn live_amounts(connection: &Connection, payment: PaymentId) -> Result<Vec<Decimal>, LedgerError> {
     let mut statement = connection
         .prepare_cached("SELECT amount FROM payment_refunds WHERE payment_id = ?1 AND status <> 'failed'")?;

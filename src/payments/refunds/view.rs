@@ -35,6 +35,10 @@ pub struct RefundView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     completed_at: Option<IsoSeconds>,
+    /// Once it is known that it won't arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    failed_at: Option<IsoSeconds>,
     /// On-chain, once it is sent: the transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     txid: Option<&'a str>,
@@ -54,6 +58,7 @@ impl<'a> RefundView<'a> {
             reason: refund.reason.as_deref(),
             created_at: IsoSeconds(refund.created_at),
             completed_at: refund.completed_at.map(IsoSeconds),
+            failed_at: refund.ended_at.filter(|_| refund.status == RefundStatus::Failed).map(IsoSeconds),
             txid: refund.txid.as_deref(),
         }
     }

@@ -139,9 +139,12 @@ async fn status_404_for_what_is_another_account_s() {
         (Method::GET, path.clone()),
         (Method::POST, format!("{path}/sync")),
         (Method::GET, format!("{PAYMENTS}/order/ORDER-12345")),
-        (Method::GET, format!("{PAYMENTS}?cursor={}", made["invoiceId"].as_str().unwrap())),
     ] {
         house.ask(method, &house.rival, &path, None).await.is_error(404, "PAYMENT_NOT_FOUND", &path);
+    }
+    for cursor in [made["invoiceId"].as_str().unwrap(), "inv_000000000000000000000000"] {
+        let path = format!("{PAYMENTS}?cursor={cursor}");
+        house.get(&house.rival, &path).await.is_error(400, "INVALID_CURSOR", &path);
     }
     assert_eq!(house.get(&house.rival, PAYMENTS).await.text, r#"{"payments":[],"nextCursor":null}"#);
     // Each has orders and settings of its own.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 
 use super::house::{House, id, invoice};
@@ -9,6 +10,9 @@ use super::till::Till;
 use crate::admin::{ExportRequest, PaymentAdmin};
 use crate::decimal::Decimal;
 use crate::money::Msat;
+use crate::payments::export::rows::{self, Bounds};
+use crate::payments::export::{Place, Span};
+use crate::payments::store;
 
 const TABLE: &str = "/api/payments.csv";
 
@@ -168,6 +172,54 @@ async fn long_tables_come_in_parts_and_what_others_wrote_is_no_formula() {
     assert!(PaymentAdmin::export(&till.payments, nobody).await.is_err());
     let nowhere = ExportRequest { after: Some("x".into()), ..ExportRequest::default() };
     assert!(PaymentAdmin::export(&till.payments, nowhere).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_reads_one_table_at_a_time() {
+    let till = Till::new().await;
+    till.order(&json!({})).await.created();
+    let everything = || Span::read(None, None).unwrap();
+    let account = |name: &'static str| {
+        let found = till.ledger.store.read_blocking(move |connection| store::account(connection, name));
+        found.unwrap().unwrap()
+    };
+    let mut first = Box::pin(till.payments.export(account("shop"), everything()).unwrap());
+    first.try_next().await.unwrap().unwrap();
+    till.get(&till.shop, TABLE).await.is_error(409, "EXPORT_RUNNING", TABLE);
+    // Another account's is another's.
+    assert_eq!(till.get(&till.rival, TABLE).await.status, 200);
+    // Whoever hangs up is not waited for.
+    drop(first);
+    assert_eq!(export(&till, "").await.len(), 1);
+    assert_eq!(export(&till, "").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_looked_at_for_one_page_is_bounded() {
+    let till = Till::new().await;
+    for number in 0..7 {
+        let made = till
+            .order(&json!({"orderId": number, "amount": 100 + number, "currency": "sats"}))
+            .await
+            .created();
+        if number == 6 {
+            till.clock.advance(std::time::Duration::from_secs(60));
+        }
+        till.pay(&made);
+    }
+    let span = Span::read(Some("2027-01-15T08:01:00Z"), None).unwrap();
+    let (mut place, mut pages) = (Some(Place::START), Vec::new());
+    while let Some(at) = place {
+        let bounds = Bounds { lines: 2, rows: 3 };
+        let page = till.ledger.store.read_blocking(move |connection| {
+            rows::page(connection, None, span, at, bounds, 1_900_000_000_000)
+        });
+        let page = page.unwrap();
+        pages.push(page.lines);
+        place = page.next;
+    }
+    // Three, three, the last one, and no refunds.
+    assert_eq!(pages, [0, 0, 1, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,7 +70,7 @@ impl Default for Setup {
                 max_fee_ppm: 10_000,
                 min_invoice_expiry: Duration::from_secs(60),
             },
-            guard: Guard::new(GuardSettings::default()),
+            guard: Guard::offline(GuardSettings::default()),
         }
     }
 }

@@ -34,6 +34,12 @@ async fn what_is_paid_is_owed_to_the_shop_and_told_once() {
         }
     });
     assert_eq!(house.sent(), [("payment.completed".to_owned(), expected)]);
+    // The document's members first, in its order.
+    let told = house.ledger.store.read(|connection| -> Result<String, crate::store::StoreError> {
+        Ok(connection.query_row("SELECT payload FROM webhook_messages", [], |row| row.get(0))?)
+    });
+    let told = told.await.unwrap();
+    assert!(told.ends_with(r#""paidAt":"2027-01-15T08:00:00Z","amountReceivedSats":125000}}"#), "{told}");
     assert_eq!(house.owed(), 125_000);
 }
 
@@ -109,13 +115,16 @@ async fn a_payment_that_is_held_and_goes_back_leaves_the_order_as_it_was() {
     house.sim.set_claims_fail(true);
     house.pay(&made);
     assert_eq!(house.status(&id(&made)).await, "processing");
-    // While it is held the order is not over, whatever the clock says, and a second order is another.
+    // While it is held the order is not over, whatever the clock says; who orders again gets the same, even if
+    // something dearer was ordered meanwhile.
     house.clock.advance(HOUR);
     house.payments.rates().refresh().await;
     assert_eq!(house.payments.expire_due().await.unwrap(), 0);
     assert_eq!(house.status(&id(&made)).await, "processing");
-    let second = house.order(&json!({})).await.created();
-    assert_ne!(id(&second), id(&made));
+    let second = house.order(&json!({"amount": 50})).await.created();
+    let again = house.order(&json!({})).await.ok();
+    assert_eq!((id(&again), &again["status"]), (id(&made), &json!("processing")));
+    assert_eq!(id(&house.order(&json!({"amount": 50})).await.ok()), id(&second));
     house.sim.mine(10);
     house.look_again();
     assert_eq!((house.status(&id(&made)).await.as_str(), house.owed()), ("expired", 0));
@@ -129,7 +138,7 @@ async fn a_payment_that_is_held_and_goes_back_leaves_the_order_as_it_was() {
     assert_eq!(house.status(&id(&second)).await, "unpaid");
     house.sim.set_claims_fail(false);
     house.pay(&second);
-    assert_eq!((house.status(&id(&second)).await.as_str(), house.owed()), ("paid", 125_000));
+    assert_eq!((house.status(&id(&second)).await.as_str(), house.owed()), ("paid", 125_026));
     assert_eq!(kinds(&house), ["payment.expired", "payment.completed"]);
 }
 
@@ -159,7 +168,26 @@ async fn sync_brings_what_an_event_that_was_lost_would_have() {
 async fn sync_while_the_node_is_away_changes_nothing() {
     let house = House::new().await;
     let made = house.order(&json!({})).await.created();
+    let paid = house.order(&json!({"orderId": "2"})).await.created();
+    house.pay(&paid);
     house.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
-    let shown = house.ask(Method::POST, &house.shop, &format!("{}/sync", path(&made)), None).await.ok();
-    assert_eq!(shown, made);
+    let sync = |made: &Value| format!("{}/sync", path(made));
+    let ask = async |path: &str| house.ask(Method::POST, &house.shop, path, None).await;
+    ask(&sync(&made)).await.is_error(503, "NODE_UNAVAILABLE", &sync(&made));
+    assert_eq!(house.shown(&id(&made)).await, made);
+    // What is paid is known without it.
+    assert_eq!(ask(&sync(&paid)).await.ok()["status"], "paid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_are_over_one_look_marks_them_all() {
+    let house = House::new().await;
+    house.listen("https://shop.example/hook").await;
+    for number in 0..450 {
+        house.order(&json!({"orderId": number, "amount": 1, "currency": "sats"})).await.created();
+    }
+    house.clock.advance(HOUR);
+    assert_eq!(house.payments.expire_due().await.unwrap(), 450);
+    assert_eq!(house.sent().len(), 450);
+    assert_eq!(house.payments.expire_due().await.unwrap(), 0);
 }

@@ -13,7 +13,7 @@ use crate::lightning::sim::Sim;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
     InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord,
-    Peer, SendingRoom,
+    Peer, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 
@@ -22,6 +22,10 @@ pub(super) struct FakeNode {
     pub(super) sim: Arc<Sim>,
     pub(super) running: AtomicBool,
     pub(super) inbound_msat: AtomicU64,
+    /// It stops while it makes an invoice.
+    pub(super) goes: AtomicBool,
+    /// It takes a second to tell its balances.
+    pub(super) slow: AtomicBool,
     /// The words of the invoices that were made, which those of the simulation lack.
     pub(super) words: Mutex<Vec<String>>,
 }
@@ -29,7 +33,14 @@ pub(super) struct FakeNode {
 impl FakeNode {
     pub(super) fn new(sim: Arc<Sim>) -> Self {
         let inbound_msat = AtomicU64::new(100_000_000_000);
-        Self { sim, running: AtomicBool::new(true), inbound_msat, words: Mutex::default() }
+        Self {
+            sim,
+            running: AtomicBool::new(true),
+            inbound_msat,
+            goes: AtomicBool::default(),
+            slow: AtomicBool::default(),
+            words: Mutex::default(),
+        }
     }
 }
 
@@ -47,6 +58,10 @@ impl Lightning for FakeNode {
         if !self.is_running() {
             return Err(InvoiceError::NotRunning);
         }
+        if self.goes.load(Ordering::SeqCst) {
+            self.running.store(false, Ordering::SeqCst);
+            return Err(InvoiceError::Refused("it is stopping".into()));
+        }
         if let InvoiceDescription::Text(text) = &request.description {
             self.words.lock().unwrap().push(text.clone());
         }
@@ -57,6 +72,9 @@ impl Lightning for FakeNode {
     }
     fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
         self.sim.refuse(hash)
+    }
+    fn waiting(&self) -> Vec<Waiting> {
+        self.sim.waiting()
     }
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         self.sim.pay(invoice, max_fee)
@@ -92,6 +110,9 @@ impl Lightning for FakeNode {
         self.sim.coin_record(order, txid)
     }
     fn balances(&self) -> Balances {
+        if self.slow.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_secs(1));
+        }
         Balances { inbound_max_msat: self.inbound_msat.load(Ordering::SeqCst), ..self.sim.balances() }
     }
 }

@@ -133,6 +133,8 @@ async fn coins_that_can_t_be_sent_are_given_up_and_may_be_asked_for_again() {
     till.clock.advance(Duration::from_secs(601));
     till.step();
     assert_eq!((till.refund_status(&refund).await, till.owed()), ("failed".into(), 3_000));
+    let path = format!("{REFUNDS}/{}", refund["refundId"].as_str().unwrap());
+    assert_eq!(till.get(&till.shop, &path).await.ok()["failedAt"], "2027-01-15T08:10:01Z");
     till.sim.set_no_coins(false);
     let again = till.refund_to(&made, json!(3_000), "sats", &address(1)).await.created();
     assert_ne!(again["refundId"], refund["refundId"]);

@@ -1,13 +1,16 @@
 //! The same order again, idempotency keys, lists.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::house::{HOUR, House, PAYMENTS, id, order};
+use super::house::{HOUR, House, PAYMENTS, Setup, id, order};
+use super::till::Till;
+use crate::money::Msat;
 
 async fn with_key(house: &House, header: &str, key: &str, body: &Value) -> Answer {
     let body = body.to_string();
@@ -96,6 +99,67 @@ async fn the_same_key_many_times_at_once_is_one_payment() {
     assert_eq!(fresh.count(), 1);
     let list = house.get(&house.shop, PAYMENTS).await.ok();
     assert_eq!(list["payments"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_order_with_another_key_needs_neither_rate_nor_node_nor_invoice() {
+    let house = House::with(Setup { budget: 1, ..Setup::default() }).await;
+    let body = order(&json!({}));
+    let first = with_key(&house, "X-Idempotency-Key", "k1", &body).await.created();
+    house.market.0.store(true, Ordering::SeqCst);
+    house.clock.advance(Duration::from_secs(301));
+    house.payments.rates().refresh().await;
+    house.node.running.store(false, Ordering::SeqCst);
+    for key in ["k2", "k2", "k3"] {
+        let again = with_key(&house, "X-Idempotency-Key", key, &body).await;
+        assert_eq!((again.status, again.json()), (200, first.clone()), "{key}");
+    }
+    // They are remembered like every first answer.
+    house.node.running.store(true, Ordering::SeqCst);
+    house.pay(&first);
+    let again = with_key(&house, "X-Idempotency-Key", "k3", &body).await;
+    assert_eq!((again.status, again.json()), (200, first));
+    let other = order(&json!({"amount": 50}));
+    let reuse = with_key(&house, "X-Idempotency-Key", "k3", &other).await;
+    reuse.is_error(409, "IDEMPOTENCY_KEY_REUSE", PAYMENTS);
+    assert_eq!(house.node.words.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_that_nobody_needs_is_forgotten() {
+    let house = House::new().await;
+    let (more, body) = (json!({}), order(&json!({"orderId": "keyed"})));
+    let (plain, keyed) = (|| house.order(&more), || with_key(&house, "X-Idempotency-Key", "k", &body));
+    futures_util::future::join_all((0..20).map(|_| plain())).await;
+    futures_util::future::join_all((0..20).map(|_| keyed())).await;
+    let made = house.node.words.lock().unwrap().len();
+    let began = Instant::now();
+    // Nobody waits for it, so it may take a moment.
+    while house.sim.known() > 2 {
+        assert!(began.elapsed() < Duration::from_secs(5), "{} of {made} are left", house.sim.known());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let list = house.get(&house.shop, PAYMENTS).await.ok();
+    for payment in list["payments"].as_array().unwrap() {
+        house.pay(payment);
+        assert_eq!(house.status(&id(payment)).await, "paid");
+    }
+    assert_eq!(house.sim.known(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_went_back_does_not_hide_the_next_one() {
+    let till = Till::new().await;
+    let first = till.paid(&json!({"amount": 100, "currency": "sats"})).await;
+    till.refund_of(&first, 100, &json!({"amount": 100, "currency": "sats"})).await.created();
+    till.finish(true, Msat::ZERO);
+    assert_eq!(till.status(&id(&first)).await, "refunded");
+    assert_eq!(by_order(&till, "ORDER-12345").await, id(&first));
+    let next = till.order(&json!({"amount": 100, "currency": "sats"})).await.created();
+    assert_eq!(by_order(&till, "ORDER-12345").await, id(&next));
+    till.pay(&next);
+    till.order(&json!({"amount": 100, "currency": "sats"})).await.created();
+    assert_eq!(by_order(&till, "ORDER-12345").await, id(&next));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::house::{HOUR, House, Setup, id};
+use super::house::{HOUR, House, PAYMENTS, Setup, id, order};
 use crate::payments::own_headers;
 use crate::webhooks::guard::{Guard, GuardSettings, Lookup};
 use crate::webhooks::store::list;
@@ -69,8 +69,12 @@ async fn take(State(shop): State<Shop>, headers: HeaderMap, body: Bytes) -> Stat
 }
 
 fn work(house: &House) -> JoinHandle<()> {
+    work_with(house, Duration::from_millis(30))
+}
+
+fn work_with(house: &House, pause: Duration) -> JoinHandle<()> {
     let settings = WorkerSettings {
-        pauses: vec![Duration::from_millis(30)],
+        pauses: vec![pause],
         own_headers: vec![("payments", own_headers)],
         ..WorkerSettings::default()
     };
@@ -86,11 +90,17 @@ async fn near() -> House {
     House::with(Setup { guard, ..Setup::default() }).await
 }
 
-/// Whether a program in another language believes it; `None` on a machine without one.
-fn believed(secret: &str, header: &str, body: &str, now: i64) -> Option<bool> {
+/// Whether a program in another language believes it.
+#[track_caller]
+fn believed(secret: &str, header: &str, body: &str, now: i64) -> bool {
     let checked =
         Command::new("python3").args(["-c", CHECK, secret, header, body, &now.to_string()]).output();
-    checked.ok().map(|output| output.status.success())
+    checked.expect("this test needs Python: install the package python3").status.success()
+}
+
+/// The seconds in a header `t=…,v1=…`.
+fn signed_at(header: &str) -> i64 {
+    header[2..].split(',').next().unwrap().parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,15 +121,64 @@ async fn another_language_believes_ours_and_nothing_that_is_tampered_with_or_old
         assert!(header.contains(&format!("t={},v1=", headers["webhook-timestamp"].to_str().unwrap())));
         assert!(headers["webhook-id"].to_str().unwrap().starts_with("msg_"));
         assert!(headers["webhook-signature"].to_str().unwrap().starts_with("v1,"));
-        let sent: i64 = header[2..].split(',').next().unwrap().parse().unwrap();
-        let Some(fresh) = believed(&secret, header, &body, sent + 5) else { return };
-        assert!(fresh, "{header} {body}");
-        assert_eq!(believed(&secret, header, &body.replace("paid", "free"), sent), Some(false));
-        assert_eq!(believed(&secret, header, &body, sent + 301), Some(false));
-        assert_eq!(believed("another secret", header, &body, sent), Some(false));
+        let sent = signed_at(header);
+        assert!(believed(&secret, header, &body, sent + 5), "{header} {body}");
+        assert!(!believed(&secret, header, &body.replace("paid", "free"), sent));
+        assert!(!believed(&secret, header, &body, sent + 301));
+        assert!(!believed("another secret", header, &body, sent));
         let younger = header.replace(&format!("t={sent}"), &format!("t={}", sent + 301));
-        assert_eq!(believed(&secret, &younger, &body, sent + 301), Some(false));
+        assert!(!believed(&secret, &younger, &body, sent + 301));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_try_is_signed_afresh() {
+    let (house, shop) = (near().await, Shop::default());
+    let (port, _serving) = shop.open(0).await;
+    shop.forgetful.store(true, Ordering::SeqCst);
+    // Long enough for another second to come.
+    let _worker = work_with(&house, Duration::from_millis(1_300));
+    let secret = house.listen(&format!("http://127.0.0.1:{port}/hook")).await;
+    house.pay(&house.order(&json!({})).await.created());
+    let got = shop.wait_for(|got| got.len() == 2).await;
+    let text = |index: usize, name: &str| got[index].0[name].to_str().unwrap().to_owned();
+    let [first, second] = [0, 1].map(|index| text(index, "x-lightningenable-signature"));
+    assert!(signed_at(&second) > signed_at(&first), "{first} {second}");
+    // As a receiver would that has the patience for one second: not the first's time, nor its signature.
+    assert!(believed(&secret, &second, &got[1].1, signed_at(&second)));
+    assert_eq!(text(1, "webhook-timestamp"), signed_at(&second).to_string());
+    assert_ne!(text(0, "webhook-signature"), text(1, "webhook-signature"));
+    assert_eq!((text(0, "webhook-id"), &got[0].1), (text(1, "webhook-id"), &got[1].1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_goes_to_the_new_address_signed_with_the_new_secret() {
+    let (house, shop, rivals) = (near().await, Shop::default(), Shop::default());
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    // Two accounts at one address, with one secret.
+    let change = |port: u16, secret: &str| json!({ "webhookUrl": format!("http://127.0.0.1:{port}/hook"), "webhookSecret": secret });
+    let path = "/api/merchant/webhook-url";
+    let before = change(nowhere, "a secret of both shops");
+    for key in [&house.shop, &house.rival] {
+        house.put(key, path, &before).await.ok();
+    }
+    let _worker = work_with(&house, Duration::from_secs(2));
+    let made = house.order(&json!({})).await.created();
+    let theirs = house.post(&house.rival, PAYMENTS, &order(&json!({}))).await.created();
+    house.pay(&made);
+    house.pay(&theirs);
+    let (port, _serving) = shop.open(0).await;
+    house.put(&house.shop, path, &change(port, "a secret of the new place")).await.ok();
+    let (headers, body) = shop.wait_for(|got| got.len() == 1).await.remove(0);
+    let header = headers["x-lightningenable-signature"].to_str().unwrap();
+    assert!(
+        body.contains(&id(&made)) && believed("a secret of the new place", header, &body, signed_at(header))
+    );
+    // The other account's goes to where that listens, once somebody is there.
+    let (_, _theirs) = rivals.open(nowhere).await;
+    let (_, body) = rivals.wait_for(|got| got.len() == 1).await.remove(0);
+    assert!(body.contains(&id(&theirs)));
+    assert_eq!((shop.got.lock().unwrap().len(), rivals.got.lock().unwrap().len()), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +276,7 @@ async fn inner_addresses_are_refused_when_they_are_given() {
     assert_eq!((&settings["webhookUrl"], &settings["webhookSecret"]), (&Value::Null, &Value::Null));
 }
 
-/// A resolver that tells a public address first and an inner one ever after.
+/// A resolver that changes its mind.
 struct Liar {
     asked: AtomicUsize,
     answers: Vec<IpAddr>,
@@ -231,15 +290,23 @@ impl Lookup for Liar {
     }
 }
 
+/// A house whose resolver gives these answers, one after the other, and the last for ever.
+async fn lied_to(answers: &[&str]) -> House {
+    let answers = answers.iter().map(|answer| answer.parse().unwrap()).collect();
+    let liar = Liar { asked: AtomicUsize::new(0), answers };
+    let guard = Guard::with_lookup(GuardSettings::default(), Box::new(liar));
+    House::with(Setup { guard, ..Setup::default() }).await
+}
+
+const INNER: [&str; 5] = ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_changes_its_mind_leads_nowhere() {
     let shop = Shop::default();
     let (port, _serving) = shop.open(0).await;
-    for inner in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1"] {
-        let liar = Liar { asked: AtomicUsize::new(0), answers: vec![inner.parse().unwrap()] };
-        let guard = Guard::with_lookup(GuardSettings::default(), Box::new(liar));
-        let house = House::with(Setup { guard, ..Setup::default() }).await;
-        // As a name it may be kept; where it leads is seen at each delivery.
+    for inner in INNER {
+        // Public when it is given, and an inner host's ever after.
+        let house = lied_to(&["8.8.8.8", inner]).await;
         house.listen(&format!("http://rebind.example:{port}/hook")).await;
         let worker = work(&house);
         house.pay(&house.order(&json!({})).await.created());
@@ -256,4 +323,21 @@ async fn a_name_that_changes_its_mind_leads_nowhere() {
         worker.abort();
     }
     assert_eq!(shop.got.lock().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_inside_is_refused_when_it_is_given() {
+    let path = "/api/merchant/webhook-url";
+    for inner in INNER {
+        let house = lied_to(&[inner]).await;
+        for name in ["webhookUrl", "callbackUrl"] {
+            let change = json!({ (name): "http://rebind.example/hook" });
+            let answer = house.put(&house.shop, path, &change).await;
+            answer.is_error(400, "INVALID_URL", path);
+        }
+        let settings = house.get(&house.shop, "/api/merchant/me").await.ok();
+        assert_eq!((&settings["webhookUrl"], &settings["callbackUrl"]), (&Value::Null, &Value::Null));
+    }
+    // Who can't be found now may be found later; where that leads is seen at each delivery.
+    House::new().await.listen("https://not-yet.example/hook").await;
 }

@@ -1,11 +1,14 @@
 //! No rate, no capacity, no node: refused at once with nothing left behind, and well again without a restart.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::house::{House, PAYMENTS, Setup};
+use crate::lightning::{Ages, Capacity, NoCapacity, Node};
+use crate::money::Msat;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_fresh_rate_no_fiat_is_taken() {
@@ -56,10 +59,49 @@ async fn what_no_channel_can_receive_is_not_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_goes_while_it_is_asked_is_away_and_not_broken() {
+    let house = House::new().await;
+    house.order(&json!({"orderId": "1"})).await.created();
+    house.node.goes.store(true, Ordering::SeqCst);
+    house.order(&json!({"orderId": "2"})).await.is_error(503, "NODE_UNAVAILABLE", PAYMENTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_yes_is_asked_again() {
+    let house = House::new().await;
+    let ages = Ages {
+        fresh: Duration::from_millis(20),
+        stale: Duration::from_millis(100),
+        patience: Duration::from_millis(300),
+    };
+    let node = Node::new(Arc::clone(&house.node), tokio::runtime::Handle::current());
+    let capacity = Capacity::with(node, ages);
+    let check = async |after: u64| {
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        capacity.check(Msat::from_sat(1_000).unwrap()).await
+    };
+    let can_receive = |sat: u64| house.node.inbound_msat.store(sat * 1_000, Ordering::SeqCst);
+    assert_eq!(check(0).await, Ok(()));
+    can_receive(999);
+    assert_eq!(check(150).await, Err(NoCapacity::TooLittle));
+    can_receive(1_000);
+    assert_eq!(check(150).await, Ok(()));
+    house.node.running.store(false, Ordering::SeqCst);
+    assert_eq!(check(150).await, Err(NoCapacity::NotRunning));
+    house.node.running.store(true, Ordering::SeqCst);
+    assert_eq!(check(0).await, Ok(()));
+    // It doesn't answer at all.
+    house.node.slow.store(true, Ordering::SeqCst);
+    let began = Instant::now();
+    assert_eq!(check(150).await, Err(NoCapacity::NotRunning));
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rates_are_as_they_are_told() {
     let house = House::new().await;
     let all = house.get("", "/api/rates").await;
-    let shape = r#"{"BTC":{"EUR":35992.8,"USD":39992},"timestamp":"2027-01-15T08:00:00Z","source":"market"}"#;
+    let shape = r#"{"BTC":{"USD":39992,"EUR":35992.8},"timestamp":"2027-01-15T08:00:00Z","source":"market"}"#;
     assert_eq!((all.status, all.text.as_str()), (200, shape));
     for code in ["USD", "usd"] {
         let one = house.get("", &format!("/api/rates/{code}")).await;

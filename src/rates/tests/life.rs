@@ -5,7 +5,7 @@ use super::server::{
     Answer, COINBASE, KRAKEN, MEMPOOL, NOW, Server, coinbase_says, kraken_says, mempool_says,
 };
 use crate::clock::Clock;
-use crate::rates::{Currency, RateUnavailable, Rates, RatesSettings};
+use crate::rates::{Currency, RateUnavailable, Rates, RatesSettings, When};
 
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -67,8 +67,88 @@ async fn absurd_prices_do_not_count() {
         server.set(MEMPOOL, mempool_says(0, &format!("\"USD\":{absurd},\"EUR\":61700")));
         rates.refresh().await;
         quoted(&rates, Currency::Usd, "66995.1025", "coinbase, kraken");
-        quoted(&rates, Currency::Eur, "61723.2", "mempool, coinbase, kraken");
+        if absurd.starts_with("670") {
+            // Who is wrong about the dollar is believed in nothing.
+            quoted(&rates, Currency::Eur, "61727.5", "coinbase, kraken");
+        } else {
+            quoted(&rates, Currency::Eur, "61723.2", "mempool, coinbase, kraken");
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_word_is_held_against_what_was_agreed() {
+    let server = Server::start().await;
+    let (rates, clock) = server.rates(PATIENCE);
+    rates.refresh().await;
+    let agreed = rates.quote(Currency::Usd).unwrap().rate;
+    assert_eq!(agreed.to_string(), "67000.1");
+    server.set(MEMPOOL, Answer::Status(500));
+    server.set(COINBASE, Answer::Status(500));
+    clock.advance(Duration::from_secs(301));
+    let says = async |price: &str| {
+        server.set(KRAKEN, kraken_says("XXBTZUSD", price));
+        rates.refresh().await;
+        rates.quote(Currency::Usd).map(|quote| quote.rate.to_string())
+    };
+    let doubt = Err(RateUnavailable::Doubtful(Currency::Usd));
+    for absurd in ["670.00000", "1.00000", "6700000.00000", "50000.00000", "83751.00000"] {
+        assert_eq!(says(absurd).await, doubt, "{absurd}");
+    }
+    for price in ["50251", "83750"] {
+        assert_eq!(says(price).await, Ok(price.into()));
+    }
+    // Not even in steps, as long as the others are remembered.
+    assert_eq!(says("100000").await, doubt);
+    // After a long absence there is nothing to hold it against.
+    clock.advance(Duration::from_secs(24 * 3_600 + 1));
+    assert_eq!(says("200000").await, Ok("200000".into()));
+    // Then against what was believed of one.
+    assert_eq!(says("251000").await, doubt);
+    assert_eq!(says("249000").await, Ok("249000".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_currency_that_one_source_has_is_bound_by_its_dollar() {
+    let server = Server::start().await;
+    let (rates, clock) = server.rates(PATIENCE);
+    let says = async |usd: &str, inr: &str| {
+        server.set(COINBASE, coinbase_says(&format!(r#""USD":"{usd}","INR":"{inr}""#)));
+        rates.refresh().await;
+        rates.quote(Currency::Inr).map(|quote| quote.rate.to_string())
+    };
+    let doubt = Err(RateUnavailable::Doubtful(Currency::Inr));
+    assert_eq!(says("67000", "5600000").await, Ok("5600000".into()));
+    // Its rupee alone goes mad.
+    for absurd in ["56000", "4000000", "7100000"] {
+        assert_eq!(says("67000", absurd).await, doubt, "{absurd}");
+    }
+    // Its dollar goes mad: it is believed in nothing.
+    assert_eq!(says("670", "56000").await, Err(RateUnavailable::Stale(Currency::Inr)));
+    // Its dollar is silent, while others have one.
+    server.set(COINBASE, coinbase_says(r#""INR":"5600000""#));
+    rates.refresh().await;
+    assert_eq!(rates.quote(Currency::Inr), Err(RateUnavailable::Doubtful(Currency::Inr)));
+    // Bitcoin doubles, for everybody.
+    server.set(MEMPOOL, mempool_says(0, r#""USD":134000"#));
+    server.set(KRAKEN, kraken_says("XXBTZUSD", "134100.0"));
+    assert_eq!(says("134050", "11200000").await, Ok("11200000".into()));
+    // And alone, its own dollar must be near.
+    server.set(MEMPOOL, Answer::Status(500));
+    server.set(KRAKEN, Answer::Status(500));
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(says("67000", "5600000").await, doubt);
+    assert_eq!(says("130000", "10900000").await, Ok("10900000".into()));
+    clock.advance(Duration::from_secs(24 * 3_600 + 1));
+    assert_eq!(says("67000", "2000000").await, Ok("2000000".into()));
+}
+
+#[test]
+fn a_word_from_the_future_is_of_unknown_age() {
+    let limit = Duration::from_secs(300);
+    let fresh = |at: i64| When::At(NOW + at).fresh(NOW, limit).is_some();
+    assert!(fresh(0) && fresh(-300_000) && fresh(5_000));
+    assert!(!fresh(-300_001) && !fresh(5_001) && !fresh(86_400_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,7 +106,7 @@ impl World {
                 ..Rules::from_config(&Config::default())
             },
             keyring: ring,
-            guard: Guard::new(GuardSettings::default()),
+            guard: Guard::offline(GuardSettings::default()),
             resolve: Arc::clone(&address) as Arc<dyn Resolve>,
             teller,
             vouchers: vouchers.clone(),

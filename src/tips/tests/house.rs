@@ -147,7 +147,7 @@ impl House {
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: setup.rules,
             keyring,
-            guard: Guard::new(GuardSettings::default()),
+            guard: Guard::offline(GuardSettings::default()),
             resolve: Arc::clone(&addresses) as Arc<_>,
             teller,
             vouchers: vouchers.clone(),

@@ -185,7 +185,7 @@ impl House {
             settings: Settings::default(),
         };
         let keys = Keys::new(store.clone());
-        let guard = Guard::new(GuardSettings::default());
+        let guard = Guard::offline(GuardSettings::default());
         let client = guard.client(Duration::from_secs(1)).unwrap();
         let tips = Tips::new(Parts {
             ledger: ledger.clone(),

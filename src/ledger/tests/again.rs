@@ -1,0 +1,98 @@
+//! What is done again and again, and must begin where it stopped.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::clock::UnixMillis;
+
+/// Fails once.
+#[derive(Default)]
+struct Flaky(AtomicBool);
+
+impl Listener for Flaky {
+    fn charge_settled(&self, _: &Tx<'_>, _: &Charge) -> Result<(), LedgerError> {
+        match self.0.swap(true, Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err(StoreError::Unavailable("not now".into()).into()),
+        }
+    }
+    fn payout_ended(&self, _: &Tx<'_>, payout: &Payout, _: End) -> Result<Msat, LedgerError> {
+        Ok(payout.amount)
+    }
+    fn charge_lapsed(&self, _: &Tx<'_>, _: ChargeId) -> Result<Lapsed, LedgerError> {
+        Ok(Lapsed::Forget)
+    }
+}
+
+#[test]
+fn a_sweep_that_failed_is_made_again_from_where_it_began() {
+    let mut desk = Desk::new();
+    desk.ledger.listeners =
+        Listeners::new([(Family::Operator, Arc::new(Flaky::default()) as Arc<dyn Listener>)]);
+    let invoice = desk.charge(sat(100));
+    desk.sim.receive(&invoice, sat(100));
+    desk.sim.event_handled();
+    desk.ledger.clock.advance(Duration::from_secs(3_600));
+    let mut recovery = recovery::Recovery::default();
+    assert!(recovery.round(&desk.ledger).is_err());
+    recovery.round(&desk.ledger).unwrap();
+    assert_eq!(desk.balance(Account::Operator), -100_000);
+}
+
+#[test]
+fn the_node_forgets_nothing_before_it_has_told_everything() {
+    let mut desk = Desk::new();
+    desk.ledger.settings.settle_time = Duration::ZERO;
+    let invoice = desk.charge(sat(100));
+    desk.sim.receive(&invoice, sat(100));
+    desk.ledger.clock.advance(Duration::from_secs(86_400));
+    recovery::Recovery::default().round(&desk.ledger).unwrap();
+    let known = || desk.sim.record(charges::hash_of(&invoice)).is_some();
+    assert!(known(), "an event about it waits");
+    while events::step(&desk.ledger, Duration::ZERO).unwrap() {}
+    recovery::Recovery::default().round(&desk.ledger).unwrap();
+    assert!(!known());
+}
+
+#[test]
+fn a_clock_that_was_ahead_leaves_nobody_behind() {
+    let desk = Desk::new();
+    let now = desk.ledger.clock.now();
+    let later = |seconds: i64| now + seconds * 1_000;
+    let expire = |at: UnixMillis| desk.write(move |tx, _| charges::expire(tx, at, 10)).unwrap();
+    let forget = |at: UnixMillis| {
+        desk.write(move |tx, ledger| charges::forget_unpaid(tx, &ledger.listeners, at, 10)).unwrap()
+    };
+    desk.charge(sat(1));
+    assert_eq!((expire(later(86_400)), forget(later(86_400))), (1, 1));
+    // It is right again, and an invoice is made that ends before the first one would have.
+    let (invoice, _) = desk.sim.invoice(sat(2), Duration::from_secs(60));
+    let (ours, hash) = (invoice.clone(), charges::hash_of(&invoice));
+    desk.write(move |tx, _| charges::open(tx, Family::Operator, &ours, Some(sat(2)), now)).unwrap();
+    assert_eq!((expire(now), forget(now)), (0, 0));
+    assert_eq!(expire(later(61)), 1);
+    let status = || {
+        let found = desk.ledger.store.read_blocking(move |connection| charges::by_hash(connection, hash));
+        found.unwrap().map(|charge| charge.status)
+    };
+    assert_eq!(status(), Some(ChargeStatus::Expired));
+    assert_eq!(forget(later(61)), 1);
+    assert_eq!(status(), None);
+}
+
+#[test]
+fn a_clock_that_was_ahead_leaves_no_record_with_the_node() {
+    let desk = Desk::new();
+    let ahead = desk.ledger.clock.now() + 30 * 86_400_000;
+    desk.write(move |tx, _| {
+        let mark = |name| rows::charges::set_mark(tx, name, ahead, 7);
+        mark("forget_charges").and_then(|()| mark("forget_payouts"))
+    })
+    .unwrap();
+    recovery::forget_old(&desk.ledger).unwrap();
+    let invoice = desk.charge(sat(100));
+    desk.sim.receive(&invoice, sat(100));
+    desk.ledger.clock.advance(Duration::from_secs(86_400));
+    recovery::forget_old(&desk.ledger).unwrap();
+    assert!(desk.sim.record(charges::hash_of(&invoice)).is_none());
+}
