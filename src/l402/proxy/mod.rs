@@ -5,7 +5,7 @@
 //!
 //! 1. the proxy, its methods, the path's one reading ([`path`]), its patterns ([`glob`]): refused for free;
 //! 2. the price ([`price`]) and the till: 402 with an invoice, made before the upstream hears of anything;
-//! 3. the upstream ([`forward`]): headers filtered ([`headers`]), bodies streamed and bounded both ways ([`body`]),
+//! 3. the upstream (`forward`): headers filtered (`headers`), bodies streamed and bounded both ways (`body`),
 //!    redirects handed back, addresses guarded at every connection;
 //! 4. if it gives no answer, 502 or 504, and what was paid is good for another try.
 //!
