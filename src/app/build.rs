@@ -174,16 +174,6 @@ impl House {
             per_client: Arc::new(Limits::new(challenge_limits(&config))),
             budget,
         });
-        let paid_proxies = PaidProxies::new(proxy::Parts {
-            store: store.clone(),
-            clock: ledger.clock.clone(),
-            till: l402.clone(),
-            rules: proxy::Rules::from_config(&config),
-            allow: upstream_settings(&config),
-        });
-        let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
-        let content = Content::from_config(&config, l402.clone());
-        recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         let limits = Arc::new(Limits::new(LimitSettings {
             enabled: config.http.rate_limits,
             window: Duration::from_secs(config.limits.window_secs),
@@ -192,6 +182,17 @@ impl House {
             key_write: config.limits.key_write,
             key_read: config.limits.key_read,
         }));
+        let paid_proxies = PaidProxies::new(proxy::Parts {
+            store: store.clone(),
+            clock: ledger.clock.clone(),
+            till: l402.clone(),
+            rules: proxy::Rules::from_config(&config),
+            quotas: Arc::clone(&limits),
+            allow: upstream_settings(&config),
+        });
+        let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
+        let content = Content::from_config(&config, l402.clone());
+        recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {
             config,
             store,

@@ -37,6 +37,7 @@ pub(in crate::l402) mod view;
 use std::sync::Arc;
 
 use crate::clock::{Clock, UnixMillis};
+use crate::http::limits::Limits;
 use crate::l402::L402;
 use crate::store::Store;
 use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
@@ -59,6 +60,8 @@ pub struct Parts {
     pub till: L402,
     /// Limits.
     pub rules: Rules,
+    /// How often one client may ask for what is free. What is paid for is not counted.
+    pub quotas: Arc<Limits>,
     /// Where upstreams may be, besides the public internet.
     pub allow: GuardSettings,
 }
@@ -72,6 +75,7 @@ struct Inner {
     clock: Clock,
     till: L402,
     rules: Rules,
+    quotas: Arc<Limits>,
     targets: Targets,
     client: GuardedClient,
     cache: Arc<cache::Cache>,
@@ -93,6 +97,7 @@ impl PaidProxies {
             clock: parts.clock,
             till: parts.till,
             rules: parts.rules,
+            quotas: parts.quotas,
             targets,
             client,
             cache: Arc::default(),

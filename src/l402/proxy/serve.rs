@@ -19,6 +19,7 @@ use super::path::CleanPath;
 use super::view::path_of;
 use super::{PaidProxies, headers};
 use crate::http::client::Client;
+use crate::http::limits::Class;
 use crate::l402::{Admission, Admitted, L402, Price};
 
 /// What all paths of proxies begin with.
@@ -112,6 +113,10 @@ impl PaidProxies {
         })?;
         let quote = live.tariff.quote(&request.method, path.matched());
         if quote.sats == 0 {
+            let allowance = self.0.quotas.check(Class::Read, client);
+            if let Some(retry_after) = allowance.retry_after {
+                return Err(ProxyError::TooMany(retry_after));
+            }
             return Ok(Prepared::Ready(Box::new(Ready { live, url, admitted: None })));
         }
         let price = Price {

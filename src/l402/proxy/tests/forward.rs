@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
 
-use super::house::{House, base};
+use super::house::{House, base, rules};
 use crate::l402::proxy::price::METHODS;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +91,20 @@ async fn what_is_not_offered_is_refused_for_free() {
     house.put(&format!("/api/proxy/{id}"), &json!({ "isActive": false })).await.ok();
     assert_eq!(house.show(Method::GET, &format!("{}/api/x", base(&id)), "").await.status, 404);
     assert_eq!(house.upstream.hits(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_free_is_so_in_moderation_and_what_is_paid_for_without() {
+    let house = House::giving(rules(), 2).await;
+    let id = house.sell(&json!({})).await;
+    let body = json!({ "endpointId": "f", "path": "/free", "basePriceSats": 0 });
+    assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
+    let path = base(&id);
+    let shown = house.pay(Method::GET, &format!("{path}/x")).await;
+    for status in [200, 200, 429] {
+        assert_eq!(house.show(Method::GET, &format!("{path}/free"), "").await.status, status);
+        assert_eq!(house.show(Method::GET, &format!("{path}/x"), &shown).await.status, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,11 +97,23 @@ impl House {
     }
 
     pub(super) async fn with(rules: Rules) -> Self {
+        Self::giving(rules, 0).await
+    }
+
+    /// A house that lets one client have so much for free in a minute; 0 sets no limit.
+    pub(super) async fn giving(rules: Rules, free: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
         let till = Till::new(&store, clock.clone());
-        let parts = Parts { store: store.clone(), clock, till: till.l402.clone(), rules, allow: loopback() };
+        let parts = Parts {
+            store: store.clone(),
+            clock,
+            till: till.l402.clone(),
+            rules,
+            quotas: quotas(free),
+            allow: loopback(),
+        };
         let proxies = PaidProxies::new(parts).unwrap();
         let keys = Keys::new(store.clone());
         let key = async |account: &str| {
@@ -129,6 +141,7 @@ impl House {
             clock: Clock::manual(NOON),
             till: self.till.l402.clone(),
             rules: rules(),
+            quotas: quotas(0),
             allow: GuardSettings::default(),
         };
         routes(&PaidProxies::new(parts).unwrap(), &self.keys)
@@ -234,10 +247,14 @@ pub(super) fn base(id: &str) -> String {
     format!("/l402/proxy/{id}")
 }
 
-fn routes(proxies: &PaidProxies, keys: &Keys) -> Router {
+fn quotas(read: u32) -> Arc<Limits> {
     let window = Duration::from_secs(60);
-    let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
-    let limits = Arc::new(Limits::new(off));
+    let settings = LimitSettings { enabled: read > 0, window, write: 0, read, key_write: 0, key_read: 0 };
+    Arc::new(Limits::new(settings))
+}
+
+fn routes(proxies: &PaidProxies, keys: &Keys) -> Router {
+    let limits = quotas(0);
     let (router, _) = api::router(proxies.clone(), keys.clone(), &limits, &Arc::new(Proxies::default()));
     crate::routes::open(router, Arc::new(pages()))
 }
