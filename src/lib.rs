@@ -16,6 +16,7 @@ pub mod failpoint;
 pub mod gifts;
 pub mod http;
 pub mod ids;
+pub mod l402;
 pub mod ledger;
 pub mod lightning;
 pub mod lnurl;

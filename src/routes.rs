@@ -15,6 +15,7 @@ use crate::app::{AppError, House, OperatorDesk};
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
+use crate::l402::{self, content, proxy};
 use crate::ledger::audit;
 use crate::payments;
 use crate::telemetry::{Health, metrics};
@@ -30,10 +31,25 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let (tip_routes, tip_document) = tips::api::router(house.tips.clone(), &house.limits, &house.proxies);
     let (payment_routes, payment_document) =
         payments::api::router(house.payments.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (proxy_routes, proxy_document) =
+        proxy::api::router(house.paid_proxies.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (content_routes, content_document) =
+        content::api::router(house.content.clone(), &house.limits, &house.proxies);
+    let (l402_routes, l402_document) =
+        l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
-        [gift_document, tip_document, payment_document, web::document(), Operation::openapi()],
+        [
+            gift_document,
+            tip_document,
+            payment_document,
+            l402_document,
+            proxy_document,
+            content_document,
+            web::document(),
+            Operation::openapi(),
+        ],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
@@ -41,6 +57,9 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(gift_routes)
         .merge(tip_routes)
         .merge(payment_routes)
+        .merge(l402_routes)
+        .merge(proxy_routes)
+        .merge(content_routes)
         .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
@@ -92,6 +111,8 @@ fn operator_routes(house: &Arc<House>) -> Router {
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),
+        l402: Arc::new(house.l402.clone()),
+        proxies: Arc::new(house.paid_proxies.clone()),
     };
     let gate = Gate {
         keys: house.keys.clone(),
@@ -179,6 +200,11 @@ fn web_settings(house: &House) -> WebSettings {
     }
 }
 
+/// Whether requests of this path bound their own time.
+pub fn times_itself(path: &str) -> bool {
+    proxy::api::times_itself(path)
+}
+
 /// What no handler answered, in the shape of the family whose path it is.
 pub fn failure(path: &str, status: StatusCode) -> Response {
     if path.starts_with("/admin/") {
@@ -187,6 +213,10 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         tips::api::failure(path, status)
     } else if payments::api::owns(path) {
         payments::api::failure(path, status)
+    } else if proxy::api::owns(path) || content::api::owns(path) {
+        proxy::api::failure(path, status)
+    } else if l402::api::owns(path) {
+        l402::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

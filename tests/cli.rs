@@ -295,7 +295,19 @@ fn answers() -> Router {
             "kind": "payment.completed", "url": "https://shop.example/hook", "state": "parked", "attempts": 12,
             "created_at": 1_735_689_600_000_u64, "last_error": "the host can't be reached" }] }))
     };
+    let listed = |uri: Uri| async move {
+        Json(json!({ "asked": uri.query(), "items": [{ "proxyId": "weather-a1b2", "name": "Weather",
+            "defaultPriceSats": 10, "isActive": true, "targetBaseUrl": "https://weather.example" }] }))
+    };
+    let sold = |Json(body): Json<Value>| async move {
+        Json(json!({ "asked": body, "proxyId": "weather-a1b2", "proxyUrl": "/l402/proxy/weather-a1b2" }))
+    };
+    let asked =
+        |Json(body): Json<Value>| async move { Json(json!({ "asked": body, "alreadyRetired": true })) };
     Router::new()
+        .route("/admin/v1/proxies", get(listed).post(sold))
+        .route("/admin/v1/proxies/weather-a1b2/price", post(asked))
+        .route("/admin/v1/proxies/weather-a1b2/retire", post(asked))
         .route("/admin/v1/tips", post(tips))
         .route("/admin/v1/tips/t1/reclaim", post(reclaim))
         .route("/admin/v1/webhooks", get(webhooks))
@@ -360,6 +372,38 @@ fn tips_are_made_from_a_list_of_names() {
     assert!(out(&output).starts_with("1 tip is its tipper's again"), "{}", err(&output));
     let key = one_object(&out(&run(&["key", "create", "--scope", "tips", "--account", "ada", "--json"])));
     assert_eq!(key["asked"], json!({ "name": "tips", "scopes": ["tips"], "account": "ada" }));
+}
+
+#[test]
+fn services_are_sold_and_priced() {
+    let (_parent, data_dir, _) = made(&["--network", "regtest"]);
+    let listen = server().to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = satchel(&data_dir);
+        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.args(["proxy"]).args(arguments).output().unwrap()
+    };
+    let add =
+        ["add", "https://weather.example/v1", "--price", "5", "--auth", "X-Key: a:b", "--block", "/admin"];
+    let made = one_object(&out(&run(&[&add[..], &["--json"]].concat())));
+    let expected = json!({ "name": "weather.example", "targetBaseUrl": "https://weather.example/v1",
+        "defaultPriceSats": 5, "authHeader": "X-Key", "authValue": "a:b", "allowedPaths": [],
+        "blockedPaths": ["/admin"], "allowedMethods": [] });
+    assert_eq!(made["asked"], expected);
+    let bare = run(&["add", "https://weather.example", "--auth", "secret"]);
+    assert_eq!(bare.status.code(), Some(2));
+    assert!(!err(&bare).contains("secret"), "{}", err(&bare));
+    let output = run(&["list"]);
+    let text = out(&output);
+    for part in ["weather-a1b2", "Weather", "10", "yes", "https://weather.example"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let dear = ["price", "weather-a1b2", "50", "--path", "/dear/*", "--method", "POST"];
+    assert_eq!(out(&run(&dear)).trim(), "POST /dear/* of weather-a1b2 costs 50 sat");
+    let asked = one_object(&out(&run(&[&dear[..], &["--json"]].concat())))["asked"].clone();
+    assert_eq!(asked, json!({ "sats": 50, "path": "/dear/*", "method": "POST" }));
+    assert_eq!(out(&run(&["retire", "weather-a1b2"])).trim(), "weather-a1b2 was out of service already");
+    assert_eq!(run(&["price", "weather-a1b2", "5", "--method", "GET"]).status.code(), Some(2));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod bare;
 mod create;
 mod http;
+mod l402;
 mod load;
 mod machine;
 mod open_loop;
@@ -44,6 +45,8 @@ enum Job {
     Tips,
     /// Payments: orders, webhooks, a long list.
     Payments,
+    /// Requests that are paid for.
+    L402,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -132,6 +135,11 @@ async fn run(options: &Options) -> Result<Table> {
     if wanted(Job::Payments) {
         let site = site::Site::start().await?;
         payments::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::L402) {
+        let site = site::Site::start().await?;
+        l402::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -3,7 +3,8 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`WebhookAdmin`], [`CoinAdmin`]), and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]),
+//! and answer.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
@@ -14,11 +15,13 @@ mod error;
 mod extract;
 mod gifts;
 mod keys;
+mod l402;
 mod money;
 mod node;
 mod observe;
 mod payments;
 mod peers;
+mod proxies;
 mod tips;
 mod webhooks;
 
@@ -41,9 +44,11 @@ pub use coins::CoinAdmin;
 pub use error::{AdminError, method_not_allowed, refusal};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
+pub use l402::{L402Admin, SoldRequest};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
+pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
 
@@ -76,6 +81,10 @@ pub struct AdminState {
     pub tips: Arc<dyn TipAdmin>,
     /// Payments.
     pub payments: Arc<dyn PaymentAdmin>,
+    /// What is sold by the request.
+    pub l402: Arc<dyn L402Admin>,
+    /// Services that are sold by the request.
+    pub proxies: Arc<dyn ProxyAdmin>,
     /// The webhooks' delivery log.
     pub webhooks: Arc<dyn WebhookAdmin>,
     /// Coins on their way to addresses.
@@ -103,8 +112,12 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips/{id}", get(tips::show))
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .route("/admin/v1/payments/export", get(payments::export))
+        .route("/admin/v1/l402", get(l402::sold))
         .route("/admin/v1/coins", get(coins::list))
         .route("/admin/v1/coins/{id}/settle", post(coins::settle))
+        .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
+        .route("/admin/v1/proxies/{id}/price", post(proxies::price))
+        .route("/admin/v1/proxies/{id}/retire", post(proxies::retire))
         .route("/admin/v1/webhooks", get(webhooks::list))
         .route("/admin/v1/webhooks/{id}/replay", post(webhooks::replay))
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -18,6 +18,9 @@ use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::Secret;
+use crate::l402::content::Content;
+use crate::l402::proxy::{self, PaidProxies};
+use crate::l402::{self, L402};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
@@ -49,6 +52,9 @@ pub struct House {
     pub(crate) gifts: Gifts,
     pub(crate) tips: Tips,
     pub(crate) payments: Payments,
+    pub(crate) l402: L402,
+    pub(crate) paid_proxies: PaidProxies,
+    pub(crate) content: Content,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -90,6 +96,8 @@ impl House {
         );
         let payments_teller =
             payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system());
+        let l402_teller = l402::Teller::new(log.clone(), Clock::system());
+        let l402_mint = l402::mint(&store)?;
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
             (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
@@ -103,6 +111,7 @@ impl House {
                 (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>),
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
+                (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
         };
@@ -152,9 +161,19 @@ impl House {
             guard: guard.clone(),
             teller: payments_teller,
             rates: rates.clone(),
+            budget: Arc::clone(&budget),
+        });
+        let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
+        let l402 = L402::new(l402::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: l402::Rules::from_config(&config),
+            mint: l402_mint,
+            teller: l402_teller,
+            proxies: Arc::clone(&proxies),
+            per_client: Arc::new(Limits::new(challenge_limits(&config))),
             budget,
         });
-        recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         let limits = Arc::new(Limits::new(LimitSettings {
             enabled: config.http.rate_limits,
             window: Duration::from_secs(config.limits.window_secs),
@@ -163,7 +182,17 @@ impl House {
             key_write: config.limits.key_write,
             key_read: config.limits.key_read,
         }));
-        let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
+        let paid_proxies = PaidProxies::new(proxy::Parts {
+            store: store.clone(),
+            clock: ledger.clock.clone(),
+            till: l402.clone(),
+            rules: proxy::Rules::from_config(&config),
+            quotas: Arc::clone(&limits),
+            allow: upstream_settings(&config),
+        });
+        let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
+        let content = Content::from_config(&config, l402.clone());
+        recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {
             config,
             store,
@@ -174,6 +203,9 @@ impl House {
             gifts,
             tips,
             payments,
+            l402,
+            paid_proxies,
+            content,
             rates,
             health,
             watchdog,
@@ -201,6 +233,18 @@ fn invoices_per_minute(config: &Config) -> u32 {
     if config.http.rate_limits { config.limits.invoices_per_minute } else { 0 }
 }
 
+/// New challenges of one client, as writes; nothing is counted as a read.
+fn challenge_limits(config: &Config) -> LimitSettings {
+    LimitSettings {
+        enabled: config.http.rate_limits,
+        window: Duration::from_secs(60),
+        write: config.l402.challenges_per_minute,
+        read: 0,
+        key_write: 0,
+        key_read: 0,
+    }
+}
+
 fn rates(config: &RatesConfig, clock: Clock) -> Result<Rates, AppError> {
     let settings = RatesSettings {
         refresh: Duration::from_secs(config.refresh_secs),
@@ -224,6 +268,15 @@ fn guard_settings(config: &Config) -> GuardSettings {
     GuardSettings {
         allow_hosts: config.webhooks.allow_hosts.clone(),
         allow_networks: config.webhooks.allow_networks.clone(),
+        own_addresses: own_addresses(config),
+    }
+}
+
+/// Where services that are sold may be, besides the public internet.
+fn upstream_settings(config: &Config) -> GuardSettings {
+    GuardSettings {
+        allow_hosts: config.l402.proxy.allow_hosts.clone(),
+        allow_networks: config.l402.proxy.allow_networks.clone(),
         own_addresses: own_addresses(config),
     }
 }

@@ -125,6 +125,7 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
         max_body_bytes: config.http.max_body_bytes,
         header_timeout: Duration::from_secs(config.http.header_timeout_secs),
         request_timeout: Duration::from_secs(config.http.request_timeout_secs),
+        times_itself: routes::times_itself,
         failure: routes::failure,
         ..ServerSettings::default()
     };

@@ -64,6 +64,7 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         Err(error) => tracing::error!(%error, "webhooks can't be delivered"),
     }
     tasks.spawn(Arc::clone(&house.limits).keep_tidy(until(stopped.clone())));
+    tasks.spawn(Arc::clone(house.l402.per_client()).keep_tidy(until(stopped.clone())));
     tasks.spawn(house.rates.clone().keep_fresh(until(stopped.clone())));
     let (watched, stop) = (Arc::clone(house), stopped.clone());
     tasks.spawn(every(OBSERVE_EVERY, stop, move || {

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::ids::Secret;
 
-use super::{channel, coins, gift, init, invoice, key, pay, payments, peer, tip, webhook};
+use super::{channel, coins, gift, init, invoice, key, pay, payments, peer, proxy, tip, webhook};
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
 #[derive(Debug, Parser)]
@@ -95,6 +95,9 @@ pub enum Command {
     /// Coins on their way to addresses
     #[command(subcommand)]
     Coins(coins::CoinsCommand),
+    /// HTTP services that are sold by the request
+    #[command(subcommand)]
+    Proxy(proxy::ProxyCommand),
     /// What others were told, and how that went
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),

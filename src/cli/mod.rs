@@ -23,6 +23,7 @@ mod names;
 mod pay;
 mod payments;
 mod peer;
+mod proxy;
 mod report;
 mod run;
 mod show;
@@ -93,6 +94,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Tip(command) => tip::run(client, command).await,
         Command::Payments(command) => payments::run(client, command).await,
         Command::Coins(command) => coins::run(client, command).await,
+        Command::Proxy(command) => proxy::run(client, command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
         Command::Audit => audit::run(client).await,
         Command::Init(_) | Command::Run | Command::Doctor => {

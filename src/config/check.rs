@@ -48,6 +48,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     gifts(&config.gifts, &mut found);
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
+    config.l402.proxy.check(&mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -55,7 +56,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     found
 }
 
-fn plain(key: &'static str, what: impl Into<String>) -> Found {
+pub(super) fn plain(key: &'static str, what: impl Into<String>) -> Found {
     Found { key, what: what.into(), remedy: None }
 }
 
@@ -275,6 +276,12 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("payments.expiry_secs", config.payments.expiry_secs, 60, 604_800),
         ("payments.max_amount_sat", config.payments.max_amount_sat, 1, supply),
         ("payments.min_onchain_refund_sat", config.payments.min_onchain_refund_sat, 0, supply),
+        ("l402.default_price_sat", config.l402.default_price_sat, 1, config.l402.max_price_sat),
+        ("l402.premium_price_sat", config.l402.premium_price_sat, 1, config.l402.max_price_sat),
+        ("l402.max_price_sat", config.l402.max_price_sat, 1, supply),
+        ("l402.token_secs", config.l402.token_secs, 60, 31_536_000),
+        ("l402.invoice_expiry_secs", config.l402.invoice_expiry_secs, 30, 86_400),
+        ("l402.challenges_per_minute", u64::from(config.l402.challenges_per_minute), 1, ANY),
         ("tips.invoice_expiry_secs", tips.invoice_expiry_secs, 60, 604_800),
         ("rates.refresh_secs", config.rates.refresh_secs, 10, 3_600),
         ("rates.max_age_secs", config.rates.max_age_secs, 20, 86_400),
@@ -295,6 +302,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("smtp.max_per_hour", u64::from(config.smtp.max_per_hour), 1, ANY),
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
+    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(config.l402.content.ranges());
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

@@ -231,7 +231,7 @@ fn is_known(schema: &Table, key: &str) -> bool {
 fn example_of<'a>(schema: &'a Table, key: &str) -> Option<&'a Value> {
     match key.split_once('.') {
         None => schema.get(key),
-        Some((section, name)) => schema.get(section)?.as_table()?.get(name),
+        Some((section, name)) => example_of(schema.get(section)?.as_table()?, name),
     }
 }
 
@@ -240,7 +240,7 @@ pub fn all_keys(schema: &Table) -> Vec<String> {
     let mut keys = Vec::new();
     for (name, value) in schema {
         match value {
-            Value::Table(section) => keys.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            Value::Table(section) => keys.extend(all_keys(section).iter().map(|key| format!("{name}.{key}"))),
             _ => keys.push(name.clone()),
         }
     }
@@ -285,7 +285,7 @@ fn put(table: &mut Table, key: &str, value: Value) {
         Some((section, name)) => {
             let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
             if let Value::Table(inner) = inner {
-                inner.insert(name.into(), value);
+                put(inner, name, value);
             }
         }
     }
@@ -311,7 +311,7 @@ fn suggestion(schema: &Table, key: &str) -> String {
     // The right name in the wrong section is the other common mistake.
     let name = key.rsplit('.').next().unwrap_or(key);
     let elsewhere = all_keys(schema).into_iter().find(|known| known.rsplit('.').next() == Some(name));
-    match elsewhere.as_deref().and_then(|known| known.split_once('.')) {
+    match elsewhere.as_deref().and_then(|known| known.rsplit_once('.')) {
         Some((section, _)) => format!("`{name}` belongs into the section [{section}]"),
         None => "remove it; config.toml.example lists all settings".into(),
     }

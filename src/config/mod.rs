@@ -11,6 +11,7 @@
 mod check;
 mod error;
 mod fields;
+mod l402;
 mod load;
 mod places;
 mod rates;
@@ -27,10 +28,11 @@ use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
+pub use l402::{L402Content, L402Proxy};
 pub use rates::{Rates, RatesFrom};
 pub use sections::{
-    Chain, ChainSource, Gifts, Gossip, Http, Limits, Log, LogFormat, Node, Payments, Payouts, Tips, Webhooks,
-    default_esplora_url,
+    Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
+    Webhooks, default_esplora_url,
 };
 pub use smtp::{Smtp, SmtpSecurity};
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub tips: Tips,
     /// Payments.
     pub payments: Payments,
+    /// Requests that are paid for.
+    pub l402: L402,
     /// What a bitcoin costs.
     pub rates: Rates,
     /// How often one client may ask.
@@ -88,6 +92,7 @@ impl Default for Config {
             gifts: Gifts::default(),
             tips: Tips::default(),
             payments: Payments::default(),
+            l402: L402::default(),
             rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
+use super::l402::{L402Content, L402Proxy};
 use crate::ids::Secret;
 
 /// `[http]`
@@ -206,6 +207,46 @@ pub struct Payments {
 impl Default for Payments {
     fn default() -> Self {
         Self { enabled: true, expiry_secs: 3_600, max_amount_sat: 100_000_000, min_onchain_refund_sat: 5_000 }
+    }
+}
+
+/// `[l402]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct L402 {
+    /// Whether requests are sold. Tokens that exist are good all the same.
+    pub enabled: bool,
+    /// What a request costs where nothing else is said, in sat.
+    pub default_price_sat: u64,
+    /// What the demonstration of a dearer resource costs, in sat.
+    pub premium_price_sat: u64,
+    /// The most that one resource may cost, in sat.
+    pub max_price_sat: u64,
+    /// How long a token is good, in seconds.
+    pub token_secs: u64,
+    /// How long its invoice can be paid, in seconds; never more than half of that.
+    pub invoice_expiry_secs: u64,
+    /// New challenges of one client in a minute.
+    pub challenges_per_minute: u32,
+    /// Services.
+    pub proxy: L402Proxy,
+    /// Documents.
+    pub content: L402Content,
+}
+
+impl Default for L402 {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            default_price_sat: 10,
+            premium_price_sat: 100,
+            max_price_sat: 1_000_000,
+            token_secs: 3_600,
+            invoice_expiry_secs: 600,
+            challenges_per_minute: 60,
+            proxy: L402Proxy::default(),
+            content: L402Content::default(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub fn expects(key: &str) -> Option<&'static str> {
 }
 
 const SECONDS: &str = "give a number of seconds without quotes, at least 1";
+const BYTES: &str = "give a number of bytes without quotes, at least 1024";
 const SATS: &str = "give a whole number of sat without quotes";
 const COUNT: &str = "give a whole number without quotes, at least 1";
 const NETWORKS: &str = "give a list of IP networks, like [\"10.0.0.0/8\", \"::1\"]";
@@ -57,6 +58,25 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("payments.min_onchain_refund_sat", "give a whole number of sat without quotes; 0 for no such refunds"),
     ("payments.expiry_secs", "give a number of seconds without quotes, from 60 to 604800"),
     ("payments.max_amount_sat", SATS),
+    ("l402.enabled", YES_NO),
+    ("l402.default_price_sat", SATS),
+    ("l402.premium_price_sat", SATS),
+    ("l402.max_price_sat", SATS),
+    ("l402.token_secs", "give a number of seconds without quotes, from 60 to 31536000"),
+    ("l402.invoice_expiry_secs", "give a number of seconds without quotes, from 30 to 86400"),
+    ("l402.challenges_per_minute", COUNT),
+    ("l402.proxy.enabled", YES_NO),
+    ("l402.proxy.allow_hosts", "give a list of hosts, with or without a port, like [\"localhost:8080\"]"),
+    ("l402.proxy.allow_networks", NETWORKS),
+    ("l402.proxy.max_proxies", COUNT),
+    ("l402.proxy.max_request_bytes", BYTES),
+    ("l402.proxy.max_answer_bytes", BYTES),
+    ("l402.proxy.connect_timeout_secs", "give a number of seconds without quotes, from 1 to 300"),
+    ("l402.proxy.idle_timeout_secs", "give a number of seconds without quotes, from 1 to 3600"),
+    ("l402.proxy.max_timeout_secs", "give a number of seconds without quotes, from 1 to 3600"),
+    ("l402.content.folder", "give the path of a folder, or \"\""),
+    ("l402.content.price_sat", SATS),
+    ("l402.content.bundle_price_sat", SATS),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (
         "rates.fixed",

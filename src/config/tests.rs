@@ -320,6 +320,27 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 }
 
 #[test]
+fn sections_within_sections_are_set_in_the_same_ways() {
+    let file = "[l402]\ntoken_secs = 7_200\n[l402.proxy]\nmax_proxies = 7\nallow_hosts = [\"a:1\"]";
+    let variables = [("SATCHEL_L402_PROXY_ALLOW_HOSTS", "localhost:8080, box.lan")];
+    let config = load_text(file, &variables).unwrap();
+    assert_eq!((config.l402.token_secs, config.l402.proxy.max_proxies), (7_200, 7));
+    assert_eq!(config.l402.proxy.allow_hosts, ["localhost:8080", "box.lan"]);
+    refused(
+        "[l402.proxy]\nmax_proxys = 1",
+        "config.toml:2",
+        "max_proxys",
+        "did you mean `l402.proxy.max_proxies`?",
+    );
+    refused("[l402.proxi]\nenabled = true", "config.toml:1", "l402.proxi", "");
+    refused("[l402.proxy]\nmax_proxies = \"x\"", "config.toml:2", "l402.proxy.max_proxies", "whole number");
+    refused("[l402.proxy]\nallow_hosts = [\"http://x\"]", "config.toml:2", "is not a host", "localhost:8080");
+    refused("[l402.content]\nprice_sat = 0", "config.toml:2", "out of range", "");
+    let error = load_text("", &[("SATCHEL_L402_PROXY_MAX_PROXIES", "many")]).unwrap_err();
+    assert_eq!(error.problems[0].place, "SATCHEL_L402_PROXY_MAX_PROXIES");
+}
+
+#[test]
 fn a_bad_variable_is_named() {
     let error = load_text("", &[("SATCHEL_HTTP_LISTEN", "here")]).unwrap_err();
     assert_eq!(error.problems[0].place, "SATCHEL_HTTP_LISTEN");

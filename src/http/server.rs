@@ -42,6 +42,8 @@ pub struct ServerSettings {
     pub header_timeout: Duration,
     /// From the head to the start of the answer. A stream (SSE) may go on for longer.
     pub request_timeout: Duration,
+    /// Paths whose handlers bound their own time, since bodies of theirs may take long both ways.
+    pub times_itself: fn(&str) -> bool,
     /// How long open requests may go on after the shutdown began.
     pub shutdown_wait: Duration,
     /// Words the failures that no handler answers, in the shape of the family whose path it is.
@@ -58,6 +60,7 @@ impl Default for ServerSettings {
             max_body_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
+            times_itself: |_| false,
             shutdown_wait: Duration::from_secs(10),
             failure: plain_failure,
         }
@@ -80,7 +83,12 @@ pub async fn serve(
 ) {
     let seats = Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS)));
     let router = router.layer(DefaultBodyLimit::max(settings.max_body_bytes)).with_state(());
-    let door = Door { router, timeout: settings.request_timeout, failure: settings.failure };
+    let door = Door {
+        router,
+        timeout: settings.request_timeout,
+        times_itself: settings.times_itself,
+        failure: settings.failure,
+    };
     let mut http = http1::Builder::new();
     // Never `pipeline_flush`: with it hyper buffers a streamed body without any bound.
     http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
@@ -134,6 +142,7 @@ fn is_one_client_s_fault(error: &std::io::Error) -> bool {
 struct Door {
     router: Router,
     timeout: Duration,
+    times_itself: fn(&str) -> bool,
     failure: Failure,
 }
 
@@ -166,7 +175,8 @@ impl Door {
         request.extensions_mut().insert(Peer(peer));
         let uri = request.uri().clone();
         let handled = AssertUnwindSafe(self.router.oneshot(request)).catch_unwind();
-        let status = match tokio::time::timeout(self.timeout, handled).await {
+        let limit = if (self.times_itself)(uri.path()) { Duration::MAX } else { self.timeout };
+        let status = match tokio::time::timeout(limit, handled).await {
             Ok(Ok(Ok(response))) => return response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_panic)) => {

@@ -153,7 +153,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         "owed to merchants",
         -balance(Account::Merchants),
         one(
-            "SELECT coalesce(sum(received_msat), 0) FROM charges WHERE family = 'payments' AND status = 'paid'",
+            "SELECT coalesce(sum(received_msat), 0) FROM charges
+             WHERE family IN ('payments', 'l402') AND status = 'paid'",
         )? - one(
             "SELECT coalesce(sum(amount_msat), 0) FROM payouts WHERE family = 'payments' AND status <> 'failed'",
         )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
@@ -163,7 +164,10 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
                    WHERE e.account = 'loss' AND j.kind = 'coins_loss_recovered'")?
             - one(
                 "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE family = 'payments' AND status <> 'failed'",
-            )?,
+            )?
+            // And but for what paid for the operator's own.
+            - one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
+                   WHERE e.account = 'merchants' AND j.kind = 'fee_earned'")?,
     );
     let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed')";
     expect(

@@ -65,13 +65,15 @@ pub enum Family {
     Tips,
     /// The Payments API.
     Payments,
+    /// Requests that are paid for.
+    L402,
     /// The operator's own invoices and payments.
     Operator,
 }
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 4] = [Self::Gifts, Self::Tips, Self::Payments, Self::Operator];
+    pub const ALL: [Self; 5] = [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Operator];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -79,15 +81,17 @@ impl Family {
             Self::Gifts => "gifts",
             Self::Tips => "tips",
             Self::Payments => "payments",
+            Self::L402 => "l402",
             Self::Operator => "operator",
         }
     }
 
-    /// Who is owed what comes in for this family.
+    /// Who is owed what comes in for this family. Of L402, what paid for the operator's own resources is moved on to
+    /// the fees earned in the same transaction.
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
-            Self::Payments => Account::Merchants,
+            Self::Payments | Self::L402 => Account::Merchants,
             Self::Operator => Account::Operator,
         }
     }
@@ -95,7 +99,7 @@ impl Family {
     /// Whether a payer's whole payment is credited, also what is more than was asked; the others' excess is in
     /// suspense.
     pub const fn keeps_more(self) -> bool {
-        matches!(self, Self::Payments)
+        matches!(self, Self::Payments | Self::L402)
     }
 }
 

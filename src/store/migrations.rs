@@ -19,6 +19,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008_coins.sql"),
     include_str!("migrations/0009_payment_orders.sql"),
     include_str!("migrations/0010_webhook_schedules.sql"),
+    include_str!("migrations/0011_l402.sql"),
+    include_str!("migrations/0012_proxies.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -42,6 +42,10 @@ pub const TIPS: &str = "satchel_tips_total";
 pub const TIPS_SAT: &str = "satchel_tips_sat_total";
 /// What happened to payments; label `event` (`unpaid`, `processing`, `paid`, `expired`, `refunded`).
 pub const PAYMENTS: &str = "satchel_payments_total";
+/// Requests for what is sold; labels `resource` (the first few hundred), `outcome` (`paid`, `unpaid`).
+pub const L402_REQUESTS: &str = "satchel_l402_requests_total";
+/// What came in for it; label `resource`.
+pub const L402_REVENUE: &str = "satchel_l402_revenue_sat_total";
 /// Received, but for nothing we know.
 pub const SUSPENSE: &str = "satchel_suspense_msat";
 /// 1 if the last audit found the books in order.
@@ -165,6 +169,8 @@ fn describe() {
     describe_gauge!(FEES_EARNED, "Earned by the services' own fees, in msat");
     describe_counter!(TIPS, "What happened to tips");
     describe_counter!(PAYMENTS, "What happened to payments");
+    describe_counter!(L402_REQUESTS, "Requests for what is sold by the request");
+    describe_counter!(L402_REVENUE, "What came in for resources sold by the request, in sat");
     describe_counter!(TIPS_SAT, "What the tips of an event held together, in sat");
     describe_gauge!(SUSPENSE, "Received but not assigned to anything, in msat");
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");

@@ -66,7 +66,42 @@ impl From<reqwest::Error> for FetchError {
 #[error("the HTTP client can't be set up: {0}")]
 pub struct NoClient(reqwest::Error);
 
+/// What connections to a proxy's upstream may take. Bodies have limits of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamSettings {
+    /// For the look-up of the name and the connection.
+    pub connect_timeout: Duration,
+    /// Connections kept open for the next request, to one host.
+    pub idle_connections: usize,
+}
+
 impl Guard {
+    /// A client for bodies of any length: goes only where this guard lets it, and bounds nothing but the time for a
+    /// connection. Whoever uses it bounds the rest.
+    ///
+    /// # Errors
+    /// [`NoClient`]: at start, or never.
+    pub fn streaming_client(&self, settings: StreamSettings) -> Result<GuardedClient, NoClient> {
+        let client = Client::builder()
+            .dns_resolver(std::sync::Arc::new(self.clone()))
+            .redirect(Policy::none())
+            // As below.
+            .no_proxy()
+            .referer(false)
+            // What is passed on stays as it came.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .http1_only()
+            .connect_timeout(settings.connect_timeout)
+            .pool_max_idle_per_host(settings.idle_connections)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build()
+            .map_err(NoClient)?;
+        Ok(GuardedClient { guard: self.clone(), client })
+    }
+
     /// A client that goes only where this guard lets it, and takes no longer than `timeout` from the look-up of
     /// the name to the last byte of the answer.
     ///
@@ -96,6 +131,15 @@ impl GuardedClient {
     /// What is wrong with the URL.
     pub fn request(&self, method: Method, url: &str) -> Result<RequestBuilder, BadUrl> {
         Ok(self.client.request(method, self.guard.check_url(url)?))
+    }
+
+    /// Begins a request to a URL that has been read, of any length, if it may be used.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub fn request_url(&self, method: Method, url: url::Url) -> Result<RequestBuilder, BadUrl> {
+        self.guard.check(&url)?;
+        Ok(self.client.request(method, url))
     }
 
     /// Fetches JSON of at most `max_bytes`. A redirect is a [`FetchError::Status`].

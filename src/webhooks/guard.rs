@@ -162,6 +162,15 @@ impl Guard {
             url::ParseError::RelativeUrlWithoutBase => BadUrl::Scheme,
             _ => BadUrl::Malformed,
         })?;
+        self.check(&url)?;
+        Ok(url)
+    }
+
+    /// The same for a URL that has been read, of any length.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, url: &Url) -> Result<(), BadUrl> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(BadUrl::Scheme);
         }
@@ -178,13 +187,13 @@ impl Guard {
             return Err(BadUrl::NoHost);
         }
         if self.is_named(&host) {
-            return Ok(url);
+            return Ok(());
         }
         if !fits {
             return Err(BadUrl::Refused);
         }
         let port = url.port_or_known_default().unwrap_or(0);
-        if matches!(port, 80 | 443) || port >= FIRST_FREE_PORT { Ok(url) } else { Err(BadUrl::Port) }
+        if matches!(port, 80 | 443) || port >= FIRST_FREE_PORT { Ok(()) } else { Err(BadUrl::Port) }
     }
 
     /// Whether a connection to this address may be made.
@@ -192,6 +201,11 @@ impl Guard {
         let address = address.to_canonical();
         let allowed = self.0.allow_networks.iter().any(|network| network.contains(&address));
         allowed || (is_public(address) && !self.0.own_addresses.contains(&address))
+    }
+
+    /// Whether the operator's list has a network with this address.
+    pub fn is_allowed_network(&self, address: IpAddr) -> bool {
+        self.0.allow_networks.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
     /// Whether the operator allowed this very host.

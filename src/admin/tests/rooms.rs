@@ -214,6 +214,21 @@ impl TipAdmin for Rooms {
     }
 }
 
+impl ProxyAdmin for Rooms {
+    fn create(&self, asked: serde_json::Map<String, Value>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "asked": asked })) })
+    }
+    fn list(&self, asked: ProxyPage) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "page": asked.page, "size": asked.page_size })) })
+    }
+    fn price(&self, id: String, asked: ProxyPrice) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "asked": asked })) })
+    }
+    fn retire(&self, id: String, reason: Option<String>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "reason": reason })) })
+    }
+}
+
 impl PaymentAdmin for Rooms {
     fn export(&self, asked: ExportRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "csv": "", "lines": 0, "next": asked.after })) })
@@ -231,6 +246,12 @@ impl CoinAdmin for Rooms {
                 _ => Err(AdminError::NotFound("no coins with this id".into())),
             }
         })
+    }
+}
+
+impl L402Admin for Rooms {
+    fn sold(&self, asked: SoldRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "payments": 0, "account": asked.account })) })
     }
 }
 
@@ -258,6 +279,8 @@ pub(super) fn fixture(running: bool) -> Fixture {
         gifts: Arc::<Rooms>::clone(&rooms),
         tips: Arc::<Rooms>::clone(&rooms),
         payments: Arc::<Rooms>::clone(&rooms),
+        l402: Arc::<Rooms>::clone(&rooms),
+        proxies: Arc::<Rooms>::clone(&rooms),
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: rooms,
     };

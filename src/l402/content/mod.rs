@@ -1,0 +1,158 @@
+//! Documents that are sold one by one, and all together: a folder of Markdown and JSON files.
+//!
+//! The list is free. A document opens for whoever paid for it or for the bundle.
+
+pub mod api;
+mod document;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::{Admission, L402, Price};
+use crate::config::Config;
+use crate::http::client::Client;
+use document::{BUNDLE, Body, Document};
+use shelf::{Documents, Shelf};
+
+/// Where the documents are on this server.
+pub(super) const PATH: &str = "/api/l402/content";
+
+/// What documents cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Prices {
+    /// One that says nothing itself, in sat.
+    pub each: u64,
+    /// All together, in sat.
+    pub bundle: u64,
+}
+
+/// What is sold, and for how much. Cheap to clone.
+#[derive(Clone)]
+pub struct Content(Arc<Inner>);
+
+struct Inner {
+    shelf: Shelf,
+    prices: Prices,
+    till: L402,
+}
+
+/// The list.
+#[derive(Serialize, ToSchema)]
+pub struct ContentsView {
+    items: Vec<ItemView>,
+    bundle: BundleView,
+}
+
+/// What is said of a document for free.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemView {
+    slug: String,
+    title: String,
+    description: Option<String>,
+    price_sats: u64,
+    #[schema(example = "/api/l402/content/what-is-l402")]
+    url: String,
+}
+
+/// All documents together.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleView {
+    price_sats: u64,
+    url: String,
+}
+
+impl Content {
+    /// The documents that the configuration names. Blocks.
+    pub fn from_config(config: &Config, till: L402) -> Self {
+        let content = &config.l402.content;
+        let folder = Some(content.folder.trim()).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        Self::new(folder, Prices { each: content.price_sat, bundle: content.bundle_price_sat }, till)
+    }
+
+    /// The documents of a folder, or those that are built in. Blocks.
+    pub fn new(folder: Option<PathBuf>, prices: Prices, till: L402) -> Self {
+        Self(Arc::new(Inner { shelf: Shelf::open(folder), prices, till }))
+    }
+
+    /// The list.
+    pub async fn list(&self) -> ContentsView {
+        let item = |document: &Document| ItemView {
+            slug: document.slug.clone(),
+            title: document.title.clone(),
+            description: document.description.clone(),
+            price_sats: self.price_of(document),
+            url: format!("{PATH}/{}", document.slug),
+        };
+        ContentsView {
+            items: self.documents().await.iter().map(item).collect(),
+            bundle: BundleView { price_sats: self.0.prices.bundle, url: bundle_path() },
+        }
+    }
+
+    /// A document for whoever may have it; `None` if there is none of this name.
+    async fn one(&self, client: Client, headers: &HeaderMap, slug: &str) -> Option<(Admission, Value)> {
+        let documents = self.documents().await;
+        let document = documents.iter().find(|document| document.slug == slug)?;
+        let price = Price {
+            description: document.title.clone(),
+            bundle: Some(bundle_path()),
+            ..Price::new(format!("{PATH}/{slug}"), self.price_of(document))
+        };
+        Some((self.0.till.admit(client, headers, &price).await, whole(document)))
+    }
+
+    /// All documents for whoever may have them.
+    async fn bundle(&self, client: Client, headers: &HeaderMap) -> (Admission, Value) {
+        let price = Price {
+            description: "All articles and data".into(),
+            ..Price::new(bundle_path(), self.0.prices.bundle)
+        };
+        let admission = self.0.till.admit(client, headers, &price).await;
+        let documents = self.documents().await;
+        (admission, json!({ "items": documents.iter().map(whole).collect::<Vec<_>>() }))
+    }
+
+    /// The documents, after another look at the folder if it is time for one.
+    async fn documents(&self) -> Documents {
+        if self.0.shelf.is_stale() {
+            let inner = Arc::clone(&self.0);
+            if let Err(error) = tokio::task::spawn_blocking(move || inner.shelf.look()).await {
+                tracing::error!(%error, "the folder of documents could not be looked at");
+            }
+        }
+        self.0.shelf.documents()
+    }
+
+    fn price_of(&self, document: &Document) -> u64 {
+        document.price_sat.unwrap_or(self.0.prices.each).min(self.0.till.rules().max_price_sat)
+    }
+}
+
+fn bundle_path() -> String {
+    format!("{PATH}/{BUNDLE}")
+}
+
+/// What is sold.
+fn whole(document: &Document) -> Value {
+    let (format, content) = match &document.body {
+        Body::Markdown(text) => ("markdown", Value::String(text.clone())),
+        Body::Json(value) => ("json", value.clone()),
+    };
+    json!({
+        "slug": document.slug,
+        "title": document.title,
+        "description": document.description,
+        "format": format,
+        "content": content,
+    })
+}

@@ -1,0 +1,97 @@
+//! What is sold, and what opens it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::{Content, PATH, Prices, api};
+use crate::clock::Clock;
+use crate::http::client::Proxies;
+use crate::http::limits::{LimitSettings, Limits};
+use crate::l402::tests::till::Till;
+use crate::store::Store;
+
+/// The routes, and a till whose customers pay.
+struct Shop {
+    router: Router,
+    till: Till,
+    _folder: tempfile::TempDir,
+}
+
+fn shop() -> Shop {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
+    let till = Till::new(&store, Clock::manual(1_800_000_000_000));
+    let window = Duration::from_secs(60);
+    let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
+    let content = Content::new(None, Prices { each: 10, bundle: 50 }, till.l402.clone());
+    let (router, _) = api::router(content, &Arc::new(Limits::new(off)), &Arc::new(Proxies::default()));
+    Shop { router, till, _folder: folder }
+}
+
+async fn ask(shop: &Shop, path: &str, shown: &str) -> (u16, Value) {
+    let request = Request::get(path).header("authorization", shown).body(Body::empty()).unwrap();
+    let response = shop.router.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap())
+}
+
+async fn pay(shop: &Shop, path: &str) -> String {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let asked = shop.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(asked.status(), 402);
+    shop.till.token(asked.headers())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_is_free_and_tells_what_each_costs() {
+    let (status, list) = ask(&shop(), PATH, "").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        list["items"][0],
+        json!({
+            "slug": "halvings",
+            "title": "The halvings until now",
+            "description": "Blocks at which the subsidy fell, as data",
+            "priceSats": 3,
+            "url": "/api/l402/content/halvings",
+        })
+    );
+    assert_eq!(list["items"][1]["priceSats"], 10, "one that says no price costs what is configured");
+    assert_eq!(list["bundle"], json!({ "priceSats": 50, "url": "/api/l402/content/bundle" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_opens_for_its_own_price_only() {
+    let shop = shop();
+    let (halvings, other) = (format!("{PATH}/halvings"), format!("{PATH}/what-is-l402"));
+    let shown = pay(&shop, &halvings).await;
+    let (status, body) = ask(&shop, &halvings, &shown).await;
+    assert_eq!(
+        (status, &body["format"], &body["content"]["halvings"][0]["year"]),
+        (200, &json!("json"), &json!(2012))
+    );
+    assert_eq!(ask(&shop, &other, &shown).await.0, 402);
+    assert_eq!(ask(&shop, &format!("{PATH}/bundle"), &shown).await.0, 402);
+    let (status, body) = ask(&shop, &format!("{PATH}/nothing"), &shown).await;
+    assert_eq!((status, &body["code"]), (404, &json!("CONTENT_NOT_FOUND")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bundle_opens_everything() {
+    let shop = shop();
+    let bundle = format!("{PATH}/bundle");
+    let shown = pay(&shop, &bundle).await;
+    let (status, body) = ask(&shop, &bundle, &shown).await;
+    assert_eq!((status, body["items"].as_array().unwrap().len()), (200, 3));
+    for slug in ["halvings", "what-is-l402", "sats-and-msats"] {
+        let (status, body) = ask(&shop, &format!("{PATH}/{slug}"), &shown).await;
+        assert_eq!((status, &body["slug"]), (200, &json!(slug)));
+    }
+}

@@ -1,0 +1,150 @@
+//! A layer that puts a price on any route.
+//!
+//! ```no_run
+//! use axum::Router;
+//! use axum::routing::get;
+//! use satchel::l402::{L402, Priced};
+//!
+//! fn routes(l402: &L402) -> Router {
+//!     let weather = get(|| async { "sunny" });
+//!     let priced = Priced::new(l402.clone(), 10).description("The weather of today");
+//!     Router::new().route("/weather", weather.layer(priced))
+//! }
+//! # fn main() {}
+//! ```
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::OriginalUri;
+use axum::http::header::ACCESS_CONTROL_REQUEST_METHOD;
+use axum::http::{Method, Request};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use tower::{Layer, Service};
+
+use super::{Admission, L402, Price};
+use crate::ids::AccountId;
+
+/// Sells what is behind it, to whoever shows that they have paid.
+///
+/// Each path is sold by itself, unless [`Priced::resource`] names something that they share. A payment that was good
+/// for one answer is given back if that answer is a server's error (5xx). A browser's preflight passes: it can't
+/// show anything.
+#[derive(Clone)]
+pub struct Priced {
+    l402: L402,
+    price: Arc<Price>,
+    by_path: bool,
+}
+
+impl Priced {
+    /// A price in sat.
+    pub fn new(l402: L402, sats: u64) -> Self {
+        Self { l402, price: Arc::new(Price::new("", sats)), by_path: true }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Price)) -> Self {
+        let mut price = self.price.as_ref().clone();
+        change(&mut price);
+        self.price = Arc::new(price);
+        self
+    }
+
+    /// What is sold, if it is not each path by itself.
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.by_path = false;
+        self.change(|price| price.resource = resource.into())
+    }
+
+    /// Words for the payer.
+    pub fn description(self, description: impl Into<String>) -> Self {
+        self.change(|price| price.description = description.into())
+    }
+
+    /// Who sells it, if not the operator.
+    pub fn account(self, account: AccountId) -> Self {
+        self.change(|price| price.account = Some(account))
+    }
+
+    /// How long a token is good, if not as configured.
+    pub fn lifetime(self, lifetime: Duration) -> Self {
+        self.change(|price| price.lifetime = Some(lifetime))
+    }
+
+    /// Another resource whose token opens this one too.
+    pub fn bundle(self, resource: impl Into<String>) -> Self {
+        self.change(|price| price.bundle = Some(resource.into()))
+    }
+
+    fn price_of<B>(&self, request: &Request<B>) -> Arc<Price> {
+        if !self.by_path {
+            return Arc::clone(&self.price);
+        }
+        // A router inside another sees only its part of the path.
+        let whole = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
+        let mut price = self.price.as_ref().clone();
+        price.resource = whole.path().to_owned();
+        Arc::new(price)
+    }
+}
+
+impl<S> Layer<S> for Priced {
+    type Service = PricedService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        PricedService { inner, priced: self.clone() }
+    }
+}
+
+/// What [`Priced`] makes of a service.
+#[derive(Clone)]
+pub struct PricedService<S> {
+    inner: S,
+    priced: Priced,
+}
+
+impl<S> Service<Request<Body>> for PricedService<S>
+where
+    S: Service<Request<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        // The one that was ready must take the request.
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let preflight = *request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        if preflight {
+            return Box::pin(async move { Ok(inner.call(request).await?.into_response()) });
+        }
+        let (l402, price) = (self.priced.l402.clone(), self.priced.price_of(&request));
+        Box::pin(async move {
+            let client = l402.proxies().client(request.extensions(), request.headers());
+            let admitted = match l402.admit(client, request.headers(), &price).await {
+                Admission::Paid(admitted) => admitted,
+                Admission::Refused(response) => return Ok(response),
+            };
+            request.extensions_mut().insert(admitted.clone());
+            let mut response = inner.call(request).await?.into_response();
+            if response.status().is_server_error() {
+                l402.give_back(admitted).await;
+            } else {
+                admitted.dress(&mut response);
+            }
+            Ok(response)
+        })
+    }
+}

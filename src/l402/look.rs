@@ -1,0 +1,78 @@
+//! Looking at challenges and at what they brought in.
+
+use super::counters::Requests;
+use super::protocol::{Credential, Presented};
+use super::status::ChallengeStatus;
+use super::store::{self, Challenge, Earned};
+use super::{L402, L402Error, check};
+use crate::clock::UnixMillis;
+use crate::ids::{AccountId, PaymentHash};
+use crate::money::Msat;
+
+/// Resources that statistics name.
+const NAMED: u32 = 50;
+
+/// What part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Only those that stand so.
+    pub status: Option<ChallengeStatus>,
+    /// At most so many.
+    pub limit: u32,
+    /// Behind so many.
+    pub offset: u32,
+}
+
+/// What was sold.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// Requests since the start.
+    pub requests: Requests,
+    /// When that was.
+    pub since: UnixMillis,
+    /// Challenges that were paid, ever.
+    pub payments: u64,
+    /// What they brought in.
+    pub received: Msat,
+    /// By resource, those that brought in most first.
+    pub resources: Vec<Earned>,
+}
+
+impl L402 {
+    /// An account's challenges, newest first, and how many there are in all.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(&self, account: AccountId, page: Page) -> Result<(Vec<Challenge>, u64), L402Error> {
+        let now = self.now();
+        let read = move |connection: &rusqlite::Connection| {
+            store::list(connection, account, page.status, (page.limit, page.offset), now)
+        };
+        Ok(self.store().read(read).await?)
+    }
+
+    /// What an account has sold; with `None` what all have, the operator too.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn stats(&self, account: Option<AccountId>) -> Result<Stats, L402Error> {
+        let id = account.map(|account| account.0);
+        let read = self.store().read(move |connection| store::earnings(connection, id, NAMED)).await?;
+        let (resources, payments, received) = read;
+        Ok(Stats {
+            requests: self.counters().requests(account),
+            since: self.0.started_at,
+            payments,
+            received,
+            resources,
+        })
+    }
+
+    /// Whether a request shows a token that is good somewhere: the payment's hash, and when it ends, in unix seconds.
+    pub fn recognise(&self, presented: &Presented) -> Option<(PaymentHash, i64)> {
+        let Presented::This(Credential::Token { macaroons, preimage }) = presented else { return None };
+        let door = check::Door { now: self.now() / 1_000, ..check::Door::default() };
+        let key = check::open(self.mint(), macaroons, preimage, &door).ok()?;
+        Some((key.payment_hash, key.valid_until))
+    }
+}

@@ -1,0 +1,142 @@
+//! Requests that are paid for: L402, and the `Payment` scheme beside it.
+//!
+//! ```text
+//! request ──no credential──▶ 402 with an invoice and a token ──paid──▶ request with token and preimage ──▶ answer
+//! ```
+//!
+//! **Verifying is arithmetic.** A token is a macaroon of [`protocol`]; its key is derived by the [`mint`] from one
+//! secret and the token's own identifier. It opens its door as often as its holder likes until it ends. That it was
+//! paid for is proven by the preimage, which only the payment gives out: nothing is looked up.
+//!
+//! **A payment shown without a token** (the `Payment` scheme) opens the door once. That is a row's change in one
+//! transaction, so of any two uses at the same time one wins.
+//!
+//! **Money**: a challenge's charge is committed before its invoice leaves. What comes in is credited as it came, to
+//! the account of merchants, or for the operator's own resources to the fees earned.
+//!
+//! **After a crash** nothing is half done: a challenge is one transaction, its payment another.
+
+mod admin;
+pub mod api;
+mod challenge;
+pub mod check;
+pub mod content;
+mod counters;
+pub mod error;
+pub mod gate;
+pub mod layer;
+mod look;
+pub mod manifest;
+mod mint;
+pub mod protocol;
+pub mod proxy;
+mod rules;
+pub mod status;
+mod store;
+mod teller;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::sync::Arc;
+
+use crate::clock::UnixMillis;
+use crate::http::client::Proxies;
+use crate::http::limits::{Budget, Limits};
+use crate::ledger::Ledger;
+use crate::lightning::{Capacity, Node};
+use crate::store::{Store, StoreError};
+
+use counters::Counters;
+
+pub use challenge::{NewChallenge, Offer, resource_name};
+pub use check::Closed;
+pub use counters::Requests;
+pub use error::L402Error;
+pub use gate::{Admission, Admitted, Price};
+pub use layer::Priced;
+pub use look::{Page, Stats};
+pub use mint::Mint;
+pub use rules::{LONGEST_RESOURCE, Rules};
+pub use store::{Challenge, Earned};
+pub use teller::Teller;
+pub use verify::{Question, Verdict};
+
+/// What the family is built from.
+pub struct Parts {
+    /// Books, store, clock.
+    pub ledger: Ledger,
+    /// Makes invoices.
+    pub node: Node,
+    /// Limits and windows.
+    pub rules: Rules,
+    /// From [`mint`].
+    pub mint: Mint,
+    /// The same one that listens to the ledger.
+    pub teller: Teller,
+    /// Whom to believe about a client's address.
+    pub proxies: Arc<Proxies>,
+    /// New challenges of one client, as writes.
+    pub per_client: Arc<Limits>,
+    /// New invoices of all clients together.
+    pub budget: Arc<Budget>,
+}
+
+/// The family. Cheap to clone.
+#[derive(Clone)]
+pub struct L402(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    capacity: Capacity,
+    started_at: UnixMillis,
+}
+
+impl L402 {
+    /// Builds the family.
+    pub fn new(parts: Parts) -> Self {
+        let capacity = Capacity::new(parts.node.clone());
+        let started_at = parts.ledger.clock.now();
+        Self(Arc::new(Inner { parts, capacity, started_at }))
+    }
+
+    /// Limits and windows.
+    pub fn rules(&self) -> &Rules {
+        &self.0.parts.rules
+    }
+
+    /// Whom to believe about a client's address.
+    pub fn proxies(&self) -> &Arc<Proxies> {
+        &self.0.parts.proxies
+    }
+
+    /// The quotas of new challenges, to be kept tidy.
+    pub fn per_client(&self) -> &Arc<Limits> {
+        &self.0.parts.per_client
+    }
+
+    fn mint(&self) -> &Mint {
+        &self.0.parts.mint
+    }
+
+    fn counters(&self) -> &Counters {
+        self.0.parts.teller.counters()
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.parts.ledger.store
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.0.parts.ledger.clock.now()
+    }
+}
+
+/// The family's keys from the database, made at the first start. Blocks.
+///
+/// # Errors
+/// The store's.
+pub fn mint(store: &Store) -> Result<Mint, StoreError> {
+    let secret = store.write_blocking(store::secret)?;
+    Ok(Mint::new(&secret))
+}

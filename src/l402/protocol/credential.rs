@@ -1,0 +1,106 @@
+//! What a client shows: `Authorization: L402 macaroon[,macaroon…]:preimage`, or one of the `Payment` forms.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+
+use super::macaroon::{self, Macaroon};
+use super::{b64, mpp, params};
+use crate::ids::{Preimage, from_hex};
+
+/// Macaroons that are looked at; more are nobody's need.
+const MOST_MACAROONS: usize = 4;
+
+/// Characters of Base64 that a macaroon may take.
+const LONGEST_TEXT: usize = macaroon::LONGEST.div_ceil(3) * 4;
+
+/// A proof of payment, not yet checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Credential {
+    /// Macaroons, any of which may open the door, and the preimage.
+    Token {
+        /// At least one.
+        macaroons: Vec<Macaroon>,
+        /// Of the payment.
+        preimage: Preimage,
+    },
+    /// The `Payment` scheme's answer to a challenge.
+    Payment(Box<mpp::Credential>),
+    /// The older `Payment` form: a preimage and nothing else.
+    Preimage(Preimage),
+}
+
+/// What a request shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Presented {
+    /// Nothing that is meant for us.
+    Nothing,
+    /// Something that can't be read.
+    Garbled,
+    /// This.
+    This(Credential),
+}
+
+impl Presented {
+    /// Reads the headers of a request. An `Authorization` of another scheme is not ours to read.
+    pub fn read(headers: &HeaderMap) -> Self {
+        let mut garbled = false;
+        for value in headers.get_all(AUTHORIZATION) {
+            let Ok(text) = value.to_str() else { continue };
+            match Credential::read(text) {
+                Some(Ok(credential)) => return Self::This(credential),
+                Some(Err(Garbled)) => garbled = true,
+                None => {}
+            }
+        }
+        if garbled { Self::Garbled } else { Self::Nothing }
+    }
+}
+
+/// It is of our scheme, and makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the credential can't be read")]
+pub struct Garbled;
+
+impl Credential {
+    /// Reads the value of an `Authorization` header; `None` if it is of another scheme.
+    pub fn read(value: &str) -> Option<Result<Self, Garbled>> {
+        let value = value.trim();
+        let (scheme, rest) = value.split_once([' ', '\t']).unwrap_or((value, ""));
+        if scheme.eq_ignore_ascii_case("L402") || scheme.eq_ignore_ascii_case("LSAT") {
+            Some(token(rest.trim()).ok_or(Garbled))
+        } else if scheme.eq_ignore_ascii_case("Payment") {
+            Some(payment(rest.trim()).ok_or(Garbled))
+        } else {
+            None
+        }
+    }
+}
+
+/// A macaroon from its text; of any of the four kinds of Base64.
+pub fn macaroon(text: &str) -> Option<Macaroon> {
+    if text.len() > LONGEST_TEXT {
+        return None;
+    }
+    Macaroon::read(&b64::read_any(text)?).ok()
+}
+
+fn token(text: &str) -> Option<Credential> {
+    let (macaroons, preimage) = text.rsplit_once(':')?;
+    let preimage = Preimage(from_hex(preimage.trim())?);
+    let texts = macaroons.split(',').map(str::trim).filter(|text| !text.is_empty());
+    // One that can't be read may be another service's.
+    let macaroons: Vec<_> = texts.take(MOST_MACAROONS).filter_map(macaroon).collect();
+    (!macaroons.is_empty()).then_some(Credential::Token { macaroons, preimage })
+}
+
+fn payment(text: &str) -> Option<Credential> {
+    if !text.contains('"') && !text.contains("preimage=") {
+        return mpp::Credential::read(text).map(Box::new).map(Credential::Payment);
+    }
+    let params = params::of_one(text);
+    let method = params.get("method")?;
+    if !method.eq_ignore_ascii_case(mpp::METHOD) {
+        return None;
+    }
+    from_hex(params.get("preimage")?).map(Preimage).map(Credential::Preimage)
+}

@@ -1,0 +1,144 @@
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use proptest::prelude::*;
+
+use crate::ids::{Preimage, to_hex};
+use crate::l402::protocol::credential::Garbled;
+use crate::l402::protocol::{Credential, Macaroon, Presented, RootKey, challenge, params};
+
+fn macaroon() -> Macaroon {
+    // Its Base64 has characters that the two alphabets write differently, and needs padding.
+    Macaroon::mint(&RootKey([1; 32]), "satchel", &[0xfb; 66]).attenuate("path=/?>")
+}
+
+fn token(text: &str) -> Option<Vec<Macaroon>> {
+    match Credential::read(text) {
+        Some(Ok(Credential::Token { macaroons, preimage })) => {
+            assert_eq!(preimage, Preimage([0xab; 32]));
+            Some(macaroons)
+        }
+        Some(Ok(other)) => panic!("{other:?}"),
+        Some(Err(Garbled)) => None,
+        None => panic!("another scheme: {text}"),
+    }
+}
+
+#[test]
+fn every_kind_of_base64_and_hex_and_both_schemes_are_read() {
+    let bytes = macaroon().to_bytes();
+    let hex = to_hex(&[0xab; 32]);
+    let texts = [
+        STANDARD.encode(&bytes),
+        STANDARD_NO_PAD.encode(&bytes),
+        URL_SAFE.encode(&bytes),
+        URL_SAFE_NO_PAD.encode(&bytes),
+    ];
+    assert_eq!(texts.iter().collect::<std::collections::HashSet<_>>().len(), 4);
+    for text in &texts {
+        for scheme in ["L402", "l402", "LSAT", "lsat", "Lsat"] {
+            for hex in [&hex, &hex.to_uppercase()] {
+                assert_eq!(token(&format!("{scheme} {text}:{hex}")), Some(vec![macaroon()]), "{text}");
+            }
+        }
+    }
+    let text = &texts[0];
+    let other = STANDARD.encode(macaroon().attenuate("a=b").to_bytes());
+    assert_eq!(token(&format!("  L402   {text} : {hex} ")), Some(vec![macaroon()]));
+    assert_eq!(token(&format!("L402 {text},{other}:{hex}")).unwrap().len(), 2);
+    assert_eq!(token(&format!("L402 {text}, {other}:{hex}")).unwrap().len(), 2);
+    // What another service signed in another form doesn't stand in the way.
+    assert_eq!(token(&format!("L402 AAAA,{text}:{hex}")), Some(vec![macaroon()]));
+    let many = vec![text.as_str(); 100].join(",");
+    assert_eq!(token(&format!("L402 {many}:{hex}")).unwrap().len(), 4);
+}
+
+#[test]
+fn what_makes_no_sense_is_garbled_and_what_is_another_s_is_left_alone() {
+    let (text, hex) = (STANDARD.encode(macaroon().to_bytes()), to_hex(&[0xab; 32]));
+    let cut = &hex[..62];
+    for bad in [
+        "L402".to_owned(),
+        "L402 ".to_owned(),
+        "L402 :".to_owned(),
+        format!("L402 {text}"),
+        format!("L402 :{hex}"),
+        format!("L402 {text}:"),
+        format!("L402 {text}:{cut}"),
+        format!("L402 {text}:{cut}zz"),
+        format!("L402 {text}:{hex}00"),
+        format!("L402 {}:{hex}", &text[1..]),
+        format!("L402 !{text}:{hex}"),
+        format!("L402 {}:{hex}", "A".repeat(100_000)),
+        "Payment".to_owned(),
+        "Payment method=\"lightning\"".to_owned(),
+        format!("Payment method=\"cash\", preimage=\"{hex}\""),
+        format!("Payment method=\"lightning\", preimage=\"{cut}\""),
+    ] {
+        assert_eq!(Credential::read(&bad), Some(Err(Garbled)), "{bad}");
+    }
+    for other in ["", "Bearer satchel_00", "Basic YTpi", "L4025 a:b", "Paymentx y"] {
+        assert_eq!(Credential::read(other), None, "{other}");
+    }
+}
+
+#[test]
+fn the_older_payment_form_is_a_preimage() {
+    let hex = to_hex(&[0xab; 32]);
+    for text in [
+        format!("Payment method=\"lightning\", preimage=\"{hex}\""),
+        format!("payment preimage=\"{hex}\",method=\"Lightning\""),
+        format!("Payment method=lightning, preimage={}", hex.to_uppercase()),
+    ] {
+        assert_eq!(Credential::read(&text), Some(Ok(Credential::Preimage(Preimage([0xab; 32])))), "{text}");
+    }
+}
+
+#[test]
+fn a_request_may_show_an_api_key_and_a_credential() {
+    let hex = to_hex(&[0xab; 32]);
+    let mut headers = HeaderMap::new();
+    assert_eq!(Presented::read(&headers), Presented::Nothing);
+    headers.append(AUTHORIZATION, "Bearer satchel_00".parse().unwrap());
+    assert_eq!(Presented::read(&headers), Presented::Nothing);
+    headers.append(AUTHORIZATION, "L402 nonsense".parse().unwrap());
+    assert_eq!(Presented::read(&headers), Presented::Garbled);
+    headers
+        .append(AUTHORIZATION, format!("Payment method=\"lightning\", preimage=\"{hex}\"").parse().unwrap());
+    assert_eq!(Presented::read(&headers), Presented::This(Credential::Preimage(Preimage([0xab; 32]))));
+}
+
+#[test]
+fn the_challenge_s_line_is_the_one_that_every_client_reads() {
+    let line = challenge::line("AgEB+/==", "lnbcrt10n1");
+    assert_eq!(line, r#"L402 macaroon="AgEB+/==", invoice="lnbcrt10n1", version="0", token="AgEB+/==""#);
+    let joined = format!(r#"{line}, Payment id="i", realm="r", method="m", intent="c", request="q""#);
+    let schemes = params::challenges(&joined);
+    let names: Vec<_> = schemes.iter().map(|scheme| scheme.name.as_str()).collect();
+    assert_eq!(names, ["L402", "Payment"]);
+    assert_eq!(schemes[0].get("token"), Some("AgEB+/=="));
+    assert_eq!(schemes[1].get("request"), Some("q"));
+}
+
+proptest! {
+    #[test]
+    fn garbage_never_panics(scheme in "(L402|LSAT|Payment|payment|x)", rest in ".{0,300}") {
+        let _ = Credential::read(&format!("{scheme} {rest}"));
+        let _ = params::challenges(&rest);
+    }
+
+    #[test]
+    fn what_is_quoted_is_read_again(values in proptest::collection::vec("[^\\p{Cc}]{0,40}", 1..5)) {
+        let params: Vec<_> = values
+            .iter()
+            .enumerate()
+            .map(|(number, value)| format!("p{number}={}", params::quoted(value).unwrap()))
+            .collect();
+        let read = params::challenges(&format!("Payment {}", params.join(", ")));
+        prop_assert_eq!(read.len(), 1);
+        for (number, value) in values.iter().enumerate() {
+            prop_assert_eq!(read[0].get(&format!("p{number}")), Some(value.as_str()));
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The room's routes: authorise, parse, one call, answer.
+
+mod manage;
+mod registry;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Extension, Router};
+use utoipa::openapi::OpenApi;
+use utoipa::{IntoResponses, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::PaidProxies;
+use super::error::ProxyError;
+use super::manage::Page;
+use super::serve::PREFIX;
+use crate::http::asking::Params;
+use crate::http::client::Proxies;
+use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
+use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
+use crate::http::respond;
+use crate::l402::error::L402ErrorView;
+
+/// Who asks.
+type Asker = Extension<Caller>;
+
+/// Items of a page if nobody says, and at most.
+const PAGE: u64 = 20;
+const LARGEST_PAGE: u64 = 100;
+
+/// The room's routes and their description.
+pub fn router(
+    house: PaidProxies,
+    keys: Keys,
+    limits: &Arc<Limits>,
+    proxies: &Arc<Proxies>,
+) -> (Router, OpenApi) {
+    let limited = |class: Class| {
+        let limiter =
+            Limiter { limits: Arc::clone(limits), proxies: Arc::clone(proxies), class, refusal: too_many };
+        from_fn_with_state(limiter, limit)
+    };
+    let gate =
+        Gate { keys, scope: Scope::L402, refusal: |error| ProxyError::from(error.clone()).into_response() };
+    let writes = OpenApiRouter::new()
+        .routes(routes!(manage::create))
+        .routes(routes!(manage::change))
+        .routes(routes!(manage::delete))
+        .routes(routes!(manage::unpublish))
+        .routes(routes!(manage::add_endpoint))
+        .routes(routes!(manage::change_settings))
+        .route_layer(limited(Class::Write));
+    let reads = OpenApiRouter::new()
+        .routes(routes!(manage::list))
+        .routes(routes!(manage::one))
+        .route_layer(limited(Class::Read));
+    let keyed = writes.merge(reads).route_layer(from_fn_with_state(gate, require_scope));
+    let public = OpenApiRouter::new()
+        .routes(routes!(registry::search))
+        .routes(routes!(registry::validate))
+        .routes(routes!(registry::manifest))
+        .routes(routes!(registry::openapi))
+        .route_layer(limited(Class::Read));
+    // Challenges are counted where they are made, and what is paid for is not counted at all.
+    let served = OpenApiRouter::new()
+        .route("/l402/proxy/{proxyId}", any(serve::any))
+        .route("/l402/proxy/{proxyId}/", any(serve::any))
+        .route("/l402/proxy/{proxyId}/{*path}", any(serve::any))
+        .layer(Extension(Arc::clone(proxies)));
+    let (routes, mut document) = keyed.merge(public).merge(served).with_state(house).split_for_parts();
+    document.merge(serve::Sold::openapi());
+    (routes.layer(from_fn(name_instance)), document)
+}
+
+/// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
+pub fn failure(path: &str, status: StatusCode) -> Response {
+    ProxyError::of_status(status).answer(path)
+}
+
+/// Whether a path is this room's.
+pub fn owns(path: &str) -> bool {
+    path.starts_with(PREFIX)
+        || ["/api/proxy", "/api/manifests"].iter().any(|prefix| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+}
+
+/// Whether requests of this path bound their own time: those that are passed on, whose bodies may take long.
+pub fn times_itself(path: &str) -> bool {
+    path.starts_with(PREFIX)
+}
+
+fn too_many(allowance: &Allowance) -> Response {
+    ProxyError::TooMany(allowance.retry_after.unwrap_or(1)).into_response()
+}
+
+/// Tells in the body of an error which path was asked.
+async fn name_instance(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let Some(error) = response.extensions().get::<ProxyError>() else { return response };
+    let mut named = error.answer(&path);
+    for (name, value) in response.headers() {
+        if name.as_str().starts_with("x-ratelimit-") {
+            named.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    named
+}
+
+/// How any of the keyed routes can fail besides its own refusals.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "a schema alone")]
+enum Failure {
+    /// No API key, or one that is not valid
+    #[response(status = 401, content_type = "application/problem+json")]
+    Key(L402ErrorView<'static>),
+    /// The API key lacks the scope `l402`
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(L402ErrorView<'static>),
+    /// Too many requests
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(L402ErrorView<'static>),
+    /// A bug, or the machine is broken
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(L402ErrorView<'static>),
+    /// The database can't take this now
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(L402ErrorView<'static>),
+}
+
+/// JSON, whole.
+fn answer(status: StatusCode, body: Vec<u8>) -> Response {
+    respond::no_store(respond::json_bytes(status, body))
+}
+
+/// `page` and `pageSize` of a query.
+fn page(params: &Params) -> Result<Page, ProxyError> {
+    let number = |name: &'static str, default: u64, most: u64| match params
+        .get(name)
+        .filter(|text| !text.is_empty())
+    {
+        None => Ok(default),
+        Some(text) => text.parse().ok().filter(|number| (1..=most).contains(number)).ok_or_else(|| {
+            ProxyError::invalid("invalid_page", format!("{name} must be a whole number from 1 to {most}"))
+        }),
+    };
+    Ok(Page { number: number("page", 1, 1_000_000)?, size: number("pageSize", PAGE, LARGEST_PAGE)? })
+}

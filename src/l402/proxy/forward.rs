@@ -1,0 +1,215 @@
+//! Asks the upstream, and says in time when it gives no answer.
+//!
+//! Called only for what was paid for or is free. Whatever fails here before the answer has begun is 502 or 504, and
+//! the caller gives back what was paid; what fails later breaks the connection off, as it must, and gives back too.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use url::Url;
+
+use super::body::{Broken, Download, Progress, Upload};
+use super::cache::Live;
+use super::error::ProxyError;
+use super::view::path_of;
+use super::{PaidProxies, headers};
+use crate::webhooks::fetch::FetchError;
+
+/// Bytes of an answer that are read before any of it is passed on: an upstream that breaks off within them, or says
+/// more than it sends, is found out in time for a 502.
+const FIRST_BYTES: usize = 64 * 1_024;
+
+/// How long those may hold up an answer that says no length or a larger one.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+const UNREACHABLE: ProxyError = ProxyError::BadGateway("The service behind this proxy can't be reached");
+const BROKE_OFF: ProxyError = ProxyError::BadGateway("The service behind this proxy broke off its answer");
+const REFUSED: ProxyError =
+    ProxyError::BadGateway("The service behind this proxy is not at a public address");
+const NO_HTTP: ProxyError = ProxyError::BadGateway("The service behind this proxy does not keep to HTTP");
+const TOO_LARGE: ProxyError =
+    ProxyError::BadGateway("The answer of the service behind this proxy is too large");
+
+/// What to ask.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+/// An answer that has begun.
+pub(super) struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Download,
+    bodiless: bool,
+}
+
+impl Answer {
+    /// Whether the upstream itself says that it gives nothing: it failed, or wants to be paid by somebody else.
+    pub(super) fn is_failure(&self) -> bool {
+        self.status.is_server_error() || self.status == StatusCode::PAYMENT_REQUIRED
+    }
+
+    /// What is to be done if the rest of it never comes.
+    pub(super) fn on_failure(&mut self, action: impl FnOnce() + Send + 'static) {
+        self.body.on_failure(action);
+    }
+
+    /// The answer to whoever asked.
+    pub(super) fn into_response(self) -> Response {
+        let body = if self.bodiless { Body::empty() } else { self.body.into_body() };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers::downstream(&self.headers);
+        response
+    }
+}
+
+impl PaidProxies {
+    /// Asks, and waits until the answer has begun.
+    pub(super) async fn forward(&self, live: &Live, call: Call) -> Result<Answer, ProxyError> {
+        let (rules, proxy) = (self.rules(), &live.proxy);
+        let (upload, progress) = Upload::new(call.body, rules.max_request_bytes, rules.idle_timeout);
+        let base = call.url.clone();
+        let request = self.0.client.request_url(call.method.clone(), call.url).map_err(|_| REFUSED)?;
+        let mut request = request.headers(headers::upstream(&call.headers, proxy.auth.as_ref()));
+        if !axum::body::HttpBody::is_end_stream(&upload) {
+            request = request.body(reqwest::Body::wrap(upload));
+        }
+        let timeout = Duration::from_secs(proxy.timeout_secs).min(rules.max_timeout);
+        let answered = wait(request.send(), &progress, timeout).await?;
+        let (parts, body) = axum::http::Response::<reqwest::Body>::from(answered).into_parts();
+        if parts.status.is_informational() || !headers::fit(&parts.headers) {
+            return Err(NO_HTTP);
+        }
+        let bodiless = call.method == Method::HEAD
+            || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let mut body = Download::new(body, rules.max_answer_bytes, rules.idle_timeout.max(timeout));
+        if !bodiless {
+            let length = length(&parts.headers);
+            if length.is_some_and(|length| length > rules.max_answer_bytes) {
+                return Err(TOO_LARGE);
+            }
+            let first = u64::try_from(FIRST_BYTES).unwrap_or(u64::MAX);
+            let patience = match length {
+                Some(length) if length <= first => None,
+                _ => Some(PATIENCE),
+            };
+            if !is_event_stream(&parts.headers) {
+                body.begin(FIRST_BYTES, patience).await.map_err(|why| match why {
+                    Broken::TooLarge => TOO_LARGE,
+                    Broken::Stalled => ProxyError::GatewayTimeout,
+                    Broken::Cut => BROKE_OFF,
+                })?;
+            }
+        }
+        let mut headers = parts.headers;
+        relocate(&mut headers, &base, &proxy.target_url, &proxy.public_id);
+        Ok(Answer { status: parts.status, headers, body, bodiless })
+    }
+}
+
+/// Waits for an answer for as long as the request still moves, and then for `timeout`.
+async fn wait(
+    sending: impl Future<Output = reqwest::Result<reqwest::Response>>,
+    progress: &Progress,
+    timeout: Duration,
+) -> Result<reqwest::Response, ProxyError> {
+    let mut sending = pin!(sending);
+    loop {
+        let until = progress.last() + timeout;
+        match tokio::time::timeout_at(until, sending.as_mut()).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => return Err(failure(error, progress)),
+            Err(_elapsed) if progress.last() + timeout > until => {}
+            Err(_elapsed) => return Err(ProxyError::GatewayTimeout),
+        }
+    }
+}
+
+/// What went wrong, without the upstream's address.
+fn failure(error: reqwest::Error, progress: &Progress) -> ProxyError {
+    match progress.broken() {
+        Some(Broken::TooLarge) => return ProxyError::BodyTooLarge,
+        Some(Broken::Stalled) => return ProxyError::Stalled,
+        Some(Broken::Cut) => return ProxyError::invalid("body_cut", "the body ended too soon"),
+        None => {}
+    }
+    match FetchError::from(error) {
+        FetchError::Refused | FetchError::Url(_) => REFUSED,
+        FetchError::TimedOut => ProxyError::GatewayTimeout,
+        _ => UNREACHABLE,
+    }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// A stream of events may say nothing for long.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    named.trim_start().get(..17).is_some_and(|begin| begin.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// A redirect within the service leads back to the proxy; one to elsewhere on the upstream's host, which nobody here
+/// can reach, leads nowhere; all others are the upstream's to give.
+fn relocate(headers: &mut HeaderMap, asked: &Url, base: &str, public_id: &str) {
+    let Some(given) = headers.get(LOCATION) else { return };
+    let (Some(target), Ok(base)) =
+        (given.to_str().ok().and_then(|text| asked.join(text).ok()), Url::parse(base))
+    else {
+        headers.remove(LOCATION);
+        return;
+    };
+    if target.origin() != base.origin() {
+        return;
+    }
+    let root = base.path().trim_end_matches('/');
+    let inside = target.path().strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let Some(inside) = inside else {
+        headers.remove(LOCATION);
+        return;
+    };
+    let mut back = format!("{}{inside}", path_of(public_id));
+    if let Some(query) = target.query() {
+        back = format!("{back}?{query}");
+    }
+    if let Some(fragment) = target.fragment() {
+        back = format!("{back}#{fragment}");
+    }
+    match HeaderValue::try_from(back) {
+        Ok(back) => headers.insert(LOCATION, back),
+        Err(_) => headers.remove(LOCATION),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_within_the_service_lead_back_to_the_proxy() {
+        for (location, back) in [
+            ("/v1/login?x=1#y", Some("/l402/proxy/p-1/login?x=1#y")),
+            ("https://a.example/v1", Some("/l402/proxy/p-1")),
+            ("next", Some("/l402/proxy/p-1/data/next")),
+            ("/elsewhere", None),
+            ("/v12", None),
+            ("http://a.example/v1/x", Some("http://a.example/v1/x")),
+            ("https://b.example/", Some("https://b.example/")),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_static(location));
+            let asked = Url::parse("https://a.example/v1/data/this").unwrap();
+            relocate(&mut headers, &asked, "https://a.example/v1", "p-1");
+            assert_eq!(headers.get(LOCATION).map(|value| value.to_str().unwrap()), back, "{location}");
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Patterns for paths: `?` is one character of a segment, `*` any number of them, `**` any number of segments.
+//!
+//! A pattern is a row of characters to read, with loops between them; all places that it could stand at are kept as
+//! the bits of one number, and each character of a path moves them all. So a path costs the same whatever it is, and
+//! no pattern is a trap.
+
+use super::path::{BadPath, CleanPath};
+
+/// Characters of a pattern besides its stars.
+const MOST: usize = 255;
+
+/// Bytes of a pattern as it is written.
+const LONGEST: usize = 512;
+
+const WORDS: usize = 4;
+const WORD: usize = 64;
+
+/// Places in a pattern: bit n says that n of its characters have been read.
+type Places = [u64; WORDS];
+
+/// Why a pattern is refused. The texts are safe to send back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadGlob {
+    /// It is empty.
+    #[error("a pattern must not be empty")]
+    Empty,
+    /// It is longer than any path it is meant for.
+    #[error("a pattern has at most 255 characters")]
+    TooLong,
+    /// No path that passes could ever match it.
+    #[error(transparent)]
+    Path(#[from] BadPath),
+}
+
+/// A pattern. Large and small letters are the same unless [`Glob::heeding_case`] made it.
+#[derive(Clone, Debug)]
+pub struct Glob {
+    text: String,
+    heed_case: bool,
+    /// For each character that is read: the places it may be read at.
+    readers: Vec<(char, Places)>,
+    /// Places at which `?` stands.
+    any_reader: Places,
+    /// Places at which `*` stands: they read what isn't a slash and stay.
+    stay_inside: Places,
+    /// Places at which `**` stands: they read anything and stay.
+    stay: Places,
+    /// Places which, when they are come to, are left behind at the same time: `/**/` is also `/`.
+    skip: Places,
+    /// Where a match may end.
+    ends: Places,
+    rank: Rank,
+}
+
+/// How narrow a pattern is; of two that match, the greater is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    exact: bool,
+    letters: usize,
+}
+
+enum Token {
+    Letter(char),
+    One,
+    Star,
+    Stars,
+}
+
+impl Glob {
+    /// Reads a pattern for which `/A` and `/a` are the same: of what is forbidden or costs more, a server that doesn't
+    /// heed case must not give away what is written otherwise.
+    ///
+    /// # Errors
+    /// [`BadGlob`].
+    pub fn new(text: &str) -> Result<Self, BadGlob> {
+        Self::compile(text, false)
+    }
+
+    /// Reads a pattern for which `/A` and `/a` are two: of what is allowed.
+    ///
+    /// # Errors
+    /// [`BadGlob`].
+    pub fn heeding_case(text: &str) -> Result<Self, BadGlob> {
+        Self::compile(text, true)
+    }
+
+    /// The pattern as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// How narrow it is.
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// Whether the whole of a path ([`CleanPath::matched`]) is of the pattern.
+    pub fn matches(&self, path: &str) -> bool {
+        let mut places = one(0);
+        for letter in path.chars() {
+            places = self.step(places, letter);
+            if places == [0; WORDS] {
+                return false;
+            }
+        }
+        meet(places, self.ends)
+    }
+
+    /// Whether a path or one above it is of the pattern: what is forbidden is so with all that lies below it.
+    pub fn covers(&self, path: &str) -> bool {
+        let mut places = one(0);
+        for (index, letter) in path.char_indices() {
+            if letter == '/' && index > 0 && meet(places, self.ends) {
+                return true;
+            }
+            places = self.step(places, letter);
+        }
+        meet(places, self.ends)
+    }
+
+    fn step(&self, places: Places, letter: char) -> Places {
+        let letter = if self.heed_case { letter } else { fold(letter) };
+        let mut read = match self.readers.binary_search_by_key(&letter, |(known, _)| *known) {
+            Ok(index) => self.readers.get(index).map_or([0; WORDS], |(_, readers)| *readers),
+            Err(_) => [0; WORDS],
+        };
+        let mut stay = self.stay;
+        if letter != '/' {
+            read = join(read, self.any_reader);
+            stay = join(stay, self.stay_inside);
+        }
+        let mut came = shift(both(places, read));
+        came = join(came, shift(both(came, self.skip)));
+        join(came, both(places, stay))
+    }
+
+    fn compile(text: &str, heed_case: bool) -> Result<Self, BadGlob> {
+        let tokens = tokens(text)?;
+        let mut glob = Self {
+            text: text.to_owned(),
+            heed_case,
+            readers: Vec::new(),
+            any_reader: [0; WORDS],
+            stay_inside: [0; WORDS],
+            stay: [0; WORDS],
+            skip: [0; WORDS],
+            ends: [0; WORDS],
+            rank: Rank { exact: true, letters: 0 },
+        };
+        let mut at = 0;
+        for (index, token) in tokens.iter().enumerate() {
+            match token {
+                Token::Letter(letter) => {
+                    let letter = if heed_case { *letter } else { fold(*letter) };
+                    glob.reader(letter, at);
+                    glob.rank.letters += 1;
+                    at += 1;
+                }
+                Token::One => {
+                    glob.any_reader = join(glob.any_reader, one(at));
+                    glob.rank.exact = false;
+                    at += 1;
+                }
+                Token::Star => {
+                    glob.stay_inside = join(glob.stay_inside, one(at));
+                    glob.rank.exact = false;
+                }
+                Token::Stars => {
+                    glob.stay = join(glob.stay, one(at));
+                    glob.rank.exact = false;
+                    let before = index.checked_sub(1).and_then(|index| tokens.get(index));
+                    let behind = tokens.get(index + 1);
+                    if matches!(before, Some(Token::Letter('/'))) {
+                        match behind {
+                            Some(Token::Letter('/')) => glob.skip = join(glob.skip, one(at)),
+                            // `/a/**` is `/a` too.
+                            None => glob.ends = join(glob.ends, one(at.saturating_sub(1))),
+                            Some(_) => {}
+                        }
+                    }
+                }
+            }
+        }
+        glob.ends = join(glob.ends, one(at));
+        Ok(glob)
+    }
+
+    fn reader(&mut self, letter: char, at: usize) {
+        match self.readers.binary_search_by_key(&letter, |(known, _)| *known) {
+            Ok(index) => {
+                if let Some((_, readers)) = self.readers.get_mut(index) {
+                    *readers = join(*readers, one(at));
+                }
+            }
+            Err(index) => self.readers.insert(index, (letter, one(at))),
+        }
+    }
+}
+
+/// The pattern's characters and stars. `{name}` as a whole segment is `*`.
+fn tokens(text: &str) -> Result<Vec<Token>, BadGlob> {
+    if text.is_empty() {
+        return Err(BadGlob::Empty);
+    }
+    if text.len() > LONGEST {
+        return Err(BadGlob::TooLong);
+    }
+    let mut tokens = Vec::new();
+    let mut last = "";
+    for segment in segments(text)? {
+        let wild = segment == "**";
+        if wild && last == "**" {
+            continue;
+        }
+        tokens.push(Token::Letter('/'));
+        last = if wild { "**" } else { "" };
+        if segment.len() > 2 && segment.starts_with('{') && segment.ends_with('}') {
+            tokens.push(Token::Star);
+            continue;
+        }
+        let mut letters = segment.chars().peekable();
+        while let Some(letter) = letters.next() {
+            tokens.push(match letter {
+                '?' => Token::One,
+                '*' if letters.next_if_eq(&'*').is_some() => {
+                    while letters.next_if_eq(&'*').is_some() {}
+                    Token::Stars
+                }
+                '*' => Token::Star,
+                letter => Token::Letter(letter),
+            });
+        }
+    }
+    let letters = tokens.iter().filter(|token| matches!(token, Token::Letter(_) | Token::One)).count();
+    if letters > MOST { Err(BadGlob::TooLong) } else { Ok(tokens) }
+}
+
+/// The pattern's segments without escapes, by the rules of paths. A slash before the first may be missing.
+fn segments(text: &str) -> Result<Vec<String>, BadGlob> {
+    let rooted = if text.starts_with('/') { text.to_owned() } else { format!("/{text}") };
+    // `?` is part of a pattern, and of no path.
+    let path = CleanPath::read(&rooted.replace('?', "%3F"))?;
+    Ok(path.matched().split('/').skip(1).map(str::to_owned).collect())
+}
+
+/// Letters that differ in case only become one.
+fn fold(letter: char) -> char {
+    let mut small = letter.to_lowercase();
+    match (small.next(), small.next()) {
+        (Some(small), None) => small,
+        _ => letter,
+    }
+}
+
+fn one(place: usize) -> Places {
+    let mut places = [0; WORDS];
+    if let Some(word) = places.get_mut(place / WORD) {
+        *word = 1 << (place % WORD);
+    }
+    places
+}
+
+fn both(left: Places, right: Places) -> Places {
+    let [a, b, c, d] = left;
+    let [e, f, g, h] = right;
+    [a & e, b & f, c & g, d & h]
+}
+
+fn join(left: Places, right: Places) -> Places {
+    let [a, b, c, d] = left;
+    let [e, f, g, h] = right;
+    [a | e, b | f, c | g, d | h]
+}
+
+fn meet(left: Places, right: Places) -> bool {
+    both(left, right) != [0; WORDS]
+}
+
+/// Every place one further.
+fn shift(places: Places) -> Places {
+    let [a, b, c, d] = places;
+    let over = u64::BITS - 1;
+    [a << 1, (b << 1) | (a >> over), (c << 1) | (b >> over), (d << 1) | (c >> over)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        Glob::new(pattern).unwrap().matches(path)
+    }
+
+    #[test]
+    fn stars_and_question_marks_mean_what_they_say() {
+        for (pattern, yes, no) in [
+            ("/a", vec!["/a", "/A"], vec!["/", "/a/b", "/ab", "/b"]),
+            ("/", vec!["/"], vec!["/a"]),
+            ("/*", vec!["/a", "/abc"], vec!["/a/b", "/a/b/c"]),
+            ("/**", vec!["/", "/a", "/a/b/c"], vec![]),
+            ("**", vec!["/", "/a", "/a/b/c"], vec![]),
+            ("/a/*", vec!["/a/b"], vec!["/a", "/a/b/c", "/b/a"]),
+            ("/a/**", vec!["/a", "/a/b", "/a/b/c"], vec!["/ab", "/b"]),
+            ("/a/**/z", vec!["/a/z", "/a/b/z", "/a/b/c/z"], vec!["/a", "/az", "/a/bz", "/axx/z"]),
+            ("/a/**/**/z", vec!["/a/z", "/a/b/z"], vec!["/az"]),
+            ("/**/z", vec!["/z", "/a/z", "/a/b/z"], vec!["/az", "/a/z/b"]),
+            ("/a*z", vec!["/az", "/abz"], vec!["/a/z", "/azb"]),
+            ("/a**z", vec!["/az", "/a/z", "/a/b/z"], vec!["/a/b"]),
+            ("/?", vec!["/a", "/é"], vec!["/", "/ab", "//"]),
+            ("/v?/x", vec!["/v1/x"], vec!["/v/x", "/v12/x", "/v//x"]),
+            ("/weather/{city}", vec!["/weather/rome"], vec!["/weather", "/weather/rome/now"]),
+            ("/a%20b", vec!["/a b"], vec!["/a%20b"]),
+            ("/caf%C3%A9", vec!["/café", "/CAFÉ"], vec!["/cafe"]),
+            ("api/*", vec!["/api/x"], vec!["/x/api/x"]),
+            ("/a/", vec!["/a"], vec!["/a/b"]),
+        ] {
+            for path in yes {
+                assert!(matches(pattern, path), "{pattern} {path}");
+            }
+            for path in no {
+                assert!(!matches(pattern, path), "{pattern} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_heeds_case() {
+        let glob = Glob::heeding_case("/Api/*").unwrap();
+        assert!(glob.matches("/Api/x") && !glob.matches("/api/x"));
+    }
+
+    #[test]
+    fn what_is_forbidden_is_so_with_all_below() {
+        for (pattern, yes, no) in [
+            ("/admin", vec!["/admin", "/admin/users/1", "/ADMIN/x"], vec!["/administrator", "/x/admin"]),
+            ("/admin/*", vec!["/admin/a", "/admin/a/b"], vec!["/admin"]),
+            ("/*/private", vec!["/a/private", "/a/private/b"], vec!["/private"]),
+            ("/", vec!["/"], vec!["/a"]),
+            ("/**/*.bak", vec!["/x.bak", "/a/b/x.bak"], vec!["/x.bakery"]),
+        ] {
+            let glob = Glob::new(pattern).unwrap();
+            for path in yes {
+                assert!(glob.covers(path), "{pattern} {path}");
+            }
+            for path in no {
+                assert!(!glob.covers(path), "{pattern} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_narrower_pattern_ranks_higher() {
+        let rank = |text: &str| Glob::new(text).unwrap().rank();
+        assert!(rank("/a") > rank("/a*"));
+        assert!(rank("/a/b/*") > rank("/a/**"));
+        assert!(rank("/") > rank("/long/prefix/**"));
+    }
+
+    #[test]
+    fn patterns_that_no_path_can_match_are_refused() {
+        assert_eq!(Glob::new("").unwrap_err(), BadGlob::Empty);
+        assert_eq!(Glob::new("/a/../b").unwrap_err(), BadGlob::Path(BadPath::Dots));
+        assert_eq!(Glob::new("/a%2fb").unwrap_err(), BadGlob::Path(BadPath::Separator));
+        assert_eq!(Glob::new("//a").unwrap_err(), BadGlob::Path(BadPath::EmptySegment));
+        assert_eq!(Glob::new(&format!("/{}", "a".repeat(255))).unwrap_err(), BadGlob::TooLong);
+        assert!(
+            Glob::new(&format!("/{}", "a".repeat(254))).unwrap().matches(&format!("/{}", "a".repeat(254)))
+        );
+    }
+
+    #[test]
+    fn no_pattern_is_a_trap() {
+        let path = format!("/{}", "a".repeat(2_000));
+        let globs: Vec<_> = ["*a", "a*", "**a", "?*"]
+            .iter()
+            .map(|part| Glob::new(&format!("/{}b", part.repeat(100))).unwrap())
+            .collect();
+        let began = Instant::now();
+        for glob in &globs {
+            assert!(!glob.matches(&path));
+        }
+        assert!(began.elapsed() < Duration::from_millis(200));
+    }
+
+    /// The meaning, written down plainly and slowly.
+    fn slow(pattern: &[char], path: &[char]) -> bool {
+        match pattern {
+            [] => path.is_empty(),
+            ['*', '*', rest @ ..] => (0..=path.len()).any(|skip| slow(rest, &path[skip..])),
+            ['*', rest @ ..] => {
+                let inside = path.iter().take_while(|letter| **letter != '/').count();
+                (0..=inside).any(|skip| slow(rest, &path[skip..]))
+            }
+            ['?', rest @ ..] => matches!(path, [first, ..] if *first != '/') && slow(rest, &path[1..]),
+            [letter, rest @ ..] => path.first() == Some(letter) && slow(rest, &path[1..]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_way_and_the_slow_one_agree(pattern in "/[ab?*]{1,6}(/[ab?]{1,4}\\*?){0,2}", path in "(/[ab]{1,5}){1,3}") {
+            prop_assume!(!pattern.contains("***"));
+            let letters = |text: &str| text.chars().collect::<Vec<_>>();
+            // A segment of two stars alone has rules of its own, which the table above tells.
+            prop_assume!(!pattern.split('/').any(|segment| segment == "**"));
+            prop_assert_eq!(matches(&pattern, &path), slow(&letters(&pattern), &letters(&path)));
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! What owners do with their proxies. An account sees its own only; the operator, through `admin`, all.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::cache::Live;
+use super::error::ProxyError;
+use super::request::{self, Bounds, Change, DEFAULT_SATS, DEFAULT_TIMEOUT, ENDPOINTS, SettingsChange};
+use super::store::{self, Endpoint, ManifestSettings, Owner, Proxy};
+use super::view::{
+    DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
+};
+use super::{PaidProxies, ids};
+use crate::ids::AccountId;
+use crate::store::Tx;
+
+/// How often another id is tried for a new proxy.
+const ATTEMPTS: u32 = 8;
+
+/// Whose proxies may be seen and changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// All: the operator.
+    Operator,
+    /// This account's.
+    Account(AccountId),
+}
+
+impl Who {
+    fn may(self, proxy: &Proxy) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Account(account) => proxy.account == Some(account),
+        }
+    }
+}
+
+/// Part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// From 1.
+    pub number: u64,
+    /// Items in it.
+    pub size: u64,
+}
+
+impl Page {
+    /// Items before it.
+    pub fn skip(self) -> u64 {
+        self.number.saturating_sub(1).saturating_mul(self.size)
+    }
+}
+
+impl PaidProxies {
+    /// Reads a new proxy.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`].
+    pub fn read_new(&self, body: &Map<String, Value>) -> Result<Change, ProxyError> {
+        Change::read_new(body, &self.0.targets, self.bounds())
+    }
+
+    /// Reads a change of a proxy.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`].
+    pub fn read_change(&self, body: &Map<String, Value>) -> Result<Change, ProxyError> {
+        Change::read(body, &self.0.targets, self.bounds())
+    }
+
+    /// Reads a new endpoint.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`].
+    pub fn read_endpoint(&self, body: &Map<String, Value>) -> Result<Endpoint, ProxyError> {
+        request::endpoint(body, self.bounds())
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { timeout: self.rules().max_timeout.as_secs(), sats: self.0.till.rules().max_price_sat }
+    }
+
+    /// Makes a proxy for an account, or for the operator; answers it as JSON.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`], also if the account has as many as it may; the store's.
+    pub async fn create(&self, owner: Option<AccountId>, change: Change) -> Result<Vec<u8>, ProxyError> {
+        let now = self.now();
+        let mut proxy = Proxy {
+            id: 0,
+            public_id: String::new(),
+            account: owner,
+            name: String::new(),
+            description: None,
+            target_url: String::new(),
+            default_price_sat: DEFAULT_SATS,
+            is_active: true,
+            retired_at: None,
+            retired_reason: None,
+            auth: None,
+            timeout_secs: DEFAULT_TIMEOUT.min(self.rules().max_timeout.as_secs()),
+            allowed_methods: Vec::new(),
+            allowed_paths: Vec::new(),
+            blocked_paths: Vec::new(),
+            token_validity_secs: None,
+            manifest: ManifestSettings { enabled: true, ..ManifestSettings::default() },
+            created_at: now,
+            updated_at: now,
+        };
+        change.apply(&mut proxy)?;
+        let most = self.rules().max_proxies;
+        let written = self.store().write(move |tx| -> Result<Proxy, ProxyError> {
+            if let Some(account) = proxy.account {
+                let (_, count) = store::list(tx, Owner::Account(account), 0, 0)?;
+                if count >= most {
+                    return Err(ProxyError::invalid(
+                        "too_many_proxies",
+                        format!("an account has at most {most} proxies"),
+                    ));
+                }
+            }
+            proxy.public_id = free_id(tx, &proxy.name)?;
+            proxy.id = store::insert(tx, &proxy)?;
+            Ok(proxy)
+        });
+        json(&ProxyView::new(&written.await?))
+    }
+
+    /// A page of proxies, newest first, as JSON.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_json(&self, who: Who, page: Page) -> Result<Vec<u8>, ProxyError> {
+        let owner = match who {
+            Who::Operator => Owner::Anybody,
+            Who::Account(account) => Owner::Account(account),
+        };
+        let read =
+            move |connection: &rusqlite::Connection| store::list(connection, owner, page.skip(), page.size);
+        let (found, total) = self.store().read(read).await?;
+        let url = &self.rules().public_url;
+        let items = found.iter().map(|proxy| ProxyDetailView::new(proxy, None, url)).collect();
+        json(&ProxiesView { items, total, page: page.number, page_size: page.size })
+    }
+
+    /// A proxy with its endpoints, as JSON.
+    ///
+    /// # Errors
+    /// [`ProxyError::ProxyNotFound`], also for another account's; the store's.
+    pub async fn one_json(&self, who: Who, id: String) -> Result<Vec<u8>, ProxyError> {
+        let read = move |connection: &rusqlite::Connection| -> Result<_, ProxyError> {
+            let proxy = owned(connection, who, &id)?;
+            let endpoints = store::endpoints(connection, proxy.id)?;
+            Ok((proxy, endpoints))
+        };
+        let (proxy, endpoints) = self.store().read(read).await?;
+        json(&ProxyDetailView::new(&proxy, Some(&endpoints), &self.rules().public_url))
+    }
+
+    /// Changes a proxy; answers it as JSON.
+    ///
+    /// # Errors
+    /// [`ProxyError::ProxyNotFound`], [`ProxyError::Invalid`], the store's.
+    pub async fn change(&self, who: Who, id: String, change: Change) -> Result<Vec<u8>, ProxyError> {
+        let proxy = self.write(who, id, move |_, proxy, _| change.apply(proxy)).await?.0;
+        json(&ProxyDetailView::new(&proxy, None, &self.rules().public_url))
+    }
+
+    /// Changes what a proxy's manifest says; answers that as JSON.
+    ///
+    /// # Errors
+    /// [`ProxyError::ProxyNotFound`], the store's.
+    pub async fn change_settings(
+        &self,
+        who: Who,
+        id: String,
+        change: SettingsChange,
+    ) -> Result<Vec<u8>, ProxyError> {
+        let apply = move |_: &Tx<'_>, proxy: &mut Proxy, _| {
+            change.apply(proxy);
+            Ok(())
+        };
+        let proxy = self.write(who, id, apply).await?.0;
+        json(&SettingsView::new(&proxy, &self.rules().public_url))
+    }
+
+    /// Takes a proxy out of service for good; answers whether it was so before, as JSON.
+    ///
+    /// # Errors
+    /// [`ProxyError::ProxyNotFound`], the store's.
+    pub async fn retire(&self, who: Who, id: String, reason: Option<String>) -> Result<Vec<u8>, ProxyError> {
+        let retire = move |_: &Tx<'_>, proxy: &mut Proxy, now| {
+            let before = proxy.retired_at.is_some();
+            if !before {
+                proxy.retired_at = Some(now);
+                proxy.retired_reason = reason;
+            }
+            Ok(before)
+        };
+        let (proxy, already_retired) = self.write(who, id, retire).await?;
+        json(&RetiredView { proxy_id: &proxy.public_id, retired: true, already_retired })
+    }
+
+    /// Takes a proxy away with its endpoints; answers so as JSON.
+    ///
+    /// # Errors
+    /// [`ProxyError::ProxyNotFound`], the store's.
+    pub async fn delete(&self, who: Who, id: String) -> Result<Vec<u8>, ProxyError> {
+        let cache = Arc::clone(&self.0.cache);
+        let wanted = id.clone();
+        let deleted = self.store().write(move |tx| -> Result<(), ProxyError> {
+            let proxy = owned(tx, who, &wanted)?;
+            store::delete(tx, proxy.id)?;
+            tx.after_commit(move || cache.forget(&wanted));
+            Ok(())
+        });
+        let deleted = deleted.await;
+        self.0.cache.forget(&id);
+        deleted?;
+        json(&DeletedView { proxy_id: &id, deleted: true })
+    }
+
+    /// Gives a part of a proxy a price of its own; answers it as JSON. `replace` lets it take another's name.
+    ///
+    /// # Errors
+    /// [`ProxyError::ProxyNotFound`]; [`ProxyError::Invalid`] if there is one of this name, or too many; the store's.
+    pub async fn add_endpoint(
+        &self,
+        who: Who,
+        id: String,
+        endpoint: Endpoint,
+        replace: bool,
+    ) -> Result<Vec<u8>, ProxyError> {
+        let add = move |tx: &Tx<'_>, proxy: &mut Proxy, now| -> Result<Endpoint, ProxyError> {
+            let known = store::endpoints(tx, proxy.id)?;
+            let name = &endpoint.endpoint_id;
+            let taken = known.iter().any(|known| known.endpoint_id == *name);
+            if taken && !replace {
+                let message = format!("Endpoint with ID '{name}' already exists");
+                return Err(ProxyError::invalid("endpoint_exists", message));
+            }
+            if !taken && known.len() >= ENDPOINTS {
+                let message = format!("a proxy has at most {ENDPOINTS} endpoints");
+                return Err(ProxyError::invalid("too_many_endpoints", message));
+            }
+            let id = store::put_endpoint(tx, proxy.id, &endpoint, now)?;
+            Ok(Endpoint { id, ..endpoint })
+        };
+        let (_, endpoint) = self.write(who, id, add).await?;
+        json(&EndpointView::new(&endpoint))
+    }
+
+    /// The proxy of an id, in service or not, from memory if it is there.
+    pub(super) async fn live(&self, id: &str) -> Result<Arc<Live>, ProxyError> {
+        if let Some(live) = self.0.cache.get(id) {
+            return Ok(live);
+        }
+        let generation = self.0.cache.generation();
+        let wanted = id.to_owned();
+        let read = move |connection: &rusqlite::Connection| -> Result<_, ProxyError> {
+            let proxy = store::by_public_id(connection, &wanted)?.ok_or(ProxyError::ProxyNotFound)?;
+            let endpoints = store::endpoints(connection, proxy.id)?;
+            Ok((proxy, endpoints))
+        };
+        let (proxy, endpoints) = self.store().read(read).await?;
+        let live = Arc::new(Live::new(proxy, endpoints)?);
+        self.0.cache.put(&live, generation);
+        Ok(live)
+    }
+
+    /// The id of an account by its name.
+    pub(super) async fn account(&self, name: String) -> Result<Option<AccountId>, ProxyError> {
+        self.store().read(move |connection| store::account(connection, &name)).await
+    }
+
+    /// One transaction over a proxy that may be changed.
+    async fn write<T: Send + 'static>(
+        &self,
+        who: Who,
+        id: String,
+        change: impl FnOnce(&Tx<'_>, &mut Proxy, i64) -> Result<T, ProxyError> + Send + 'static,
+    ) -> Result<(Proxy, T), ProxyError> {
+        let (cache, now) = (Arc::clone(&self.0.cache), self.now());
+        let wanted = id.clone();
+        let written = self.store().write(move |tx| -> Result<_, ProxyError> {
+            let mut proxy = owned(tx, who, &wanted)?;
+            let old = proxy.clone();
+            let done = change(tx, &mut proxy, now)?;
+            if proxy != old {
+                proxy.updated_at = now;
+                store::update(tx, &proxy)?;
+            }
+            tx.after_commit(move || cache.forget(&wanted));
+            Ok((proxy, done))
+        });
+        let written = written.await;
+        self.0.cache.forget(&id);
+        written
+    }
+}
+
+fn owned(connection: &rusqlite::Connection, who: Who, id: &str) -> Result<Proxy, ProxyError> {
+    let found = store::by_public_id(connection, id)?;
+    found.filter(|proxy| who.may(proxy)).ok_or(ProxyError::ProxyNotFound)
+}
+
+fn free_id(tx: &Tx<'_>, name: &str) -> Result<String, ProxyError> {
+    for attempt in 0..ATTEMPTS {
+        let id = ids::new_id(name, attempt)?;
+        if store::by_public_id(tx, &id)?.is_none() {
+            return Ok(id);
+        }
+    }
+    tracing::error!("no free id was found for a proxy");
+    Err(ProxyError::Internal)
+}
+
+/// An answer as JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, ProxyError> {
+    serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(%error, "a proxy's answer could not be written as JSON");
+        ProxyError::Internal
+    })
+}

@@ -1,0 +1,119 @@
+//! Proxies: somebody's HTTP service, sold by the request.
+//!
+//! An owner names a service, prices and patterns (`manage`); whoever asks below `/l402/proxy/{proxyId}/` pays and is
+//! passed on (`serve`). The order of a request, and what each step may cost whoever asks:
+//!
+//! 1. the proxy, its methods, the path's one reading ([`path`]), its patterns ([`glob`]): refused for free;
+//! 2. the price ([`price`]) and the till: 402 with an invoice, made before the upstream hears of anything;
+//! 3. the upstream (`forward`): headers filtered (`headers`), bodies streamed and bounded both ways (`body`),
+//!    redirects handed back, addresses guarded at every connection;
+//! 4. if it gives no answer, 502 or 504, and what was paid is good for another try.
+//!
+//! Whoever sells and whoever buys are strangers to the operator: an upstream's answer never speaks for this server,
+//! and the owner's secret header is in no answer, log or debug line.
+
+mod admin;
+pub mod api;
+mod body;
+mod cache;
+pub mod error;
+mod forward;
+pub mod glob;
+mod headers;
+mod ids;
+pub(in crate::l402) mod manage;
+pub mod path;
+pub mod price;
+mod registry;
+pub mod request;
+mod rules;
+mod serve;
+pub(in crate::l402) mod store;
+pub mod target;
+#[cfg(test)]
+mod tests;
+pub(in crate::l402) mod view;
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, UnixMillis};
+use crate::http::limits::Limits;
+use crate::l402::L402;
+use crate::store::Store;
+use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
+use crate::webhooks::guard::GuardSettings;
+
+pub use error::ProxyError;
+pub use rules::Rules;
+pub use target::Targets;
+
+/// Connections kept open to one upstream.
+const IDLE_CONNECTIONS: usize = 32;
+
+/// What the room is built from.
+pub struct Parts {
+    /// The rows.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// The till.
+    pub till: L402,
+    /// Limits.
+    pub rules: Rules,
+    /// How often one client may ask for what is free. What is paid for is not counted.
+    pub quotas: Arc<Limits>,
+    /// Where upstreams may be, besides the public internet.
+    pub allow: GuardSettings,
+}
+
+/// The room. Cheap to clone.
+#[derive(Clone)]
+pub struct PaidProxies(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    till: L402,
+    rules: Rules,
+    quotas: Arc<Limits>,
+    targets: Targets,
+    client: GuardedClient,
+    cache: Arc<cache::Cache>,
+}
+
+impl PaidProxies {
+    /// Builds the room.
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn new(parts: Parts) -> Result<Self, NoClient> {
+        let targets = Targets::new(parts.allow);
+        let client = targets.guard().streaming_client(StreamSettings {
+            connect_timeout: parts.rules.connect_timeout,
+            idle_connections: IDLE_CONNECTIONS,
+        })?;
+        Ok(Self(Arc::new(Inner {
+            store: parts.store,
+            clock: parts.clock,
+            till: parts.till,
+            rules: parts.rules,
+            quotas: parts.quotas,
+            targets,
+            client,
+            cache: Arc::default(),
+        })))
+    }
+
+    /// Limits.
+    pub fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    fn now(&self) -> UnixMillis {
+        self.0.clock.now()
+    }
+}

@@ -1,0 +1,185 @@
+//! What a request costs: the narrowest endpoint that fits method and path, or else the proxy's own price.
+
+use std::fmt;
+
+use axum::http::Method;
+
+use super::glob::{BadGlob, Glob, Rank};
+use super::store::{Endpoint, Proxy};
+
+/// The methods that are passed on.
+pub const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// Some of [`METHODS`]; none is all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Methods(pub Vec<String>);
+
+impl Methods {
+    /// Whether requests with this method are taken.
+    pub fn allows(&self, method: &Method) -> bool {
+        METHODS.contains(method) && (self.0.is_empty() || self.0.iter().any(|name| name == method.as_str()))
+    }
+}
+
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            let all: Vec<_> = METHODS.iter().map(Method::as_str).collect();
+            return f.write_str(&all.join(","));
+        }
+        f.write_str(&self.0.join(","))
+    }
+}
+
+/// What may be asked for, and what it costs: a proxy's lists, ready to be used.
+#[derive(Clone, Debug)]
+pub struct Tariff {
+    allowed: Vec<Glob>,
+    blocked: Vec<Glob>,
+    entries: Vec<Entry>,
+    default_sats: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    path: Glob,
+    /// `None` is any.
+    method: Option<String>,
+    sats: u64,
+    says: Option<String>,
+}
+
+/// A price, 0 for what is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quote<'a> {
+    /// Sats.
+    pub sats: u64,
+    /// What the endpoint says of itself.
+    pub says: Option<&'a str>,
+}
+
+impl Tariff {
+    /// The tariff of a proxy with these endpoints.
+    ///
+    /// # Errors
+    /// [`BadGlob`]: none of those in the store has one.
+    pub fn new(proxy: &Proxy, endpoints: &[Endpoint]) -> Result<Self, BadGlob> {
+        let active = endpoints.iter().filter(|endpoint| endpoint.is_active);
+        let entry = |endpoint: &Endpoint| {
+            Ok(Entry {
+                path: Glob::new(&endpoint.path)?,
+                method: Some(endpoint.method.clone()).filter(|method| method != "*"),
+                sats: endpoint.price_sat,
+                says: endpoint.summary.clone(),
+            })
+        };
+        Ok(Self {
+            allowed: proxy
+                .allowed_paths
+                .iter()
+                .map(|text| Glob::heeding_case(text))
+                .collect::<Result<_, _>>()?,
+            blocked: proxy.blocked_paths.iter().map(|text| Glob::new(text)).collect::<Result<_, _>>()?,
+            entries: active.map(entry).collect::<Result<_, BadGlob>>()?,
+            default_sats: proxy.default_price_sat,
+        })
+    }
+
+    /// Whether a path is offered at all. What is blocked is so with all below it, and however it is spelled.
+    pub fn offers(&self, path: &str) -> bool {
+        let allowed = self.allowed.is_empty() || self.allowed.iter().any(|glob| glob.matches(path));
+        allowed && !self.blocked.iter().any(|glob| glob.covers(path))
+    }
+
+    /// What a request costs. Of two endpoints that are as narrow the dearer counts. `HEAD` costs what `GET` does
+    /// unless it has an endpoint of its own.
+    pub fn quote(&self, method: &Method, path: &str) -> Quote<'_> {
+        let own = self.narrowest(method.as_str(), path);
+        let found = match own {
+            None if *method == Method::HEAD => self.narrowest(Method::GET.as_str(), path),
+            found => found,
+        };
+        match found {
+            Some(entry) => Quote { sats: entry.sats, says: entry.says.as_deref() },
+            None => Quote { sats: self.default_sats, says: None },
+        }
+    }
+
+    fn narrowest(&self, method: &str, path: &str) -> Option<&Entry> {
+        let for_it = |entry: &&Entry| entry.method.as_deref().is_none_or(|named| named == method);
+        let rank = |entry: &&Entry| -> (Rank, u64) { (entry.path.rank(), entry.sats) };
+        self.entries.iter().filter(for_it).filter(|entry| entry.path.matches(path)).max_by_key(rank)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::l402::proxy::store::tests::{endpoint, proxy};
+
+    fn tariff(allowed: &[&str], blocked: &[&str], endpoints: &[(&str, &str, u64)]) -> Tariff {
+        let mut of = proxy();
+        of.allowed_paths = allowed.iter().map(ToString::to_string).collect();
+        of.blocked_paths = blocked.iter().map(ToString::to_string).collect();
+        let rows: Vec<_> =
+            endpoints.iter().map(|(method, path, sats)| endpoint(method, path, *sats)).collect();
+        Tariff::new(&of, &rows).unwrap()
+    }
+
+    #[test]
+    fn the_narrowest_endpoint_counts_and_then_the_dearest() {
+        let tariff = tariff(
+            &[],
+            &[],
+            &[
+                ("GET", "/**", 2),
+                ("GET", "/data/*", 5),
+                ("GET", "/data/gold", 50),
+                ("POST", "/data/gold", 70),
+                ("GET", "/{a}/x", 7),
+                ("GET", "/{b}/x", 9),
+                ("*", "/free", 0),
+            ],
+        );
+        let sats = |method: Method, path: &str| tariff.quote(&method, path).sats;
+        assert_eq!(sats(Method::GET, "/elsewhere"), 2);
+        assert_eq!(sats(Method::GET, "/data/silver"), 5);
+        assert_eq!(sats(Method::GET, "/data/gold"), 50);
+        assert_eq!(sats(Method::GET, "/DATA/Gold"), 50, "however it is spelled");
+        assert_eq!(sats(Method::HEAD, "/data/gold"), 50, "as GET does");
+        assert_eq!(sats(Method::POST, "/data/gold"), 70);
+        assert_eq!(sats(Method::POST, "/elsewhere"), 10, "the proxy's own");
+        assert_eq!(sats(Method::GET, "/q/x"), 9);
+        assert_eq!(sats(Method::DELETE, "/free"), 0);
+    }
+
+    #[test]
+    fn what_is_blocked_is_so_however_it_is_spelled_and_what_is_allowed_is_meant_exactly() {
+        let tariff = tariff(&["/api/**"], &["/api/admin", "/**/secret*"], &[]);
+        for path in ["/api", "/api/x", "/api/x/y"] {
+            assert!(tariff.offers(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/other",
+            "/API/x",
+            "/api/admin",
+            "/api/Admin/x",
+            "/api/x/secrets",
+            "/api/secret/y",
+            "/apix",
+        ] {
+            assert!(!tariff.offers(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_that_nobody_named_are_all_seven() {
+        assert!(METHODS.iter().all(|method| Methods::default().allows(method)));
+        assert!(!Methods::default().allows(&Method::TRACE) && !Methods::default().allows(&Method::CONNECT));
+        let two = Methods(vec!["GET".into(), "POST".into()]);
+        assert!(two.allows(&Method::POST) && !two.allows(&Method::PUT));
+        assert_eq!(two.to_string(), "GET,POST");
+    }
+}

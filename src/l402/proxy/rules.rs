@@ -1,0 +1,46 @@
+//! The room's limits, as the configuration sets them.
+
+use std::time::Duration;
+
+use crate::config::Config;
+
+/// Limits and windows.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Whether anything is passed on.
+    pub enabled: bool,
+    /// What links begin with, without a slash at the end.
+    pub public_url: String,
+    /// Proxies of one account.
+    pub max_proxies: u64,
+    /// Bytes of a request's body.
+    pub max_request_bytes: u64,
+    /// Bytes of an answer's body.
+    pub max_answer_bytes: u64,
+    /// For a connection to the upstream.
+    pub connect_timeout: Duration,
+    /// For the next bytes of a body, either way.
+    pub idle_timeout: Duration,
+    /// The longest that a proxy may wait for an answer to begin.
+    pub max_timeout: Duration,
+    /// For everything that happens before the upstream is asked.
+    pub request_timeout: Duration,
+}
+
+impl Rules {
+    /// As the operator configured them.
+    pub fn from_config(config: &Config) -> Self {
+        let proxy = &config.l402.proxy;
+        Self {
+            enabled: proxy.enabled,
+            public_url: config.http.public_url.trim_end_matches('/').to_owned(),
+            max_proxies: proxy.max_proxies,
+            max_request_bytes: proxy.max_request_bytes,
+            max_answer_bytes: proxy.max_answer_bytes,
+            connect_timeout: Duration::from_secs(proxy.connect_timeout_secs),
+            idle_timeout: Duration::from_secs(proxy.idle_timeout_secs),
+            max_timeout: Duration::from_secs(proxy.max_timeout_secs),
+            request_timeout: Duration::from_secs(config.http.request_timeout_secs),
+        }
+    }
+}

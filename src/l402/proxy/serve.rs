@@ -1,0 +1,233 @@
+//! A request to a proxy, from the path it came on to the answer.
+
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
+};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+
+use super::cache::Live;
+use super::error::ProxyError;
+use super::forward::{Answer, Call};
+use super::path::CleanPath;
+use super::view::path_of;
+use super::{PaidProxies, headers};
+use crate::http::client::Client;
+use crate::http::limits::Class;
+use crate::l402::{Admission, Admitted, L402, Price};
+
+/// What all paths of proxies begin with.
+pub(in crate::l402) const PREFIX: &str = "/l402/proxy/";
+
+/// Bytes of a query.
+const QUERY: usize = 8 * 1_024;
+
+/// Answers to a browser that asks whether it may ask are good for so long.
+const PREFLIGHT_SECS: HeaderValue = HeaderValue::from_static("600");
+
+/// What browsers may send if they don't say what they want.
+const ALLOWED: HeaderValue = HeaderValue::from_static("Authorization, Content-Type, Accept");
+
+impl PaidProxies {
+    /// Takes a request: refuses it, asks for money, or passes it on and gives the upstream's answer.
+    ///
+    /// # Errors
+    /// Every [`ProxyError`]. Those of the upstream (502, 504) leave what was paid good for another try.
+    pub async fn serve(&self, client: Client, request: Request) -> Result<Response, ProxyError> {
+        let (parts, body) = request.into_parts();
+        let declared = body.size_hint().lower();
+        let within = self.rules().request_timeout;
+        let prepared = tokio::time::timeout(within, self.prepare(client, &parts, declared));
+        let ready = match prepared.await {
+            Ok(Ok(Prepared::Ready(ready))) => *ready,
+            Ok(Ok(Prepared::Answered(response))) => return Ok(response),
+            Ok(Err(error)) => return Err(error),
+            Err(_elapsed) => return Err(ProxyError::Unavailable),
+        };
+        let call = Call { method: parts.method, url: ready.url, headers: parts.headers, body };
+        let Some(admitted) = ready.admitted else {
+            return self.forward(&ready.live, call).await.map(Answer::into_response);
+        };
+        // Whoever hangs up while we wait gets back what they paid, as if the upstream had failed.
+        let mut paid = Paid { till: self.0.till.clone(), admitted: Some(admitted.clone()) };
+        let mut answer = match self.forward(&ready.live, call).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(proxy = ready.live.proxy.public_id, %error, "a request got no answer");
+                paid.give_back().await;
+                return Err(error);
+            }
+        };
+        if answer.is_failure() {
+            paid.give_back().await;
+            return Ok(answer.into_response());
+        }
+        paid.until_the_end(&mut answer);
+        let mut response = answer.into_response();
+        admitted.dress(&mut response);
+        Ok(response)
+    }
+
+    /// All that happens before the upstream is asked. `declared` is what the body says of its length.
+    async fn prepare(&self, client: Client, request: &Parts, declared: u64) -> Result<Prepared, ProxyError> {
+        if !self.rules().enabled {
+            return Err(ProxyError::Unavailable);
+        }
+        let (id, raw) = split(request.uri.path()).ok_or(ProxyError::ProxyNotFound)?;
+        let live = self.live(id).await?;
+        if !live.proxy.in_service() {
+            return Err(ProxyError::ProxyNotFound);
+        }
+        if is_preflight(&request.method, &request.headers) {
+            return Ok(Prepared::Answered(preflight(&live, &request.headers)));
+        }
+        if !live.methods.allows(&request.method) {
+            return Err(ProxyError::MethodNotAllowed(Some(live.methods.clone())));
+        }
+        let path = CleanPath::read(raw)?;
+        if !live.tariff.offers(path.matched()) {
+            return Err(ProxyError::PathForbidden);
+        }
+        let query = request.uri.query();
+        if query.is_some_and(|query| query.len() > QUERY) {
+            return Err(ProxyError::invalid("invalid_query", "the query is too long"));
+        }
+        if !headers::fit(&request.headers) {
+            return Err(ProxyError::HeadersTooLarge);
+        }
+        if declared > self.rules().max_request_bytes {
+            return Err(ProxyError::BodyTooLarge);
+        }
+        let url = self.0.targets.url(&live.proxy.target_url, &path, query).map_err(|error| match error {
+            // The operator's list has changed, not the request.
+            ProxyError::Invalid { code: "invalid_target", .. } => {
+                ProxyError::BadGateway("The service behind this proxy is not at a public address")
+            }
+            other => other,
+        })?;
+        let quote = live.tariff.quote(&request.method, path.matched());
+        if quote.sats == 0 {
+            let allowance = self.0.quotas.check(Class::Read, client);
+            if let Some(retry_after) = allowance.retry_after {
+                return Err(ProxyError::TooMany(retry_after));
+            }
+            return Ok(Prepared::Ready(Box::new(Ready { live, url, admitted: None })));
+        }
+        let price = Price {
+            resource: format!("{}{}", path_of(&live.proxy.public_id), path.sent()),
+            sats: quote.sats,
+            description: quote.says.unwrap_or(&live.proxy.name).to_owned(),
+            account: live.proxy.account,
+            lifetime: live.proxy.token_validity_secs.map(Duration::from_secs),
+            bundle: None,
+        };
+        match self.0.till.admit(client, &request.headers, &price).await {
+            Admission::Paid(admitted) => {
+                Ok(Prepared::Ready(Box::new(Ready { live, url, admitted: Some(admitted) })))
+            }
+            Admission::Refused(response) => Ok(Prepared::Answered(response)),
+        }
+    }
+}
+
+enum Prepared {
+    Answered(Response),
+    Ready(Box<Ready>),
+}
+
+struct Ready {
+    live: std::sync::Arc<Live>,
+    url: url::Url,
+    admitted: Option<Admitted>,
+}
+
+/// What was paid, until it is clear that something was got for it.
+struct Paid {
+    till: L402,
+    admitted: Option<Admitted>,
+}
+
+impl Paid {
+    async fn give_back(&mut self) {
+        if let Some(admitted) = self.admitted.take() {
+            self.till.give_back(admitted).await;
+        }
+    }
+
+    /// The answer has begun; it is given back if the rest never comes.
+    fn until_the_end(mut self, answer: &mut Answer) {
+        if let Some(admitted) = self.admitted.take() {
+            let till = self.till.clone();
+            answer.on_failure(move || {
+                tokio::spawn(async move { till.give_back(admitted).await });
+            });
+        }
+    }
+}
+
+impl Drop for Paid {
+    fn drop(&mut self) {
+        let Some(admitted) = self.admitted.take() else { return };
+        let till = self.till.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { till.give_back(admitted).await });
+        }
+    }
+}
+
+/// The id and the rest of a path: `/l402/proxy/{id}{rest}`, as they stand there.
+pub(super) fn split(path: &str) -> Option<(&str, &str)> {
+    let rest = path.strip_prefix(PREFIX)?;
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (id, rest) = rest.split_at_checked(end)?;
+    let plain = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    plain.then_some((id, if rest.is_empty() { "/" } else { rest }))
+}
+
+/// A browser that asks whether a page may ask: it never pays, and shows no credential.
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    *method == Method::OPTIONS
+        && headers.contains_key(ORIGIN)
+        && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight(live: &Live, asked: &HeaderMap) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    if let Ok(methods) = HeaderValue::try_from(live.methods.to_string()) {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+    }
+    let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned().unwrap_or(ALLOWED);
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECS);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_s_id_is_a_plain_segment() {
+        for (path, found) in [
+            ("/l402/proxy/p-1", Some(("p-1", "/"))),
+            ("/l402/proxy/p-1/", Some(("p-1", "/"))),
+            ("/l402/proxy/p-1/a/b", Some(("p-1", "/a/b"))),
+            ("/l402/proxy/p-1//a", Some(("p-1", "//a"))),
+            ("/l402/proxy/p-1%2fa", None),
+            ("/l402/proxy/../a", None),
+            ("/l402/proxy//a", None),
+            ("/l402/proxy/p%2d1/a", None),
+            ("/elsewhere", None),
+        ] {
+            assert_eq!(split(path), found, "{path}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the operator does.
+
+use serde_json::{Value, json};
+
+use super::house::{House, base};
+use crate::admin::{AdminError, ProxyAdmin, ProxyPage, ProxyPrice};
+
+fn price(sats: u64, path: Option<&str>) -> ProxyPrice {
+    ProxyPrice { sats, path: path.map(str::to_owned), method: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_sells_prices_lists_and_retires() {
+    let house = House::new().await;
+    let admin: &dyn ProxyAdmin = &house.proxies;
+    let asked = json!({ "name": "Mine", "targetBaseUrl": house.target(), "defaultPriceSats": 3 });
+    let made = admin.create(asked.as_object().unwrap().clone()).await.unwrap();
+    let id = made["proxyId"].as_str().unwrap().to_owned();
+    let theirs = house.sell(&json!({ "name": "Theirs" })).await;
+    let list = admin.list(ProxyPage::default()).await.unwrap();
+    let names: Vec<_> = list["items"].as_array().unwrap().iter().map(|proxy| proxy["name"].clone()).collect();
+    assert_eq!(names, ["Theirs", "Mine"], "all of them");
+    assert_eq!(house.get("/api/proxy").await.ok()["total"], 1, "and an account its own");
+    let sats = async |path: &str| {
+        let answer = house.show(axum::http::Method::GET, &format!("{}{path}", base(&id)), "").await;
+        answer.json()["l402"]["amount_sats"].clone()
+    };
+    assert_eq!(sats("/x").await, 3);
+    admin.price(id.clone(), price(8, None)).await.unwrap();
+    for dear in [20, 30] {
+        admin.price(id.clone(), price(dear, Some("/dear/*"))).await.unwrap();
+        assert_eq!((sats("/x").await, sats("/dear/x").await), (json!(8), json!(dear)));
+    }
+    let retired = admin.retire(theirs.clone(), Some("abuse".into())).await.unwrap();
+    assert_eq!(retired["alreadyRetired"], false);
+    assert_eq!(house.get(&format!("/api/proxy/{theirs}")).await.ok()["retiredReason"], "abuse");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_sells_for_an_account_that_there_is() {
+    let house = House::new().await;
+    let admin: &dyn ProxyAdmin = &house.proxies;
+    let asked = |account: Value| {
+        let asked = json!({ "name": "x", "targetBaseUrl": house.target(), "account": account });
+        asked.as_object().unwrap().clone()
+    };
+    admin.create(asked(json!("owner"))).await.unwrap();
+    assert_eq!(house.get("/api/proxy").await.ok()["total"], 1);
+    let missing = admin.create(asked(json!("nobody"))).await;
+    assert_eq!(missing, Err(AdminError::NotFound("there is no account \"nobody\"".into())));
+    let mut inside = asked(Value::Null);
+    inside.insert("targetBaseUrl".into(), json!("http://localhost:8080"));
+    let Err(AdminError::BadRequest(told)) = admin.create(inside).await else { panic!("it is not listed") };
+    assert!(told.contains("l402.proxy.allow_hosts"), "{told}");
+    let bad = admin.price("none-1".into(), price(0, None)).await;
+    assert!(matches!(bad, Err(AdminError::BadRequest(_))), "{bad:?}");
+    let none = admin.price("none-1".into(), price(5, None)).await;
+    assert!(matches!(none, Err(AdminError::NotFound(_))), "{none:?}");
+}

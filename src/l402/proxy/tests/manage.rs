@@ -1,0 +1,227 @@
+//! What owners do, in the contract's shapes.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::house::House;
+use crate::http::keys::Scope;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_made_changed_shown_and_taken_away() {
+    let house = House::new().await;
+    let made = house
+        .post(
+            "/api/proxy",
+            &json!({ "name": "Premium Weather API", "targetBaseUrl": "https://Weather.example/v1/" }),
+        )
+        .await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let made = made.json();
+    let id = made["proxyId"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("premium-weather-api-"), "{id}");
+    assert_eq!(
+        made,
+        json!({
+            "id": 1,
+            "proxyId": id,
+            "name": "Premium Weather API",
+            "description": null,
+            "targetBaseUrl": "https://weather.example/v1",
+            "defaultPriceSats": 10,
+            "isActive": true,
+            "proxyUrl": format!("/l402/proxy/{id}"),
+            "createdAt": "2027-01-15T08:00:00.000Z",
+        })
+    );
+    let path = format!("/api/proxy/{id}");
+    let changed = house.put(&path, &json!({ "name": "Weather" })).await.ok();
+    assert_eq!((&changed["name"], &changed["targetBaseUrl"]), (&json!("Weather"), &made["targetBaseUrl"]));
+    let shown = house.get(&path).await.ok();
+    assert_eq!(
+        (&shown["name"], &shown["timeout"], &shown["retired"]),
+        (&json!("Weather"), &json!(30), &json!(false))
+    );
+    assert_eq!(shown["endpoints"], json!([]));
+    let list = house.get("/api/proxy").await.ok();
+    assert_eq!((&list["total"], &list["items"][0]["proxyId"]), (&json!(1), &json!(id)));
+    let gone = house.manage(Method::DELETE, &house.owner, &path, None).await.ok();
+    assert_eq!(gone, json!({ "proxyId": id, "deleted": true }));
+    assert_eq!(house.get(&path).await.error(), "proxy_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_is_retired_is_so_for_good() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    let path = format!("/api/proxy/{id}/unpublish");
+    let first = house.post(&path, &json!({ "reason": "moved" })).await.ok();
+    assert_eq!(first, json!({ "proxyId": id, "retired": true, "alreadyRetired": false }));
+    let second = house.manage(Method::POST, &house.owner, &path, None).await.ok();
+    assert_eq!(second, json!({ "proxyId": id, "retired": true, "alreadyRetired": true }));
+    let shown = house.put(&format!("/api/proxy/{id}"), &json!({ "isActive": true })).await.ok();
+    assert_eq!((&shown["isActive"], &shown["retiredReason"]), (&json!(false), &json!("moved")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_have_names_of_their_own() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    let path = format!("/api/proxy/{id}/manifest/endpoints");
+    let body = json!({ "endpointId": "x", "path": "/premium/*", "httpMethod": "get", "basePriceSats": 100, "summary": "S" });
+    let made = house.post(&path, &body).await;
+    assert_eq!(made.status, 201);
+    assert_eq!(
+        made.json(),
+        json!({
+            "id": 1, "endpointId": "x", "path": "/premium/*", "httpMethod": "GET", "summary": "S",
+            "basePriceSats": 100, "isActive": true,
+        })
+    );
+    let again = house.post(&path, &body).await;
+    assert_eq!((again.status, again.error().as_str()), (400, "endpoint_exists"));
+    assert_eq!(again.json()["message"], "Endpoint with ID 'x' already exists");
+    assert_eq!(house.get(&format!("/api/proxy/{id}")).await.ok()["endpoints"], json!([made.json()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifest_settings_are_echoed_with_the_manifest_s_address() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    let body = json!({
+        "manifestEnabled": true, "manifestPubliclyListed": true, "serviceDescription": "All of it",
+        "categories": ["data", "weather"],
+    });
+    let settings = house.put(&format!("/api/proxy/{id}/manifest/settings"), &body).await.ok();
+    for (name, value) in body.as_object().unwrap() {
+        assert_eq!(&settings[name], value, "{name}");
+    }
+    let url = format!("https://pay.example/l402/proxy/{id}/.well-known/l402-manifest.json");
+    assert_eq!(settings["manifestUrl"], url);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_sees_its_own_only_and_needs_the_right_key() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    let path = format!("/api/proxy/{id}");
+    let ways = [
+        (Method::GET, path.clone()),
+        (Method::PUT, path.clone()),
+        (Method::DELETE, path.clone()),
+        (Method::POST, format!("{path}/unpublish")),
+        (Method::PUT, format!("{path}/manifest/settings")),
+    ];
+    for (method, path) in ways {
+        let body = json!({});
+        let asked = house.manage(method, &house.rival, &path, Some(&body)).await;
+        assert_eq!((asked.status, asked.error().as_str()), (404, "proxy_not_found"), "{path}");
+    }
+    let list = house.manage(Method::GET, &house.rival, "/api/proxy", None).await.ok();
+    assert_eq!((&list["total"], &list["items"]), (&json!(0), &json!([])));
+    let none = house.manage(Method::GET, "", "/api/proxy", None).await;
+    assert_eq!((none.status, none.error().as_str()), (401, "missing_api_key"));
+    let wrong = house.manage(Method::GET, &house.key(Scope::Gifts).await, "/api/proxy", None).await;
+    assert_eq!(wrong.status, 403);
+    assert_eq!(house.get(&path).await.ok()["name"], "Test Service", "and nothing has changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secret_header_is_in_no_answer() {
+    let house = House::new().await;
+    let id = house.sell(&json!({ "authHeader": "X-Upstream-Key", "authValue": "hunter2" })).await;
+    house
+        .put(&format!("/api/proxy/{id}/manifest/settings"), &json!({ "manifestPubliclyListed": true }))
+        .await
+        .ok();
+    for path in [
+        "/api/proxy".to_owned(),
+        format!("/api/proxy/{id}"),
+        format!("/l402/proxy/{id}/.well-known/l402-manifest.json"),
+        format!("/l402/proxy/{id}/openapi.json"),
+        "/api/manifests/registry".to_owned(),
+    ] {
+        let answer = house.get(&path).await;
+        assert!(!answer.ok().to_string().contains("hunter2"), "{path}");
+    }
+    let shown = house.get(&format!("/api/proxy/{id}")).await.ok();
+    assert_eq!((&shown["authHeader"], &shown["hasAuthValue"]), (&json!("X-Upstream-Key"), &json!(true)));
+    let shown = house.put(&format!("/api/proxy/{id}"), &json!({ "authValue": null })).await.ok();
+    assert_eq!((&shown["authHeader"], &shown["hasAuthValue"]), (&Value::Null, &json!(false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_are_broken_are_told() {
+    let house = House::new().await;
+    let target = "https://a.example";
+    for (body, code) in [
+        (json!({ "targetBaseUrl": target }), "missing_name"),
+        (json!({ "name": " ", "targetBaseUrl": target }), "missing_name"),
+        (json!({ "name": "x" }), "missing_target"),
+        (json!({ "name": "x", "targetBaseUrl": "http://10.0.0.1" }), "invalid_target"),
+        (json!({ "name": "x", "targetBaseUrl": "https://a.example:8443" }), "invalid_target"),
+        (json!({ "name": "x", "targetBaseUrl": "http://localhost" }), "invalid_target"),
+        (json!({ "name": "x", "targetBaseUrl": "http://metadata.internal" }), "invalid_target"),
+        (json!({ "name": 1, "targetBaseUrl": target }), "invalid_field"),
+        (json!({ "name": "x", "targetBaseUrl": target, "defaultPriceSats": 0 }), "invalid_field"),
+        (json!({ "name": "x", "targetBaseUrl": target, "defaultPriceSats": 1.5 }), "invalid_field"),
+        (json!({ "name": "x", "targetBaseUrl": target, "timeout": 0 }), "invalid_field"),
+        (json!({ "name": "x", "targetBaseUrl": target, "timeout": 61 }), "invalid_field"),
+        (json!({ "name": "x", "targetBaseUrl": target, "allowedMethods": ["BREW"] }), "invalid_method"),
+        (json!({ "name": "x", "targetBaseUrl": target, "blockedPaths": ["/../x"] }), "invalid_pattern"),
+        (json!({ "name": "x", "targetBaseUrl": target, "authHeader": "X-Key" }), "invalid_auth"),
+        (
+            json!({ "name": "x", "targetBaseUrl": target, "authHeader": "Host", "authValue": "x" }),
+            "invalid_auth",
+        ),
+        (
+            json!({ "name": "x", "targetBaseUrl": target, "authHeader": "a b", "authValue": "x" }),
+            "invalid_auth",
+        ),
+        (json!({ "name": "x", "targetBaseUrl": target, "authValue": "a\r\nb: c" }), "invalid_field"),
+    ] {
+        let answer = house.post("/api/proxy", &body).await;
+        assert_eq!((answer.status, answer.error().as_str()), (400, code), "{body}");
+    }
+    assert_eq!(house.get("/api/proxy?page=0").await.error(), "invalid_page");
+    for _ in 0..5 {
+        house.sell(&json!({})).await;
+    }
+    let one_more = house.post("/api/proxy", &json!({ "name": "x", "targetBaseUrl": target })).await;
+    assert_eq!(one_more.error(), "too_many_proxies");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_are_free_while_they_are_shown_and_the_registry_has_what_is_listed() {
+    let house = House::new().await;
+    let id = house.sell(&json!({ "name": "Weather" })).await;
+    let manifest = format!("/l402/proxy/{id}/.well-known/l402-manifest.json");
+    let free = async |path: &str| house.manage(Method::GET, "", path, None).await;
+    assert_eq!(free(&manifest).await.ok()["service"]["name"], "Weather");
+    assert_eq!(free(&format!("/l402/proxy/{id}/openapi.json")).await.ok()["openapi"], "3.1.0");
+    assert_eq!(free("/api/manifests/registry?q=weather").await.ok()["total"], 0, "nobody listed it");
+    let settings = format!("/api/proxy/{id}/manifest/settings");
+    house.put(&settings, &json!({ "manifestPubliclyListed": true, "categories": ["Data"] })).await.ok();
+    for query in ["", "?q=weather", "?category=data", "?q=WEATHER&category=Data&page=1&pageSize=5"] {
+        let found = free(&format!("/api/manifests/registry{query}")).await.ok();
+        assert_eq!(found["items"][0]["name"], "Weather", "{query}");
+        assert_eq!(found["total"], 1);
+    }
+    house.put(&settings, &json!({ "manifestEnabled": false })).await.ok();
+    assert_eq!(free(&manifest).await.error(), "manifest_not_found");
+    assert_eq!(free("/api/manifests/registry").await.ok()["total"], 0);
+    assert_eq!(free("/l402/proxy/none-1/openapi.json").await.error(), "proxy_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_json_can_be_validated() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    let own = house.get(&format!("/l402/proxy/{id}/.well-known/l402-manifest.json")).await.json();
+    let check =
+        async |body: &Value| house.manage(Method::POST, "", "/api/manifests/validate", Some(body)).await.ok();
+    assert_eq!(check(&own).await, json!({ "valid": true, "errors": [] }));
+    let wrong = check(&json!([1])).await;
+    assert_eq!(wrong, json!({ "valid": false, "errors": ["the manifest must be a JSON object"] }));
+    let request = axum::http::Request::post("/api/manifests/validate").body("{".into()).unwrap();
+    assert_eq!(house.send(request).await.ok()["valid"], false);
+}

@@ -1,0 +1,9 @@
+mod admin;
+mod forward;
+mod house;
+mod leaks;
+mod manage;
+mod streams;
+mod tricks;
+mod trouble;
+mod upstream;

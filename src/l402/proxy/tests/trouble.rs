@@ -1,0 +1,113 @@
+//! Services that are down, slow, break off or lie: 502 or 504, and nothing is lost to whoever paid.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::json;
+
+use super::house::{House, base, rules};
+use crate::l402::proxy::Rules;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_service_does_wrong_is_502_or_504_and_can_be_tried_again() {
+    let house = House::new().await;
+    let base = house.sell_lies(&json!({ "timeout": 1 })).await;
+    for (path, status, code) in [
+        ("/reset", 502, "upstream_error"),
+        ("/garbage", 502, "upstream_error"),
+        ("/short", 502, "upstream_error"),
+        ("/cut-chunks", 502, "upstream_error"),
+        ("/bad-chunks", 502, "upstream_error"),
+        ("/two-lengths", 502, "upstream_error"),
+        ("/switch", 502, "upstream_error"),
+        ("/many-headers", 502, "upstream_error"),
+        ("/huge", 502, "upstream_error"),
+        ("/hang", 504, "upstream_timeout"),
+        ("/hang-in-head", 504, "upstream_timeout"),
+        ("/hang-in-body", 504, "upstream_timeout"),
+    ] {
+        let request = Request::get(format!("{base}{path}")).body(Body::empty()).unwrap();
+        let asked = house.send(request).await;
+        for shown in [house.settle(&asked), house.settle_once(&asked)] {
+            for _ in 0..2 {
+                let began = Instant::now();
+                let answer = house.show(Method::GET, &format!("{base}{path}"), &shown).await;
+                assert_eq!((answer.status, answer.error().as_str()), (status, code), "{path} {shown}");
+                assert!(began.elapsed() < Duration::from_secs(4), "{path}");
+                assert!(!answer.text.contains("127.0.0.1"), "{}", answer.text);
+                assert_eq!(answer.json()["instance"], format!("{base}{path}"));
+            }
+        }
+    }
+    let honest = house.buy(Method::GET, &format!("{base}/fine")).await;
+    assert_eq!((honest.status, honest.text.as_str()), (200, "ok"));
+    let long = house.buy(Method::GET, &format!("{base}/long")).await;
+    assert_eq!((long.status, long.text.as_str()), (200, "hello"), "and not a byte more than was said");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_for_one_answer_is_good_until_there_was_one() {
+    let house = House::new().await;
+    let base = base(&house.sell(&json!({})).await);
+    let ask = async |path: &str| {
+        let request = Request::get(format!("{base}{path}")).body(Body::empty()).unwrap();
+        house.send(request).await
+    };
+    let shown = house.settle_once(&ask("/broken").await);
+    for _ in 0..2 {
+        let answer = house.show(Method::GET, &format!("{base}/broken"), &shown).await;
+        assert_eq!((answer.status, answer.text.as_str()), (500, "it failed"), "the upstream's own failure");
+    }
+    let shown = house.settle_once(&ask("/fine").await);
+    let answer = house.show(Method::GET, &format!("{base}/fine"), &shown).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, "GET /fine"));
+    assert!(answer.headers.contains_key("payment-receipt"));
+    assert_eq!(house.show(Method::GET, &format!("{base}/fine"), &shown).await.status, 402, "it is used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_late_is_seen_to_and_can_be_had_again() {
+    let house = House::new().await;
+    let path = format!("{}/short-large", house.sell_lies(&json!({})).await);
+    let request = Request::get(&path).body(Body::empty()).unwrap();
+    let shown = house.settle_once(&house.send(request).await);
+    for _ in 0..2 {
+        let answer = house.show(Method::GET, &path, &shown).await;
+        assert_eq!((answer.status, answer.text.as_str()), (200, "BROKEN OFF"));
+        // It is given back beside the answer.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_down_or_slow_is_given_up_in_time() {
+    let house = House::with(Rules { max_timeout: Duration::from_secs(1), ..rules() }).await;
+    let slow = base(&house.sell(&json!({ "timeout": 1 })).await);
+    let began = Instant::now();
+    let answer = house.buy(Method::GET, &format!("{slow}/slow")).await;
+    assert_eq!((answer.status, answer.error().as_str()), (504, "upstream_timeout"));
+    assert!(began.elapsed() < Duration::from_secs(3));
+    // A port that nobody listens on.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let down = base(&house.sell(&json!({ "targetBaseUrl": target, "timeout": 1 })).await);
+    let answer = house.buy(Method::GET, &format!("{down}/x")).await;
+    assert_eq!((answer.status, answer.error().as_str()), (502, "upstream_error"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_up_before_the_answer_has_lost_nothing() {
+    let house = House::new().await;
+    let path = format!("{}/slow", base(&house.sell(&json!({})).await));
+    let request = Request::get(&path).body(Body::empty()).unwrap();
+    let shown = house.settle_once(&house.send(request).await);
+    for _ in 0..2 {
+        let hits = house.upstream.hits();
+        let asking = tokio::time::timeout(Duration::from_millis(300), house.show(Method::GET, &path, &shown));
+        assert!(asking.await.is_err(), "it was let in, and hung up");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(house.upstream.hits(), hits + 1);
+    }
+}

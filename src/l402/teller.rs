@@ -1,0 +1,69 @@
+//! What the ledger tells the family, and what the family tells the operator's event log.
+
+use std::sync::Arc;
+
+use super::counters::Counters;
+use super::store;
+use crate::clock::Clock;
+use crate::http::events::EventLog;
+use crate::ids::ChargeId;
+use crate::ledger::books::{Journal, Kind};
+use crate::ledger::{Account, Charge, End, Lapsed, LedgerError, Listener, Payout};
+use crate::money::Msat;
+use crate::store::Tx;
+
+/// The family's ear and mouth.
+#[derive(Clone)]
+pub struct Teller {
+    log: EventLog,
+    clock: Clock,
+    counters: Arc<Counters>,
+}
+
+impl Teller {
+    /// With whom it tells.
+    pub fn new(log: EventLog, clock: Clock) -> Self {
+        Self { log, clock, counters: Arc::default() }
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl Listener for Teller {
+    fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
+        let Some(challenge) = store::by_charge(tx, charge.id)? else {
+            tracing::error!(charge = %charge.id, "a charge has no challenge");
+            return Ok(());
+        };
+        let now = charge.settled_at.unwrap_or_else(|| self.clock.now());
+        let received = charge.received.unwrap_or(Msat::ZERO);
+        store::paid(tx, &challenge, received, now)?;
+        if challenge.account.is_none() {
+            // Nobody is owed it: it was the operator's own resource.
+            Journal::new(Kind::FeeEarned, charge.id.0)
+                .debit(Account::Merchants, received)
+                .credit(Account::FeesEarned, received)
+                .post(tx, now)?;
+        }
+        let data = serde_json::json!({ "resource": challenge.resource, "amount_sat": received.sat_floor() });
+        self.log.record(tx, "l402.paid", &challenge.payment_hash.to_string(), &data)?;
+        let counters = Arc::clone(&self.counters);
+        tx.after_commit(move || {
+            counters.earned(challenge.account, &challenge.resource, received.sat_floor());
+        });
+        Ok(())
+    }
+
+    /// The family pays nobody.
+    fn payout_ended(&self, _: &Tx<'_>, payout: &Payout, _: End) -> Result<Msat, LedgerError> {
+        Err(LedgerError::Broken(format!("payout {} is nobody's", payout.id)))
+    }
+
+    /// A challenge that nobody paid is worth nothing: its token never opened a door.
+    fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError> {
+        store::forget(tx, charge)?;
+        Ok(Lapsed::Forget)
+    }
+}

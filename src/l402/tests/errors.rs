@@ -1,0 +1,114 @@
+//! Keys, limits, and what can't be done now.
+
+use std::sync::atomic::Ordering;
+
+use axum::http::Method;
+use serde_json::json;
+
+use super::house::{CHALLENGES, DEMO, House, PING, Setup, VERIFY, quota};
+use crate::http::keys::Scope;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn producers_need_a_key_of_the_scope() {
+    let house = House::new().await;
+    let other = house.keys.create("x", &[Scope::Payments], None).await.unwrap().1;
+    let body = json!({ "resource": "/a", "priceSats": 1, "preimage": "aa" });
+    for path in [CHALLENGES, VERIFY] {
+        house.post("", path, &body).await.is_error(401, "missing_api_key", path);
+        house.post("satchel_00", path, &body).await.is_error(401, "invalid_api_key", path);
+        let refused = house.post(other.expose(), path, &body).await;
+        refused.is_error(403, "l402_not_enabled", path);
+        assert_eq!(refused.json()["current_plan"], "none");
+        assert_eq!(refused.json()["action_required"], "use an API key of scope l402");
+        // A 401 is about the key, and asks for no payment.
+        let answer = house.post("", path, &body).await;
+        assert_eq!(answer.headers["www-authenticate"], "ApiKey");
+    }
+    house.get("", CHALLENGES).await.is_error(401, "missing_api_key", CHALLENGES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_filters_are_named() {
+    let house = House::new().await;
+    for (query, slug) in [
+        ("status=settled", "invalid_status_filter"),
+        ("limit=0", "invalid_limit"),
+        ("limit=201", "invalid_limit"),
+        ("limit=x", "invalid_limit"),
+        ("offset=-1", "invalid_offset"),
+    ] {
+        let path = format!("{CHALLENGES}?{query}");
+        house.get(&house.shop, &path).await.is_error(400, slug, &path);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_node_nothing_is_sold_and_what_was_bought_is_good() {
+    let house = House::new().await;
+    let bought = house.buy(DEMO).await;
+    house.node.running.store(false, Ordering::SeqCst);
+    // What the node can receive is asked again once that is old.
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    let body = json!({ "resource": "/a", "priceSats": 1 });
+    house.post(&house.shop, CHALLENGES, &body).await.is_error(503, "node_unavailable", CHALLENGES);
+    house.get("", PING).await.is_error(503, "node_unavailable", PING);
+    house.show(DEMO, &bought.header()).await.ok();
+    house.show(DEMO, &bought.payment()).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_channel_can_receive_is_not_asked_for() {
+    let house = House::new().await;
+    house.node.inbound_msat.store(50_000, Ordering::SeqCst);
+    let body = json!({ "resource": "/a", "priceSats": 51 });
+    house.post(&house.shop, CHALLENGES, &body).await.is_error(503, "no_inbound_capacity", CHALLENGES);
+    house.challenge("/a", 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turned_off_it_sells_nothing_more() {
+    let mut setup = Setup::default();
+    setup.rules.enabled = false;
+    let house = House::with(setup).await;
+    let body = json!({ "resource": "/a", "priceSats": 1 });
+    house.post(&house.shop, CHALLENGES, &body).await.is_error(403, "l402_not_enabled", CHALLENGES);
+    house.get("", PING).await.is_error(403, "l402_not_enabled", PING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn producers_have_a_quota_and_payers_who_paid_have_none() {
+    let house = House::with(Setup { limits: quota(2), ..Setup::default() }).await;
+    let bought = house.buy(PING).await;
+    for _ in 0..20 {
+        house.show(PING, &bought.header()).await.ok();
+    }
+    house.challenge("/a", 1).await;
+    house.challenge("/b", 1).await;
+    let body = json!({ "resource": "/c", "priceSats": 1 });
+    let refused = house.post(&house.shop, CHALLENGES, &body).await;
+    refused.is_error(429, "rate_limit_exceeded", CHALLENGES);
+    assert!(refused.headers.contains_key("x-ratelimit-limit"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_methods_and_paths_are_told_in_the_family_s_words() {
+    let house = House::new().await;
+    house.ask(Method::DELETE, &house.shop, CHALLENGES, None, &[]).await.is_error(
+        405,
+        "method_not_allowed",
+        CHALLENGES,
+    );
+    let lost = "/api/l402/nowhere";
+    house.get("", lost).await.is_error(404, "not_found", lost);
+    house.post("", PING, &json!({})).await.is_error(405, "method_not_allowed", PING);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_may_send_its_credential() {
+    let house = House::new().await;
+    let headers = [("origin", "https://a.example"), ("access-control-request-method", "GET")];
+    let answer = house.ask(Method::OPTIONS, "", PING, None, &headers).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
+    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+}

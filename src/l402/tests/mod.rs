@@ -1,0 +1,13 @@
+//! The contract, row by row, on the real routes, store and ledger and a simulated node.
+
+mod challenges;
+mod credentials;
+mod document;
+mod errors;
+mod house;
+mod layer;
+mod money;
+pub(in crate::l402) mod node;
+mod once;
+pub(in crate::l402) mod till;
+mod verify;

@@ -1,0 +1,119 @@
+//! Payments shown without a token: good for one answer.
+
+use std::time::Duration;
+
+use super::house::{DEMO, HOUR, House, PING, hash, payment};
+use crate::l402::protocol::b64;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_is_taken_once_and_answered_with_a_receipt() {
+    let house = House::new().await;
+    let bought = house.buy(DEMO).await;
+    let answer = house.show(DEMO, &bought.payment()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let receipt = b64::read_url(answer.headers["payment-receipt"].to_str().unwrap()).unwrap();
+    let receipt: serde_json::Value = serde_json::from_slice(&receipt).unwrap();
+    assert_eq!(
+        receipt,
+        serde_json::json!({
+            "status": "success", "method": "lightning", "timestamp": "2027-01-15T08:00:00Z",
+            "reference": hash(&bought.preimage), "challengeId": bought.challenge.id,
+        })
+    );
+    let again = house.show(DEMO, &bought.payment()).await;
+    assert_eq!(again.why(), ("verification-failed".into(), "this payment has been used before".into()));
+    assert_ne!(again.offer()["payment_hash"], hash(&bought.preimage), "a fresh one");
+    // The older form is the same payment.
+    let older = format!("Payment method=\"lightning\", preimage=\"{}\"", bought.preimage);
+    assert_eq!(house.show(DEMO, &older).await.why().0, "verification-failed");
+    assert_eq!(house.show(DEMO, &bought.header()).await.status, 200, "the token is another matter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_at_once_one_is_let_in() {
+    let house = std::sync::Arc::new(House::new().await);
+    let bought = house.buy(DEMO).await;
+    let tries = (0..50).map(|_| {
+        let (house, shown) = (std::sync::Arc::clone(&house), bought.payment());
+        tokio::spawn(async move { house.show(DEMO, &shown).await.status })
+    });
+    let mut statuses = Vec::new();
+    for one in tries.collect::<Vec<_>>() {
+        statuses.push(one.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!((statuses[0], statuses[1], statuses[49]), (200, 402, 402));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_older_form_is_taken_once_too() {
+    let house = House::new().await;
+    let bought = house.buy(PING).await;
+    let older = format!("Payment method=\"lightning\", preimage=\"{}\"", bought.preimage);
+    assert_eq!(house.show(DEMO, &older).await.why().0, "invalid-challenge", "another path");
+    let answer = house.show(PING, &older).await;
+    assert!(answer.headers.contains_key("payment-receipt"));
+    assert_eq!(answer.status, 200);
+    assert_eq!(house.show(PING, &older).await.why().0, "verification-failed");
+    assert_eq!(house.show(PING, &bought.payment()).await.why().0, "verification-failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn challenges_that_are_not_ours_or_were_changed_are_refused() {
+    let house = House::new().await;
+    let bought = house.buy(DEMO).await;
+    let changed = |change: fn(&mut crate::l402::protocol::mpp::Challenge)| {
+        let mut challenge = bought.challenge.clone();
+        change(&mut challenge);
+        payment(&challenge, &bought.preimage)
+    };
+    for shown in [
+        changed(|challenge| challenge.id.push('x')),
+        changed(|challenge| challenge.id.clear()),
+        changed(|challenge| challenge.realm = "other.example".into()),
+        changed(|challenge| challenge.expires = None),
+        changed(|challenge| challenge.intent = "session".into()),
+        changed(|challenge| challenge.request = b64::url(b"{}")),
+    ] {
+        assert_eq!(house.show(DEMO, &shown).await.why().0, "invalid-challenge");
+    }
+    let other = house.buy(PING).await;
+    assert_eq!(house.show(DEMO, &other.payment()).await.why().0, "invalid-challenge");
+    let mixed = payment(&bought.challenge, &other.preimage);
+    assert_eq!(house.show(DEMO, &mixed).await.why().0, "invalid-preimage");
+    assert_eq!(house.show(DEMO, &payment(&bought.challenge, "zz")).await.why().0, "malformed-credential");
+    // None of that has used it up.
+    assert_eq!(house.show(DEMO, &bought.payment()).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_is_good_for_as_long_as_a_token_from_when_it_came() {
+    let house = House::new().await;
+    let (first, second) = (house.get("", DEMO).await, house.get("", PING).await);
+    house.clock.advance(Duration::from_secs(599));
+    let preimages = [&first, &second].map(|asked| house.pay(asked.offer()["invoice"].as_str().unwrap()));
+    house.clock.advance(HOUR - Duration::from_secs(1));
+    assert_eq!(house.show(DEMO, &payment(&first.payment(), &preimages[0])).await.status, 200);
+    house.clock.advance(Duration::from_secs(1));
+    let late = house.show(PING, &payment(&second.payment(), &preimages[1])).await;
+    assert_eq!(late.why().0, "expired-invoice");
+}
+
+/// The payer has the preimage before we have written down that they paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_settles_a_moment_later_is_waited_for() {
+    let house = std::sync::Arc::new(House::new().await);
+    let asked = house.get("", DEMO).await;
+    let invoice: lightning_invoice::Bolt11Invoice =
+        asked.offer()["invoice"].as_str().unwrap().parse().unwrap();
+    let preimage = house.preimage(crate::ledger::charges::hash_of(&invoice));
+    let shown = payment(&asked.payment(), &preimage);
+    let waiting = {
+        let (house, shown) = (std::sync::Arc::clone(&house), shown.clone());
+        tokio::spawn(async move { house.show(DEMO, &shown).await.status })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    house.pay_msat(&invoice, 10_000);
+    assert_eq!(waiting.await.unwrap(), 200);
+}

@@ -1,0 +1,96 @@
+//! A real till on a simulated node, and somebody who pays: for the rooms that sell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use bitcoin::Network;
+use lightning_invoice::Bolt11Invoice;
+use serde_json::json;
+
+use super::node::FakeNode;
+use crate::clock::Clock;
+use crate::http::client::Proxies;
+use crate::http::events::EventLog;
+use crate::http::limits::{Budget, LimitSettings, Limits};
+use crate::http::live::{Hub, HubSettings};
+use crate::ids::to_hex;
+use crate::l402::protocol::b64;
+use crate::l402::protocol::mpp::Challenge;
+use crate::l402::{L402, Parts, Rules, Teller, mint};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, charges, events};
+use crate::lightning::sim::Sim;
+use crate::lightning::{Lightning, Node};
+use crate::money::Msat;
+use crate::store::Store;
+
+pub(in crate::l402) struct Till {
+    pub(in crate::l402) l402: L402,
+    pub(in crate::l402) ledger: Ledger,
+    pub(in crate::l402) node: Arc<FakeNode>,
+}
+
+impl Till {
+    pub(in crate::l402) fn new(store: &Store, clock: Clock) -> Self {
+        let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));
+        let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
+        let teller = Teller::new(log, clock.clone());
+        let ledger = Ledger {
+            store: store.clone(),
+            lightning: Arc::clone(&node) as Arc<dyn Lightning>,
+            clock,
+            wake: Arc::new(Wake::default()),
+            listeners: Listeners::new([(Family::L402, Arc::new(teller.clone()) as Arc<dyn Listener>)]),
+            settings: Settings::default(),
+        };
+        let window = Duration::from_secs(60);
+        let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
+        let l402 = L402::new(Parts {
+            ledger: ledger.clone(),
+            node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
+            rules: Rules {
+                enabled: true,
+                network: Network::Regtest,
+                public_url: "https://pay.example".into(),
+                realm: "pay.example".into(),
+                lifetime: Duration::from_secs(3_600),
+                invoice_expiry: Duration::from_secs(600),
+                default_price_sat: 10,
+                premium_price_sat: 100,
+                max_price_sat: 1_000_000,
+            },
+            mint: tokio::task::block_in_place(|| mint(store).unwrap()),
+            teller,
+            proxies: Arc::new(Proxies::default()),
+            per_client: Arc::new(Limits::new(off)),
+            budget: Arc::new(Budget::per_minute(0)),
+        });
+        Self { l402, ledger, node }
+    }
+
+    /// Pays what a 402 asks for; token and preimage. What there is to know is in its headers: `HEAD` has no body.
+    fn pay(&self, headers: &HeaderMap) -> (String, String) {
+        let line = headers["www-authenticate"].to_str().unwrap();
+        let part = |name: &str| line.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+        let invoice: Bolt11Invoice = part("invoice").parse().unwrap();
+        self.node.sim.receive(&invoice, Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap());
+        tokio::task::block_in_place(|| while events::step(&self.ledger, Duration::ZERO).unwrap() {});
+        let preimage = to_hex(&self.node.preimages.lock().unwrap()[&charges::hash_of(&invoice)].0);
+        (part("macaroon").to_owned(), preimage)
+    }
+
+    /// Pays what a 402 asks for; a token to show, as often as one likes.
+    pub(in crate::l402) fn token(&self, headers: &HeaderMap) -> String {
+        let (macaroon, preimage) = self.pay(headers);
+        format!("L402 {macaroon}:{preimage}")
+    }
+
+    /// Pays what a 402 asks for; a payment to show once, by the `Payment` scheme.
+    pub(in crate::l402) fn once(&self, headers: &HeaderMap) -> String {
+        let (_, preimage) = self.pay(headers);
+        let lines = headers.get_all("www-authenticate").iter().map(|line| line.to_str().unwrap());
+        let challenge = Challenge::read_all(&lines.collect::<Vec<_>>().join(", ")).remove(0);
+        let credential = json!({ "challenge": challenge, "payload": { "preimage": preimage } });
+        format!("Payment {}", b64::url(credential.to_string().as_bytes()))
+    }
+}

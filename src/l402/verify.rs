@@ -1,0 +1,122 @@
+//! Verifying for others: a producer hands in what its client showed, and hears whether to let them in.
+
+use std::time::Duration;
+
+use super::check::{self, Closed, Door};
+use super::protocol::credential;
+use super::store::{self, Challenge};
+use super::{L402, L402Error};
+use crate::ids::{AccountId, PaymentHash, Preimage};
+use crate::ledger::LedgerError;
+
+/// A payer has the preimage a moment before we have written down that they paid.
+const PATIENCE: [Duration; 6] = [
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_millis(1_000),
+];
+
+/// What a producer asks.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The token, if its client showed one.
+    pub macaroon: Option<String>,
+    /// The preimage, as it was shown.
+    pub preimage: String,
+    /// Which resource it is for, if that is to be checked here.
+    pub resource: Option<String>,
+    /// What it costs, in sat, if that is to be checked here.
+    pub amount_sat: Option<u64>,
+}
+
+/// What a producer hears.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The challenge that the credential is about, if it is one of the producer's.
+    pub challenge: Option<Challenge>,
+    /// Why it opens nothing.
+    pub closed: Option<Closed>,
+}
+
+impl L402 {
+    /// Whether to let somebody in. A token is good until it ends; a preimage alone is taken, once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn verify(&self, account: AccountId, question: Question) -> Result<Verdict, L402Error> {
+        let closed = |closed| Ok(Verdict { challenge: None, closed: Some(closed) });
+        let Ok(preimage) = question.preimage.trim().parse::<Preimage>() else {
+            return closed(Closed::Garbled);
+        };
+        let mut why = None;
+        let hash = match &question.macaroon {
+            None => preimage.payment_hash(),
+            Some(text) => {
+                let Some(token) = credential::macaroon(text.trim()) else { return closed(Closed::Garbled) };
+                let door = Door {
+                    resource: question.resource.as_deref(),
+                    merchant: Some(account.0),
+                    price_sat: question.amount_sat,
+                    now: self.now() / 1_000,
+                    ..Door::default()
+                };
+                why = check::open(self.mint(), &[token], &preimage, &door).err();
+                if matches!(why, Some(Closed::Foreign | Closed::WrongPreimage | Closed::OtherMerchant)) {
+                    return Ok(Verdict { challenge: None, closed: why });
+                }
+                preimage.payment_hash()
+            }
+        };
+        let challenge = self.settled(hash).await?.filter(|challenge| challenge.account == Some(account));
+        let Some(challenge) = challenge else { return closed(Closed::UnknownPayment) };
+        let why = why.or_else(|| challenge.paid_at.is_none().then_some(Closed::NotSettled));
+        let why = match (why, &question.macaroon) {
+            (None, None) => self.take_for(&challenge, &question).await?,
+            (why, _) => why,
+        };
+        Ok(Verdict { challenge: Some(challenge), closed: why })
+    }
+
+    /// Takes a payment that was shown without a token; why not, if not.
+    async fn take_for(
+        &self,
+        challenge: &Challenge,
+        question: &Question,
+    ) -> Result<Option<Closed>, L402Error> {
+        if question.resource.as_ref().is_some_and(|resource| *resource != challenge.resource) {
+            return Ok(Some(Closed::OtherResource));
+        }
+        if question.amount_sat.is_some_and(|amount| challenge.price_sat < amount) {
+            return Ok(Some(Closed::TooCheap));
+        }
+        self.take(challenge).await
+    }
+
+    /// Takes a paid challenge for one answer; why not, if not.
+    pub(super) async fn take(&self, challenge: &Challenge) -> Result<Option<Closed>, L402Error> {
+        let (hash, now) = (challenge.payment_hash, self.now());
+        if challenge.paid_at.is_none() {
+            return Ok(Some(Closed::NotSettled));
+        }
+        if now >= challenge.good_until() {
+            return Ok(Some(Closed::Expired));
+        }
+        let taken = self.store().write(move |tx| store::take(tx, hash, now)).await?;
+        Ok((!taken).then_some(Closed::Used))
+    }
+
+    /// The challenge of a payment. Waits a moment for it to settle: ask only for the hash of a preimage that was
+    /// shown, which nobody has before they have paid.
+    pub(super) async fn settled(&self, hash: PaymentHash) -> Result<Option<Challenge>, LedgerError> {
+        for pause in PATIENCE {
+            match self.store().read(move |connection| store::by_hash(connection, hash)).await? {
+                Some(unpaid) if unpaid.paid_at.is_none() => tokio::time::sleep(pause).await,
+                found => return Ok(found),
+            }
+        }
+        self.store().read(move |connection| store::by_hash(connection, hash)).await
+    }
+}
