@@ -117,7 +117,7 @@ async fn a_shop_is_paid_and_told() {
     let scene = Scene::start("").await;
     let shop = Shop::open(&scene).await;
     case("the document's JavaScript", by_program(&scene, &shop, "node", "ORDER-123")).await;
-    case("the document's Python", by_program(&scene, &shop, "python3", "ORDER-124")).await;
+    case("the document's Python", by_program(&scene, &shop, common::python(), "ORDER-124")).await;
     case("the document's commands", by_curl(&scene, &shop)).await;
     case("told again by hand", told_again(&scene, &shop)).await;
     case("20 at once", many(&scene, &shop)).await;
@@ -196,11 +196,11 @@ async fn paid_and_told(scene: &Scene, shop: &Shop, made: &Value) {
 
 async fn believed(shop: &Shop, told: &Told) {
     let arguments = ["-c", CHECK, &shop.secret, &told.signature, &told.body];
-    let checked = Command::new("python3").args(arguments).status().await;
+    let checked = Command::new(common::python()).args(arguments).status().await;
     assert!(checked.expect("this needs Python: install the package python3").success(), "{told:?}");
     let forged = told.body.replace("paid", "free");
     let arguments = ["-c", CHECK, &shop.secret, &told.signature, &forged];
-    assert!(!Command::new("python3").args(arguments).status().await.unwrap().success());
+    assert!(!Command::new(common::python()).args(arguments).status().await.unwrap().success());
 }
 
 /// The delivery log tells of it and sends it once more, with the same id.

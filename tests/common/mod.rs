@@ -70,3 +70,8 @@ pub async fn rises(satchel: &Satchel) {
     eprintln!("   LDK panicked at the start; once more");
     satchel.start().await.unwrap();
 }
+
+/// The system's Python, which is the one that has what the system's packages bring.
+pub fn python() -> &'static str {
+    if std::path::Path::new("/usr/bin/python3").exists() { "/usr/bin/python3" } else { "python3" }
+}
