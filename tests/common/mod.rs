@@ -58,17 +58,32 @@ where
     }
 }
 
-/// What LDK says when it panics at a start.
+/// What LDK says at a start that finds a channel further than its own state.
+const LDK_CLOSES: &str = "A ChannelManager is stale";
+
+/// And when it panics over it.
 const LDK_PANIC: &str = "Attempted to apply ChannelMonitorUpdates out of order";
 
 /// Starts satchel after a death. LDK panics now and then at the start that finds a channel further than its own state,
 /// if a peer is back before it has closed that channel: like a service manager, this starts it once more.
 pub async fn rises(satchel: &Satchel) {
-    let Err(error) = satchel.start().await else { return };
-    let error = format!("{error:#}");
-    assert!(error.contains(LDK_PANIC), "{error}");
+    let before = log_of(satchel).len();
+    let started = satchel.start().await;
+    let news = || String::from_utf8_lossy(&log_of(satchel).split_off(before)).into_owned();
+    if started.is_ok() && news().contains(LDK_CLOSES) {
+        // Its peers may be a moment behind.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    if started.is_ok() && satchel.is_running() {
+        return;
+    }
+    assert!(news().contains(LDK_PANIC), "{started:?}");
     eprintln!("   LDK panicked at the start; once more");
     satchel.start().await.unwrap();
+}
+
+fn log_of(satchel: &Satchel) -> Vec<u8> {
+    std::fs::read(satchel.log_path()).unwrap_or_default()
 }
 
 /// The system's Python, which is the one that has what the system's packages bring.
