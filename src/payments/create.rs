@@ -52,7 +52,7 @@ impl Payments {
             hold: Some(preimage.payment_hash()),
         };
         let invoice = self.0.parts.node.draft_invoice(request).await?;
-        let public_id = InvoiceId::random()?;
+        let (public_id, text) = (InvoiceId::random()?, invoice.to_string());
         let (payments, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
@@ -73,8 +73,7 @@ impl Payments {
                         quote: quote.as_ref(),
                         expires_at: invoice.expires_at().map_or(now, millis),
                     };
-                    let id = store::insert(tx, &draft, now)?;
-                    let payment = store::by_id(tx, id)?;
+                    let payment = store::insert(tx, &draft, &text, now)?;
                     payments.teller().record(tx, "payment.created", &payment)?;
                     invoice.keep();
                     (StatusCode::CREATED, payment)

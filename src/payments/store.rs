@@ -113,7 +113,13 @@ pub(super) struct Draft<'a> {
     pub(super) expires_at: UnixMillis,
 }
 
-pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<PaymentId, LedgerError> {
+/// Writes one down; answers it as it stands now.
+pub(super) fn insert(
+    tx: &Tx<'_>,
+    draft: &Draft<'_>,
+    invoice: &str,
+    now: UnixMillis,
+) -> Result<Payment, LedgerError> {
     let new = draft.new;
     tx.prepare_cached(
         "INSERT INTO payments (public_id, account_id, order_id, charge_id, status, amount, currency, amount_msat, rate,
@@ -141,7 +147,29 @@ pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<
         now,
         draft.expires_at,
     ])?;
-    Ok(PaymentId(tx.last_insert_rowid()))
+    Ok(Payment {
+        id: PaymentId(tx.last_insert_rowid()),
+        public_id: draft.public_id,
+        account: draft.account,
+        order_id: new.order_id.clone(),
+        charge: draft.charge,
+        invoice: invoice.to_owned(),
+        status: PaymentStatus::Unpaid,
+        amount: new.amount,
+        unit: new.unit,
+        sats: draft.sats,
+        rate: draft.quote.map(|quote| quote.rate),
+        rate_source: draft.quote.map(Quote::source),
+        received: Msat::ZERO,
+        refunding: Msat::ZERO,
+        refunded: Msat::ZERO,
+        description: new.description.clone(),
+        success_url: new.success_url.clone(),
+        cancel_url: new.cancel_url.clone(),
+        created_at: now,
+        expires_at: draft.expires_at,
+        paid_at: None,
+    })
 }
 
 pub(super) fn by_id(connection: &Connection, id: PaymentId) -> Result<Payment, LedgerError> {
@@ -190,7 +218,7 @@ pub(super) fn payable(
     Ok(connection
         .prepare_cached(&format!(
             "{PAYMENT} WHERE p.id =
-                 (SELECT id FROM payments INDEXED BY payments_open
+                 (SELECT id FROM payments INDEXED BY payments_by_order
                   WHERE account_id = ?1 AND order_id = ?2 AND status IN ('unpaid', 'processing')
                     AND (status = 'processing' OR expires_at > ?3) AND amount = ?4 AND currency = ?5
                   ORDER BY id DESC LIMIT 1)"

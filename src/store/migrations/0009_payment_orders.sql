@@ -1,5 +1,6 @@
 -- What an order that is made again looks for, however many there were before.
-CREATE INDEX payments_open ON payments (account_id, order_id, id) WHERE status IN ('unpaid', 'processing');
+DROP INDEX payments_by_order;
+CREATE INDEX payments_by_order ON payments (account_id, order_id, status, id);
 
 -- What a further refund of a payment looks for, however many have failed.
 CREATE INDEX payment_refunds_live ON payment_refunds (payment_id, amount) WHERE status <> 'failed';
