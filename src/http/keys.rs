@@ -300,11 +300,17 @@ impl Keys {
 /// Middleware: puts the [`Caller`] of a valid key on the request, for what counts by it. Whether a route needs a
 /// key, and what to say of a bad one, is the route's own.
 pub async fn recognise(State(keys): State<Keys>, mut request: Request, next: Next) -> Response {
-    if let Ok(Some(caller)) = keys.authenticate(request.headers()).await {
-        request.extensions_mut().insert(caller);
+    let found = keys.authenticate(request.headers()).await;
+    if let Ok(Some(caller)) = &found {
+        request.extensions_mut().insert(caller.clone());
     }
+    request.extensions_mut().insert(Recognised(found));
     next.run(request).await
 }
+
+/// What [`recognise`] has found, so that it is not looked up twice.
+#[derive(Clone)]
+struct Recognised(Result<Option<Caller>, KeyError>);
 
 /// What [`require_scope`] needs.
 #[derive(Clone)]
@@ -321,7 +327,11 @@ pub struct Gate {
 /// Middleware: lets a request pass only with a key of the scope, and puts the [`Caller`] on it.
 /// Use with `axum::middleware::from_fn_with_state`.
 pub async fn require_scope(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let checked = match gate.keys.authenticate(request.headers()).await {
+    let found = match request.extensions_mut().remove::<Recognised>() {
+        Some(Recognised(found)) => found,
+        None => gate.keys.authenticate(request.headers()).await,
+    };
+    let checked = match found {
         Ok(Some(caller)) if caller.may(gate.scope) => Ok(caller),
         Ok(Some(_)) => Err(KeyError::Lacks(gate.scope)),
         Ok(None) => Err(KeyError::Missing),
