@@ -40,20 +40,24 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
     };
     let gate =
         Gate { keys, scope: Scope::L402, refusal: |error| L402Error::from(error.clone()).into_response() };
+    // Counted before the key is looked at, so that guessing keys is limited too.
+    let keyed = from_fn_with_state(gate, require_scope);
     let writes = OpenApiRouter::new()
         .routes(routes!(challenges::create))
         .routes(routes!(challenges::verify))
+        .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()
         .routes(routes!(challenges::list))
         .routes(routes!(stats::stats))
+        .route_layer(keyed)
         .route_layer(limited(Class::Read));
-    let keyed = writes.merge(reads).route_layer(from_fn_with_state(gate, require_scope));
     let public = OpenApiRouter::new()
         .routes(routes!(public::pricing))
         .routes(routes!(public::status))
         .route_layer(limited(Class::Read));
-    let (routes, document) = keyed.merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
+    let (routes, document) =
+        writes.merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
     (routes.layer(from_fn(name_instance)), document)
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::house::{CHALLENGES, DEMO, House, PING, Setup, VERIFY, quota};
 use crate::http::keys::Scope;
+use crate::http::limits::LimitSettings;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn producers_need_a_key_of_the_scope() {
@@ -88,6 +89,20 @@ async fn producers_have_a_quota_and_payers_who_paid_have_none() {
     let refused = house.post(&house.shop, CHALLENGES, &body).await;
     refused.is_error(429, "rate_limit_exceeded", CHALLENGES);
     assert!(refused.headers.contains_key("x-ratelimit-limit"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_keys_is_limited_like_who_has_none() {
+    let limits = LimitSettings { read: 1, ..quota(1) };
+    let house = House::with(Setup { limits, ..Setup::default() }).await;
+    let body = json!({ "resource": "/a", "priceSats": 1 });
+    house.post("satchel_00", CHALLENGES, &body).await.is_error(401, "invalid_api_key", CHALLENGES);
+    house.post("satchel_01", VERIFY, &body).await.is_error(429, "rate_limit_exceeded", VERIFY);
+    house.get("satchel_02", CHALLENGES).await.is_error(401, "invalid_api_key", CHALLENGES);
+    house.get("", CHALLENGES).await.is_error(429, "rate_limit_exceeded", CHALLENGES);
+    // Whoever has a key is not held up by those who guess from the same place.
+    house.get(&house.shop, CHALLENGES).await.ok();
+    house.challenge("/a", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

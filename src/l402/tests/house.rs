@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
+use axum::middleware::from_fn_with_state;
 use bitcoin::Network;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use super::node::FakeNode;
 use crate::clock::Clock;
 use crate::http::client::{Peer, Proxies};
 use crate::http::events::EventLog;
-use crate::http::keys::{Keys, Scope};
+use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::{PaymentHash, Preimage, to_hex};
@@ -126,6 +127,7 @@ impl House {
         let keys = Keys::new(store);
         let limits = Arc::new(Limits::new(setup.limits));
         let (router, _) = api::router(l402.clone(), keys.clone(), &limits);
+        let router = router.layer(from_fn_with_state(keys.clone(), recognise));
         let router = crate::routes::open(router, Arc::new(pages()));
         let key = async |account: &str| {
             keys.create("test", &[Scope::L402], Some(account)).await.unwrap().1.expose().to_owned()

@@ -49,6 +49,8 @@ pub fn router(
     };
     let gate =
         Gate { keys, scope: Scope::L402, refusal: |error| ProxyError::from(error.clone()).into_response() };
+    // Counted before the key is looked at, so that guessing keys is limited too.
+    let keyed = from_fn_with_state(gate, require_scope);
     let writes = OpenApiRouter::new()
         .routes(routes!(manage::create))
         .routes(routes!(manage::change))
@@ -56,12 +58,13 @@ pub fn router(
         .routes(routes!(manage::unpublish))
         .routes(routes!(manage::add_endpoint))
         .routes(routes!(manage::change_settings))
+        .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()
         .routes(routes!(manage::list))
         .routes(routes!(manage::one))
+        .route_layer(keyed)
         .route_layer(limited(Class::Read));
-    let keyed = writes.merge(reads).route_layer(from_fn_with_state(gate, require_scope));
     let public = OpenApiRouter::new()
         .routes(routes!(registry::search))
         .routes(routes!(registry::validate))
@@ -74,7 +77,8 @@ pub fn router(
         .route("/l402/proxy/{proxyId}/", any(serve::any))
         .route("/l402/proxy/{proxyId}/{*path}", any(serve::any))
         .layer(Extension(Arc::clone(proxies)));
-    let (routes, mut document) = keyed.merge(public).merge(served).with_state(house).split_for_parts();
+    let (routes, mut document) =
+        writes.merge(reads).merge(public).merge(served).with_state(house).split_for_parts();
     document.merge(serve::Sold::openapi());
     (routes.layer(from_fn(name_instance)), document)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -13,7 +14,7 @@ use tower::ServiceExt;
 use super::upstream::{Liar, Upstream};
 use crate::clock::Clock;
 use crate::http::client::Proxies;
-use crate::http::keys::{Keys, Scope};
+use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
 use crate::l402::proxy::{PaidProxies, Parts, Rules, api};
 use crate::l402::tests::till::Till;
@@ -121,7 +122,7 @@ impl House {
         };
         let (owner, rival) = (key("owner").await, key("rival").await);
         Self {
-            router: routes(&proxies, &keys),
+            router: routes(&proxies, &keys, &quotas(0)),
             proxies,
             store,
             till,
@@ -144,7 +145,12 @@ impl House {
             quotas: quotas(0),
             allow: GuardSettings::default(),
         };
-        routes(&PaidProxies::new(parts).unwrap(), &self.keys)
+        routes(&PaidProxies::new(parts).unwrap(), &self.keys, &quotas(0))
+    }
+
+    /// The same house, where with limits for who manages proxies.
+    pub(super) fn limited(&self, limits: LimitSettings) -> Router {
+        routes(&self.proxies, &self.keys, &Arc::new(Limits::new(limits)))
     }
 
     pub(super) async fn key(&self, scope: Scope) -> String {
@@ -253,9 +259,9 @@ fn quotas(read: u32) -> Arc<Limits> {
     Arc::new(Limits::new(settings))
 }
 
-fn routes(proxies: &PaidProxies, keys: &Keys) -> Router {
-    let limits = quotas(0);
-    let (router, _) = api::router(proxies.clone(), keys.clone(), &limits, &Arc::new(Proxies::default()));
+fn routes(proxies: &PaidProxies, keys: &Keys, limits: &Arc<Limits>) -> Router {
+    let (router, _) = api::router(proxies.clone(), keys.clone(), limits, &Arc::new(Proxies::default()));
+    let router = router.layer(from_fn_with_state(keys.clone(), recognise));
     crate::routes::open(router, Arc::new(pages()))
 }
 

@@ -1,10 +1,13 @@
 //! What owners do, in the contract's shapes.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::house::House;
 use crate::http::keys::Scope;
+use crate::http::limits::LimitSettings;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_is_made_changed_shown_and_taken_away() {
@@ -188,6 +191,20 @@ async fn rules_that_are_broken_are_told() {
     }
     let one_more = house.post("/api/proxy", &json!({ "name": "x", "targetBaseUrl": target })).await;
     assert_eq!(one_more.error(), "too_many_proxies");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_guesses_keys_is_limited_like_who_has_none() {
+    let mut house = House::new().await;
+    let window = Duration::from_secs(60);
+    let limits = LimitSettings { enabled: true, window, write: 1, read: 1, key_write: 9, key_read: 9 };
+    house.router = house.limited(limits);
+    let ask = async |method: Method, key: &str| house.manage(method, key, "/api/proxy", None).await.error();
+    for method in [Method::GET, Method::POST] {
+        assert_eq!(ask(method.clone(), "satchel_00").await, "invalid_api_key");
+        assert_eq!(ask(method, "satchel_01").await, "rate_limit_exceeded");
+    }
+    house.get("/api/proxy").await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
