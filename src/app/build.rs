@@ -174,14 +174,15 @@ impl House {
             per_client: Arc::new(Limits::new(challenge_limits(&config))),
             budget,
         });
-        let limits = Arc::new(Limits::new(LimitSettings {
+        let settings = LimitSettings {
             enabled: config.http.rate_limits,
             window: Duration::from_secs(config.limits.window_secs),
             write: config.limits.write,
             read: config.limits.read,
             key_write: config.limits.key_write,
             key_read: config.limits.key_read,
-        }));
+        };
+        let limits = Arc::new(Limits::new(settings).verifying(settings, config.limits.key_verify));
         let paid_proxies = PaidProxies::new(proxy::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),

@@ -290,6 +290,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("limits.read", u64::from(limits.read), 1, ANY),
         ("limits.key_write", u64::from(limits.key_write), 1, ANY),
         ("limits.key_read", u64::from(limits.key_read), 1, ANY),
+        ("limits.key_verify", u64::from(limits.key_verify), 1, ANY),
         ("limits.invoices_per_minute", u64::from(limits.invoices_per_minute), 1, ANY),
         ("limits.keep_unpaid_days", u64::from(limits.keep_unpaid_days), 1, 3_650),
         ("payouts.max_fee_base_sat", payouts.max_fee_base_sat, 0, supply),

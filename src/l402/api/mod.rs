@@ -44,9 +44,12 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
     let keyed = from_fn_with_state(gate, require_scope);
     let writes = OpenApiRouter::new()
         .routes(routes!(challenges::create))
-        .routes(routes!(challenges::verify))
         .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));
+    let verifying = OpenApiRouter::new()
+        .routes(routes!(challenges::verify))
+        .route_layer(keyed.clone())
+        .route_layer(limited(Class::Verify));
     let reads = OpenApiRouter::new()
         .routes(routes!(challenges::list))
         .routes(routes!(stats::stats))
@@ -57,7 +60,7 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
         .routes(routes!(public::status))
         .route_layer(limited(Class::Read));
     let (routes, document) =
-        writes.merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
+        writes.merge(verifying).merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
     (routes.layer(from_fn(name_instance)), document)
 }
 

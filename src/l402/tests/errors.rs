@@ -91,6 +91,24 @@ async fn producers_have_a_quota_and_payers_who_paid_have_none() {
     assert!(refused.headers.contains_key("x-ratelimit-limit"));
 }
 
+/// A shop's middleware asks on every request.
+#[tokio::test(flavor = "multi_thread")]
+async fn verifying_has_a_quota_of_its_own_which_is_the_key_s() {
+    let house = House::with(Setup { limits: quota(1), verify: 5, ..Setup::default() }).await;
+    let made = house.challenge("/a", 1).await;
+    let preimage = house.pay(made["invoice"].as_str().unwrap());
+    let body = json!({ "macaroon": made["macaroon"], "preimage": preimage });
+    for _ in 0..5 {
+        assert_eq!(house.verdict(&body).await["valid"], true);
+    }
+    let refused = house.post(&house.shop, VERIFY, &body).await;
+    refused.is_error(429, "rate_limit_exceeded", VERIFY);
+    assert_eq!(refused.headers["x-ratelimit-limit"], "5");
+    house.post(&house.rival, VERIFY, &body).await.ok();
+    house.post("satchel_00", VERIFY, &body).await.is_error(401, "invalid_api_key", VERIFY);
+    house.post("satchel_01", VERIFY, &body).await.is_error(429, "rate_limit_exceeded", VERIFY);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_guesses_keys_is_limited_like_who_has_none() {
     let limits = LimitSettings { read: 1, ..quota(1) };
