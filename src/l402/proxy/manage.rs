@@ -140,8 +140,7 @@ impl PaidProxies {
         let read =
             move |connection: &rusqlite::Connection| store::list(connection, owner, page.skip(), page.size);
         let (found, total) = self.store().read(read).await?;
-        let url = &self.rules().public_url;
-        let items = found.iter().map(|proxy| ProxyDetailView::new(proxy, None, url)).collect();
+        let items = found.iter().map(|proxy| ProxyDetailView::new(proxy, None)).collect();
         json(&ProxiesView { items, total, page: page.number, page_size: page.size })
     }
 
@@ -156,7 +155,7 @@ impl PaidProxies {
             Ok((proxy, endpoints))
         };
         let (proxy, endpoints) = self.store().read(read).await?;
-        json(&ProxyDetailView::new(&proxy, Some(&endpoints), &self.rules().public_url))
+        json(&ProxyDetailView::new(&proxy, Some(&endpoints)))
     }
 
     /// Changes a proxy; answers it as JSON.
@@ -165,7 +164,7 @@ impl PaidProxies {
     /// [`ProxyError::ProxyNotFound`], [`ProxyError::Invalid`], the store's.
     pub async fn change(&self, who: Who, id: String, change: Change) -> Result<Vec<u8>, ProxyError> {
         let proxy = self.write(who, id, move |_, proxy, _| change.apply(proxy)).await?.0;
-        json(&ProxyDetailView::new(&proxy, None, &self.rules().public_url))
+        json(&ProxyDetailView::new(&proxy, None))
     }
 
     /// Changes what a proxy's manifest says; answers that as JSON.
@@ -183,7 +182,7 @@ impl PaidProxies {
             Ok(())
         };
         let proxy = self.write(who, id, apply).await?.0;
-        json(&SettingsView::new(&proxy, &self.rules().public_url))
+        json(&SettingsView::new(&proxy))
     }
 
     /// Takes a proxy out of service for good; answers whether it was so before, as JSON.

@@ -98,8 +98,10 @@ async fn manifest_settings_are_echoed_with_the_manifest_s_address() {
     for (name, value) in body.as_object().unwrap() {
         assert_eq!(&settings[name], value, "{name}");
     }
-    let url = format!("https://pay.example/l402/proxy/{id}/.well-known/l402-manifest.json");
-    assert_eq!(settings["manifestUrl"], url);
+    let url = format!("/l402/proxy/{id}/.well-known/l402-manifest.json");
+    assert_eq!(settings["manifestUrl"], url, "clients put their base in front of it");
+    let listed = house.get("/api/manifests/registry").await.ok();
+    assert_eq!(listed["items"][0]["manifestUrl"], format!("https://pay.example{url}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
