@@ -6,6 +6,7 @@ use axum::http::header::ALLOW;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::glob::BadGlob;
 use super::path::BadPath;
 use super::price::Methods;
 use crate::http::body::BodyError;
@@ -36,6 +37,8 @@ pub enum ProxyError {
     PathForbidden,
     /// 404: there is no such proxy, or it belongs to another account, or is not in service.
     ProxyNotFound,
+    /// 404: the proxy has no such endpoint.
+    EndpointNotFound,
     /// 404: the proxy has no public manifest.
     ManifestNotFound,
     /// 404: there is no such document.
@@ -88,6 +91,7 @@ impl ProxyError {
             Self::Forbidden(_) => (403, "forbidden", "The API key lacks the scope l402"),
             Self::PathForbidden => (403, "path_not_allowed", "This path is not offered"),
             Self::ProxyNotFound => (404, "proxy_not_found", "Proxy not found"),
+            Self::EndpointNotFound => (404, "endpoint_not_found", "This proxy has no such endpoint"),
             Self::ManifestNotFound => (404, "manifest_not_found", "This proxy has no public manifest"),
             Self::ContentNotFound => (404, "content_not_found", "There is no such content"),
             Self::NotFound => (404, "not_found", "There is no such route"),
@@ -156,6 +160,12 @@ impl IntoResponse for ProxyError {
 impl From<BadPath> for ProxyError {
     fn from(error: BadPath) -> Self {
         Self::invalid("invalid_path", error.to_string())
+    }
+}
+
+impl From<BadGlob> for ProxyError {
+    fn from(error: BadGlob) -> Self {
+        Self::invalid("invalid_pattern", error.to_string())
     }
 }
 

@@ -36,6 +36,7 @@ pub enum BadGlob {
 #[derive(Clone, Debug)]
 pub struct Glob {
     text: String,
+    normal: String,
     heed_case: bool,
     /// For each character that is read: the places it may be read at.
     readers: Vec<(char, Places)>,
@@ -89,6 +90,11 @@ impl Glob {
         &self.text
     }
 
+    /// The one form of all patterns that mean the same: with its slash, without escapes, with stars for names.
+    pub fn normal(&self) -> &str {
+        &self.normal
+    }
+
     /// How narrow it is.
     pub fn rank(&self) -> Rank {
         self.rank
@@ -138,6 +144,7 @@ impl Glob {
         let tokens = tokens(text)?;
         let mut glob = Self {
             text: text.to_owned(),
+            normal: String::with_capacity(text.len()),
             heed_case,
             readers: Vec::new(),
             any_reader: [0; WORDS],
@@ -152,20 +159,24 @@ impl Glob {
             match token {
                 Token::Letter(letter) => {
                     let letter = if heed_case { *letter } else { fold(*letter) };
+                    glob.normal.push(letter);
                     glob.reader(letter, at);
                     glob.rank.letters += 1;
                     at += 1;
                 }
                 Token::One => {
+                    glob.normal.push('?');
                     glob.any_reader = join(glob.any_reader, one(at));
                     glob.rank.exact = false;
                     at += 1;
                 }
                 Token::Star => {
+                    glob.normal.push('*');
                     glob.stay_inside = join(glob.stay_inside, one(at));
                     glob.rank.exact = false;
                 }
                 Token::Stars => {
+                    glob.normal.push_str("**");
                     glob.stay = join(glob.stay, one(at));
                     glob.rank.exact = false;
                     let before = index.checked_sub(1).and_then(|index| tokens.get(index));
@@ -325,6 +336,23 @@ mod tests {
                 assert!(!matches(pattern, path), "{pattern} {path}");
             }
         }
+    }
+
+    #[test]
+    fn patterns_that_mean_the_same_have_one_form() {
+        for (pattern, normal) in [
+            ("premium/**", "/premium/**"),
+            ("/premium/**/", "/premium/**"),
+            ("/premium/**/**", "/premium/**"),
+            ("/PREMIUM/%2a", "/premium/*"),
+            ("/premium/{city}", "/premium/*"),
+            ("/v?/x", "/v?/x"),
+            ("/", "/"),
+            ("**", "/**"),
+        ] {
+            assert_eq!(Glob::new(pattern).unwrap().normal(), normal, "{pattern}");
+        }
+        assert_eq!(Glob::heeding_case("/A").unwrap().normal(), "/A");
     }
 
     #[test]

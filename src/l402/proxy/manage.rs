@@ -7,11 +7,9 @@ use serde_json::{Map, Value};
 
 use super::cache::Live;
 use super::error::ProxyError;
-use super::request::{self, Bounds, Change, DEFAULT_SATS, DEFAULT_TIMEOUT, ENDPOINTS, SettingsChange};
-use super::store::{self, Endpoint, ManifestSettings, Owner, Proxy};
-use super::view::{
-    DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
-};
+use super::request::{Bounds, Change, DEFAULT_SATS, DEFAULT_TIMEOUT, SettingsChange};
+use super::store::{self, ManifestSettings, Owner, Proxy};
+use super::view::{DeletedView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView};
 use super::{PaidProxies, ids};
 use crate::ids::AccountId;
 use crate::store::Tx;
@@ -70,15 +68,7 @@ impl PaidProxies {
         Change::read(body, &self.0.targets, self.bounds())
     }
 
-    /// Reads a new endpoint.
-    ///
-    /// # Errors
-    /// [`ProxyError::Invalid`].
-    pub fn read_endpoint(&self, body: &Map<String, Value>) -> Result<Endpoint, ProxyError> {
-        request::endpoint(body, self.bounds())
-    }
-
-    fn bounds(&self) -> Bounds {
+    pub(super) fn bounds(&self) -> Bounds {
         Bounds { timeout: self.rules().max_timeout.as_secs(), sats: self.0.till.rules().max_price_sat }
     }
 
@@ -221,36 +211,6 @@ impl PaidProxies {
         json(&DeletedView { proxy_id: &id, deleted: true })
     }
 
-    /// Gives a part of a proxy a price of its own; answers it as JSON. `replace` lets it take another's name.
-    ///
-    /// # Errors
-    /// [`ProxyError::ProxyNotFound`]; [`ProxyError::Invalid`] if there is one of this name, or too many; the store's.
-    pub async fn add_endpoint(
-        &self,
-        who: Who,
-        id: String,
-        endpoint: Endpoint,
-        replace: bool,
-    ) -> Result<Vec<u8>, ProxyError> {
-        let add = move |tx: &Tx<'_>, proxy: &mut Proxy, now| -> Result<Endpoint, ProxyError> {
-            let known = store::endpoints(tx, proxy.id)?;
-            let name = &endpoint.endpoint_id;
-            let taken = known.iter().any(|known| known.endpoint_id == *name);
-            if taken && !replace {
-                let message = format!("Endpoint with ID '{name}' already exists");
-                return Err(ProxyError::invalid("endpoint_exists", message));
-            }
-            if !taken && known.len() >= ENDPOINTS {
-                let message = format!("a proxy has at most {ENDPOINTS} endpoints");
-                return Err(ProxyError::invalid("too_many_endpoints", message));
-            }
-            let id = store::put_endpoint(tx, proxy.id, &endpoint, now)?;
-            Ok(Endpoint { id, ..endpoint })
-        };
-        let (_, endpoint) = self.write(who, id, add).await?;
-        json(&EndpointView::new(&endpoint))
-    }
-
     /// The proxy of an id, in service or not, from memory if it is there.
     pub(super) async fn live(&self, id: &str) -> Result<Arc<Live>, ProxyError> {
         if let Some(live) = self.0.cache.get(id) {
@@ -275,7 +235,7 @@ impl PaidProxies {
     }
 
     /// One transaction over a proxy that may be changed.
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         who: Who,
         id: String,

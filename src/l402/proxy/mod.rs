@@ -16,6 +16,7 @@ mod admin;
 pub mod api;
 mod body;
 mod cache;
+pub(in crate::l402) mod endpoints;
 pub mod error;
 mod forward;
 pub mod glob;

@@ -15,7 +15,8 @@ use crate::ids::Secret;
 const NAME_LEN: usize = 100;
 const DESCRIPTION_LEN: usize = 1_000;
 const REASON_LEN: usize = 500;
-const ENDPOINT_ID_LEN: usize = 100;
+pub(super) const ENDPOINT_ID_LEN: usize = 100;
+const PATTERN_LEN: usize = 512;
 const AUTH_LEN: usize = 4_096;
 const URL_LEN: usize = 2_048;
 const CATEGORY_LEN: usize = 50;
@@ -206,21 +207,77 @@ pub fn endpoint(body: &Map<String, Value>, bounds: Bounds) -> Checked<Endpoint> 
     let fields = Fields(body);
     let missing = |name: &str| ProxyError::invalid("missing_field", format!("{name} is required"));
     let endpoint_id = fields.text("endpointId", ENDPOINT_ID_LEN)?.ok_or_else(|| missing("endpointId"))?;
-    let path = fields.text("path", 512)?.ok_or_else(|| missing("path"))?;
-    pattern("path", &path)?;
+    let path = fields.path()?.ok_or_else(|| missing("path"))?;
     let method = fields.text("httpMethod", 16)?.unwrap_or_else(|| "GET".into());
     let price_sat =
         fields.number("basePriceSats", 0..=bounds.sats)?.ok_or_else(|| missing("basePriceSats"))?;
     Ok(Endpoint {
         id: 0,
         endpoint_id,
-        path: if path.starts_with('/') { path } else { format!("/{path}") },
+        path,
         method: endpoint_method(&method)?,
         price_sat,
         summary: fields.text("summary", DESCRIPTION_LEN)?,
         description: fields.text("description", DESCRIPTION_LEN)?,
         is_active: fields.flag("isActive")?.unwrap_or(true),
     })
+}
+
+/// An endpoint for what is to be priced, which has no name yet.
+///
+/// # Errors
+/// [`ProxyError::Invalid`].
+pub(super) fn part(path: &str, method: &str, sats: u64, bounds: Bounds) -> Checked<Endpoint> {
+    let body = serde_json::json!({ "endpointId": "-", "path": path, "httpMethod": method, "basePriceSats": sats });
+    endpoint(body.as_object().unwrap_or(&Map::new()), bounds)
+}
+
+/// A change of an endpoint. What is `None` stays as it is.
+#[derive(Debug, Default)]
+pub struct EndpointChange {
+    endpoint_id: Option<String>,
+    path: Option<String>,
+    method: Option<String>,
+    price_sat: Option<u64>,
+    summary: Option<Option<String>>,
+    description: Option<Option<String>>,
+    is_active: Option<bool>,
+}
+
+impl EndpointChange {
+    /// Reads a change.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`].
+    pub fn read(body: &Map<String, Value>, bounds: Bounds) -> Checked<Self> {
+        let fields = Fields(body);
+        Ok(Self {
+            endpoint_id: fields.text("endpointId", ENDPOINT_ID_LEN)?,
+            path: fields.path()?,
+            method: fields.text("httpMethod", 16)?.map(|name| endpoint_method(&name)).transpose()?,
+            price_sat: fields.number("basePriceSats", 0..=bounds.sats)?,
+            summary: fields.clearable("summary", DESCRIPTION_LEN)?,
+            description: fields.clearable("description", DESCRIPTION_LEN)?,
+            is_active: fields.flag("isActive")?,
+        })
+    }
+
+    /// Makes the change.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`] if it is about another endpoint.
+    pub fn apply(self, endpoint: &mut Endpoint) -> Checked<()> {
+        if self.endpoint_id.is_some_and(|id| id != endpoint.endpoint_id) {
+            return Err(wrong("endpointId can't be changed".into()));
+        }
+        set(&mut endpoint.path, self.path);
+        set(&mut endpoint.method, self.method);
+        set(&mut endpoint.price_sat, self.price_sat);
+        set(&mut endpoint.summary, self.summary);
+        set(&mut endpoint.description, self.description);
+        set(&mut endpoint.is_active, self.is_active);
+        Ok(())
+    }
 }
 
 /// Why a proxy goes out of service.
@@ -254,7 +311,7 @@ fn method(name: &str) -> Checked<String> {
 }
 
 fn patterns(fields: Fields<'_>, name: &str) -> Checked<Option<Vec<String>>> {
-    let Some(list) = fields.list(name, PATTERNS, 512)? else { return Ok(None) };
+    let Some(list) = fields.list(name, PATTERNS, PATTERN_LEN)? else { return Ok(None) };
     list.iter().try_for_each(|text| pattern(name, text))?;
     Ok(Some(list))
 }
@@ -301,6 +358,13 @@ impl Fields<'_> {
     /// A text that `null` or an empty one takes away.
     fn clearable(self, name: &str, longest: usize) -> Checked<Option<Option<String>>> {
         if self.0.contains_key(name) { self.text(name, longest).map(Some) } else { Ok(None) }
+    }
+
+    /// A pattern for paths, with its slash.
+    fn path(self) -> Checked<Option<String>> {
+        let Some(path) = self.text("path", PATTERN_LEN)? else { return Ok(None) };
+        pattern("path", &path)?;
+        Ok(Some(if path.starts_with('/') { path } else { format!("/{path}") }))
     }
 
     fn link(self, name: &str) -> Checked<Option<Option<String>>> {

@@ -310,37 +310,54 @@ pub(super) fn endpoints(connection: &Connection, proxy: i64) -> Result<Vec<Endpo
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Writes an endpoint down; answers its row id. One of the same name gets the new path, method and price.
-pub(super) fn put_endpoint(
+/// Writes a new endpoint down; answers its row id.
+pub(super) fn insert_endpoint(
     tx: &Tx<'_>,
     proxy: i64,
     endpoint: &Endpoint,
     now: UnixMillis,
 ) -> Result<i64, ProxyError> {
-    let id = tx
-        .prepare_cached(
-            "INSERT INTO l402_endpoints
-             (proxy_id, endpoint_id, path, method, price_sat, summary, description, is_active, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (proxy_id, endpoint_id) DO UPDATE SET path = excluded.path, method = excluded.method,
-                 price_sat = excluded.price_sat, is_active = excluded.is_active
-             RETURNING id",
-        )?
-        .query_row(
-            params![
-                proxy,
-                endpoint.endpoint_id,
-                endpoint.path,
-                endpoint.method,
-                endpoint.price_sat,
-                endpoint.summary,
-                endpoint.description,
-                endpoint.is_active,
-                now
-            ],
-            |row| row.get(0),
-        )?;
-    Ok(id)
+    tx.prepare_cached(
+        "INSERT INTO l402_endpoints
+         (proxy_id, endpoint_id, path, method, price_sat, summary, description, is_active, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        proxy,
+        endpoint.endpoint_id,
+        endpoint.path,
+        endpoint.method,
+        endpoint.price_sat,
+        endpoint.summary,
+        endpoint.description,
+        endpoint.is_active,
+        now
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
+/// Writes all of an endpoint again but its name.
+pub(super) fn update_endpoint(tx: &Tx<'_>, endpoint: &Endpoint) -> Result<(), ProxyError> {
+    tx.prepare_cached(
+        "UPDATE l402_endpoints SET path = ?2, method = ?3, price_sat = ?4, summary = ?5, description = ?6,
+         is_active = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        endpoint.id,
+        endpoint.path,
+        endpoint.method,
+        endpoint.price_sat,
+        endpoint.summary,
+        endpoint.description,
+        endpoint.is_active,
+    ])?;
+    Ok(())
+}
+
+/// Takes an endpoint away.
+pub(super) fn delete_endpoint(tx: &Tx<'_>, id: i64) -> Result<(), ProxyError> {
+    tx.prepare_cached("DELETE FROM l402_endpoints WHERE id = ?1")?.execute([id])?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Proxies as JSON. The owner's secret is never in it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -115,6 +117,26 @@ pub struct RetiredView<'a> {
 pub struct DeletedView<'a> {
     pub(super) proxy_id: &'a str,
     pub(super) deleted: bool,
+}
+
+/// An endpoint that is gone.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedEndpointView<'a> {
+    pub(super) proxy_id: &'a str,
+    pub(super) endpoint_id: &'a str,
+    pub(super) deleted: bool,
+}
+
+/// A part of a proxy that got a price.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PricedView<'a> {
+    pub(super) proxy_id: &'a str,
+    /// Those that have it now.
+    pub(super) endpoints: Vec<EndpointView<'a>>,
+    /// What a request costs now, by method.
+    pub(super) costs: BTreeMap<String, u64>,
 }
 
 /// The path that a proxy is served at.

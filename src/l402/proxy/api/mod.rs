@@ -57,6 +57,8 @@ pub fn router(
         .routes(routes!(manage::delete))
         .routes(routes!(manage::unpublish))
         .routes(routes!(manage::add_endpoint))
+        .routes(routes!(manage::change_endpoint))
+        .routes(routes!(manage::delete_endpoint))
         .routes(routes!(manage::change_settings))
         .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));

@@ -87,6 +87,77 @@ async fn endpoints_have_names_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_two_endpoints_are_for_the_same_requests() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    let path = format!("/api/proxy/{id}/manifest/endpoints");
+    let body = |name: &str, path: &str, method: &str| json!({ "endpointId": name, "path": path, "httpMethod": method, "basePriceSats": 5 });
+    assert_eq!(house.post(&path, &body("x", "premium/**", "GET")).await.status, 201);
+    for spelled in ["/premium/**", "/Premium/**/", "premium/%2a%2a"] {
+        let again = house.post(&path, &body("y", spelled, "GET")).await;
+        assert_eq!((again.status, again.error().as_str()), (400, "endpoint_exists"), "{spelled}");
+        let told = "Endpoint with ID 'x' has the same method and path (GET /premium/**)";
+        assert_eq!(again.json()["message"], told);
+    }
+    for (name, path_of, method) in [("y", "/premium/**", "POST"), ("z", "/premium/*", "GET"), ("a", "/premium/**", "*")] {
+        assert_eq!(house.post(&path, &body(name, path_of, method)).await.status, 201, "{name}");
+    }
+    let clash = house.put(&format!("{path}/y"), &json!({ "httpMethod": "GET" })).await;
+    assert_eq!((clash.status, clash.error().as_str()), (400, "endpoint_exists"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_are_changed_and_taken_away() {
+    let house = House::new().await;
+    let id = house.sell(&json!({ "defaultPriceSats": 3 })).await;
+    let path = format!("/api/proxy/{id}/manifest/endpoints");
+    let body = json!({ "endpointId": "GET /x", "path": "/x", "basePriceSats": 100, "summary": "S" });
+    assert_eq!(house.post(&path, &body).await.status, 201);
+    let one = format!("{path}/GET%20%2Fx");
+    let price = async || {
+        let asked = house.show(Method::GET, &format!("/l402/proxy/{id}/x"), "").await;
+        asked.json()["l402"]["amount_sats"].as_u64().unwrap()
+    };
+    assert_eq!(price().await, 100);
+    let changed = house.put(&one, &json!({ "endpointId": "GET /x", "basePriceSats": 7 })).await.ok();
+    assert_eq!(
+        changed,
+        json!({
+            "id": 1, "endpointId": "GET /x", "path": "/x", "httpMethod": "GET", "summary": "S",
+            "basePriceSats": 7, "isActive": true,
+        })
+    );
+    assert_eq!(price().await, 7, "at once");
+    house.put(&one, &json!({ "isActive": false, "summary": null })).await.ok();
+    assert_eq!(price().await, 3);
+    house.put(&one, &json!({ "isActive": true })).await.ok();
+    for (body, code) in [
+        (json!({ "endpointId": "other" }), "invalid_field"),
+        (json!({ "basePriceSats": -1 }), "invalid_field"),
+        (json!({ "path": "/../x" }), "invalid_pattern"),
+        (json!({ "httpMethod": "BREW" }), "invalid_method"),
+    ] {
+        assert_eq!(house.put(&one, &body).await.error(), code, "{body}");
+    }
+    for (key, name, code) in [
+        (&house.owner, "nothing", "endpoint_not_found"),
+        (&house.owner, "%ff", "endpoint_not_found"),
+        (&house.rival, "GET%20%2Fx", "proxy_not_found"),
+    ] {
+        for method in [Method::PUT, Method::DELETE] {
+            let body = json!({});
+            let answer = house.manage(method, key, &format!("{path}/{name}"), Some(&body)).await;
+            assert_eq!((answer.status, answer.error().as_str()), (404, code), "{name}");
+        }
+    }
+    assert_eq!(price().await, 7);
+    let gone = house.manage(Method::DELETE, &house.owner, &one, None).await.ok();
+    assert_eq!(gone, json!({ "proxyId": id, "endpointId": "GET /x", "deleted": true }));
+    assert_eq!(price().await, 3);
+    assert_eq!(house.manage(Method::DELETE, &house.owner, &one, None).await.error(), "endpoint_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn manifest_settings_are_echoed_with_the_manifest_s_address() {
     let house = House::new().await;
     let id = house.sell(&json!({})).await;
