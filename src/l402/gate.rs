@@ -154,6 +154,7 @@ impl L402 {
         self.counters().asked(price.account, &resource);
         let new = NewChallenge {
             client,
+            counted: false,
             account: price.account,
             resource: resource.into_owned(),
             price_sat: price.sats,

@@ -101,6 +101,7 @@ pub(super) async fn create(
         .ok_or_else(|| L402Error::invalid("invalid_price", "priceSats is required"))?;
     let new = NewChallenge {
         client: asked.client,
+        counted: true,
         account: Some(caller.account),
         resource,
         price_sat,

@@ -91,6 +91,22 @@ async fn producers_have_a_quota_and_payers_who_paid_have_none() {
     assert!(refused.headers.contains_key("x-ratelimit-limit"));
 }
 
+/// All clients of a shop come from its one address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_s_challenges_are_counted_by_its_key_alone() {
+    let house = House::with(Setup { limits: quota(5), per_client: 1, ..Setup::default() }).await;
+    for number in 0..5 {
+        house.challenge(&format!("/{number}"), 1).await;
+    }
+    let refused = house.post(&house.shop, CHALLENGES, &json!({ "resource": "/x", "priceSats": 1 })).await;
+    refused.is_error(429, "rate_limit_exceeded", CHALLENGES);
+    assert_eq!(refused.headers["x-ratelimit-limit"], "5");
+    let body = json!({ "resource": "/x", "priceSats": 1 });
+    house.post(&house.rival, CHALLENGES, &body).await.ok();
+    assert_eq!(house.get("", DEMO).await.status, 402, "and a stranger has what a client has");
+    house.get("", PING).await.is_error(429, "rate_limit_exceeded", PING);
+}
+
 /// A shop's middleware asks on every request.
 #[tokio::test(flavor = "multi_thread")]
 async fn verifying_has_a_quota_of_its_own_which_is_the_key_s() {

@@ -1,7 +1,7 @@
 //! What passes: methods, prices, headers, answers.
 
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::json;
 
 use super::house::{House, base, rules};
@@ -51,6 +51,32 @@ async fn a_path_costs_what_its_endpoint_says() {
     assert_eq!(asked("/free").await.text, "GET /free");
     house.put(&format!("/api/proxy/{id}"), &json!({ "defaultPriceSats": 8 })).await.ok();
     assert_eq!(price("/other").await, 8, "a change counts at once");
+}
+
+/// Web servers in front of this one take 4 KB of headers, if nobody tells them otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_asks_for_payment_fits_into_the_headers_that_proxies_take() {
+    /// Bytes that an invoice has more on a main network with three hints to its node, in both lines.
+    const HINTS: usize = 600;
+    let house = House::new().await;
+    let words = "Wörter für Menschen, a great many of them; ".repeat(23);
+    let id = house.sell(&json!({ "name": "x".repeat(100), "description": words })).await;
+    let body = json!({ "endpointId": "x", "path": "/**", "basePriceSats": 1_000_000, "summary": "w".repeat(1_000) });
+    assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
+    let base = base(&id);
+    for length in [256, 257, 2_000] {
+        let path = format!("{base}/{}", "a".repeat(length - base.len() - 1));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let asked = house.send(request).await;
+        assert_eq!(asked.status, 402);
+        let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+        let bytes: usize = asked.headers.iter().map(line).sum();
+        assert!(bytes + HINTS < 4_000, "{length}: {bytes} {:?}", asked.headers);
+        let shown = house.settle(&asked);
+        assert!(shown.len() < 2_000, "{}", shown.len());
+    }
+    let manifest = house.get(&format!("{base}/.well-known/l402-manifest.json")).await.ok();
+    assert_eq!(manifest["endpoints"][0]["summary"], "w".repeat(1_000), "there it stands whole");
 }
 
 #[tokio::test(flavor = "multi_thread")]
