@@ -119,20 +119,7 @@ impl Change {
     /// # Errors
     /// [`ProxyError::Invalid`] if a header's name and value would not go together.
     pub fn apply(self, proxy: &mut Proxy) -> Checked<()> {
-        let old = proxy.auth.take();
-        let (old_header, old_value) = old.map(|auth| (auth.header, auth.value)).unzip();
-        let cleared = matches!(self.auth_value, Some(None));
-        let header = self.auth_header.unwrap_or(old_header.filter(|_| !cleared));
-        let value = self.auth_value.unwrap_or(old_value);
-        proxy.auth = match (header, value) {
-            (None, None) => None,
-            (header, Some(value)) => {
-                Some(UpstreamAuth { header: header.unwrap_or_else(|| "Authorization".into()), value })
-            }
-            (Some(_), None) => {
-                return Err(ProxyError::invalid("invalid_auth", "authHeader needs an authValue"));
-            }
-        };
+        proxy.auth = auth(proxy.auth.take(), self.auth_header, self.auth_value)?;
         set(&mut proxy.name, self.name);
         set(&mut proxy.description, self.description);
         set(&mut proxy.target_url, self.target_url);
@@ -144,6 +131,26 @@ impl Change {
         set(&mut proxy.blocked_paths, self.blocked_paths);
         set(&mut proxy.token_validity_secs, self.token_validity_secs);
         Ok(())
+    }
+}
+
+/// The header for the upstream after a change. Whoever takes away its name or its value takes away both: a secret
+/// never goes under another name than its owner gave it.
+fn auth(
+    old: Option<UpstreamAuth>,
+    header: Option<Option<String>>,
+    value: Option<Option<Secret>>,
+) -> Checked<Option<UpstreamAuth>> {
+    let (header, value) = match (header, value) {
+        (None, None) => return Ok(old),
+        (Some(None), None | Some(None)) | (None, Some(None)) => return Ok(None),
+        (Some(header), Some(value)) => (header, value),
+        (Some(header), None) => (header, old.map(|auth| auth.value)),
+        (None, Some(value)) => (old.map(|auth| auth.header), value),
+    };
+    match value {
+        Some(value) => Ok(Some(UpstreamAuth { header: header.unwrap_or_else(|| "Authorization".into()), value })),
+        None => Err(ProxyError::invalid("invalid_auth", "authHeader needs an authValue")),
     }
 }
 

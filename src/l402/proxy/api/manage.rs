@@ -36,7 +36,8 @@ pub(super) struct ProxyBody {
     #[schema(max_length = 1000)]
     description: Option<String>,
     is_active: Option<bool>,
-    /// A header that is put on every request to the upstream; `Authorization` without it.
+    /// A header that is put on every request to the upstream; `Authorization` without it. In a change, `null` or an
+    /// empty text here or in `authValue`, if the other is not given, takes both away.
     auth_header: Option<String>,
     /// Its value. It is never shown again.
     auth_value: Option<String>,

@@ -226,6 +226,33 @@ async fn the_secret_header_is_in_no_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_never_sent_under_another_name_than_its_owner_gave_it() {
+    let house = House::new().await;
+    let id = house.sell(&json!({ "authHeader": "X-Upstream-Key", "authValue": "hunter2" })).await;
+    let path = format!("/api/proxy/{id}");
+    let full = json!({ "authHeader": "X-Upstream-Key", "authValue": "hunter2" });
+    for (change, header) in [
+        (json!({ "authHeader": null }), Value::Null),
+        (json!({ "authHeader": "" }), Value::Null),
+        (json!({ "authValue": null }), Value::Null),
+        (json!({ "authValue": "" }), Value::Null),
+        (json!({ "authHeader": null, "authValue": null }), Value::Null),
+        (json!({ "name": "Other" }), json!("X-Upstream-Key")),
+        (json!({ "authHeader": "X-New" }), json!("X-New")),
+        (json!({ "authValue": "new" }), json!("X-Upstream-Key")),
+        (json!({ "authHeader": null, "authValue": "new" }), json!("Authorization")),
+    ] {
+        house.put(&path, &full).await.ok();
+        let shown = house.put(&path, &change).await.ok();
+        assert_eq!((&shown["authHeader"], &shown["hasAuthValue"]), (&header, &json!(!header.is_null())), "{change}");
+    }
+    house.put(&path, &json!({ "authValue": null })).await.ok();
+    for change in [json!({ "authHeader": "X-New" }), json!({ "authHeader": "X-New", "authValue": "" })] {
+        assert_eq!(house.put(&path, &change).await.error(), "invalid_auth");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_that_are_broken_are_told() {
     let house = House::new().await;
     let target = "https://a.example";
