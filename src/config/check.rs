@@ -303,7 +303,8 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("smtp.max_per_hour", u64::from(config.smtp.max_per_hour), 1, ANY),
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
-    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(config.l402.content.ranges());
+    let documents = config.l402.content.ranges(config.l402.max_price_sat);
+    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents);
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

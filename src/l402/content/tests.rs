@@ -24,12 +24,16 @@ struct Shop {
 }
 
 fn shop() -> Shop {
+    priced(Prices { each: 10, bundle: 50 })
+}
+
+fn priced(prices: Prices) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
     let till = Till::new(&store, Clock::manual(1_800_000_000_000));
     let window = Duration::from_secs(60);
     let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
-    let content = Content::new(None, Prices { each: 10, bundle: 50 }, till.l402.clone());
+    let content = Content::new(None, prices, till.l402.clone());
     let (router, _) = api::router(content, &Arc::new(Limits::new(off)), &Arc::new(Proxies::default()));
     Shop { router, till, _folder: folder }
 }
@@ -81,6 +85,18 @@ async fn a_document_opens_for_its_own_price_only() {
     assert_eq!(ask(&shop, &format!("{PATH}/bundle"), &shown).await.0, 402);
     let (status, body) = ask(&shop, &format!("{PATH}/nothing"), &shown).await;
     assert_eq!((status, &body["code"]), (404, &json!("CONTENT_NOT_FOUND")));
+}
+
+/// The till of a test takes a million at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_costs_more_than_can_be_asked_for() {
+    let shop = priced(Prices { each: 2_000_000, bundle: 5_000_000 });
+    let list = ask(&shop, PATH, "").await.1;
+    assert_eq!((&list["items"][1]["priceSats"], &list["bundle"]["priceSats"]), (&json!(1_000_000), &json!(1_000_000)));
+    for path in [format!("{PATH}/bundle"), format!("{PATH}/what-is-l402")] {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!((status, &body["l402"]["amount_sats"]), (402, &json!(1_000_000)), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -224,7 +224,7 @@ impl PaidProxies {
             Ok((proxy, endpoints))
         };
         let (proxy, endpoints) = self.store().read(read).await?;
-        let live = Arc::new(Live::new(proxy, endpoints)?);
+        let live = Arc::new(Live::new(proxy, endpoints, self.0.till.rules().max_price_sat)?);
         self.0.cache.put(&live, generation);
         Ok(live)
     }

@@ -38,7 +38,11 @@ impl PaidProxies {
     /// # Errors
     /// The store's.
     pub async fn registry_json(&self, search: Search, page: Page) -> Result<Vec<u8>, ProxyError> {
-        let listed = self.store().read(move |connection| store::listed(connection, MOST)).await?;
+        let mut listed = self.store().read(move |connection| store::listed(connection, MOST)).await?;
+        let most = self.0.till.rules().max_price_sat;
+        for (proxy, _) in &mut listed {
+            proxy.default_price_sat = proxy.default_price_sat.min(most);
+        }
         json(&manifest::registry::page(&listed, &search, page, &self.rules().public_url))
     }
 
