@@ -64,6 +64,11 @@ impl PaidProxies {
                 return Err(error);
             }
         };
+        if let Some(error) = answer.wants_money() {
+            tracing::warn!(proxy = ready.live.proxy.public_id, "an upstream answers 402 to what was paid for");
+            paid.give_back().await;
+            return Err(error);
+        }
         if answer.is_failure() {
             paid.give_back().await;
             return Ok(answer.into_response());

@@ -59,6 +59,12 @@ async fn a_payment_for_one_answer_is_good_until_there_was_one() {
         let answer = house.show(Method::GET, &format!("{base}/broken"), &shown).await;
         assert_eq!((answer.status, answer.text.as_str()), (500, "it failed"), "the upstream's own failure");
     }
+    let (token, once) = (house.settle(&ask("/toll").await), house.settle_once(&ask("/toll").await));
+    for shown in [&token, &once, &once] {
+        let answer = house.show(Method::GET, &format!("{base}/toll"), shown).await;
+        assert_eq!((answer.status, answer.error().as_str()), (502, "upstream_error"), "and no 402 of another's");
+        assert!(!answer.headers.contains_key("www-authenticate"));
+    }
     let shown = house.settle_once(&ask("/fine").await);
     let answer = house.show(Method::GET, &format!("{base}/fine"), &shown).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "GET /fine"));
