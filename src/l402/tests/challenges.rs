@@ -190,6 +190,7 @@ async fn lists_are_by_account_and_by_status() {
     assert_eq!(list("?status=expired").await, ("/0".into(), 1));
     assert_eq!(list("?limit=2").await, ("/4 /3".into(), 5));
     assert_eq!(list("?limit=2&offset=2").await, ("/2 /1".into(), 5));
+    assert_eq!(list("?limit=&offset=&status=").await.1, 5, "as if they were not there");
     assert_eq!(list("?offset=9").await, (String::new(), 5));
     let rivals = house.get(&house.rival, CHALLENGES).await.ok();
     assert_eq!(rivals["total"], 0);

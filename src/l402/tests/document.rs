@@ -35,6 +35,19 @@ async fn a_challenge_has_the_document_s_members() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_description_is_put_on_one_line_and_cut_and_never_refused() {
+    let house = House::new().await;
+    let mut asked = async |resource: &str, description: &str| {
+        let body = json!({ "resource": resource, "priceSats": 7, "description": description });
+        house.post(&house.shop, CHALLENGES, &body).await.ok();
+        house.node.words.lock().unwrap().last().unwrap().clone()
+    };
+    assert_eq!(asked("/a", " Two\r\nlines,\tand\u{0} more ").await, "Two lines, and more");
+    assert_eq!(asked("/b", &"é".repeat(5_000)).await, "é".repeat(50), "what the invoice holds");
+    assert_eq!(asked("/c", "\n\n").await, "/c");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_and_a_list_have_theirs() {
     let house = House::new().await;
     let made = house.challenge("/weather", 7).await;
