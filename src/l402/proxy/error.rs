@@ -59,6 +59,8 @@ pub enum ProxyError {
     Internal,
     /// 502: the upstream can't be reached, breaks off or doesn't keep to HTTP; which.
     BadGateway(&'static str),
+    /// 503: the operator has turned this off.
+    NotEnabled,
     /// 503: the database or the till can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
@@ -104,6 +106,7 @@ impl ProxyError {
             }
             Self::Internal => (500, "internal_error", "An error occurred processing your request."),
             Self::BadGateway(why) => (502, "upstream_error", why),
+            Self::NotEnabled => (503, "proxies_not_enabled", "Services are not sold on this server"),
             Self::Unavailable => {
                 (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }

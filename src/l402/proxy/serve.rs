@@ -82,7 +82,7 @@ impl PaidProxies {
     /// All that happens before the upstream is asked. `declared` is what the body says of its length.
     async fn prepare(&self, client: Client, request: &Parts, declared: u64) -> Result<Prepared, ProxyError> {
         if !self.rules().enabled {
-            return Err(ProxyError::Unavailable);
+            return Err(ProxyError::NotEnabled);
         }
         let (id, raw) = split(request.uri.path()).ok_or(ProxyError::ProxyNotFound)?;
         let live = self.live(id).await?;

@@ -5,6 +5,7 @@ use axum::http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::json;
 
 use super::house::{House, base, rules};
+use crate::l402::proxy::Rules;
 use crate::l402::proxy::price::METHODS;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,6 +132,16 @@ async fn what_is_free_is_so_in_moderation_and_what_is_paid_for_without() {
         assert_eq!(house.show(Method::GET, &format!("{path}/free"), "").await.status, status);
         assert_eq!(house.show(Method::GET, &format!("{path}/x"), &shown).await.status, 200);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turned_off_it_passes_nothing_on_and_says_so() {
+    let house = House::with(Rules { enabled: false, ..rules() }).await;
+    let path = format!("{}/x", base(&house.sell(&json!({})).await));
+    let answer = house.show(Method::GET, &path, "").await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "proxies_not_enabled"));
+    assert!(!answer.headers.contains_key("retry-after"), "soon it is the same");
+    assert!(!answer.text.contains("try again"), "{}", answer.text);
 }
 
 #[tokio::test(flavor = "multi_thread")]
