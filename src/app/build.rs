@@ -189,7 +189,7 @@ impl House {
             till: l402.clone(),
             rules: proxy::Rules::from_config(&config),
             quotas: Arc::clone(&limits),
-            allow: upstream_settings(&config),
+            targets: proxy::Targets::new(upstream_settings(&config)),
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());

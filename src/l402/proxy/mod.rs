@@ -42,7 +42,6 @@ use crate::http::limits::Limits;
 use crate::l402::L402;
 use crate::store::Store;
 use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
-use crate::webhooks::guard::GuardSettings;
 
 pub use error::ProxyError;
 pub use rules::Rules;
@@ -63,8 +62,8 @@ pub struct Parts {
     pub rules: Rules,
     /// How often one client may ask for what is free. What is paid for is not counted.
     pub quotas: Arc<Limits>,
-    /// Where upstreams may be, besides the public internet.
-    pub allow: GuardSettings,
+    /// Where upstreams may be.
+    pub targets: Targets,
 }
 
 /// The room. Cheap to clone.
@@ -88,8 +87,7 @@ impl PaidProxies {
     /// # Errors
     /// [`NoClient`].
     pub fn new(parts: Parts) -> Result<Self, NoClient> {
-        let targets = Targets::new(parts.allow);
-        let client = targets.guard().streaming_client(StreamSettings {
+        let client = parts.targets.guard().streaming_client(StreamSettings {
             connect_timeout: parts.rules.connect_timeout,
             idle_connections: IDLE_CONNECTIONS,
         })?;
@@ -99,7 +97,7 @@ impl PaidProxies {
             till: parts.till,
             rules: parts.rules,
             quotas: parts.quotas,
-            targets,
+            targets: parts.targets,
             client,
             cache: Arc::default(),
         })))

@@ -46,6 +46,10 @@ pub struct Bounds {
     pub sats: u64,
 }
 
+/// What a proxy can't be without.
+const MISSING_NAME: (&str, &str) = ("missing_name", "name is required");
+const MISSING_TARGET: (&str, &str) = ("missing_target", "targetBaseUrl is required");
+
 type Checked<T> = Result<T, ProxyError>;
 
 /// A change of a proxy. What is `None` stays as it is.
@@ -73,10 +77,10 @@ impl Change {
     pub fn read_new(body: &Map<String, Value>, targets: &Targets, bounds: Bounds) -> Checked<Self> {
         let change = Self::read(body, targets, bounds)?;
         if change.name.is_none() {
-            return Err(ProxyError::invalid("missing_name", "name is required"));
+            return Err(missing(MISSING_NAME));
         }
         if change.target_url.is_none() {
-            return Err(ProxyError::invalid("missing_target", "targetBaseUrl is required"));
+            return Err(missing(MISSING_TARGET));
         }
         Ok(change)
     }
@@ -87,12 +91,11 @@ impl Change {
     /// [`ProxyError::Invalid`].
     pub fn read(body: &Map<String, Value>, targets: &Targets, bounds: Bounds) -> Checked<Self> {
         let fields = Fields(body);
-        let name = fields.text("name", NAME_LEN)?;
-        let target_url = fields.text("targetBaseUrl", URL_LEN)?.map(|url| targets.check(&url)).transpose()?;
+        let target_url = fields.needed("targetBaseUrl", URL_LEN, MISSING_TARGET)?;
         Ok(Self {
-            name: name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
-            description: fields.clearable("description", DESCRIPTION_LEN)?,
-            target_url,
+            name: fields.needed("name", NAME_LEN, MISSING_NAME)?,
+            target_url: target_url.map(|url| targets.check(&url)).transpose()?,
+            description: fields.words("description")?,
             default_price_sat: fields.number("defaultPriceSats", 1..=bounds.sats)?,
             is_active: fields.flag("isActive")?,
             auth_header: match fields.clearable("authHeader", NAME_LEN)? {
@@ -112,6 +115,11 @@ impl Change {
             blocked_paths: patterns(fields, "blockedPaths")?,
             token_validity_secs: fields.clearable_number("tokenValiditySeconds", VALIDITY)?,
         })
+    }
+
+    /// Where it would lead from now on, if that changes.
+    pub fn target_url(&self) -> Option<&str> {
+        self.target_url.as_deref()
     }
 
     /// Makes the change.
@@ -183,7 +191,7 @@ impl SettingsChange {
         Ok(Self {
             enabled: fields.flag("manifestEnabled")?,
             listed: fields.flag("manifestPubliclyListed")?,
-            service_description: fields.clearable("serviceDescription", DESCRIPTION_LEN)?,
+            service_description: fields.words("serviceDescription")?,
             categories: fields.list("categories", CATEGORIES, CATEGORY_LEN)?,
             logo_url: fields.link("logoUrl")?,
             contact_email: fields.clearable("contactEmail", 254)?,
@@ -212,20 +220,20 @@ impl SettingsChange {
 /// [`ProxyError::Invalid`].
 pub fn endpoint(body: &Map<String, Value>, bounds: Bounds) -> Checked<Endpoint> {
     let fields = Fields(body);
-    let missing = |name: &str| ProxyError::invalid("missing_field", format!("{name} is required"));
-    let endpoint_id = fields.text("endpointId", ENDPOINT_ID_LEN)?.ok_or_else(|| missing("endpointId"))?;
-    let path = fields.path()?.ok_or_else(|| missing("path"))?;
+    let absent = |name: &str| ProxyError::invalid("missing_field", format!("{name} is required"));
+    let endpoint_id = fields.text("endpointId", ENDPOINT_ID_LEN)?.ok_or_else(|| absent("endpointId"))?;
+    let path = fields.path()?.ok_or_else(|| absent("path"))?;
     let method = fields.text("httpMethod", 16)?.unwrap_or_else(|| "GET".into());
     let price_sat =
-        fields.number("basePriceSats", 0..=bounds.sats)?.ok_or_else(|| missing("basePriceSats"))?;
+        fields.number("basePriceSats", 0..=bounds.sats)?.ok_or_else(|| absent("basePriceSats"))?;
     Ok(Endpoint {
         id: 0,
         endpoint_id,
         path,
         method: endpoint_method(&method)?,
         price_sat,
-        summary: fields.text("summary", DESCRIPTION_LEN)?,
-        description: fields.text("description", DESCRIPTION_LEN)?,
+        summary: fields.words("summary")?.flatten(),
+        description: fields.words("description")?.flatten(),
         is_active: fields.flag("isActive")?.unwrap_or(true),
     })
 }
@@ -263,8 +271,8 @@ impl EndpointChange {
             path: fields.path()?,
             method: fields.text("httpMethod", 16)?.map(|name| endpoint_method(&name)).transpose()?,
             price_sat: fields.number("basePriceSats", 0..=bounds.sats)?,
-            summary: fields.clearable("summary", DESCRIPTION_LEN)?,
-            description: fields.clearable("description", DESCRIPTION_LEN)?,
+            summary: fields.words("summary")?,
+            description: fields.words("description")?,
             is_active: fields.flag("isActive")?,
         })
     }
@@ -292,7 +300,7 @@ impl EndpointChange {
 /// # Errors
 /// [`ProxyError::Invalid`].
 pub fn reason(body: &Map<String, Value>) -> Checked<Option<String>> {
-    Fields(body).text("reason", REASON_LEN)
+    Ok(Fields(body).words("reason")?.flatten().map(|reason| reason.chars().take(REASON_LEN).collect()))
 }
 
 fn endpoint_method(name: &str) -> Checked<String> {
@@ -348,17 +356,14 @@ fn header_value(text: String) -> Checked<Secret> {
 struct Fields<'a>(&'a Map<String, Value>);
 
 impl Fields<'_> {
-    /// A text that is not empty.
+    /// A text that is not empty, on one line.
     fn text(self, name: &str, longest: usize) -> Checked<Option<String>> {
-        let fits = |text: &str| {
-            text.chars().count() <= longest
-                && !text.chars().any(|letter| letter.is_control() && letter != '\n')
-        };
+        let fits = |text: &str| text.chars().count() <= longest && !text.chars().any(char::is_control);
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) if fits(text) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong(format!("{name} must be a text of at most {longest} characters"))),
+            Some(_) => Err(wrong(format!("{name} must be a text of at most {longest} characters, on one line"))),
         }
     }
 
@@ -372,6 +377,23 @@ impl Fields<'_> {
         let Some(path) = self.text("path", PATTERN_LEN)? else { return Ok(None) };
         pattern("path", &path)?;
         Ok(Some(if path.starts_with('/') { path } else { format!("/{path}") }))
+    }
+
+    /// A text that may be left as it is, and not be taken away.
+    fn needed(self, name: &str, longest: usize, error: (&'static str, &'static str)) -> Checked<Option<String>> {
+        let Some(text) = self.clearable(name, longest)? else { return Ok(None) };
+        match text.as_deref().map_or("", str::trim) {
+            "" => Err(missing(error)),
+            text => Ok(Some(text.to_owned())),
+        }
+    }
+
+    /// A text for people, whose lines become one, and that `null` or an empty one takes away.
+    fn words(self, name: &str) -> Checked<Option<Option<String>>> {
+        let Some(Value::String(text)) = self.0.get(name) else { return self.clearable(name, DESCRIPTION_LEN) };
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = Map::from_iter([(name.to_owned(), Value::String(text))]);
+        Fields(&line).clearable(name, DESCRIPTION_LEN)
     }
 
     fn link(self, name: &str) -> Checked<Option<Option<String>>> {
@@ -437,6 +459,10 @@ impl Fields<'_> {
         let fits = |text: &String| text.chars().count() <= longest && !text.chars().any(char::is_control);
         if texts.len() <= most && texts.iter().all(fits) { Ok(Some(texts)) } else { Err(bad()) }
     }
+}
+
+fn missing((code, message): (&'static str, &'static str)) -> ProxyError {
+    ProxyError::invalid(code, message)
 }
 
 fn wrong(message: String) -> ProxyError {

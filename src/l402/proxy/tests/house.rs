@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
-use crate::l402::proxy::{PaidProxies, Parts, Rules, api};
+use crate::l402::proxy::{PaidProxies, Parts, Rules, Targets, api};
 use crate::l402::tests::till::Till;
 use crate::store::Store;
 use crate::web::WebSettings;
@@ -113,7 +113,7 @@ impl House {
             till: till.l402.clone(),
             rules,
             quotas: quotas(free),
-            allow: loopback(),
+            targets: Targets::offline(loopback()),
         };
         let proxies = PaidProxies::new(parts).unwrap();
         let keys = Keys::new(store.clone());
@@ -143,7 +143,7 @@ impl House {
             till: self.till.l402.clone(),
             rules: rules(),
             quotas: quotas(0),
-            allow: GuardSettings::default(),
+            targets: Targets::offline(GuardSettings::default()),
         };
         routes(&PaidProxies::new(parts).unwrap(), &self.keys, &quotas(0))
     }

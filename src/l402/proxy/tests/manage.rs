@@ -264,6 +264,7 @@ async fn rules_that_are_broken_are_told() {
         (json!({ "name": "x", "targetBaseUrl": "https://a.example:8443" }), "invalid_target"),
         (json!({ "name": "x", "targetBaseUrl": "http://localhost" }), "invalid_target"),
         (json!({ "name": "x", "targetBaseUrl": "http://metadata.internal" }), "invalid_target"),
+        (json!({ "name": "x", "targetBaseUrl": "https://inside.example" }), "invalid_target"),
         (json!({ "name": 1, "targetBaseUrl": target }), "invalid_field"),
         (json!({ "name": "x", "targetBaseUrl": target, "defaultPriceSats": 0 }), "invalid_field"),
         (json!({ "name": "x", "targetBaseUrl": target, "defaultPriceSats": 1.5 }), "invalid_field"),
@@ -286,7 +287,25 @@ async fn rules_that_are_broken_are_told() {
         assert_eq!((answer.status, answer.error().as_str()), (400, code), "{body}");
     }
     assert_eq!(house.get("/api/proxy?page=0").await.error(), "invalid_page");
-    for _ in 0..5 {
+    let ids = [house.sell(&json!({})).await, house.sell(&json!({ "targetBaseUrl": "https://soon.example" })).await];
+    for (body, code) in [
+        (json!({ "targetBaseUrl": "https://inside.example/v1" }), "invalid_target"),
+        (json!({ "targetBaseUrl": null }), "missing_target"),
+        (json!({ "targetBaseUrl": "" }), "missing_target"),
+        (json!({ "name": "" }), "missing_name"),
+        (json!({ "name": " " }), "missing_name"),
+        (json!({ "name": null }), "missing_name"),
+        (json!({ "name": "a\nb" }), "invalid_field"),
+        (json!({ "name": "a\u{7f}b" }), "invalid_field"),
+        (json!({ "description": "a\u{0}b" }), "invalid_field"),
+    ] {
+        let answer = house.put(&format!("/api/proxy/{}", ids[0]), &body).await;
+        assert_eq!((answer.status, answer.error().as_str()), (400, code), "{body}");
+    }
+    let lines = json!({ "description": " One\r\n\ttwo\n" });
+    let shown = house.put(&format!("/api/proxy/{}", ids[0]), &lines).await.ok();
+    assert_eq!((&shown["description"], &shown["name"]), (&json!("One two"), &json!("Test Service")));
+    for _ in 2..5 {
         house.sell(&json!({})).await;
     }
     let one_more = house.post("/api/proxy", &json!({ "name": "x", "targetBaseUrl": target })).await;
