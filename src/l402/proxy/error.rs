@@ -39,8 +39,6 @@ pub enum ProxyError {
     ProxyNotFound,
     /// 404: the proxy has no such endpoint.
     EndpointNotFound,
-    /// 404: the proxy has no public manifest.
-    ManifestNotFound,
     /// 404: there is no such document.
     ContentNotFound,
     /// 404: no route has this path.
@@ -94,7 +92,6 @@ impl ProxyError {
             Self::PathForbidden => (403, "path_not_allowed", "This path is not offered"),
             Self::ProxyNotFound => (404, "proxy_not_found", "Proxy not found"),
             Self::EndpointNotFound => (404, "endpoint_not_found", "This proxy has no such endpoint"),
-            Self::ManifestNotFound => (404, "manifest_not_found", "This proxy has no public manifest"),
             Self::ContentNotFound => (404, "content_not_found", "There is no such content"),
             Self::NotFound => (404, "not_found", "There is no such route"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed", "Not with this method"),

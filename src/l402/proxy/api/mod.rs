@@ -70,8 +70,6 @@ pub fn router(
     let public = OpenApiRouter::new()
         .routes(routes!(registry::search))
         .routes(routes!(registry::validate))
-        .routes(routes!(registry::manifest))
-        .routes(routes!(registry::openapi))
         .route_layer(limited(Class::Read));
     // Challenges are counted where they are made, and what is paid for is not counted at all.
     let served = OpenApiRouter::new()

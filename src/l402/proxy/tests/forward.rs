@@ -145,6 +145,32 @@ async fn turned_off_it_passes_nothing_on_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_two_documents_are_ours_to_look_at_and_nothing_else_is() {
+    let house = House::giving(rules(), 4).await;
+    let id = house.sell(&json!({})).await;
+    let base = base(&id);
+    for path in ["/openapi.json", "/.well-known/l402-manifest.json"] {
+        let path = format!("{base}{path}");
+        for method in [Method::GET, Method::HEAD] {
+            let answer = house.show(method, &path, "").await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.headers["x-ratelimit-limit"], "4");
+        }
+        let posted = house.buy(Method::POST, &path).await;
+        assert_eq!(posted.text, format!("POST {}", path.strip_prefix(&base).unwrap()));
+    }
+    let refused = house.show(Method::GET, &format!("{base}/openapi.json"), "").await;
+    assert_eq!((refused.status, refused.error().as_str()), (429, "rate_limit_exceeded"));
+    assert_eq!(refused.headers["x-ratelimit-remaining"], "0");
+    assert_eq!(house.show(Method::GET, &format!("{base}/openapi.json/x"), "").await.status, 402);
+    house.put(&format!("/api/proxy/{id}"), &json!({ "isActive": false })).await.ok();
+    for gone in [&id, "none-1"] {
+        let answer = house.show(Method::GET, &format!("/l402/proxy/{gone}/openapi.json"), "").await;
+        assert_eq!((answer.status, answer.error().as_str()), (404, "proxy_not_found"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_s_own_path_is_the_service_s_root() {
     let house = House::new().await;
     let base = base(&house.sell(&json!({ "targetBaseUrl": format!("{}/v1", house.target()) })).await);

@@ -343,7 +343,8 @@ async fn manifests_are_free_while_they_are_shown_and_the_registry_has_what_is_li
         assert_eq!(found["total"], 1);
     }
     house.put(&settings, &json!({ "manifestEnabled": false })).await.ok();
-    assert_eq!(free(&manifest).await.error(), "manifest_not_found");
+    assert_eq!(free(&manifest).await.status, 402, "the path is the service's now");
+    assert_eq!(house.buy(Method::GET, &manifest).await.text, "GET /.well-known/l402-manifest.json");
     assert_eq!(free("/api/manifests/registry").await.ok()["total"], 0);
     assert_eq!(free("/l402/proxy/none-1/openapi.json").await.error(), "proxy_not_found");
 }
