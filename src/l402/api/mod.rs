@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::header::ACCESS_CONTROL_ALLOW_HEADERS;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::options;
 use axum::{Extension, Router};
@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 
 use super::error::{L402Error, L402ErrorView};
 use super::{L402, Priced};
+use crate::http::body::as_json;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 
@@ -58,10 +59,11 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
     let public = OpenApiRouter::new()
         .routes(routes!(public::pricing))
         .routes(routes!(public::status))
+        .route(public::STATUS, options(preflight))
         .route_layer(limited(Class::Read));
     let (routes, document) =
         writes.merge(verifying).merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
-    (routes.layer(from_fn(name_instance)), document)
+    (routes.layer(map_request(as_json)).layer(from_fn(name_instance)), document)
 }
 
 /// Our own routes that cost something. They have no quota: whoever has paid may come as often as the token allows,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::http::Method;
+use axum::http::{Method, Request};
 use serde_json::json;
 
 use super::house::{CHALLENGES, DEMO, House, PING, Setup, VERIFY, quota};
@@ -26,6 +26,19 @@ async fn producers_need_a_key_of_the_scope() {
         assert_eq!(answer.headers["www-authenticate"], "ApiKey");
     }
     house.get("", CHALLENGES).await.is_error(401, "missing_api_key", CHALLENGES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_json_whatever_they_are_called() {
+    let house = House::new().await;
+    let body = r#"{"resource":"/a","priceSats":1}"#;
+    for kind in ["", "text/plain", "application/x-www-form-urlencoded"] {
+        let mut request = Request::post(CHALLENGES).header("x-api-key", &house.shop);
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        assert_eq!(house.send(request.body(body.into()).unwrap()).await.ok()["priceSats"], 1, "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,8 +169,10 @@ async fn wrong_methods_and_paths_are_told_in_the_family_s_words() {
 async fn a_browser_may_send_its_credential() {
     let house = House::new().await;
     let headers = [("origin", "https://a.example"), ("access-control-request-method", "GET")];
-    let answer = house.ask(Method::OPTIONS, "", PING, None, &headers).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
-    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    for path in [PING, "/api/l402/status"] {
+        let answer = house.ask(Method::OPTIONS, "", path, None, &headers).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
+        assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    }
 }

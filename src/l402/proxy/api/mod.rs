@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -22,6 +22,7 @@ use super::error::ProxyError;
 use super::manage::Page;
 use super::serve::PREFIX;
 use crate::http::asking::Params;
+use crate::http::body::as_json;
 use crate::http::client::Proxies;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
@@ -60,6 +61,7 @@ pub fn router(
         .routes(routes!(manage::change_endpoint))
         .routes(routes!(manage::delete_endpoint))
         .routes(routes!(manage::change_settings))
+        .route_layer(map_request(as_json))
         .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()

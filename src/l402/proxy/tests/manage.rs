@@ -37,6 +37,9 @@ async fn a_proxy_is_made_changed_shown_and_taken_away() {
         })
     );
     let path = format!("/api/proxy/{id}");
+    let request = axum::http::Request::put(&path).header("x-api-key", &house.owner);
+    let request = request.header("content-type", "text/plain").body(r#"{"name":"Other"}"#.into());
+    assert_eq!(house.send(request.unwrap()).await.ok()["name"], "Other", "JSON, whatever it is called");
     let changed = house.put(&path, &json!({ "name": "Weather" })).await.ok();
     assert_eq!((&changed["name"], &changed["targetBaseUrl"]), (&json!("Weather"), &made["targetBaseUrl"]));
     let shown = house.get(&path).await.ok();
