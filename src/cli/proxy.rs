@@ -143,7 +143,8 @@ fn priced(answer: &Value, id: &str, path: &str, sats: u64) -> String {
         .filter_map(|(method, sats)| Some((method.as_str(), sats.as_u64()?)))
         .collect();
     let Some((_, first)) = costs.first() else { return format!("{path} of {id} has a price of {sats} sat") };
-    let methods = |costs: &[(&str, u64)]| costs.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
+    let methods =
+        |costs: &[(&str, u64)]| costs.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
     if costs.iter().all(|(_, sats)| sats == first) {
         let methods = if costs.len() == 7 { "every method".into() } else { methods(&costs) };
         let dearer = if *first == sats { "" } else { ": another endpoint that fits as closely is dearer" };

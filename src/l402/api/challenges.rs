@@ -131,8 +131,7 @@ pub(super) async fn verify(
     let preimage = shown(&body, "preimage", "invalid_preimage")?;
     let question = Question {
         macaroon: shown(&body, "macaroon", "invalid_macaroon")?,
-        preimage: preimage
-            .ok_or_else(|| L402Error::invalid("invalid_preimage", "preimage is required"))?,
+        preimage: preimage.ok_or_else(|| L402Error::invalid("invalid_preimage", "preimage is required"))?,
         resource: shown(&body, "resource", "invalid_resource")?,
         amount_sat: sats(&body, "amountSats", "invalid_amount")?,
     };

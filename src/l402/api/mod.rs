@@ -61,8 +61,13 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
         .routes(routes!(public::status))
         .route(public::STATUS, options(preflight))
         .route_layer(limited(Class::Read));
-    let (routes, document) =
-        writes.merge(verifying).merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
+    let (routes, document) = writes
+        .merge(verifying)
+        .merge(reads)
+        .merge(public)
+        .merge(sold(&l402))
+        .with_state(l402)
+        .split_for_parts();
     (routes.layer(map_request(as_json)).layer(from_fn(name_instance)), document)
 }
 

@@ -24,13 +24,13 @@ struct Shop {
 }
 
 fn shop() -> Shop {
-    priced(Prices { each: 10, bundle: 50 })
+    priced(Prices { each: 10, bundle: 50 }, true)
 }
 
-fn priced(prices: Prices) -> Shop {
+fn priced(prices: Prices, enabled: bool) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
-    let till = Till::new(&store, Clock::manual(1_800_000_000_000));
+    let till = Till::open(&store, Clock::manual(1_800_000_000_000), enabled);
     let window = Duration::from_secs(60);
     let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
     let content = Content::new(None, prices, till.l402.clone());
@@ -90,12 +90,25 @@ async fn a_document_opens_for_its_own_price_only() {
 /// The till of a test takes a million at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_costs_more_than_can_be_asked_for() {
-    let shop = priced(Prices { each: 2_000_000, bundle: 5_000_000 });
+    let shop = priced(Prices { each: 2_000_000, bundle: 5_000_000 }, true);
     let list = ask(&shop, PATH, "").await.1;
-    assert_eq!((&list["items"][1]["priceSats"], &list["bundle"]["priceSats"]), (&json!(1_000_000), &json!(1_000_000)));
+    assert_eq!(
+        (&list["items"][1]["priceSats"], &list["bundle"]["priceSats"]),
+        (&json!(1_000_000), &json!(1_000_000))
+    );
     for path in [format!("{PATH}/bundle"), format!("{PATH}/what-is-l402")] {
         let (status, body) = ask(&shop, &path, "").await;
         assert_eq!((status, &body["l402"]["amount_sats"]), (402, &json!(1_000_000)), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turned_off_nothing_is_sold_and_the_list_is_there() {
+    let shop = priced(Prices { each: 10, bundle: 50 }, false);
+    assert_eq!(ask(&shop, PATH, "").await.0, 200);
+    for path in [format!("{PATH}/halvings"), format!("{PATH}/bundle")] {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!((status, &body["error"], &body["status"]), (403, &json!("l402_not_enabled"), &json!(403)));
     }
 }
 

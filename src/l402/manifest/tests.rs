@@ -83,7 +83,13 @@ fn an_endpoint_for_all_methods_is_listed_by_each_that_no_other_names() {
     let five = json!(5);
     assert_eq!(
         listed,
-        [("POST", five.clone()), ("PUT", five.clone()), ("PATCH", five.clone()), ("DELETE", five), ("GET", json!(7))]
+        [
+            ("POST", five.clone()),
+            ("PUT", five.clone()),
+            ("PATCH", five.clone()),
+            ("DELETE", five),
+            ("GET", json!(7))
+        ]
     );
     let described = openapi::document(&proxy(), &rows, PUBLIC_URL);
     assert_eq!(described["paths"]["/x/{rest1}"]["post"]["x-payment"]["price_sats"], 5);

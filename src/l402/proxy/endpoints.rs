@@ -122,9 +122,8 @@ impl PaidProxies {
         let set = move |tx: &Tx<'_>, proxy: &mut Proxy, now| {
             let mut known = store::endpoints(tx, proxy.id)?;
             let (path, method) = (normal(&wanted.path), wanted.method.clone());
-            let meant = |known: &Endpoint| {
-                (method == "*" || known.method == method) && normal(&known.path) == path
-            };
+            let meant =
+                |known: &Endpoint| (method == "*" || known.method == method) && normal(&known.path) == path;
             let there = known.iter().any(|known| meant(known) && known.method == method);
             let mut priced = Vec::new();
             for endpoint in known.iter_mut().filter(|known| meant(known)) {

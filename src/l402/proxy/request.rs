@@ -157,7 +157,9 @@ fn auth(
         (None, Some(value)) => (old.map(|auth| auth.header), value),
     };
     match value {
-        Some(value) => Ok(Some(UpstreamAuth { header: header.unwrap_or_else(|| "Authorization".into()), value })),
+        Some(value) => {
+            Ok(Some(UpstreamAuth { header: header.unwrap_or_else(|| "Authorization".into()), value }))
+        }
         None => Err(ProxyError::invalid("invalid_auth", "authHeader needs an authValue")),
     }
 }
@@ -243,7 +245,8 @@ pub fn endpoint(body: &Map<String, Value>, bounds: Bounds) -> Checked<Endpoint> 
 /// # Errors
 /// [`ProxyError::Invalid`].
 pub(super) fn part(path: &str, method: &str, sats: u64, bounds: Bounds) -> Checked<Endpoint> {
-    let body = serde_json::json!({ "endpointId": "-", "path": path, "httpMethod": method, "basePriceSats": sats });
+    let body =
+        serde_json::json!({ "endpointId": "-", "path": path, "httpMethod": method, "basePriceSats": sats });
     endpoint(body.as_object().unwrap_or(&Map::new()), bounds)
 }
 
@@ -363,7 +366,9 @@ impl Fields<'_> {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) if fits(text) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong(format!("{name} must be a text of at most {longest} characters, on one line"))),
+            Some(_) => {
+                Err(wrong(format!("{name} must be a text of at most {longest} characters, on one line")))
+            }
         }
     }
 
@@ -380,7 +385,12 @@ impl Fields<'_> {
     }
 
     /// A text that may be left as it is, and not be taken away.
-    fn needed(self, name: &str, longest: usize, error: (&'static str, &'static str)) -> Checked<Option<String>> {
+    fn needed(
+        self,
+        name: &str,
+        longest: usize,
+        error: (&'static str, &'static str),
+    ) -> Checked<Option<String>> {
         let Some(text) = self.clearable(name, longest)? else { return Ok(None) };
         match text.as_deref().map_or("", str::trim) {
             "" => Err(missing(error)),
@@ -390,7 +400,9 @@ impl Fields<'_> {
 
     /// A text for people, whose lines become one, and that `null` or an empty one takes away.
     fn words(self, name: &str) -> Checked<Option<Option<String>>> {
-        let Some(Value::String(text)) = self.0.get(name) else { return self.clearable(name, DESCRIPTION_LEN) };
+        let Some(Value::String(text)) = self.0.get(name) else {
+            return self.clearable(name, DESCRIPTION_LEN);
+        };
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let line = Map::from_iter([(name.to_owned(), Value::String(text))]);
         Fields(&line).clearable(name, DESCRIPTION_LEN)

@@ -65,7 +65,10 @@ impl PaidProxies {
             }
         };
         if let Some(error) = answer.wants_money() {
-            tracing::warn!(proxy = ready.live.proxy.public_id, "an upstream answers 402 to what was paid for");
+            tracing::warn!(
+                proxy = ready.live.proxy.public_id,
+                "an upstream answers 402 to what was paid for"
+            );
             paid.give_back().await;
             return Err(error);
         }

@@ -80,6 +80,10 @@ async fn a_key_makes_one_challenge_until_its_invoice_ends() {
     );
     house.clock.advance(Duration::from_secs(1));
     assert_ne!(hash(house.with_key(&house.shop, "k", &body).await.ok()), hash(first));
+    let elsewhere = [("idempotency-key", "m")];
+    let alias = async || house.ask(Method::POST, &house.shop, CHALLENGES, Some(&body), &elsewhere).await.ok();
+    assert_eq!(alias().await, alias().await);
+    assert_eq!(alias().await, house.with_key(&house.shop, "m", &body).await.ok(), "by its other name");
     let long = "k".repeat(300);
     let cut = house.with_key(&house.shop, &long, &body).await.ok();
     assert_eq!(house.with_key(&house.shop, &long[..256], &body).await.ok(), cut);

@@ -37,7 +37,7 @@ async fn a_challenge_has_the_document_s_members() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_description_is_put_on_one_line_and_cut_and_never_refused() {
     let house = House::new().await;
-    let mut asked = async |resource: &str, description: &str| {
+    let asked = async |resource: &str, description: &str| {
         let body = json!({ "resource": resource, "priceSats": 7, "description": description });
         house.post(&house.shop, CHALLENGES, &body).await.ok();
         house.node.words.lock().unwrap().last().unwrap().clone()
@@ -153,7 +153,7 @@ fn the_description_names_every_operation() {
         let limits = crate::http::limits::Limits::new(super::house::quota(0));
         let (_, document) =
             crate::l402::api::router(house.l402.clone(), house.keys.clone(), &std::sync::Arc::new(limits));
-        serde_json::to_value(document).unwrap()
+        serde_json::to_value(crate::http::openapi::keyed(document)).unwrap()
     });
     for (path, method) in [
         (CHALLENGES, "post"),
@@ -166,6 +166,9 @@ fn the_description_names_every_operation() {
         (DEMO, "get"),
         ("/api/l402/premium-data", "get"),
     ] {
-        assert!(document["paths"][path][method]["responses"].is_object(), "{method} {path}");
+        let operation = &document["paths"][path][method];
+        assert!(operation["responses"].is_object(), "{method} {path}");
+        let keyed = path.starts_with(CHALLENGES) || path.starts_with("/api/stats");
+        assert_eq!(operation["security"] != json!([]), keyed, "{method} {path}");
     }
 }

@@ -17,7 +17,8 @@ use crate::l402::proxy::error::ProxyError;
 use crate::l402::proxy::manage::Who;
 use crate::l402::proxy::request::{self, SettingsChange};
 use crate::l402::proxy::view::{
-    DeletedEndpointView, DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
+    DeletedEndpointView, DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView,
+    SettingsView,
 };
 
 /// A proxy. For a change what is absent stays.

@@ -8,7 +8,6 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
 use utoipa::OpenApi;
 
 use crate::http::client::Proxies;

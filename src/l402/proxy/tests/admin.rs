@@ -39,7 +39,8 @@ async fn the_operator_sells_prices_lists_and_retires() {
         answer.json()["l402"]["amount_sats"].clone()
     };
     for (name, method) in [("mine", "GET"), ("too", "POST")] {
-        let body = json!({ "endpointId": name, "path": "gold/**", "httpMethod": method, "basePriceSats": 90 });
+        let body =
+            json!({ "endpointId": name, "path": "gold/**", "httpMethod": method, "basePriceSats": 90 });
         assert_eq!(house.post(&endpoints, &body).await.status, 201);
     }
     let one = ProxyPrice { method: Some("post".into()), ..price(4, Some("/GOLD/**/")) };

@@ -1,5 +1,7 @@
 //! What passes: methods, prices, headers, answers.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::json;
@@ -62,7 +64,8 @@ async fn what_asks_for_payment_fits_into_the_headers_that_proxies_take() {
     let house = House::new().await;
     let words = "Wörter für Menschen, a great many of them; ".repeat(23);
     let id = house.sell(&json!({ "name": "x".repeat(100), "description": words })).await;
-    let body = json!({ "endpointId": "x", "path": "/**", "basePriceSats": 1_000_000, "summary": "w".repeat(1_000) });
+    let body =
+        json!({ "endpointId": "x", "path": "/**", "basePriceSats": 1_000_000, "summary": "w".repeat(1_000) });
     assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
     let base = base(&id);
     for length in [256, 257, 2_000] {
@@ -92,6 +95,23 @@ async fn what_was_paid_opens_its_own_path_only() {
     let other = base(&house.sell(&json!({})).await);
     assert_eq!(house.show(Method::GET, &format!("{other}/one"), &shown).await.status, 402);
     assert_eq!(house.upstream.hits(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_is_good_for_as_long_as_the_owner_says() {
+    let house = House::new().await;
+    let id = house.sell(&json!({ "tokenValiditySeconds": 120 })).await;
+    let path = format!("{}/x", base(&id));
+    let request = Request::get(&path).body(Body::empty()).unwrap();
+    let asked = house.send(request).await;
+    assert_eq!(asked.json()["l402"]["expires_at"], "2027-01-15T08:01:00Z", "half of it to pay");
+    let shown = house.settle(&asked);
+    house.till.ledger.clock.advance(Duration::from_secs(119));
+    assert_eq!(house.show(Method::GET, &path, &shown).await.status, 200);
+    house.till.ledger.clock.advance(Duration::from_secs(1));
+    assert_eq!(house.show(Method::GET, &path, &shown).await.status, 402);
+    let as_all = house.put(&format!("/api/proxy/{id}"), &json!({ "tokenValiditySeconds": null })).await.ok();
+    assert_eq!(as_all["tokenValiditySeconds"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread")]

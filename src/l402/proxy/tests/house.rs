@@ -103,10 +103,15 @@ impl House {
 
     /// A house that lets one client have so much for free in a minute; 0 sets no limit.
     pub(super) async fn giving(rules: Rules, free: u32) -> Self {
+        Self::open(rules, free, true).await
+    }
+
+    /// A house whose till is open, or sells nothing any more.
+    pub(super) async fn open(rules: Rules, free: u32, till: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
-        let till = Till::new(&store, clock.clone());
+        let till = Till::open(&store, clock.clone(), till);
         let parts = Parts {
             store: store.clone(),
             clock,

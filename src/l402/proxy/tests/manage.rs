@@ -64,6 +64,10 @@ async fn a_proxy_that_is_retired_is_so_for_good() {
     assert_eq!(first, json!({ "proxyId": id, "retired": true, "alreadyRetired": false }));
     let second = house.manage(Method::POST, &house.owner, &path, None).await.ok();
     assert_eq!(second, json!({ "proxyId": id, "retired": true, "alreadyRetired": true }));
+    for path in ["/x", "/.well-known/l402-manifest.json", "/openapi.json"] {
+        let gone = house.show(Method::GET, &format!("/l402/proxy/{id}{path}"), "").await;
+        assert_eq!((gone.status, gone.error().as_str()), (404, "proxy_not_found"), "{path}");
+    }
     let shown = house.put(&format!("/api/proxy/{id}"), &json!({ "isActive": true })).await.ok();
     assert_eq!((&shown["isActive"], &shown["retiredReason"]), (&json!(false), &json!("moved")));
 }
@@ -102,7 +106,9 @@ async fn no_two_endpoints_are_for_the_same_requests() {
         let told = "Endpoint with ID 'x' has the same method and path (GET /premium/**)";
         assert_eq!(again.json()["message"], told);
     }
-    for (name, path_of, method) in [("y", "/premium/**", "POST"), ("z", "/premium/*", "GET"), ("a", "/premium/**", "*")] {
+    for (name, path_of, method) in
+        [("y", "/premium/**", "POST"), ("z", "/premium/*", "GET"), ("a", "/premium/**", "*")]
+    {
         assert_eq!(house.post(&path, &body(name, path_of, method)).await.status, 201, "{name}");
     }
     let clash = house.put(&format!("{path}/y"), &json!({ "httpMethod": "GET" })).await;
@@ -189,9 +195,14 @@ async fn an_account_sees_its_own_only_and_needs_the_right_key() {
         (Method::DELETE, path.clone()),
         (Method::POST, format!("{path}/unpublish")),
         (Method::PUT, format!("{path}/manifest/settings")),
+        (Method::POST, format!("{path}/manifest/endpoints")),
+        (Method::PUT, format!("{path}/manifest/endpoints/x")),
+        (Method::DELETE, format!("{path}/manifest/endpoints/x")),
     ];
+    let endpoint = json!({ "endpointId": "x", "path": "/x", "basePriceSats": 0 });
+    assert_eq!(house.post(&format!("{path}/manifest/endpoints"), &endpoint).await.status, 201);
     for (method, path) in ways {
-        let body = json!({});
+        let body = if method == Method::POST { endpoint.clone() } else { json!({}) };
         let asked = house.manage(method, &house.rival, &path, Some(&body)).await;
         assert_eq!((asked.status, asked.error().as_str()), (404, "proxy_not_found"), "{path}");
     }
@@ -201,7 +212,9 @@ async fn an_account_sees_its_own_only_and_needs_the_right_key() {
     assert_eq!((none.status, none.error().as_str()), (401, "missing_api_key"));
     let wrong = house.manage(Method::GET, &house.key(Scope::Gifts).await, "/api/proxy", None).await;
     assert_eq!(wrong.status, 403);
-    assert_eq!(house.get(&path).await.ok()["name"], "Test Service", "and nothing has changed");
+    let shown = house.get(&path).await.ok();
+    assert_eq!((&shown["name"], &shown["retired"]), (&json!("Test Service"), &json!(false)));
+    assert_eq!(shown["endpoints"][0]["endpointId"], "x", "and nothing has changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,7 +260,11 @@ async fn a_secret_is_never_sent_under_another_name_than_its_owner_gave_it() {
     ] {
         house.put(&path, &full).await.ok();
         let shown = house.put(&path, &change).await.ok();
-        assert_eq!((&shown["authHeader"], &shown["hasAuthValue"]), (&header, &json!(!header.is_null())), "{change}");
+        assert_eq!(
+            (&shown["authHeader"], &shown["hasAuthValue"]),
+            (&header, &json!(!header.is_null())),
+            "{change}"
+        );
     }
     house.put(&path, &json!({ "authValue": null })).await.ok();
     for change in [json!({ "authHeader": "X-New" }), json!({ "authHeader": "X-New", "authValue": "" })] {
@@ -273,6 +290,8 @@ async fn rules_that_are_broken_are_told() {
         (json!({ "name": "x", "targetBaseUrl": target, "defaultPriceSats": 1.5 }), "invalid_field"),
         (json!({ "name": "x", "targetBaseUrl": target, "timeout": 0 }), "invalid_field"),
         (json!({ "name": "x", "targetBaseUrl": target, "timeout": 61 }), "invalid_field"),
+        (json!({ "name": "x", "targetBaseUrl": target, "timeoutSeconds": 61 }), "invalid_field"),
+        (json!({ "name": "x", "targetBaseUrl": target, "tokenValiditySeconds": 59 }), "invalid_field"),
         (json!({ "name": "x", "targetBaseUrl": target, "allowedMethods": ["BREW"] }), "invalid_method"),
         (json!({ "name": "x", "targetBaseUrl": target, "blockedPaths": ["/../x"] }), "invalid_pattern"),
         (json!({ "name": "x", "targetBaseUrl": target, "authHeader": "X-Key" }), "invalid_auth"),
@@ -290,7 +309,8 @@ async fn rules_that_are_broken_are_told() {
         assert_eq!((answer.status, answer.error().as_str()), (400, code), "{body}");
     }
     assert_eq!(house.get("/api/proxy?page=0").await.error(), "invalid_page");
-    let ids = [house.sell(&json!({})).await, house.sell(&json!({ "targetBaseUrl": "https://soon.example" })).await];
+    let ids =
+        [house.sell(&json!({})).await, house.sell(&json!({ "targetBaseUrl": "https://soon.example" })).await];
     for (body, code) in [
         (json!({ "targetBaseUrl": "https://inside.example/v1" }), "invalid_target"),
         (json!({ "targetBaseUrl": null }), "missing_target"),
@@ -350,6 +370,30 @@ async fn manifests_are_free_while_they_are_shown_and_the_registry_has_what_is_li
     assert_eq!(house.buy(Method::GET, &manifest).await.text, "GET /.well-known/l402-manifest.json");
     assert_eq!(free("/api/manifests/registry").await.ok()["total"], 0);
     assert_eq!(free("/l402/proxy/none-1/openapi.json").await.error(), "proxy_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_registry_has_pages() {
+    let house = House::new().await;
+    for number in 0..5 {
+        let id = house.sell(&json!({ "name": format!("Weather {number}") })).await;
+        let listed = json!({ "manifestPubliclyListed": number != 1 });
+        house.put(&format!("/api/proxy/{id}/manifest/settings"), &listed).await.ok();
+    }
+    let page = async |query: &str| {
+        let found =
+            house.manage(Method::GET, "", &format!("/api/manifests/registry{query}"), None).await.ok();
+        let names = found["items"].as_array().unwrap().iter();
+        let names: Vec<_> = names.map(|item| item["name"].as_str().unwrap()[8..].to_owned()).collect();
+        (
+            names.join(" "),
+            [&found["total"], &found["page"], &found["pageSize"]].map(|number| number.as_u64().unwrap()),
+        )
+    };
+    assert_eq!(page("").await, ("4 3 2 0".into(), [4, 1, 20]));
+    assert_eq!(page("?pageSize=3").await, ("4 3 2".into(), [4, 1, 3]));
+    assert_eq!(page("?pageSize=3&page=2").await, ("0".into(), [4, 2, 3]));
+    assert_eq!(page("?pageSize=3&page=3&q=weather").await, (String::new(), [4, 3, 3]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
