@@ -96,7 +96,7 @@ async fn nothing_costs_more_than_can_be_asked_for() {
         (&list["items"][1]["priceSats"], &list["bundle"]["priceSats"]),
         (&json!(1_000_000), &json!(1_000_000))
     );
-    for path in [format!("{PATH}/bundle"), format!("{PATH}/what-is-l402")] {
+    for path in [format!("{PATH}/bundle"), format!("{PATH}/sats-and-msats")] {
         let (status, body) = ask(&shop, &path, "").await;
         assert_eq!((status, &body["l402"]["amount_sats"]), (402, &json!(1_000_000)), "{path}");
     }

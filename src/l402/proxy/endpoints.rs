@@ -201,13 +201,14 @@ fn free_name(known: &[Endpoint], endpoint: &Endpoint) -> String {
     std::iter::once(whole.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(whole)
 }
 
-/// What a request for this part costs now, by method: a pattern is a path of its own.
+/// What a request for this part costs now, by method: a pattern is a path of its own, a deep one if it may be deep.
 fn costs(
     proxy: &Proxy,
     endpoints: &[Endpoint],
     path: &str,
     priced: &[Endpoint],
 ) -> Result<BTreeMap<String, u64>, ProxyError> {
+    let path = &path.replace("**", "*/*");
     let tariff = Tariff::new(proxy, endpoints)?;
     let methods = Methods(proxy.allowed_methods.clone());
     let asked = |method: &str| priced.iter().any(|priced| priced.method == "*" || priced.method == method);

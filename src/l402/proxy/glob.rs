@@ -58,6 +58,8 @@ pub struct Glob {
 pub struct Rank {
     exact: bool,
     letters: usize,
+    /// Whether it leaves nothing open but parts of segments.
+    shallow: bool,
 }
 
 enum Token {
@@ -152,7 +154,7 @@ impl Glob {
             stay: [0; WORDS],
             skip: [0; WORDS],
             ends: [0; WORDS],
-            rank: Rank { exact: true, letters: 0 },
+            rank: Rank { exact: true, letters: 0, shallow: true },
         };
         let mut at = 0;
         for (index, token) in tokens.iter().enumerate() {
@@ -179,6 +181,7 @@ impl Glob {
                     glob.normal.push_str("**");
                     glob.stay = join(glob.stay, one(at));
                     glob.rank.exact = false;
+                    glob.rank.shallow = false;
                     let before = index.checked_sub(1).and_then(|index| tokens.get(index));
                     let behind = tokens.get(index + 1);
                     if matches!(before, Some(Token::Letter('/'))) {
@@ -385,6 +388,8 @@ mod tests {
         let rank = |text: &str| Glob::new(text).unwrap().rank();
         assert!(rank("/a") > rank("/a*"));
         assert!(rank("/a/b/*") > rank("/a/**"));
+        assert!(rank("/a/*") > rank("/a/**"));
+        assert!(rank("/a/**/b") > rank("/a/*"));
         assert!(rank("/") > rank("/long/prefix/**"));
     }
 

@@ -31,10 +31,6 @@ pub(in crate::l402) struct Till {
 }
 
 impl Till {
-    pub(in crate::l402) fn new(store: &Store, clock: Clock) -> Self {
-        Self::open(store, clock, true)
-    }
-
     /// One that sells, or sells nothing any more.
     pub(in crate::l402) fn open(store: &Store, clock: Clock, enabled: bool) -> Self {
         let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));

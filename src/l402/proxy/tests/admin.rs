@@ -57,10 +57,13 @@ async fn the_operator_sells_prices_lists_and_retires() {
     admin.price(theirs.clone(), price(6, Some("/gold/**"))).await.unwrap();
     let shown = house.get(&format!("/api/proxy/{theirs}")).await.ok();
     assert_eq!(shown["endpoints"].as_array().unwrap().len(), 3, "and no more");
-    // What is as narrow and dearer still counts, and is told.
-    admin.price(theirs.clone(), price(70, Some("/gold/*"))).await.unwrap();
+    admin.price(theirs.clone(), price(60, Some("/gold/*"))).await.unwrap();
     let priced = admin.price(theirs.clone(), price(7, Some("/gold/**"))).await.unwrap();
-    assert_eq!((&priced["costs"]["GET"], &priced["endpoints"][0]["basePriceSats"]), (&json!(70), &json!(7)));
+    assert_eq!((&priced["costs"]["GET"], cost(Method::GET).await), (&json!(7), json!(60)), "a narrower one");
+    // What is as narrow and dearer still counts, and is told.
+    admin.price(theirs.clone(), price(70, Some("/gold/?*"))).await.unwrap();
+    let priced = admin.price(theirs.clone(), price(8, Some("/gold/*"))).await.unwrap();
+    assert_eq!((&priced["costs"]["GET"], &priced["endpoints"][0]["basePriceSats"]), (&json!(70), &json!(8)));
     let long = format!("/{}", "a".repeat(200));
     admin.price(theirs.clone(), price(7, Some(&long))).await.unwrap();
     let retired = admin.retire(theirs.clone(), Some("abuse".into())).await.unwrap();
