@@ -22,7 +22,7 @@ const DESCRIPTION_BYTES: usize = 639;
 /// What the transaction came to, and its answer if that had to be remembered.
 enum Made {
     Before(Recorded),
-    Now(StatusCode, Payment, Option<Vec<u8>>),
+    Now(StatusCode, Box<Payment>, Option<Vec<u8>>),
 }
 
 impl Payments {
@@ -106,7 +106,7 @@ impl Payments {
                 Some(_) => Some(payments.json(&payment)?),
             };
             remember(tx, asked.as_ref(), status, body.as_deref().unwrap_or_default(), now)?;
-            Ok(Made::Now(status, payment, body))
+            Ok(Made::Now(status, Box::new(payment), body))
         });
         Ok(match written.await? {
             Made::Before(recorded) => Done::Before(recorded),
