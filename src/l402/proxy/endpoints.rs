@@ -79,8 +79,12 @@ impl PaidProxies {
     ) -> Result<Vec<u8>, ProxyError> {
         let apply = move |tx: &Tx<'_>, proxy: &mut Proxy, _| -> Result<Endpoint, ProxyError> {
             let (mut endpoint, others) = named(store::endpoints(tx, proxy.id)?, &name)?;
+            let before = (normal(&endpoint.path), endpoint.method.clone());
             change.apply(&mut endpoint)?;
-            alone(&others, &endpoint)?;
+            // Some may be twins from a time when that was allowed.
+            if before != (normal(&endpoint.path), endpoint.method.clone()) {
+                alone(&others, &endpoint)?;
+            }
             store::update_endpoint(tx, &endpoint)?;
             Ok(endpoint)
         };

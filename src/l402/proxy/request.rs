@@ -1,14 +1,19 @@
 //! What owners may ask for. Of several rules that are broken the first in this order is told.
 
+mod endpoints;
+mod fields;
+
 use axum::http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
-use url::Url;
 
+pub(super) use self::endpoints::part;
+pub use self::endpoints::{EndpointChange, endpoint};
+use self::fields::{Fields, missing};
 use super::error::ProxyError;
 use super::glob::Glob;
 use super::headers;
 use super::price::METHODS;
-use super::store::{Endpoint, Proxy, UpstreamAuth};
+use super::store::{Proxy, UpstreamAuth};
 use super::target::Targets;
 use crate::ids::Secret;
 
@@ -216,101 +221,12 @@ impl SettingsChange {
     }
 }
 
-/// Reads a new endpoint.
-///
-/// # Errors
-/// [`ProxyError::Invalid`].
-pub fn endpoint(body: &Map<String, Value>, bounds: Bounds) -> Checked<Endpoint> {
-    let fields = Fields(body);
-    let absent = |name: &str| ProxyError::invalid("missing_field", format!("{name} is required"));
-    let endpoint_id = fields.text("endpointId", ENDPOINT_ID_LEN)?.ok_or_else(|| absent("endpointId"))?;
-    let path = fields.path()?.ok_or_else(|| absent("path"))?;
-    let method = fields.text("httpMethod", 16)?.unwrap_or_else(|| "GET".into());
-    let price_sat =
-        fields.number("basePriceSats", 0..=bounds.sats)?.ok_or_else(|| absent("basePriceSats"))?;
-    Ok(Endpoint {
-        id: 0,
-        endpoint_id,
-        path,
-        method: endpoint_method(&method)?,
-        price_sat,
-        summary: fields.words("summary")?.flatten(),
-        description: fields.words("description")?.flatten(),
-        is_active: fields.flag("isActive")?.unwrap_or(true),
-    })
-}
-
-/// An endpoint for what is to be priced, which has no name yet.
-///
-/// # Errors
-/// [`ProxyError::Invalid`].
-pub(super) fn part(path: &str, method: &str, sats: u64, bounds: Bounds) -> Checked<Endpoint> {
-    let body =
-        serde_json::json!({ "endpointId": "-", "path": path, "httpMethod": method, "basePriceSats": sats });
-    endpoint(body.as_object().unwrap_or(&Map::new()), bounds)
-}
-
-/// A change of an endpoint. What is `None` stays as it is.
-#[derive(Debug, Default)]
-pub struct EndpointChange {
-    endpoint_id: Option<String>,
-    path: Option<String>,
-    method: Option<String>,
-    price_sat: Option<u64>,
-    summary: Option<Option<String>>,
-    description: Option<Option<String>>,
-    is_active: Option<bool>,
-}
-
-impl EndpointChange {
-    /// Reads a change.
-    ///
-    /// # Errors
-    /// [`ProxyError::Invalid`].
-    pub fn read(body: &Map<String, Value>, bounds: Bounds) -> Checked<Self> {
-        let fields = Fields(body);
-        Ok(Self {
-            endpoint_id: fields.text("endpointId", ENDPOINT_ID_LEN)?,
-            path: fields.path()?,
-            method: fields.text("httpMethod", 16)?.map(|name| endpoint_method(&name)).transpose()?,
-            price_sat: fields.number("basePriceSats", 0..=bounds.sats)?,
-            summary: fields.words("summary")?,
-            description: fields.words("description")?,
-            is_active: fields.flag("isActive")?,
-        })
-    }
-
-    /// Makes the change.
-    ///
-    /// # Errors
-    /// [`ProxyError::Invalid`] if it is about another endpoint.
-    pub fn apply(self, endpoint: &mut Endpoint) -> Checked<()> {
-        if self.endpoint_id.is_some_and(|id| id != endpoint.endpoint_id) {
-            return Err(wrong("endpointId can't be changed".into()));
-        }
-        set(&mut endpoint.path, self.path);
-        set(&mut endpoint.method, self.method);
-        set(&mut endpoint.price_sat, self.price_sat);
-        set(&mut endpoint.summary, self.summary);
-        set(&mut endpoint.description, self.description);
-        set(&mut endpoint.is_active, self.is_active);
-        Ok(())
-    }
-}
-
 /// Why a proxy goes out of service.
 ///
 /// # Errors
 /// [`ProxyError::Invalid`].
 pub fn reason(body: &Map<String, Value>) -> Checked<Option<String>> {
     Ok(Fields(body).words("reason")?.flatten().map(|reason| reason.chars().take(REASON_LEN).collect()))
-}
-
-fn endpoint_method(name: &str) -> Checked<String> {
-    match name.to_ascii_uppercase().as_str() {
-        "*" | "ANY" => Ok("*".into()),
-        name => method(name),
-    }
 }
 
 fn methods(names: Vec<String>) -> Checked<Vec<String>> {
@@ -352,131 +268,4 @@ fn header_value(text: String) -> Checked<Secret> {
         Ok(_) => Ok(Secret::new(text)),
         Err(_) => Err(ProxyError::invalid("invalid_auth", "authValue can't stand in a header")),
     }
-}
-
-/// The members of a body. What is `null` is not there.
-#[derive(Clone, Copy)]
-struct Fields<'a>(&'a Map<String, Value>);
-
-impl Fields<'_> {
-    /// A text that is not empty, on one line.
-    fn text(self, name: &str, longest: usize) -> Checked<Option<String>> {
-        let fits = |text: &str| text.chars().count() <= longest && !text.chars().any(char::is_control);
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) if fits(text) => Ok(Some(text.clone())),
-            Some(_) => {
-                Err(wrong(format!("{name} must be a text of at most {longest} characters, on one line")))
-            }
-        }
-    }
-
-    /// A text that `null` or an empty one takes away.
-    fn clearable(self, name: &str, longest: usize) -> Checked<Option<Option<String>>> {
-        if self.0.contains_key(name) { self.text(name, longest).map(Some) } else { Ok(None) }
-    }
-
-    /// A pattern for paths, with its slash.
-    fn path(self) -> Checked<Option<String>> {
-        let Some(path) = self.text("path", PATTERN_LEN)? else { return Ok(None) };
-        pattern("path", &path)?;
-        Ok(Some(if path.starts_with('/') { path } else { format!("/{path}") }))
-    }
-
-    /// A text that may be left as it is, and not be taken away.
-    fn needed(
-        self,
-        name: &str,
-        longest: usize,
-        error: (&'static str, &'static str),
-    ) -> Checked<Option<String>> {
-        let Some(text) = self.clearable(name, longest)? else { return Ok(None) };
-        match text.as_deref().map_or("", str::trim) {
-            "" => Err(missing(error)),
-            text => Ok(Some(text.to_owned())),
-        }
-    }
-
-    /// A text for people, whose lines become one, and that `null` or an empty one takes away.
-    fn words(self, name: &str) -> Checked<Option<Option<String>>> {
-        let Some(Value::String(text)) = self.0.get(name) else {
-            return self.clearable(name, DESCRIPTION_LEN);
-        };
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let line = Map::from_iter([(name.to_owned(), Value::String(text))]);
-        Fields(&line).clearable(name, DESCRIPTION_LEN)
-    }
-
-    fn link(self, name: &str) -> Checked<Option<Option<String>>> {
-        let Some(Some(text)) = self.clearable(name, URL_LEN)? else {
-            return Ok(self.0.contains_key(name).then_some(None));
-        };
-        let url =
-            Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        match url.filter(|url| url.username().is_empty() && url.password().is_none()) {
-            Some(url) => Ok(Some(Some(url.to_string()))),
-            None => Err(ProxyError::invalid("invalid_url", format!("{name} must be a web address"))),
-        }
-    }
-
-    fn number(self, name: &str, range: std::ops::RangeInclusive<u64>) -> Checked<Option<u64>> {
-        let given = match self.0.get(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(number)) => number.as_u64(),
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(_) => None,
-        };
-        match given.filter(|number| range.contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => {
-                let (least, most) = (range.start(), range.end());
-                Err(wrong(format!("{name} must be a whole number from {least} to {most}")))
-            }
-        }
-    }
-
-    fn clearable_number(
-        self,
-        name: &str,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Checked<Option<Option<u64>>> {
-        if self.0.contains_key(name) { self.number(name, range).map(Some) } else { Ok(None) }
-    }
-
-    fn flag(self, name: &str) -> Checked<Option<bool>> {
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(_) => Err(wrong(format!("{name} must be true or false"))),
-        }
-    }
-
-    /// Texts, as an array or as one text with commas between them.
-    fn list(self, name: &str, most: usize, longest: usize) -> Checked<Option<Vec<String>>> {
-        let bad = || {
-            wrong(format!("{name} must be a list of at most {most} texts of at most {longest} characters"))
-        };
-        let texts: Vec<String> = match self.0.get(name) {
-            None => return Ok(None),
-            Some(Value::Null) => Vec::new(),
-            Some(Value::String(text)) => text.split(',').map(|item| item.trim().to_owned()).collect(),
-            Some(Value::Array(items)) => {
-                let text = |item: &Value| item.as_str().map(|item| item.trim().to_owned()).ok_or_else(bad);
-                items.iter().map(text).collect::<Checked<_>>()?
-            }
-            Some(_) => return Err(bad()),
-        };
-        let texts: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).collect();
-        let fits = |text: &String| text.chars().count() <= longest && !text.chars().any(char::is_control);
-        if texts.len() <= most && texts.iter().all(fits) { Ok(Some(texts)) } else { Err(bad()) }
-    }
-}
-
-fn missing((code, message): (&'static str, &'static str)) -> ProxyError {
-    ProxyError::invalid(code, message)
-}
-
-fn wrong(message: String) -> ProxyError {
-    ProxyError::invalid("invalid_field", message)
 }

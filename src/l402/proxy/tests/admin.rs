@@ -71,6 +71,33 @@ async fn the_operator_sells_prices_lists_and_retires() {
     assert_eq!(house.get(&format!("/api/proxy/{theirs}")).await.ok()["retiredReason"], "abuse");
 }
 
+/// From a time when two endpoints could be for the same requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_get_one_price_and_can_be_changed() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    let path = format!("/api/proxy/{id}/manifest/endpoints");
+    let body = json!({ "endpointId": "one", "path": "/x", "basePriceSats": 100 });
+    assert_eq!(house.post(&path, &body).await.status, 201);
+    let twin = |tx: &crate::store::Tx<'_>| -> Result<(), crate::store::StoreError> {
+        tx.execute(
+            "INSERT INTO l402_endpoints (proxy_id, endpoint_id, path, method, price_sat, is_active, created_at)
+             SELECT proxy_id, 'two', 'x/', method, 50, 0, created_at FROM l402_endpoints",
+            [],
+        )?;
+        Ok(())
+    };
+    house.store.write(twin).await.unwrap();
+    let one = ProxyPrice { method: Some("GET".into()), ..price(7, Some("/x")) };
+    let priced = ProxyAdmin::price(&house.proxies, id.clone(), one).await.unwrap();
+    let prices: Vec<_> =
+        priced["endpoints"].as_array().unwrap().iter().map(|one| one["basePriceSats"].clone()).collect();
+    assert_eq!((prices, &priced["costs"]["GET"]), (vec![json!(7), json!(7)], &json!(7)));
+    house.put(&format!("{path}/two"), &json!({ "basePriceSats": 3, "path": "/x" })).await.ok();
+    assert_eq!(house.put(&format!("{path}/two"), &json!({ "path": "/y" })).await.ok()["path"], "/y");
+    assert_eq!(house.put(&format!("{path}/two"), &json!({ "path": "/X" })).await.error(), "endpoint_exists");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_sells_for_an_account_that_there_is() {
     let house = House::new().await;
