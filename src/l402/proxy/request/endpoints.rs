@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, wrong};
-use super::{Bounds, Checked, DESCRIPTION_LEN, ENDPOINT_ID_LEN, method, set};
+use super::{Bounds, Checked, ENDPOINT_ID_LEN, method, set};
 use crate::l402::proxy::error::ProxyError;
 use crate::l402::proxy::store::Endpoint;
 
