@@ -68,7 +68,7 @@ impl PaidProxies {
                 proxy = ready.live.proxy.public_id,
                 "an upstream answers 402 to what was paid for"
             );
-            paid.give_back().await;
+            pass.give_back().await;
             return Err(error);
         }
         if answer.is_failure() {
