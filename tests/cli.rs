@@ -305,9 +305,9 @@ fn answers() -> Router {
     let asked =
         |Json(body): Json<Value>| async move { Json(json!({ "asked": body, "alreadyRetired": true })) };
     let priced = |Json(body): Json<Value>| async move {
-        let costs = match body["method"].as_str() {
-            Some(method) => json!({ method: body["sats"] }),
-            None => json!({ "GET": 90, "POST": body["sats"] }),
+        let costs = match body.get("method").and_then(Value::as_str) {
+            Some(method) => json!({ method: body.get("sats") }),
+            None => json!({ "GET": 90, "POST": body.get("sats") }),
         };
         Json(json!({ "asked": body, "costs": costs }))
     };
