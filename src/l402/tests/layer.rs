@@ -115,3 +115,14 @@ async fn no_path_is_too_long_to_be_sold() {
     assert_eq!(shop.ask(&path, Some(&shown)).await.status, 200);
     assert_eq!(shop.ask(&format!("{path}b"), Some(&shown)).await.status, 402);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_sold_now_says_which() {
+    let house = House::new().await;
+    let shop = shop(&house);
+    house.node.running.store(false, Ordering::SeqCst);
+    for path in ["/weather/ulm", "/all"] {
+        let refused = shop.ask(path, None).await;
+        assert_eq!((refused.status, &refused.json()["instance"]), (503, &path.into()));
+    }
+}
