@@ -261,7 +261,7 @@ pub struct NodeStatus {
 }
 
 /// The part of a node that moves money. Implementations must be safe to call from many threads; every
-/// call may block.
+/// call may block. No method has a default: whoever wraps a node must not forget one.
 pub trait Lightning: Send + Sync + 'static {
     /// Which chain the node is on; fixed.
     fn network(&self) -> Network;
@@ -298,9 +298,7 @@ pub trait Lightning: Send + Sync + 'static {
 
     /// Payments that lie in the channels, without those that are too small for an output of their own. A node that
     /// can't tell says nothing.
-    fn waiting(&self) -> Vec<Waiting> {
-        Vec::new()
-    }
+    fn waiting(&self) -> Vec<Waiting>;
 
     /// Starts to pay.
     ///
@@ -342,18 +340,14 @@ pub trait Lightning: Send + Sync + 'static {
     /// Crash behaviour: may or may not have been sent. The caller must have durably noted that it would be, and
     /// must not send anything else before [`Lightning::coin_record`] has found the last: until the wallet has
     /// seen it, it spends the same coins again.
-    fn send_coins(&self, _order: &CoinOrder) -> CoinDispatch {
-        CoinDispatch::NotSent("this node has no wallet".into())
-    }
+    fn send_coins(&self, order: &CoinOrder) -> CoinDispatch;
 
     /// What the wallet knows of a transaction that pays an order, by its name or by what it pays. `None`: it has
     /// seen none, which doesn't say that there is none.
     ///
     /// # Errors
     /// A text for the log: the wallet could not be read.
-    fn coin_record(&self, _order: &CoinOrder, _txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
-        Ok(None)
-    }
+    fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String>;
 
     /// Sums.
     fn balances(&self) -> Balances;
