@@ -5,7 +5,9 @@
 //! the rest to the log; a family has one `From` for all of them and only chooses the words.
 
 use crate::http::body::BodyError;
+use crate::http::idempotency::{BadKey, NotOnce};
 use crate::http::keys::{KeyError, Scope};
+use crate::http::respond::NotJson;
 use crate::ids::NoRandomness;
 use crate::ledger::LedgerError;
 use crate::lightning::{InvoiceError, NoCapacity};
@@ -18,6 +20,10 @@ pub enum Trouble {
     BodyTooLarge,
     /// The body is not what it should be; why, for whoever sent it.
     BadBody(String),
+    /// `Idempotency-Key` can't be used; why, for whoever sent it.
+    BadIdempotencyKey(String),
+    /// `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
     /// No API key was shown.
     MissingKey,
     /// The API key is unknown, revoked, or no key at all.
@@ -44,6 +50,28 @@ impl Cause for BodyError {
             Self::TooLarge => Trouble::BodyTooLarge,
             Self::Malformed { .. } | Self::NotAnObject | Self::Cut => Trouble::BadBody(self.to_string()),
         }
+    }
+}
+
+impl Cause for BadKey {
+    fn trouble(self, _: &'static str) -> Trouble {
+        Trouble::BadIdempotencyKey(self.to_string())
+    }
+}
+
+impl Cause for NotOnce {
+    fn trouble(self, whose: &'static str) -> Trouble {
+        match self {
+            Self::KeyReused => Trouble::IdempotencyKeyReused,
+            Self::Store(error) => error.trouble(whose),
+        }
+    }
+}
+
+impl Cause for NotJson {
+    fn trouble(self, whose: &'static str) -> Trouble {
+        tracing::error!(whose, error = %self, "a request was done and can't be answered");
+        Trouble::Internal
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Codes are the contract's; programs written for the original service compare them letter by letter.
 
-use crate::http::idempotency::BadKey;
 use crate::lightning::invoice::BadInvoice;
 use crate::trouble::{Cause, Trouble};
 use crate::vouchers::Refused;
@@ -154,6 +153,8 @@ impl<E: Cause> From<E> for GiftError {
         match cause.trouble("gifts") {
             Trouble::BodyTooLarge => Self::BodyTooLarge,
             Trouble::BadBody(_) => Self::BodyNotJson,
+            Trouble::BadIdempotencyKey(_) => Self::IdempotencyKeyBad,
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             Trouble::Unavailable => Self::NodeUnavailable,
             Trouble::NoInboundCapacity => Self::NoInboundCapacity,
             // No route of the family asks for a key.
@@ -161,12 +162,6 @@ impl<E: Cause> From<E> for GiftError {
                 Self::Internal
             }
         }
-    }
-}
-
-impl From<BadKey> for GiftError {
-    fn from(_: BadKey) -> Self {
-        Self::IdempotencyKeyBad
     }
 }
 

@@ -164,6 +164,8 @@ impl<E: Cause> From<E> for L402Error {
         match cause.trouble("l402") {
             Trouble::BodyTooLarge => Self::BodyTooLarge,
             Trouble::BadBody(why) => Self::invalid("invalid_json", why),
+            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
             Trouble::MissingKey => Self::MissingKey,
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(_) => Self::Forbidden,

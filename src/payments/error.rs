@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::request::Invalid;
-use crate::http::idempotency::BadKey;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
 use crate::lightning::invoice::BadInvoice;
@@ -181,6 +180,8 @@ impl<E: Cause> From<E> for PaymentError {
         match cause.trouble("payments") {
             Trouble::BodyTooLarge => Self::BodyTooLarge,
             Trouble::BadBody(why) => Self::invalid("INVALID_JSON", why),
+            Trouble::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
             Trouble::MissingKey => Self::MissingKey,
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(scope) => Self::Forbidden(scope),
@@ -194,12 +195,6 @@ impl<E: Cause> From<E> for PaymentError {
 impl From<Invalid> for PaymentError {
     fn from(Invalid { code, message }: Invalid) -> Self {
         Self::Invalid { code, message }
-    }
-}
-
-impl From<BadKey> for PaymentError {
-    fn from(error: BadKey) -> Self {
-        Self::invalid("INVALID_IDEMPOTENCY_KEY", error.to_string())
     }
 }
 

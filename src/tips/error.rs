@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::idempotency::BadKey;
 use crate::http::keys::Scope;
 use crate::http::respond;
 use crate::lightning::invoice::BadInvoice;
@@ -29,8 +28,6 @@ pub enum TipError {
     },
     /// 413: the body is larger than allowed.
     BodyTooLarge,
-    /// 400: `Idempotency-Key` can't be used.
-    IdempotencyKeyBad,
     /// 422: `Idempotency-Key` was used for another request.
     IdempotencyKeyReused,
     /// 401: nobody is logged in and no key was shown.
@@ -107,9 +104,6 @@ impl TipError {
         match self {
             Self::Invalid { code, message } => (400, code, message),
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE", "The body is too large"),
-            Self::IdempotencyKeyBad => {
-                (400, "IDEMPOTENCY_KEY_BAD", "Idempotency-Key must be 1 to 255 printable ASCII characters")
-            }
             Self::IdempotencyKeyReused => {
                 (422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request")
             }
@@ -183,6 +177,8 @@ impl<E: Cause> From<E> for TipError {
         match cause.trouble("tips") {
             Trouble::BodyTooLarge => Self::BodyTooLarge,
             Trouble::BadBody(message) => Self::Invalid { code: "BODY_NOT_JSON", message },
+            Trouble::BadIdempotencyKey(message) => Self::Invalid { code: "IDEMPOTENCY_KEY_BAD", message },
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             Trouble::MissingKey => Self::Unauthorized,
             Trouble::InvalidKey => Self::KeyInvalid,
             Trouble::Lacks(scope) => Self::KeyLacks(scope),
@@ -190,12 +186,6 @@ impl<E: Cause> From<E> for TipError {
             Trouble::NoInboundCapacity => Self::NoInboundCapacity,
             Trouble::Internal => Self::Internal,
         }
-    }
-}
-
-impl From<BadKey> for TipError {
-    fn from(_: BadKey) -> Self {
-        Self::IdempotencyKeyBad
     }
 }
 

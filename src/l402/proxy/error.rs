@@ -153,11 +153,13 @@ impl<E: Cause> From<E> for ProxyError {
         match cause.trouble("proxies") {
             Trouble::BodyTooLarge => Self::BodyTooLarge,
             Trouble::BadBody(why) => Self::invalid("invalid_json", why),
+            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
             Trouble::MissingKey => Self::MissingKey,
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(scope) => Self::Forbidden(scope),
             Trouble::Unavailable | Trouble::NoInboundCapacity => Self::Unavailable,
-            Trouble::Internal => Self::Internal,
+            // No request to this room is done only once.
+            Trouble::IdempotencyKeyReused | Trouble::Internal => Self::Internal,
         }
     }
 }
