@@ -23,6 +23,7 @@ pub mod lightning;
 pub mod lnurl;
 pub mod mail;
 pub mod money;
+pub mod names;
 pub mod payments;
 pub mod rates;
 pub mod routes;
