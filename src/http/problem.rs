@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::respond;
 
@@ -70,6 +70,26 @@ struct TooManyView {
     window: Option<String>,
     /// Seconds.
     retry_after: u64,
+}
+
+/// How any keyed route can fail besides its own refusals, for its description.
+#[derive(IntoResponses)]
+pub enum Failure {
+    /// No API key, or one that is not valid
+    #[response(status = 401, content_type = "application/problem+json")]
+    Key(Problem),
+    /// The API key lacks the scope
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// Too many requests
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(Problem),
+    /// A bug, or the machine is broken
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+    /// Something that is needed for it is down
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
 }
 
 impl Problem {

@@ -7,12 +7,12 @@ use axum::response::Response;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::Who;
 use super::views::{ChallengesView, OfferView, VerdictView};
-use super::{Failure, Who};
 use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::client::Client;
-use crate::http::problem::Problem;
+use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
 use crate::l402::error::L402Error;
 use crate::l402::{L402, LONGEST_RESOURCE, NewChallenge, Page, Question};

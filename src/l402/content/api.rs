@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Content, ContentsView, PATH};
-use crate::http::asking::Id;
+use crate::http::asking::{Id, is_below};
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::{Problem, name_instance};
@@ -41,7 +41,7 @@ pub fn router(content: Content, limits: &Arc<Limits>, proxies: &Arc<Proxies>) ->
 
 /// Whether a path is one of these.
 pub fn owns(path: &str) -> bool {
-    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    is_below(path, PATH)
 }
 
 fn too_many(allowance: &Allowance) -> Response {

@@ -7,9 +7,9 @@ use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-use super::{Failure, Who};
+use super::Who;
 use crate::http::asking::Params;
-use crate::http::problem::Problem;
+use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
 use crate::payments::Payments;
 use crate::payments::error::PaymentError;

@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::{Failure, Who, answer};
+use super::{Who, answer};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::problem::Problem;
+use crate::http::problem::{Failure, Problem};
 use crate::payments::Payments;
 use crate::payments::error::PaymentError;
 use crate::payments::merchant::{Change, MerchantView};

@@ -15,19 +15,19 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use utoipa::IntoResponses;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::PaymentError;
 use super::{Done, Payments};
+use crate::http::asking::is_below;
 use crate::http::body::JsonObject;
 use crate::http::client::Proxies;
 use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
-use crate::http::problem::{Problem, correlate};
+use crate::http::problem::correlate;
 use crate::http::respond;
 
 /// Who asks.
@@ -91,7 +91,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 pub fn owns(path: &str) -> bool {
     ["/api/payments", "/api/payments.csv", "/api/refunds", "/api/rates", "/api/merchant", "/checkout"]
         .iter()
-        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        .any(|root| is_below(path, root))
 }
 
 fn too_many(allowance: &Allowance) -> Response {
@@ -104,27 +104,6 @@ fn too_many(allowance: &Allowance) -> Response {
 async fn as_json(mut request: Request) -> Request {
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request
-}
-
-/// How any of these routes can fail besides its own refusals.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "a schema alone")]
-enum Failure {
-    /// No API key, or one that is not valid
-    #[response(status = 401, content_type = "application/problem+json")]
-    Key(Problem),
-    /// The API key lacks the scope `payments`
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(Problem),
-    /// Too many requests
-    #[response(status = 429, content_type = "application/problem+json")]
-    TooMany(Problem),
-    /// A bug, or the machine is broken
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(Problem),
-    /// The node, the rates or the database can't take this now
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(Problem),
 }
 
 /// JSON, whole.

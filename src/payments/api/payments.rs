@@ -6,10 +6,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::{Failure, Who, answer, answer_done, once};
+use super::{Who, answer, answer_done, once};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::problem::Problem;
+use crate::http::problem::{Failure, Problem};
 use crate::payments::Payments;
 use crate::payments::error::PaymentError;
 use crate::payments::ids::InvoiceId;

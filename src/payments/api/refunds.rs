@@ -7,10 +7,10 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use super::payments::{invoice_id, page_limit};
-use super::{Failure, Who, answer, answer_done, once};
+use super::{Who, answer, answer_done, once};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::problem::Problem;
+use crate::http::problem::{Failure, Problem};
 use crate::payments::Payments;
 use crate::payments::error::PaymentError;
 use crate::payments::ids::InvoiceId;

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::{Asker, Failure, answer, page};
+use super::{Asker, answer, page};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::keys::Caller;
-use crate::http::problem::Problem;
+use crate::http::problem::{Failure, Problem};
 use crate::l402::proxy::PaidProxies;
 use crate::l402::proxy::error::ProxyError;
 use crate::l402::proxy::manage::Who;

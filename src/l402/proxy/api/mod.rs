@@ -11,8 +11,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
+use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -20,11 +20,11 @@ use super::PaidProxies;
 use super::error::ProxyError;
 use super::manage::Page;
 use super::serve::PREFIX;
-use crate::http::asking::Params;
+use crate::http::asking::{Params, is_below};
 use crate::http::client::Proxies;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
-use crate::http::problem::{Problem, name_instance};
+use crate::http::problem::name_instance;
 use crate::http::respond;
 
 /// Who asks.
@@ -89,10 +89,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 
 /// Whether a path is this room's.
 pub fn owns(path: &str) -> bool {
-    path.starts_with(PREFIX)
-        || ["/api/proxy", "/api/manifests"].iter().any(|prefix| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    path.starts_with(PREFIX) || ["/api/proxy", "/api/manifests"].iter().any(|root| is_below(path, root))
 }
 
 /// Whether requests of this path bound their own time: those that are passed on, whose bodies may take long.
@@ -102,27 +99,6 @@ pub fn times_itself(path: &str) -> bool {
 
 fn too_many(allowance: &Allowance) -> Response {
     ProxyError::TooMany(allowance.retry_after.unwrap_or(1)).into_response()
-}
-
-/// How any of the keyed routes can fail besides its own refusals.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "a schema alone")]
-enum Failure {
-    /// No API key, or one that is not valid
-    #[response(status = 401, content_type = "application/problem+json")]
-    Key(Problem),
-    /// The API key lacks the scope `l402`
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(Problem),
-    /// Too many requests
-    #[response(status = 429, content_type = "application/problem+json")]
-    TooMany(Problem),
-    /// A bug, or the machine is broken
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(Problem),
-    /// The database can't take this now
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(Problem),
 }
 
 /// JSON, whole.
