@@ -50,6 +50,8 @@ pub enum L402Error {
     Internal,
     /// 503: the node or the database can't take this now.
     NodeUnavailable,
+    /// 503: a payment was shown that has not settled here yet.
+    Settling,
     /// 503: no channel can receive that much.
     NoInboundCapacity,
     /// What a neighbour in the family has to say.
@@ -99,6 +101,11 @@ impl L402Error {
             Self::NodeUnavailable => {
                 (503, "node_unavailable", "Payments can't be taken at the moment; try again soon")
             }
+            Self::Settling => (
+                503,
+                "payment_settling",
+                "The payment is settling; show it again in a moment, and pay nothing",
+            ),
             Self::NoInboundCapacity => {
                 (503, "no_inbound_capacity", "This server can't receive that much now")
             }
@@ -142,6 +149,7 @@ impl L402Error {
             Self::TooMany { quota, retry_after } => {
                 problem.too_many(quota.map(|(limit, secs)| (limit, format!("{secs} seconds"))), *retry_after)
             }
+            Self::Settling => problem.retry_after(1),
             Self::NodeUnavailable | Self::NoInboundCapacity => problem.retry_after(SOON_SECS),
             _ => problem,
         }

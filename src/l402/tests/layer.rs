@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use super::house::{Answer, House};
+use super::house::{Answer, House, payment};
 use crate::l402::{Admitted, Priced};
 
 struct Shop {
@@ -33,8 +34,10 @@ fn shop(house: &House) -> Shop {
     let priced = Priced::new(house.l402.clone(), 5).description("The weather");
     let inner = Router::new().route("/{town}", weather.layer(priced.clone()));
     let all = get(|| async { "all" }).layer(priced.clone().resource("everything"));
+    let slow = get(|| std::future::pending::<&str>()).layer(priced.clone());
     let one = get(|| async { "one" }).layer(priced.bundle("everything"));
-    let router = Router::new().nest("/weather", inner).route("/all", all).route("/one", one);
+    let router =
+        Router::new().nest("/weather", inner).route("/all", all).route("/one", one).route("/slow", slow);
     Shop { router, calls, broken }
 }
 
@@ -124,5 +127,18 @@ async fn what_can_t_be_sold_now_says_which() {
     for path in ["/weather/ulm", "/all"] {
         let refused = shop.ask(path, None).await;
         assert_eq!((refused.status, &refused.json()["instance"]), (503, &path.into()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_up_on_a_slow_handler_has_lost_nothing() {
+    let house = House::new().await;
+    let shop = shop(&house);
+    let asked = shop.ask("/slow", None).await;
+    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    let shown = payment(&asked.payment(), &preimage);
+    for _ in 0..3 {
+        let asking = tokio::time::timeout(Duration::from_millis(200), shop.ask("/slow", Some(&shown)));
+        assert!(asking.await.is_err(), "it was let in, and hung up");
     }
 }
