@@ -10,13 +10,13 @@ use utoipa::ToSchema;
 
 use super::challenge::resource_name;
 use super::check::{self, Closed, Door};
-use super::error::PROBLEM;
 use super::protocol::mpp::{self, Charge, INTENT, METHOD, Receipt};
 use super::protocol::{Credential, Presented};
 use super::store::Challenge;
 use super::{L402, L402Error, NewChallenge, Offer, Pass};
 use crate::clock::iso::IsoSeconds;
 use crate::http::client::Client;
+use crate::http::problem::PROBLEM;
 use crate::http::respond;
 use crate::ids::{AccountId, PaymentHash, Preimage};
 

@@ -1,6 +1,7 @@
 //! What is sold, and what opens it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -81,6 +82,20 @@ async fn a_document_opens_for_its_own_price_only() {
     assert_eq!(ask(&shop, &format!("{PATH}/bundle"), &shown).await.0, 402);
     let (status, body) = ask(&shop, &format!("{PATH}/nothing"), &shown).await;
     assert_eq!((status, &body["code"]), (404, &json!("CONTENT_NOT_FOUND")));
+    assert_eq!(body["instance"], format!("{PATH}/nothing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_sold_now_says_which() {
+    let shop = shop();
+    shop.till.node.running.store(false, Ordering::SeqCst);
+    for path in [format!("{PATH}/halvings"), format!("{PATH}/bundle")] {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!(
+            (status, &body["error"], &body["instance"]),
+            (503, &json!("node_unavailable"), &json!(path))
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
