@@ -110,7 +110,7 @@ async fn buys_twice(scene: &Scene, wallet: &Wallet, client: Client, base: &str) 
     let before = sold(scene).await;
     let ping = format!("{}/l402/test/ping", scene.api.url);
     let weather = format!("{base}/weather/{}", client.name);
-    let urls = [ping.clone(), ping, weather.clone(), weather.clone(), format!("{weather}.")];
+    let urls = [ping.clone(), ping, weather.clone(), weather.clone(), format!("{weather}-s")];
     let got = client.asks(&wallet.url, &urls).await;
     for (number, got) in got.iter().enumerate() {
         let Got::Answer { status: 200, body } = got else {
