@@ -142,6 +142,7 @@ impl L402 {
         let resource = resource_name(&price.resource);
         let closed = match self.look(&Presented::read(headers), price, &resource).await {
             Ok(Ok(pass)) => {
+                self.0.shown.note(pass.admitted.payment_hash);
                 self.counters().let_in(price.account, &resource);
                 return Admission::Paid(pass);
             }

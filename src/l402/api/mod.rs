@@ -55,6 +55,7 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
     let public = OpenApiRouter::new()
         .routes(routes!(public::pricing))
         .routes(routes!(public::status))
+        .route("/api/l402/status", options(preflight))
         .route_layer(limited(Class::Read));
     let (routes, document) =
         writes.merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
@@ -78,7 +79,7 @@ fn sold(l402: &L402) -> OpenApiRouter<L402> {
 }
 
 /// What a browser asks before it sends a credential.
-async fn preflight() -> Response {
+pub(super) async fn preflight() -> Response {
     let mut response = Response::default();
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
     response

@@ -110,3 +110,14 @@ async fn the_bundle_opens_everything() {
         assert_eq!((status, &body["slug"]), (200, &json!(slug)));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_may_send_its_credential() {
+    for path in ["/api/l402/content/halvings", "/api/l402/content/bundle"] {
+        let request = Request::options(path).header("access-control-request-method", "GET");
+        let answer = shop().router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let allowed = answer.headers()["access-control-allow-headers"].to_str().unwrap();
+        assert!(allowed.contains("Authorization"), "{path}: {allowed}");
+    }
+}
