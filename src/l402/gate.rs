@@ -10,13 +10,13 @@ use utoipa::ToSchema;
 
 use super::challenge::resource_name;
 use super::check::{self, Closed, Door};
-use super::error::PROBLEM;
 use super::protocol::mpp::{self, Charge, INTENT, METHOD, Receipt};
 use super::protocol::{Credential, Presented};
 use super::store::Challenge;
 use super::{L402, L402Error, NewChallenge, Offer, Pass};
 use crate::clock::iso::IsoSeconds;
 use crate::http::client::Client;
+use crate::http::problem::PROBLEM;
 use crate::http::respond;
 use crate::ids::{AccountId, PaymentHash, Preimage};
 
@@ -142,6 +142,7 @@ impl L402 {
         let resource = resource_name(&price.resource);
         let closed = match self.look(&Presented::read(headers), price, &resource).await {
             Ok(Ok(pass)) => {
+                self.0.shown.note(pass.admitted.payment_hash);
                 self.counters().let_in(price.account, &resource);
                 return Admission::Paid(pass);
             }

@@ -33,6 +33,7 @@ mod pass;
 pub mod protocol;
 pub mod proxy;
 mod rules;
+mod shown;
 pub mod status;
 mod store;
 mod teller;
@@ -50,6 +51,7 @@ use crate::lightning::{Capacity, Node};
 use crate::store::{Store, StoreError};
 
 use counters::Counters;
+use shown::Shown;
 
 pub use challenge::{NewChallenge, Offer, resource_name};
 pub use check::Closed;
@@ -92,6 +94,7 @@ pub struct L402(Arc<Inner>);
 struct Inner {
     parts: Parts,
     capacity: Capacity,
+    shown: Arc<Shown>,
     started_at: UnixMillis,
 }
 
@@ -100,7 +103,7 @@ impl L402 {
     pub fn new(parts: Parts) -> Self {
         let capacity = Capacity::new(parts.node.clone());
         let started_at = parts.ledger.clock.now();
-        let l402 = Self(Arc::new(Inner { parts, capacity, started_at }));
+        let l402 = Self(Arc::new(Inner { parts, capacity, shown: Arc::default(), started_at }));
         l402.give_back_unanswered();
         l402
     }

@@ -13,9 +13,6 @@ use crate::ids::PaymentHash;
 use crate::l402::L402;
 use crate::l402::protocol::Presented;
 
-/// Where a token is looked at.
-pub(super) const STATUS: &str = "/api/l402/status";
-
 /// What things cost.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,6 +1,7 @@
 //! What is sold, and what opens it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -85,6 +86,20 @@ async fn a_document_opens_for_its_own_price_only() {
     assert_eq!(ask(&shop, &format!("{PATH}/bundle"), &shown).await.0, 402);
     let (status, body) = ask(&shop, &format!("{PATH}/nothing"), &shown).await;
     assert_eq!((status, &body["code"]), (404, &json!("CONTENT_NOT_FOUND")));
+    assert_eq!(body["instance"], format!("{PATH}/nothing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_sold_now_says_which() {
+    let shop = shop();
+    shop.till.node.running.store(false, Ordering::SeqCst);
+    for path in [format!("{PATH}/halvings"), format!("{PATH}/bundle")] {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!(
+            (status, &body["error"], &body["instance"]),
+            (503, &json!("node_unavailable"), &json!(path))
+        );
+    }
 }
 
 /// The till of a test takes a million at most.
@@ -122,5 +137,16 @@ async fn the_bundle_opens_everything() {
     for slug in ["halvings", "what-is-l402", "sats-and-msats"] {
         let (status, body) = ask(&shop, &format!("{PATH}/{slug}"), &shown).await;
         assert_eq!((status, &body["slug"]), (200, &json!(slug)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_may_send_its_credential() {
+    for path in ["/api/l402/content/halvings", "/api/l402/content/bundle"] {
+        let request = Request::options(path).header("access-control-request-method", "GET");
+        let answer = shop().router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let allowed = answer.headers()["access-control-allow-headers"].to_str().unwrap();
+        assert!(allowed.contains("Authorization"), "{path}: {allowed}");
     }
 }

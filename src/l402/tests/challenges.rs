@@ -43,6 +43,19 @@ async fn the_same_question_within_a_minute_is_the_same_challenge() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_shown_as_paid_is_not_asked_for_again() {
+    let house = House::new().await;
+    let first = house.get("", PING).await.offer();
+    // The payer has the preimage; that it was paid for has not come to the database yet.
+    let hash = first["payment_hash"].as_str().unwrap().parse().unwrap();
+    let token = format!("L402 {}:{}", first["macaroon"].as_str().unwrap(), house.preimage(hash));
+    assert_eq!(house.show(PING, &token).await.status, 200);
+    let next = house.get("", PING).await.offer();
+    assert_ne!(next["payment_hash"], first["payment_hash"]);
+    assert_eq!(house.get("", PING).await.offer(), next, "while nobody has paid for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn each_client_has_its_own_challenge() {
     let house = House::new().await;
     let hash = async |address: &str| house.from(address, DEMO).await.offer()["payment_hash"].clone();

@@ -30,6 +30,8 @@ async fn a_challenge_has_the_document_s_members() {
     assert_eq!(invoice.amount_milli_satoshis(), Some(7_000));
     assert_eq!(made["paymentHash"], invoice.payment_hash().to_string());
     assert_eq!(*house.node.words.lock().unwrap(), ["Für heute"]);
+    let asked = house.node.asked.lock().unwrap();
+    assert!(asked.iter().all(|request| request.hold.is_none()), "the node claims by itself");
     let line = made["mppChallenge"].as_str().unwrap();
     assert!(line.starts_with("Payment id=\"") && line.is_ascii(), "{line}");
 }

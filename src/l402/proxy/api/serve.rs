@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
 use crate::http::client::Proxies;
+use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::l402::error::L402ErrorView;
 use crate::l402::proxy::PaidProxies;
 use crate::l402::proxy::error::ProxyError;
 
@@ -49,7 +49,7 @@ pub(super) async fn any(
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "The manifest, version 1", body = Value),
-        (status = 404, description = "There is no such proxy in service", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such proxy in service", body = Problem, content_type = "application/problem+json"),
     )
 )]
 #[expect(dead_code, reason = "a description alone")]
@@ -61,7 +61,7 @@ pub(super) fn manifest() {}
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "OpenAPI 3.1 with `x-payment`", body = Value),
-        (status = 404, description = "There is no such proxy in service", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such proxy in service", body = Problem, content_type = "application/problem+json"),
     )
 )]
 #[expect(dead_code, reason = "a description alone")]
@@ -79,15 +79,15 @@ macro_rules! sold {
             ),
             responses(
                 (status = "default", description = "What the service behind it answers"),
-                (status = 400, description = "The path can be read in two ways", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+                (status = 400, description = "The path can be read in two ways", body = Problem, content_type = "application/problem+json"),
                 (status = 402, description = "Pay the invoice in `WWW-Authenticate`, and ask again"),
-                (status = 403, description = "This path is not offered", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 404, description = "There is no such proxy in service", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 405, description = "Not with this method", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 413, description = "The body is too large", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 502, description = "The service behind it fails; what was paid is good for another try", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 503, description = "No payment can be taken now", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 504, description = "The service behind it took too long; what was paid is good for another try", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+                (status = 403, description = "This path is not offered", body = Problem, content_type = "application/problem+json"),
+                (status = 404, description = "There is no such proxy in service", body = Problem, content_type = "application/problem+json"),
+                (status = 405, description = "Not with this method", body = Problem, content_type = "application/problem+json"),
+                (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+                (status = 502, description = "The service behind it fails; what was paid is good for another try", body = Problem, content_type = "application/problem+json"),
+                (status = 503, description = "No payment can be taken now", body = Problem, content_type = "application/problem+json"),
+                (status = 504, description = "The service behind it took too long; what was paid is good for another try", body = Problem, content_type = "application/problem+json"),
             )
         )]
         #[expect(dead_code, reason = "a description alone")]

@@ -1,9 +1,9 @@
 //! The members of a body, one by one, each by its rule.
 
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::{Checked, DESCRIPTION_LEN, PATTERN_LEN, URL_LEN, pattern};
+use crate::http::body::web_address;
 use crate::l402::proxy::error::ProxyError;
 
 /// The members of a body. What is `null` is not there.
@@ -64,9 +64,7 @@ impl Fields<'_> {
         let Some(Some(text)) = self.clearable(name, URL_LEN)? else {
             return Ok(self.0.contains_key(name).then_some(None));
         };
-        let url =
-            Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        match url.filter(|url| url.username().is_empty() && url.password().is_none()) {
+        match web_address(&text) {
             Some(url) => Ok(Some(Some(url.to_string()))),
             None => Err(ProxyError::invalid("invalid_url", format!("{name} must be a web address"))),
         }
