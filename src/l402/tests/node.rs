@@ -1,6 +1,6 @@
 //! What the house's family talks to: a node whose payers learn the preimage, and whose pulse can be taken away.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,13 +26,22 @@ pub(in crate::l402) struct FakeNode {
     pub(in crate::l402) preimages: Mutex<HashMap<PaymentHash, Preimage>>,
     /// The words of the invoices that were made, which those of the simulation lack.
     pub(super) words: Mutex<Vec<String>>,
+    /// What it was told to forget.
+    pub(super) forgotten: Mutex<HashSet<PaymentHash>>,
 }
 
 impl FakeNode {
     pub(in crate::l402) fn new(sim: Arc<Sim>) -> Self {
         let inbound_msat = AtomicU64::new(100_000_000_000);
         let running = AtomicBool::new(true);
-        Self { sim, running, inbound_msat, preimages: Mutex::default(), words: Mutex::default() }
+        let (preimages, words, forgotten) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { sim, running, inbound_msat, preimages, words, forgotten }
+    }
+
+    /// The invoices that it made and still knows.
+    pub(super) fn known(&self) -> HashSet<PaymentHash> {
+        let forgotten = self.forgotten.lock().unwrap();
+        self.preimages.lock().unwrap().keys().filter(|hash| !forgotten.contains(hash)).copied().collect()
     }
 }
 
@@ -68,6 +77,7 @@ impl Lightning for FakeNode {
         self.sim.pay(invoice, max_fee)
     }
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.forgotten.lock().unwrap().insert(hash);
         self.sim.forget(hash)
     }
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
