@@ -78,6 +78,7 @@ pub(super) fn rules() -> Rules {
         enabled: true,
         public_url: PUBLIC_URL.into(),
         max_proxies: 5,
+        max_in_flight: 1_000,
         max_request_bytes: 200 * 1024 * 1024,
         max_answer_bytes: 200 * 1024 * 1024,
         connect_timeout: Duration::from_secs(2),

@@ -1,4 +1,5 @@
 mod admin;
+mod crowds;
 mod forward;
 mod house;
 mod leaks;
