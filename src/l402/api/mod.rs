@@ -78,7 +78,7 @@ fn sold(l402: &L402) -> OpenApiRouter<L402> {
 }
 
 /// What a browser asks before it sends a credential.
-async fn preflight() -> Response {
+pub(super) async fn preflight() -> Response {
     let mut response = Response::default();
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
     response

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
+use axum::routing::options;
 use axum::{Extension, Router};
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
@@ -18,6 +19,7 @@ use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::respond;
 use crate::l402::Admission;
+use crate::l402::api::preflight;
 use crate::l402::error::L402ErrorView;
 use crate::l402::proxy::error::ProxyError;
 
@@ -34,6 +36,8 @@ pub fn router(content: Content, limits: &Arc<Limits>, proxies: &Arc<Proxies>) ->
     let sold = OpenApiRouter::new()
         .routes(routes!(bundle))
         .routes(routes!(one))
+        .route("/api/l402/content/bundle", options(preflight))
+        .route("/api/l402/content/{slug}", options(preflight))
         .layer(Extension(Arc::clone(proxies)));
     free.merge(sold).with_state(content).split_for_parts()
 }

@@ -12,6 +12,12 @@
 //!
 //! Whoever sells and whoever buys are strangers to the operator: an upstream's answer never speaks for this server,
 //! and the owner's secret header is in no answer, log or debug line.
+//!
+//! **Browsers.** A page of any site may ask and read everything: a preflight is answered here, free and whatever the
+//! proxy, with the headers that were asked for; every other answer, ours or the upstream's, says `*` and exposes
+//! `WWW-Authenticate`, `Payment-Receipt` and `Retry-After`. What the upstream says of origins, credentials, methods
+//! and headers is dropped, since it is not the origin that the browser asked; what it exposes of its own headers is
+//! kept. An `OPTIONS` that is no preflight is a request like any other: allowed or not, priced, passed on.
 
 mod admin;
 pub mod api;

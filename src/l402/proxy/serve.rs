@@ -17,6 +17,7 @@ use super::error::ProxyError;
 use super::flights::Flight;
 use super::forward::{Answer, Call};
 use super::path::CleanPath;
+use super::price::Methods;
 use super::view::path_of;
 use super::{PaidProxies, headers};
 use crate::http::client::Client;
@@ -96,15 +97,16 @@ impl PaidProxies {
             return Err(ProxyError::Unavailable);
         }
         let (id, raw) = split(request.uri.path()).ok_or(ProxyError::ProxyNotFound)?;
-        let live = self.live(id).await?;
-        if !live.proxy.in_service() {
-            return Err(ProxyError::ProxyNotFound);
-        }
+        let live = self.live(id).await.and_then(|live| match live.proxy.in_service() {
+            true => Ok(live),
+            false => Err(ProxyError::ProxyNotFound),
+        });
         if is_preflight(&request.method, &request.headers) {
             // Where there is nothing, the page may ask all the same: else it could not read that.
             let methods = live.map_or_else(|_| Methods::default(), |live| live.methods.clone());
             return Ok(Prepared::Answered(preflight(&methods, &request.headers)));
         }
+        let live = live?;
         if !live.methods.allows(&request.method) {
             return Err(ProxyError::MethodNotAllowed(Some(live.methods.clone())));
         }

@@ -1,4 +1,5 @@
 mod admin;
+mod browsers;
 mod crowds;
 mod forward;
 mod house;

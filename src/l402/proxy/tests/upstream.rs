@@ -24,7 +24,7 @@ pub(super) struct Asked {
 }
 
 /// An honest service.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Upstream {
     pub(super) port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -124,6 +124,7 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
                 ("www-authenticate", "Basic realm=\"upstream\""),
                 ("access-control-allow-origin", "https://evil.example"),
                 ("access-control-allow-credentials", "true"),
+                ("access-control-expose-headers", "x-kept"),
                 ("strict-transport-security", "max-age=1"),
                 ("connection", "x-hop"),
                 ("x-hop", "1"),
