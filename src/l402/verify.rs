@@ -22,7 +22,7 @@ const PATIENCE: [Duration; 6] = [
 /// What a producer asks.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The token, if its client showed one.
+    /// The token, if its client showed one; or several, with commas between them.
     pub macaroon: Option<String>,
     /// The preimage, as it was shown.
     pub preimage: String,
@@ -55,7 +55,10 @@ impl L402 {
         let hash = match &question.macaroon {
             None => preimage.payment_hash(),
             Some(text) => {
-                let Some(token) = credential::macaroon(text.trim()) else { return closed(Closed::Garbled) };
+                let tokens = credential::macaroons(text);
+                if tokens.is_empty() {
+                    return closed(Closed::Garbled);
+                }
                 let door = Door {
                     resource: question.resource.as_deref(),
                     merchant: Some(account.0),
@@ -63,7 +66,7 @@ impl L402 {
                     now: self.now() / 1_000,
                     ..Door::default()
                 };
-                why = check::open(self.mint(), &[token], &preimage, &door).err();
+                why = check::open(self.mint(), &tokens, &preimage, &door).err();
                 if matches!(why, Some(Closed::Foreign | Closed::WrongPreimage | Closed::OtherMerchant)) {
                     return Ok(Verdict { challenge: None, closed: why });
                 }

@@ -1,5 +1,6 @@
 mod admin;
 mod browsers;
+mod credentials;
 mod crowds;
 mod forward;
 mod house;
