@@ -157,7 +157,7 @@ impl L402 {
                 return Admission::Paid(admitted);
             }
             Ok(Err(closed)) => closed,
-            Err(error) => return Admission::Refused(error.into_response()),
+            Err(error) => return Admission::Refused(error.answer(&price.resource)),
         };
         self.counters().asked(price.account, &resource);
         let new = NewChallenge {
@@ -171,7 +171,7 @@ impl L402 {
         };
         Admission::Refused(match self.challenge(new).await {
             Ok(offer) => payment_required(&offer, closed),
-            Err(error) => error.into_response(),
+            Err(error) => error.answer(&price.resource),
         })
     }
 

@@ -9,5 +9,6 @@ mod layer;
 mod money;
 pub(in crate::l402) mod node;
 mod once;
+pub(in crate::l402) mod shape;
 pub(in crate::l402) mod till;
 mod verify;

@@ -154,6 +154,13 @@ impl House {
         routes(&self.proxies, &self.keys, &Arc::new(Limits::new(limits)))
     }
 
+    /// What the room says of its routes.
+    pub(super) fn description(&self) -> Value {
+        let (keys, proxies) = (self.keys.clone(), Arc::new(Proxies::default()));
+        let (_, document) = api::router(self.proxies.clone(), keys, &quotas(0), &proxies);
+        serde_json::to_value(document).unwrap()
+    }
+
     pub(super) async fn key(&self, scope: Scope) -> String {
         self.keys.create("test", &[scope], Some("owner")).await.unwrap().1.expose().to_owned()
     }

@@ -2,6 +2,7 @@ mod admin;
 mod browsers;
 mod credentials;
 mod crowds;
+mod document;
 mod forward;
 mod house;
 mod leaks;
