@@ -10,7 +10,8 @@ use super::house::{Answer, CHALLENGES, DEMO, HOUR, House, PING, Setup, payment};
 use crate::clock::millis;
 use crate::ids::PaymentHash;
 use crate::ledger::{charges, recovery};
-use crate::store::{StoreError, Tx};
+use crate::store::StoreError;
+use crate::vouchers::{Vouchers, upkeep};
 
 impl House {
     async fn with_key(&self, who: &str, key: &str, body: &Value) -> Answer {
@@ -153,15 +154,10 @@ async fn an_invoice_that_could_not_be_written_down_is_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_s_requests_are_gone_three_hours_after_their_invoices() {
     let house = House::new().await;
+    let vouchers = Vouchers::new([]);
     let round = async || {
-        let (ledger, listeners, now) =
-            (house.ledger.clone(), house.ledger.listeners.clone(), house.clock.now());
-        tokio::task::block_in_place(|| recovery::forget_old(&ledger).unwrap());
-        let write = move |tx: &Tx<'_>| {
-            charges::expire(tx, now, 100)?;
-            charges::forget_unpayable(tx, &listeners, 100)
-        };
-        house.ledger.store.write(write).await.unwrap();
+        tokio::task::block_in_place(|| recovery::forget_old(&house.ledger).unwrap());
+        upkeep::expire_due(&house.ledger, &vouchers).await.unwrap();
         (house.rows("l402_challenges").await, house.rows("charges").await, house.node.known().len())
     };
     let asked = house.get("", DEMO).await;
