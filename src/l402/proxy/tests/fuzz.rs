@@ -125,7 +125,63 @@ fn price(path: &str) -> Option<u64> {
     }
 }
 
+/// A way to somewhere else, written so that somebody may overlook it.
+fn detour() -> impl Strategy<Value = String> {
+    let start = select(vec!["", "a/", "open/a/", "gold/", "silver/one/"]);
+    let trick = select(vec![
+        "",
+        "../",
+        "..;/",
+        "..;a=b/",
+        "..%3b/",
+        "..%2f",
+        "%2e%2e/",
+        "%2E%2E%2F",
+        ".%2e/",
+        "..\\",
+        "..%5c",
+        "./",
+        ".;/",
+        "/",
+        ";/",
+        "%252e%252e/",
+        "..%252f",
+        "%00/",
+        "..%00/",
+        "..%20/",
+        "..%09/",
+        ".../",
+        "%c0%ae%c0%ae/",
+        "?/../",
+        "#/../",
+    ]);
+    let goal = select(vec![
+        "admin",
+        "ADMIN",
+        "%61dmin",
+        "%2561dmin",
+        "admin/x",
+        "gold",
+        "gold/bar",
+        "Gold/bar",
+        "%47old/bar",
+        "silver/one",
+        "silver/ONE",
+        "silver/two",
+        "open",
+        "open/x",
+    ]);
+    let end = select(vec![
+        "", "", "", "/", "//", ".", "%20", ";x", "%3bx", "%2e", "%2f", "/.", "/..", "%00", "?x", "?", "#x",
+    ]);
+    (start, trick, goal, end).prop_map(|(start, trick, goal, end)| format!("{start}{trick}{goal}{end}"))
+}
+
 fn path() -> impl Strategy<Value = String> {
+    prop_oneof![3 => detour(), 1 => chaos()]
+}
+
+fn chaos() -> impl Strategy<Value = String> {
     let pieces = select(vec![
         "/",
         "/",
@@ -236,6 +292,23 @@ fn form() -> impl Strategy<Value = &'static str> {
         "/",
         "//evil.example",
     ])
+}
+
+#[test]
+fn the_model_overlooks_no_detour() {
+    for path in [
+        "/a/..%3B/admin",
+        "/a/..;x/ADMIN",
+        "/%2561dmin",
+        "/a\\..\\admin",
+        "//admin.",
+        "/a/%2e%2e%2fadmin%20",
+        "/admin%00.x",
+    ] {
+        assert_eq!(price(&careless(path)), None, "{path}");
+    }
+    assert_eq!(price(&careless("/a/../gold%2fbar")), Some(50));
+    assert_eq!(price(&careless("/administrator/gold")), Some(0));
 }
 
 #[test]
