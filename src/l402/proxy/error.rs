@@ -54,6 +54,8 @@ pub enum ProxyError {
     Internal,
     /// 502: the upstream can't be reached, breaks off or doesn't keep to HTTP; which.
     BadGateway(&'static str),
+    /// 503: as many requests of this proxy as may be are on their way.
+    Busy,
     /// 503: the database or the till can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
@@ -98,6 +100,9 @@ impl ProxyError {
             }
             Self::Internal => (500, "internal_error", "An error occurred processing your request."),
             Self::BadGateway(why) => (502, "upstream_error", why),
+            Self::Busy => {
+                (503, "proxy_busy", "The service behind this proxy has enough to do; try again soon")
+            }
             Self::Unavailable => {
                 (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }
