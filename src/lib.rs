@@ -29,6 +29,8 @@ pub mod rates;
 pub mod routes;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod tips;
 pub mod trouble;
 pub mod vouchers;

@@ -104,13 +104,13 @@ impl L402 {
             expiry: rules.expiry_of(lifetime),
             hold: None,
         };
-        let invoice = self.0.parts.node.create_invoice(request).await?;
+        let invoice = self.0.parts.node.draft_invoice(request).await?;
         let token = random_bytes()?;
         let now = self.now();
         let shown = Arc::clone(&self.0.shown);
         let written = self.store().write(move |tx| -> Result<Challenge, L402Error> {
             if let Some(same) = made_before(tx, &new, &asked_by, &shown, now)? {
-                // Our fresh invoice has been shown to nobody.
+                // Our fresh invoice has been shown to nobody, and is forgotten.
                 return Ok(same);
             }
             let charge = charges::open(tx, Family::L402, &invoice, Some(price), now)?;
@@ -129,7 +129,9 @@ impl L402 {
                 expires_at: invoice.expires_at().map_or(now, millis),
             };
             store::insert(tx, &draft, now)?;
-            store::by_hash(tx, payment_hash)?.ok_or(L402Error::Internal)
+            let made = store::by_hash(tx, payment_hash)?.ok_or(L402Error::Internal)?;
+            invoice.keep();
+            Ok(made)
         });
         Ok(self.offer(written.await?))
     }

@@ -57,6 +57,8 @@ pub enum ProxyError {
     BadGateway(&'static str),
     /// 503: the operator has turned this off.
     NotEnabled,
+    /// 503: as many requests of this proxy as may be are on their way.
+    Busy,
     /// 503: the database or the till can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
@@ -102,6 +104,9 @@ impl ProxyError {
             Self::Internal => (500, "internal_error", "An error occurred processing your request."),
             Self::BadGateway(why) => (502, "upstream_error", why),
             Self::NotEnabled => (503, "proxies_not_enabled", "Services are not sold on this server"),
+            Self::Busy => {
+                (503, "proxy_busy", "The service behind this proxy has enough to do; try again soon")
+            }
             Self::Unavailable => {
                 (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }

@@ -15,6 +15,7 @@ use url::Url;
 use super::body::{Broken, Download, Progress, Upload};
 use super::cache::Live;
 use super::error::ProxyError;
+use super::flights::Flight;
 use super::view::path_of;
 use super::{PaidProxies, headers};
 use crate::webhooks::fetch::FetchError;
@@ -61,6 +62,11 @@ impl Answer {
     pub(super) fn wants_money(&self) -> Option<ProxyError> {
         let why = ProxyError::BadGateway("The service behind this proxy wants to be paid by others");
         (self.status == StatusCode::PAYMENT_REQUIRED).then_some(why)
+    }
+
+    /// It counts as on its way until the last of it has passed.
+    pub(super) fn hold(&mut self, flight: Flight) {
+        self.body.hold(flight);
     }
 
     /// What is to be done if the rest of it never comes.

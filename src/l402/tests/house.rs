@@ -305,7 +305,10 @@ impl Answer {
         assert_eq!(lines[0].to_str().unwrap(), expected);
         assert!(lines[1].to_str().unwrap().starts_with("Payment id=\""));
         assert_eq!(self.headers["cache-control"], "no-store");
-        assert_eq!(self.headers["access-control-expose-headers"], "WWW-Authenticate, Payment-Receipt");
+        assert_eq!(
+            self.headers["access-control-expose-headers"],
+            "WWW-Authenticate, Payment-Receipt, Retry-After"
+        );
         offer
     }
 

@@ -8,5 +8,6 @@ mod house;
 mod layer;
 mod money;
 mod once;
+pub(in crate::l402) mod shape;
 pub(in crate::l402) mod till;
 mod verify;

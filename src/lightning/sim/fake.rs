@@ -1,6 +1,6 @@
 //! The simulated node as the families' tests need it: with what they ask besides money, and switches for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct FakeNode {
     pub words: Mutex<Vec<String>>,
     /// What payers of its invoices learn, where the hash is its own.
     pub preimages: Mutex<HashMap<PaymentHash, Preimage>>,
+    /// What it was told to forget.
+    pub forgotten: Mutex<HashSet<PaymentHash>>,
 }
 
 impl FakeNode {
@@ -53,7 +55,14 @@ impl FakeNode {
             asked: Mutex::default(),
             words: Mutex::default(),
             preimages: Mutex::default(),
+            forgotten: Mutex::default(),
         }
+    }
+
+    /// The invoices with hashes of its own that it still knows.
+    pub fn known(&self) -> HashSet<PaymentHash> {
+        let forgotten = self.forgotten.lock().unwrap();
+        self.preimages.lock().unwrap().keys().filter(|hash| !forgotten.contains(hash)).copied().collect()
     }
 }
 
@@ -107,6 +116,7 @@ impl Lightning for FakeNode {
     }
 
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.forgotten.lock().unwrap().insert(hash);
         self.sim.forget(hash)
     }
 

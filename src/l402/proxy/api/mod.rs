@@ -6,8 +6,9 @@ mod serve;
 
 use std::sync::Arc;
 
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -19,14 +20,16 @@ use utoipa_axum::routes;
 use super::PaidProxies;
 use super::error::ProxyError;
 use super::manage::Page;
-use super::serve::PREFIX;
+use super::serve::{PREFIX, split};
 use crate::http::asking::{Params, is_below};
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
+use crate::http::cors::NoPreflight;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::name_instance;
 use crate::http::respond;
+use crate::l402::gate::expose;
 
 /// Who asks.
 type Asker = Extension<Caller>;
@@ -81,7 +84,7 @@ pub fn router(
     let (routes, mut document) =
         writes.merge(reads).merge(public).merge(served).with_state(house).split_for_parts();
     document.merge(serve::Sold::openapi());
-    (routes.layer(from_fn(name_instance)), document)
+    (routes.layer(from_fn(name_instance)).layer(from_fn(for_pages)), document)
 }
 
 /// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
@@ -101,6 +104,17 @@ pub fn times_itself(path: &str) -> bool {
 
 fn too_many(allowance: &Allowance) -> Response {
     ProxyError::TooMany(allowance.retry_after.unwrap_or(1)).into_response()
+}
+
+/// What pages of other sites may read of what is sold, errors and the upstream's own answers too.
+async fn for_pages(request: Request, next: Next) -> Response {
+    let sold = split(request.uri().path()).is_some();
+    let mut response = next.run(request).await;
+    if sold {
+        expose(&mut response);
+        response.extensions_mut().insert(NoPreflight);
+    }
+    response
 }
 
 /// JSON, whole.
