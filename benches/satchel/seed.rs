@@ -121,7 +121,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
     if kind == Kind::Unpaid {
         return Ok(());
     }
-    charges::receive(tx, &ledger.listeners, charges::hash_of(ours), amount, now)?;
+    charges::receive(tx, &ledger.listeners, charges::hash_of(ours), None, amount, now)?;
     if kind == Kind::Open {
         return Ok(());
     }

@@ -12,6 +12,7 @@ mod coins;
 pub mod invoice;
 pub mod ldk;
 mod node;
+mod offer;
 #[cfg(test)]
 pub mod sim;
 
@@ -22,7 +23,7 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::Bolt11Invoice;
 use serde::Serialize;
 
-use crate::ids::{PaymentHash, Preimage};
+use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::money::Msat;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub(crate) use capacity::Ages;
 pub use capacity::{Capacity, NoCapacity};
 pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
 pub use node::{Draft, Node};
+pub use offer::{Offer, OfferRequest};
 
 /// An invoice to create.
 #[derive(Clone, Debug)]
@@ -98,6 +100,8 @@ pub enum Refusal {
 pub struct PaymentRecord {
     /// Its hash.
     pub hash: PaymentHash,
+    /// The BOLT12 offer it answers, if it does.
+    pub offer: Option<OfferId>,
     /// Ours out, or somebody's in.
     pub direction: Direction,
     /// How far it is, by the node.
@@ -158,8 +162,10 @@ pub enum NodeEvent {
     },
     /// Money came in.
     Received {
-        /// For which invoice.
+        /// For which invoice; of a BOLT12 offer, one that nobody knew before.
         hash: PaymentHash,
+        /// For which offer, as long as the node has a record of the payment.
+        offer: Option<OfferId>,
         /// What really came, which may be more than was asked.
         amount: Msat,
     },
@@ -280,6 +286,17 @@ pub trait Lightning: Send + Sync + 'static {
     /// # Errors
     /// [`InvoiceError`].
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError>;
+
+    /// A new BOLT12 offer. The node doesn't write it down and makes an invoice for whoever asks for one until it
+    /// expires, each with a hash of its own, of which nobody hears before it is paid. Such a payment is claimed
+    /// without further asking: the caller must have written the offer down durably before showing it to anybody. A
+    /// node that makes no offers refuses.
+    ///
+    /// # Errors
+    /// [`InvoiceError`]; also refused while nobody could reach the node to ask for an invoice.
+    fn create_offer(&self, _request: &OfferRequest) -> Result<Offer, InvoiceError> {
+        Err(InvoiceError::Refused("this node makes no offers".into()))
+    }
 
     /// Takes a held payment. Once this has returned well, it is ours durably if the node still had it, and
     /// [`NodeEvent::Received`] follows; if not, nothing happens, and nothing tells. Doing it again is harmless.

@@ -5,6 +5,7 @@
 
 mod coins;
 mod incoming;
+mod offers;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
+    Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -157,7 +158,7 @@ impl Sim {
     pub fn receive(&self, invoice: &Bolt11Invoice, amount: Msat) {
         let hash = hash_of(invoice);
         let mut state = self.state();
-        state.events.push_back(NodeEvent::Received { hash, amount });
+        state.events.push_back(NodeEvent::Received { hash, offer: None, amount });
         let record = self.new_record(hash, Direction::Inbound, RecordStatus::Succeeded, amount);
         state.records.insert(hash, record);
     }
@@ -171,6 +172,7 @@ impl Sim {
     ) -> PaymentRecord {
         PaymentRecord {
             hash,
+            offer: None,
             direction,
             status,
             amount: Some(amount),
@@ -332,6 +334,10 @@ impl Lightning for Sim {
         Ok(self.sign(hash, amount, request.expiry, [0x42; 32]))
     }
 
+    fn create_offer(&self, _: &OfferRequest) -> Result<Offer, InvoiceError> {
+        Ok(self.offer())
+    }
+
     fn claim(&self, hash: PaymentHash, _: Msat, preimage: Preimage) -> Result<(), String> {
         self.claim_held(hash, preimage)
     }
@@ -413,7 +419,12 @@ impl Lightning for Sim {
     }
 
     fn next_event(&self, _wait: Duration) -> Option<NodeEvent> {
-        self.state().events.front().cloned()
+        let state = self.state();
+        let mut event = state.events.front().cloned()?;
+        if let NodeEvent::Received { hash, offer, .. } = &mut event {
+            *offer = state.records.get(hash).and_then(|record| record.offer);
+        }
+        Some(event)
     }
 
     fn event_handled(&self) {

@@ -1,6 +1,8 @@
 //! Ordering: the price in sats, an invoice whose payment we claim ourselves, then charge and payment in one
 //! transaction.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 
 use super::ids::InvoiceId;
@@ -11,8 +13,8 @@ use super::{Done, PaymentError, Payments, json, remember, seen};
 use crate::clock::millis;
 use crate::http::idempotency::Ask;
 use crate::ids::{AccountId, Preimage, random_bytes};
-use crate::ledger::{Family, charges};
-use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::ledger::{Family, charges, offers};
+use crate::lightning::{InvoiceDescription, InvoiceRequest, Offer, OfferRequest};
 use crate::money::Msat;
 use crate::rates::Quote;
 
@@ -52,6 +54,11 @@ impl Payments {
             hold: Some(preimage.payment_hash()),
         };
         let invoice = self.0.parts.node.draft_invoice(request).await?;
+        let offer = if self.rules().offers {
+            self.offer(sats, description(&new), invoice.duration_until_expiry()).await
+        } else {
+            None
+        };
         let (public_id, text) = (InvoiceId::random()?, invoice.to_string());
         let (payments, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
@@ -64,6 +71,9 @@ impl Payments {
                 None => {
                     let charge =
                         charges::open_held(tx, Family::Payments, &invoice, Some(sats), preimage, now)?;
+                    if let Some(offer) = &offer {
+                        offers::add(tx, charge, offer)?;
+                    }
                     let draft = Draft {
                         public_id,
                         account,
@@ -123,6 +133,15 @@ impl Payments {
             Ok(Some(Done::Now(StatusCode::OK, body)))
         });
         written.await
+    }
+
+    /// Another way to pay the same, while the invoice can be paid. Without one the invoice is there all the same.
+    async fn offer(&self, amount: Msat, description: String, expiry: Duration) -> Option<Offer> {
+        let request = OfferRequest { amount, description, expiry };
+        let made = self.0.parts.node.ask(move |node| node.create_offer(&request)).await;
+        let made = made.map_err(|error| error.to_string());
+        let made = made.and_then(|made| made.map_err(|error| error.to_string()));
+        made.inspect_err(|error| tracing::warn!(error, "a payment has no offer beside its invoice")).ok()
     }
 
     fn price(&self, new: &NewPayment, quote: Option<&Quote>) -> Result<Msat, PaymentError> {

@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0010_webhook_schedules.sql"),
     include_str!("migrations/0011_l402.sql"),
     include_str!("migrations/0012_proxies.sql"),
+    include_str!("migrations/0013_charge_offers.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -12,8 +12,8 @@ use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::sim::Sim;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
-    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord,
-    Peer, SendingRoom, Waiting,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
+    OperatorError, PaymentRecord, Peer, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 
@@ -24,6 +24,8 @@ pub(super) struct FakeNode {
     pub(super) inbound_msat: AtomicU64,
     /// It stops while it makes an invoice.
     pub(super) goes: AtomicBool,
+    /// Nobody could ask it for the invoice of an offer.
+    pub(super) hidden: AtomicBool,
     /// It takes a second to tell its balances.
     pub(super) slow: AtomicBool,
     /// The words of the invoices that were made, which those of the simulation lack.
@@ -38,6 +40,7 @@ impl FakeNode {
             running: AtomicBool::new(true),
             inbound_msat,
             goes: AtomicBool::default(),
+            hidden: AtomicBool::default(),
             slow: AtomicBool::default(),
             words: Mutex::default(),
         }
@@ -66,6 +69,13 @@ impl Lightning for FakeNode {
             self.words.lock().unwrap().push(text.clone());
         }
         self.sim.create_invoice(request)
+    }
+    fn create_offer(&self, request: &OfferRequest) -> Result<Offer, InvoiceError> {
+        if self.hidden.load(Ordering::SeqCst) {
+            return Err(InvoiceError::Refused("nobody could reach us".into()));
+        }
+        self.words.lock().unwrap().push(request.description.clone());
+        self.sim.create_offer(request)
     }
     fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
         self.sim.claim(hash, amount, preimage)
