@@ -75,8 +75,11 @@ impl<'a> CheckoutView<'a> {
     }
 }
 
+/// The longest text that the page's picture of a code holds.
+pub(super) const MAX_URI: usize = 1_500;
+
 /// All ways to pay in one code. Upper case makes it smaller, and wallets read both.
-fn uri(invoice: &str, offer: Option<&Offer>) -> String {
+pub(super) fn uri(invoice: &str, offer: Option<&Offer>) -> String {
     let mut uri = format!("bitcoin:?lightning={}", invoice.to_ascii_uppercase());
     if let Some(offer) = offer {
         uri.push_str("&lno=");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
+use super::checkout;
 use super::ids::InvoiceId;
 use super::request::NewPayment;
 use super::store::{self, Draft, Payment};
@@ -20,6 +21,9 @@ use crate::rates::Quote;
 
 /// Bytes that the description of a BOLT11 invoice holds.
 const DESCRIPTION_BYTES: usize = 639;
+
+/// Bytes of it that an offer beside the invoice repeats: both are in one code.
+const OFFER_DESCRIPTION_BYTES: usize = 100;
 
 impl Payments {
     /// Makes what was ordered. The same order again, as long as it can be paid or is being paid, and costs the same,
@@ -49,17 +53,19 @@ impl Payments {
         let preimage = Preimage(random_bytes()?);
         let request = InvoiceRequest {
             amount: Some(sats),
-            description: InvoiceDescription::Text(description(&new)),
+            description: InvoiceDescription::Text(description(&new, DESCRIPTION_BYTES)),
             expiry: self.rules().expiry,
             hold: Some(preimage.payment_hash()),
         };
         let invoice = self.0.parts.node.draft_invoice(request).await?;
+        let (public_id, text) = (InvoiceId::random()?, invoice.to_string());
         let offer = if self.rules().offers {
-            self.offer(sats, description(&new), invoice.duration_until_expiry()).await
+            let words = description(&new, OFFER_DESCRIPTION_BYTES);
+            let made = self.offer(sats, words, invoice.duration_until_expiry()).await;
+            made.filter(|offer| checkout::uri(&text, Some(offer)).len() <= checkout::MAX_URI)
         } else {
             None
         };
-        let (public_id, text) = (InvoiceId::random()?, invoice.to_string());
         let (payments, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
@@ -165,9 +171,9 @@ impl Payments {
 }
 
 /// What the payer reads.
-fn description(new: &NewPayment) -> String {
+fn description(new: &NewPayment, most: usize) -> String {
     let text = new.description.clone().unwrap_or_else(|| format!("Order {}", new.order_id));
-    let mut end = text.len().min(DESCRIPTION_BYTES);
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);
     }

@@ -9,6 +9,7 @@ mod histories;
 mod house;
 mod money;
 mod node;
+mod offers;
 mod onchain;
 mod orders;
 mod post;

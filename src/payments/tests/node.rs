@@ -1,6 +1,6 @@
 //! What the house's family talks to: a node whose pulse can be taken away.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub(super) struct FakeNode {
     pub(super) goes: AtomicBool,
     /// Nobody could ask it for the invoice of an offer.
     pub(super) hidden: AtomicBool,
+    /// How long its offers are at least.
+    pub(super) offer_chars: AtomicUsize,
     /// It takes a second to tell its balances.
     pub(super) slow: AtomicBool,
     /// The words of the invoices that were made, which those of the simulation lack.
@@ -41,6 +43,7 @@ impl FakeNode {
             inbound_msat,
             goes: AtomicBool::default(),
             hidden: AtomicBool::default(),
+            offer_chars: AtomicUsize::default(),
             slow: AtomicBool::default(),
             words: Mutex::default(),
         }
@@ -75,7 +78,10 @@ impl Lightning for FakeNode {
             return Err(InvoiceError::Refused("nobody could reach us".into()));
         }
         self.words.lock().unwrap().push(request.description.clone());
-        self.sim.create_offer(request)
+        let mut offer = self.sim.create_offer(request)?;
+        let missing = self.offer_chars.load(Ordering::SeqCst).saturating_sub(offer.text.len());
+        offer.text.push_str(&"q".repeat(missing));
+        Ok(offer)
     }
     fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
         self.sim.claim(hash, amount, preimage)
