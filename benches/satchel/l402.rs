@@ -35,7 +35,7 @@ pub(crate) async fn measure(site: &Site, size: Size, table: &mut Table) -> Resul
     let row = Row::plain("tokens verified on one core", format!("{}/s", number(rate)));
     table.add(row.target("≥ 100,000/s", rate >= VERIFIED));
 
-    let credential = buy(site).await?;
+    let credential = buy(site, PRICED).await?;
     let address = site.address;
     progress("a paid request and a free one, flat out");
     let (free, priced) = tokio::task::block_in_place(|| -> Result<(f64, f64)> {
@@ -76,11 +76,14 @@ fn verify(time: Duration) -> Result<f64> {
     Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }
 
-/// Pays for a token.
-async fn buy(site: &Site) -> Result<String> {
+/// Pays for a token of a path.
+///
+/// # Errors
+/// The path isn't sold, or the wallet can't pay.
+pub(crate) async fn buy(site: &Site, path: &str) -> Result<String> {
     let mut connection = site.connect().await?;
-    let answer = connection.ask(&http::get(site.address, PRICED)).await?;
-    ensure!(answer.status == 402, "{PRICED} answers {}", answer.status);
+    let answer = connection.ask(&http::get(site.address, path)).await?;
+    ensure!(answer.status == 402, "{path} answers {}", answer.status);
     let asked: Value = serde_json::from_slice(answer.body).context("a 402 that isn't JSON")?;
     let text = |name: &str| asked.pointer(name).and_then(Value::as_str).map(str::to_owned);
     let (macaroon, invoice) = (text("/l402/macaroon"), text("/l402/invoice"));
@@ -88,7 +91,8 @@ async fn buy(site: &Site) -> Result<String> {
     Ok(format!("L402 {}:{}", macaroon.context("a 402 without a token")?, paid.preimage))
 }
 
-fn get_with(host: SocketAddr, path: &str, credential: &str) -> Vec<u8> {
+/// A `GET` that shows a credential.
+pub(crate) fn get_with(host: SocketAddr, path: &str, credential: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {credential}\r\n\r\n").into_bytes()
 }
 

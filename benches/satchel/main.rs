@@ -10,9 +10,11 @@ mod http;
 mod l402;
 mod load;
 mod machine;
+mod memory;
 mod open_loop;
 mod payments;
 mod payouts;
+mod proxy;
 mod reads;
 mod receive;
 mod seed;
@@ -140,6 +142,7 @@ async fn run(options: &Options) -> Result<Table> {
     if wanted(Job::L402) {
         let site = site::Site::start().await?;
         l402::measure(&site, size, &mut table).await?;
+        proxy::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -1,11 +1,11 @@
 //! How long satchel takes to start, and how much memory it holds, with many gifts and with none.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use crate::http::{self, Connection};
+use crate::memory::Memory;
 use crate::seed::{self, Kind};
 use crate::site::Site;
 use crate::table::{Row, Table};
@@ -109,25 +109,4 @@ async fn start(site: &Site) -> Result<Duration> {
 async fn is_ready(site: &Site, request: &[u8]) -> bool {
     let Ok(mut connection) = Connection::open(site.address).await else { return false };
     connection.ask(request).await.is_ok_and(|answer| answer.status == 200)
-}
-
-/// What the process holds.
-#[derive(Clone, Copy, Debug)]
-struct Memory {
-    resident_mb: f64,
-    peak_mb: f64,
-}
-
-impl Memory {
-    fn of(site: &Site) -> Result<Self> {
-        let pid = site.satchel().pid().context("satchel doesn't run")?;
-        let status =
-            fs::read_to_string(format!("/proc/{pid}/status")).context("can't look at satchel's memory")?;
-        let mb = |name: &str| -> Result<f64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
-            let kib: f64 = line.trim_end_matches("kB").trim().parse().context("no number")?;
-            Ok(kib / 1_024.0)
-        };
-        Ok(Self { resident_mb: mb("VmRSS:")?, peak_mb: mb("VmHWM:")? })
-    }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
-use super::rows::{charges as rows, held};
+use super::rows::charges as rows;
 use super::{Family, Lapsed, LedgerError, Listeners, offers};
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, OfferId, PaymentHash, Preimage};
@@ -163,11 +163,15 @@ fn insert(
     tx.after_commit(move || {
         metrics::counter!(names::CHARGES_CREATED, "family" => family.name()).increment(1)
     });
-    let id = rows::insert(tx, hash_of(invoice), family, amount, &invoice.to_string(), now, expires_at)?;
-    if let Some(preimage) = preimage {
-        held::set_preimage(tx, id, preimage)?;
-    }
-    Ok(id)
+    let new = rows::NewCharge {
+        hash: hash_of(invoice),
+        family,
+        amount,
+        invoice: &invoice.to_string(),
+        preimage,
+        expires_at,
+    };
+    rows::insert(tx, &new, now)
 }
 
 /// The payment hash of an invoice, in our type.

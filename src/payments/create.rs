@@ -12,7 +12,7 @@ use super::store::{self, Draft, Payment};
 use super::view::PaymentView;
 use super::{Done, PaymentError, Payments, json, remember, seen};
 use crate::clock::millis;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::{Ask, Recorded};
 use crate::ids::{AccountId, Preimage, random_bytes};
 use crate::ledger::{Family, charges, offers};
 use crate::lightning::{InvoiceDescription, InvoiceRequest, Offer, OfferRequest};
@@ -24,6 +24,12 @@ const DESCRIPTION_BYTES: usize = 639;
 
 /// Bytes of it that an offer beside the invoice repeats: both are in one code.
 const OFFER_DESCRIPTION_BYTES: usize = 100;
+
+/// What the transaction came to, and its answer if that had to be remembered.
+enum Made {
+    Before(Recorded),
+    Now(StatusCode, Box<Payment>, Option<Vec<u8>>),
+}
 
 impl Payments {
     /// Makes what was ordered. The same order again, as long as it can be paid or is being paid, and costs the same,
@@ -39,37 +45,53 @@ impl Payments {
         new: NewPayment,
         ask: Option<Ask>,
     ) -> Result<Done, PaymentError> {
-        if let Some(done) = self.before(account, &new, ask.as_ref()).await? {
+        let look = ask.is_some() || self.0.recent.has(account, &new.order_id);
+        if look && let Some(done) = self.before(account, &new, ask.as_ref()).await? {
             return Ok(done);
         }
+        match self.order(account, &new, ask.as_ref()).await {
+            // Nothing new can be made, but it may have been made before.
+            Err(error) if !look => self.before(account, &new, None).await?.ok_or(error),
+            done => done,
+        }
+    }
+
+    /// Makes a payment, unless it turns out that it was made before.
+    async fn order(
+        &self,
+        account: AccountId,
+        new: &NewPayment,
+        ask: Option<&Ask>,
+    ) -> Result<Done, PaymentError> {
         if !self.rules().enabled {
             return Err(PaymentError::NodeUnavailable);
         }
         let quote = new.unit.currency().map(|currency| self.rates().quote(currency)).transpose()?;
-        let sats = self.price(&new, quote.as_ref())?;
+        let sats = self.price(new, quote.as_ref())?;
         self.0.capacity.check(sats).await?;
         let budget = self.0.parts.budget.take();
         budget.map_err(|retry_after| PaymentError::TooMany { quota: None, retry_after })?;
         let preimage = Preimage(random_bytes()?);
         let request = InvoiceRequest {
             amount: Some(sats),
-            description: InvoiceDescription::Text(description(&new, DESCRIPTION_BYTES)),
+            description: InvoiceDescription::Text(description(new, DESCRIPTION_BYTES)),
             expiry: self.rules().expiry,
             hold: Some(preimage.payment_hash()),
         };
         let invoice = self.0.parts.node.draft_invoice(request).await?;
         let (public_id, text) = (InvoiceId::random()?, invoice.to_string());
         let offer = if self.rules().offers {
-            let words = description(&new, OFFER_DESCRIPTION_BYTES);
+            let words = description(new, OFFER_DESCRIPTION_BYTES);
             let made = self.offer(sats, words, invoice.duration_until_expiry()).await;
             made.filter(|offer| checkout::uri(&text, Some(offer)).len() <= checkout::MAX_URI)
         } else {
             None
         };
         let (payments, now) = (self.clone(), self.now());
-        let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+        let (new, asked) = (new.clone(), ask.cloned());
+        let written = self.store().write(move |tx| -> Result<Made, PaymentError> {
+            if let Some(recorded) = seen(tx, asked.as_ref())? {
+                return Ok(Made::Before(recorded));
             }
             let (status, payment) = match store::payable(tx, account, &new, now)? {
                 // Our fresh invoice is nobody's, and forgotten.
@@ -89,17 +111,24 @@ impl Payments {
                         quote: quote.as_ref(),
                         expires_at: invoice.expires_at().map_or(now, millis),
                     };
-                    let payment = store::insert(tx, &draft, &text, now)?;
-                    payments.teller().record(tx, "payment.created", &payment)?;
+                    let payment = store::insert(tx, &draft, text, now)?;
                     invoice.keep();
                     (StatusCode::CREATED, payment)
                 }
             };
-            let body = payments.json(&payment)?;
-            remember(tx, ask.as_ref(), status, &body, now)?;
-            Ok(Done::Now(status, body))
+            payments.0.recent.note(account, &payment.order_id);
+            let body = match &asked {
+                None => None,
+                Some(_) => Some(payments.json(&payment)?),
+            };
+            remember(tx, asked.as_ref(), status, body.as_deref().unwrap_or_default(), now)?;
+            Ok(Made::Now(status, Box::new(payment), body))
         });
-        written.await
+        Ok(match written.await? {
+            Made::Before(recorded) => Done::Before(recorded),
+            Made::Now(status, payment, None) => Done::Now(status, self.json(&payment)?),
+            Made::Now(status, _, Some(body)) => Done::Now(status, body),
+        })
     }
 
     /// What was answered before, or the payment that waits for the order: neither needs an invoice, a rate or the

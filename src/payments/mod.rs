@@ -24,6 +24,7 @@ pub mod export;
 pub mod ids;
 pub mod look;
 pub mod merchant;
+mod recent;
 pub mod refunds;
 pub mod request;
 mod rules;
@@ -81,6 +82,7 @@ struct Inner {
     parts: Parts,
     capacity: Capacity,
     exports: export::Exports,
+    recent: recent::Recent,
 }
 
 /// What was done, or what a request with the same idempotency key was answered before.
@@ -95,7 +97,8 @@ impl Payments {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
         let capacity = Capacity::new(parts.node.clone());
-        Self(Arc::new(Inner { parts, capacity, exports: export::Exports::default() }))
+        let (exports, recent) = (export::Exports::default(), recent::Recent::default());
+        Self(Arc::new(Inner { parts, capacity, exports, recent }))
     }
 
     /// Limits and windows.

@@ -117,7 +117,7 @@ pub(super) struct Draft<'a> {
 pub(super) fn insert(
     tx: &Tx<'_>,
     draft: &Draft<'_>,
-    invoice: &str,
+    invoice: String,
     now: UnixMillis,
 ) -> Result<Payment, LedgerError> {
     let new = draft.new;
@@ -153,7 +153,7 @@ pub(super) fn insert(
         account: draft.account,
         order_id: new.order_id.clone(),
         charge: draft.charge,
-        invoice: invoice.to_owned(),
+        invoice,
         status: PaymentStatus::Unpaid,
         amount: new.amount,
         unit: new.unit,

@@ -139,11 +139,14 @@ pub fn upstream(given: &HeaderMap, auth: Option<&UpstreamAuth>) -> HeaderMap {
     headers
 }
 
-/// The headers that go back to whoever asked.
+/// The headers that go back to whoever asked. A length that stands beside another framing is none (RFC 9112, 6.3):
+/// passed on, it would make one answer look like two.
 pub fn downstream(given: &HeaderMap) -> HeaderMap {
     let named = named_by_connection(given);
+    let framed_otherwise = given.contains_key(TRANSFER_ENCODING);
     let passes = |name: &HeaderName| {
         !HOP_BY_HOP.contains(name)
+            && !(framed_otherwise && *name == CONTENT_LENGTH)
             && !NOT_DOWNSTREAM.contains(name)
             && !begins(name, &NOT_DOWNSTREAM_PREFIXES)
             && !named.contains(name)

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PaymentHash};
+use crate::ids::{ChargeId, PaymentHash, Preimage};
 use crate::ledger::{Charge, ChargeStatus, Family, LedgerError, SettledBy};
 use crate::money::Msat;
 use crate::store::Tx;
@@ -30,20 +30,23 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Charge> {
     })
 }
 
-pub(crate) fn insert(
-    tx: &Tx<'_>,
-    hash: PaymentHash,
-    family: Family,
-    amount: Option<Msat>,
-    invoice: &str,
-    now: UnixMillis,
-    expires_at: UnixMillis,
-) -> Result<ChargeId, LedgerError> {
+/// A charge to write down.
+pub(crate) struct NewCharge<'a> {
+    pub(crate) hash: PaymentHash,
+    pub(crate) family: Family,
+    pub(crate) amount: Option<Msat>,
+    pub(crate) invoice: &'a str,
+    /// Of one that we claim ourselves.
+    pub(crate) preimage: Option<Preimage>,
+    pub(crate) expires_at: UnixMillis,
+}
+
+pub(crate) fn insert(tx: &Tx<'_>, new: &NewCharge<'_>, now: UnixMillis) -> Result<ChargeId, LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO charges (payment_hash, family, amount_msat, invoice, status, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6)",
+        "INSERT INTO charges (payment_hash, family, amount_msat, invoice, status, created_at, expires_at, preimage)
+         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6, ?7)",
     )?
-    .execute(params![hash, family, amount, invoice, now, expires_at])?;
+    .execute(params![new.hash, new.family, new.amount, new.invoice, now, new.expires_at, new.preimage])?;
     Ok(ChargeId(tx.last_insert_rowid()))
 }
 

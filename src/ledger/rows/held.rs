@@ -18,11 +18,6 @@ pub(crate) struct Held {
     pub(crate) until: Option<u32>,
 }
 
-pub(crate) fn set_preimage(tx: &Tx<'_>, id: ChargeId, preimage: Preimage) -> Result<(), LedgerError> {
-    tx.prepare_cached("UPDATE charges SET preimage = ?2 WHERE id = ?1")?.execute(params![id, preimage])?;
-    Ok(())
-}
-
 /// What claims the charge's payment; `None` if the node does that by itself.
 pub(crate) fn preimage(connection: &Connection, id: ChargeId) -> Result<Option<Preimage>, LedgerError> {
     let found = connection

@@ -126,6 +126,30 @@ async fn the_same_order_with_another_key_needs_neither_rate_nor_node_nor_invoice
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_before_a_restart_is_found_whether_or_not_there_is_a_node() {
+    let house = House::new().await;
+    let first = house.order(&json!({})).await.created();
+    let again = async || {
+        house.payments.0.recent.forget();
+        let again = house.order(&json!({})).await;
+        assert_eq!((again.status, again.json()), (200, first.clone()));
+    };
+    // It is found by the transaction, and the invoice made for it is in vain.
+    again().await;
+    assert_eq!(house.node.words.lock().unwrap().len(), 2);
+    // From then on it is known, or not, and found before.
+    house.node.running.store(false, Ordering::SeqCst);
+    assert_eq!(house.order(&json!({})).await.json(), first);
+    again().await;
+    house.market.0.store(true, Ordering::SeqCst);
+    house.clock.advance(Duration::from_secs(301));
+    house.payments.rates().refresh().await;
+    again().await;
+    house.order(&json!({"orderId": "new"})).await.is_error(503, "RATE_UNAVAILABLE", PAYMENTS);
+    assert_eq!(house.node.words.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invoice_that_nobody_needs_is_forgotten() {
     let house = House::new().await;
     let (more, body) = (json!({}), order(&json!({"orderId": "keyed"})));

@@ -1,10 +1,13 @@
 //! Services that are down, slow, break off or lie: 502 or 504, and nothing is lost to whoever paid.
 
+use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::house::{House, base, rules};
 use crate::l402::proxy::Rules;
@@ -110,4 +113,25 @@ async fn whoever_hangs_up_before_the_answer_has_lost_nothing() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(house.upstream.hits(), hits + 1);
     }
+}
+
+/// A length beside chunks must not make two answers of one, on a connection that others may share.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_answer_stays_one_however_it_was_framed() {
+    let house = House::new().await;
+    let path = format!("{}/both-framings", house.sell_lies(&json!({})).await);
+    let shown = house.pay(Method::GET, &path).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, house.router.clone()).into_future());
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: {shown}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(body.starts_with("hello") && body.ends_with("evil"), "{body}");
+    assert!(head.to_ascii_lowercase().contains(&format!("content-length: {}\r\n", body.len())), "{head}");
 }

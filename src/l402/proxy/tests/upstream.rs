@@ -159,6 +159,14 @@ async fn lie(mut stream: TcpStream) {
         "/bad-chunks" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n".into(),
         "/hang-in-body" => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhello".into(),
         "/hang-in-head" => "HTTP/1.1 200 OK\r\ncontent-".into(),
+        "/both-framings" => {
+            let second = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+            format!(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n\
+                 5\r\nhello\r\n{:x}\r\n{second}\r\n0\r\n\r\n",
+                second.len()
+            )
+        }
         "/two-lengths" => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello".into(),
         "/switch" => "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n".into(),
         "/many-headers" => format!("HTTP/1.1 200 OK\r\n{many}content-length: 0\r\n\r\n"),
