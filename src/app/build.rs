@@ -161,7 +161,7 @@ impl House {
             guard: guard.clone(),
             teller: payments_teller,
             rates: rates.clone(),
-            budget: Arc::clone(&budget),
+            budget,
         });
         let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
         let l402 = L402::new(l402::Parts {
@@ -172,7 +172,8 @@ impl House {
             teller: l402_teller,
             proxies: Arc::clone(&proxies),
             per_client: Arc::new(Limits::new(challenge_limits(&config))),
-            budget,
+            // Their own: whoever asks for prices without paying must not use up what others pay with.
+            budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
         });
         let limits = Arc::new(Limits::new(LimitSettings {
             enabled: config.http.rate_limits,

@@ -126,10 +126,15 @@ impl L402 {
 
     /// A challenge with what is handed out of it.
     pub(super) fn offer(&self, challenge: Challenge) -> Offer {
-        let identifier = Identifier { payment_hash: challenge.payment_hash, token: challenge.token };
-        let macaroon = self.mint().token(&identifier, &challenge.terms());
+        let macaroon = self.macaroon(&challenge);
         let payment = self.payment_line(&challenge);
         Offer { challenge, macaroon, payment }
+    }
+
+    /// The token of a challenge, as Base64.
+    pub(super) fn macaroon(&self, challenge: &Challenge) -> String {
+        let identifier = Identifier { payment_hash: challenge.payment_hash, token: challenge.token };
+        self.mint().token(&identifier, &challenge.terms())
     }
 
     fn payment_line(&self, challenge: &Challenge) -> Option<String> {
@@ -188,7 +193,7 @@ impl Challenge {
         }
     }
 
-    /// Until when its payment, shown without a token, is taken: whoever paid late has as long as whoever paid at once.
+    /// Until when its payment is good: whoever paid late has as long as whoever paid at once.
     pub(super) fn good_until(&self) -> UnixMillis {
         let lifetime = self.valid_until.saturating_mul(1_000).saturating_sub(self.created_at);
         self.paid_at.unwrap_or(self.created_at).saturating_add(lifetime)

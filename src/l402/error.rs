@@ -61,6 +61,8 @@ pub enum L402Error {
     Internal,
     /// 503: the node or the database can't take this now.
     NodeUnavailable,
+    /// 503: a payment was shown that has not settled here yet.
+    Settling,
     /// 503: no channel can receive that much.
     NoInboundCapacity,
     /// What a neighbour in the family has to say.
@@ -153,6 +155,11 @@ impl L402Error {
             Self::NodeUnavailable => {
                 (503, "node_unavailable", "Payments can't be taken at the moment; try again soon")
             }
+            Self::Settling => (
+                503,
+                "payment_settling",
+                "The payment is settling; show it again in a moment, and pay nothing",
+            ),
             Self::NoInboundCapacity => {
                 (503, "no_inbound_capacity", "This server can't receive that much now")
             }
@@ -219,6 +226,9 @@ impl L402Error {
         match self {
             Self::TooMany { retry_after, .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+            }
+            Self::Settling => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::NodeUnavailable | Self::NoInboundCapacity => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));

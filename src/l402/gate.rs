@@ -13,8 +13,8 @@ use super::check::{self, Closed, Door};
 use super::error::PROBLEM;
 use super::protocol::mpp::{self, Charge, INTENT, METHOD, Receipt};
 use super::protocol::{Credential, Presented};
-use super::store::{self, Challenge};
-use super::{L402, L402Error, NewChallenge, Offer};
+use super::store::Challenge;
+use super::{L402, L402Error, NewChallenge, Offer, Pass};
 use crate::clock::iso::IsoSeconds;
 use crate::http::client::Client;
 use crate::http::respond;
@@ -70,7 +70,7 @@ impl Price {
 #[derive(Debug)]
 pub enum Admission {
     /// It has been paid for.
-    Paid(Admitted),
+    Paid(Pass),
     /// It has not: what to answer.
     Refused(Response),
 }
@@ -82,10 +82,8 @@ pub struct Admitted {
     pub payment_hash: PaymentHash,
     /// What was paid, in sat.
     pub amount_sat: u64,
-    /// `Payment-Receipt` for the answer, if a receipt is owed.
+    /// `Payment-Receipt` for the answer, if a receipt is owed: the payment is good for this one answer.
     pub receipt: Option<HeaderValue>,
-    /// Whether this was the one answer that the payment is good for.
-    pub once: bool,
 }
 
 impl Admitted {
@@ -139,14 +137,13 @@ struct Terms<'a> {
 impl L402 {
     /// Lets a request in, or says what to answer it with: 402 and a challenge, whatever was wrong with its credential.
     ///
-    /// With a token nothing is read from the database. A payment shown without one is taken here; if its request
-    /// gets nothing for it, [`L402::give_back`] it.
+    /// With a token nothing is read from the database. A payment shown without one is taken here, for the [`Pass`].
     pub async fn admit(&self, client: Client, headers: &HeaderMap, price: &Price) -> Admission {
         let resource = resource_name(&price.resource);
         let closed = match self.look(&Presented::read(headers), price, &resource).await {
-            Ok(Ok(admitted)) => {
+            Ok(Ok(pass)) => {
                 self.counters().let_in(price.account, &resource);
-                return Admission::Paid(admitted);
+                return Admission::Paid(pass);
             }
             Ok(Err(closed)) => closed,
             Err(error) => return Admission::Refused(error.into_response()),
@@ -167,23 +164,12 @@ impl L402 {
         })
     }
 
-    /// A payment that was taken for one answer, and there was none: it may be shown again.
-    pub async fn give_back(&self, admitted: Admitted) {
-        if !admitted.once {
-            return;
-        }
-        let hash = admitted.payment_hash;
-        if let Err(error) = self.store().write(move |tx| store::give_back(tx, hash)).await {
-            tracing::error!(%hash, %error, "a payment that got no answer could not be given back");
-        }
-    }
-
     async fn look(
         &self,
         presented: &Presented,
         price: &Price,
         resource: &str,
-    ) -> Result<Result<Admitted, Closed>, L402Error> {
+    ) -> Result<Result<Pass, Closed>, L402Error> {
         let credential = match presented {
             Presented::Nothing => return Ok(Err(Closed::Nothing)),
             Presented::Garbled => return Ok(Err(Closed::Garbled)),
@@ -198,13 +184,15 @@ impl L402 {
                     price_sat: Some(price.sats),
                     now: self.now() / 1_000,
                 };
-                let opened = check::open(self.mint(), macaroons, preimage, &door);
-                Ok(opened.map(|key| Admitted {
-                    payment_hash: key.payment_hash,
-                    amount_sat: key.amount_sat,
-                    receipt: None,
-                    once: false,
-                }))
+                let by_token = |payment_hash, amount_sat| Pass {
+                    admitted: Admitted { payment_hash, amount_sat, receipt: None },
+                    taken: None,
+                };
+                let late = match check::open(self.mint(), macaroons, preimage, &door) {
+                    Err(Closed::Expired) => self.paid_late(macaroons, preimage).await?,
+                    opened => return Ok(opened.map(|key| by_token(key.payment_hash, key.amount_sat))),
+                };
+                Ok(late.map(|late| by_token(late.payment_hash, late.price_sat)).ok_or(Closed::Expired))
             }
             Credential::Payment(shown) => match self.proof(shown) {
                 Ok(preimage) => self.take_at_door(preimage, price, resource, Some(&shown.challenge.id)).await,
@@ -234,22 +222,22 @@ impl L402 {
         price: &Price,
         resource: &str,
         challenge_id: Option<&str>,
-    ) -> Result<Result<Admitted, Closed>, L402Error> {
+    ) -> Result<Result<Pass, Closed>, L402Error> {
         let hash = preimage.payment_hash();
         let Some(challenge) = self.settled(hash).await? else { return Ok(Err(Closed::UnknownPayment)) };
         if let Some(closed) = fits(&challenge, price, resource) {
             return Ok(Err(closed));
         }
-        if let Some(closed) = self.take(&challenge).await? {
-            return Ok(Err(closed));
-        }
+        let taken = match self.take(&challenge).await? {
+            Ok(taken) => taken,
+            // It was paid, or nobody could show it: asking for another payment now would be asking twice.
+            Err(Closed::NotSettled) => return Err(L402Error::Settling),
+            Err(closed) => return Ok(Err(closed)),
+        };
         let receipt = Receipt::new(hash, challenge_id.map(str::to_owned), self.now());
-        Ok(Ok(Admitted {
-            payment_hash: hash,
-            amount_sat: challenge.price_sat,
-            receipt: receipt.to_header().and_then(|text| HeaderValue::from_str(&text).ok()),
-            once: true,
-        }))
+        let receipt = receipt.to_header().and_then(|text| HeaderValue::from_str(&text).ok());
+        let admitted = Admitted { payment_hash: hash, amount_sat: challenge.price_sat, receipt };
+        Ok(Ok(Pass { admitted, taken: Some(taken) }))
     }
 }
 

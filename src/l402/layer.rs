@@ -133,16 +133,16 @@ where
         let (l402, price) = (self.priced.l402.clone(), self.priced.price_of(&request));
         Box::pin(async move {
             let client = l402.proxies().client(request.extensions(), request.headers());
-            let admitted = match l402.admit(client, request.headers(), &price).await {
-                Admission::Paid(admitted) => admitted,
+            let pass = match l402.admit(client, request.headers(), &price).await {
+                Admission::Paid(pass) => pass,
                 Admission::Refused(response) => return Ok(response),
             };
-            request.extensions_mut().insert(admitted.clone());
+            request.extensions_mut().insert(pass.admitted().clone());
             let mut response = inner.call(request).await?.into_response();
             if response.status().is_server_error() {
-                l402.give_back(admitted).await;
+                pass.give_back().await;
             } else {
-                admitted.dress(&mut response);
+                pass.answered(&mut response);
             }
             Ok(response)
         })

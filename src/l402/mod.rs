@@ -14,7 +14,8 @@
 //! **Money**: a challenge's charge is committed before its invoice leaves. What comes in is credited as it came, to
 //! the account of merchants, or for the operator's own resources to the fees earned.
 //!
-//! **After a crash** nothing is half done: a challenge is one transaction, its payment another.
+//! **After a crash** nothing is half done: a challenge is one transaction, its payment another, and a payment that was
+//! taken for an answer which never came is good again ([`pass`](Pass)).
 
 mod admin;
 pub mod api;
@@ -28,6 +29,7 @@ pub mod layer;
 mod look;
 pub mod manifest;
 mod mint;
+mod pass;
 pub mod protocol;
 pub mod proxy;
 mod rules;
@@ -57,6 +59,7 @@ pub use gate::{Admission, Admitted, Price};
 pub use layer::Priced;
 pub use look::{Page, Stats};
 pub use mint::Mint;
+pub use pass::{Pass, Undo};
 pub use rules::{LONGEST_RESOURCE, Rules};
 pub use store::{Challenge, Earned};
 pub use teller::Teller;
@@ -93,11 +96,13 @@ struct Inner {
 }
 
 impl L402 {
-    /// Builds the family.
+    /// Builds the family, and gives back what a death left without an answer.
     pub fn new(parts: Parts) -> Self {
         let capacity = Capacity::new(parts.node.clone());
         let started_at = parts.ledger.clock.now();
-        Self(Arc::new(Inner { parts, capacity, started_at }))
+        let l402 = Self(Arc::new(Inner { parts, capacity, started_at }));
+        l402.give_back_unanswered();
+        l402
     }
 
     /// Limits and windows.

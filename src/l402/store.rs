@@ -220,10 +220,30 @@ pub(super) fn take(tx: &Tx<'_>, hash: PaymentHash, now: UnixMillis) -> Result<bo
     Ok(taken == 1)
 }
 
-/// The answer was none: the payment may be shown again.
-pub(super) fn give_back(tx: &Tx<'_>, hash: PaymentHash) -> Result<(), StoreError> {
-    tx.prepare_cached("UPDATE l402_challenges SET used_at = NULL WHERE payment_hash = ?1")?
-        .execute([hash])?;
+/// A payment that was taken `at` has had its answer.
+pub(super) fn answered(tx: &Tx<'_>, hash: PaymentHash, at: UnixMillis) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "UPDATE l402_challenges SET answered_at = ?2 WHERE payment_hash = ?1 AND used_at = ?2",
+    )?
+    .execute(params![hash, at])?;
+    Ok(())
+}
+
+/// There was no answer to the payment that was taken `at`: it may be shown again.
+pub(super) fn give_back(tx: &Tx<'_>, hash: PaymentHash, at: UnixMillis) -> Result<(), StoreError> {
+    tx.prepare_cached(
+        "UPDATE l402_challenges SET used_at = NULL, answered_at = NULL WHERE payment_hash = ?1 AND used_at = ?2",
+    )?
+    .execute(params![hash, at])?;
+    Ok(())
+}
+
+/// The same for all that was taken and not answered.
+pub(super) fn give_back_unanswered(tx: &Tx<'_>) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE l402_challenges SET used_at = NULL WHERE used_at IS NOT NULL AND answered_at IS NULL",
+        [],
+    )?;
     Ok(())
 }
 

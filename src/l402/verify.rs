@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::check::{self, Closed, Door};
-use super::protocol::credential;
+use super::pass::Taken;
+use super::protocol::{Macaroon, b64, credential};
 use super::store::{self, Challenge};
 use super::{L402, L402Error};
 use crate::ids::{AccountId, PaymentHash, Preimage};
@@ -51,11 +52,12 @@ impl L402 {
         let Ok(preimage) = question.preimage.trim().parse::<Preimage>() else {
             return closed(Closed::Garbled);
         };
-        let mut why = None;
+        let (mut why, mut token) = (None, None);
         let hash = match &question.macaroon {
             None => preimage.payment_hash(),
             Some(text) => {
-                let Some(token) = credential::macaroon(text.trim()) else { return closed(Closed::Garbled) };
+                let Some(shown) = credential::macaroon(text.trim()) else { return closed(Closed::Garbled) };
+                let shown = token.insert(shown);
                 let door = Door {
                     resource: question.resource.as_deref(),
                     merchant: Some(account.0),
@@ -63,7 +65,7 @@ impl L402 {
                     now: self.now() / 1_000,
                     ..Door::default()
                 };
-                why = check::open(self.mint(), &[token], &preimage, &door).err();
+                why = check::open(self.mint(), std::slice::from_ref(shown), &preimage, &door).err();
                 if matches!(why, Some(Closed::Foreign | Closed::WrongPreimage | Closed::OtherMerchant)) {
                     return Ok(Verdict { challenge: None, closed: why });
                 }
@@ -72,6 +74,8 @@ impl L402 {
         };
         let challenge = self.settled(hash).await?.filter(|challenge| challenge.account == Some(account));
         let Some(challenge) = challenge else { return closed(Closed::UnknownPayment) };
+        let late = token.is_some_and(|token| self.is_good_late(&challenge, &token));
+        let why = why.filter(|why| !(late && *why == Closed::Expired));
         let why = why.or_else(|| challenge.paid_at.is_none().then_some(Closed::NotSettled));
         let why = match (why, &question.macaroon) {
             (None, None) => self.take_for(&challenge, &question).await?,
@@ -92,20 +96,28 @@ impl L402 {
         if question.amount_sat.is_some_and(|amount| challenge.price_sat < amount) {
             return Ok(Some(Closed::TooCheap));
         }
-        self.take(challenge).await
+        // Whether the producer's answer comes about is the producer's to see to.
+        Ok(self.take(challenge).await?.map(Taken::answered).err())
     }
 
-    /// Takes a paid challenge for one answer; why not, if not.
-    pub(super) async fn take(&self, challenge: &Challenge) -> Result<Option<Closed>, L402Error> {
-        let (hash, now) = (challenge.payment_hash, self.now());
-        if challenge.paid_at.is_none() {
-            return Ok(Some(Closed::NotSettled));
-        }
-        if now >= challenge.good_until() {
-            return Ok(Some(Closed::Expired));
-        }
-        let taken = self.store().write(move |tx| store::take(tx, hash, now)).await?;
-        Ok((!taken).then_some(Closed::Used))
+    /// The challenge of a token that has expired, if it is so only because its payment came late: whoever paid late
+    /// has as long as whoever paid at once. Only the very token that was handed out: one that its holder has
+    /// narrowed ends when they said.
+    pub(super) async fn paid_late(
+        &self,
+        tokens: &[Macaroon],
+        preimage: &Preimage,
+    ) -> Result<Option<Challenge>, L402Error> {
+        let [token] = tokens else { return Ok(None) };
+        let hash = preimage.payment_hash();
+        let found = self.store().read(move |connection| store::by_hash(connection, hash)).await?;
+        Ok(found.filter(|challenge| self.is_good_late(challenge, token)))
+    }
+
+    fn is_good_late(&self, challenge: &Challenge, token: &Macaroon) -> bool {
+        challenge.paid_at.is_some()
+            && self.now() < challenge.good_until()
+            && self.macaroon(challenge) == b64::standard(&token.to_bytes())
     }
 
     /// The challenge of a payment. Waits a moment for it to settle: ask only for the hash of a preimage that was

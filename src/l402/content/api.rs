@@ -12,7 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Content, ContentsView, PATH};
+use super::{Content, ContentsView, PATH, all_of, whole_of};
 use crate::http::asking::Id;
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
@@ -76,7 +76,7 @@ async fn one(
     let headers = request.headers().clone();
     drop(request);
     match content.one(client, &headers, &slug).await {
-        Some(found) => answer(found),
+        Some((admission, documents)) => answer(admission, || whole_of(&documents, &slug)),
         None => ProxyError::ContentNotFound.answer(&format!("{PATH}/{slug}")),
     }
 }
@@ -97,15 +97,17 @@ async fn bundle(
     let client = proxies.client(request.extensions(), request.headers());
     let headers = request.headers().clone();
     drop(request);
-    answer(content.bundle(client, &headers).await)
+    let (admission, documents) = content.bundle(client, &headers).await;
+    answer(admission, || all_of(&documents))
 }
 
-fn answer((admission, value): (Admission, Value)) -> Response {
+/// What is sold is put together for whoever paid, and for nobody else.
+fn answer(admission: Admission, value: impl FnOnce() -> Value) -> Response {
     match admission {
         Admission::Refused(response) => response,
-        Admission::Paid(admitted) => {
-            let mut response = respond::json(StatusCode::OK, &value).into_response();
-            admitted.dress(&mut response);
+        Admission::Paid(pass) => {
+            let mut response = respond::json(StatusCode::OK, &value()).into_response();
+            pass.answered(&mut response);
             response
         }
     }

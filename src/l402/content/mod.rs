@@ -99,8 +99,8 @@ impl Content {
         }
     }
 
-    /// A document for whoever may have it; `None` if there is none of this name.
-    async fn one(&self, client: Client, headers: &HeaderMap, slug: &str) -> Option<(Admission, Value)> {
+    /// Who may have a document, and where it is; `None` if there is none of this name.
+    async fn one(&self, client: Client, headers: &HeaderMap, slug: &str) -> Option<(Admission, Documents)> {
         let documents = self.documents().await;
         let document = documents.iter().find(|document| document.slug == slug)?;
         let price = Price {
@@ -108,18 +108,17 @@ impl Content {
             bundle: Some(bundle_path()),
             ..Price::new(format!("{PATH}/{slug}"), self.price_of(document))
         };
-        Some((self.0.till.admit(client, headers, &price).await, whole(document)))
+        Some((self.0.till.admit(client, headers, &price).await, documents))
     }
 
-    /// All documents for whoever may have them.
-    async fn bundle(&self, client: Client, headers: &HeaderMap) -> (Admission, Value) {
+    /// Who may have all documents, and the documents.
+    async fn bundle(&self, client: Client, headers: &HeaderMap) -> (Admission, Documents) {
         let price = Price {
             description: "All articles and data".into(),
             ..Price::new(bundle_path(), self.0.prices.bundle)
         };
         let admission = self.0.till.admit(client, headers, &price).await;
-        let documents = self.documents().await;
-        (admission, json!({ "items": documents.iter().map(whole).collect::<Vec<_>>() }))
+        (admission, self.documents().await)
     }
 
     /// The documents, after another look at the folder if it is time for one.
@@ -140,6 +139,16 @@ impl Content {
 
 fn bundle_path() -> String {
     format!("{PATH}/{BUNDLE}")
+}
+
+/// One of these documents.
+fn whole_of(documents: &Documents, slug: &str) -> Value {
+    documents.iter().find(|document| document.slug == slug).map_or(Value::Null, whole)
+}
+
+/// All of them.
+fn all_of(documents: &Documents) -> Value {
+    json!({ "items": documents.iter().map(whole).collect::<Vec<_>>() })
 }
 
 /// What is sold.

@@ -146,7 +146,7 @@ pub fn downstream(given: &HeaderMap) -> HeaderMap {
     let framed_otherwise = given.contains_key(TRANSFER_ENCODING);
     let passes = |name: &HeaderName| {
         !HOP_BY_HOP.contains(name)
-            && !(framed_otherwise && *name == CONTENT_LENGTH)
+            && (!framed_otherwise || *name != CONTENT_LENGTH)
             && !NOT_DOWNSTREAM.contains(name)
             && !begins(name, &NOT_DOWNSTREAM_PREFIXES)
             && !named.contains(name)

@@ -20,7 +20,7 @@ use super::view::path_of;
 use super::{PaidProxies, headers};
 use crate::http::client::Client;
 use crate::http::limits::Class;
-use crate::l402::{Admission, Admitted, L402, Price};
+use crate::l402::{Admission, Pass, Price};
 
 /// What all paths of proxies begin with.
 pub(in crate::l402) const PREFIX: &str = "/l402/proxy/";
@@ -51,24 +51,25 @@ impl PaidProxies {
             Err(_elapsed) => return Err(ProxyError::Unavailable),
         };
         let call = Call { method: parts.method, url: ready.url, headers: parts.headers, body };
-        let Some(admitted) = ready.admitted else {
+        let Some(pass) = ready.pass else {
             return self.forward(&ready.live, call).await.map(Answer::into_response);
         };
         // Whoever hangs up while we wait gets back what they paid, as if the upstream had failed.
-        let mut paid = Paid { till: self.0.till.clone(), admitted: Some(admitted.clone()) };
         let mut answer = match self.forward(&ready.live, call).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(proxy = ready.live.proxy.public_id, %error, "a request got no answer");
-                paid.give_back().await;
+                pass.give_back().await;
                 return Err(error);
             }
         };
         if answer.is_failure() {
-            paid.give_back().await;
+            pass.give_back().await;
             return Ok(answer.into_response());
         }
-        paid.until_the_end(&mut answer);
+        let admitted = pass.admitted().clone();
+        let undo = pass.begun();
+        answer.on_failure(move || undo.run());
         let mut response = answer.into_response();
         admitted.dress(&mut response);
         Ok(response)
@@ -117,7 +118,7 @@ impl PaidProxies {
             if let Some(retry_after) = allowance.retry_after {
                 return Err(ProxyError::TooMany(retry_after));
             }
-            return Ok(Prepared::Ready(Box::new(Ready { live, url, admitted: None })));
+            return Ok(Prepared::Ready(Box::new(Ready { live, url, pass: None })));
         }
         let price = Price {
             resource: format!("{}{}", path_of(&live.proxy.public_id), path.sent()),
@@ -128,9 +129,7 @@ impl PaidProxies {
             bundle: None,
         };
         match self.0.till.admit(client, &request.headers, &price).await {
-            Admission::Paid(admitted) => {
-                Ok(Prepared::Ready(Box::new(Ready { live, url, admitted: Some(admitted) })))
-            }
+            Admission::Paid(pass) => Ok(Prepared::Ready(Box::new(Ready { live, url, pass: Some(pass) }))),
             Admission::Refused(response) => Ok(Prepared::Answered(response)),
         }
     }
@@ -144,41 +143,7 @@ enum Prepared {
 struct Ready {
     live: std::sync::Arc<Live>,
     url: url::Url,
-    admitted: Option<Admitted>,
-}
-
-/// What was paid, until it is clear that something was got for it.
-struct Paid {
-    till: L402,
-    admitted: Option<Admitted>,
-}
-
-impl Paid {
-    async fn give_back(&mut self) {
-        if let Some(admitted) = self.admitted.take() {
-            self.till.give_back(admitted).await;
-        }
-    }
-
-    /// The answer has begun; it is given back if the rest never comes.
-    fn until_the_end(mut self, answer: &mut Answer) {
-        if let Some(admitted) = self.admitted.take() {
-            let till = self.till.clone();
-            answer.on_failure(move || {
-                tokio::spawn(async move { till.give_back(admitted).await });
-            });
-        }
-    }
-}
-
-impl Drop for Paid {
-    fn drop(&mut self) {
-        let Some(admitted) = self.admitted.take() else { return };
-        let till = self.till.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { till.give_back(admitted).await });
-        }
-    }
+    pass: Option<Pass>,
 }
 
 /// The id and the rest of a path: `/l402/proxy/{id}{rest}`, as they stand there.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use super::house::{Answer, House};
+use super::house::{Answer, House, payment};
 use crate::l402::{Admitted, Priced};
 
 struct Shop {
@@ -33,8 +34,10 @@ fn shop(house: &House) -> Shop {
     let priced = Priced::new(house.l402.clone(), 5).description("The weather");
     let inner = Router::new().route("/{town}", weather.layer(priced.clone()));
     let all = get(|| async { "all" }).layer(priced.clone().resource("everything"));
+    let slow = get(|| std::future::pending::<&str>()).layer(priced.clone());
     let one = get(|| async { "one" }).layer(priced.bundle("everything"));
-    let router = Router::new().nest("/weather", inner).route("/all", all).route("/one", one);
+    let router =
+        Router::new().nest("/weather", inner).route("/all", all).route("/one", one).route("/slow", slow);
     Shop { router, calls, broken }
 }
 
@@ -114,4 +117,17 @@ async fn no_path_is_too_long_to_be_sold() {
     let shown = format!("L402 {}:{preimage}", asked.offer()["macaroon"].as_str().unwrap());
     assert_eq!(shop.ask(&path, Some(&shown)).await.status, 200);
     assert_eq!(shop.ask(&format!("{path}b"), Some(&shown)).await.status, 402);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_hangs_up_on_a_slow_handler_has_lost_nothing() {
+    let house = House::new().await;
+    let shop = shop(&house);
+    let asked = shop.ask("/slow", None).await;
+    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    let shown = payment(&asked.payment(), &preimage);
+    for _ in 0..3 {
+        let asking = tokio::time::timeout(Duration::from_millis(200), shop.ask("/slow", Some(&shown)));
+        assert!(asking.await.is_err(), "it was let in, and hung up");
+    }
 }

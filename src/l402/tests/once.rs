@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use super::house::{DEMO, HOUR, House, PING, hash, payment};
+use lightning_invoice::Bolt11Invoice;
+use serde_json::json;
+
+use super::house::{Bought, DEMO, HOUR, House, NOON, PING, hash, payment};
+use crate::ids::Preimage;
 use crate::l402::protocol::b64;
+use crate::ledger::charges;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_is_taken_once_and_answered_with_a_receipt() {
@@ -16,7 +21,7 @@ async fn a_payment_is_taken_once_and_answered_with_a_receipt() {
     let receipt: serde_json::Value = serde_json::from_slice(&receipt).unwrap();
     assert_eq!(
         receipt,
-        serde_json::json!({
+        json!({
             "status": "success", "method": "lightning", "timestamp": "2027-01-15T08:00:00Z",
             "reference": hash(&bought.preimage), "challengeId": bought.challenge.id,
         })
@@ -105,9 +110,8 @@ async fn a_payment_is_good_for_as_long_as_a_token_from_when_it_came() {
 async fn a_payment_that_settles_a_moment_later_is_waited_for() {
     let house = std::sync::Arc::new(House::new().await);
     let asked = house.get("", DEMO).await;
-    let invoice: lightning_invoice::Bolt11Invoice =
-        asked.offer()["invoice"].as_str().unwrap().parse().unwrap();
-    let preimage = house.preimage(crate::ledger::charges::hash_of(&invoice));
+    let invoice: Bolt11Invoice = asked.offer()["invoice"].as_str().unwrap().parse().unwrap();
+    let preimage = house.preimage(charges::hash_of(&invoice));
     let shown = payment(&asked.payment(), &preimage);
     let waiting = {
         let (house, shown) = (std::sync::Arc::clone(&house), shown.clone());
@@ -116,4 +120,65 @@ async fn a_payment_that_settles_a_moment_later_is_waited_for() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     house.pay_msat(&invoice, 10_000);
     assert_eq!(waiting.await.unwrap(), 200);
+}
+
+/// Nobody has the preimage who hasn't paid: whatever is late, it is not asked for a second time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_takes_long_to_settle_is_not_asked_for_again() {
+    let house = House::new().await;
+    let asked = house.get("", DEMO).await;
+    let invoice: Bolt11Invoice = asked.offer()["invoice"].as_str().unwrap().parse().unwrap();
+    let shown = payment(&asked.payment(), &house.preimage(charges::hash_of(&invoice)));
+    let answer = house.show(DEMO, &shown).await;
+    answer.is_error(503, "payment_settling", DEMO);
+    assert!(!answer.headers.contains_key("www-authenticate"));
+    house.pay_msat(&invoice, 10_000);
+    house.show(DEMO, &shown).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_paid_late_is_good_as_long_as_any_but_not_longer_than_its_holder_says() {
+    let house = House::new().await;
+    let asked = house.get("", DEMO).await;
+    house.clock.advance(Duration::from_secs(599));
+    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    let macaroon = asked.offer()["macaroon"].as_str().unwrap().to_owned();
+    let bought = Bought { macaroon, preimage, challenge: asked.payment() };
+    let narrowed = bought.attenuated(&[&format!("valid_until={}", NOON / 1_000 + 3_600)]);
+    let verify = json!({ "macaroon": bought.macaroon, "preimage": bought.preimage });
+    house.clock.advance(HOUR - Duration::from_secs(1));
+    house.show(DEMO, &bought.header()).await.ok();
+    assert_eq!(house.show(DEMO, &narrowed).await.why().1, "the token has expired");
+    assert_eq!(house.verdict(&verify).await["valid"], false, "it is not the shop's");
+    house.clock.advance(Duration::from_secs(1));
+    assert_eq!(house.show(DEMO, &bought.header()).await.why().1, "the token has expired");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_hears_the_same_of_a_token_that_was_paid_late() {
+    let house = House::new().await;
+    let made = house.challenge("/a", 5).await;
+    house.clock.advance(Duration::from_secs(599));
+    let preimage = house.pay(made["invoice"].as_str().unwrap());
+    let verify = json!({ "macaroon": made["macaroon"], "preimage": preimage, "resource": "/a" });
+    house.clock.advance(HOUR - Duration::from_secs(1));
+    assert_eq!(house.verdict(&verify).await["valid"], true);
+    house.clock.advance(Duration::from_secs(1));
+    let over = house.verdict(&verify).await;
+    assert_eq!((&over["valid"], &over["error"]), (&json!(false), &json!("the token has expired")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_death_left_without_an_answer_is_good_again() {
+    let house = House::new().await;
+    let (dead, answered) = (house.buy(DEMO).await, house.buy(PING).await);
+    house.show(PING, &answered.payment()).await.ok();
+    let hash = dead.preimage.parse::<Preimage>().unwrap().payment_hash();
+    let challenge = house.l402.settled(hash).await.unwrap().unwrap();
+    std::mem::forget(house.l402.take(&challenge).await.unwrap().unwrap());
+    assert_eq!(house.show(DEMO, &dead.payment()).await.why().1, "this payment has been used before");
+    house.l402.give_back_unanswered();
+    house.show(DEMO, &dead.payment()).await.ok();
+    assert_eq!(house.show(DEMO, &dead.payment()).await.why().1, "this payment has been used before");
+    assert_eq!(house.show(PING, &answered.payment()).await.why().1, "this payment has been used before");
 }
