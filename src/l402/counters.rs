@@ -1,8 +1,11 @@
 //! How often each resource was asked for, and what it brought in, since the start: for metrics and for whoever runs
-//! the house. Resources are named by strangers, so only so many are told apart.
+//! the house.
+//!
+//! Strangers name resources, by asking for paths of a proxy: one is told apart once somebody has paid for it, and
+//! only so many are. All others of an account count as one; an account's sums are exact.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::{Counter, counter};
@@ -16,13 +19,19 @@ const MOST: usize = 200;
 /// The label of all others.
 const OTHERS: &str = "other";
 
-type Meters = HashMap<(Option<AccountId>, String), Arc<Meter>>;
-
 /// The family's counters.
 #[derive(Default)]
 pub(super) struct Counters {
-    meters: RwLock<Meters>,
-    all: Sums,
+    accounts: RwLock<HashMap<Option<AccountId>, Meters>>,
+    /// Resources that have names, of all accounts.
+    named: AtomicUsize,
+}
+
+/// Those of one account.
+struct Meters {
+    sums: Arc<Sums>,
+    named: HashMap<String, Arc<Meter>>,
+    others: Arc<Meter>,
 }
 
 #[derive(Default)]
@@ -32,7 +41,7 @@ struct Sums {
 }
 
 struct Meter {
-    sums: Sums,
+    sums: Arc<Sums>,
     paid: Counter,
     unpaid: Counter,
     revenue: Counter,
@@ -47,11 +56,19 @@ pub struct Requests {
     pub unpaid: u64,
 }
 
+impl Meters {
+    fn new() -> Self {
+        let sums = Arc::new(Sums::default());
+        let others = Arc::new(Meter::new(OTHERS, &sums));
+        Self { sums, named: HashMap::new(), others }
+    }
+}
+
 impl Meter {
-    fn new(resource: &str) -> Self {
+    fn new(resource: &str, sums: &Arc<Sums>) -> Self {
         let request = |outcome: &'static str| counter!(L402_REQUESTS, "resource" => resource.to_owned(), "outcome" => outcome);
         Self {
-            sums: Sums::default(),
+            sums: Arc::clone(sums),
             paid: request("paid"),
             unpaid: request("unpaid"),
             revenue: counter!(L402_REVENUE, "resource" => resource.to_owned()),
@@ -59,67 +76,68 @@ impl Meter {
     }
 }
 
-impl Sums {
-    fn read(&self) -> Requests {
-        Requests { paid: self.paid.load(Ordering::Relaxed), unpaid: self.unpaid.load(Ordering::Relaxed) }
-    }
-}
-
 impl Counters {
     /// Somebody was let in.
     pub(super) fn let_in(&self, account: Option<AccountId>, resource: &str) {
-        let meter = self.meter(account, resource);
+        let meter = self.named(account, resource);
         meter.paid.increment(1);
         meter.sums.paid.fetch_add(1, Ordering::Relaxed);
-        self.all.paid.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Somebody was asked to pay.
     pub(super) fn asked(&self, account: Option<AccountId>, resource: &str) {
-        let meter = self.meter(account, resource);
+        let meter = self.known(account, resource).unwrap_or_else(|| self.others(account));
         meter.unpaid.increment(1);
         meter.sums.unpaid.fetch_add(1, Ordering::Relaxed);
-        self.all.unpaid.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Money came in, in sat.
     pub(super) fn earned(&self, account: Option<AccountId>, resource: &str, sat: u64) {
-        self.meter(account, resource).revenue.increment(sat);
+        self.named(account, resource).revenue.increment(sat);
     }
 
-    /// Requests for an account's resources, as far as they are told apart; `None` for all there were.
+    /// Requests for an account's resources; `None` for all there were.
     pub(super) fn requests(&self, account: Option<AccountId>) -> Requests {
-        if account.is_none() {
-            return self.all.read();
-        }
-        let meters = self.meters.read().unwrap_or_else(PoisonError::into_inner);
-        let own = meters.iter().filter(|((owner, _), _)| *owner == account);
-        own.fold(Requests::default(), |sum, (_, meter)| {
-            let one = meter.sums.read();
-            Requests {
-                paid: sum.paid.saturating_add(one.paid),
-                unpaid: sum.unpaid.saturating_add(one.unpaid),
-            }
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let wanted = accounts.iter().filter(|(owner, _)| account.is_none() || **owner == account);
+        wanted.fold(Requests::default(), |all, (_, meters)| Requests {
+            paid: all.paid.saturating_add(meters.sums.paid.load(Ordering::Relaxed)),
+            unpaid: all.unpaid.saturating_add(meters.sums.unpaid.load(Ordering::Relaxed)),
         })
     }
 
-    fn meter(&self, account: Option<AccountId>, resource: &str) -> Arc<Meter> {
-        let key = (account, resource.to_owned());
-        {
-            let meters = self.meters.read().unwrap_or_else(PoisonError::into_inner);
-            let others = || meters.get(&(None, OTHERS.to_owned())).filter(|_| meters.len() > MOST);
-            if let Some(known) = meters.get(&key).or_else(others) {
-                return Arc::clone(known);
-            }
-        }
-        self.new_meter(key)
+    fn known(&self, account: Option<AccountId>, resource: &str) -> Option<Arc<Meter>> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        accounts.get(&account)?.named.get(resource).map(Arc::clone)
     }
 
-    fn new_meter(&self, key: (Option<AccountId>, String)) -> Arc<Meter> {
-        let mut meters = self.meters.write().unwrap_or_else(PoisonError::into_inner);
-        let key = if meters.len() < MOST { key } else { (None, OTHERS.to_owned()) };
-        let meter = meters.entry(key).or_insert_with_key(|(_, resource)| Arc::new(Meter::new(resource)));
+    /// The meter of a resource that was paid for.
+    fn named(&self, account: Option<AccountId>, resource: &str) -> Arc<Meter> {
+        if let Some(known) = self.known(account, resource) {
+            return known;
+        }
+        if self.named.load(Ordering::Relaxed) >= MOST {
+            return self.others(account);
+        }
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let meters = accounts.entry(account).or_insert_with(Meters::new);
+        let sums = &meters.sums;
+        let meter = meters.named.entry(resource.to_owned()).or_insert_with(|| {
+            self.named.fetch_add(1, Ordering::Relaxed);
+            Arc::new(Meter::new(resource, sums))
+        });
         Arc::clone(meter)
+    }
+
+    fn others(&self, account: Option<AccountId>) -> Arc<Meter> {
+        let known = {
+            let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+            accounts.get(&account).map(|meters| Arc::clone(&meters.others))
+        };
+        known.unwrap_or_else(|| {
+            let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(&accounts.entry(account).or_insert_with(Meters::new).others)
+        })
     }
 }
 
@@ -128,14 +146,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_can_t_make_more_names_than_there_is_room_for() {
+    fn a_resource_has_a_name_once_it_was_paid_for_and_no_more_have_than_there_is_room_for() {
         let counters = Counters::default();
+        let named =
+            || counters.accounts.read().unwrap().values().map(|meters| meters.named.len()).sum::<usize>();
         for number in 0..MOST * 3 {
             counters.asked(None, &format!("/{number}"));
         }
-        counters.let_in(Some(AccountId(1)), "/late");
-        assert_eq!(counters.meters.read().unwrap().len(), MOST + 1);
-        assert_eq!(counters.requests(None), Requests { paid: 1, unpaid: 600 });
-        assert_eq!(counters.requests(Some(AccountId(1))), Requests::default());
+        assert_eq!(named(), 0);
+        for number in 0..MOST * 2 {
+            counters.let_in(Some(AccountId(1)), &format!("/{number}"));
+        }
+        counters.earned(Some(AccountId(2)), "/late", 5);
+        counters.let_in(Some(AccountId(2)), "/late");
+        counters.asked(Some(AccountId(2)), "/late");
+        assert_eq!(named(), MOST);
+        assert_eq!(counters.requests(None), Requests { paid: 401, unpaid: 601 });
+        assert_eq!(counters.requests(Some(AccountId(1))), Requests { paid: 400, unpaid: 0 });
+        assert_eq!(counters.requests(Some(AccountId(2))), Requests { paid: 1, unpaid: 1 });
+        assert_eq!(counters.requests(Some(AccountId(3))), Requests::default());
     }
 }
