@@ -34,7 +34,7 @@ fn shop(house: &House) -> Shop {
     let priced = Priced::new(house.l402.clone(), 5).description("The weather");
     let inner = Router::new().route("/{town}", weather.layer(priced.clone()));
     let all = get(|| async { "all" }).layer(priced.clone().resource("everything"));
-    let slow = get(|| std::future::pending::<&str>()).layer(priced.clone());
+    let slow = get(std::future::pending::<&str>).layer(priced.clone());
     let one = get(|| async { "one" }).layer(priced.bundle("everything"));
     let router =
         Router::new().nest("/weather", inner).route("/all", all).route("/one", one).route("/slow", slow);
