@@ -12,6 +12,10 @@ use subtle::ConstantTimeEq;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PaymentHash(pub [u8; 32]);
 
+/// Thirty-two bytes that name a BOLT12 offer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OfferId(pub [u8; 32]);
+
 /// Thirty-two bytes that prove a Lightning payment. Printed in full: once known it is a receipt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Preimage(pub [u8; 32]);
@@ -78,6 +82,7 @@ macro_rules! bytes32 {
 }
 
 bytes32!(PaymentHash);
+bytes32!(OfferId);
 bytes32!(Preimage);
 
 macro_rules! row_id {

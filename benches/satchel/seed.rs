@@ -29,7 +29,7 @@ use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest, Lightning,
-    NodeEvent, PaymentRecord, Refusal, SendingRoom, Waiting,
+    NodeEvent, Offer, OfferRequest, PaymentRecord, Refusal, SendingRoom, Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -121,7 +121,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
     if kind == Kind::Unpaid {
         return Ok(());
     }
-    charges::receive(tx, &ledger.listeners, charges::hash_of(ours), amount, now)?;
+    charges::receive(tx, &ledger.listeners, charges::hash_of(ours), None, amount, now)?;
     if kind == Kind::Open {
         return Ok(());
     }
@@ -226,6 +226,10 @@ impl Lightning for NoNode {
     }
 
     fn create_invoice(&self, _request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
+        Err(InvoiceError::NotRunning)
+    }
+
+    fn create_offer(&self, _request: &OfferRequest) -> Result<Offer, InvoiceError> {
         Err(InvoiceError::NotRunning)
     }
 

@@ -202,11 +202,19 @@ pub struct Payments {
     pub max_amount_sat: u64,
     /// The least that is refunded to an address, in sat; 0: nothing is.
     pub min_onchain_refund_sat: u64,
+    /// Whether what is ordered can be paid by a BOLT12 offer too.
+    pub offers: bool,
 }
 
 impl Default for Payments {
     fn default() -> Self {
-        Self { enabled: true, expiry_secs: 3_600, max_amount_sat: 100_000_000, min_onchain_refund_sat: 5_000 }
+        Self {
+            enabled: true,
+            expiry_secs: 3_600,
+            max_amount_sat: 100_000_000,
+            min_onchain_refund_sat: 5_000,
+            offers: false,
+        }
     }
 }
 

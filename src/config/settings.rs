@@ -56,6 +56,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("tips.invoice_expiry_secs", "give a number of seconds without quotes, from 60 to 604800"),
     ("payments.enabled", YES_NO),
     ("payments.min_onchain_refund_sat", "give a whole number of sat without quotes; 0 for no such refunds"),
+    ("payments.offers", YES_NO),
     ("payments.expiry_secs", "give a number of seconds without quotes, from 60 to 604800"),
     ("payments.max_amount_sat", SATS),
     ("l402.enabled", YES_NO),

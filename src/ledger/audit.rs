@@ -206,6 +206,15 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         problems.push(format!("{loose} vouchers disagree with their payout"));
     }
 
+    let unlike = one("SELECT count(*) FROM charges c JOIN charge_offers o ON o.charge_id = c.id,
+              (SELECT charge_id, sum(credited_msat) AS msat FROM charge_receipts GROUP BY charge_id) r
+         WHERE r.charge_id = c.id AND c.family IN ('payments', 'l402') AND c.settled_by IS NOT 'internal'
+           AND coalesce(c.received_msat, 0) <> r.msat")?;
+    if unlike > 0 {
+        problems
+            .push(format!("{unlike} charges with an offer received something else than their receipts say"));
+    }
+
     let kept_apart = one("SELECT count(*) FROM quarantine")?;
     if kept_apart > 0 {
         problems.push(format!("{kept_apart} events of the node could not be applied (table quarantine)"));

@@ -86,6 +86,8 @@ pub enum Kind {
     ChargeSettled,
     /// A charge that had been settled inside the ledger was paid over Lightning too.
     ChargePaidTwice,
+    /// Of a charge that has an offer, a payment that did not settle it: by its receipt.
+    ChargePaidMore,
     /// A payout took its money.
     PayoutQueued,
     /// A payout arrived.
@@ -121,6 +123,7 @@ impl Kind {
         match self {
             Self::ChargeSettled => "charge_settled",
             Self::ChargePaidTwice => "charge_paid_twice",
+            Self::ChargePaidMore => "charge_paid_more",
             Self::PayoutQueued => "payout_queued",
             Self::PayoutPaid => "payout_paid",
             Self::PayoutFailed => "payout_failed",

@@ -7,9 +7,9 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
 use super::rows::charges as rows;
-use super::{Family, Lapsed, LedgerError, Listeners, recovery};
+use super::{Family, Lapsed, LedgerError, Listeners, offers, recovery};
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PaymentHash, Preimage};
+use crate::ids::{ChargeId, OfferId, PaymentHash, Preimage};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics as names;
@@ -204,13 +204,16 @@ pub fn by_id(connection: &rusqlite::Connection, id: ChargeId) -> Result<Charge, 
 pub enum Receipt {
     /// It settled a charge.
     Settled,
+    /// It came for a charge that was paid, and is credited too.
+    Added,
     /// The same payment had been credited before: the node told us again.
     Repeated,
     /// Nobody is owed it; it is in suspense.
     Suspense,
 }
 
-/// Credits a payment that the node reports. Exactly once: a repeated event changes nothing.
+/// Credits a payment that the node reports, for an invoice or an [offer](offers) of ours. Exactly once: a repeated
+/// event changes nothing.
 ///
 /// # Errors
 /// The store's or the listener's; then nothing has changed.
@@ -218,10 +221,18 @@ pub fn receive(
     tx: &Tx<'_>,
     listeners: &Listeners,
     hash: PaymentHash,
+    offer: Option<OfferId>,
     amount: Msat,
     now: UnixMillis,
 ) -> Result<Receipt, LedgerError> {
     let Some(charge) = rows::by_hash(tx, hash)? else {
+        if let Some(charge) = offers::charge_of(tx, offer)? {
+            return offers::credit(tx, listeners, by_id(tx, charge)?, hash, amount, now);
+        }
+        // One that was credited by its offer, told again when the node has forgotten which.
+        if offers::is_booked(tx, hash)? {
+            return Ok(Receipt::Repeated);
+        }
         let Some(row) = rows::insert_unclaimed(tx, hash, amount, now)? else {
             return Ok(Receipt::Repeated);
         };
@@ -233,7 +244,10 @@ pub fn receive(
         return Ok(Receipt::Suspense);
     };
     if charge.status == ChargeStatus::Paid {
-        return paid_again(tx, &charge, amount, now);
+        return paid_again(tx, listeners, charge, amount, now);
+    }
+    if offers::has_one(tx, charge.id)? {
+        return offers::credit(tx, listeners, charge, hash, amount, now);
     }
     settle(tx, listeners, charge, amount, SettledBy::Lightning, now)?;
     Ok(Receipt::Settled)
@@ -257,7 +271,11 @@ pub fn settle_internally(
     settle(tx, listeners, charge, amount, SettledBy::Internal, now)
 }
 
-fn settle(
+/// Marks a charge paid, books what came and tells the family. Less than was asked is in suspense.
+///
+/// # Errors
+/// The store's or the listener's.
+pub(super) fn settle(
     tx: &Tx<'_>,
     listeners: &Listeners,
     mut charge: Charge,
@@ -300,10 +318,24 @@ fn settle(
     Ok(())
 }
 
-/// A payment for a charge that is paid: either the node repeats itself, or the charge was settled inside
-/// the ledger and somebody paid the invoice over Lightning afterwards.
-fn paid_again(tx: &Tx<'_>, charge: &Charge, amount: Msat, now: UnixMillis) -> Result<Receipt, LedgerError> {
-    if rows::settled_by(tx, charge.id)? != Some(SettledBy::Internal) || rows::paid_twice(tx, charge.id)? {
+/// A payment by the invoice of a charge that is paid: the node repeats itself, or the charge was settled by its offer,
+/// or inside the ledger, and somebody paid the invoice over Lightning too.
+fn paid_again(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    charge: Charge,
+    amount: Msat,
+    now: UnixMillis,
+) -> Result<Receipt, LedgerError> {
+    if rows::settled_by(tx, charge.id)? != Some(SettledBy::Internal) {
+        return if offers::has_one(tx, charge.id)? {
+            let hash = charge.payment_hash;
+            offers::credit(tx, listeners, charge, hash, amount, now)
+        } else {
+            Ok(Receipt::Repeated)
+        };
+    }
+    if rows::paid_twice(tx, charge.id)? {
         return Ok(Receipt::Repeated);
     }
     Journal::new(Kind::ChargePaidTwice, charge.id.0)
@@ -374,7 +406,7 @@ fn forget(
         };
         // Where too little came in, the books tell of it.
         if lapsed == Lapsed::Forget && !rows::paid_twice(tx, charge.id)? {
-            rows::delete(tx, charge.id)?;
+            offers::forget(tx, charge.id)?;
         }
     }
     Ok(over.len())

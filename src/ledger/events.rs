@@ -89,10 +89,11 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
     let now = ledger.clock.now();
     let listeners = ledger.listeners.clone();
     match event {
-        NodeEvent::Received { hash, amount } => {
-            let receipt =
-                ledger.store.write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now))?;
-            if receipt != Receipt::Settled {
+        NodeEvent::Received { hash, offer, amount } => {
+            let receipt = ledger
+                .store
+                .write_blocking(move |tx| charges::receive(tx, &listeners, hash, offer, amount, now))?;
+            if !matches!(receipt, Receipt::Settled | Receipt::Added) {
                 tracing::info!(%hash, %amount, ?receipt, "a payment came in that settled nothing");
             }
         }

@@ -43,7 +43,7 @@ pub mod lost;
 #[cfg(test)]
 mod property;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 use std::time::Duration;

@@ -12,6 +12,8 @@
 //!
 //! * A charge is durable before its invoice leaves the process; a payment to it is credited by the
 //!   node's event, which the node repeats until our transaction is committed.
+//! * A charge that has an offer can be paid under hashes that nobody knew before; [`offers`] tells how each counts
+//!   once.
 //! * A payout is durable (`queued`) before anybody is told; it is marked `dispatching` durably before the
 //!   node is asked. Found in `dispatching` or `in_flight` at start, it becomes `unknown`, and stays so
 //!   until the node's event or a second look at the node's channels decides ([`recovery`]).
@@ -28,6 +30,7 @@ pub mod coins;
 pub mod dispatcher;
 pub mod events;
 pub mod held;
+pub mod offers;
 pub mod payouts;
 pub mod recovery;
 mod routing;
@@ -168,6 +171,15 @@ pub trait Listener: Send + Sync + 'static {
     /// # Errors
     /// Undoes the settlement; the node's event is then delivered again.
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError>;
+
+    /// More has come for a charge that was paid, by its [offer](offers) or by its invoice: `more` is ours, and part
+    /// of what `charge` has received.
+    ///
+    /// # Errors
+    /// Undoes it; the node's event is then delivered again.
+    fn charge_paid_more(&self, _tx: &Tx<'_>, _charge: &Charge, _more: Msat) -> Result<(), LedgerError> {
+        Ok(())
+    }
 
     /// A payment for one of the family's [`held`] charges has come and is about to be claimed. Told once,
     /// before [`Listener::charge_settled`] or [`Listener::charge_released`].

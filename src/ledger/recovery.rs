@@ -32,8 +32,8 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::held::lost::Lost;
 use super::payouts::{self, Payout, give_up};
-use super::rows::{charges as charge_rows, held as held_rows, payouts as rows};
-use super::{Ledger, LedgerError, charges, held};
+use super::rows::{charges as charge_rows, held as held_rows, offers as offer_rows, payouts as rows};
+use super::{Ledger, LedgerError, charges, held, offers};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
 use crate::ids::{ChargeId, PayoutId};
@@ -64,6 +64,10 @@ const FORGET_AFTER: Duration = Duration::from_secs(3 * 3_600);
 
 /// How far the node has forgotten what charges were about.
 pub(super) const CHARGES_MARK: &str = "forget_charges";
+
+/// How long after a payment to a charge that has an offer the node keeps its record. LDK makes invoices for offers
+/// that can be paid for two hours, and accepts payments until two hours after that.
+const FORGET_RECEIPTS_AFTER: Duration = Duration::from_secs(5 * 3_600);
 
 /// Records forgotten in one go.
 const FORGET_BATCH: usize = 500;
@@ -256,8 +260,7 @@ pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
     for record in ledger.lightning.succeeded_since(since_secs) {
         let known = ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
             Ok(match record.direction {
-                Direction::Inbound => charges::by_hash(connection, record.hash)?
-                    .is_none_or(|charge| charge.status == charges::ChargeStatus::Paid),
+                Direction::Inbound => offers::is_known(connection, record.hash, record.offer)?,
                 Direction::Outbound => payouts::by_hash(connection, record.hash)?
                     .is_none_or(|payout| payout.status == payouts::PayoutStatus::Paid),
             })
@@ -267,10 +270,10 @@ pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
         }
         let settled = match (record.direction, record.amount) {
             (Direction::Inbound, Some(amount)) => {
-                let (hash, listeners) = (record.hash, ledger.listeners.clone());
+                let (hash, offer, listeners) = (record.hash, record.offer, ledger.listeners.clone());
                 let received = ledger
                     .store
-                    .write_blocking(move |tx| charges::receive(tx, &listeners, hash, amount, now));
+                    .write_blocking(move |tx| charges::receive(tx, &listeners, hash, offer, amount, now));
                 received.map(drop)
             }
             (Direction::Inbound, None) => Ok(()),
@@ -300,15 +303,17 @@ pub fn forget_old(ledger: &Ledger) -> Result<(), LedgerError> {
 fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
     let before = ledger.clock.now().saturating_sub(millis(FORGET_AFTER));
     take_back_marks(ledger, before)?;
-    let (from_charge, from_payout, from_unclaimed) =
+    let receipts_before = ledger.clock.now().saturating_sub(millis(FORGET_RECEIPTS_AFTER));
+    let (from_charge, from_payout, from_unclaimed, from_receipt) =
         ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
             Ok((
                 charge_rows::mark(connection, CHARGES_MARK)?,
                 charge_rows::mark(connection, "forget_payouts")?,
                 charge_rows::mark(connection, "forget_unclaimed")?,
+                charge_rows::mark(connection, "forget_receipts")?,
             ))
         })?;
-    let (charges, payouts, unclaimed) =
+    let (charges, payouts, unclaimed, receipts) =
         ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
             Ok((
                 charge_rows::prunable(
@@ -319,12 +324,15 @@ fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
                 )?,
                 rows::prunable(connection, (from_payout.0, PayoutId(from_payout.1)), before, FORGET_BATCH)?,
                 rows::prunable_unclaimed(connection, from_unclaimed.1, before, FORGET_BATCH)?,
+                offer_rows::prunable(connection, from_receipt.1, receipts_before, FORGET_BATCH)?,
             ))
         })?;
     let charge_end = charges.last().map(|last| (last.0, last.1.0));
     let payout_end = payouts.last().map(|last| (last.0, last.1.0));
     let unclaimed_end = unclaimed.last().map(|last| (last.0, last.1));
-    let ended = payouts.iter().map(|row| row.2).chain(unclaimed.iter().map(|row| row.2));
+    let receipt_end = receipts.last().map(|last| (last.0, last.1));
+    let came = unclaimed.iter().chain(&receipts).map(|row| row.2);
+    let ended = payouts.iter().map(|row| row.2).chain(came);
     // What is held can be claimed only as long as the node knows it.
     let held: HashSet<_> =
         ledger.store.read_blocking(held_rows::all)?.into_iter().map(|held| held.payment_hash).collect();
@@ -334,10 +342,11 @@ fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
             tracing::debug!(%hash, %error, "the node could not forget a record");
         }
     }
-    let most = charges.len().max(payouts.len()).max(unclaimed.len());
+    let most = charges.len().max(payouts.len()).max(unclaimed.len()).max(receipts.len());
     save_mark(ledger, CHARGES_MARK, charge_end)?;
     save_mark(ledger, "forget_payouts", payout_end)?;
     save_mark(ledger, "forget_unclaimed", unclaimed_end)?;
+    save_mark(ledger, "forget_receipts", receipt_end)?;
     Ok(most)
 }
 

@@ -67,7 +67,7 @@ impl Desk {
     fn receive(&self, invoice: &lightning_invoice::Bolt11Invoice, amount: Msat) -> Receipt {
         let hash = charges::hash_of(invoice);
         self.write(move |tx, ledger| {
-            charges::receive(tx, &ledger.listeners, hash, amount, ledger.clock.now())
+            charges::receive(tx, &ledger.listeners, hash, None, amount, ledger.clock.now())
         })
         .unwrap()
     }

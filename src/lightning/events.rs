@@ -1,6 +1,6 @@
 //! What the node tells.
 
-use crate::ids::{PaymentHash, Preimage};
+use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::money::Msat;
 
 /// Something that happened on the node. The same event may come more than once, until
@@ -27,8 +27,10 @@ pub enum NodeEvent {
     },
     /// Money came in.
     Received {
-        /// For which invoice.
+        /// For which invoice; of a BOLT12 offer, one that nobody knew before.
         hash: PaymentHash,
+        /// For which offer, as long as the node has a record of the payment.
+        offer: Option<OfferId>,
         /// What really came, which may be more than was asked.
         amount: Msat,
     },

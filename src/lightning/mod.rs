@@ -13,6 +13,7 @@ mod events;
 pub mod invoice;
 pub mod ldk;
 mod node;
+mod offer;
 mod operator;
 #[cfg(test)]
 pub mod sim;
@@ -24,7 +25,7 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::Bolt11Invoice;
 use serde::Serialize;
 
-use crate::ids::{PaymentHash, Preimage};
+use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::money::Msat;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use capacity::{Capacity, NoCapacity};
 pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
 pub use events::{ChannelNews, NodeEvent};
 pub use node::{Draft, Node};
+pub use offer::{Offer, OfferRequest};
 pub use operator::{Channel, ChannelOrder, NodeStatus, Operator, OperatorError, Peer};
 
 /// An invoice to create.
@@ -102,6 +104,8 @@ pub enum Refusal {
 pub struct PaymentRecord {
     /// Its hash.
     pub hash: PaymentHash,
+    /// The BOLT12 offer it answers, if it does.
+    pub offer: Option<OfferId>,
     /// Ours out, or somebody's in.
     pub direction: Direction,
     /// How far it is, by the node.
@@ -198,6 +202,14 @@ pub trait Lightning: Send + Sync + 'static {
     /// # Errors
     /// [`InvoiceError`].
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError>;
+
+    /// A new BOLT12 offer. The node doesn't write it down and makes an invoice for whoever asks for one until it
+    /// expires, each with a hash of its own, of which nobody hears before it is paid. Such a payment is claimed
+    /// without further asking: the caller must have written the offer down durably before showing it to anybody.
+    ///
+    /// # Errors
+    /// [`InvoiceError`]; also refused while nobody could reach the node to ask for an invoice.
+    fn create_offer(&self, request: &OfferRequest) -> Result<Offer, InvoiceError>;
 
     /// Takes a held payment. Once this has returned well, it is ours durably if the node still had it, and
     /// [`NodeEvent::Received`] follows; if not, nothing happens, and nothing tells. Doing it again is harmless.

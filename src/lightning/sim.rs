@@ -6,6 +6,7 @@
 mod coins;
 mod fake;
 mod incoming;
+mod offers;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
+    Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -159,7 +160,7 @@ impl Sim {
     pub fn receive(&self, invoice: &Bolt11Invoice, amount: Msat) {
         let hash = hash_of(invoice);
         let mut state = self.state();
-        state.events.push_back(NodeEvent::Received { hash, amount });
+        state.events.push_back(NodeEvent::Received { hash, offer: None, amount });
         let record = self.new_record(hash, Direction::Inbound, RecordStatus::Succeeded, amount);
         state.records.insert(hash, record);
     }
@@ -173,6 +174,7 @@ impl Sim {
     ) -> PaymentRecord {
         PaymentRecord {
             hash,
+            offer: None,
             direction,
             status,
             amount: Some(amount),
@@ -334,6 +336,10 @@ impl Lightning for Sim {
         Ok(self.sign(hash, amount, request.expiry, [0x42; 32]))
     }
 
+    fn create_offer(&self, _: &OfferRequest) -> Result<Offer, InvoiceError> {
+        Ok(self.offer())
+    }
+
     fn claim(&self, hash: PaymentHash, _: Msat, preimage: Preimage) -> Result<(), String> {
         self.claim_held(hash, preimage)
     }
@@ -415,7 +421,12 @@ impl Lightning for Sim {
     }
 
     fn next_event(&self, _wait: Duration) -> Option<NodeEvent> {
-        self.state().events.front().cloned()
+        let state = self.state();
+        let mut event = state.events.front().cloned()?;
+        if let NodeEvent::Received { hash, offer, .. } = &mut event {
+            *offer = state.records.get(hash).and_then(|record| record.offer);
+        }
+        Some(event)
     }
 
     fn event_handled(&self) {

@@ -13,6 +13,8 @@ use crate::clock::iso::IsoSeconds;
 use crate::decimal::Decimal;
 use crate::http::client::Client;
 use crate::http::live;
+use crate::ledger::offers;
+use crate::lightning::Offer;
 
 /// A payment as its customer sees it: no order, e-mail address, name or metadata.
 #[derive(Serialize, ToSchema)]
@@ -34,7 +36,7 @@ pub struct CheckoutView<'a> {
     /// BOLT11; as long as it can be paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     lightning_invoice: Option<&'a str>,
-    /// The same as BIP21, for a QR code.
+    /// The same as BIP21, for a QR code; with a BOLT12 offer too, where payments have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "bitcoin:?lightning=LNBC1…")]
     payment_uri: Option<String>,
@@ -52,7 +54,7 @@ pub struct CheckoutView<'a> {
 }
 
 impl<'a> CheckoutView<'a> {
-    fn new(payment: &'a Payment, now: UnixMillis) -> Self {
+    fn new(payment: &'a Payment, offer: Option<&Offer>, now: UnixMillis) -> Self {
         let status = payment.status_at(now);
         let (open, paid) = (status == PaymentStatus::Unpaid, payment.paid_at.is_some());
         Self {
@@ -64,8 +66,7 @@ impl<'a> CheckoutView<'a> {
             amount_sats: payment.sats.sat_floor(),
             amount_received_sats: paid.then(|| payment.received.sat_floor()),
             lightning_invoice: open.then_some(payment.invoice.as_str()),
-            // Upper case makes the code smaller, and wallets read both.
-            payment_uri: open.then(|| format!("bitcoin:?lightning={}", payment.invoice.to_ascii_uppercase())),
+            payment_uri: open.then(|| uri(&payment.invoice, offer)),
             expires_at: IsoSeconds(payment.expires_at),
             paid_at: payment.paid_at.map(IsoSeconds),
             success_url: payment.success_url.as_deref().filter(|_| paid),
@@ -74,14 +75,32 @@ impl<'a> CheckoutView<'a> {
     }
 }
 
+/// The longest text that the page's picture of a code holds.
+pub(super) const MAX_URI: usize = 1_500;
+
+/// All ways to pay in one code. Upper case makes it smaller, and wallets read both.
+pub(super) fn uri(invoice: &str, offer: Option<&Offer>) -> String {
+    let mut uri = format!("bitcoin:?lightning={}", invoice.to_ascii_uppercase());
+    if let Some(offer) = offer {
+        uri.push_str("&lno=");
+        uri.push_str(&offer.text.to_ascii_uppercase());
+    }
+    uri
+}
+
 impl Payments {
     /// A payment for whoever has its id.
     ///
     /// # Errors
     /// [`PaymentError::PaymentNotFound`], the store's.
     pub async fn checkout_json(&self, id: InvoiceId) -> Result<Vec<u8>, PaymentError> {
-        let found = self.store().read(move |connection| store::by_public_id(connection, id)).await?;
-        json(&CheckoutView::new(&found.ok_or(PaymentError::PaymentNotFound)?, self.now()))
+        let found = self.store().read(move |connection| -> Result<_, PaymentError> {
+            let payment = store::by_public_id(connection, id)?.ok_or(PaymentError::PaymentNotFound)?;
+            let offer = offers::of(connection, payment.charge)?;
+            Ok((payment, offer))
+        });
+        let (payment, offer) = found.await?;
+        json(&CheckoutView::new(&payment, offer.as_ref(), self.now()))
     }
 
     /// The same, and every change of it, as server-sent events.

@@ -1,8 +1,11 @@
 //! Ordering: the price in sats, an invoice whose payment we claim ourselves, then charge and payment in one
 //! transaction.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 
+use super::checkout;
 use super::ids::InvoiceId;
 use super::request::NewPayment;
 use super::store::{self, Draft, Payment};
@@ -11,13 +14,16 @@ use super::{Done, PaymentError, Payments, json, remember, seen};
 use crate::clock::millis;
 use crate::http::idempotency::{Ask, Recorded};
 use crate::ids::{AccountId, Preimage, random_bytes};
-use crate::ledger::{Family, charges};
-use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::ledger::{Family, charges, offers};
+use crate::lightning::{InvoiceDescription, InvoiceRequest, Offer, OfferRequest};
 use crate::money::Msat;
 use crate::rates::Quote;
 
 /// Bytes that the description of a BOLT11 invoice holds.
 const DESCRIPTION_BYTES: usize = 639;
+
+/// Bytes of it that an offer beside the invoice repeats: both are in one code.
+const OFFER_DESCRIPTION_BYTES: usize = 100;
 
 /// What the transaction came to, and its answer if that had to be remembered.
 enum Made {
@@ -68,12 +74,19 @@ impl Payments {
         let preimage = Preimage(random_bytes()?);
         let request = InvoiceRequest {
             amount: Some(sats),
-            description: InvoiceDescription::Text(description(new)),
+            description: InvoiceDescription::Text(description(new, DESCRIPTION_BYTES)),
             expiry: self.rules().expiry,
             hold: Some(preimage.payment_hash()),
         };
         let invoice = self.0.parts.node.draft_invoice(request).await?;
         let (public_id, text) = (InvoiceId::random()?, invoice.to_string());
+        let offer = if self.rules().offers {
+            let words = description(new, OFFER_DESCRIPTION_BYTES);
+            let made = self.offer(sats, words, invoice.duration_until_expiry()).await;
+            made.filter(|offer| checkout::uri(&text, Some(offer)).len() <= checkout::MAX_URI)
+        } else {
+            None
+        };
         let (payments, now) = (self.clone(), self.now());
         let (new, asked) = (new.clone(), ask.cloned());
         let written = self.store().write(move |tx| -> Result<Made, PaymentError> {
@@ -86,6 +99,9 @@ impl Payments {
                 None => {
                     let charge =
                         charges::open_held(tx, Family::Payments, &invoice, Some(sats), preimage, now)?;
+                    if let Some(offer) = &offer {
+                        offers::add(tx, charge, offer)?;
+                    }
                     let draft = Draft {
                         public_id,
                         account,
@@ -154,6 +170,15 @@ impl Payments {
         written.await
     }
 
+    /// Another way to pay the same, while the invoice can be paid. Without one the invoice is there all the same.
+    async fn offer(&self, amount: Msat, description: String, expiry: Duration) -> Option<Offer> {
+        let request = OfferRequest { amount, description, expiry };
+        let made = self.0.parts.node.ask(move |node| node.create_offer(&request)).await;
+        let made = made.map_err(|error| error.to_string());
+        let made = made.and_then(|made| made.map_err(|error| error.to_string()));
+        made.inspect_err(|error| tracing::warn!(error, "a payment has no offer beside its invoice")).ok()
+    }
+
     fn price(&self, new: &NewPayment, quote: Option<&Quote>) -> Result<Msat, PaymentError> {
         let sats = new.unit.to_sats(new.amount, quote)?;
         if sats == Msat::ZERO {
@@ -175,9 +200,9 @@ impl Payments {
 }
 
 /// What the payer reads.
-fn description(new: &NewPayment) -> String {
+fn description(new: &NewPayment, most: usize) -> String {
     let text = new.description.clone().unwrap_or_else(|| format!("Order {}", new.order_id));
-    let mut end = text.len().min(DESCRIPTION_BYTES);
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);
     }

@@ -13,6 +13,9 @@
 //! rate is kept with it. What comes is credited as it came, late or too much, to the account of merchants; refunds
 //! are taken from there and never exceed it.
 //!
+//! Where the operator wants it, a BOLT12 offer stands beside the invoice: one payment more than the order needs can
+//! come by it, and is credited too ([`ledger::offers`](crate::ledger::offers)).
+//!
 //! An account sees its own payments only. The checkout page is for whoever has the payment's id.
 
 mod admin;

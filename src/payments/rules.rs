@@ -22,6 +22,8 @@ pub struct Rules {
     pub max_amount: Msat,
     /// The least that goes back to an address; nothing for none at all.
     pub min_onchain: Msat,
+    /// Whether payments have a BOLT12 offer beside their invoice.
+    pub offers: bool,
     /// A refund may always cost this much in routing fees.
     pub max_fee_base: Msat,
     /// Or this share of it, in parts per million, whichever is more.
@@ -41,6 +43,7 @@ impl Rules {
             expiry: Duration::from_secs(payments.expiry_secs),
             max_amount: Msat::from_sat(payments.max_amount_sat).unwrap_or(Msat::ZERO),
             min_onchain: Msat::from_sat(payments.min_onchain_refund_sat).unwrap_or(Msat::ZERO),
+            offers: payments.offers,
             max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
             max_fee_ppm: payouts.max_fee_ppm,
             min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),

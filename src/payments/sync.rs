@@ -9,8 +9,8 @@ use super::status::PaymentStatus;
 use super::store;
 use super::{PaymentError, Payments};
 use crate::ids::AccountId;
-use crate::ledger::charges;
-use crate::lightning::{Direction, RecordStatus};
+use crate::ledger::{LedgerError, charges, offers};
+use crate::lightning::{Direction, Lightning, RecordStatus};
 
 /// Payments marked at once, so that no commit becomes long.
 const AT_ONCE: i64 = 200;
@@ -25,17 +25,31 @@ impl Payments {
         let payment = self.one(account, id).await?;
         if payment.paid_at.is_none() {
             let charge = payment.charge;
-            let charge = self.store().read(move |connection| charges::by_id(connection, charge)).await?;
-            let hash = charge.payment_hash;
-            let asked = self.0.parts.node.ask(move |node| node.is_running().then(|| node.record(hash))).await;
-            let record = asked.ok().flatten().ok_or(PaymentError::NodeUnavailable)?;
-            let came = record.filter(|record| {
+            let read = self.store().read(move |connection| -> Result<_, LedgerError> {
+                Ok((charges::by_id(connection, charge)?, offers::of(connection, charge)?))
+            });
+            let (charge, offer) = read.await?;
+            let records = move |node: &dyn Lightning| {
+                let of_invoice = node.record(charge.payment_hash);
+                let since = u64::try_from(charge.created_at / 1_000).unwrap_or(0);
+                let all = offer.iter().flat_map(|offer| {
+                    let all = node.succeeded_since(since).into_iter();
+                    all.filter(|record| record.offer == Some(offer.id))
+                });
+                of_invoice.into_iter().chain(all).collect::<Vec<_>>()
+            };
+            let asked = self.0.parts.node.ask(move |node| node.is_running().then(|| records(node))).await;
+            let found = asked.ok().flatten().ok_or(PaymentError::NodeUnavailable)?;
+            let came = found.into_iter().filter(|record| {
                 record.direction == Direction::Inbound && record.status == RecordStatus::Succeeded
             });
-            if let Some(amount) = came.and_then(|record| record.amount) {
+            for record in came {
+                let Some(amount) = record.amount else { continue };
                 let (listeners, now) = (self.ledger().listeners.clone(), self.now());
-                let received =
-                    self.store().write(move |tx| charges::receive(tx, &listeners, hash, amount, now)).await?;
+                let received = self.store().write(move |tx| {
+                    charges::receive(tx, &listeners, record.hash, record.offer, amount, now)
+                });
+                let received = received.await?;
                 tracing::info!(payment = %payment.id, ?received, "a payment was found by looking again");
             }
         }

@@ -189,6 +189,19 @@ impl Listener for Teller {
         self.changed(tx, &store::by_id(tx, payment.id)?, PaymentStatus::Paid, now)
     }
 
+    /// The shop is not told a second time: it sees what has come in the payment, and can give it back.
+    fn charge_paid_more(&self, tx: &Tx<'_>, charge: &Charge, more: Msat) -> Result<(), LedgerError> {
+        let Some(payment) = store::by_charge(tx, charge.id)? else {
+            tracing::error!(charge = %charge.id, "a charge has no payment");
+            return Ok(());
+        };
+        store::paid(tx, payment.id, more, self.clock.now())?;
+        let (hub, topic) = (Arc::clone(&self.hub), payment.public_id.topic());
+        tx.after_commit(move || hub.tell(&topic));
+        let data = serde_json::json!({ "amount_sat": more.sat_floor() });
+        Ok(self.log.record(tx, "payment.paid_more", &payment.public_id.to_string(), &data)?)
+    }
+
     fn charge_held(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         self.move_to(tx, charge.id, PaymentStatus::Processing)
     }

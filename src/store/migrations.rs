@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0011_l402.sql"),
     include_str!("migrations/0012_proxies.sql"),
     include_str!("migrations/0013_l402_answers.sql"),
+    include_str!("migrations/0014_charge_offers.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -13,6 +13,7 @@ mod lnurl;
 mod lnurl_rules;
 mod log;
 mod node;
+mod offers;
 mod payment_types;
 mod payments;
 mod store;

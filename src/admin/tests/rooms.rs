@@ -17,8 +17,8 @@ use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord, Peer,
-    SendingRoom, Waiting,
+    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError,
+    PaymentRecord, Peer, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -44,6 +44,9 @@ impl Lightning for FakeNode {
         self.running
     }
     fn create_invoice(&self, _: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
+        Err(InvoiceError::NotRunning)
+    }
+    fn create_offer(&self, _: &OfferRequest) -> Result<Offer, InvoiceError> {
         Err(InvoiceError::NotRunning)
     }
     fn claim(&self, _: PaymentHash, _: Msat, _: Preimage) -> Result<(), String> {

@@ -2,7 +2,7 @@
 //!
 //! The body is the family's ([`L402Error`]). No text names an upstream's address.
 
-use axum::http::header::ALLOW;
+use axum::http::header::{ALLOW, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -55,10 +55,10 @@ pub enum ProxyError {
     Internal,
     /// 502: the upstream can't be reached, breaks off or doesn't keep to HTTP; which.
     BadGateway(&'static str),
-    /// 503: the operator has turned this off.
-    NotEnabled,
     /// 503: as many requests of this proxy as may be are on their way.
     Busy,
+    /// 503: the operator has turned this off.
+    NotEnabled,
     /// 503: the database or the till can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
@@ -103,10 +103,10 @@ impl ProxyError {
             }
             Self::Internal => (500, "internal_error", "An error occurred processing your request."),
             Self::BadGateway(why) => (502, "upstream_error", why),
-            Self::NotEnabled => (503, "proxies_not_enabled", "Services are not sold on this server"),
             Self::Busy => {
                 (503, "proxy_busy", "The service behind this proxy has enough to do; try again soon")
             }
+            Self::NotEnabled => (503, "proxies_not_enabled", "Services are not sold on this server"),
             Self::Unavailable => {
                 (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }
@@ -148,6 +148,9 @@ impl ProxyError {
 impl IntoResponse for ProxyError {
     fn into_response(self) -> Response {
         let mut response = self.family().into_response();
+        if self == Self::Busy {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
         if let Self::MethodNotAllowed(Some(methods)) = self
             && let Ok(list) = HeaderValue::try_from(methods.to_string())
         {

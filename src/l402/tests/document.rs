@@ -213,19 +213,29 @@ fn the_description_names_every_operation() {
             crate::l402::api::router(house.l402.clone(), house.keys.clone(), &std::sync::Arc::new(limits));
         serde_json::to_value(crate::http::openapi::keyed(document)).unwrap()
     });
-    let operations: [(&str, &str, &[&str]); 9] = [
-        ("post", CHALLENGES, &[]),
-        ("get", CHALLENGES, &["status", "limit", "offset"]),
-        ("post", VERIFY, &[]),
-        ("get", "/api/l402/pricing", &[]),
-        ("get", "/api/l402/status", &[]),
-        ("get", "/api/stats/l402", &[]),
-        ("get", PING, &[]),
-        ("get", DEMO, &[]),
-        ("get", "/api/l402/premium-data", &[]),
-    ];
-    shape::describes(&document, &operations);
-    for (method, path, _) in operations {
+    shape::describes(
+        &document,
+        &[
+            ("post", CHALLENGES, &[]),
+            ("get", CHALLENGES, &["status", "limit", "offset"]),
+            ("post", VERIFY, &[]),
+            ("get", "/api/l402/pricing", &[]),
+            ("get", "/api/l402/status", &[]),
+            ("get", "/api/stats/l402", &[]),
+            ("get", PING, &[]),
+            ("get", DEMO, &[]),
+            ("get", "/api/l402/premium-data", &[]),
+        ],
+    );
+    for (path, method) in [
+        (CHALLENGES, "post"),
+        (CHALLENGES, "get"),
+        (VERIFY, "post"),
+        ("/api/l402/pricing", "get"),
+        ("/api/l402/status", "get"),
+        ("/api/stats/l402", "get"),
+        (PING, "get"),
+    ] {
         let keyed = path.starts_with(CHALLENGES) || path.starts_with("/api/stats");
         assert_eq!(document["paths"][path][method]["security"] != json!([]), keyed, "{method} {path}");
     }

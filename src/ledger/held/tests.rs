@@ -18,14 +18,14 @@ use crate::store::Store;
 
 /// Writes down what it is told.
 #[derive(Default)]
-pub(super) struct Told(pub(super) Mutex<Vec<(ChargeId, &'static str)>>);
+pub(in crate::ledger) struct Told(pub(in crate::ledger) Mutex<Vec<(ChargeId, &'static str)>>);
 
 impl Told {
     fn note(&self, charge: ChargeId, what: &'static str) {
         self.0.lock().unwrap().push((charge, what));
     }
 
-    pub(super) fn of(&self, charge: ChargeId) -> Vec<&'static str> {
+    pub(in crate::ledger) fn of(&self, charge: ChargeId) -> Vec<&'static str> {
         self.0.lock().unwrap().iter().filter(|told| told.0 == charge).map(|told| told.1).collect()
     }
 }
@@ -34,6 +34,12 @@ impl Listener for Told {
     fn charge_settled(&self, _: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         assert_eq!(charge.status, ChargeStatus::Paid);
         self.note(charge.id, "settled");
+        Ok(())
+    }
+    fn charge_paid_more(&self, _: &Tx<'_>, charge: &Charge, more: Msat) -> Result<(), LedgerError> {
+        assert_eq!(charge.status, ChargeStatus::Paid);
+        assert!(more > Msat::ZERO && charge.received > Some(more));
+        self.note(charge.id, "more");
         Ok(())
     }
     fn charge_held(&self, _: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
@@ -55,14 +61,14 @@ impl Listener for Told {
 }
 
 /// A ledger for the payments family on a simulated node.
-pub(super) struct Desk {
-    pub(super) ledger: Ledger,
-    pub(super) sim: Arc<Sim>,
-    pub(super) told: Arc<Told>,
+pub(in crate::ledger) struct Desk {
+    pub(in crate::ledger) ledger: Ledger,
+    pub(in crate::ledger) sim: Arc<Sim>,
+    pub(in crate::ledger) told: Arc<Told>,
 }
 
 impl Desk {
-    pub(super) fn on(store: Store) -> Self {
+    pub(in crate::ledger) fn on(store: Store) -> Self {
         let clock = Clock::manual(1_800_000_000_000);
         let sim = Arc::new(Sim::new(clock.clone()));
         let told = Arc::new(Told::default());
@@ -77,7 +83,7 @@ impl Desk {
         Self { ledger, sim, told }
     }
 
-    pub(super) fn ask(&self, amount: Msat, preimage: Preimage) -> (ChargeId, Bolt11Invoice) {
+    pub(in crate::ledger) fn ask(&self, amount: Msat, preimage: Preimage) -> (ChargeId, Bolt11Invoice) {
         let request = InvoiceRequest {
             amount: Some(amount),
             description: InvoiceDescription::Text(String::new()),
@@ -92,17 +98,17 @@ impl Desk {
         (charge.unwrap(), invoice)
     }
 
-    pub(super) fn charge(&self, id: ChargeId) -> Charge {
+    pub(in crate::ledger) fn charge(&self, id: ChargeId) -> Charge {
         self.ledger.store.read_blocking(move |connection| charges::by_id(connection, id)).unwrap()
     }
 
     /// All that the node has to tell.
-    pub(super) fn drain(&self) {
+    pub(in crate::ledger) fn drain(&self) {
         while events::step(&self.ledger, Duration::ZERO).unwrap() {}
     }
 
     /// Pays it from this same house.
-    pub(super) fn pay_inside(&self, invoice: &Bolt11Invoice) -> Queued {
+    pub(in crate::ledger) fn pay_inside(&self, invoice: &Bolt11Invoice) -> Queued {
         let (ledger, invoice) = (self.ledger.clone(), invoice.clone());
         let queued = self.ledger.store.write_blocking(move |tx| {
             let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
@@ -112,14 +118,14 @@ impl Desk {
         queued.unwrap()
     }
 
-    pub(super) fn balance(&self, account: Account) -> i64 {
+    pub(in crate::ledger) fn balance(&self, account: Account) -> i64 {
         let audit = audit::audit(&self.ledger).unwrap();
         assert!(audit.clean, "{:?}", audit.problems);
         audit.accounts.iter().find(|row| row.account == account.name()).unwrap().msat
     }
 
     /// Notes the arrival at the head of the queue, and goes no further.
-    pub(super) fn note_only(&self) -> Option<Answer> {
+    pub(in crate::ledger) fn note_only(&self) -> Option<Answer> {
         let Some(NodeEvent::Claimable { hash, amount, deadline }) = self.sim.next_event(Duration::ZERO)
         else {
             return None;

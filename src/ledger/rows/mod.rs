@@ -3,4 +3,5 @@
 pub(super) mod charges;
 pub(super) mod coins;
 pub(super) mod held;
+pub(super) mod offers;
 pub(super) mod payouts;

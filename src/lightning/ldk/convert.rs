@@ -4,7 +4,7 @@ use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentSt
 use ldk_node::{Event, NodeError};
 use lightning::ln::channelmanager::PaymentId;
 
-use crate::ids::{PaymentHash, Preimage};
+use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::{ChannelNews, Direction, Dispatch, NodeEvent, PaymentRecord, RecordStatus, Refusal};
 use crate::money::Msat;
 
@@ -47,8 +47,13 @@ pub(super) fn record(details: &PaymentDetails) -> Option<PaymentRecord> {
         | PaymentKind::Bolt12Refund { hash, preimage, .. } => (*hash, *preimage),
         PaymentKind::Onchain { .. } => (None, None),
     };
+    let offer = match &details.kind {
+        PaymentKind::Bolt12Offer { offer_id, .. } => Some(OfferId(offer_id.0)),
+        _ => None,
+    };
     Some(PaymentRecord {
         hash: PaymentHash(hash?.0),
+        offer,
         direction: match details.direction {
             PaymentDirection::Inbound => Direction::Inbound,
             PaymentDirection::Outbound => Direction::Outbound,
@@ -79,6 +84,7 @@ pub(super) fn event(event: Event) -> NodeEvent {
         },
         Event::PaymentReceived { payment_hash, amount_msat, .. } => NodeEvent::Received {
             hash: PaymentHash(payment_hash.0),
+            offer: None,
             amount: Msat::new(amount_msat).unwrap_or(Msat::ZERO),
         },
         Event::PaymentClaimable { payment_hash, claimable_amount_msat, claim_deadline, .. } => {

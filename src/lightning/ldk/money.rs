@@ -16,10 +16,11 @@ use lightning::types::payment::{PaymentHash as LdkHash, PaymentPreimage};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
 
 use super::{LdkNode, convert};
-use crate::ids::{PaymentHash, Preimage};
+use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus, Refusal,
+    SendingRoom, Waiting,
 };
 use crate::money::Msat;
 
@@ -63,6 +64,17 @@ impl Lightning for LdkNode {
             (None, Some(hash)) => payments.receive_variable_amount_for_hash(&description, expiry, hash),
         };
         created.map_err(|error| InvoiceError::Refused(error.to_string()))
+    }
+
+    fn create_offer(&self, request: &OfferRequest) -> Result<Offer, InvoiceError> {
+        if !self.is_running() {
+            return Err(InvoiceError::NotRunning);
+        }
+        let expiry = u32::try_from(request.expiry.as_secs()).unwrap_or(u32::MAX);
+        let (amount, words) = (request.amount.get(), request.description.as_str());
+        let created = self.node.bolt12_payment().receive(amount, words, Some(expiry), None);
+        let offer = created.map_err(|error| InvoiceError::Refused(error.to_string()))?;
+        Ok(Offer { id: OfferId(offer.id().0), text: offer.to_string() })
     }
 
     fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
@@ -180,7 +192,12 @@ impl Lightning for LdkNode {
                 self.lift_dust_limit(channel);
             }
         }
-        Some(convert::event(next))
+        let mut event = convert::event(next);
+        if let NodeEvent::Received { hash, offer, .. } = &mut event {
+            // ldk-node's event doesn't say; its record, which is written before, does.
+            *offer = self.record(*hash).and_then(|record| record.offer);
+        }
+        Some(event)
     }
 
     fn event_handled(&self) {

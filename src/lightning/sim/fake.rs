@@ -1,7 +1,7 @@
 //! The simulated node as the families' tests need it: with what they ask besides money, and switches for it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
-    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Operator, OperatorError, PaymentRecord,
-    Peer, SendingRoom, Waiting,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
+    OperatorError, PaymentRecord, Peer, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 
@@ -31,6 +31,10 @@ pub struct FakeNode {
     pub inbound_msat: AtomicU64,
     /// It stops while it makes an invoice.
     pub goes: AtomicBool,
+    /// Nobody could ask it for the invoice of an offer.
+    pub hidden: AtomicBool,
+    /// How long its offers are at least.
+    pub offer_chars: AtomicUsize,
     /// It takes a second to tell its balances.
     pub slow: AtomicBool,
     /// The invoices it was asked for.
@@ -51,6 +55,8 @@ impl FakeNode {
             running: AtomicBool::new(true),
             inbound_msat: AtomicU64::new(ROOM_MSAT),
             goes: AtomicBool::default(),
+            hidden: AtomicBool::default(),
+            offer_chars: AtomicUsize::default(),
             slow: AtomicBool::default(),
             asked: Mutex::default(),
             words: Mutex::default(),
@@ -97,6 +103,17 @@ impl Lightning for FakeNode {
         let (invoice, preimage) = self.sim.invoice(request.amount.unwrap_or(Msat::ZERO), request.expiry);
         self.preimages.lock().unwrap().insert(preimage.payment_hash(), preimage);
         Ok(invoice)
+    }
+
+    fn create_offer(&self, request: &OfferRequest) -> Result<Offer, InvoiceError> {
+        if self.hidden.load(Ordering::SeqCst) {
+            return Err(InvoiceError::Refused("nobody could reach us".into()));
+        }
+        self.words.lock().unwrap().push(request.description.clone());
+        let mut offer = self.sim.create_offer(request)?;
+        let missing = self.offer_chars.load(Ordering::SeqCst).saturating_sub(offer.text.len());
+        offer.text.push_str(&"q".repeat(missing));
+        Ok(offer)
     }
 
     fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {

@@ -169,7 +169,7 @@ impl Sim {
             state.claimed.entry(hash).or_default().push(payment.amount);
             let record = self.new_record(hash, Direction::Inbound, RecordStatus::Succeeded, payment.amount);
             state.records.insert(hash, record);
-            let told = NodeEvent::Received { hash, amount: payment.amount };
+            let told = NodeEvent::Received { hash, offer: None, amount: payment.amount };
             if state.whispers { state.hidden.push_back(told) } else { state.events.push_back(told) }
         }
         drop(state);

@@ -65,6 +65,7 @@ impl Default for Setup {
                 expiry: HOUR,
                 max_amount: Msat::from_sat(10_000_000).unwrap(),
                 min_onchain: Msat::from_sat(500).unwrap(),
+                offers: false,
                 max_fee_base: Msat::from_sat(10).unwrap(),
                 max_fee_ppm: 10_000,
                 min_invoice_expiry: Duration::from_secs(60),

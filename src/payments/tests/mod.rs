@@ -8,6 +8,7 @@ mod export;
 mod histories;
 mod house;
 mod money;
+mod offers;
 mod onchain;
 mod orders;
 mod post;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
@@ -21,9 +20,6 @@ use crate::l402::proxy::error::ProxyError;
 #[derive(OpenApi)]
 #[openapi(paths(manifest, openapi, get, head, post, put, patch, delete, options))]
 pub(super) struct Sold;
-
-/// Seconds after which a proxy that has enough to do may be asked again.
-const SOON: HeaderValue = HeaderValue::from_static("5");
 
 /// Any method; those that are none of the seven are refused with 405.
 pub(super) async fn any(
@@ -44,16 +40,7 @@ pub(super) async fn any(
         }
         Err(error) => return error.into_response(),
     }
-    let uri = request.uri().clone();
-    match house.serve(client, request).await {
-        Ok(response) => response,
-        Err(ProxyError::Busy) => {
-            let mut response = ProxyError::Busy.answer(uri.path());
-            response.headers_mut().insert(RETRY_AFTER, SOON);
-            response
-        }
-        Err(error) => error.into_response(),
-    }
+    house.serve(client, request).await.unwrap_or_else(ProxyError::into_response)
 }
 
 /// A proxy's manifest, for free. If its owner doesn't show it, the path is the service's.

@@ -126,12 +126,12 @@ async fn a_payment_shown_again_is_refused_and_of_fifty_at_once_one_wins() {
     assert_eq!((statuses[0], statuses[1], statuses[49]), (200, 402, 402));
     assert_eq!(house.upstream.hits(), 1);
     let again = house.show(Method::GET, &path, &shown).await;
-    assert_eq!(why(&again, "reused"), "verification-failed");
+    assert_eq!(why(&again, "reused"), "unknown-challenge");
     assert_eq!(again.json()["detail"], "this payment has been used before");
     let (_, preimage) = parts(&house.till.token(&asked.headers));
     let older = format!("Payment method=\"lightning\", preimage=\"{preimage}\"");
     assert_eq!(
         why(&house.show(Method::GET, &path, &older).await, "reused, in its older form"),
-        "verification-failed"
+        "unknown-challenge"
     );
 }
