@@ -3,6 +3,7 @@
 //! The map of the house. Imports run one way:
 //! `cli, app, routes → families (gifts, …) → vouchers → ledger → lightning, store`; `http`, `webhooks`,
 //! `mail`, `rates`, `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
+//! `trouble` says of all these rooms' errors what whoever asked may be told.
 
 pub mod admin;
 pub mod app;
@@ -22,12 +23,16 @@ pub mod lightning;
 pub mod lnurl;
 pub mod mail;
 pub mod money;
+pub mod names;
 pub mod payments;
 pub mod rates;
 pub mod routes;
 pub mod store;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 pub mod tips;
+pub mod trouble;
 pub mod vouchers;
 pub mod web;
 pub mod webhooks;

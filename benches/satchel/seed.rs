@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use ldk_node::bitcoin::Network;
 use ldk_node::bitcoin::hashes::{Hash, sha256};
 use ldk_node::bitcoin::secp256k1::{All, PublicKey, Secp256k1, SecretKey};
+use ldk_node::bitcoin::{Network, Txid};
 use ldk_node::lightning::ln::channelmanager::PaymentId;
 use ldk_node::lightning::routing::gossip::RoutingFees;
 use ldk_node::lightning::routing::router::{RouteHint, RouteHintHop};
@@ -28,8 +28,8 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent, PaymentRecord, Refusal,
-    SendingRoom,
+    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest, Lightning,
+    NodeEvent, Offer, OfferRequest, PaymentRecord, Refusal, SendingRoom, Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -229,12 +229,20 @@ impl Lightning for NoNode {
         Err(InvoiceError::NotRunning)
     }
 
+    fn create_offer(&self, _request: &OfferRequest) -> Result<Offer, InvoiceError> {
+        Err(InvoiceError::NotRunning)
+    }
+
     fn claim(&self, _hash: PaymentHash, _amount: Msat, _preimage: Preimage) -> Result<(), String> {
         Ok(())
     }
 
     fn refuse(&self, _hash: PaymentHash) -> Result<(), String> {
         Ok(())
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        Vec::new()
     }
 
     fn pay(&self, _invoice: &Bolt11Invoice, _max_fee: Msat) -> Dispatch {
@@ -270,6 +278,14 @@ impl Lightning for NoNode {
     }
 
     fn event_handled(&self) {}
+
+    fn send_coins(&self, _order: &CoinOrder) -> CoinDispatch {
+        CoinDispatch::NotSent("nothing is sent here".into())
+    }
+
+    fn coin_record(&self, _order: &CoinOrder, _txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
+        Ok(None)
+    }
 
     fn balances(&self) -> Balances {
         Balances::default()

@@ -19,6 +19,8 @@ pub struct L402Proxy {
     pub allow_networks: Vec<IpNet>,
     /// Proxies of one account.
     pub max_proxies: u64,
+    /// Requests of one proxy that are on their way at once.
+    pub max_in_flight: usize,
     /// Largest body of a request that is passed on, in bytes.
     pub max_request_bytes: u64,
     /// Largest body of an answer, in bytes.
@@ -38,6 +40,7 @@ impl Default for L402Proxy {
             allow_hosts: Vec::new(),
             allow_networks: Vec::new(),
             max_proxies: 100,
+            max_in_flight: 100,
             max_request_bytes: 104_857_600,
             max_answer_bytes: 1_073_741_824,
             connect_timeout_secs: 10,
@@ -78,10 +81,12 @@ impl L402Proxy {
     }
 
     /// Numbers that must lie in a range.
-    pub(super) fn ranges(&self) -> [(&'static str, u64, u64, u64); 6] {
+    pub(super) fn ranges(&self) -> [(&'static str, u64, u64, u64); 7] {
         const GB_100: u64 = 100 * 1_073_741_824;
+        let in_flight = u64::try_from(self.max_in_flight).unwrap_or(u64::MAX);
         [
             ("l402.proxy.max_proxies", self.max_proxies, 1, 10_000),
+            ("l402.proxy.max_in_flight", in_flight, 1, 100_000),
             ("l402.proxy.max_request_bytes", self.max_request_bytes, 1_024, GB_100),
             ("l402.proxy.max_answer_bytes", self.max_answer_bytes, 1_024, GB_100),
             ("l402.proxy.connect_timeout_secs", self.connect_timeout_secs, 1, 300),

@@ -70,6 +70,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("l402.proxy.allow_hosts", "give a list of hosts, with or without a port, like [\"localhost:8080\"]"),
     ("l402.proxy.allow_networks", NETWORKS),
     ("l402.proxy.max_proxies", COUNT),
+    ("l402.proxy.max_in_flight", COUNT),
     ("l402.proxy.max_request_bytes", BYTES),
     ("l402.proxy.max_answer_bytes", BYTES),
     ("l402.proxy.connect_timeout_secs", "give a number of seconds without quotes, from 1 to 300"),

@@ -1,13 +1,15 @@
 //! Ordering gifts: an invoice of the node, then charge, vouchers and gifts in one transaction.
 
+use axum::http::StatusCode;
+
 use super::error::GiftError;
 use super::ids::{ManageKey, OrderId};
 use super::request::{Order, Words};
 use super::store::{self, NewGift};
 use super::view::{CreatedView, InvoiceView};
-use super::{Done, Gifts, remember, seen};
+use super::{Done, Gifts};
 use crate::clock::UnixMillis;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::{Ask, remember, seen};
 use crate::ids::{ChargeId, Secret};
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
@@ -109,7 +111,7 @@ impl Gifts {
                 None => None,
                 Some(_) => Some(gifts.created_json(&created)?),
             };
-            remember(tx, ask.as_ref(), body.as_deref().unwrap_or_default(), now)?;
+            remember(tx, ask.as_ref(), StatusCode::OK, body.as_deref().unwrap_or_default(), now)?;
             invoice.keep();
             Ok(Done::Now((created, body)))
         });

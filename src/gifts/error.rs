@@ -2,13 +2,8 @@
 //!
 //! Codes are the contract's; programs written for the original service compare them letter by letter.
 
-use crate::http::body::BodyError;
-use crate::http::idempotency::BadKey;
-use crate::ids::NoRandomness;
-use crate::ledger::LedgerError;
 use crate::lightning::invoice::BadInvoice;
-use crate::lightning::{InvoiceError, NoCapacity};
-use crate::store::StoreError;
+use crate::trouble::{Cause, Trouble};
 use crate::vouchers::Refused;
 
 /// Why a request was not done. Nothing has changed, except the count of wrong codes.
@@ -153,33 +148,26 @@ impl GiftError {
     }
 }
 
-impl From<BodyError> for GiftError {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::TooLarge => Self::BodyTooLarge,
-            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => Self::BodyNotJson,
+impl<E: Cause> From<E> for GiftError {
+    fn from(cause: E) -> Self {
+        match cause.trouble("gifts") {
+            Trouble::BodyTooLarge => Self::BodyTooLarge,
+            Trouble::BadBody(_) => Self::BodyNotJson,
+            Trouble::BadIdempotencyKey(_) => Self::IdempotencyKeyBad,
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            Trouble::Unavailable => Self::NodeUnavailable,
+            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            // No route of the family asks for a key.
+            Trouble::MissingKey | Trouble::InvalidKey | Trouble::Lacks(_) | Trouble::Internal => {
+                Self::Internal
+            }
         }
-    }
-}
-
-impl From<BadKey> for GiftError {
-    fn from(_: BadKey) -> Self {
-        Self::IdempotencyKeyBad
     }
 }
 
 impl From<BadInvoice> for GiftError {
     fn from(_: BadInvoice) -> Self {
         Self::BadInvoice
-    }
-}
-
-impl From<NoCapacity> for GiftError {
-    fn from(error: NoCapacity) -> Self {
-        match error {
-            NoCapacity::NotRunning => Self::NodeUnavailable,
-            NoCapacity::TooLittle => Self::NoInboundCapacity,
-        }
     }
 }
 
@@ -194,52 +182,5 @@ impl From<Refused> for GiftError {
             // One payment hash is paid at most once, for ever: what was used needs a fresh invoice.
             Refused::InvoiceUsed => Self::BadInvoice,
         }
-    }
-}
-
-impl From<InvoiceError> for GiftError {
-    fn from(error: InvoiceError) -> Self {
-        match error {
-            InvoiceError::NotRunning => Self::NodeUnavailable,
-            InvoiceError::Refused(why) => {
-                tracing::error!(%why, "the node refused to make an invoice for a gift");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<StoreError> for GiftError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(why) => {
-                tracing::warn!(%why, "a gift's request found the database not available");
-                Self::NodeUnavailable
-            }
-            StoreError::Closed => Self::NodeUnavailable,
-            other => {
-                tracing::error!(error = %other, "a gift's request failed in the database");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<LedgerError> for GiftError {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Store(error) => error.into(),
-            LedgerError::Broken(what) => {
-                tracing::error!(%what, "a gift's request failed in the ledger");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<NoRandomness> for GiftError {
-    fn from(error: NoRandomness) -> Self {
-        tracing::error!(%error, "no gift can be made");
-        Self::Internal
     }
 }

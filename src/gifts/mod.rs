@@ -33,7 +33,7 @@ pub mod view;
 use std::sync::Arc;
 
 use crate::clock::UnixMillis;
-use crate::http::idempotency::{self, Ask, Recorded, Seen};
+use crate::http::idempotency::Recorded;
 use crate::http::limits::Budget;
 use crate::ids::VoucherId;
 use crate::ledger::{ChargeStatus, Ledger, LedgerError};
@@ -174,22 +174,4 @@ fn judge_and_count(
         }
     }
     Ok(verdict)
-}
-
-/// What is known of a request that asked to be done only once.
-fn seen(connection: &rusqlite::Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, GiftError> {
-    let Some(ask) = ask else { return Ok(None) };
-    match idempotency::lookup(connection, ask)? {
-        Seen::Fresh => Ok(None),
-        Seen::Replay(recorded) => Ok(Some(recorded)),
-        Seen::Mismatch => Err(GiftError::IdempotencyKeyReused),
-    }
-}
-
-/// Keeps the answer to a request that asked to be done only once.
-fn remember(tx: &Tx<'_>, ask: Option<&Ask>, body: &[u8], now: UnixMillis) -> Result<(), GiftError> {
-    match ask {
-        Some(ask) => Ok(idempotency::remember(tx, ask, axum::http::StatusCode::OK, body, now)?),
-        None => Ok(()),
-    }
 }

@@ -1,5 +1,6 @@
 //! Taking a gift: one transaction decides, or says why not.
 
+use axum::http::StatusCode;
 use lightning_invoice::Bolt11Invoice;
 
 use super::codes::{Guess, Verdict};
@@ -7,9 +8,9 @@ use super::error::GiftError;
 use super::ids::OrderId;
 use super::store::{self, Gift};
 use super::view::{self, RedeemedView};
-use super::{Done, Gifts, judge_and_count, remember, seen};
+use super::{Done, Gifts, judge_and_count};
 use crate::clock::UnixMillis;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::{Ask, remember, seen};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
 use crate::store::Tx;
@@ -58,7 +59,7 @@ impl Gifts {
                 Err(refused) => Ok(Err(refused)),
                 Ok(payout) => {
                     let body = view::json(&RedeemedView::new(&payout.public_id))?;
-                    remember(tx, ask.as_ref(), &body, gifts.now())?;
+                    remember(tx, ask.as_ref(), StatusCode::OK, &body, gifts.now())?;
                     Ok(Ok(Done::Now(body)))
                 }
             }

@@ -10,6 +10,7 @@ use super::error::GiftError;
 use super::ids::{ManageKey, OrderId};
 use super::store::{Gift, LastPayout};
 use crate::clock::UnixMillis;
+use crate::http::respond;
 use crate::ids::Secret;
 use crate::ledger::{ChargeStatus, PayoutStatus};
 use crate::vouchers::VoucherState;
@@ -423,8 +424,5 @@ pub fn state_name_of(
 /// # Errors
 /// [`GiftError::Internal`], logged: a bug.
 pub fn json(value: &impl Serialize) -> Result<Vec<u8>, GiftError> {
-    serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(%error, "an answer about a gift could not be written as JSON");
-        GiftError::Internal
-    })
+    Ok(respond::to_json(value)?)
 }

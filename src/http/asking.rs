@@ -5,6 +5,11 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path, RawQuery};
 use axum::http::request::Parts;
 
+/// Whether a path is `root` or lies below it.
+pub fn is_below(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The query of a request; of a name given twice the first counts.
 pub struct Params(Option<String>);
 

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::respond;
 use crate::decimal::{self, BadDecimal, Decimal};
@@ -23,6 +24,30 @@ pub struct JsonObject {
     pub fields: Map<String, Value>,
     /// What was sent, byte for byte.
     pub raw: Bytes,
+}
+
+/// A rule of the API is broken; the answer is 400.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Invalid {
+    /// Which rule, for programs.
+    pub code: &'static str,
+    /// Which rule, for people. May quote what was given, but no secret.
+    pub message: String,
+}
+
+impl Invalid {
+    /// Of a code and a rule.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// An address to which a browser may be sent: of the web, and without anybody's name or password in it.
+pub fn web_address(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    (web && url.username().is_empty() && url.password().is_none()).then_some(url)
 }
 
 /// Why a body could not be read. The texts are safe to send back.

@@ -12,6 +12,10 @@ use axum::response::Response;
 /// The list that clients of the original APIs were written against.
 const ALLOWED_HEADERS: &str = "Origin, X-Requested-With, Content-Type, Accept";
 
+/// On an answer to `OPTIONS` that was no preflight: a request like any other, whose 405 says what it says.
+#[derive(Clone, Copy, Debug)]
+pub struct NoPreflight;
+
 /// Puts the headers on every answer of `router`, its fallback included, and answers `OPTIONS` on a defined
 /// route with 200 and what is allowed there.
 pub fn everywhere(router: Router) -> Router {
@@ -21,7 +25,8 @@ pub fn everywhere(router: Router) -> Router {
 async fn apply(request: Request, next: Next) -> Response {
     let asked = *request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;
-    if asked && response.status() == StatusCode::METHOD_NOT_ALLOWED {
+    let refused = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    if asked && refused && response.extensions().get::<NoPreflight>().is_none() {
         // The router puts the route's `Allow` on it afterwards.
         response = Response::default();
     }

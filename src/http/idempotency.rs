@@ -1,9 +1,9 @@
 //! `Idempotency-Key`: the same request sent twice does its work once and is answered alike.
 //!
 //! The answer is kept in the transaction of the effect, so there is no moment in which one exists without
-//! the other. Handlers call [`lookup`] first thing in their transaction and [`remember`] last. A request that
+//! the other. Handlers call [`seen`] first thing in their transaction and [`remember`] last. A request that
 //! failed changed nothing and is not remembered: it may be sent again. A handler that must do slow work before
-//! its transaction may ask [`lookup`] on a reader first, to spare it; only the transaction decides.
+//! its transaction may ask [`seen`] on a reader first, to spare it; only the transaction decides.
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -39,15 +39,15 @@ pub struct Ask {
 #[error("Idempotency-Key must be 1 to 256 printable ASCII characters")]
 pub struct BadKey;
 
-/// What is known of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// Nothing: do it.
-    Fresh,
-    /// It was done: answer this.
-    Replay(Recorded),
-    /// The key was used for another request: 422, and do nothing.
-    Mismatch,
+/// Why a request must not be done.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotOnce {
+    /// The key was used for another request.
+    #[error("this key was used for another request")]
+    KeyReused,
+    /// Nobody can tell.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// An answer as it was given.
@@ -100,36 +100,42 @@ const REMEMBER: &str = "INSERT INTO idempotency (caller, key, route, body_hash, 
 const PRUNE: &str = "DELETE FROM idempotency WHERE (caller, key) IN
      (SELECT caller, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 
-/// What is known of this request.
+/// What this request was answered, if it was done before: then nothing must be done but to answer so again.
 ///
 /// # Errors
-/// The query's.
-pub fn lookup(connection: &Connection, ask: &Ask) -> Result<Seen, StoreError> {
+/// [`NotOnce`].
+pub fn seen(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, NotOnce> {
+    let Some(ask) = ask else { return Ok(None) };
     let found = connection
-        .prepare_cached(LOOKUP)?
-        .query_row(params![ask.caller, ask.key], |row| {
-            let same = row.get::<_, String>(0)? == ask.route && row.get::<_, [u8; 32]>(1)? == ask.body_hash;
-            Ok((same, Recorded { status: row.get(2)?, body: row.get(3)? }))
+        .prepare_cached(LOOKUP)
+        .and_then(|mut statement| {
+            let read = statement.query_row(params![ask.caller, ask.key], |row| {
+                let same =
+                    row.get::<_, String>(0)? == ask.route && row.get::<_, [u8; 32]>(1)? == ask.body_hash;
+                Ok((same, Recorded { status: row.get(2)?, body: row.get(3)? }))
+            });
+            read.optional()
         })
-        .optional()?;
-    Ok(match found {
-        None => Seen::Fresh,
-        Some((true, recorded)) => Seen::Replay(recorded),
-        Some((false, _)) => Seen::Mismatch,
-    })
+        .map_err(StoreError::from)?;
+    match found {
+        None => Ok(None),
+        Some((true, recorded)) => Ok(Some(recorded)),
+        Some((false, _)) => Err(NotOnce::KeyReused),
+    }
 }
 
-/// Keeps the answer, in the transaction of the effect.
+/// Keeps the answer to a request that asks to be done only once, in the transaction of the effect.
 ///
 /// # Errors
 /// A second answer to the same request is a constraint's error: the transaction must not be kept.
 pub fn remember(
     tx: &Tx<'_>,
-    ask: &Ask,
+    ask: Option<&Ask>,
     status: StatusCode,
     body: &[u8],
     now_ms: i64,
 ) -> Result<(), StoreError> {
+    let Some(ask) = ask else { return Ok(()) };
     let row = params![ask.caller, ask.key, ask.route, ask.body_hash, status.as_u16(), body, now_ms];
     tx.prepare_cached(REMEMBER)?.execute(row)?;
     Ok(())
@@ -170,15 +176,12 @@ mod tests {
                 store
                     .write::<_, StoreError>(move |tx| {
                         let ask = ask("k", "shop", "POST /create", "{}");
-                        match lookup(tx, &ask)? {
-                            Seen::Replay(recorded) => Ok(recorded.body),
-                            Seen::Mismatch => panic!("it is the same request"),
-                            Seen::Fresh => {
-                                let body = format!("{{\"n\":{number}}}").into_bytes();
-                                remember(tx, &ask, StatusCode::CREATED, &body, 1)?;
-                                Ok(body)
-                            }
+                        if let Some(recorded) = seen(tx, Some(&ask)).expect("it is the same request") {
+                            return Ok(recorded.body);
                         }
+                        let body = format!("{{\"n\":{number}}}").into_bytes();
+                        remember(tx, Some(&ask), StatusCode::CREATED, &body, 1)?;
+                        Ok(body)
                     })
                     .await
                     .unwrap()
@@ -198,14 +201,16 @@ mod tests {
         let first = ask("k", "shop", "POST /create", "{}");
         store
             .write_blocking::<_, StoreError>(move |tx| {
-                remember(tx, &first, StatusCode::CREATED, b"{}", 1)?;
-                let seen = |ask: Ask| lookup(tx, &ask).unwrap();
-                let replay = Seen::Replay(Recorded { status: 201, body: b"{}".to_vec() });
-                assert_eq!(seen(first.clone()), replay);
-                assert_eq!(seen(ask("k", "shop", "POST /create", "{ }")), Seen::Mismatch);
-                assert_eq!(seen(ask("k", "shop", "POST /redeem", "{}")), Seen::Mismatch);
-                assert_eq!(seen(ask("k", "other", "POST /create", "{}")), Seen::Fresh);
-                assert!(remember(tx, &first, StatusCode::OK, b"{}", 1).is_err());
+                remember(tx, Some(&first), StatusCode::CREATED, b"{}", 1)?;
+                let seen = |ask: Ask| seen(tx, Some(&ask));
+                let before = Recorded { status: 201, body: b"{}".to_vec() };
+                assert_eq!(seen(first.clone()).unwrap(), Some(before));
+                for other in [("POST /create", "{ }"), ("POST /redeem", "{}")] {
+                    let mismatch = seen(ask("k", "shop", other.0, other.1)).unwrap_err();
+                    assert!(matches!(mismatch, NotOnce::KeyReused));
+                }
+                assert_eq!(seen(ask("k", "other", "POST /create", "{}")).unwrap(), None);
+                assert!(remember(tx, Some(&first), StatusCode::OK, b"{}", 1).is_err());
                 Ok(())
             })
             .unwrap();
@@ -217,11 +222,11 @@ mod tests {
         store
             .write_blocking::<_, StoreError>(|tx| {
                 let (old, new) = (ask("old", "", "", ""), ask("new", "", "", ""));
-                remember(tx, &old, StatusCode::OK, b"", 0)?;
-                remember(tx, &new, StatusCode::OK, b"", 1)?;
+                remember(tx, Some(&old), StatusCode::OK, b"", 0)?;
+                remember(tx, Some(&new), StatusCode::OK, b"", 1)?;
                 assert!(!prune(tx, KEPT_MS + 1)?);
-                assert_eq!(lookup(tx, &old)?, Seen::Fresh);
-                assert_ne!(lookup(tx, &new)?, Seen::Fresh);
+                assert!(seen(tx, Some(&old)).unwrap().is_none());
+                assert!(seen(tx, Some(&new)).unwrap().is_some());
                 Ok(())
             })
             .unwrap();

@@ -4,6 +4,11 @@
 //! refilled evenly over the window. Routes share the quota of their class. Over all clients there is a budget for new
 //! invoices, each of which costs a durable row. `OPTIONS` is never counted.
 
+mod budget;
+mod layer;
+#[cfg(test)]
+mod tests;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
 use std::num::NonZeroU32;
@@ -11,19 +16,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::{Request, State};
 use axum::http::header::{HeaderName, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, Method};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::{Quota, RateLimiter};
 
-use super::client::Proxies;
-use super::keys::Caller;
-use crate::telemetry::metrics::HTTP_LIMITED;
+pub use self::budget::Budget;
+pub use self::layer::{Limiter, Meter, limit};
 
 /// Clients remembered apart from each other, in each class (about 100 bytes each).
 const REMEMBERED: usize = 100_000;
@@ -253,93 +254,6 @@ impl Quotas {
     }
 }
 
-/// A budget over all clients, per minute.
-pub struct Budget(Option<DefaultDirectRateLimiter>);
-
-impl Budget {
-    /// So many in a minute, and as many at once; 0 means no budget at all: everything passes.
-    pub fn per_minute(count: u32) -> Self {
-        Self(NonZeroU32::new(count).map(|count| RateLimiter::direct(Quota::per_minute(count))))
-    }
-
-    /// Takes one.
-    ///
-    /// # Errors
-    /// Seconds to wait if the budget is used up.
-    pub fn take(&self) -> Result<(), u64> {
-        let Some(limiter) = &self.0 else {
-            return Ok(());
-        };
-        limiter.check().map_err(|refusal| {
-            let wait = refusal.wait_time_from(limiter.clock().now());
-            whole_secs(wait).max(1)
-        })
-    }
-}
-
-/// The quota that [`limit`] counted a request on, among the request's extensions: a handler counts more on
-/// it for what costs more than one.
-#[derive(Clone)]
-pub struct Meter {
-    limits: Arc<Limits>,
-    class: Class,
-    holder: Holder,
-}
-
-impl Meter {
-    /// Takes so many more; never more than the whole quota.
-    ///
-    /// # Errors
-    /// Seconds to wait until there is that much; then nothing was taken.
-    pub fn take(&self, count: u32) -> Result<(), u64> {
-        self.limits.quotas(self.class, self.holder).map_or(Ok(()), |(quotas, hash)| quotas.take(hash, count))
-    }
-}
-
-/// What the middleware [`limit`] needs; one for each class and family.
-#[derive(Clone)]
-pub struct Limiter {
-    /// The quotas.
-    pub limits: Arc<Limits>,
-    /// Whom to believe about the client's address.
-    pub proxies: Arc<Proxies>,
-    /// Which quota.
-    pub class: Class,
-    /// Words the refusal in the family's shape; the headers are added to it.
-    pub refusal: fn(&Allowance) -> Response,
-}
-
-/// Middleware: counts the request, refuses it or passes it on, and puts the headers on the answer.
-/// Use with `axum::middleware::from_fn_with_state`. Counts by API key if an outer layer
-/// ([`recognise`](super::keys::recognise)) found a valid one.
-pub async fn limit(State(limiter): State<Limiter>, mut request: Request, next: Next) -> Response {
-    if *request.method() == Method::OPTIONS {
-        return next.run(request).await;
-    }
-    let holder = match request.extensions().get::<Caller>() {
-        Some(caller) => Holder::Key(limiter.limits.hash(caller.key)),
-        None => {
-            let client = limiter.proxies.client(request.extensions(), request.headers());
-            Holder::Client(limiter.limits.hash(client))
-        }
-    };
-    let allowance = limiter.limits.check_holder(limiter.class, holder);
-    request.extensions_mut().insert(Meter {
-        limits: Arc::clone(&limiter.limits),
-        class: limiter.class,
-        holder,
-    });
-    let mut response = match allowance.retry_after {
-        Some(_) => {
-            metrics::counter!(HTTP_LIMITED, "limit" => limiter.class.name()).increment(1);
-            (limiter.refusal)(&allowance)
-        }
-        None => next.run(request).await,
-    };
-    allowance.write_headers(response.headers_mut());
-    response
-}
-
 fn now_secs(later: Duration) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     whole_secs(now.saturating_add(later))
@@ -348,126 +262,4 @@ fn now_secs(later: Duration) -> u64 {
 /// Rounded up, so that who waits that long has waited long enough.
 fn whole_secs(time: Duration) -> u64 {
     time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::client::Client;
-    use axum::body::Body;
-    use axum::http::StatusCode;
-    use axum::{Router, middleware, routing};
-    use tower::ServiceExt;
-
-    const SETTINGS: LimitSettings = LimitSettings {
-        enabled: true,
-        window: Duration::from_secs(900),
-        write: 3,
-        read: 1000,
-        key_write: 5,
-        key_read: 1000,
-    };
-
-    fn client(text: &str) -> Client {
-        Client::of(text.parse().unwrap())
-    }
-
-    #[test]
-    fn the_fourth_of_three_is_refused_and_others_are_not() {
-        let limits = Limits::new(SETTINGS);
-        for remaining in [2, 1, 0] {
-            let allowance = limits.check(Class::Write, client("192.0.2.1"));
-            assert_eq!((allowance.remaining, allowance.retry_after), (remaining, None));
-            assert_eq!(allowance.limit, 3);
-        }
-        let refused = limits.check(Class::Write, client("192.0.2.1"));
-        assert_eq!(refused.remaining, 0);
-        assert!((299..=300).contains(&refused.retry_after.unwrap()), "{refused:?}");
-        let full = refused.reset_epoch_secs - now_secs(Duration::ZERO);
-        assert!((899..=901).contains(&full), "{full}");
-        assert_eq!(limits.check(Class::Read, client("192.0.2.1")).retry_after, None);
-        assert_eq!(limits.check(Class::Write, client("192.0.2.2")).retry_after, None);
-    }
-
-    #[test]
-    fn the_quota_refills() {
-        let limits = Limits::new(LimitSettings { window: Duration::from_millis(300), ..SETTINGS });
-        for _ in 0..3 {
-            limits.check(Class::Write, 1);
-        }
-        assert!(limits.check(Class::Write, 1).retry_after.is_some());
-        std::thread::sleep(Duration::from_millis(120));
-        assert!(limits.check(Class::Write, 1).retry_after.is_none());
-    }
-
-    #[test]
-    fn switched_off_nothing_is_counted_or_said() {
-        let limits = Limits::new(LimitSettings { enabled: false, ..SETTINGS });
-        let mut headers = HeaderMap::new();
-        for _ in 0..100 {
-            limits.check(Class::Write, 1).write_headers(&mut headers);
-        }
-        assert!(headers.is_empty());
-    }
-
-    #[test]
-    fn memory_is_bounded_however_many_come() {
-        let limits = Limits::with_memory(LimitSettings { write: 2, ..SETTINGS }, 1000);
-        for stranger in 0..200_000 {
-            limits.check(Class::Write, stranger);
-        }
-        let remembered = limits.clients.write.as_ref().unwrap().limiter.len();
-        assert!(remembered <= 1000 + 1024 + 65_536, "{remembered}");
-        // Sharing, but still limited.
-        assert!((0..3).any(|_| limits.check(Class::Write, 7).retry_after.is_some()));
-    }
-
-    #[test]
-    fn the_sweep_forgets_who_has_a_full_quota() {
-        let limits = Limits::with_memory(LimitSettings { window: Duration::from_millis(3), ..SETTINGS }, 10);
-        for stranger in 0..100 {
-            limits.check(Class::Write, stranger);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-        limits.sweep();
-        assert!(limits.clients.write.as_ref().unwrap().limiter.is_empty());
-    }
-
-    #[test]
-    fn the_budget_ends() {
-        let budget = Budget::per_minute(2);
-        assert_eq!((budget.take(), budget.take()), (Ok(()), Ok(())));
-        assert!((29..=30).contains(&budget.take().unwrap_err()));
-        let none = Budget::per_minute(0);
-        assert!((0..1000).all(|_| none.take().is_ok()));
-    }
-
-    #[tokio::test]
-    async fn the_middleware_refuses_in_the_family_s_words_and_never_counts_options() {
-        let limiter = Limiter {
-            limits: Arc::new(Limits::new(SETTINGS)),
-            proxies: Arc::default(),
-            class: Class::Write,
-            refusal: |_| (StatusCode::TOO_MANY_REQUESTS, "slow down").into_response(),
-        };
-        use axum::response::IntoResponse;
-        let layer = middleware::from_fn_with_state(limiter, limit);
-        let app = Router::new().route("/", routing::any(|| async {})).layer(layer);
-        let ask = async |method: Method| {
-            let request = Request::builder().method(method).uri("/").body(Body::empty()).unwrap();
-            app.clone().oneshot(request).await.unwrap()
-        };
-        for _ in 0..10 {
-            assert_eq!(ask(Method::OPTIONS).await.status(), StatusCode::OK);
-        }
-        for _ in 0..3 {
-            assert_eq!(ask(Method::POST).await.status(), StatusCode::OK);
-        }
-        let refused = ask(Method::POST).await;
-        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(refused.headers()["x-ratelimit-limit"], "3");
-        assert_eq!(refused.headers()["x-ratelimit-remaining"], "0");
-        assert!(refused.headers().contains_key("x-ratelimit-reset"));
-        assert!(refused.headers().contains_key("retry-after"));
-    }
 }

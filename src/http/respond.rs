@@ -17,6 +17,19 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
+/// What can't be written as JSON: a bug.
+#[derive(Debug, thiserror::Error)]
+#[error("an answer could not be written as JSON: {0}")]
+pub struct NotJson(serde_json::Error);
+
+/// The body of an answer that is kept, or given later.
+///
+/// # Errors
+/// [`NotJson`].
+pub fn to_json(value: &impl Serialize) -> Result<Vec<u8>, NotJson> {
+    serde_json::to_vec(value).map_err(NotJson)
+}
+
 /// A body that is JSON already: a replayed answer, a page made once.
 pub fn json_bytes(status: StatusCode, body: impl Into<Body>) -> Response {
     typed(status, HeaderValue::from_static("application/json; charset=utf-8"), body)

@@ -42,6 +42,8 @@ pub struct ServerSettings {
     pub header_timeout: Duration,
     /// From the head to the start of the answer. A stream (SSE) may go on for longer.
     pub request_timeout: Duration,
+    /// How long a client may take nothing of an answer that waits for it.
+    pub stall_timeout: Duration,
     /// Paths whose handlers bound their own time, since bodies of theirs may take long both ways.
     pub times_itself: fn(&str) -> bool,
     /// How long open requests may go on after the shutdown began.
@@ -60,6 +62,7 @@ impl Default for ServerSettings {
             max_body_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(60),
             times_itself: |_| false,
             shutdown_wait: Duration::from_secs(10),
             failure: plain_failure,
@@ -105,6 +108,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                drop_when_stalled(&stream, settings.stall_timeout);
                 let connection = connect(&http, stream, peer, door.clone());
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
@@ -129,6 +133,15 @@ pub async fn serve(
     drop(listener);
     if tokio::time::timeout(settings.shutdown_wait, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not end in time and are dropped");
+    }
+}
+
+/// Has the kernel break a connection off whose peer takes nothing for so long: an answer that nobody reads would keep
+/// its seat for ever.
+fn drop_when_stalled(stream: &TcpStream, timeout: Duration) {
+    let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, millis) {
+        tracing::debug!(%error, "a connection has no time limit for its peer");
     }
 }
 

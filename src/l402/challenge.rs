@@ -1,6 +1,7 @@
 //! Asking for payment: an invoice, then charge and challenge in one transaction, then the token made from it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::hashes::{Hash, sha256};
@@ -9,6 +10,7 @@ use super::protocol::mpp::Charge;
 use super::protocol::mpp::challenge::ChargeDetails;
 use super::protocol::{Identifier, Terms, challenge};
 use super::rules::LONGEST_RESOURCE;
+use super::shown::Shown;
 use super::store::{self, Challenge, Draft};
 use super::{L402, L402Error};
 use crate::clock::iso::IsoSeconds;
@@ -72,7 +74,9 @@ impl L402 {
     pub async fn challenge(&self, new: NewChallenge) -> Result<Offer, L402Error> {
         let (asked_by, now) = (self.asked_by(&new), self.now());
         let first = new.clone();
-        let before = self.store().read(move |connection| made_before(connection, &first, &asked_by, now));
+        let shown = Arc::clone(&self.0.shown);
+        let before =
+            self.store().read(move |connection| made_before(connection, &first, &asked_by, &shown, now));
         if let Some(same) = before.await? {
             return Ok(self.offer(same));
         }
@@ -95,12 +99,13 @@ impl L402 {
             expiry: rules.expiry_of(lifetime),
             hold: None,
         };
-        let invoice = self.0.parts.node.create_invoice(request).await?;
+        let invoice = self.0.parts.node.draft_invoice(request).await?;
         let token = random_bytes()?;
         let now = self.now();
+        let shown = Arc::clone(&self.0.shown);
         let written = self.store().write(move |tx| -> Result<Challenge, L402Error> {
-            if let Some(same) = made_before(tx, &new, &asked_by, now)? {
-                // Our fresh invoice has been shown to nobody.
+            if let Some(same) = made_before(tx, &new, &asked_by, &shown, now)? {
+                // Our fresh invoice has been shown to nobody, and is forgotten.
                 return Ok(same);
             }
             let charge = charges::open(tx, Family::L402, &invoice, Some(price), now)?;
@@ -119,7 +124,9 @@ impl L402 {
                 expires_at: invoice.expires_at().map_or(now, millis),
             };
             store::insert(tx, &draft, now)?;
-            store::by_hash(tx, payment_hash)?.ok_or(L402Error::Internal)
+            let made = store::by_hash(tx, payment_hash)?.ok_or(L402Error::Internal)?;
+            invoice.keep();
+            Ok(made)
         });
         Ok(self.offer(written.await?))
     }
@@ -205,6 +212,7 @@ fn made_before(
     connection: &rusqlite::Connection,
     new: &NewChallenge,
     asked_by: &[u8; 32],
+    shown: &Shown,
     now: UnixMillis,
 ) -> Result<Option<Challenge>, L402Error> {
     if let (Some(key), Some(account)) = (&new.idempotency_key, new.account) {
@@ -216,7 +224,8 @@ fn made_before(
             None => Ok(None),
         };
     }
-    Ok(store::asked_before(connection, asked_by, now.saturating_sub(SAME_MS), now)?)
+    let before = store::asked_before(connection, asked_by, now.saturating_sub(SAME_MS), now)?;
+    Ok(before.filter(|before| !shown.has(before.payment_hash)))
 }
 
 /// What stands in the token and the books for a path: itself, or what only it has, if it is too long for a header or

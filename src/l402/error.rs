@@ -1,27 +1,16 @@
 //! Every error of the family, its HTTP status, its slug and what it tells people.
 //!
-//! All have one body, `application/problem+json` (RFC 9457), with the members that the family's older clients read
-//! beside it: `error` and `code` are the slug, in lower and upper case, and `message` is the detail.
+//! All have one body, a [`Problem`], where `error` and `code` are the slug, in small letters and in capitals, and
+//! `message` is the detail.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::http::body::BodyError;
-use crate::http::keys::KeyError;
-use crate::http::respond;
-use crate::ids::NoRandomness;
-use crate::ledger::LedgerError;
-use crate::lightning::{InvoiceError, NoCapacity};
-use crate::store::StoreError;
+use crate::http::problem::Problem;
+use crate::trouble::{Cause, Trouble};
 
-/// What a problem's type begins with: programs written for the original service know it.
-const TYPES: &str = "https://lightningenable.com/problems/";
-
-/// The media type of every error.
-pub const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Seconds after which another try makes sense where something is down.
+const SOON_SECS: u64 = 5;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,49 +63,6 @@ pub enum L402Error {
         /// For people.
         message: String,
     },
-}
-
-/// The body of every error.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct L402ErrorView<'a> {
-    #[serde(rename = "type")]
-    #[schema(example = "https://lightningenable.com/problems/invalid_status_filter")]
-    kind: String,
-    #[schema(example = "Bad Request")]
-    title: &'a str,
-    #[schema(example = 400)]
-    status: u16,
-    /// For people.
-    detail: &'a str,
-    /// The path that was asked.
-    instance: &'a str,
-    /// For programs.
-    #[schema(example = "invalid_status_filter")]
-    error: &'a str,
-    /// The same as `detail`.
-    message: &'a str,
-    /// The same as `error`, in capitals.
-    #[schema(example = "INVALID_STATUS_FILTER")]
-    code: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    current_plan: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    action_required: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<TooManyView>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct TooManyView {
-    /// Requests in a window.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "60 seconds")]
-    window: Option<String>,
-    /// Seconds.
-    retry_after: u64,
 }
 
 impl L402Error {
@@ -191,142 +137,49 @@ impl L402Error {
         }
     }
 
+    /// As whoever asked is told it.
+    pub(super) fn problem(&self) -> Problem {
+        let (status, slug, message) = self.row();
+        let problem = Problem::new(status, slug, message).error(slug);
+        let problem = match self.action_required() {
+            Some(action) => problem.action_required(action),
+            None => problem,
+        };
+        match self {
+            Self::TooMany { quota, retry_after } => {
+                problem.too_many(quota.map(|(limit, secs)| (limit, format!("{secs} seconds"))), *retry_after)
+            }
+            Self::Settling => problem.retry_after(1),
+            Self::NodeUnavailable | Self::NoInboundCapacity => problem.retry_after(SOON_SECS),
+            _ => problem,
+        }
+    }
+
     /// The answer to whoever asked for this path.
     pub fn answer(&self, path: &str) -> Response {
-        let (status, slug, message) = self.row();
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let action_required = self.action_required();
-        let details = match self {
-            Self::TooMany { quota, retry_after } => Some(TooManyView {
-                limit: quota.map(|(limit, _)| limit),
-                window: quota.map(|(_, secs)| format!("{secs} seconds")),
-                retry_after: *retry_after,
-            }),
-            _ => None,
-        };
-        let view = L402ErrorView {
-            kind: format!("{TYPES}{slug}"),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: message,
-            instance: path,
-            error: slug,
-            message,
-            code: slug.to_ascii_uppercase(),
-            current_plan: action_required.map(|_| "none"),
-            action_required,
-            details,
-        };
-        let mut response = respond::no_store(respond::json(status, &view));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PROBLEM);
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
-        }
-        match self {
-            Self::TooMany { retry_after, .. } => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
-            }
-            Self::Settling => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Self::NodeUnavailable | Self::NoInboundCapacity => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
-            }
-            _ => {}
-        }
-        response
+        self.problem().answer(path)
     }
 }
 
 impl IntoResponse for L402Error {
     fn into_response(self) -> Response {
-        // Whoever knows the path puts it in; see `api`.
-        let mut response = self.answer("");
-        response.extensions_mut().insert(self);
-        response
+        self.problem().into_response()
     }
 }
 
-impl From<BodyError> for L402Error {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::TooLarge => Self::BodyTooLarge,
-            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
-                Self::invalid("invalid_json", error.to_string())
-            }
+impl<E: Cause> From<E> for L402Error {
+    fn from(cause: E) -> Self {
+        match cause.trouble("l402") {
+            Trouble::BodyTooLarge => Self::BodyTooLarge,
+            Trouble::BadBody(why) => Self::invalid("invalid_json", why),
+            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
+            Trouble::MissingKey => Self::MissingKey,
+            Trouble::InvalidKey => Self::InvalidKey,
+            Trouble::Lacks(_) => Self::Forbidden,
+            Trouble::Unavailable => Self::NodeUnavailable,
+            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::Internal => Self::Internal,
         }
-    }
-}
-
-impl From<KeyError> for L402Error {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::Invalid | KeyError::BadText => Self::InvalidKey,
-            KeyError::Missing => Self::MissingKey,
-            KeyError::Lacks(_) => Self::Forbidden,
-            KeyError::Store(error) => error.into(),
-            KeyError::Randomness(error) => error.into(),
-            KeyError::NoSuchKey | KeyError::BadKey => {
-                tracing::error!(%error, "a request to l402 failed at its API key");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<StoreError> for L402Error {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(why) => {
-                tracing::warn!(%why, "a request to l402 found the database not available");
-                Self::NodeUnavailable
-            }
-            StoreError::Closed => Self::NodeUnavailable,
-            other => {
-                tracing::error!(error = %other, "a request to l402 failed in the database");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<LedgerError> for L402Error {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Store(error) => error.into(),
-            LedgerError::Broken(what) => {
-                tracing::error!(%what, "a request to l402 failed in the ledger");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<NoCapacity> for L402Error {
-    fn from(error: NoCapacity) -> Self {
-        match error {
-            NoCapacity::NotRunning => Self::NodeUnavailable,
-            NoCapacity::TooLittle => Self::NoInboundCapacity,
-        }
-    }
-}
-
-impl From<InvoiceError> for L402Error {
-    fn from(error: InvoiceError) -> Self {
-        match error {
-            InvoiceError::NotRunning => Self::NodeUnavailable,
-            InvoiceError::Refused(why) => {
-                tracing::error!(%why, "the node makes no invoice for l402");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<NoRandomness> for L402Error {
-    fn from(error: NoRandomness) -> Self {
-        tracing::error!(%error, "no token can be made");
-        Self::Internal
     }
 }

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::challenge::resource_name;
 use super::check::{self, Closed, Door};
-use super::error::PROBLEM;
 use super::protocol::mpp::{self, Charge, INTENT, METHOD, Receipt};
 use super::protocol::{Credential, Presented};
 use super::store::Challenge;
 use super::{L402, L402Error, NewChallenge, Offer, Pass};
 use crate::clock::iso::IsoSeconds;
 use crate::http::client::Client;
+use crate::http::problem::PROBLEM;
 use crate::http::respond;
 use crate::ids::{AccountId, PaymentHash, Preimage};
 
@@ -27,7 +27,15 @@ const PROBLEMS: &str = "https://paymentauth.org/problems/";
 pub const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt");
 
 /// What pages of other sites may read of an answer.
-const EXPOSED: HeaderValue = HeaderValue::from_static("WWW-Authenticate, Payment-Receipt");
+const EXPOSED: HeaderValue = HeaderValue::from_static("WWW-Authenticate, Payment-Receipt, Retry-After");
+
+/// Lets pages of other sites read what they need to pay for an answer, or to ask again.
+pub(super) fn expose(response: &mut Response) {
+    let headers = response.headers_mut();
+    if headers.get_all(ACCESS_CONTROL_EXPOSE_HEADERS).iter().all(|names| *names != EXPOSED) {
+        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+}
 
 /// What a request costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +102,7 @@ impl Admitted {
             headers.insert(PAYMENT_RECEIPT, receipt.clone());
         }
         headers.insert(axum::http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        expose(response);
     }
 }
 
@@ -142,11 +150,12 @@ impl L402 {
         let resource = resource_name(&price.resource);
         let closed = match self.look(&Presented::read(headers), price, &resource).await {
             Ok(Ok(pass)) => {
+                self.0.shown.note(pass.admitted.payment_hash);
                 self.counters().let_in(price.account, &resource);
                 return Admission::Paid(pass);
             }
             Ok(Err(closed)) => closed,
-            Err(error) => return Admission::Refused(error.into_response()),
+            Err(error) => return Admission::Refused(error.answer(&price.resource)),
         };
         self.counters().asked(price.account, &resource);
         let new = NewChallenge {
@@ -160,7 +169,7 @@ impl L402 {
         };
         Admission::Refused(match self.challenge(new).await {
             Ok(offer) => payment_required(&offer, closed),
-            Err(error) => error.into_response(),
+            Err(error) => error.answer(&price.resource),
         })
     }
 
@@ -279,12 +288,12 @@ fn payment_required(offer: &Offer, closed: Closed) -> Response {
     let mut response = respond::no_store(respond::json(StatusCode::PAYMENT_REQUIRED, &body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, PROBLEM);
-    headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     // The order counts: clients that look for one line take the first.
     for line in [Some(offer.line()), offer.payment.clone()].into_iter().flatten() {
         if let Ok(value) = HeaderValue::from_str(&line) {
             headers.append(WWW_AUTHENTICATE, value);
         }
     }
+    expose(&mut response);
     response
 }

@@ -27,6 +27,7 @@ use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
 use super::{Admission, L402, Price};
+use crate::http::problem::named;
 use crate::ids::AccountId;
 
 /// Sells what is behind it, to whoever shows that they have paid.
@@ -80,14 +81,12 @@ impl Priced {
         self.change(|price| price.bundle = Some(resource.into()))
     }
 
-    fn price_of<B>(&self, request: &Request<B>) -> Arc<Price> {
+    fn price_of(&self, path: &str) -> Arc<Price> {
         if !self.by_path {
             return Arc::clone(&self.price);
         }
-        // A router inside another sees only its part of the path.
-        let whole = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
         let mut price = self.price.as_ref().clone();
-        price.resource = whole.path().to_owned();
+        path.clone_into(&mut price.resource);
         Arc::new(price)
     }
 }
@@ -130,12 +129,15 @@ where
         if preflight {
             return Box::pin(async move { Ok(inner.call(request).await?.into_response()) });
         }
-        let (l402, price) = (self.priced.l402.clone(), self.priced.price_of(&request));
+        // A router inside another sees only its part of the path.
+        let whole = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0);
+        let path = whole.path().to_owned();
+        let (l402, price) = (self.priced.l402.clone(), self.priced.price_of(&path));
         Box::pin(async move {
             let client = l402.proxies().client(request.extensions(), request.headers());
             let pass = match l402.admit(client, request.headers(), &price).await {
                 Admission::Paid(pass) => pass,
-                Admission::Refused(response) => return Ok(response),
+                Admission::Refused(response) => return Ok(named(response, &path)),
             };
             request.extensions_mut().insert(pass.admitted().clone());
             let mut response = inner.call(request).await?.into_response();

@@ -23,7 +23,7 @@ const PATIENCE: [Duration; 6] = [
 /// What a producer asks.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The token, if its client showed one.
+    /// The token, if its client showed one; or several, with commas between them.
     pub macaroon: Option<String>,
     /// The preimage, as it was shown.
     pub preimage: String,
@@ -52,12 +52,14 @@ impl L402 {
         let Ok(preimage) = question.preimage.trim().parse::<Preimage>() else {
             return closed(Closed::Garbled);
         };
-        let (mut why, mut token) = (None, None);
+        let (mut why, mut tokens) = (None, Vec::new());
         let hash = match &question.macaroon {
             None => preimage.payment_hash(),
             Some(text) => {
-                let Some(shown) = credential::macaroon(text.trim()) else { return closed(Closed::Garbled) };
-                let shown = token.insert(shown);
+                tokens = credential::macaroons(text);
+                if tokens.is_empty() {
+                    return closed(Closed::Garbled);
+                }
                 let door = Door {
                     resource: question.resource.as_deref(),
                     merchant: Some(account.0),
@@ -65,7 +67,7 @@ impl L402 {
                     now: self.now() / 1_000,
                     ..Door::default()
                 };
-                why = check::open(self.mint(), std::slice::from_ref(shown), &preimage, &door).err();
+                why = check::open(self.mint(), &tokens, &preimage, &door).err();
                 if matches!(why, Some(Closed::Foreign | Closed::WrongPreimage | Closed::OtherMerchant)) {
                     return Ok(Verdict { challenge: None, closed: why });
                 }
@@ -74,7 +76,7 @@ impl L402 {
         };
         let challenge = self.settled(hash).await?.filter(|challenge| challenge.account == Some(account));
         let Some(challenge) = challenge else { return closed(Closed::UnknownPayment) };
-        let late = token.is_some_and(|token| self.is_good_late(&challenge, &token));
+        let late = matches!(tokens.as_slice(), [token] if self.is_good_late(&challenge, token));
         let why = why.filter(|why| !(late && *why == Closed::Expired));
         let why = why.or_else(|| challenge.paid_at.is_none().then_some(Closed::NotSettled));
         let why = match (why, &question.macaroon) {

@@ -7,7 +7,7 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
 use super::rows::charges as rows;
-use super::{Family, Lapsed, LedgerError, Listeners, offers};
+use super::{Family, Lapsed, LedgerError, Listeners, offers, recovery};
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, OfferId, PaymentHash, Preimage};
 use crate::money::Msat;
@@ -16,6 +16,9 @@ use crate::telemetry::metrics as names;
 
 /// How far [`forget_unpaid`] has come.
 const UNPAID_MARK: &str = "forget_unpaid";
+
+/// How far [`forget_unpayable`] has come.
+const UNPAYABLE_MARK: &str = "forget_unpayable";
 
 /// Whether an invoice has been paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -366,12 +369,37 @@ pub fn forget_unpaid(
     before: UnixMillis,
     limit: usize,
 ) -> Result<usize, LedgerError> {
-    rows::take_back_mark(tx, UNPAID_MARK, before)?;
-    let (at, id) = rows::mark(tx, UNPAID_MARK)?;
-    let over = rows::over(tx, (at, ChargeId(id)), before, limit)?;
+    forget(tx, listeners, UNPAID_MARK, (before, i64::MAX), limit, |_| true)
+}
+
+/// The same for families that [keep no unpaid orders](Family::keeps_unpaid): as soon as the node has forgotten the
+/// invoice. That it does an hour after it takes a payment for it last, so a late payment is credited as long as one
+/// can come; and its record goes first, since nothing would tell of it once the row is gone.
+///
+/// # Errors
+/// As there.
+pub fn forget_unpayable(tx: &Tx<'_>, listeners: &Listeners, limit: usize) -> Result<usize, LedgerError> {
+    let forgotten = rows::mark(tx, recovery::CHARGES_MARK)?;
+    forget(tx, listeners, UNPAYABLE_MARK, forgotten, limit, |family| !family.keeps_unpaid())
+}
+
+/// Of what was over by `until`, expiry and row, removes what nobody paid and is one `of` the families meant.
+fn forget(
+    tx: &Tx<'_>,
+    listeners: &Listeners,
+    name: &str,
+    until: (UnixMillis, i64),
+    limit: usize,
+    of: impl Fn(Family) -> bool,
+) -> Result<usize, LedgerError> {
+    rows::take_back_mark(tx, name, until.0)?;
+    let (at, id) = rows::mark(tx, name)?;
+    let mut over = rows::over(tx, (at, ChargeId(id)), until.0, limit)?;
+    over.retain(|charge| (charge.expires_at, charge.id.0) <= until);
     let Some(last) = over.last() else { return Ok(0) };
-    rows::set_mark(tx, UNPAID_MARK, last.expires_at, last.id.0)?;
-    for charge in over.iter().filter(|charge| charge.status == ChargeStatus::Expired && !charge.is_held) {
+    rows::set_mark(tx, name, last.expires_at, last.id.0)?;
+    let unpaid = |charge: &&rows::Over| charge.status == ChargeStatus::Expired && !charge.is_held;
+    for charge in over.iter().filter(unpaid).filter(|charge| of(charge.family)) {
         let lapsed = match listeners.of(charge.family) {
             Some(listener) => listener.charge_lapsed(tx, charge.id)?,
             None => Lapsed::Forget,

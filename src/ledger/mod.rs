@@ -104,6 +104,12 @@ impl Family {
     pub const fn keeps_more(self) -> bool {
         matches!(self, Self::Payments | Self::L402)
     }
+
+    /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request that was not
+    /// paid for isn't: any stranger makes as many as they like, and nobody comes back for one.
+    pub const fn keeps_unpaid(self) -> bool {
+        !matches!(self, Self::L402)
+    }
 }
 
 impl fmt::Display for Family {
@@ -286,7 +292,8 @@ pub struct Settings {
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
-    /// How long an order that nobody paid is kept after its invoice's end.
+    /// How long an order that nobody paid is kept after its invoice's end, in
+    /// [families that keep any](Family::keeps_unpaid).
     pub keep_unpaid: std::time::Duration,
 }
 

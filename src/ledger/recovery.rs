@@ -66,6 +66,9 @@ const FORGET_AFTER: Duration = Duration::from_secs(3 * 3_600);
 /// that can be paid for two hours, and accepts payments until two hours after that.
 const FORGET_RECEIPTS_AFTER: Duration = Duration::from_secs(5 * 3_600);
 
+/// How far the node has forgotten what charges were about.
+pub(super) const CHARGES_MARK: &str = "forget_charges";
+
 /// Records forgotten in one go.
 const FORGET_BATCH: usize = 500;
 
@@ -304,7 +307,7 @@ fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
     let (from_charge, from_payout, from_unclaimed, from_receipt) =
         ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
             Ok((
-                charge_rows::mark(connection, "forget_charges")?,
+                charge_rows::mark(connection, CHARGES_MARK)?,
                 charge_rows::mark(connection, "forget_payouts")?,
                 charge_rows::mark(connection, "forget_unclaimed")?,
                 charge_rows::mark(connection, "forget_receipts")?,
@@ -340,7 +343,7 @@ fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
         }
     }
     let most = charges.len().max(payouts.len()).max(unclaimed.len()).max(receipts.len());
-    save_mark(ledger, "forget_charges", charge_end)?;
+    save_mark(ledger, CHARGES_MARK, charge_end)?;
     save_mark(ledger, "forget_payouts", payout_end)?;
     save_mark(ledger, "forget_unclaimed", unclaimed_end)?;
     save_mark(ledger, "forget_receipts", receipt_end)?;
@@ -349,7 +352,7 @@ fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
 
 /// What a clock that was ahead has left behind.
 fn take_back_marks(ledger: &Ledger, latest: UnixMillis) -> Result<(), LedgerError> {
-    let names = ["forget_charges", "forget_payouts"];
+    let names = [CHARGES_MARK, "forget_payouts"];
     let ahead = ledger.store.read_blocking(move |connection| -> Result<bool, LedgerError> {
         let marks = names.iter().map(|name| charge_rows::mark(connection, name));
         Ok(marks.collect::<Result<Vec<_>, _>>()?.iter().any(|(at, _)| *at > latest))

@@ -9,10 +9,12 @@
 
 mod capacity;
 mod coins;
+mod events;
 pub mod invoice;
 pub mod ldk;
 mod node;
 mod offer;
+mod operator;
 #[cfg(test)]
 pub mod sim;
 
@@ -30,8 +32,10 @@ use crate::money::Msat;
 pub(crate) use capacity::Ages;
 pub use capacity::{Capacity, NoCapacity};
 pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
+pub use events::{ChannelNews, NodeEvent};
 pub use node::{Draft, Node};
 pub use offer::{Offer, OfferRequest};
+pub use operator::{Channel, ChannelOrder, NodeStatus, Operator, OperatorError, Peer};
 
 /// An invoice to create.
 #[derive(Clone, Debug)]
@@ -138,75 +142,6 @@ pub enum RecordStatus {
     Failed,
 }
 
-/// Something that happened on the node. The same event may come more than once, until
-/// [`Lightning::event_handled`] has returned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeEvent {
-    /// An outbound payment arrived: final.
-    Sent {
-        /// Which.
-        hash: PaymentHash,
-        /// The receipt.
-        preimage: Option<Preimage>,
-        /// Routing fee paid.
-        fee: Msat,
-    },
-    /// An outbound payment is over without having arrived: every HTLC of it is gone. Final.
-    Failed {
-        /// Which; BOLT12 payments can fail before they have a hash.
-        hash: Option<PaymentHash>,
-        /// The node's id of the payment: the hash for BOLT11, random for BOLT12.
-        payment_id: [u8; 32],
-        /// The node's words for why.
-        reason: String,
-    },
-    /// Money came in.
-    Received {
-        /// For which invoice; of a BOLT12 offer, one that nobody knew before.
-        hash: PaymentHash,
-        /// For which offer, as long as the node has a record of the payment.
-        offer: Option<OfferId>,
-        /// What really came, which may be more than was asked.
-        amount: Msat,
-    },
-    /// A payment for an invoice with [`InvoiceRequest::hold`] is held until it is claimed or refused, or until
-    /// the node gives it back, which it does without a word.
-    Claimable {
-        /// For which invoice.
-        hash: PaymentHash,
-        /// What would come, which may be more than was asked.
-        amount: Msat,
-        /// The block height at which the node gives it back, if it knows.
-        deadline: Option<u32>,
-    },
-    /// A channel changed: opened, ready, closed. For the log, the counters and the dispatcher.
-    Channel(ChannelNews),
-    /// Nothing the ledger cares about.
-    Other(String),
-}
-
-/// What happened to a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChannelNews {
-    /// Funding transaction made, waiting for confirmations.
-    Pending {
-        /// Its id, hex.
-        channel: String,
-    },
-    /// Usable.
-    Ready {
-        /// Its id, hex.
-        channel: String,
-    },
-    /// Gone, with the node's words for why.
-    Closed {
-        /// Its id, hex.
-        channel: String,
-        /// Why.
-        reason: String,
-    },
-}
-
 /// A payment to us that lies in the channels, neither claimed nor given back. Whether more of it is to come, only
 /// time tells: the node gives back what isn't complete within minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,27 +182,8 @@ pub struct Balances {
     pub onchain_reserve_sat: u64,
 }
 
-/// How far the node is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NodeStatus {
-    /// Running and able to take calls.
-    pub running: bool,
-    /// Why not, when it isn't: what the last attempt to start said.
-    pub problem: Option<String>,
-    /// Known once built.
-    pub node_id: Option<PublicKey>,
-    /// Which chain.
-    pub network: Network,
-    /// Best block the node knows.
-    pub block_height: u32,
-    /// Unix seconds of the last complete look at the chain.
-    pub synced_at: Option<u64>,
-    /// Unix seconds of the last fee estimate.
-    pub fees_at: Option<u64>,
-}
-
 /// The part of a node that moves money. Implementations must be safe to call from many threads; every
-/// call may block.
+/// call may block. No method has a default: whoever wraps a node must not forget one.
 pub trait Lightning: Send + Sync + 'static {
     /// Which chain the node is on; fixed.
     fn network(&self) -> Network;
@@ -289,14 +205,11 @@ pub trait Lightning: Send + Sync + 'static {
 
     /// A new BOLT12 offer. The node doesn't write it down and makes an invoice for whoever asks for one until it
     /// expires, each with a hash of its own, of which nobody hears before it is paid. Such a payment is claimed
-    /// without further asking: the caller must have written the offer down durably before showing it to anybody. A
-    /// node that makes no offers refuses.
+    /// without further asking: the caller must have written the offer down durably before showing it to anybody.
     ///
     /// # Errors
     /// [`InvoiceError`]; also refused while nobody could reach the node to ask for an invoice.
-    fn create_offer(&self, _request: &OfferRequest) -> Result<Offer, InvoiceError> {
-        Err(InvoiceError::Refused("this node makes no offers".into()))
-    }
+    fn create_offer(&self, request: &OfferRequest) -> Result<Offer, InvoiceError>;
 
     /// Takes a held payment. Once this has returned well, it is ours durably if the node still had it, and
     /// [`NodeEvent::Received`] follows; if not, nothing happens, and nothing tells. Doing it again is harmless.
@@ -315,9 +228,7 @@ pub trait Lightning: Send + Sync + 'static {
 
     /// Payments that lie in the channels, without those that are too small for an output of their own. A node that
     /// can't tell says nothing.
-    fn waiting(&self) -> Vec<Waiting> {
-        Vec::new()
-    }
+    fn waiting(&self) -> Vec<Waiting>;
 
     /// Starts to pay.
     ///
@@ -359,141 +270,15 @@ pub trait Lightning: Send + Sync + 'static {
     /// Crash behaviour: may or may not have been sent. The caller must have durably noted that it would be, and
     /// must not send anything else before [`Lightning::coin_record`] has found the last: until the wallet has
     /// seen it, it spends the same coins again.
-    fn send_coins(&self, _order: &CoinOrder) -> CoinDispatch {
-        CoinDispatch::NotSent("this node has no wallet".into())
-    }
+    fn send_coins(&self, order: &CoinOrder) -> CoinDispatch;
 
     /// What the wallet knows of a transaction that pays an order, by its name or by what it pays. `None`: it has
     /// seen none, which doesn't say that there is none.
     ///
     /// # Errors
     /// A text for the log: the wallet could not be read.
-    fn coin_record(&self, _order: &CoinOrder, _txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
-        Ok(None)
-    }
+    fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String>;
 
     /// Sums.
     fn balances(&self) -> Balances;
-}
-
-/// What an operator asks of the node by hand.
-pub trait Operator: Send + Sync + 'static {
-    /// How far it is.
-    fn status(&self) -> NodeStatus;
-
-    /// A fresh on-chain address.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    fn new_address(&self) -> Result<String, OperatorError>;
-
-    /// Connects to `node_id@address` and keeps connected.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    fn connect(&self, node_id: PublicKey, address: &str) -> Result<(), OperatorError>;
-
-    /// Peers known.
-    fn peers(&self) -> Vec<Peer>;
-
-    /// Opens a channel; returns our own id of it.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    fn open_channel(&self, order: &ChannelOrder) -> Result<String, OperatorError>;
-
-    /// Closes a channel by either of its ids.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    fn close_channel(&self, id: &str, force: bool) -> Result<(), OperatorError>;
-
-    /// Channels open or opening.
-    fn channels(&self) -> Vec<Channel>;
-
-    /// Looks at the chain now, and returns when done.
-    ///
-    /// # Errors
-    /// [`OperatorError`].
-    fn sync(&self) -> Result<(), OperatorError>;
-}
-
-/// Why an operator's call failed, with what to do.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum OperatorError {
-    /// The node isn't running.
-    #[error("the node is not running yet; see `satchel doctor`")]
-    NotRunning,
-    /// The input was wrong.
-    #[error("{0}")]
-    BadInput(String),
-    /// No such channel.
-    #[error("no channel with the id {0}; see `satchel channel list`")]
-    UnknownChannel(String),
-    /// The node refused.
-    #[error("{0}")]
-    Refused(String),
-}
-
-/// A channel to open.
-#[derive(Debug, Clone)]
-pub struct ChannelOrder {
-    /// With whom.
-    pub node_id: PublicKey,
-    /// Where they listen, `host:port`.
-    pub address: String,
-    /// How large, in sat.
-    pub amount_sat: u64,
-    /// How much of it to give them at once, in sat.
-    pub push_sat: u64,
-    /// Whether the network may route through it.
-    pub announced: bool,
-}
-
-/// A peer of ours.
-#[derive(Debug, Clone, Serialize)]
-pub struct Peer {
-    /// Its key.
-    pub node_id: PublicKey,
-    /// Where it listens.
-    pub address: String,
-    /// Connected now.
-    pub connected: bool,
-    /// Kept across restarts.
-    pub persisted: bool,
-}
-
-/// A channel of ours.
-#[derive(Debug, Clone, Serialize)]
-pub struct Channel {
-    /// Its id, hex.
-    pub channel_id: String,
-    /// Our own number for it, known from the start.
-    pub user_channel_id: String,
-    /// With whom.
-    pub node_id: PublicKey,
-    /// Confirmed deep enough.
-    pub ready: bool,
-    /// Ready and the peer is connected.
-    pub usable: bool,
-    /// Announced to the network.
-    pub announced: bool,
-    /// Opened by us.
-    pub outbound: bool,
-    /// Size, in sat.
-    pub capacity_sat: u64,
-    /// What we could send, in sat.
-    pub outbound_sat: u64,
-    /// What we could receive, in sat.
-    pub inbound_sat: u64,
-    /// Smallest payment we could send through it now, in msat.
-    pub min_send_msat: u64,
-    /// Largest payment we could send through it now, in msat.
-    pub max_send_msat: u64,
-    /// Confirmations it has.
-    pub confirmations: u32,
-    /// Confirmations it needs.
-    pub confirmations_required: u32,
-    /// `txid:index` of its funding.
-    pub funding: Option<String>,
 }

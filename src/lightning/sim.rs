@@ -4,6 +4,7 @@
 //! node remembers (records, events, HTLCs still waiting inside it), which a crash may change.
 
 mod coins;
+mod fake;
 mod incoming;
 mod offers;
 
@@ -25,6 +26,7 @@ use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges::hash_of;
 use crate::money::Msat;
 use coins::Spend;
+pub use fake::FakeNode;
 use incoming::Incoming;
 
 /// Where an HTLC is.

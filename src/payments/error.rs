@@ -1,30 +1,19 @@
 //! Every error of the family, its HTTP status, its code and what it tells people.
 //!
-//! All have one body, `application/problem+json` (RFC 9457) with the older members beside it: `error` is the title,
-//! `message` the detail. Programs compare `code`.
+//! All have one body, a [`Problem`], where `error` is the title and `message` the detail. Programs compare `code`.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::request::Invalid;
-use crate::http::body::BodyError;
-use crate::http::idempotency::BadKey;
-use crate::http::keys::{KeyError, Scope};
-use crate::http::respond;
-use crate::ids::NoRandomness;
-use crate::ledger::LedgerError;
+use crate::http::keys::Scope;
+use crate::http::problem::Problem;
 use crate::lightning::invoice::BadInvoice;
-use crate::lightning::{InvoiceError, NoCapacity};
 use crate::rates::{ConvertError, RateUnavailable};
-use crate::store::StoreError;
+use crate::trouble::{Cause, Trouble};
 
-/// What a problem's type begins with: programs written for the original service know it.
-const TYPES: &str = "https://lightningenable.com/problems/";
-
-const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// Seconds after which another try makes sense where something is down.
+const SOON_SECS: u64 = 5;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,47 +68,6 @@ pub enum PaymentError {
     NoInboundCapacity,
     /// 503: the wallet has too few coins for a refund to an address.
     NoCoins,
-}
-
-/// The body of every error.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PaymentErrorView<'a> {
-    #[serde(rename = "type")]
-    #[schema(example = "https://lightningenable.com/problems/invalid_amount")]
-    kind: String,
-    #[schema(example = "Bad Request")]
-    title: &'a str,
-    #[schema(example = 400)]
-    status: u16,
-    /// For people.
-    detail: &'a str,
-    /// The path that was asked.
-    instance: &'a str,
-    /// The same as `title`.
-    error: &'a str,
-    /// The same as `detail`.
-    message: &'a str,
-    /// For programs.
-    #[schema(example = "INVALID_AMOUNT")]
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<TooManyView>,
-    /// Of what is our fault: by this the operator finds it in the log.
-    #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<&'a str>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct TooManyView {
-    /// Requests in a window.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "1 minute")]
-    window: Option<String>,
-    /// Seconds.
-    retry_after: u64,
 }
 
 impl PaymentError {
@@ -194,52 +142,24 @@ impl PaymentError {
         self.row().2
     }
 
-    /// The answer to whoever asked for this path.
-    pub fn answer(&self, path: &str) -> Response {
-        self.answer_to(path, None)
-    }
-
-    /// The same, with what the request is called.
-    pub fn answer_to(&self, path: &str, correlation: Option<&str>) -> Response {
+    /// As whoever asked is told it.
+    fn problem(&self) -> Problem {
         let (status, code, message) = self.row();
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let title = status.canonical_reason().unwrap_or("Error");
-        let details = match self {
-            Self::TooMany { quota, retry_after } => Some(TooManyView {
-                limit: quota.map(|(limit, _)| limit),
-                window: quota.map(|(_, secs)| span(secs)),
-                retry_after: *retry_after,
-            }),
-            _ => None,
-        };
-        let view = PaymentErrorView {
-            kind: format!("{TYPES}{}", code.to_ascii_lowercase()),
-            title,
-            status: status.as_u16(),
-            detail: message,
-            instance: path,
-            error: title,
-            message,
-            code,
-            details,
-            correlation_id: correlation.filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR),
-        };
-        let mut response = respond::no_store(respond::json(status, &view));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, PROBLEM);
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"));
-        }
+        let problem = Problem::new(status, code, message);
         match self {
-            Self::TooMany { retry_after, .. } => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after));
+            Self::TooMany { quota, retry_after } => {
+                problem.too_many(quota.map(|(limit, secs)| (limit, span(secs))), *retry_after)
             }
             Self::RateUnavailable | Self::NodeUnavailable | Self::NoInboundCapacity | Self::NoCoins => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+                problem.retry_after(SOON_SECS)
             }
-            _ => {}
+            _ => problem,
         }
-        response
+    }
+
+    /// The answer to whoever asked for this path.
+    pub fn answer(&self, path: &str) -> Response {
+        self.problem().answer(path)
     }
 }
 
@@ -251,104 +171,30 @@ fn span(secs: u64) -> String {
 
 impl IntoResponse for PaymentError {
     fn into_response(self) -> Response {
-        // Whoever knows the path puts it in; see `api`.
-        let mut response = self.answer("");
-        response.extensions_mut().insert(self);
-        response
+        self.problem().into_response()
+    }
+}
+
+impl<E: Cause> From<E> for PaymentError {
+    fn from(cause: E) -> Self {
+        match cause.trouble("payments") {
+            Trouble::BodyTooLarge => Self::BodyTooLarge,
+            Trouble::BadBody(why) => Self::invalid("INVALID_JSON", why),
+            Trouble::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
+            Trouble::MissingKey => Self::MissingKey,
+            Trouble::InvalidKey => Self::InvalidKey,
+            Trouble::Lacks(scope) => Self::Forbidden(scope),
+            Trouble::Unavailable => Self::NodeUnavailable,
+            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::Internal => Self::Internal,
+        }
     }
 }
 
 impl From<Invalid> for PaymentError {
     fn from(Invalid { code, message }: Invalid) -> Self {
         Self::Invalid { code, message }
-    }
-}
-
-impl From<BodyError> for PaymentError {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::TooLarge => Self::BodyTooLarge,
-            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
-                Self::invalid("INVALID_JSON", error.to_string())
-            }
-        }
-    }
-}
-
-impl From<BadKey> for PaymentError {
-    fn from(error: BadKey) -> Self {
-        Self::invalid("INVALID_IDEMPOTENCY_KEY", error.to_string())
-    }
-}
-
-impl From<KeyError> for PaymentError {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::Invalid | KeyError::BadText => Self::InvalidKey,
-            KeyError::Missing => Self::MissingKey,
-            KeyError::Lacks(scope) => Self::Forbidden(scope),
-            KeyError::Store(error) => error.into(),
-            KeyError::Randomness(error) => error.into(),
-            KeyError::NoSuchKey | KeyError::BadKey => {
-                tracing::error!(%error, "a payment's request failed at its API key");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<StoreError> for PaymentError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(why) => {
-                tracing::warn!(%why, "a payment's request found the database not available");
-                Self::NodeUnavailable
-            }
-            StoreError::Closed => Self::NodeUnavailable,
-            other => {
-                tracing::error!(error = %other, "a payment's request failed in the database");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<rusqlite::Error> for PaymentError {
-    fn from(error: rusqlite::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<LedgerError> for PaymentError {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Store(error) => error.into(),
-            LedgerError::Broken(what) => {
-                tracing::error!(%what, "a payment's request failed in the ledger");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<NoCapacity> for PaymentError {
-    fn from(error: NoCapacity) -> Self {
-        match error {
-            NoCapacity::NotRunning => Self::NodeUnavailable,
-            NoCapacity::TooLittle => Self::NoInboundCapacity,
-        }
-    }
-}
-
-impl From<InvoiceError> for PaymentError {
-    fn from(error: InvoiceError) -> Self {
-        match error {
-            InvoiceError::NotRunning => Self::NodeUnavailable,
-            InvoiceError::Refused(why) => {
-                tracing::error!(%why, "the node makes no invoice for a payment");
-                Self::Internal
-            }
-        }
     }
 }
 
@@ -380,12 +226,5 @@ impl From<ConvertError> for PaymentError {
                 format!("Amount must have at most {places} digits after the point in this currency"),
             ),
         }
-    }
-}
-
-impl From<NoRandomness> for PaymentError {
-    fn from(error: NoRandomness) -> Self {
-        tracing::error!(%error, "nothing can be made for a payment's request");
-        Self::Internal
     }
 }

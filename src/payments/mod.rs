@@ -46,12 +46,13 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
-use crate::http::idempotency::{self, Ask, Recorded, Seen};
+use crate::http::idempotency::{Recorded, remember, seen};
 use crate::http::limits::Budget;
+use crate::http::respond;
 use crate::ledger::Ledger;
 use crate::lightning::{Capacity, Node};
 use crate::rates::Rates;
-use crate::store::{Store, Tx};
+use crate::store::Store;
 use crate::webhooks::guard::Guard;
 
 pub use error::PaymentError;
@@ -131,33 +132,6 @@ impl Payments {
     }
 }
 
-/// What is known of a request that asked to be done only once.
-fn seen(connection: &rusqlite::Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, PaymentError> {
-    let Some(ask) = ask else { return Ok(None) };
-    match idempotency::lookup(connection, ask)? {
-        Seen::Fresh => Ok(None),
-        Seen::Replay(recorded) => Ok(Some(recorded)),
-        Seen::Mismatch => Err(PaymentError::IdempotencyKeyReuse),
-    }
-}
-
-/// Keeps the answer to a request that asked to be done only once.
-fn remember(
-    tx: &Tx<'_>,
-    ask: Option<&Ask>,
-    status: StatusCode,
-    body: &[u8],
-    now: UnixMillis,
-) -> Result<(), PaymentError> {
-    match ask {
-        Some(ask) => Ok(idempotency::remember(tx, ask, status, body, now)?),
-        None => Ok(()),
-    }
-}
-
 fn json(value: &impl Serialize) -> Result<Vec<u8>, PaymentError> {
-    serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(%error, "a payment's answer could not be written as JSON");
-        PaymentError::Internal
-    })
+    Ok(respond::to_json(value)?)
 }

@@ -1,10 +1,10 @@
 //! What may be ordered. Of several rules that are broken the first in this order is told.
 
 use serde_json::{Map, Value};
-use url::Url;
 
 use crate::decimal::{BadDecimal, Decimal};
-use crate::http::body::JsonObject;
+pub use crate::http::body::Invalid;
+use crate::http::body::{JsonObject, web_address};
 use crate::rates::Unit;
 
 const ORDER_ID_LEN: usize = 255;
@@ -15,22 +15,6 @@ const URL_LEN: usize = 2_048;
 
 /// Bytes of metadata.
 const METADATA_LEN: usize = 16_384;
-
-/// A rule of the API is broken; the answer is 400.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Invalid {
-    /// Which rule, for programs.
-    pub code: &'static str,
-    /// Which rule, for people.
-    pub message: String,
-}
-
-impl Invalid {
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
 
 /// An order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,8 +125,7 @@ impl Fields<'_> {
     /// Where a customer's browser is sent: a web address, and no script.
     pub(super) fn link(self, name: &str) -> Result<Option<String>, Invalid> {
         let Some(text) = self.text(name, URL_LEN)? else { return Ok(None) };
-        let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        match url.filter(|url| url.has_host() && url.username().is_empty() && url.password().is_none()) {
+        match web_address(&text) {
             Some(url) => Ok(Some(url.to_string())),
             None => Err(Invalid::new("INVALID_URL", format!("{name} must be a web address"))),
         }

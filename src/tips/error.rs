@@ -8,16 +8,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::body::BodyError;
-use crate::http::idempotency::BadKey;
-use crate::http::keys::{KeyError, Scope};
+use crate::http::keys::Scope;
 use crate::http::respond;
-use crate::ids::NoRandomness;
-use crate::ledger::LedgerError;
 use crate::lightning::invoice::BadInvoice;
-use crate::lightning::{InvoiceError, NoCapacity};
-use crate::store::StoreError;
 use crate::tips::request::Invalid;
+use crate::trouble::{Cause, Trouble};
 use crate::vouchers::Refused;
 
 /// Why a request was not done.
@@ -33,8 +28,6 @@ pub enum TipError {
     },
     /// 413: the body is larger than allowed.
     BodyTooLarge,
-    /// 400: `Idempotency-Key` can't be used.
-    IdempotencyKeyBad,
     /// 422: `Idempotency-Key` was used for another request.
     IdempotencyKeyReused,
     /// 401: nobody is logged in and no key was shown.
@@ -111,9 +104,6 @@ impl TipError {
         match self {
             Self::Invalid { code, message } => (400, code, message),
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE", "The body is too large"),
-            Self::IdempotencyKeyBad => {
-                (400, "IDEMPOTENCY_KEY_BAD", "Idempotency-Key must be 1 to 255 printable ASCII characters")
-            }
             Self::IdempotencyKeyReused => {
                 (422, "IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key was used for another request")
             }
@@ -182,51 +172,19 @@ impl IntoResponse for TipError {
     }
 }
 
-impl From<BodyError> for TipError {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::TooLarge => Self::BodyTooLarge,
-            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
-                Self::Invalid { code: "BODY_NOT_JSON", message: error.to_string() }
-            }
-        }
-    }
-}
-
-impl From<BadKey> for TipError {
-    fn from(_: BadKey) -> Self {
-        Self::IdempotencyKeyBad
-    }
-}
-
-impl From<KeyError> for TipError {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::Invalid | KeyError::BadText => Self::KeyInvalid,
-            KeyError::Missing => Self::Unauthorized,
-            KeyError::Lacks(scope) => Self::KeyLacks(scope),
-            KeyError::Store(error) => error.into(),
-            KeyError::Randomness(error) => error.into(),
-            KeyError::NoSuchKey | KeyError::BadKey => {
-                tracing::error!(%error, "a tip's request failed at its API key");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<StoreError> for TipError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(why) => {
-                tracing::warn!(%why, "a tip's request found the database not available");
-                Self::Unavailable
-            }
-            StoreError::Closed => Self::Unavailable,
-            other => {
-                tracing::error!(error = %other, "a tip's request failed in the database");
-                Self::Internal
-            }
+impl<E: Cause> From<E> for TipError {
+    fn from(cause: E) -> Self {
+        match cause.trouble("tips") {
+            Trouble::BodyTooLarge => Self::BodyTooLarge,
+            Trouble::BadBody(message) => Self::Invalid { code: "BODY_NOT_JSON", message },
+            Trouble::BadIdempotencyKey(message) => Self::Invalid { code: "IDEMPOTENCY_KEY_BAD", message },
+            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            Trouble::MissingKey => Self::Unauthorized,
+            Trouble::InvalidKey => Self::KeyInvalid,
+            Trouble::Lacks(scope) => Self::KeyLacks(scope),
+            Trouble::Unavailable => Self::Unavailable,
+            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::Internal => Self::Internal,
         }
     }
 }
@@ -234,27 +192,6 @@ impl From<StoreError> for TipError {
 impl From<Invalid> for TipError {
     fn from(Invalid { code, message }: Invalid) -> Self {
         Self::Invalid { code, message }
-    }
-}
-
-impl From<NoCapacity> for TipError {
-    fn from(error: NoCapacity) -> Self {
-        match error {
-            NoCapacity::NotRunning => Self::Unavailable,
-            NoCapacity::TooLittle => Self::NoInboundCapacity,
-        }
-    }
-}
-
-impl From<InvoiceError> for TipError {
-    fn from(error: InvoiceError) -> Self {
-        match error {
-            InvoiceError::NotRunning => Self::Unavailable,
-            InvoiceError::Refused(why) => {
-                tracing::error!(%why, "the node makes no invoice for a tip");
-                Self::Internal
-            }
-        }
     }
 }
 
@@ -281,30 +218,5 @@ impl From<Refused> for TipError {
             Refused::InvoiceUsed => ("INVOICE_USED", "This invoice was used before; take a fresh one"),
         };
         Self::Conflict { code, message }
-    }
-}
-
-impl From<rusqlite::Error> for TipError {
-    fn from(error: rusqlite::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<LedgerError> for TipError {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Store(error) => error.into(),
-            LedgerError::Broken(what) => {
-                tracing::error!(%what, "a tip's request failed in the ledger");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<NoRandomness> for TipError {
-    fn from(error: NoRandomness) -> Self {
-        tracing::error!(%error, "nothing can be made for a tip's request");
-        Self::Internal
     }
 }

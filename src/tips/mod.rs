@@ -55,8 +55,9 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
-use crate::http::idempotency::{self, Ask, Recorded, Seen};
+use crate::http::idempotency::{Ask, Recorded, remember, seen};
 use crate::http::limits::Budget;
+use crate::http::respond;
 use crate::ledger::{Ledger, Listener};
 use crate::lightning::{Capacity, Node};
 use crate::store::{Store, StoreError, Tx};
@@ -197,33 +198,6 @@ pub fn prune(tx: &Tx<'_>, now: UnixMillis) -> Result<bool, StoreError> {
     Ok(people::prune(tx, now)? || links)
 }
 
-/// What is known of a request that asked to be done only once.
-fn seen(connection: &rusqlite::Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, TipError> {
-    let Some(ask) = ask else { return Ok(None) };
-    match idempotency::lookup(connection, ask)? {
-        Seen::Fresh => Ok(None),
-        Seen::Replay(recorded) => Ok(Some(recorded)),
-        Seen::Mismatch => Err(TipError::IdempotencyKeyReused),
-    }
-}
-
-/// Keeps the answer to a request that asked to be done only once.
-fn remember(
-    tx: &Tx<'_>,
-    ask: Option<&Ask>,
-    status: StatusCode,
-    body: &[u8],
-    now: UnixMillis,
-) -> Result<(), TipError> {
-    match ask {
-        Some(ask) => Ok(idempotency::remember(tx, ask, status, body, now)?),
-        None => Ok(()),
-    }
-}
-
 fn json(value: &impl Serialize) -> Result<Vec<u8>, TipError> {
-    serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(%error, "a tip's answer could not be written as JSON");
-        TipError::Internal
-    })
+    Ok(respond::to_json(value)?)
 }

@@ -4,9 +4,9 @@
 //! or paid for what was deleted, and fees that come back. In the end every tip was paid out once or not at all, and
 //! every msat that came in went out, is owed, was earned, or is in suspense.
 
+mod address;
 mod coming_back;
 mod judge;
-mod node;
 mod world;
 
 use proptest::prelude::*;

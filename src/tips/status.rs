@@ -1,52 +1,6 @@
 //! The words of the dialect for where a tip stands and how it is handed over.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::Serialize;
-use utoipa::ToSchema;
-
-/// The word is none of this kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not one of the names")]
-pub struct UnknownName;
-
-macro_rules! named {
-    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
-        #[serde(rename_all = "UPPERCASE")]
-        pub enum $type {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $type {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
-
-            /// Its name in the API and in the database.
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)+
-                }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.name())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = UnknownName;
-
-            fn from_str(name: &str) -> Result<Self, UnknownName> {
-                Self::ALL.iter().copied().find(|one| one.name() == name).ok_or(UnknownName)
-            }
-        }
-    };
-}
+use crate::names::named;
 
 named!(
     /// Where a tip stands.
@@ -97,6 +51,7 @@ named!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::UnknownName;
 
     #[test]
     fn names_are_read_as_they_are_written() {

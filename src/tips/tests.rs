@@ -1,5 +1,6 @@
 //! The contract, row by row, on the real routes, store and ledger and a simulated node.
 
+mod addresses;
 mod answer;
 mod document;
 mod edits;
@@ -7,7 +8,6 @@ mod errors;
 mod groups;
 mod house;
 mod money;
-mod node;
 mod public;
 mod refunds;
 mod states;

@@ -15,7 +15,9 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Listeners, Settings, Wake, audit, events, recovery};
+use crate::ledger::{
+    Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, recovery,
+};
 use crate::lightning::Lightning;
 use crate::lightning::sim::{Sim, Trap};
 use crate::store::Store;

@@ -1,11 +1,14 @@
 //! The state table: every step that is allowed, and every one that is not.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use lightning_invoice::Bolt11Invoice;
 
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Listeners, Settings, Wake, audit, events};
+use crate::ledger::{Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events};
 use crate::lightning::Lightning;
 use crate::lightning::sim::Sim;
 use crate::store::Store;

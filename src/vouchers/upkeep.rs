@@ -23,17 +23,21 @@ const VOUCHERS_AT_ONCE: usize = 200;
 /// The store's or a listener's; the next round does it again.
 pub async fn expire_due(ledger: &Ledger, vouchers: &Vouchers) -> Result<(), LedgerError> {
     let (now, vouchers, listeners) = (ledger.clock.now(), vouchers.clone(), ledger.listeners.clone());
+    let listening = listeners.clone();
     let before = now.saturating_sub(millis(ledger.settings.keep_unpaid));
     // Each by itself: what one can't do must not keep the others from being done.
     let lapsed = ledger.store.write(move |tx| charges::expire(tx, now, CHARGES_AT_ONCE)).await;
     let expired = ledger.store.write(move |tx| vouchers.expire(tx, now, VOUCHERS_AT_ONCE)).await;
+    let unpayable =
+        ledger.store.write(move |tx| charges::forget_unpayable(tx, &listening, CHARGES_AT_ONCE)).await;
     let forgotten =
         ledger.store.write(move |tx| charges::forget_unpaid(tx, &listeners, before, CHARGES_AT_ONCE));
-    let (lapsed, expired, forgotten) = (lapsed?, expired?, forgotten.await?);
-    if lapsed > 0 || expired > 0 || forgotten > 0 {
+    let (lapsed, expired, unpayable, forgotten) = (lapsed?, expired?, unpayable?, forgotten.await?);
+    if lapsed > 0 || expired > 0 || unpayable > 0 || forgotten > 0 {
         tracing::debug!(
             lapsed,
             expired,
+            unpayable,
             forgotten,
             "invoices lapsed, vouchers expired, old orders looked at"
         );

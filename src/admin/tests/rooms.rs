@@ -16,8 +16,9 @@ use super::super::*;
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, NodeEvent,
-    NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
+    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError,
+    PaymentRecord, Peer, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -45,11 +46,17 @@ impl Lightning for FakeNode {
     fn create_invoice(&self, _: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
         Err(InvoiceError::NotRunning)
     }
+    fn create_offer(&self, _: &OfferRequest) -> Result<Offer, InvoiceError> {
+        Err(InvoiceError::NotRunning)
+    }
     fn claim(&self, _: PaymentHash, _: Msat, _: Preimage) -> Result<(), String> {
         Ok(())
     }
     fn refuse(&self, _: PaymentHash) -> Result<(), String> {
         Ok(())
+    }
+    fn waiting(&self) -> Vec<Waiting> {
+        Vec::new()
     }
     fn pay(&self, _: &Bolt11Invoice, _: Msat) -> Dispatch {
         Dispatch::Sent
@@ -73,6 +80,12 @@ impl Lightning for FakeNode {
         None
     }
     fn event_handled(&self) {}
+    fn send_coins(&self, _: &CoinOrder) -> CoinDispatch {
+        CoinDispatch::NotSent("no coins".into())
+    }
+    fn coin_record(&self, _: &CoinOrder, _: Option<Txid>) -> Result<Option<CoinRecord>, String> {
+        Ok(None)
+    }
     fn block_height(&self) -> u32 {
         101
     }

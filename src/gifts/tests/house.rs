@@ -1,6 +1,5 @@
 //! A house around the family: the real store, ledger, dispatcher and routes on a simulated node.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use bitcoin::Network;
-use bitcoin::secp256k1::PublicKey;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -20,15 +18,11 @@ use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events};
-use crate::lightning::sim::Sim;
-use crate::lightning::{
-    Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, Node, NodeEvent,
-    NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
-};
+use crate::lightning::sim::{FakeNode, Sim};
+use crate::lightning::{Lightning, Node};
 use crate::money::Msat;
 use crate::store::Store;
 use crate::vouchers::{VoucherListener, Vouchers};
@@ -38,105 +32,6 @@ use crate::webhooks::store::Outbox;
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
 pub(super) const PUBLIC_URL: &str = "https://gifts.example";
-
-/// The simulated node, with what the family asks besides money: whether it runs, what it can receive.
-pub(super) struct FakeNode {
-    sim: Arc<Sim>,
-    pub(super) running: AtomicBool,
-    pub(super) inbound_msat: AtomicU64,
-    pub(super) asked: Mutex<Vec<InvoiceRequest>>,
-}
-
-impl Lightning for FakeNode {
-    fn network(&self) -> Network {
-        self.sim.network()
-    }
-    fn node_id(&self) -> Option<PublicKey> {
-        self.sim.node_id()
-    }
-    fn is_running(&self) -> bool {
-        self.running.load(Ordering::SeqCst)
-    }
-    fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
-        if !self.is_running() {
-            return Err(InvoiceError::NotRunning);
-        }
-        self.asked.lock().unwrap().push(request.clone());
-        self.sim.create_invoice(request)
-    }
-    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
-        self.sim.claim(hash, amount, preimage)
-    }
-    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
-        self.sim.refuse(hash)
-    }
-    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
-        self.sim.pay(invoice, max_fee)
-    }
-    fn forget(&self, hash: PaymentHash) -> Result<(), String> {
-        self.sim.forget(hash)
-    }
-    fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
-        self.sim.record(hash)
-    }
-    fn succeeded_since(&self, since: u64) -> Vec<PaymentRecord> {
-        self.sim.succeeded_since(since)
-    }
-    fn sending_room(&self) -> Vec<SendingRoom> {
-        self.sim.sending_room()
-    }
-    fn channels_settled(&self) -> bool {
-        true
-    }
-    fn block_height(&self) -> u32 {
-        self.sim.block_height()
-    }
-    fn next_event(&self, wait: Duration) -> Option<NodeEvent> {
-        self.sim.next_event(wait)
-    }
-    fn event_handled(&self) {
-        self.sim.event_handled();
-    }
-    fn balances(&self) -> Balances {
-        Balances { inbound_max_msat: self.inbound_msat.load(Ordering::SeqCst), ..Balances::default() }
-    }
-}
-
-/// The family asks nothing of an operator's side.
-impl Operator for FakeNode {
-    fn status(&self) -> NodeStatus {
-        NodeStatus {
-            running: true,
-            problem: None,
-            node_id: None,
-            network: Network::Regtest,
-            block_height: 0,
-            synced_at: None,
-            fees_at: None,
-        }
-    }
-    fn new_address(&self) -> Result<String, OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn connect(&self, _node_id: PublicKey, _address: &str) -> Result<(), OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn peers(&self) -> Vec<Peer> {
-        Vec::new()
-    }
-    fn open_channel(&self, _order: &ChannelOrder) -> Result<String, OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn close_channel(&self, _id: &str, _force: bool) -> Result<(), OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn channels(&self) -> Vec<Channel> {
-        Vec::new()
-    }
-    fn sync(&self) -> Result<(), OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-}
 
 /// An answer.
 pub(super) struct Answer {
@@ -213,12 +108,7 @@ impl House {
         budget: Budget,
     ) -> Self {
         let store = Store::open(&folder.path().join("satchel.db")).unwrap();
-        let node = Arc::new(FakeNode {
-            sim: Arc::clone(&sim),
-            running: AtomicBool::new(true),
-            inbound_msat: AtomicU64::new(100_000_000_000),
-            asked: Mutex::default(),
-        });
+        let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let keyring = keyring(&store).unwrap();
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));

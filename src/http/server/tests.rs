@@ -29,6 +29,7 @@ async fn start(settings: ServerSettings) -> Running {
         .route("/peer", get(|Extension(peer): Extension<Peer>| async move { peer.0.ip().to_string() }))
         .route("/json", get(|| async { respond::json(StatusCode::OK, &serde_json::json!({"a": 1})) }))
         .route("/echo", post(|body: axum::body::Bytes| async move { body }))
+        .route("/large", get(|| async { vec![b'x'; 64 << 20] }))
         .route("/slow", get(slow))
         .route("/panics", get(panics))
         .route("/never", get(never));
@@ -156,4 +157,20 @@ async fn shutdown_finishes_what_runs_and_waits_no_longer_than_told() {
     assert!(began.elapsed() < Duration::from_secs(2));
     assert!(TcpStream::connect(address).await.is_err());
     hung.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_nothing_of_an_answer_loses_their_seat() {
+    let settings = ServerSettings {
+        max_connections: 1,
+        stall_timeout: Duration::from_secs(1),
+        ..ServerSettings::default()
+    };
+    let server = start(settings).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let began = Instant::now();
+    assert!(get_path(server.address, "/peer").await.ends_with("127.0.0.1"), "the one seat is free again");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    drop(idle);
 }

@@ -7,13 +7,14 @@ use axum::response::Response;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::Who;
 use super::views::{ChallengesView, OfferView, VerdictView};
-use super::{Failure, Who};
 use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::client::Client;
+use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
-use crate::l402::error::{L402Error, L402ErrorView};
+use crate::l402::error::L402Error;
 use crate::l402::{L402, LONGEST_RESOURCE, NewChallenge, Page, Question};
 
 /// Challenges of one answer at most.
@@ -86,8 +87,8 @@ impl FromRequest<L402> for Asked {
     request_body = ChallengeBody,
     responses(
         (status = 200, description = "The challenge", body = OfferView<'_>),
-        (status = 400, description = "The first rule that is broken", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-        (status = 409, description = "The idempotency key was used for another challenge", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The idempotency key was used for another challenge", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -118,7 +119,7 @@ pub(super) async fn create(
     request_body = VerifyBody,
     responses(
         (status = 200, description = "The verdict, also if it is no", body = VerdictView<'_>),
-        (status = 400, description = "The body can't be read", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The body can't be read", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -149,7 +150,7 @@ pub(super) async fn verify(
     ),
     responses(
         (status = 200, description = "A part of the list", body = ChallengesView<'_>),
-        (status = 400, description = "A parameter is wrong", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]

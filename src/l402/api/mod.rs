@@ -8,22 +8,22 @@ mod views;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
 use axum::http::header::ACCESS_CONTROL_ALLOW_HEADERS;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::options;
 use axum::{Extension, Router};
-use utoipa::IntoResponses;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{L402Error, L402ErrorView};
+use super::error::L402Error;
 use super::{L402, Priced};
+use crate::http::asking::is_below;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
+use crate::http::problem::name_instance;
 
 /// What a page of another site may send besides what any may: its credential.
 const ALLOWED: HeaderValue =
@@ -55,6 +55,7 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
     let public = OpenApiRouter::new()
         .routes(routes!(public::pricing))
         .routes(routes!(public::status))
+        .route("/api/l402/status", options(preflight))
         .route_layer(limited(Class::Read));
     let (routes, document) =
         writes.merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
@@ -78,7 +79,7 @@ fn sold(l402: &L402) -> OpenApiRouter<L402> {
 }
 
 /// What a browser asks before it sends a credential.
-async fn preflight() -> Response {
+pub(super) async fn preflight() -> Response {
     let mut response = Response::default();
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
     response
@@ -93,46 +94,11 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 pub fn owns(path: &str) -> bool {
     ["/api/l402", "/l402", "/api/proxy", "/api/manifests", "/api/stats"]
         .iter()
-        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        .any(|root| is_below(path, root))
 }
 
 fn too_many(allowance: &Allowance) -> Response {
     let retry_after = allowance.retry_after.unwrap_or(1);
     let quota = Some((allowance.limit, allowance.window_secs));
     L402Error::TooMany { quota, retry_after }.into_response()
-}
-
-/// Tells in the body of an error which path was asked.
-async fn name_instance(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
-    let Some(error) = response.extensions().get::<L402Error>() else { return response };
-    let mut named = error.answer(&path);
-    for (name, value) in response.headers() {
-        if name.as_str().starts_with("x-ratelimit-") {
-            named.headers_mut().insert(name.clone(), value.clone());
-        }
-    }
-    named
-}
-
-/// How any of these routes can fail besides its own refusals.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "a schema alone")]
-enum Failure {
-    /// No API key, or one that is not valid
-    #[response(status = 401, content_type = "application/problem+json")]
-    Key(L402ErrorView<'static>),
-    /// The API key lacks the scope `l402`
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(L402ErrorView<'static>),
-    /// Too many requests
-    #[response(status = 429, content_type = "application/problem+json")]
-    TooMany(L402ErrorView<'static>),
-    /// A bug, or the machine is broken
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(L402ErrorView<'static>),
-    /// The node or the database can't take this now
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(L402ErrorView<'static>),
 }

@@ -7,9 +7,10 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Failure, Who};
+use super::Who;
 use crate::clock::iso::IsoSeconds;
 use crate::http::keys::Scope;
+use crate::http::problem::Failure;
 use crate::http::respond;
 use crate::l402::error::L402Error;
 use crate::l402::{L402, Stats};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::options;
 use axum::{Extension, Router};
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
@@ -13,12 +14,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Content, ContentsView, PATH, all_of, whole_of};
-use crate::http::asking::Id;
+use crate::http::asking::{Id, is_below};
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
+use crate::http::problem::{Problem, name_instance};
 use crate::http::respond;
 use crate::l402::Admission;
-use crate::l402::error::L402ErrorView;
+use crate::l402::api::preflight;
 use crate::l402::proxy::error::ProxyError;
 
 /// The routes and their description.
@@ -34,17 +36,20 @@ pub fn router(content: Content, limits: &Arc<Limits>, proxies: &Arc<Proxies>) ->
     let sold = OpenApiRouter::new()
         .routes(routes!(bundle))
         .routes(routes!(one))
+        .route("/api/l402/content/bundle", options(preflight))
+        .route("/api/l402/content/{slug}", options(preflight))
         .layer(Extension(Arc::clone(proxies)));
-    free.merge(sold).with_state(content).split_for_parts()
+    let (routes, document) = free.merge(sold).with_state(content).split_for_parts();
+    (routes.layer(from_fn(name_instance)), document)
 }
 
 /// Whether a path is one of these.
 pub fn owns(path: &str) -> bool {
-    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    is_below(path, PATH)
 }
 
 fn too_many(allowance: &Allowance) -> Response {
-    ProxyError::TooMany(allowance.retry_after.unwrap_or(1)).answer(PATH)
+    ProxyError::TooMany(allowance.retry_after.unwrap_or(1)).into_response()
 }
 
 /// What can be bought, and for how much.
@@ -63,7 +68,7 @@ async fn list(State(content): State<Content>) -> Response {
     responses(
         (status = 200, description = "The document", body = Value),
         (status = 402, description = "Pay the invoice in `WWW-Authenticate`, and ask again"),
-        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn one(
@@ -77,7 +82,7 @@ async fn one(
     drop(request);
     match content.one(client, &headers, &slug).await {
         Some((admission, documents)) => answer(admission, || whole_of(&documents, &slug)),
-        None => ProxyError::ContentNotFound.answer(&format!("{PATH}/{slug}")),
+        None => ProxyError::ContentNotFound.into_response(),
     }
 }
 

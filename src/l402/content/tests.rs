@@ -1,6 +1,7 @@
 //! What is sold, and what opens it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +14,7 @@ use super::{Content, PATH, Prices, api};
 use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::limits::{LimitSettings, Limits};
+use crate::l402::tests::shape;
 use crate::l402::tests::till::Till;
 use crate::store::Store;
 
@@ -23,14 +25,17 @@ struct Shop {
     _folder: tempfile::TempDir,
 }
 
+fn off() -> LimitSettings {
+    let window = Duration::from_secs(60);
+    LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 }
+}
+
 fn shop() -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
     let till = Till::new(&store, Clock::manual(1_800_000_000_000));
-    let window = Duration::from_secs(60);
-    let off = LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 };
     let content = Content::new(None, Prices { each: 10, bundle: 50 }, till.l402.clone());
-    let (router, _) = api::router(content, &Arc::new(Limits::new(off)), &Arc::new(Proxies::default()));
+    let (router, _) = api::router(content, &Arc::new(Limits::new(off())), &Arc::new(Proxies::default()));
     Shop { router, till, _folder: folder }
 }
 
@@ -81,6 +86,20 @@ async fn a_document_opens_for_its_own_price_only() {
     assert_eq!(ask(&shop, &format!("{PATH}/bundle"), &shown).await.0, 402);
     let (status, body) = ask(&shop, &format!("{PATH}/nothing"), &shown).await;
     assert_eq!((status, &body["code"]), (404, &json!("CONTENT_NOT_FOUND")));
+    assert_eq!(body["instance"], format!("{PATH}/nothing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_sold_now_says_which() {
+    let shop = shop();
+    shop.till.node.running.store(false, Ordering::SeqCst);
+    for path in [format!("{PATH}/halvings"), format!("{PATH}/bundle")] {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!(
+            (status, &body["error"], &body["instance"]),
+            (503, &json!("node_unavailable"), &json!(path))
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,5 +112,54 @@ async fn the_bundle_opens_everything() {
     for slug in ["halvings", "what-is-l402", "sats-and-msats"] {
         let (status, body) = ask(&shop, &format!("{PATH}/{slug}"), &shown).await;
         assert_eq!((status, &body["slug"]), (200, &json!(slug)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_operation_answers_as_the_document_s_sample_does() {
+    let shop = shop();
+    for path in ["bundle", "halvings"].map(|slug| format!("{PATH}/{slug}")) {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!(status, 402);
+        shape::is_problem(&body, 402, &path);
+    }
+    let missing = format!("{PATH}/nothing");
+    shape::is_problem(&ask(&shop, &missing, "").await.1, 404, &missing);
+    let limits = Arc::new(Limits::new(off()));
+    let content = Content::new(None, Prices { each: 10, bundle: 50 }, shop.till.l402.clone());
+    let document =
+        serde_json::to_value(api::router(content, &limits, &Arc::new(Proxies::default())).1).unwrap();
+    shape::describes(
+        &document,
+        &[
+            ("get", "/api/l402/content", &[]),
+            ("get", "/api/l402/content/bundle", &[]),
+            ("get", "/api/l402/content/{slug}", &["slug"]),
+        ],
+    );
+    // The till can't take money now.
+    shop.till.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
+    let path = format!("{PATH}/sats-and-msats");
+    shape::is_problem(&ask(&shop, &path, "").await.1, 503, &path);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_site_may_show_what_it_paid() {
+    let shop = shop();
+    let router = crate::http::cors::everywhere(shop.router.clone());
+    for path in ["bundle", "halvings"].map(|slug| format!("{PATH}/{slug}")) {
+        let request = Request::options(path)
+            .header("origin", "https://page.example")
+            .header("access-control-request-method", "GET")
+            .header("access-control-request-headers", "authorization")
+            .body(Body::empty())
+            .unwrap();
+        let answer = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["access-control-allow-origin"]),
+            (200, &"*".parse().unwrap())
+        );
+        let allowed = answer.headers()["access-control-allow-headers"].to_str().unwrap();
+        assert!(allowed.contains("Authorization"), "{allowed}");
     }
 }

@@ -76,8 +76,14 @@ impl Credential {
     }
 }
 
+/// Macaroons from their texts, with commas between them. One that can't be read may be another service's.
+pub fn macaroons(text: &str) -> Vec<Macaroon> {
+    let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    texts.take(MOST_MACAROONS).filter_map(macaroon).collect()
+}
+
 /// A macaroon from its text; of any of the four kinds of Base64.
-pub fn macaroon(text: &str) -> Option<Macaroon> {
+fn macaroon(text: &str) -> Option<Macaroon> {
     if text.len() > LONGEST_TEXT {
         return None;
     }
@@ -87,9 +93,7 @@ pub fn macaroon(text: &str) -> Option<Macaroon> {
 fn token(text: &str) -> Option<Credential> {
     let (macaroons, preimage) = text.rsplit_once(':')?;
     let preimage = Preimage(from_hex(preimage.trim())?);
-    let texts = macaroons.split(',').map(str::trim).filter(|text| !text.is_empty());
-    // One that can't be read may be another service's.
-    let macaroons: Vec<_> = texts.take(MOST_MACAROONS).filter_map(macaroon).collect();
+    let macaroons = self::macaroons(macaroons);
     (!macaroons.is_empty()).then_some(Credential::Token { macaroons, preimage })
 }
 

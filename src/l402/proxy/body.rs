@@ -11,6 +11,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::flights::Flight;
+
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Broken {
@@ -164,6 +166,7 @@ pub(super) struct Download {
     left: u64,
     idle: Idle,
     on_failure: Option<Box<dyn FnOnce() + Send>>,
+    flight: Option<Flight>,
 }
 
 impl Download {
@@ -176,7 +179,13 @@ impl Download {
             left: most,
             idle: Idle::new(idle),
             on_failure: None,
+            flight: None,
         }
+    }
+
+    /// It counts as on its way until its end.
+    pub(super) fn hold(&mut self, flight: Flight) {
+        self.flight = Some(flight);
     }
 
     /// Reads the beginning, so that an upstream which breaks off early is found out before the answer has begun: up
@@ -266,8 +275,11 @@ impl HttpBody for Download {
             return Poll::Ready(None);
         }
         let polled = this.poll_piece(context);
-        if let Poll::Ready(Some(Err(error))) = &polled {
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             this.ended = true;
+            this.flight = None;
+        }
+        if let Poll::Ready(Some(Err(error))) = &polled {
             tracing::debug!(%error, "an upstream's answer broke off");
             if let Some(action) = this.on_failure.take() {
                 action();

@@ -8,11 +8,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::path::BadPath;
 use super::price::Methods;
-use crate::http::body::BodyError;
-use crate::http::keys::{KeyError, Scope};
-use crate::ids::NoRandomness;
+use crate::http::keys::Scope;
 use crate::l402::L402Error;
-use crate::store::StoreError;
+use crate::trouble::{Cause, Trouble};
 use crate::webhooks::guard::BadUrl;
 
 /// Why a request was not done, or not passed on.
@@ -56,6 +54,8 @@ pub enum ProxyError {
     Internal,
     /// 502: the upstream can't be reached, breaks off or doesn't keep to HTTP; which.
     BadGateway(&'static str),
+    /// 503: as many requests of this proxy as may be are on their way.
+    Busy,
     /// 503: the database or the till can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
@@ -100,6 +100,9 @@ impl ProxyError {
             }
             Self::Internal => (500, "internal_error", "An error occurred processing your request."),
             Self::BadGateway(why) => (502, "upstream_error", why),
+            Self::Busy => {
+                (503, "proxy_busy", "The service behind this proxy has enough to do; try again soon")
+            }
             Self::Unavailable => {
                 (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }
@@ -134,7 +137,13 @@ impl ProxyError {
 
     /// The answer to whoever asked for this path.
     pub fn answer(&self, path: &str) -> Response {
-        let mut response = self.family().answer(path);
+        self.family().answer(path)
+    }
+}
+
+impl IntoResponse for ProxyError {
+    fn into_response(self) -> Response {
+        let mut response = self.family().into_response();
         if let Self::MethodNotAllowed(Some(methods)) = self
             && let Ok(list) = HeaderValue::try_from(methods.to_string())
         {
@@ -144,12 +153,19 @@ impl ProxyError {
     }
 }
 
-impl IntoResponse for ProxyError {
-    fn into_response(self) -> Response {
-        // Whoever knows the path puts it in; see `api`.
-        let mut response = self.answer("");
-        response.extensions_mut().insert(self);
-        response
+impl<E: Cause> From<E> for ProxyError {
+    fn from(cause: E) -> Self {
+        match cause.trouble("proxies") {
+            Trouble::BodyTooLarge => Self::BodyTooLarge,
+            Trouble::BadBody(why) => Self::invalid("invalid_json", why),
+            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
+            Trouble::MissingKey => Self::MissingKey,
+            Trouble::InvalidKey => Self::InvalidKey,
+            Trouble::Lacks(scope) => Self::Forbidden(scope),
+            Trouble::Unavailable | Trouble::NoInboundCapacity => Self::Unavailable,
+            // No request to this room is done only once.
+            Trouble::IdempotencyKeyReused | Trouble::Internal => Self::Internal,
+        }
     }
 }
 
@@ -162,61 +178,5 @@ impl From<BadPath> for ProxyError {
 impl From<BadUrl> for ProxyError {
     fn from(error: BadUrl) -> Self {
         Self::invalid("invalid_target", format!("targetBaseUrl: {error}"))
-    }
-}
-
-impl From<BodyError> for ProxyError {
-    fn from(error: BodyError) -> Self {
-        match error {
-            BodyError::TooLarge => Self::BodyTooLarge,
-            BodyError::Malformed { .. } | BodyError::NotAnObject | BodyError::Cut => {
-                Self::invalid("invalid_json", error.to_string())
-            }
-        }
-    }
-}
-
-impl From<KeyError> for ProxyError {
-    fn from(error: KeyError) -> Self {
-        match error {
-            KeyError::Invalid | KeyError::BadText => Self::InvalidKey,
-            KeyError::Missing => Self::MissingKey,
-            KeyError::Lacks(scope) => Self::Forbidden(scope),
-            KeyError::Store(error) => error.into(),
-            KeyError::Randomness(error) => error.into(),
-            KeyError::NoSuchKey | KeyError::BadKey => {
-                tracing::error!(%error, "a proxy's request failed at its API key");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<StoreError> for ProxyError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(why) => {
-                tracing::warn!(%why, "a proxy's request found the database not available");
-                Self::Unavailable
-            }
-            StoreError::Closed => Self::Unavailable,
-            other => {
-                tracing::error!(error = %other, "a proxy's request failed in the database");
-                Self::Internal
-            }
-        }
-    }
-}
-
-impl From<rusqlite::Error> for ProxyError {
-    fn from(error: rusqlite::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<NoRandomness> for ProxyError {
-    fn from(error: NoRandomness) -> Self {
-        tracing::error!(%error, "nothing can be made for a proxy's request");
-        Self::Internal
     }
 }

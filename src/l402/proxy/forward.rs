@@ -15,6 +15,7 @@ use url::Url;
 use super::body::{Broken, Download, Progress, Upload};
 use super::cache::Live;
 use super::error::ProxyError;
+use super::flights::Flight;
 use super::view::path_of;
 use super::{PaidProxies, headers};
 use crate::webhooks::fetch::FetchError;
@@ -54,6 +55,11 @@ impl Answer {
     /// Whether the upstream itself says that it gives nothing: it failed, or wants to be paid by somebody else.
     pub(super) fn is_failure(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::PAYMENT_REQUIRED
+    }
+
+    /// It counts as on its way until the last of it has passed.
+    pub(super) fn hold(&mut self, flight: Flight) {
+        self.body.hold(flight);
     }
 
     /// What is to be done if the rest of it never comes.

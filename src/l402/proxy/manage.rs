@@ -13,6 +13,7 @@ use super::view::{
     DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
 };
 use super::{PaidProxies, ids};
+use crate::http::respond;
 use crate::ids::AccountId;
 use crate::store::Tx;
 
@@ -319,8 +320,5 @@ fn free_id(tx: &Tx<'_>, name: &str) -> Result<String, ProxyError> {
 
 /// An answer as JSON.
 pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, ProxyError> {
-    serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(%error, "a proxy's answer could not be written as JSON");
-        ProxyError::Internal
-    })
+    Ok(respond::to_json(value)?)
 }

@@ -5,18 +5,26 @@
 //!
 //! 1. the proxy, its methods, the path's one reading ([`path`]), its patterns ([`glob`]): refused for free;
 //! 2. the price ([`price`]) and the till: 402 with an invoice, made before the upstream hears of anything;
-//! 3. the upstream (`forward`): headers filtered (`headers`), bodies streamed and bounded both ways (`body`),
+//! 3. a place among those on their way (`flights`): 503 if there is none, and what was paid is good for another try;
+//! 4. the upstream (`forward`): headers filtered (`headers`), bodies streamed and bounded both ways (`body`),
 //!    redirects handed back, addresses guarded at every connection;
-//! 4. if it gives no answer, 502 or 504, and what was paid is good for another try.
+//! 5. if it gives no answer, 502 or 504, and what was paid is good for another try.
 //!
 //! Whoever sells and whoever buys are strangers to the operator: an upstream's answer never speaks for this server,
 //! and the owner's secret header is in no answer, log or debug line.
+//!
+//! **Browsers.** A page of any site may ask and read everything: a preflight is answered here, free and whatever the
+//! proxy, with the headers that were asked for; every other answer, ours or the upstream's, says `*` and exposes
+//! `WWW-Authenticate`, `Payment-Receipt` and `Retry-After`. What the upstream says of origins, credentials, methods
+//! and headers is dropped, since it is not the origin that the browser asked; what it exposes of its own headers is
+//! kept. An `OPTIONS` that is no preflight is a request like any other: allowed or not, priced, passed on.
 
 mod admin;
 pub mod api;
 mod body;
 mod cache;
 pub mod error;
+mod flights;
 mod forward;
 pub mod glob;
 mod headers;
@@ -79,6 +87,7 @@ struct Inner {
     targets: Targets,
     client: GuardedClient,
     cache: Arc<cache::Cache>,
+    flights: Arc<flights::Flights>,
 }
 
 impl PaidProxies {
@@ -92,6 +101,7 @@ impl PaidProxies {
             connect_timeout: parts.rules.connect_timeout,
             idle_connections: IDLE_CONNECTIONS,
         })?;
+        let flights = flights::Flights::new(parts.rules.max_in_flight);
         Ok(Self(Arc::new(Inner {
             store: parts.store,
             clock: parts.clock,
@@ -101,6 +111,7 @@ impl PaidProxies {
             targets,
             client,
             cache: Arc::default(),
+            flights,
         })))
     }
 

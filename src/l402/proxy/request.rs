@@ -2,7 +2,6 @@
 
 use axum::http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::error::ProxyError;
 use super::glob::Glob;
@@ -10,6 +9,7 @@ use super::headers;
 use super::price::METHODS;
 use super::store::{Endpoint, Proxy, UpstreamAuth};
 use super::target::Targets;
+use crate::http::body::web_address;
 use crate::ids::Secret;
 
 const NAME_LEN: usize = 100;
@@ -307,9 +307,7 @@ impl Fields<'_> {
         let Some(Some(text)) = self.clearable(name, URL_LEN)? else {
             return Ok(self.0.contains_key(name).then_some(None));
         };
-        let url =
-            Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        match url.filter(|url| url.username().is_empty() && url.password().is_none()) {
+        match web_address(&text) {
             Some(url) => Ok(Some(Some(url.to_string()))),
             None => Err(ProxyError::invalid("invalid_url", format!("{name} must be a web address"))),
         }

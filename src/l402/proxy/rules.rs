@@ -13,6 +13,8 @@ pub struct Rules {
     pub public_url: String,
     /// Proxies of one account.
     pub max_proxies: u64,
+    /// Requests of one proxy that are on their way at once.
+    pub max_in_flight: usize,
     /// Bytes of a request's body.
     pub max_request_bytes: u64,
     /// Bytes of an answer's body.
@@ -35,6 +37,7 @@ impl Rules {
             enabled: proxy.enabled,
             public_url: config.http.public_url.trim_end_matches('/').to_owned(),
             max_proxies: proxy.max_proxies,
+            max_in_flight: proxy.max_in_flight,
             max_request_bytes: proxy.max_request_bytes,
             max_answer_bytes: proxy.max_answer_bytes,
             connect_timeout: Duration::from_secs(proxy.connect_timeout_secs),

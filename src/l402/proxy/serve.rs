@@ -14,8 +14,10 @@ use axum::response::Response;
 
 use super::cache::Live;
 use super::error::ProxyError;
+use super::flights::Flight;
 use super::forward::{Answer, Call};
 use super::path::CleanPath;
+use super::price::Methods;
 use super::view::path_of;
 use super::{PaidProxies, headers};
 use crate::http::client::Client;
@@ -51,11 +53,13 @@ impl PaidProxies {
             Err(_elapsed) => return Err(ProxyError::Unavailable),
         };
         let call = Call { method: parts.method, url: ready.url, headers: parts.headers, body };
+        // Not before the till: whoever hasn't paid would take the places of those who have.
+        let flight = self.0.flights.begin(ready.live.proxy.id).ok_or(ProxyError::Busy);
         let Some(pass) = ready.pass else {
-            return self.forward(&ready.live, call).await.map(Answer::into_response);
+            return self.pass_on(&ready.live, call, flight).await.map(Answer::into_response);
         };
         // Whoever hangs up while we wait gets back what they paid, as if the upstream had failed.
-        let mut answer = match self.forward(&ready.live, call).await {
+        let mut answer = match self.pass_on(&ready.live, call, flight).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(proxy = ready.live.proxy.public_id, %error, "a request got no answer");
@@ -75,19 +79,35 @@ impl PaidProxies {
         Ok(response)
     }
 
+    /// Asks the upstream, if there is room for one more request.
+    async fn pass_on(
+        &self,
+        live: &Live,
+        call: Call,
+        flight: Result<Flight, ProxyError>,
+    ) -> Result<Answer, ProxyError> {
+        let flight = flight?;
+        let mut answer = self.forward(live, call).await?;
+        answer.hold(flight);
+        Ok(answer)
+    }
+
     /// All that happens before the upstream is asked. `declared` is what the body says of its length.
     async fn prepare(&self, client: Client, request: &Parts, declared: u64) -> Result<Prepared, ProxyError> {
         if !self.rules().enabled {
             return Err(ProxyError::Unavailable);
         }
         let (id, raw) = split(request.uri.path()).ok_or(ProxyError::ProxyNotFound)?;
-        let live = self.live(id).await?;
-        if !live.proxy.in_service() {
-            return Err(ProxyError::ProxyNotFound);
-        }
+        let live = self.live(id).await.and_then(|live| match live.proxy.in_service() {
+            true => Ok(live),
+            false => Err(ProxyError::ProxyNotFound),
+        });
         if is_preflight(&request.method, &request.headers) {
-            return Ok(Prepared::Answered(preflight(&live, &request.headers)));
+            // Where there is nothing, the page may ask all the same: else it could not read that.
+            let methods = live.map_or_else(|_| Methods::default(), |live| live.methods.clone());
+            return Ok(Prepared::Answered(preflight(&methods, &request.headers)));
         }
+        let live = live?;
         if !live.methods.allows(&request.method) {
             return Err(ProxyError::MethodNotAllowed(Some(live.methods.clone())));
         }
@@ -162,11 +182,11 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-fn preflight(live: &Live, asked: &HeaderMap) -> Response {
+fn preflight(methods: &Methods, asked: &HeaderMap) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    if let Ok(methods) = HeaderValue::try_from(live.methods.to_string()) {
+    if let Ok(methods) = HeaderValue::try_from(methods.to_string()) {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
     }
     let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned().unwrap_or(ALLOWED);

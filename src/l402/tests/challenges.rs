@@ -1,14 +1,17 @@
 //! Making challenges: once for the same question, a limit for each, and nothing left of what nobody pays.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::house::{Answer, CHALLENGES, DEMO, HOUR, House, PING, Setup};
+use super::house::{Answer, CHALLENGES, DEMO, HOUR, House, PING, Setup, payment};
 use crate::clock::millis;
-use crate::ledger::charges;
+use crate::ids::PaymentHash;
+use crate::ledger::{charges, recovery};
 use crate::store::StoreError;
+use crate::vouchers::{Vouchers, upkeep};
 
 impl House {
     async fn with_key(&self, who: &str, key: &str, body: &Value) -> Answer {
@@ -20,6 +23,18 @@ impl House {
             Ok(connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?)
         };
         self.ledger.store.read(count).await.unwrap()
+    }
+
+    /// The node knows these invoices and no others, once it has had time to forget.
+    async fn knows_only(&self, hashes: &[PaymentHash]) {
+        let expected: HashSet<_> = hashes.iter().copied().collect();
+        for _ in 0..200 {
+            if self.node.known() == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.node.known(), expected);
     }
 }
 
@@ -40,6 +55,19 @@ async fn the_same_question_within_a_minute_is_the_same_challenge() {
     assert_ne!(second["paymentHash"], first["paymentHash"]);
     house.pay(second["invoice"].as_str().unwrap());
     assert_ne!(house.challenge("/a", 5).await["paymentHash"], second["paymentHash"], "it was paid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_shown_as_paid_is_not_asked_for_again() {
+    let house = House::new().await;
+    let first = house.get("", PING).await.offer();
+    // The payer has the preimage; that it was paid for has not come to the database yet.
+    let hash = first["payment_hash"].as_str().unwrap().parse().unwrap();
+    let token = format!("L402 {}:{}", first["macaroon"].as_str().unwrap(), house.preimage(hash));
+    assert_eq!(house.show(PING, &token).await.status, 200);
+    let next = house.get("", PING).await.offer();
+    assert_ne!(next["payment_hash"], first["payment_hash"]);
+    assert_eq!(house.get("", PING).await.offer(), next, "while nobody has paid for it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +132,58 @@ async fn of_many_at_once_with_a_key_all_get_the_same() {
     assert_eq!(hashes.len(), 1);
     assert_eq!(house.rows("l402_challenges").await, 1);
     assert_eq!(house.rows("charges").await, 1);
+    let only = hashes[0].as_str().unwrap().parse().unwrap();
+    house.knows_only(&[only]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_requests_at_once_all_get_the_same_and_the_node_keeps_no_other_invoice() {
+    let house = std::sync::Arc::new(House::new().await);
+    let tries = (0..20).map(|_| {
+        let house = std::sync::Arc::clone(&house);
+        tokio::spawn(async move { house.get("", DEMO).await.offer()["payment_hash"].clone() })
+    });
+    let mut hashes = Vec::new();
+    for one in tries.collect::<Vec<_>>() {
+        hashes.push(one.await.unwrap());
+    }
+    hashes.dedup();
+    assert_eq!(hashes.len(), 1);
+    let only = hashes[0].as_str().unwrap().parse().unwrap();
+    house.knows_only(&[only]).await;
+    assert!(house.node.words.lock().unwrap().len() > 1, "there was a race");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_that_could_not_be_written_down_is_forgotten() {
+    let house = House::new().await;
+    let full = "CREATE TRIGGER full BEFORE INSERT ON l402_challenges BEGIN SELECT RAISE(ABORT, 'full'); END";
+    house.ledger.store.write(move |tx| tx.execute_batch(full).map_err(StoreError::from)).await.unwrap();
+    house.get("", DEMO).await.is_error(500, "internal_error", DEMO);
+    assert_eq!(house.node.words.lock().unwrap().len(), 1, "it was made");
+    house.knows_only(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_s_requests_are_gone_three_hours_after_their_invoices() {
+    let house = House::new().await;
+    let vouchers = Vouchers::new([]);
+    let round = async || {
+        tokio::task::block_in_place(|| recovery::forget_old(&house.ledger).unwrap());
+        upkeep::expire_due(&house.ledger, &vouchers).await.unwrap();
+        (house.rows("l402_challenges").await, house.rows("charges").await, house.node.known().len())
+    };
+    let asked = house.get("", DEMO).await;
+    house.get("", PING).await.offer();
+    house.challenge("/weather", 7).await;
+    house.clock.advance(Duration::from_secs(600) + HOUR * 2);
+    assert_eq!(round().await, (3, 3, 3));
+    // As late as LDK takes it: it is credited, and the payment opens the door once, if not the token.
+    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    assert_eq!(house.books(), (0, 10));
+    assert_eq!(house.show(DEMO, &payment(&asked.payment(), &preimage)).await.status, 200);
+    house.clock.advance(HOUR);
+    assert_eq!(round().await, (1, 1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

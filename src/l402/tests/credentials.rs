@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::house::{Bought, DEMO, HOUR, House, PING, hash, payment};
 use crate::ids::to_hex;
 use crate::l402::protocol::{Macaroon, RootKey, b64};
+use crate::testing::cases;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_pays_gets_in_again_and_again() {
@@ -156,7 +157,7 @@ async fn a_dearer_price_is_not_opened_by_what_was_paid_before() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(cases(64))]
     #[test]
     fn no_credential_that_was_not_bought_opens(scheme in "(L402|LSAT|Payment)", rest in "[ -~]{0,200}") {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::house::{CHALLENGES, DEMO, House, PING, VERIFY, hash};
+use super::shape;
 
 /// The members of the outermost object as they stand in the text.
 fn names(text: &str) -> Vec<String> {
@@ -30,6 +31,8 @@ async fn a_challenge_has_the_document_s_members() {
     assert_eq!(invoice.amount_milli_satoshis(), Some(7_000));
     assert_eq!(made["paymentHash"], invoice.payment_hash().to_string());
     assert_eq!(*house.node.words.lock().unwrap(), ["Für heute"]);
+    let asked = house.node.asked.lock().unwrap();
+    assert!(asked.iter().all(|request| request.hold.is_none()), "the node claims by itself");
     let line = made["mppChallenge"].as_str().unwrap();
     assert!(line.starts_with("Payment id=\"") && line.is_ascii(), "{line}");
 }
@@ -132,6 +135,61 @@ async fn what_is_sold_is_there() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_operation_answers_as_the_document_s_sample_does() {
+    let house = House::new().await;
+    // What the document calls required, and what may be null or absent.
+    for body in [
+        json!({ "resource": "/a", "priceSats": 1 }),
+        json!({ "resource": "/b", "priceSats": 1, "description": null }),
+        json!({ "resource": "/c", "priceSats": 1, "description": "string", "unknown": true }),
+    ] {
+        let answer = house.post(&house.shop, CHALLENGES, &body).await;
+        assert_eq!(answer.status, 200);
+        shape::is(&answer.json(), &shape::challenge(), &[]);
+    }
+    let made = house.challenge("/weather", 7).await;
+    let preimage = house.pay(made["invoice"].as_str().unwrap());
+    let token = json!({ "macaroon": made["macaroon"], "preimage": preimage });
+    shape::is(&house.verdict(&token).await, &shape::verdict(), &["error"]);
+    shape::is(&house.verdict(&json!({ "preimage": preimage })).await, &shape::verdict(), &["error"]);
+    let again = house.verdict(&json!({ "macaroon": null, "preimage": preimage })).await;
+    shape::is(&again, &shape::verdict(), &[]);
+    // Of a payment that nobody knows there is nothing to tell.
+    let unknown = house.verdict(&json!({ "macaroon": "string", "preimage": "string" })).await;
+    shape::is(&unknown, &shape::verdict(), &["resource", "paymentHash"]);
+    assert_eq!(unknown["valid"], false);
+    for path in [DEMO, "/api/l402/premium-data", PING] {
+        let asked = house.get("", path).await;
+        assert_eq!(asked.headers["content-type"], "application/problem+json");
+        shape::is_problem(&asked.json(), 402, path);
+        // The document's clients send their key everywhere; here it buys nothing, even a wrong one.
+        for key in [house.shop.as_str(), "nobody's"] {
+            shape::is_problem(&house.get(key, path).await.json(), 402, path);
+        }
+    }
+    for path in ["/api/l402/pricing", "/api/l402/status"] {
+        for key in ["", house.shop.as_str(), "nobody's"] {
+            assert_eq!(house.get(key, path).await.status, 200, "{path}");
+        }
+    }
+    for (answer, status, path) in [
+        (house.post(&house.shop, CHALLENGES, &json!({})).await, 400, CHALLENGES),
+        (
+            house.post(&house.shop, CHALLENGES, &json!({ "resource": "/a", "priceSats": 0 })).await,
+            400,
+            CHALLENGES,
+        ),
+        (house.post(&house.shop, VERIFY, &json!({})).await, 400, VERIFY),
+        (house.post("", VERIFY, &json!({})).await, 401, VERIFY),
+        (house.post(&house.shop, DEMO, &json!({})).await, 405, DEMO),
+        (house.get(&house.shop, VERIFY).await, 405, VERIFY),
+    ] {
+        assert_eq!(answer.status, status, "{path}");
+        shape::is_problem(&answer.json(), status, path);
+    }
+}
+
 #[test]
 fn the_description_names_every_operation() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -142,17 +200,18 @@ fn the_description_names_every_operation() {
             crate::l402::api::router(house.l402.clone(), house.keys.clone(), &std::sync::Arc::new(limits));
         serde_json::to_value(document).unwrap()
     });
-    for (path, method) in [
-        (CHALLENGES, "post"),
-        (CHALLENGES, "get"),
-        (VERIFY, "post"),
-        ("/api/l402/pricing", "get"),
-        ("/api/l402/status", "get"),
-        ("/api/stats/l402", "get"),
-        (PING, "get"),
-        (DEMO, "get"),
-        ("/api/l402/premium-data", "get"),
-    ] {
-        assert!(document["paths"][path][method]["responses"].is_object(), "{method} {path}");
-    }
+    shape::describes(
+        &document,
+        &[
+            ("post", CHALLENGES, &[]),
+            ("get", CHALLENGES, &["status", "limit", "offset"]),
+            ("post", VERIFY, &[]),
+            ("get", "/api/l402/pricing", &[]),
+            ("get", "/api/l402/status", &[]),
+            ("get", "/api/stats/l402", &[]),
+            ("get", PING, &[]),
+            ("get", DEMO, &[]),
+            ("get", "/api/l402/premium-data", &[]),
+        ],
+    );
 }

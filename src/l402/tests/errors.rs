@@ -122,8 +122,11 @@ async fn wrong_methods_and_paths_are_told_in_the_family_s_words() {
 async fn a_browser_may_send_its_credential() {
     let house = House::new().await;
     let headers = [("origin", "https://a.example"), ("access-control-request-method", "GET")];
-    let answer = house.ask(Method::OPTIONS, "", PING, None, &headers).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
-    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    for path in [PING, "/api/l402/status"] {
+        let answer = house.ask(Method::OPTIONS, "", path, None, &headers).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        let allowed = answer.headers["access-control-allow-headers"].to_str().unwrap();
+        assert!(allowed.contains("Authorization"), "{path}: {allowed}");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*");
+    }
 }

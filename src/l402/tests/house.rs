@@ -13,7 +13,6 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::node::FakeNode;
 use crate::clock::Clock;
 use crate::http::client::{Peer, Proxies};
 use crate::http::events::EventLog;
@@ -25,7 +24,7 @@ use crate::l402::protocol::mpp::Challenge;
 use crate::l402::protocol::{Macaroon, b64};
 use crate::l402::{L402, Parts, Rules, Teller, api, mint};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
-use crate::lightning::sim::Sim;
+use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::money::Msat;
 use crate::store::Store;
@@ -303,7 +302,10 @@ impl Answer {
         assert_eq!(lines[0].to_str().unwrap(), expected);
         assert!(lines[1].to_str().unwrap().starts_with("Payment id=\""));
         assert_eq!(self.headers["cache-control"], "no-store");
-        assert_eq!(self.headers["access-control-expose-headers"], "WWW-Authenticate, Payment-Receipt");
+        assert_eq!(
+            self.headers["access-control-expose-headers"],
+            "WWW-Authenticate, Payment-Receipt, Retry-After"
+        );
         offer
     }
 

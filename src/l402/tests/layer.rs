@@ -120,6 +120,17 @@ async fn no_path_is_too_long_to_be_sold() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_sold_now_says_which() {
+    let house = House::new().await;
+    let shop = shop(&house);
+    house.node.running.store(false, Ordering::SeqCst);
+    for path in ["/weather/ulm", "/all"] {
+        let refused = shop.ask(path, None).await;
+        assert_eq!((refused.status, &refused.json()["instance"]), (503, &path.into()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_hangs_up_on_a_slow_handler_has_lost_nothing() {
     let house = House::new().await;
     let shop = shop(&house);

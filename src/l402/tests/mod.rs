@@ -7,7 +7,7 @@ mod errors;
 mod house;
 mod layer;
 mod money;
-pub(in crate::l402) mod node;
 mod once;
+pub(in crate::l402) mod shape;
 pub(in crate::l402) mod till;
 mod verify;

@@ -8,7 +8,6 @@ use bitcoin::Network;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::json;
 
-use super::node::FakeNode;
 use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
@@ -19,7 +18,7 @@ use crate::l402::protocol::b64;
 use crate::l402::protocol::mpp::Challenge;
 use crate::l402::{L402, Parts, Rules, Teller, mint};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, charges, events};
-use crate::lightning::sim::Sim;
+use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::money::Msat;
 use crate::store::Store;

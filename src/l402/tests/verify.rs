@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::house::{CHALLENGES, HOUR, House, VERIFY, hash};
 use crate::ids::to_hex;
-use crate::l402::protocol::{Macaroon, b64};
+use crate::l402::protocol::{Macaroon, RootKey, b64};
 
 /// A paid challenge of the shop: its token and its preimage.
 async fn bought(house: &House, resource: &str, price: u64) -> (String, String) {
@@ -99,6 +101,47 @@ async fn whatever_is_wrong_is_answered_with_200_and_no() {
     assert_eq!(error(&rival), "the token is for somebody else's resources");
     let rival = house.post(&house.rival, VERIFY, &json!({ "preimage": preimage })).await.ok();
     assert_eq!(error(&rival), "no invoice of this server has this payment hash");
+}
+
+/// The table of the tokens, as at the doors.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_spelling_of_a_good_token_is_valid_and_a_made_up_one_is_not() {
+    let house = House::new().await;
+    let (macaroon, preimage) = bought(&house, "/weather", 7).await;
+    let bytes = b64::read_any(&macaroon).unwrap();
+    let token = Macaroon::read(&bytes).unwrap();
+    let merchant =
+        house.verdict(&json!({ "macaroon": macaroon, "preimage": preimage })).await["merchantId"].clone();
+    let caveats =
+        ["path=/weather", &*format!("merchant_id={merchant}"), "amount_sats=7", "valid_until=1893456000"];
+    let forged = Macaroon::mint(&RootKey([7; 32]), "satchel", token.identifier());
+    let forged = caveats.iter().fold(forged, |macaroon, caveat| macaroon.attenuate(caveat));
+    let forged = b64::standard(&forged.to_bytes());
+    let attenuated = |caveat: &str| b64::standard(&token.clone().attenuate(caveat).to_bytes());
+    let ask = async |macaroon: &str, preimage: &str| {
+        house.verdict(&json!({ "macaroon": macaroon, "preimage": preimage, "resource": "/weather" })).await
+    };
+    for (what, macaroon, preimage) in [
+        ("upper-case hex", macaroon.clone(), preimage.to_uppercase()),
+        ("url-safe base64", URL_SAFE.encode(&bytes), preimage.clone()),
+        ("url-safe base64 without padding", URL_SAFE_NO_PAD.encode(&bytes), preimage.clone()),
+        ("base64 without padding", STANDARD_NO_PAD.encode(&bytes), preimage.clone()),
+        ("attenuated", attenuated("valid_until=1800000060"), preimage.clone()),
+        ("two macaroons, ours first", format!("{macaroon},{forged}"), preimage.clone()),
+        ("two macaroons, ours last", format!("{forged}, {macaroon}"), preimage.clone()),
+    ] {
+        assert_eq!(ask(&macaroon, &preimage).await["valid"], true, "{what}");
+    }
+    for (macaroon, expected) in [
+        (forged.clone(), "the token was not made here"),
+        (format!("{forged},{forged}"), "the token was not made here"),
+        (",".into(), "the credential can't be read"),
+        (attenuated("valid_until=1799999999"), "the token has expired"),
+        (attenuated("valid_until=1999999999"), "the token has a caveat that widens an earlier one"),
+        (attenuated("amount_sats=8"), "the token has a caveat that widens an earlier one"),
+    ] {
+        assert_eq!(error(&ask(&macaroon, &preimage).await), expected, "{macaroon}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lightning_invoice::Bolt11Invoice;
+
 use super::*;
 use crate::clock::UnixMillis;
 
@@ -95,4 +97,50 @@ fn a_clock_that_was_ahead_leaves_no_record_with_the_node() {
     desk.ledger.clock.advance(Duration::from_secs(86_400));
     recovery::forget_old(&desk.ledger).unwrap();
     assert!(desk.sim.record(charges::hash_of(&invoice)).is_none());
+}
+
+#[test]
+fn a_request_nobody_paid_for_is_kept_until_nobody_can_pay_it_and_no_longer() {
+    let desk = Desk::new();
+    let now = desk.ledger.clock.now();
+    let ask = |family: Family, secs: u64| {
+        let (invoice, _) = desk.sim.invoice(sat(2), Duration::from_secs(secs));
+        let ours = invoice.clone();
+        desk.write(move |tx, _| charges::open(tx, family, &ours, Some(sat(2)), now)).unwrap();
+        invoice
+    };
+    // Among others, so that the round has to look for them.
+    let asked: Vec<_> =
+        (600..604).map(|secs| (ask(Family::L402, secs), ask(Family::Payments, secs))).collect();
+    let there = |invoice: &Bolt11Invoice| {
+        let hash = charges::hash_of(invoice);
+        desk.ledger
+            .store
+            .read_blocking(move |connection| charges::by_hash(connection, hash))
+            .unwrap()
+            .is_some()
+    };
+    let left = || asked.iter().filter(|(request, _)| there(request)).count();
+    let round = |limit: usize| {
+        let at = desk.ledger.clock.now();
+        desk.write(move |tx, ledger| {
+            charges::expire(tx, at, 100)?;
+            charges::forget_unpayable(tx, &ledger.listeners, limit)
+        })
+        .unwrap()
+    };
+    desk.ledger.clock.advance(Duration::from_secs(600 + 2 * 3_600));
+    recovery::forget_old(&desk.ledger).unwrap();
+    assert_eq!((round(100), left()), (0, 4), "LDK would still take a payment");
+    desk.sim.receive(&asked[3].0, sat(2));
+    while events::step(&desk.ledger, Duration::ZERO).unwrap() {}
+    desk.ledger.clock.advance(Duration::from_secs(3_610));
+    assert_eq!((round(100), left()), (0, 4), "the node has not forgotten them");
+    recovery::forget_old(&desk.ledger).unwrap();
+    assert_eq!((round(3), left()), (3, 2), "so many at once");
+    assert_eq!((round(3), left()), (3, 1));
+    assert_eq!((round(3), left()), (2, 1), "what was paid stays");
+    assert_eq!((round(3), left()), (0, 1));
+    assert!(asked.iter().all(|(_, order)| there(order)), "orders are kept for days");
+    assert_eq!(desk.balance(Account::Merchants), -2_000);
 }

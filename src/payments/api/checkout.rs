@@ -10,9 +10,10 @@ use super::answer;
 use super::payments::invoice_id;
 use crate::http::asking::Id;
 use crate::http::client::Proxies;
+use crate::http::problem::Problem;
 use crate::payments::Payments;
 use crate::payments::checkout::CheckoutView;
-use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::payments::error::PaymentError;
 
 /// A payment as its customer sees it.
 #[utoipa::path(
@@ -20,8 +21,8 @@ use crate::payments::error::{PaymentError, PaymentErrorView};
     params(("invoiceId" = String, Path, description = "The payment's id")),
     responses(
         (status = 200, description = "The payment", body = CheckoutView<'_>),
-        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn status(State(payments): State<Payments>, Id(id): Id) -> Result<Response, PaymentError> {
@@ -34,8 +35,8 @@ pub(super) async fn status(State(payments): State<Payments>, Id(id): Id) -> Resu
     params(("invoiceId" = String, Path, description = "The payment's id")),
     responses(
         (status = 200, description = "Events named `state`, each with the payment", content_type = "text/event-stream"),
-        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests or streams", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests or streams", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn live(

@@ -7,11 +7,12 @@ use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-use super::{Failure, Who};
+use super::Who;
 use crate::http::asking::Params;
+use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
 use crate::payments::Payments;
-use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::payments::error::PaymentError;
 use crate::payments::export::Span;
 
 /// Your payments and refunds as a table: CSV (RFC 4180, UTF-8) with a head; first payments, then refunds. Texts that
@@ -24,8 +25,8 @@ use crate::payments::export::Span;
     ),
     responses(
         (status = 200, description = "The table", body = String, content_type = "text/csv"),
-        (status = 400, description = "A parameter is wrong", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 409, description = "Another table of yours is being read", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another table of yours is being read", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]

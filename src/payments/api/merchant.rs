@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::{Failure, Who, answer};
+use super::{Who, answer};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::problem::{Failure, Problem};
 use crate::payments::Payments;
-use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::payments::error::PaymentError;
 use crate::payments::merchant::{Change, MerchantView};
 
 /// Where your webhooks go. What is absent stays; `null` takes an address away. What still waits for an address goes to
@@ -31,7 +32,7 @@ pub(super) struct MerchantBody {
     request_body = MerchantBody,
     responses(
         (status = 200, description = "Your settings", body = MerchantView<'_>),
-        (status = 400, description = "An address that may not be called", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "An address that may not be called", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]

@@ -12,21 +12,22 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use utoipa::IntoResponses;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{PaymentError, PaymentErrorView};
+use super::error::PaymentError;
 use super::{Done, Payments};
+use crate::http::asking::is_below;
 use crate::http::body::JsonObject;
 use crate::http::client::Proxies;
 use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
+use crate::http::problem::correlate;
 use crate::http::respond;
 
 /// Who asks.
@@ -78,7 +79,7 @@ pub fn router(
         .layer(Extension(Arc::clone(proxies)))
         .route_layer(limited(Class::Read));
     let (routes, document) = writes.merge(reads).merge(public).with_state(payments).split_for_parts();
-    (routes.layer(map_request(as_json)).layer(from_fn(name_request)), document)
+    (routes.layer(map_request(as_json)).layer(from_fn(correlate)), document)
 }
 
 /// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
@@ -90,7 +91,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 pub fn owns(path: &str) -> bool {
     ["/api/payments", "/api/payments.csv", "/api/refunds", "/api/rates", "/api/merchant", "/checkout"]
         .iter()
-        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        .any(|root| is_below(path, root))
 }
 
 fn too_many(allowance: &Allowance) -> Response {
@@ -103,62 +104,6 @@ fn too_many(allowance: &Allowance) -> Response {
 async fn as_json(mut request: Request) -> Request {
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request
-}
-
-const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
-
-/// Gives every answer the request's `X-Correlation-Id`, or a new one, and tells in the body of an error which path was
-/// asked. What is our fault is logged with both.
-async fn name_request(request: Request, next: Next) -> Response {
-    let (path, correlation) = (request.uri().path().to_owned(), correlation(request.headers()));
-    let mut response = next.run(request).await;
-    if let Some(error) = response.extensions().get::<PaymentError>() {
-        if error.status() == 500 {
-            tracing::error!(correlation_id = ?correlation, %path, "a payment's request failed; see above");
-        }
-        let mut named = error.answer_to(&path, correlation.to_str().ok());
-        for (name, value) in response.headers() {
-            if name.as_str().starts_with("x-ratelimit-") {
-                named.headers_mut().insert(name.clone(), value.clone());
-            }
-        }
-        response = named;
-    }
-    response.headers_mut().insert(CORRELATION, correlation);
-    response
-}
-
-/// What the caller calls the request, if it is short and plain.
-fn correlation(headers: &HeaderMap) -> HeaderValue {
-    let plain = |value: &&HeaderValue| {
-        (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    let given = headers.get(CORRELATION).filter(plain).cloned();
-    given.unwrap_or_else(|| {
-        let minted = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string());
-        minted.unwrap_or(HeaderValue::from_static("none"))
-    })
-}
-
-/// How any of these routes can fail besides its own refusals.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "a schema alone")]
-enum Failure {
-    /// No API key, or one that is not valid
-    #[response(status = 401, content_type = "application/problem+json")]
-    Key(PaymentErrorView<'static>),
-    /// The API key lacks the scope `payments`
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(PaymentErrorView<'static>),
-    /// Too many requests
-    #[response(status = 429, content_type = "application/problem+json")]
-    TooMany(PaymentErrorView<'static>),
-    /// A bug, or the machine is broken
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(PaymentErrorView<'static>),
-    /// The node, the rates or the database can't take this now
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(PaymentErrorView<'static>),
 }
 
 /// JSON, whole.

@@ -6,11 +6,12 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::{Failure, Who, answer, answer_done, once};
+use super::{Who, answer, answer_done, once};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::problem::{Failure, Problem};
 use crate::payments::Payments;
-use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::payments::error::PaymentError;
 use crate::payments::ids::InvoiceId;
 use crate::payments::look::Wanted;
 use crate::payments::request::NewPayment;
@@ -70,8 +71,8 @@ pub(super) fn page_limit(params: &Params) -> Result<usize, PaymentError> {
     responses(
         (status = 201, description = "The payment", body = PaymentView<'_>),
         (status = 200, description = "The payment that waits for this order already", body = PaymentView<'_>),
-        (status = 400, description = "The first rule that is broken", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 409, description = "The idempotency key was used for another request", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The idempotency key was used for another request", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -97,7 +98,7 @@ pub(super) async fn create(
     ),
     responses(
         (status = 200, description = "A page", body = PaymentsView<'_>),
-        (status = 400, description = "A parameter is wrong", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -128,7 +129,7 @@ pub(super) async fn list(
     params(("invoiceId" = String, Path, description = "The payment's id")),
     responses(
         (status = 200, description = "The payment", body = PaymentView<'_>),
-        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -146,7 +147,7 @@ pub(super) async fn one(
     params(("orderId" = String, Path, description = "Your name for it")),
     responses(
         (status = 200, description = "The payment", body = PaymentView<'_>),
-        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -164,7 +165,7 @@ pub(super) async fn by_order(
     params(("invoiceId" = String, Path, description = "The payment's id")),
     responses(
         (status = 200, description = "The payment as it is now", body = PaymentView<'_>),
-        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]

@@ -9,7 +9,8 @@ use super::answer;
 use crate::clock::iso::IsoSeconds;
 use crate::decimal::Decimal;
 use crate::http::asking::Id;
-use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::http::problem::Problem;
+use crate::payments::error::PaymentError;
 use crate::payments::{Payments, json};
 use crate::rates::Currency;
 
@@ -51,8 +52,8 @@ pub(super) struct RateView {
     get, path = "/api/rates", tag = "payments",
     responses(
         (status = 200, description = "The rates", body = RatesView),
-        (status = 429, description = "Too many requests", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn all(State(payments): State<Payments>) -> Result<Response, PaymentError> {
@@ -75,9 +76,9 @@ pub(super) async fn all(State(payments): State<Payments>) -> Result<Response, Pa
     params(("currency" = String, Path, description = "Its code, in any case")),
     responses(
         (status = 200, description = "The rate", body = RateView),
-        (status = 400, description = "There is no such currency", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "Too many requests", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "There is no such currency", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn one(State(payments): State<Payments>, Id(code): Id) -> Result<Response, PaymentError> {

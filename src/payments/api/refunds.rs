@@ -7,11 +7,12 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use super::payments::{invoice_id, page_limit};
-use super::{Failure, Who, answer, answer_done, once};
+use super::{Who, answer, answer_done, once};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::problem::{Failure, Problem};
 use crate::payments::Payments;
-use crate::payments::error::{PaymentError, PaymentErrorView};
+use crate::payments::error::PaymentError;
 use crate::payments::ids::InvoiceId;
 use crate::payments::refunds::Wanted;
 use crate::payments::refunds::request::NewRefund;
@@ -49,9 +50,9 @@ pub(super) struct RefundBody {
     responses(
         (status = 201, description = "The refund, on its way", body = RefundView<'_>),
         (status = 200, description = "The refund that this invoice or address was given for already", body = RefundView<'_>),
-        (status = 400, description = "The first rule that is broken", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such payment", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
-        (status = 409, description = "The payment is not paid, or the invoice, address or idempotency key was used for something else", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such payment", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The payment is not paid, or the invoice, address or idempotency key was used for something else", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -76,7 +77,7 @@ pub(super) async fn create(
     ),
     responses(
         (status = 200, description = "A page", body = RefundsView<'_>),
-        (status = 400, description = "A parameter is wrong", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -95,7 +96,7 @@ pub(super) async fn list(
     params(("refundId" = String, Path, description = "The refund's id")),
     responses(
         (status = 200, description = "The refund", body = RefundView<'_>),
-        (status = 404, description = "There is none", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -118,7 +119,7 @@ pub(super) async fn one(
     ),
     responses(
         (status = 200, description = "A page", body = RefundsView<'_>),
-        (status = 404, description = "There is no such payment", body = PaymentErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such payment", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::answer::Answer;
-use super::node::FakeNode;
 use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
@@ -24,7 +23,7 @@ use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, held};
-use crate::lightning::sim::Sim;
+use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::money::Msat;
 use crate::payments::{Parts, Payments, Rules, Teller, api};

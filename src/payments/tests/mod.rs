@@ -8,7 +8,6 @@ mod export;
 mod histories;
 mod house;
 mod money;
-mod node;
 mod offers;
 mod onchain;
 mod orders;

@@ -87,7 +87,7 @@ fn rate() -> impl Strategy<Value = Decimal> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::testing::cases(2_000))]
 
     #[test]
     fn never_below_the_price_and_never_a_sat_above(price in digits(30), places in 0..=18_u32, rate in rate()) {

@@ -10,7 +10,7 @@ use lightning_invoice::Bolt11Invoice;
 use tokio::runtime::Runtime;
 
 use super::Step;
-use super::node::{Address, SimNode};
+use super::address::Address;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::events::EventLog;
@@ -21,7 +21,7 @@ use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
     Family, Ledger, LedgerError, Listeners, Settings, Wake, audit, charges, events, payouts, recovery,
 };
-use crate::lightning::sim::{CRASH, Sim, Trap};
+use crate::lightning::sim::{CRASH, FakeNode, Sim, Trap};
 use crate::lightning::{Lightning, Node};
 use crate::money::Msat;
 use crate::store::Store;
@@ -71,7 +71,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let clock = Clock::manual(1_800_000_000_000);
         let sim = Arc::new(Sim::new(clock.clone()));
-        let node = Arc::new(SimNode(Arc::clone(&sim)));
+        let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let address = Arc::new(Address { sim: Arc::clone(&sim), gives: AtomicBool::new(true) });
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));

@@ -2,22 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-/// A rule of the API is broken; the answer is 400.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Invalid {
-    /// Which rule, for programs.
-    pub code: &'static str,
-    /// Which rule, for people. May quote what was given, but no secret.
-    pub message: String,
-}
-
-impl Invalid {
-    /// Of a rule of its own.
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
+pub use crate::http::body::Invalid;
 
 /// Longest URL, in bytes.
 const URL_LEN: usize = 2_000;

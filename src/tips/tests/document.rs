@@ -238,3 +238,19 @@ async fn defect_11_the_same_order_twice_is_made_once() {
     assert_ne!(id(&send(&house.friend, &json!({})).await.ok()), id(&first.ok()));
     assert_eq!(house.get(&house.tipper, TIPS).await.ok().as_array().unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_is_as_long_as_its_error_says() {
+    let house = House::new().await;
+    let send = async |key: String| {
+        let request = axum::http::Request::post(TIPS)
+            .header("authorization", format!("Bearer {}", house.tipper))
+            .header("content-type", "application/json")
+            .header("idempotency-key", key);
+        house.send(request.body(house.body(&json!({})).to_string().into()).unwrap()).await
+    };
+    assert_eq!(send("k".repeat(256)).await.status, 200);
+    let refused = send("k".repeat(257)).await;
+    refused.is_error(400, "IDEMPOTENCY_KEY_BAD");
+    assert!(refused.json()["errorMessage"].as_str().unwrap().contains("1 to 256"), "{}", refused.text);
+}

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
+use super::addresses::FakeAddresses;
 use super::answer::Answer;
-use super::node::{FakeAddresses, FakeNode};
 use crate::clock::{Clock, iso};
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
@@ -25,7 +25,7 @@ use crate::http::live::{Hub, HubSettings};
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events};
-use crate::lightning::sim::Sim;
+use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::money::Msat;
 use crate::store::{Store, StoreError};

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::{Asker, Failure, answer, page};
+use super::{Asker, answer, page};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::keys::Caller;
-use crate::l402::error::L402ErrorView;
+use crate::http::problem::{Failure, Problem};
 use crate::l402::proxy::PaidProxies;
 use crate::l402::proxy::error::ProxyError;
 use crate::l402::proxy::manage::Who;
@@ -105,7 +105,7 @@ fn who(caller: &Caller) -> Who {
     request_body = ProxyBody,
     responses(
         (status = 201, description = "The proxy", body = ProxyView<'_>),
-        (status = 400, description = "The first rule that is broken", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -127,7 +127,7 @@ pub(super) async fn create(
     ),
     responses(
         (status = 200, description = "A page", body = ProxiesView<'_>),
-        (status = 400, description = "A parameter is wrong", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -145,7 +145,7 @@ pub(super) async fn list(
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "The proxy with its endpoints", body = ProxyDetailView<'_>),
-        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -164,8 +164,8 @@ pub(super) async fn one(
     request_body = ProxyBody,
     responses(
         (status = 200, description = "The proxy", body = ProxyDetailView<'_>),
-        (status = 400, description = "The first rule that is broken", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -185,7 +185,7 @@ pub(super) async fn change(
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "It is gone", body = DeletedView<'_>),
-        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -204,7 +204,7 @@ pub(super) async fn delete(
     request_body = ReasonBody,
     responses(
         (status = 200, description = "It is out of service", body = RetiredView<'_>),
-        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -225,8 +225,8 @@ pub(super) async fn unpublish(
     request_body = EndpointBody,
     responses(
         (status = 201, description = "The endpoint", body = EndpointView<'_>),
-        (status = 400, description = "The first rule that is broken, or there is one of this id", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such proxy", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken, or there is one of this id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such proxy", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]
@@ -247,8 +247,8 @@ pub(super) async fn add_endpoint(
     request_body = SettingsBody,
     responses(
         (status = 200, description = "What it tells now", body = SettingsView<'_>),
-        (status = 400, description = "The first rule that is broken", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such proxy", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such proxy", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
 )]

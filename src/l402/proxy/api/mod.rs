@@ -12,21 +12,23 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
+use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa::{IntoResponses, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::PaidProxies;
 use super::error::ProxyError;
 use super::manage::Page;
-use super::serve::PREFIX;
-use crate::http::asking::Params;
+use super::serve::{PREFIX, split};
+use crate::http::asking::{Params, is_below};
 use crate::http::client::Proxies;
+use crate::http::cors::NoPreflight;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
+use crate::http::problem::name_instance;
 use crate::http::respond;
-use crate::l402::error::L402ErrorView;
+use crate::l402::gate::expose;
 
 /// Who asks.
 type Asker = Extension<Caller>;
@@ -80,7 +82,7 @@ pub fn router(
     let (routes, mut document) =
         writes.merge(reads).merge(public).merge(served).with_state(house).split_for_parts();
     document.merge(serve::Sold::openapi());
-    (routes.layer(from_fn(name_instance)), document)
+    (routes.layer(from_fn(name_instance)).layer(from_fn(for_pages)), document)
 }
 
 /// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
@@ -90,10 +92,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 
 /// Whether a path is this room's.
 pub fn owns(path: &str) -> bool {
-    path.starts_with(PREFIX)
-        || ["/api/proxy", "/api/manifests"].iter().any(|prefix| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    path.starts_with(PREFIX) || ["/api/proxy", "/api/manifests"].iter().any(|root| is_below(path, root))
 }
 
 /// Whether requests of this path bound their own time: those that are passed on, whose bodies may take long.
@@ -105,39 +104,18 @@ fn too_many(allowance: &Allowance) -> Response {
     ProxyError::TooMany(allowance.retry_after.unwrap_or(1)).into_response()
 }
 
-/// Tells in the body of an error which path was asked.
-async fn name_instance(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
-    let Some(error) = response.extensions().get::<ProxyError>() else { return response };
-    let mut named = error.answer(&path);
-    for (name, value) in response.headers() {
-        if name.as_str().starts_with("x-ratelimit-") {
-            named.headers_mut().insert(name.clone(), value.clone());
-        }
-    }
-    named
-}
+/// Below a proxy, what is free and ours.
+const FREE: [&str; 2] = ["/.well-known/l402-manifest.json", "/openapi.json"];
 
-/// How any of the keyed routes can fail besides its own refusals.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "a schema alone")]
-enum Failure {
-    /// No API key, or one that is not valid
-    #[response(status = 401, content_type = "application/problem+json")]
-    Key(L402ErrorView<'static>),
-    /// The API key lacks the scope `l402`
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(L402ErrorView<'static>),
-    /// Too many requests
-    #[response(status = 429, content_type = "application/problem+json")]
-    TooMany(L402ErrorView<'static>),
-    /// A bug, or the machine is broken
-    #[response(status = 500, content_type = "application/problem+json")]
-    Internal(L402ErrorView<'static>),
-    /// The database can't take this now
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(L402ErrorView<'static>),
+/// What pages of other sites may read of what is sold, errors and the upstream's own answers too.
+async fn for_pages(request: Request, next: Next) -> Response {
+    let sold = split(request.uri().path()).is_some_and(|(_, rest)| !FREE.contains(&rest));
+    let mut response = next.run(request).await;
+    if sold {
+        expose(&mut response);
+        response.extensions_mut().insert(NoPreflight);
+    }
+    response
 }
 
 /// JSON, whole.

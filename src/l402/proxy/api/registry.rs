@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::{answer, page};
 use crate::http::asking::{Id, Params};
+use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::l402::error::L402ErrorView;
 use crate::l402::manifest::registry::{RegistryView, Search};
 use crate::l402::manifest::validate;
 use crate::l402::proxy::PaidProxies;
@@ -38,7 +38,7 @@ pub(super) struct ValidationView {
     ),
     responses(
         (status = 200, description = "A page", body = RegistryView<'_>),
-        (status = 400, description = "A parameter is wrong", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn search(State(house): State<PaidProxies>, params: Params) -> Result<Response, ProxyError> {
@@ -54,7 +54,7 @@ pub(super) async fn search(State(house): State<PaidProxies>, params: Params) -> 
     request_body = Value,
     responses(
         (status = 200, description = "What is wrong with it, if anything", body = ValidationView),
-        (status = 413, description = "It is too large", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 413, description = "It is too large", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn validate(
@@ -80,7 +80,7 @@ pub(super) async fn validate(
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "The manifest, version 1", body = Value),
-        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn manifest(State(house): State<PaidProxies>, Id(id): Id) -> Result<Response, ProxyError> {
@@ -93,7 +93,7 @@ pub(super) async fn manifest(State(house): State<PaidProxies>, Id(id): Id) -> Re
     params(("proxyId" = String, Path, description = "The proxy's id")),
     responses(
         (status = 200, description = "OpenAPI 3.1 with `x-payment`", body = Value),
-        (status = 404, description = "There is none", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn openapi(State(house): State<PaidProxies>, Id(id): Id) -> Result<Response, ProxyError> {

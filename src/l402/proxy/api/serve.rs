@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
 use crate::http::client::Proxies;
-use crate::l402::error::L402ErrorView;
+use crate::http::problem::Problem;
 use crate::l402::proxy::PaidProxies;
 use crate::l402::proxy::error::ProxyError;
 
@@ -19,6 +21,9 @@ use crate::l402::proxy::error::ProxyError;
 #[openapi(paths(get, head, post, put, patch, delete, options))]
 pub(super) struct Sold;
 
+/// Seconds after which a proxy that has enough to do may be asked again.
+const SOON: HeaderValue = HeaderValue::from_static("5");
+
 /// Any method; those that are none of the seven are refused with 405.
 pub(super) async fn any(
     State(house): State<PaidProxies>,
@@ -26,7 +31,16 @@ pub(super) async fn any(
     request: Request,
 ) -> Response {
     let client = proxies.client(request.extensions(), request.headers());
-    house.serve(client, request).await.unwrap_or_else(ProxyError::into_response)
+    let uri = request.uri().clone();
+    match house.serve(client, request).await {
+        Ok(response) => response,
+        Err(ProxyError::Busy) => {
+            let mut response = ProxyError::Busy.answer(uri.path());
+            response.headers_mut().insert(RETRY_AFTER, SOON);
+            response
+        }
+        Err(error) => error.into_response(),
+    }
 }
 
 macro_rules! sold {
@@ -41,15 +55,15 @@ macro_rules! sold {
             ),
             responses(
                 (status = "default", description = "What the service behind it answers"),
-                (status = 400, description = "The path can be read in two ways", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+                (status = 400, description = "The path can be read in two ways", body = Problem, content_type = "application/problem+json"),
                 (status = 402, description = "Pay the invoice in `WWW-Authenticate`, and ask again"),
-                (status = 403, description = "This path is not offered", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 404, description = "There is no such proxy in service", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 405, description = "Not with this method", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 413, description = "The body is too large", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 502, description = "The service behind it fails; what was paid is good for another try", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 503, description = "No payment can be taken now", body = L402ErrorView<'_>, content_type = "application/problem+json"),
-                (status = 504, description = "The service behind it took too long; what was paid is good for another try", body = L402ErrorView<'_>, content_type = "application/problem+json"),
+                (status = 403, description = "This path is not offered", body = Problem, content_type = "application/problem+json"),
+                (status = 404, description = "There is no such proxy in service", body = Problem, content_type = "application/problem+json"),
+                (status = 405, description = "Not with this method", body = Problem, content_type = "application/problem+json"),
+                (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+                (status = 502, description = "The service behind it fails; what was paid is good for another try", body = Problem, content_type = "application/problem+json"),
+                (status = 503, description = "No payment can be taken now, or the service behind it has enough to do; what was paid is good for another try", body = Problem, content_type = "application/problem+json"),
+                (status = 504, description = "The service behind it took too long; what was paid is good for another try", body = Problem, content_type = "application/problem+json"),
             )
         )]
         #[expect(dead_code, reason = "a description alone")]

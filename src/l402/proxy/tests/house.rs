@@ -78,6 +78,7 @@ pub(super) fn rules() -> Rules {
         enabled: true,
         public_url: PUBLIC_URL.into(),
         max_proxies: 5,
+        max_in_flight: 1_000,
         max_request_bytes: 200 * 1024 * 1024,
         max_answer_bytes: 200 * 1024 * 1024,
         connect_timeout: Duration::from_secs(2),
@@ -151,6 +152,13 @@ impl House {
     /// The same house, where with limits for who manages proxies.
     pub(super) fn limited(&self, limits: LimitSettings) -> Router {
         routes(&self.proxies, &self.keys, &Arc::new(Limits::new(limits)))
+    }
+
+    /// What the room says of its routes.
+    pub(super) fn description(&self) -> Value {
+        let (keys, proxies) = (self.keys.clone(), Arc::new(Proxies::default()));
+        let (_, document) = api::router(self.proxies.clone(), keys, &quotas(0), &proxies);
+        serde_json::to_value(document).unwrap()
     }
 
     pub(super) async fn key(&self, scope: Scope) -> String {

@@ -1,8 +1,14 @@
 mod admin;
+mod browsers;
+mod credentials;
+mod crowds;
+mod document;
 mod forward;
+mod fuzz;
 mod house;
 mod leaks;
 mod manage;
+mod recorder;
 mod streams;
 mod tricks;
 mod trouble;

@@ -22,7 +22,7 @@ async fn ask(port: u16, target: &str, host: &str, shown: &str) -> u16 {
     text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-async fn front(house: &House) -> u16 {
+pub(super) async fn front(house: &House) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = house.router.clone();

@@ -1,6 +1,7 @@
 //! Services that are down, slow, break off or lie: 502 or 504, and nothing is lost to whoever paid.
 
 use std::future::IntoFuture;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -113,6 +114,16 @@ async fn whoever_hangs_up_before_the_answer_has_lost_nothing() {
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert_eq!(house.upstream.hits(), hits + 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_till_can_t_sell_now_says_which_path_was_asked() {
+    let house = House::new().await;
+    let path = format!("{}/fine", base(&house.sell(&json!({})).await));
+    house.till.node.running.store(false, Ordering::SeqCst);
+    let answer = house.show(Method::GET, &path, "").await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "node_unavailable"));
+    assert_eq!(answer.json()["instance"], path);
 }
 
 /// A length beside chunks must not make two answers of one, on a connection that others may share.

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 /// What the upstream was asked.
 #[derive(Clone, Debug)]
@@ -23,12 +24,14 @@ pub(super) struct Asked {
 }
 
 /// An honest service.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Upstream {
     pub(super) port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
     /// Bytes that were made of `/large`.
     pub(super) made: Arc<AtomicU64>,
+    /// Those of `/hold` that may be answered.
+    held: Arc<Semaphore>,
 }
 
 /// Bytes of `/large`.
@@ -39,7 +42,8 @@ impl Upstream {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let upstream = Self { port, ..Self::default() };
+        let upstream =
+            Self { port, asked: Arc::default(), made: Arc::default(), held: Arc::new(Semaphore::new(0)) };
         let router = Router::new().fallback(answer).with_state(upstream.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         upstream
@@ -47,6 +51,18 @@ impl Upstream {
 
     pub(super) fn hits(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+
+    /// Waits until it has been asked so often.
+    pub(super) async fn hears_of(&self, hits: usize) {
+        while self.hits() < hits {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Answers so many that wait.
+    pub(super) fn release(&self, number: usize) {
+        self.held.add_permits(number);
     }
 
     pub(super) fn last(&self) -> Asked {
@@ -86,6 +102,11 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
             });
             Response::builder().header("content-length", LARGE).body(Body::from_stream(pieces)).unwrap()
         }
+        "/hold" => {
+            upstream.held.acquire().await.unwrap().forget();
+            "at last".into_response()
+        }
+        "/no-options" => (StatusCode::METHOD_NOT_ALLOWED, "not with this one").into_response(),
         "/slow" => {
             tokio::time::sleep(Duration::from_secs(30)).await;
             "late".into_response()
@@ -103,6 +124,7 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
                 ("www-authenticate", "Basic realm=\"upstream\""),
                 ("access-control-allow-origin", "https://evil.example"),
                 ("access-control-allow-credentials", "true"),
+                ("access-control-expose-headers", "x-kept"),
                 ("strict-transport-security", "max-age=1"),
                 ("connection", "x-hop"),
                 ("x-hop", "1"),

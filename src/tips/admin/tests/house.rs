@@ -8,7 +8,6 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use bitcoin::Network;
-use bitcoin::secp256k1::PublicKey;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -21,14 +20,10 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{Family, Ledger, Listeners, Settings, Wake, audit, events};
-use crate::lightning::sim::Sim;
-use crate::lightning::{
-    Balances, Channel, ChannelOrder, Dispatch, InvoiceError, InvoiceRequest, Lightning, Node, NodeEvent,
-    NodeStatus, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
-};
+use crate::lightning::sim::{FakeNode, Sim};
+use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
 use crate::mail::Mailer;
 use crate::money::Msat;
@@ -43,95 +38,6 @@ pub(super) const NOON: i64 = 1_800_000_000_000;
 pub(super) const URL: &str = "https://tips.example";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
-
-/// The simulated node, of which only money is asked.
-struct Fake(Arc<Sim>);
-
-impl Lightning for Fake {
-    fn network(&self) -> Network {
-        self.0.network()
-    }
-    fn node_id(&self) -> Option<PublicKey> {
-        self.0.node_id()
-    }
-    fn is_running(&self) -> bool {
-        self.0.is_running()
-    }
-    fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
-        self.0.create_invoice(request)
-    }
-    fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
-        self.0.claim(hash, amount, preimage)
-    }
-    fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
-        self.0.refuse(hash)
-    }
-    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
-        self.0.pay(invoice, max_fee)
-    }
-    fn forget(&self, hash: PaymentHash) -> Result<(), String> {
-        self.0.forget(hash)
-    }
-    fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
-        self.0.record(hash)
-    }
-    fn succeeded_since(&self, since: u64) -> Vec<PaymentRecord> {
-        self.0.succeeded_since(since)
-    }
-    fn sending_room(&self) -> Vec<SendingRoom> {
-        self.0.sending_room()
-    }
-    fn channels_settled(&self) -> bool {
-        true
-    }
-    fn block_height(&self) -> u32 {
-        self.0.block_height()
-    }
-    fn next_event(&self, wait: Duration) -> Option<NodeEvent> {
-        self.0.next_event(wait)
-    }
-    fn event_handled(&self) {
-        self.0.event_handled();
-    }
-    fn balances(&self) -> Balances {
-        Balances { inbound_max_msat: 100_000_000_000, ..Balances::default() }
-    }
-}
-
-impl Operator for Fake {
-    fn status(&self) -> NodeStatus {
-        NodeStatus {
-            running: true,
-            problem: None,
-            node_id: None,
-            network: Network::Regtest,
-            block_height: 0,
-            synced_at: None,
-            fees_at: None,
-        }
-    }
-    fn new_address(&self) -> Result<String, OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn connect(&self, _: PublicKey, _: &str) -> Result<(), OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn peers(&self) -> Vec<Peer> {
-        Vec::new()
-    }
-    fn open_channel(&self, _: &ChannelOrder) -> Result<String, OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn close_channel(&self, _: &str, _: bool) -> Result<(), OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-    fn channels(&self) -> Vec<Channel> {
-        Vec::new()
-    }
-    fn sync(&self) -> Result<(), OperatorError> {
-        Err(OperatorError::NotRunning)
-    }
-}
 
 pub(super) struct House {
     pub(super) tips: Tips,
@@ -164,7 +70,7 @@ impl House {
         let store = Store::open(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
         let sim = Arc::new(Sim::new(clock.clone()));
-        let node = Arc::new(Fake(Arc::clone(&sim)));
+        let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let mut config = Config { network: Network::Regtest, ..Config::default() };
         config.http.public_url = URL.into();
         config.http.rate_limits = false;

@@ -1,5 +1,6 @@
-//! What the house's family talks to: a node whose pulse can be taken away.
+//! The simulated node as the families' tests need it: with what they ask besides money, and switches for it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Network, Txid};
 use lightning_invoice::Bolt11Invoice;
 
+use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
-use crate::lightning::sim::Sim;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
     InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
@@ -17,36 +18,57 @@ use crate::lightning::{
 };
 use crate::money::Msat;
 
-/// The simulated node, with what the family asks besides money: whether it runs, what it can receive.
-pub(super) struct FakeNode {
-    pub(super) sim: Arc<Sim>,
-    pub(super) running: AtomicBool,
-    pub(super) inbound_msat: AtomicU64,
+/// What the channels can receive at first: a whole bitcoin.
+const ROOM_MSAT: u64 = 100_000_000_000;
+
+/// The simulated node, and what families ask of it besides money: whether it runs, what it can receive.
+pub struct FakeNode {
+    /// All that it does with money.
+    pub sim: Arc<Sim>,
+    /// Whether it runs; the simulation must run too.
+    pub running: AtomicBool,
+    /// The largest payment that can come in.
+    pub inbound_msat: AtomicU64,
     /// It stops while it makes an invoice.
-    pub(super) goes: AtomicBool,
+    pub goes: AtomicBool,
     /// Nobody could ask it for the invoice of an offer.
-    pub(super) hidden: AtomicBool,
+    pub hidden: AtomicBool,
     /// How long its offers are at least.
-    pub(super) offer_chars: AtomicUsize,
+    pub offer_chars: AtomicUsize,
     /// It takes a second to tell its balances.
-    pub(super) slow: AtomicBool,
-    /// The words of the invoices that were made, which those of the simulation lack.
-    pub(super) words: Mutex<Vec<String>>,
+    pub slow: AtomicBool,
+    /// The invoices it was asked for.
+    pub asked: Mutex<Vec<InvoiceRequest>>,
+    /// Their words in clear, which the invoices of the simulation lack.
+    pub words: Mutex<Vec<String>>,
+    /// What payers of its invoices learn, where the hash is its own.
+    pub preimages: Mutex<HashMap<PaymentHash, Preimage>>,
+    /// What it was told to forget.
+    pub forgotten: Mutex<HashSet<PaymentHash>>,
 }
 
 impl FakeNode {
-    pub(super) fn new(sim: Arc<Sim>) -> Self {
-        let inbound_msat = AtomicU64::new(100_000_000_000);
+    /// A node that runs.
+    pub fn new(sim: Arc<Sim>) -> Self {
         Self {
             sim,
             running: AtomicBool::new(true),
-            inbound_msat,
+            inbound_msat: AtomicU64::new(ROOM_MSAT),
             goes: AtomicBool::default(),
             hidden: AtomicBool::default(),
             offer_chars: AtomicUsize::default(),
             slow: AtomicBool::default(),
+            asked: Mutex::default(),
             words: Mutex::default(),
+            preimages: Mutex::default(),
+            forgotten: Mutex::default(),
         }
+    }
+
+    /// The invoices with hashes of its own that it still knows.
+    pub fn known(&self) -> HashSet<PaymentHash> {
+        let forgotten = self.forgotten.lock().unwrap();
+        self.preimages.lock().unwrap().keys().filter(|hash| !forgotten.contains(hash)).copied().collect()
     }
 }
 
@@ -54,12 +76,15 @@ impl Lightning for FakeNode {
     fn network(&self) -> Network {
         self.sim.network()
     }
+
     fn node_id(&self) -> Option<PublicKey> {
         self.sim.node_id()
     }
+
     fn is_running(&self) -> bool {
-        self.running.load(Ordering::SeqCst)
+        self.running.load(Ordering::SeqCst) && self.sim.is_running()
     }
+
     fn create_invoice(&self, request: &InvoiceRequest) -> Result<Bolt11Invoice, InvoiceError> {
         if !self.is_running() {
             return Err(InvoiceError::NotRunning);
@@ -68,11 +93,18 @@ impl Lightning for FakeNode {
             self.running.store(false, Ordering::SeqCst);
             return Err(InvoiceError::Refused("it is stopping".into()));
         }
+        self.asked.lock().unwrap().push(request.clone());
         if let InvoiceDescription::Text(text) = &request.description {
             self.words.lock().unwrap().push(text.clone());
         }
-        self.sim.create_invoice(request)
+        if request.hold.is_some() {
+            return self.sim.create_invoice(request);
+        }
+        let (invoice, preimage) = self.sim.invoice(request.amount.unwrap_or(Msat::ZERO), request.expiry);
+        self.preimages.lock().unwrap().insert(preimage.payment_hash(), preimage);
+        Ok(invoice)
     }
+
     fn create_offer(&self, request: &OfferRequest) -> Result<Offer, InvoiceError> {
         if self.hidden.load(Ordering::SeqCst) {
             return Err(InvoiceError::Refused("nobody could reach us".into()));
@@ -83,48 +115,64 @@ impl Lightning for FakeNode {
         offer.text.push_str(&"q".repeat(missing));
         Ok(offer)
     }
+
     fn claim(&self, hash: PaymentHash, amount: Msat, preimage: Preimage) -> Result<(), String> {
         self.sim.claim(hash, amount, preimage)
     }
+
     fn refuse(&self, hash: PaymentHash) -> Result<(), String> {
         self.sim.refuse(hash)
     }
+
     fn waiting(&self) -> Vec<Waiting> {
         self.sim.waiting()
     }
+
     fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
         self.sim.pay(invoice, max_fee)
     }
+
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.forgotten.lock().unwrap().insert(hash);
         self.sim.forget(hash)
     }
+
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
         self.sim.record(hash)
     }
+
     fn succeeded_since(&self, since: u64) -> Vec<PaymentRecord> {
         self.sim.succeeded_since(since)
     }
+
     fn sending_room(&self) -> Vec<SendingRoom> {
         self.sim.sending_room()
     }
+
     fn channels_settled(&self) -> bool {
-        true
+        self.sim.channels_settled()
     }
+
     fn block_height(&self) -> u32 {
         self.sim.block_height()
     }
+
     fn next_event(&self, wait: Duration) -> Option<NodeEvent> {
         self.sim.next_event(wait)
     }
+
     fn event_handled(&self) {
         self.sim.event_handled();
     }
+
     fn send_coins(&self, order: &CoinOrder) -> CoinDispatch {
         self.sim.send_coins(order)
     }
+
     fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
         self.sim.coin_record(order, txid)
     }
+
     fn balances(&self) -> Balances {
         if self.slow.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_secs(1));
@@ -133,37 +181,44 @@ impl Lightning for FakeNode {
     }
 }
 
-/// The family asks nothing of an operator's side.
+/// Families ask nothing of an operator's side.
 impl Operator for FakeNode {
     fn status(&self) -> NodeStatus {
         NodeStatus {
-            running: true,
+            running: self.is_running(),
             problem: None,
-            node_id: None,
-            network: Network::Regtest,
-            block_height: 0,
+            node_id: self.node_id(),
+            network: self.network(),
+            block_height: self.block_height(),
             synced_at: None,
             fees_at: None,
         }
     }
+
     fn new_address(&self) -> Result<String, OperatorError> {
         Err(OperatorError::NotRunning)
     }
-    fn connect(&self, _node_id: PublicKey, _address: &str) -> Result<(), OperatorError> {
+
+    fn connect(&self, _: PublicKey, _: &str) -> Result<(), OperatorError> {
         Err(OperatorError::NotRunning)
     }
+
     fn peers(&self) -> Vec<Peer> {
         Vec::new()
     }
-    fn open_channel(&self, _order: &ChannelOrder) -> Result<String, OperatorError> {
+
+    fn open_channel(&self, _: &ChannelOrder) -> Result<String, OperatorError> {
         Err(OperatorError::NotRunning)
     }
-    fn close_channel(&self, _id: &str, _force: bool) -> Result<(), OperatorError> {
+
+    fn close_channel(&self, _: &str, _: bool) -> Result<(), OperatorError> {
         Err(OperatorError::NotRunning)
     }
+
     fn channels(&self) -> Vec<Channel> {
         Vec::new()
     }
+
     fn sync(&self) -> Result<(), OperatorError> {
         Err(OperatorError::NotRunning)
     }
