@@ -43,12 +43,12 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         [
             gift_document,
             tip_document,
-            payment_document,
-            l402_document,
-            proxy_document,
-            content_document,
+            openapi::keyed(payment_document),
+            openapi::keyed(l402_document),
+            openapi::keyed(proxy_document),
+            openapi::keyed(content_document),
             web::document(),
-            Operation::openapi(),
+            openapi::keyed(Operation::openapi()),
         ],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;

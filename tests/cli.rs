@@ -304,9 +304,16 @@ fn answers() -> Router {
     };
     let asked =
         |Json(body): Json<Value>| async move { Json(json!({ "asked": body, "alreadyRetired": true })) };
+    let priced = |Json(body): Json<Value>| async move {
+        let costs = match body.get("method").and_then(Value::as_str) {
+            Some(method) => json!({ method: body.get("sats") }),
+            None => json!({ "GET": 90, "POST": body.get("sats") }),
+        };
+        Json(json!({ "asked": body, "costs": costs }))
+    };
     Router::new()
         .route("/admin/v1/proxies", get(listed).post(sold))
-        .route("/admin/v1/proxies/weather-a1b2/price", post(asked))
+        .route("/admin/v1/proxies/weather-a1b2/price", post(priced))
         .route("/admin/v1/proxies/weather-a1b2/retire", post(asked))
         .route("/admin/v1/tips", post(tips))
         .route("/admin/v1/tips/t1/reclaim", post(reclaim))
@@ -399,7 +406,9 @@ fn services_are_sold_and_priced() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let dear = ["price", "weather-a1b2", "50", "--path", "/dear/*", "--method", "POST"];
-    assert_eq!(out(&run(&dear)).trim(), "POST /dear/* of weather-a1b2 costs 50 sat");
+    assert_eq!(out(&run(&dear)).trim(), "/dear/* of weather-a1b2 costs 50 sat (POST)");
+    let every = out(&run(&dear[..5]));
+    assert!(every.contains("GET 90, POST 50"), "{every}");
     let asked = one_object(&out(&run(&[&dear[..], &["--json"]].concat())))["asked"].clone();
     assert_eq!(asked, json!({ "sats": 50, "path": "/dear/*", "method": "POST" }));
     assert_eq!(out(&run(&["retire", "weather-a1b2"])).trim(), "weather-a1b2 was out of service already");

@@ -24,7 +24,8 @@ pub trait ProxyAdmin: Send + Sync {
     /// [`AdminError::Unavailable`].
     fn list(&self, asked: ProxyPage) -> BoxFuture<'_, Result<Value, AdminError>>;
 
-    /// Sets a price: of all that has none of its own, or of one path.
+    /// Sets a price: of all that has none of its own, or of one path, whatever its endpoints are called; with a path
+    /// the answer tells what requests for it cost now.
     ///
     /// # Errors
     /// [`AdminError::BadRequest`], [`AdminError::NotFound`], [`AdminError::Unavailable`].
@@ -56,7 +57,7 @@ pub struct ProxyPrice {
     /// A pattern; without it the price is of all that has none of its own.
     #[serde(default)]
     pub path: Option<String>,
-    /// With a pattern: the method; without it `GET`.
+    /// With a pattern: the method; without it every method.
     #[serde(default)]
     pub method: Option<String>,
 }

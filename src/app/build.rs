@@ -175,21 +175,22 @@ impl House {
             // Their own: whoever asks for prices without paying must not use up what others pay with.
             budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
         });
-        let limits = Arc::new(Limits::new(LimitSettings {
+        let settings = LimitSettings {
             enabled: config.http.rate_limits,
             window: Duration::from_secs(config.limits.window_secs),
             write: config.limits.write,
             read: config.limits.read,
             key_write: config.limits.key_write,
             key_read: config.limits.key_read,
-        }));
+        };
+        let limits = Arc::new(Limits::new(settings).verifying(settings, config.limits.key_verify));
         let paid_proxies = PaidProxies::new(proxy::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),
             till: l402.clone(),
             rules: proxy::Rules::from_config(&config),
             quotas: Arc::clone(&limits),
-            allow: upstream_settings(&config),
+            targets: proxy::Targets::new(upstream_settings(&config)),
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());

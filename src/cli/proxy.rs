@@ -33,7 +33,7 @@ pub enum ProxyCommand {
         /// Only for this path: ? is a character, * a segment, ** any number of segments
         #[arg(long)]
         path: Option<String>,
-        /// And this method [default: GET]
+        /// And this method [default: every method]
         #[arg(long, requires = "path")]
         method: Option<String>,
     },
@@ -90,11 +90,11 @@ pub async fn run(client: &Client, command: ProxyCommand) -> Result<Report, CliEr
         ProxyCommand::Price { id, sats, path, method } => {
             let body = json!({ "sats": sats, "path": path, "method": method });
             let answer = client.post(&format!("proxies/{}/price", segment(&id)?), body).await?;
-            let what = match &path {
-                Some(path) => format!("{} {path} of {id}", method.as_deref().unwrap_or("GET")),
-                None => id,
+            let text = match &path {
+                Some(path) => priced(&answer, &id, path, sats),
+                None => format!("{id} costs {sats} sat"),
             };
-            Ok(Report::new(answer, format!("{what} costs {sats} sat")))
+            Ok(Report::new(answer, text))
         }
         ProxyCommand::Retire { id, reason } => {
             let path = format!("proxies/{}/retire", segment(&id)?);
@@ -131,6 +131,27 @@ async fn add(client: &Client, args: AddArgs) -> Result<Report, CliError> {
     let answer = client.post("proxies", Value::Object(body)).await?;
     let said = format!("{}\nask below {}, and pay", fields(&answer), text(&answer, "proxyUrl"));
     Ok(Report::new(answer, said))
+}
+
+/// What requests for a part of a proxy cost now, by method, as the server says.
+fn priced(answer: &Value, id: &str, path: &str, sats: u64) -> String {
+    let costs: Vec<_> = answer
+        .get("costs")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(method, sats)| Some((method.as_str(), sats.as_u64()?)))
+        .collect();
+    let Some((_, first)) = costs.first() else { return format!("{path} of {id} has a price of {sats} sat") };
+    let methods =
+        |costs: &[(&str, u64)]| costs.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
+    if costs.iter().all(|(_, sats)| sats == first) {
+        let methods = if costs.len() == 7 { "every method".into() } else { methods(&costs) };
+        let dearer = if *first == sats { "" } else { ": another endpoint that fits as closely is dearer" };
+        return format!("{path} of {id} costs {first} sat ({methods}){dearer}");
+    }
+    let each: Vec<_> = costs.iter().map(|(method, sats)| format!("{method} {sats}")).collect();
+    format!("{path} of {id} costs, in sat: {}; other endpoints fit as closely", each.join(", "))
 }
 
 /// A name for a service that nobody named.

@@ -290,6 +290,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("limits.read", u64::from(limits.read), 1, ANY),
         ("limits.key_write", u64::from(limits.key_write), 1, ANY),
         ("limits.key_read", u64::from(limits.key_read), 1, ANY),
+        ("limits.key_verify", u64::from(limits.key_verify), 1, ANY),
         ("limits.invoices_per_minute", u64::from(limits.invoices_per_minute), 1, ANY),
         ("limits.keep_unpaid_days", u64::from(limits.keep_unpaid_days), 1, 3_650),
         ("payouts.max_fee_base_sat", payouts.max_fee_base_sat, 0, supply),
@@ -302,7 +303,8 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("smtp.max_per_hour", u64::from(config.smtp.max_per_hour), 1, ANY),
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
-    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(config.l402.content.ranges());
+    let documents = config.l402.content.ranges(config.l402.max_price_sat);
+    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents);
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

@@ -97,12 +97,11 @@ impl L402Proxy {
 }
 
 impl L402Content {
-    /// Numbers that must lie in a range.
-    pub(super) fn ranges(&self) -> [(&'static str, u64, u64, u64); 2] {
-        const BITCOIN: u64 = 100_000_000;
+    /// Numbers that must lie in a range; nothing may cost more than `most` sat.
+    pub(super) fn ranges(&self, most: u64) -> [(&'static str, u64, u64, u64); 2] {
         [
-            ("l402.content.price_sat", self.price_sat, 1, BITCOIN),
-            ("l402.content.bundle_price_sat", self.bundle_price_sat, 1, BITCOIN),
+            ("l402.content.price_sat", self.price_sat, 1, most),
+            ("l402.content.bundle_price_sat", self.bundle_price_sat, 1, most),
         ]
     }
 }

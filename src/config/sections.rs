@@ -306,6 +306,8 @@ pub struct Limits {
     pub key_write: u32,
     /// Requests with one API key in a window that only look.
     pub key_read: u32,
+    /// Requests with one API key in a window that verify what a client showed.
+    pub key_verify: u32,
     /// New invoices a minute, of all clients together: each costs durable rows.
     pub invoices_per_minute: u32,
     /// How long an order that nobody paid is kept after its invoice's end, in days.
@@ -320,6 +322,7 @@ impl Default for Limits {
             read: 200,
             key_write: 1_500,
             key_read: 9_000,
+            key_verify: 90_000,
             invoices_per_minute: 1_200,
             keep_unpaid_days: 3,
         }

@@ -97,6 +97,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("limits.read", COUNT),
     ("limits.key_write", COUNT),
     ("limits.key_read", COUNT),
+    ("limits.key_verify", COUNT),
     ("limits.invoices_per_minute", COUNT),
     ("limits.keep_unpaid_days", COUNT),
     ("payouts.max_fee_base_sat", SATS),

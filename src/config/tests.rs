@@ -336,6 +336,8 @@ fn sections_within_sections_are_set_in_the_same_ways() {
     refused("[l402.proxy]\nmax_proxies = \"x\"", "config.toml:2", "l402.proxy.max_proxies", "whole number");
     refused("[l402.proxy]\nallow_hosts = [\"http://x\"]", "config.toml:2", "is not a host", "localhost:8080");
     refused("[l402.content]\nprice_sat = 0", "config.toml:2", "out of range", "");
+    let dear = "[l402]\nmax_price_sat = 100\n[l402.content]\nbundle_price_sat = 101";
+    refused(dear, "config.toml:4", "out of range", "");
     let error = load_text("", &[("SATCHEL_L402_PROXY_MAX_PROXIES", "many")]).unwrap_err();
     assert_eq!(error.problems[0].place, "SATCHEL_L402_PROXY_MAX_PROXIES");
 }

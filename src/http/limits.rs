@@ -45,6 +45,8 @@ pub enum Class {
     Write,
     /// Looks something up.
     Read,
+    /// Asks whether what somebody else showed is good: once for every request that a shop gets.
+    Verify,
 }
 
 impl Class {
@@ -52,6 +54,7 @@ impl Class {
         match self {
             Self::Write => "write",
             Self::Read => "read",
+            Self::Verify => "verify",
         }
     }
 }
@@ -118,6 +121,8 @@ pub struct Limits {
 struct Classes {
     write: Option<Quotas>,
     read: Option<Quotas>,
+    /// Without a key it is no question but a guess, which counts as a write.
+    verify: Option<Quotas>,
 }
 
 /// Whose quota.
@@ -145,12 +150,18 @@ impl Limits {
 
     fn with_memory(settings: LimitSettings, remembered: usize) -> Self {
         let quotas = |limit| Quotas::new(limit, settings.window, remembered).filter(|_| settings.enabled);
-        let classes = |write, read| Classes { write: quotas(write), read: quotas(read) };
+        let classes = |write, read| Classes { write: quotas(write), read: quotas(read), verify: None };
         Self {
             clients: classes(settings.write, settings.read),
             keys: classes(settings.key_write, settings.key_read),
             hasher: RandomState::new(),
         }
+    }
+
+    /// The same, where an API key has so many verifications in the window of `settings`; 0 sets no limit.
+    pub fn verifying(mut self, settings: LimitSettings, count: u32) -> Self {
+        self.keys.verify = Quotas::new(count, settings.window, REMEMBERED).filter(|_| settings.enabled);
+        self
     }
 
     /// Counts one request of a client (a [`Client`](super::client::Client), or whatever tells it from others) and
@@ -173,16 +184,18 @@ impl Limits {
             Holder::Client(hash) => (&self.clients, hash),
             Holder::Key(hash) => (&self.keys, hash),
         };
-        let quotas = match class {
-            Class::Write => classes.write.as_ref(),
-            Class::Read => classes.read.as_ref(),
+        let quotas = match (class, holder) {
+            (Class::Verify, Holder::Key(_)) => classes.verify.as_ref(),
+            (Class::Write | Class::Verify, _) => classes.write.as_ref(),
+            (Class::Read, _) => classes.read.as_ref(),
         };
         quotas.map(|quotas| (quotas, hash))
     }
 
     /// Forgets clients whose quota is full again. Takes milliseconds when there are many.
     pub fn sweep(&self) {
-        let all = [&self.clients.write, &self.clients.read, &self.keys.write, &self.keys.read];
+        let (clients, keys) = (&self.clients, &self.keys);
+        let all = [&clients.write, &clients.read, &keys.write, &keys.read, &keys.verify];
         for quotas in all.into_iter().flatten() {
             quotas.limiter.retain_recent();
             quotas.limiter.shrink_to_fit();

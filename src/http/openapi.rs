@@ -8,10 +8,11 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem};
 
 use super::respond;
 
@@ -36,19 +37,35 @@ pub fn merge(title: &str, description: &str, parts: impl IntoIterator<Item = Ope
     for part in parts {
         whole.merge(part);
     }
-    // Public routes need none; the others take a key either way.
+    // Where a part says nothing itself a key may be shown, either way, and need not.
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     let header = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
     let components = whole.components.get_or_insert_default();
     components.add_security_scheme(BEARER, bearer);
     components.add_security_scheme(API_KEY, header);
     let none = SecurityRequirement::default();
-    whole.security = Some(vec![
-        none,
-        SecurityRequirement::new(BEARER, NO_SCOPES),
-        SecurityRequirement::new(API_KEY, NO_SCOPES),
-    ]);
+    whole.security = Some(std::iter::once(none).chain(a_key()).collect());
     whole
+}
+
+/// Says of each operation of a part whether it needs a key: those do that can be refused with 401.
+pub fn keyed(mut part: OpenApi) -> OpenApi {
+    for item in part.paths.paths.values_mut() {
+        operations(item).for_each(|operation| {
+            let keyed = operation.responses.responses.contains_key("401");
+            operation.security = Some(if keyed { a_key() } else { Vec::new() });
+        });
+    }
+    part
+}
+
+fn a_key() -> Vec<SecurityRequirement> {
+    vec![SecurityRequirement::new(BEARER, NO_SCOPES), SecurityRequirement::new(API_KEY, NO_SCOPES)]
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+    [get, put, post, delete, options, head, patch, trace].into_iter().flatten()
 }
 
 /// `/openapi.json`, and the page at `/docs`.
@@ -87,14 +104,14 @@ mod tests {
     #[utoipa::path(get, path = "/a", responses((status = 200, description = "A")))]
     async fn a() {}
 
-    #[utoipa::path(post, path = "/b", responses((status = 200, description = "B")))]
+    #[utoipa::path(post, path = "/b", responses((status = 200, description = "B"), (status = 401, description = "No key")))]
     async fn b() {}
 
     #[tokio::test]
     async fn the_document_has_every_part_and_the_page_only_its_own_assets() {
         let (_, first) = OpenApiRouter::<()>::default().routes(routes!(a)).split_for_parts();
         let (_, second) = OpenApiRouter::<()>::default().routes(routes!(b)).split_for_parts();
-        let app = super::routes(&merge("Satchel", "All of it", [first, second])).unwrap();
+        let app = super::routes(&merge("Satchel", "All of it", [first, keyed(second)])).unwrap();
         let ask = async |path: &str| {
             let request = Request::get(path).body(Body::empty()).unwrap();
             let response = app.clone().oneshot(request).await.unwrap();
@@ -104,6 +121,11 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&ask("/openapi.json").await).unwrap();
         assert_eq!(document["info"]["title"], "Satchel");
         assert!(document["paths"]["/a"]["get"].is_object() && document["paths"]["/b"]["post"].is_object());
+        assert!(document["paths"]["/a"]["get"]["security"].is_null(), "as for all");
+        assert_eq!(document["security"][0], serde_json::json!({}));
+        let keys = serde_json::json!([{ "bearer": [] }, { "apiKey": [] }]);
+        assert_eq!(document["paths"]["/b"]["post"]["security"], keys);
+        assert!(document["components"]["securitySchemes"]["apiKey"].is_object());
         let page = ask("/docs").await;
         for asset in ["/docs/docs.js", "/docs/docs.css"] {
             assert!(page.contains(asset));

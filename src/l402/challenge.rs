@@ -9,7 +9,6 @@ use bitcoin::hashes::{Hash, sha256};
 use super::protocol::mpp::Charge;
 use super::protocol::mpp::challenge::ChargeDetails;
 use super::protocol::{Identifier, Terms, challenge};
-use super::rules::LONGEST_RESOURCE;
 use super::shown::Shown;
 use super::store::{self, Challenge, Draft};
 use super::{L402, L402Error};
@@ -25,14 +24,20 @@ use crate::money::Msat;
 /// For so long the same question of the same client gets the same challenge.
 const SAME_MS: i64 = 60_000;
 
-/// Bytes that the description of a BOLT11 invoice holds.
-const DESCRIPTION_BYTES: usize = 639;
+/// Bytes of a description that go into the invoice and the header, each of which holds it: a web server in front of
+/// this one takes 4 KB of headers by default.
+const DESCRIPTION_BYTES: usize = 100;
+
+/// Bytes of a path that go into the token as they are, for the same reason.
+const PATH_BYTES: usize = 256;
 
 /// A challenge to make.
 #[derive(Clone, Debug)]
 pub struct NewChallenge {
     /// Who asks for it; several of the same within a minute are one.
     pub client: Client,
+    /// Whether it has been counted already, by an API key: then not by client too.
+    pub counted: bool,
     /// Whose resource; `None` is the operator's own.
     pub account: Option<AccountId>,
     /// What it opens. [`resource_name`] makes one out of any path.
@@ -91,7 +96,7 @@ impl L402 {
             L402Error::invalid("invalid_price", message)
         })?;
         self.0.capacity.check(price).await?;
-        self.count(new.client)?;
+        self.count(&new)?;
         let lifetime = new.lifetime.unwrap_or(rules.lifetime);
         let request = InvoiceRequest {
             amount: Some(price),
@@ -149,7 +154,7 @@ impl L402 {
         let charge = Charge {
             amount: challenge.price_sat.to_string(),
             currency: "sat".into(),
-            description: challenge.description.clone(),
+            description: challenge.description.as_deref().map(|words| short(words).to_owned()),
             details: ChargeDetails {
                 invoice: challenge.invoice.clone(),
                 payment_hash: Some(challenge.payment_hash),
@@ -158,7 +163,7 @@ impl L402 {
         };
         let expires = IsoSeconds(challenge.expires_at).to_string();
         // A header is ASCII to most clients; the request has the words in full.
-        let words = challenge
+        let words = charge
             .description
             .clone()
             .filter(|words| words.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
@@ -166,11 +171,13 @@ impl L402 {
     }
 
     /// Counts a new challenge of a client, and of all.
-    fn count(&self, client: Client) -> Result<(), L402Error> {
-        let allowance = self.0.parts.per_client.check(Class::Write, client);
-        if let Some(retry_after) = allowance.retry_after {
-            let quota = Some((allowance.limit, allowance.window_secs));
-            return Err(L402Error::TooMany { quota, retry_after });
+    fn count(&self, new: &NewChallenge) -> Result<(), L402Error> {
+        if !new.counted {
+            let allowance = self.0.parts.per_client.check(Class::Write, new.client);
+            if let Some(retry_after) = allowance.retry_after {
+                let quota = Some((allowance.limit, allowance.window_secs));
+                return Err(L402Error::TooMany { quota, retry_after });
+            }
         }
         let budget = self.0.parts.budget.take();
         budget.map_err(|retry_after| L402Error::TooMany { quota: None, retry_after })
@@ -231,7 +238,7 @@ fn made_before(
 /// What stands in the token and the books for a path: itself, or what only it has, if it is too long for a header or
 /// holds what no header may.
 pub fn resource_name(path: &str) -> Cow<'_, str> {
-    let fits = path.len() <= LONGEST_RESOURCE && !path.chars().any(char::is_control);
+    let fits = path.len() <= PATH_BYTES && !path.chars().any(char::is_control);
     if fits {
         Cow::Borrowed(path)
     } else {
@@ -241,10 +248,14 @@ pub fn resource_name(path: &str) -> Cow<'_, str> {
 
 /// What the payer reads.
 fn description(new: &NewChallenge) -> String {
-    let text = new.description.as_deref().unwrap_or(&new.resource);
+    short(new.description.as_deref().unwrap_or(&new.resource)).to_owned()
+}
+
+/// The beginning of a text, no longer than what invoice and header hold.
+fn short(text: &str) -> &str {
     let mut end = text.len().min(DESCRIPTION_BYTES);
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);
     }
-    text.get(..end).unwrap_or_default().to_owned()
+    text.get(..end).unwrap_or_default()
 }

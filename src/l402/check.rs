@@ -76,18 +76,17 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// What the `Payment` scheme calls it.
+    /// What the `Payment` scheme calls it, or its method `lightning` where that has a word of its own: a challenge
+    /// that was used is as unknown as one of another server.
     pub(super) const fn problem(self) -> &'static str {
         match self {
             Self::Nothing => "payment-required",
-            Self::Garbled => "malformed-credential",
-            Self::UnknownChallenge | Self::OtherMerchant | Self::OtherResource | Self::TooCheap => {
-                "invalid-challenge"
-            }
-            Self::UnknownPayment => "unknown-challenge",
-            Self::WrongPreimage => "invalid-preimage",
-            Self::Expired => "expired-invoice",
-            Self::Foreign | Self::Caveat(_) | Self::NotSettled | Self::Used => "verification-failed",
+            Self::Garbled => "lightning/malformed-credential",
+            Self::UnknownChallenge | Self::UnknownPayment | Self::Used => "lightning/unknown-challenge",
+            Self::WrongPreimage => "lightning/invalid-preimage",
+            Self::Expired => "lightning/expired-invoice",
+            Self::OtherMerchant | Self::OtherResource | Self::TooCheap => "invalid-challenge",
+            Self::Foreign | Self::Caveat(_) | Self::NotSettled => "verification-failed",
         }
     }
 }
@@ -134,4 +133,30 @@ fn one(mint: &Mint, token: &Macaroon, preimage: &Preimage, door: &Door<'_>) -> R
         amount_sat: terms.amount_sat,
         valid_until: terms.valid_until,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// draft-lightning-charge-00 names four problems of its own; the rest are the scheme's.
+    #[test]
+    fn problems_are_the_scheme_s_or_its_method_s() {
+        for (closed, problem) in [
+            (Closed::Nothing, "payment-required"),
+            (Closed::Garbled, "lightning/malformed-credential"),
+            (Closed::UnknownChallenge, "lightning/unknown-challenge"),
+            (Closed::UnknownPayment, "lightning/unknown-challenge"),
+            (Closed::Used, "lightning/unknown-challenge"),
+            (Closed::WrongPreimage, "lightning/invalid-preimage"),
+            (Closed::Expired, "lightning/expired-invoice"),
+            (Closed::OtherResource, "invalid-challenge"),
+            (Closed::OtherMerchant, "invalid-challenge"),
+            (Closed::TooCheap, "invalid-challenge"),
+            (Closed::Foreign, "verification-failed"),
+            (Closed::NotSettled, "verification-failed"),
+        ] {
+            assert_eq!(closed.problem(), problem);
+        }
+    }
 }

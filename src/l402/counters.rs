@@ -146,6 +146,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_resource_has_its_numbers() {
+        let _ = crate::telemetry::metrics::install();
+        let counters = Counters::default();
+        counters.earned(None, "/counted", 7);
+        counters.asked(None, "/counted");
+        counters.asked(None, "/counted");
+        counters.let_in(None, "/counted");
+        let page = crate::telemetry::metrics::render();
+        let line = |name: &str, labels: &[&str]| {
+            let found = page
+                .lines()
+                .find(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
+            found.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
+        };
+        let counted = "resource=\"/counted\"";
+        assert_eq!(line(L402_REQUESTS, &[counted, "outcome=\"unpaid\""]).as_deref(), Some("2"));
+        assert_eq!(line(L402_REQUESTS, &[counted, "outcome=\"paid\""]).as_deref(), Some("1"));
+        assert_eq!(line(L402_REVENUE, &[counted]).as_deref(), Some("7"));
+    }
+
+    #[test]
     fn a_resource_has_a_name_once_it_was_paid_for_and_no_more_have_than_there_is_room_for() {
         let counters = Counters::default();
         let named =

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -155,11 +155,12 @@ impl L402 {
                 return Admission::Paid(pass);
             }
             Ok(Err(closed)) => closed,
-            Err(error) => return Admission::Refused(error.answer(&price.resource)),
+            Err(error) => return Admission::Refused(error.into_response()),
         };
         self.counters().asked(price.account, &resource);
         let new = NewChallenge {
             client,
+            counted: false,
             account: price.account,
             resource: resource.into_owned(),
             price_sat: price.sats,
@@ -169,7 +170,7 @@ impl L402 {
         };
         Admission::Refused(match self.challenge(new).await {
             Ok(offer) => payment_required(&offer, closed),
-            Err(error) => error.answer(&price.resource),
+            Err(error) => error.into_response(),
         })
     }
 

@@ -182,6 +182,18 @@ async fn tips_are_made_listed_and_taken_back() {
 }
 
 #[tokio::test]
+async fn what_was_sold_is_told_of_all_or_of_one_account() {
+    let fixture = fixture(true);
+    let sold = fixture.ask("GET", "l402", Value::Null).await;
+    assert_eq!(sold, (StatusCode::OK, json!({ "payments": 0, "account": null })));
+    let (_, sold) = fixture.ask("GET", "l402?account=shop", Value::Null).await;
+    assert_eq!(sold["account"], "shop");
+    fixture
+        .refused("GET", "l402?who=x", Value::Null, StatusCode::BAD_REQUEST, "bad_request", "unknown field")
+        .await;
+}
+
+#[tokio::test]
 async fn webhooks_are_listed_and_sent_again() {
     let fixture = fixture(true);
     let (_, page) = fixture.ask("GET", "webhooks?limit=2&before=x&parked=true", Value::Null).await;

@@ -39,8 +39,7 @@ pub(super) struct ChallengeBody {
     resource: String,
     #[schema(minimum = 1, example = 100)]
     price_sats: i64,
-    /// What the payer reads.
-    #[schema(max_length = 512)]
+    /// What the payer reads, on one line; what is longer than 512 bytes is cut off.
     description: Option<String>,
 }
 
@@ -102,10 +101,11 @@ pub(super) async fn create(
         .ok_or_else(|| L402Error::invalid("invalid_price", "priceSats is required"))?;
     let new = NewChallenge {
         client: asked.client,
+        counted: true,
         account: Some(caller.account),
         resource,
         price_sat,
-        description: text(&asked.body, "description", "invalid_description", LONGEST_RESOURCE)?,
+        description: words(&asked.body, "description", "invalid_description")?,
         lifetime: None,
         idempotency_key: key(&asked.headers)?,
     };
@@ -129,11 +129,11 @@ pub(super) async fn verify(
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, L402Error> {
     let body = body?;
-    // What is too long to be one is none; it is no reason to refuse the question.
+    let preimage = shown(&body, "preimage", "invalid_preimage")?;
     let question = Question {
-        macaroon: text(&body, "macaroon", "invalid_macaroon", usize::MAX)?,
-        preimage: required(&body, "preimage", "invalid_preimage", usize::MAX)?,
-        resource: text(&body, "resource", "invalid_resource", usize::MAX)?,
+        macaroon: shown(&body, "macaroon", "invalid_macaroon")?,
+        preimage: preimage.ok_or_else(|| L402Error::invalid("invalid_preimage", "preimage is required"))?,
+        resource: shown(&body, "resource", "invalid_resource")?,
         amount_sat: sats(&body, "amountSats", "invalid_amount")?,
     };
     let verdict = l402.verify(caller.account, question).await?;
@@ -167,7 +167,8 @@ pub(super) async fn list(
             })?)
         }
     };
-    let limit = match params.get("limit") {
+    let given = |name| params.get(name).filter(|text| !text.is_empty());
+    let limit = match given("limit") {
         None => PAGE,
         Some(text) => {
             text.parse().ok().filter(|limit| (1..=LONGEST_PAGE).contains(limit)).ok_or_else(|| {
@@ -175,7 +176,7 @@ pub(super) async fn list(
             })?
         }
     };
-    let offset = match params.get("offset") {
+    let offset = match given("offset") {
         None => 0,
         Some(text) => {
             text.parse().map_err(|_| L402Error::invalid("invalid_offset", "offset must be a whole number"))?
@@ -200,12 +201,34 @@ fn text(
         Some(Value::String(text)) if text.len() <= longest && !text.chars().any(char::is_control) => {
             Ok(Some(text.clone()))
         }
-        Some(_) if longest == usize::MAX => Err(L402Error::invalid(slug, format!("{name} must be a text"))),
         Some(_) => {
             let message = format!("{name} must be a text of at most {longest} bytes, on one line");
             Err(L402Error::invalid(slug, message))
         }
     }
+}
+
+/// A text that a client showed, whatever it says: what can't be a credential is a bad one, and no reason to refuse the
+/// question.
+fn shown(body: &JsonObject, name: &str, slug: &'static str) -> Result<Option<String>, L402Error> {
+    match body.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+        Some(_) => Err(L402Error::invalid(slug, format!("{name} must be a text"))),
+    }
+}
+
+/// A text for people, on one line and no longer than is kept: it is made so, since nothing depends on it.
+fn words(body: &JsonObject, name: &str, slug: &'static str) -> Result<Option<String>, L402Error> {
+    let Some(text) = shown(body, name, slug)? else { return Ok(None) };
+    let parts = text.split(|letter: char| letter.is_control() || letter.is_whitespace());
+    let mut line = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let mut end = line.len().min(LONGEST_RESOURCE);
+    while !line.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    line.truncate(end);
+    Ok(Some(line).filter(|line| !line.is_empty()))
 }
 
 fn required(body: &JsonObject, name: &str, slug: &'static str, longest: usize) -> Result<String, L402Error> {

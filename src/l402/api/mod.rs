@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::http::header::ACCESS_CONTROL_ALLOW_HEADERS;
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::options;
 use axum::{Extension, Router};
@@ -21,6 +21,7 @@ use utoipa_axum::routes;
 use super::error::L402Error;
 use super::{L402, Priced};
 use crate::http::asking::is_below;
+use crate::http::body::as_json;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::name_instance;
@@ -44,9 +45,12 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
     let keyed = from_fn_with_state(gate, require_scope);
     let writes = OpenApiRouter::new()
         .routes(routes!(challenges::create))
-        .routes(routes!(challenges::verify))
         .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));
+    let verifying = OpenApiRouter::new()
+        .routes(routes!(challenges::verify))
+        .route_layer(keyed.clone())
+        .route_layer(limited(Class::Verify));
     let reads = OpenApiRouter::new()
         .routes(routes!(challenges::list))
         .routes(routes!(stats::stats))
@@ -57,9 +61,14 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
         .routes(routes!(public::status))
         .route("/api/l402/status", options(preflight))
         .route_layer(limited(Class::Read));
-    let (routes, document) =
-        writes.merge(reads).merge(public).merge(sold(&l402)).with_state(l402).split_for_parts();
-    (routes.layer(from_fn(name_instance)), document)
+    let (routes, document) = writes
+        .merge(verifying)
+        .merge(reads)
+        .merge(public)
+        .merge(sold(&l402))
+        .with_state(l402)
+        .split_for_parts();
+    (routes.layer(map_request(as_json)).layer(from_fn(name_instance)), document)
 }
 
 /// Our own routes that cost something. They have no quota: whoever has paid may come as often as the token allows,

@@ -95,7 +95,7 @@ impl Content {
         };
         ContentsView {
             items: self.documents().await.iter().map(item).collect(),
-            bundle: BundleView { price_sats: self.0.prices.bundle, url: bundle_path() },
+            bundle: BundleView { price_sats: self.at_most(self.0.prices.bundle), url: bundle_path() },
         }
     }
 
@@ -115,7 +115,7 @@ impl Content {
     async fn bundle(&self, client: Client, headers: &HeaderMap) -> (Admission, Documents) {
         let price = Price {
             description: "All articles and data".into(),
-            ..Price::new(bundle_path(), self.0.prices.bundle)
+            ..Price::new(bundle_path(), self.at_most(self.0.prices.bundle))
         };
         let admission = self.0.till.admit(client, headers, &price).await;
         (admission, self.documents().await)
@@ -133,7 +133,12 @@ impl Content {
     }
 
     fn price_of(&self, document: &Document) -> u64 {
-        document.price_sat.unwrap_or(self.0.prices.each).min(self.0.till.rules().max_price_sat)
+        self.at_most(document.price_sat.unwrap_or(self.0.prices.each))
+    }
+
+    /// What nothing may cost more than is not asked for: it could not be sold.
+    fn at_most(&self, sats: u64) -> u64 {
+        sats.min(self.0.till.rules().max_price_sat)
     }
 }
 

@@ -31,10 +31,14 @@ fn off() -> LimitSettings {
 }
 
 fn shop() -> Shop {
+    priced(Prices { each: 10, bundle: 50 }, true)
+}
+
+fn priced(prices: Prices, enabled: bool) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
-    let till = Till::new(&store, Clock::manual(1_800_000_000_000));
-    let content = Content::new(None, Prices { each: 10, bundle: 50 }, till.l402.clone());
+    let till = Till::open(&store, Clock::manual(1_800_000_000_000), enabled);
+    let content = Content::new(None, prices, till.l402.clone());
     let (router, _) = api::router(content, &Arc::new(Limits::new(off())), &Arc::new(Proxies::default()));
     Shop { router, till, _folder: folder }
 }
@@ -99,6 +103,31 @@ async fn what_can_t_be_sold_now_says_which() {
             (status, &body["error"], &body["instance"]),
             (503, &json!("node_unavailable"), &json!(path))
         );
+    }
+}
+
+/// The till of a test takes a million at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_costs_more_than_can_be_asked_for() {
+    let shop = priced(Prices { each: 2_000_000, bundle: 5_000_000 }, true);
+    let list = ask(&shop, PATH, "").await.1;
+    assert_eq!(
+        (&list["items"][1]["priceSats"], &list["bundle"]["priceSats"]),
+        (&json!(1_000_000), &json!(1_000_000))
+    );
+    for path in [format!("{PATH}/bundle"), format!("{PATH}/sats-and-msats")] {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!((status, &body["l402"]["amount_sats"]), (402, &json!(1_000_000)), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turned_off_nothing_is_sold_and_the_list_is_there() {
+    let shop = priced(Prices { each: 10, bundle: 50 }, false);
+    assert_eq!(ask(&shop, PATH, "").await.0, 200);
+    for path in [format!("{PATH}/halvings"), format!("{PATH}/bundle")] {
+        let (status, body) = ask(&shop, &path, "").await;
+        assert_eq!((status, &body["error"], &body["status"]), (403, &json!("l402_not_enabled"), &json!(403)));
     }
 }
 

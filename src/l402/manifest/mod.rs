@@ -9,6 +9,7 @@ pub mod validate;
 
 use serde_json::{Value, json};
 
+use super::proxy::glob::Glob;
 use super::proxy::store::{Endpoint, Proxy};
 use crate::clock::UnixMillis;
 use crate::clock::iso::IsoTime;
@@ -35,7 +36,8 @@ pub(super) fn description(proxy: &Proxy) -> Option<&str> {
 /// A proxy's manifest.
 pub fn document(proxy: &Proxy, endpoints: &[Endpoint], public_url: &str, now: UnixMillis) -> Value {
     let settings = &proxy.manifest;
-    let entries: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.is_active).flat_map(entries).collect();
+    let entry = |(endpoint, method, id): (&Endpoint, &str, String)| entry(endpoint, method, &id);
+    let entries: Vec<_> = listed(endpoints).into_iter().map(entry).collect();
     json!({
         "$schema": SCHEMA,
         "version": VERSION,
@@ -60,18 +62,32 @@ pub fn document(proxy: &Proxy, endpoints: &[Endpoint], public_url: &str, now: Un
     })
 }
 
-/// An endpoint for all methods stands there once for each that readers know.
-fn entries(endpoint: &Endpoint) -> Vec<Value> {
-    methods(endpoint).into_iter().map(|(method, id)| entry(endpoint, method, &id)).collect()
+/// Those that count, each with a method and an id. One for all methods stands there once for each that readers know,
+/// unless another names that method for the same path.
+pub(super) fn listed(endpoints: &[Endpoint]) -> Vec<(&Endpoint, &str, String)> {
+    let active: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.is_active).collect();
+    let named = |path: &str, method: &str| {
+        active.iter().any(|known| known.method == method && same_path(&known.path, path))
+    };
+    let mut listed = Vec::new();
+    for endpoint in &active {
+        if endpoint.method != "*" {
+            listed.push((*endpoint, endpoint.method.as_str(), endpoint.endpoint_id.clone()));
+            continue;
+        }
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            if !named(&endpoint.path, method) {
+                let id = format!("{}-{}", endpoint.endpoint_id, method.to_ascii_lowercase());
+                listed.push((*endpoint, method, id));
+            }
+        }
+    }
+    listed
 }
 
-/// The methods of an endpoint, each with an id of its own.
-pub(super) fn methods(endpoint: &Endpoint) -> Vec<(&str, String)> {
-    if endpoint.method != "*" {
-        return vec![(endpoint.method.as_str(), endpoint.endpoint_id.clone())];
-    }
-    let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-    known.map(|method| (method, format!("{}-{}", endpoint.endpoint_id, method.to_ascii_lowercase()))).into()
+fn same_path(one: &str, other: &str) -> bool {
+    one == other
+        || matches!((Glob::new(one), Glob::new(other)), (Ok(one), Ok(other)) if one.normal() == other.normal())
 }
 
 fn entry(endpoint: &Endpoint, method: &str, id: &str) -> Value {

@@ -2,21 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{AUTH_HEADER_FORMAT, base_url, description, methods};
+use super::{AUTH_HEADER_FORMAT, base_url, description, listed};
 use crate::l402::proxy::store::{Endpoint, Proxy};
 
 /// The document of a proxy with these endpoints.
 pub fn document(proxy: &Proxy, endpoints: &[Endpoint], public_url: &str) -> Value {
     let mut paths = Map::new();
-    for endpoint in endpoints.iter().filter(|endpoint| endpoint.is_active) {
+    for (endpoint, method, id) in listed(endpoints) {
         let (path, names) = template(&endpoint.path);
-        for (method, id) in methods(endpoint) {
-            let operation = operation(endpoint, &id, &names);
-            let item = paths.entry(path.clone()).or_insert_with(|| json!({}));
-            if let Value::Object(item) = item {
-                // Of two patterns that look the same from outside the first counts.
-                item.entry(method.to_ascii_lowercase()).or_insert(operation);
-            }
+        let operation = operation(endpoint, &id, &names);
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        if let Value::Object(item) = item {
+            // Of two patterns that look the same from outside the first counts.
+            item.entry(method.to_ascii_lowercase()).or_insert(operation);
         }
     }
     json!({

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{base_url, description};
 use crate::l402::proxy::manage::Page;
 use crate::l402::proxy::store::Proxy;
-use crate::l402::proxy::view::manifest_url;
+use crate::l402::proxy::view::manifest_path;
 
 /// What is looked for. Nothing is everything.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,7 @@ pub fn page<'a>(
     let item = |(proxy, endpoint_count): &&'a (Proxy, u64)| ItemView {
         name: &proxy.name,
         description: description(proxy),
-        manifest_url: manifest_url(public_url, &proxy.public_id),
+        manifest_url: format!("{public_url}{}", manifest_path(&proxy.public_id)),
         proxy_base_url: base_url(proxy, public_url),
         documentation_url: proxy.manifest.documentation_url.as_deref(),
         parsed_categories: &proxy.manifest.categories,

@@ -71,6 +71,31 @@ fn a_manifest_has_the_contract_s_members_and_keeps_its_own_rules() {
 }
 
 #[test]
+fn an_endpoint_for_all_methods_is_listed_by_each_that_no_other_names() {
+    let rows = [endpoint("*", "/x/**", 5), endpoint("GET", "x/**/", 7)];
+    let manifest = document(&proxy(), &rows, PUBLIC_URL, 0);
+    let listed: Vec<_> = manifest["endpoints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (entry["method"].as_str().unwrap(), entry["pricing"]["base_price_sats"].clone()))
+        .collect();
+    let five = json!(5);
+    assert_eq!(
+        listed,
+        [
+            ("POST", five.clone()),
+            ("PUT", five.clone()),
+            ("PATCH", five.clone()),
+            ("DELETE", five),
+            ("GET", json!(7))
+        ]
+    );
+    let described = openapi::document(&proxy(), &rows, PUBLIC_URL);
+    assert_eq!(described["paths"]["/x/{rest1}"]["post"]["x-payment"]["price_sats"], 5);
+}
+
+#[test]
 fn neither_document_names_the_upstream_or_its_secret() {
     let described = openapi::document(&proxy(), &[endpoint("GET", "/x", 1)], PUBLIC_URL);
     for text in [made().to_string(), described.to_string()] {

@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::PaidProxies;
+use super::endpoints::PartPrice;
 use super::error::ProxyError;
 use super::manage::{Page, Who};
 use crate::admin::{AdminError, ProxyAdmin, ProxyPage, ProxyPrice};
@@ -47,16 +48,8 @@ impl ProxyAdmin for PaidProxies {
                     self.read_change(change.as_object().unwrap_or(&Map::new())).map_err(admin_error)?;
                 return value(self.change(Who::Operator, id, change).await);
             };
-            let method = asked.method.unwrap_or_else(|| "GET".into()).to_ascii_uppercase();
-            let endpoint = json!({
-                "endpointId": format!("{method} {path}"),
-                "path": path,
-                "httpMethod": method,
-                "basePriceSats": asked.sats,
-            });
-            let endpoint =
-                self.read_endpoint(endpoint.as_object().unwrap_or(&Map::new())).map_err(admin_error)?;
-            value(self.add_endpoint(Who::Operator, id, endpoint, true).await)
+            let part = PartPrice { path, method: asked.method, sats: asked.sats };
+            value(self.price_part(Who::Operator, id, part).await)
         })
     }
 

@@ -23,7 +23,20 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(proxy: Proxy, endpoints: Vec<Endpoint>) -> Result<Self, ProxyError> {
+    /// Nothing of it costs more than `most` sats, whatever its owner asked for when more was allowed.
+    pub(super) fn new(mut proxy: Proxy, mut endpoints: Vec<Endpoint>, most: u64) -> Result<Self, ProxyError> {
+        let prices = endpoints.iter_mut().map(|endpoint| &mut endpoint.price_sat);
+        let dear = prices.chain([&mut proxy.default_price_sat]).filter(|price| **price > most);
+        let cut = dear.map(|price| *price = most).count();
+        if cut > 0 {
+            let proxy = &proxy.public_id;
+            tracing::warn!(
+                proxy,
+                prices = cut,
+                most,
+                "a proxy's prices are above l402.max_price_sat, which is taken"
+            );
+        }
         let tariff = Tariff::new(&proxy, &endpoints).map_err(|error| {
             tracing::error!(%error, proxy = proxy.public_id, "a proxy's patterns in the database can't be read");
             ProxyError::Internal
@@ -75,12 +88,25 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::l402::proxy::store::tests::proxy;
+    use crate::l402::proxy::store::tests::{endpoint, proxy};
+
+    #[test]
+    fn what_became_too_dear_is_sold_for_the_most_that_is_allowed() {
+        let rows = [5, 7, 0].map(|sats| endpoint("GET", &format!("/{sats}"), sats)).to_vec();
+        let live = Live::new(proxy(), rows, 6).unwrap();
+        let sats = |path: &str| live.tariff.quote(&axum::http::Method::GET, path).sats;
+        assert_eq!((sats("/5"), sats("/7"), sats("/0"), sats("/else")), (5, 6, 0, 6));
+        assert_eq!(
+            (live.proxy.default_price_sat, live.endpoints[1].price_sat),
+            (6, 6),
+            "its manifest says so"
+        );
+    }
 
     #[test]
     fn a_slow_reader_brings_nothing_old_back() {
         let cache = Cache::default();
-        let live = Arc::new(Live::new(proxy(), Vec::new()).unwrap());
+        let live = Arc::new(Live::new(proxy(), Vec::new(), 100).unwrap());
         let before = cache.generation();
         cache.forget(&live.proxy.public_id);
         cache.put(&live, before);

@@ -2,10 +2,11 @@
 //!
 //! The body is the family's ([`L402Error`]). No text names an upstream's address.
 
-use axum::http::header::ALLOW;
+use axum::http::header::{ALLOW, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::glob::BadGlob;
 use super::path::BadPath;
 use super::price::Methods;
 use crate::http::keys::Scope;
@@ -34,8 +35,8 @@ pub enum ProxyError {
     PathForbidden,
     /// 404: there is no such proxy, or it belongs to another account, or is not in service.
     ProxyNotFound,
-    /// 404: the proxy has no public manifest.
-    ManifestNotFound,
+    /// 404: the proxy has no such endpoint.
+    EndpointNotFound,
     /// 404: there is no such document.
     ContentNotFound,
     /// 404: no route has this path.
@@ -56,6 +57,8 @@ pub enum ProxyError {
     BadGateway(&'static str),
     /// 503: as many requests of this proxy as may be are on their way.
     Busy,
+    /// 503: the operator has turned this off.
+    NotEnabled,
     /// 503: the database or the till can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
@@ -88,7 +91,7 @@ impl ProxyError {
             Self::Forbidden(_) => (403, "forbidden", "The API key lacks the scope l402"),
             Self::PathForbidden => (403, "path_not_allowed", "This path is not offered"),
             Self::ProxyNotFound => (404, "proxy_not_found", "Proxy not found"),
-            Self::ManifestNotFound => (404, "manifest_not_found", "This proxy has no public manifest"),
+            Self::EndpointNotFound => (404, "endpoint_not_found", "This proxy has no such endpoint"),
             Self::ContentNotFound => (404, "content_not_found", "There is no such content"),
             Self::NotFound => (404, "not_found", "There is no such route"),
             Self::MethodNotAllowed(_) => (405, "method_not_allowed", "Not with this method"),
@@ -103,6 +106,7 @@ impl ProxyError {
             Self::Busy => {
                 (503, "proxy_busy", "The service behind this proxy has enough to do; try again soon")
             }
+            Self::NotEnabled => (503, "proxies_not_enabled", "Services are not sold on this server"),
             Self::Unavailable => {
                 (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }
@@ -144,6 +148,9 @@ impl ProxyError {
 impl IntoResponse for ProxyError {
     fn into_response(self) -> Response {
         let mut response = self.family().into_response();
+        if self == Self::Busy {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
         if let Self::MethodNotAllowed(Some(methods)) = self
             && let Ok(list) = HeaderValue::try_from(methods.to_string())
         {
@@ -172,6 +179,12 @@ impl<E: Cause> From<E> for ProxyError {
 impl From<BadPath> for ProxyError {
     fn from(error: BadPath) -> Self {
         Self::invalid("invalid_path", error.to_string())
+    }
+}
+
+impl From<BadGlob> for ProxyError {
+    fn from(error: BadGlob) -> Self {
+        Self::invalid("invalid_pattern", error.to_string())
     }
 }
 

@@ -52,9 +52,16 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether the upstream itself says that it gives nothing: it failed, or wants to be paid by somebody else.
+    /// Whether the upstream itself says that it failed.
     pub(super) fn is_failure(&self) -> bool {
-        self.status.is_server_error() || self.status == StatusCode::PAYMENT_REQUIRED
+        self.status.is_server_error()
+    }
+
+    /// What a caller who has paid here is told of an upstream that wants to be paid too: its 402 has a challenge that
+    /// never passes, and would be taken for ours.
+    pub(super) fn wants_money(&self) -> Option<ProxyError> {
+        let why = ProxyError::BadGateway("The service behind this proxy wants to be paid by others");
+        (self.status == StatusCode::PAYMENT_REQUIRED).then_some(why)
     }
 
     /// It counts as on its way until the last of it has passed.

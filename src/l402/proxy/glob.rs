@@ -39,6 +39,7 @@ pub enum BadGlob {
 #[derive(Clone, Debug)]
 pub struct Glob {
     text: String,
+    normal: String,
     heed_case: bool,
     /// For each character that is read: the places it may be read at.
     readers: Vec<(char, Places)>,
@@ -60,6 +61,8 @@ pub struct Glob {
 pub struct Rank {
     exact: bool,
     letters: usize,
+    /// Whether it leaves nothing open but parts of segments.
+    shallow: bool,
 }
 
 enum Token {
@@ -90,6 +93,11 @@ impl Glob {
     /// The pattern as it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The one form of all patterns that mean the same: with its slash, without escapes, with stars for names.
+    pub fn normal(&self) -> &str {
+        &self.normal
     }
 
     /// How narrow it is.
@@ -141,6 +149,7 @@ impl Glob {
         let tokens = tokens(text)?;
         let mut glob = Self {
             text: text.to_owned(),
+            normal: String::with_capacity(text.len()),
             heed_case,
             readers: Vec::new(),
             any_reader: [0; WORDS],
@@ -148,29 +157,34 @@ impl Glob {
             stay: [0; WORDS],
             skip: [0; WORDS],
             ends: [0; WORDS],
-            rank: Rank { exact: true, letters: 0 },
+            rank: Rank { exact: true, letters: 0, shallow: true },
         };
         let mut at = 0;
         for (index, token) in tokens.iter().enumerate() {
             match token {
                 Token::Letter(letter) => {
                     let letter = if heed_case { *letter } else { fold(*letter) };
+                    glob.normal.push(letter);
                     glob.reader(letter, at);
                     glob.rank.letters += 1;
                     at += 1;
                 }
                 Token::One => {
+                    glob.normal.push('?');
                     glob.any_reader = join(glob.any_reader, one(at));
                     glob.rank.exact = false;
                     at += 1;
                 }
                 Token::Star => {
+                    glob.normal.push('*');
                     glob.stay_inside = join(glob.stay_inside, one(at));
                     glob.rank.exact = false;
                 }
                 Token::Stars => {
+                    glob.normal.push_str("**");
                     glob.stay = join(glob.stay, one(at));
                     glob.rank.exact = false;
+                    glob.rank.shallow = false;
                     let before = index.checked_sub(1).and_then(|index| tokens.get(index));
                     let behind = tokens.get(index + 1);
                     if matches!(before, Some(Token::Letter('/'))) {

@@ -7,11 +7,9 @@ use serde_json::{Map, Value};
 
 use super::cache::Live;
 use super::error::ProxyError;
-use super::request::{self, Bounds, Change, DEFAULT_SATS, DEFAULT_TIMEOUT, ENDPOINTS, SettingsChange};
-use super::store::{self, Endpoint, ManifestSettings, Owner, Proxy};
-use super::view::{
-    DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
-};
+use super::request::{Bounds, Change, DEFAULT_SATS, DEFAULT_TIMEOUT, SettingsChange};
+use super::store::{self, ManifestSettings, Owner, Proxy};
+use super::view::{DeletedView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView};
 use super::{PaidProxies, ids};
 use crate::http::respond;
 use crate::ids::AccountId;
@@ -71,15 +69,7 @@ impl PaidProxies {
         Change::read(body, &self.0.targets, self.bounds())
     }
 
-    /// Reads a new endpoint.
-    ///
-    /// # Errors
-    /// [`ProxyError::Invalid`].
-    pub fn read_endpoint(&self, body: &Map<String, Value>) -> Result<Endpoint, ProxyError> {
-        request::endpoint(body, self.bounds())
-    }
-
-    fn bounds(&self) -> Bounds {
+    pub(super) fn bounds(&self) -> Bounds {
         Bounds { timeout: self.rules().max_timeout.as_secs(), sats: self.0.till.rules().max_price_sat }
     }
 
@@ -88,6 +78,7 @@ impl PaidProxies {
     /// # Errors
     /// [`ProxyError::Invalid`], also if the account has as many as it may; the store's.
     pub async fn create(&self, owner: Option<AccountId>, change: Change) -> Result<Vec<u8>, ProxyError> {
+        self.check_target(&change).await?;
         let now = self.now();
         let mut proxy = Proxy {
             id: 0,
@@ -141,8 +132,7 @@ impl PaidProxies {
         let read =
             move |connection: &rusqlite::Connection| store::list(connection, owner, page.skip(), page.size);
         let (found, total) = self.store().read(read).await?;
-        let url = &self.rules().public_url;
-        let items = found.iter().map(|proxy| ProxyDetailView::new(proxy, None, url)).collect();
+        let items = found.iter().map(|proxy| ProxyDetailView::new(proxy, None)).collect();
         json(&ProxiesView { items, total, page: page.number, page_size: page.size })
     }
 
@@ -157,7 +147,7 @@ impl PaidProxies {
             Ok((proxy, endpoints))
         };
         let (proxy, endpoints) = self.store().read(read).await?;
-        json(&ProxyDetailView::new(&proxy, Some(&endpoints), &self.rules().public_url))
+        json(&ProxyDetailView::new(&proxy, Some(&endpoints)))
     }
 
     /// Changes a proxy; answers it as JSON.
@@ -165,8 +155,17 @@ impl PaidProxies {
     /// # Errors
     /// [`ProxyError::ProxyNotFound`], [`ProxyError::Invalid`], the store's.
     pub async fn change(&self, who: Who, id: String, change: Change) -> Result<Vec<u8>, ProxyError> {
+        self.check_target(&change).await?;
         let proxy = self.write(who, id, move |_, proxy, _| change.apply(proxy)).await?.0;
-        json(&ProxyDetailView::new(&proxy, None, &self.rules().public_url))
+        json(&ProxyDetailView::new(&proxy, None))
+    }
+
+    /// Whether a change leads to where it may.
+    async fn check_target(&self, change: &Change) -> Result<(), ProxyError> {
+        match change.target_url() {
+            None => Ok(()),
+            Some(url) => self.0.targets.check_new(url).await,
+        }
     }
 
     /// Changes what a proxy's manifest says; answers that as JSON.
@@ -184,7 +183,7 @@ impl PaidProxies {
             Ok(())
         };
         let proxy = self.write(who, id, apply).await?.0;
-        json(&SettingsView::new(&proxy, &self.rules().public_url))
+        json(&SettingsView::new(&proxy))
     }
 
     /// Takes a proxy out of service for good; answers whether it was so before, as JSON.
@@ -223,36 +222,6 @@ impl PaidProxies {
         json(&DeletedView { proxy_id: &id, deleted: true })
     }
 
-    /// Gives a part of a proxy a price of its own; answers it as JSON. `replace` lets it take another's name.
-    ///
-    /// # Errors
-    /// [`ProxyError::ProxyNotFound`]; [`ProxyError::Invalid`] if there is one of this name, or too many; the store's.
-    pub async fn add_endpoint(
-        &self,
-        who: Who,
-        id: String,
-        endpoint: Endpoint,
-        replace: bool,
-    ) -> Result<Vec<u8>, ProxyError> {
-        let add = move |tx: &Tx<'_>, proxy: &mut Proxy, now| -> Result<Endpoint, ProxyError> {
-            let known = store::endpoints(tx, proxy.id)?;
-            let name = &endpoint.endpoint_id;
-            let taken = known.iter().any(|known| known.endpoint_id == *name);
-            if taken && !replace {
-                let message = format!("Endpoint with ID '{name}' already exists");
-                return Err(ProxyError::invalid("endpoint_exists", message));
-            }
-            if !taken && known.len() >= ENDPOINTS {
-                let message = format!("a proxy has at most {ENDPOINTS} endpoints");
-                return Err(ProxyError::invalid("too_many_endpoints", message));
-            }
-            let id = store::put_endpoint(tx, proxy.id, &endpoint, now)?;
-            Ok(Endpoint { id, ..endpoint })
-        };
-        let (_, endpoint) = self.write(who, id, add).await?;
-        json(&EndpointView::new(&endpoint))
-    }
-
     /// The proxy of an id, in service or not, from memory if it is there.
     pub(super) async fn live(&self, id: &str) -> Result<Arc<Live>, ProxyError> {
         if let Some(live) = self.0.cache.get(id) {
@@ -266,7 +235,7 @@ impl PaidProxies {
             Ok((proxy, endpoints))
         };
         let (proxy, endpoints) = self.store().read(read).await?;
-        let live = Arc::new(Live::new(proxy, endpoints)?);
+        let live = Arc::new(Live::new(proxy, endpoints, self.0.till.rules().max_price_sat)?);
         self.0.cache.put(&live, generation);
         Ok(live)
     }
@@ -277,7 +246,7 @@ impl PaidProxies {
     }
 
     /// One transaction over a proxy that may be changed.
-    async fn write<T: Send + 'static>(
+    pub(super) async fn write<T: Send + 'static>(
         &self,
         who: Who,
         id: String,

@@ -23,6 +23,7 @@ mod admin;
 pub mod api;
 mod body;
 mod cache;
+pub(in crate::l402) mod endpoints;
 pub mod error;
 mod flights;
 mod forward;
@@ -49,7 +50,6 @@ use crate::http::limits::Limits;
 use crate::l402::L402;
 use crate::store::Store;
 use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
-use crate::webhooks::guard::GuardSettings;
 
 pub use error::ProxyError;
 pub use rules::Rules;
@@ -70,8 +70,8 @@ pub struct Parts {
     pub rules: Rules,
     /// How often one client may ask for what is free. What is paid for is not counted.
     pub quotas: Arc<Limits>,
-    /// Where upstreams may be, besides the public internet.
-    pub allow: GuardSettings,
+    /// Where upstreams may be.
+    pub targets: Targets,
 }
 
 /// The room. Cheap to clone.
@@ -96,8 +96,7 @@ impl PaidProxies {
     /// # Errors
     /// [`NoClient`].
     pub fn new(parts: Parts) -> Result<Self, NoClient> {
-        let targets = Targets::new(parts.allow);
-        let client = targets.guard().streaming_client(StreamSettings {
+        let client = parts.targets.guard().streaming_client(StreamSettings {
             connect_timeout: parts.rules.connect_timeout,
             idle_connections: IDLE_CONNECTIONS,
         })?;
@@ -108,7 +107,7 @@ impl PaidProxies {
             till: parts.till,
             rules: parts.rules,
             quotas: parts.quotas,
-            targets,
+            targets: parts.targets,
             client,
             cache: Arc::default(),
             flights,

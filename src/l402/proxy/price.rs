@@ -92,15 +92,13 @@ impl Tariff {
         allowed && !self.blocked.iter().any(|glob| glob.covers(path))
     }
 
-    /// What a request costs. Of two endpoints that are as narrow the dearer counts. `HEAD` costs what `GET` does
-    /// unless it has an endpoint of its own.
+    /// What a request costs. Of two endpoints whose paths are as narrow the one that names the method counts, and of
+    /// two that do, or don't, the dearer. `HEAD` costs what `GET` does unless it has an endpoint of its own.
     pub fn quote(&self, method: &Method, path: &str) -> Quote<'_> {
-        let own = self.narrowest(method.as_str(), path);
-        let found = match own {
-            None if *method == Method::HEAD => self.narrowest(Method::GET.as_str(), path),
-            found => found,
-        };
-        match found {
+        let has_own = |entry: &Entry| entry.method.as_deref() == Some("HEAD") && entry.path.matches(path);
+        let as_get = *method == Method::HEAD && !self.entries.iter().any(has_own);
+        let method = if as_get { &Method::GET } else { method };
+        match self.narrowest(method.as_str(), path) {
             Some(entry) => Quote { sats: entry.sats, says: entry.says.as_deref() },
             None => Quote { sats: self.default_sats, says: None },
         }
@@ -108,7 +106,8 @@ impl Tariff {
 
     fn narrowest(&self, method: &str, path: &str) -> Option<&Entry> {
         let for_it = |entry: &&Entry| entry.method.as_deref().is_none_or(|named| named == method);
-        let rank = |entry: &&Entry| -> (Rank, u64) { (entry.path.rank(), entry.sats) };
+        let rank =
+            |entry: &&Entry| -> (Rank, bool, u64) { (entry.path.rank(), entry.method.is_some(), entry.sats) };
         self.entries.iter().filter(for_it).filter(|entry| entry.path.matches(path)).max_by_key(rank)
     }
 }
@@ -152,6 +151,20 @@ mod tests {
         assert_eq!(sats(Method::POST, "/elsewhere"), 10, "the proxy's own");
         assert_eq!(sats(Method::GET, "/q/x"), 9);
         assert_eq!(sats(Method::DELETE, "/free"), 0);
+    }
+
+    #[test]
+    fn a_method_that_is_named_counts_before_all_methods() {
+        let tariff = tariff(
+            &[],
+            &[],
+            &[("*", "/x", 100), ("GET", "/x", 5), ("*", "/**", 2), ("GET", "/gold", 50), ("HEAD", "/y", 1)],
+        );
+        let sats = |method: Method, path: &str| tariff.quote(&method, path).sats;
+        assert_eq!((sats(Method::GET, "/x"), sats(Method::POST, "/x")), (5, 100));
+        assert_eq!(sats(Method::HEAD, "/x"), 5, "as GET does");
+        assert_eq!(sats(Method::HEAD, "/gold"), 50, "though there is an endpoint for all");
+        assert_eq!((sats(Method::HEAD, "/y"), sats(Method::GET, "/y")), (1, 2));
     }
 
     #[test]

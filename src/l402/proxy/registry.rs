@@ -1,36 +1,50 @@
 //! What strangers may read of proxies for free: manifests, API documents, and the registry of those that are listed.
 
-use std::sync::Arc;
-
+use axum::http::Method;
 use serde_json::Value;
 
 use super::PaidProxies;
-use super::cache::Live;
 use super::error::ProxyError;
 use super::manage::{Page, json};
+use super::serve::split;
 use super::store;
+use crate::http::client::Client;
+use crate::http::limits::{Allowance, Class};
 use crate::l402::manifest::{self, registry::Search};
 
 /// Proxies that a search looks through.
 const MOST: u64 = 10_000;
 
-impl PaidProxies {
-    /// A proxy's manifest.
-    ///
-    /// # Errors
-    /// [`ProxyError::ProxyNotFound`] if it is not in service, [`ProxyError::ManifestNotFound`] if it is not shown.
-    pub async fn manifest(&self, id: &str) -> Result<Value, ProxyError> {
-        let live = self.shown(id).await?;
-        Ok(manifest::document(&live.proxy, &live.endpoints, &self.rules().public_url, self.now()))
-    }
+/// Below a proxy, what tells of it.
+const OPENAPI: &str = "/openapi.json";
+const FREE: [&str; 2] = ["/.well-known/l402-manifest.json", OPENAPI];
 
-    /// A proxy's OpenAPI document, with prices.
+impl PaidProxies {
+    /// What is free below a proxy: a document that tells what it sells, and what of the client's quota is left, if
+    /// that is asked for and its owner shows it. Whatever else is asked for there is the upstream's.
     ///
     /// # Errors
-    /// As [`PaidProxies::manifest`].
-    pub async fn openapi(&self, id: &str) -> Result<Value, ProxyError> {
-        let live = self.shown(id).await?;
-        Ok(manifest::openapi::document(&live.proxy, &live.endpoints, &self.rules().public_url))
+    /// [`ProxyError::ProxyNotFound`]; the store's.
+    pub(super) async fn free(
+        &self,
+        client: Client,
+        (method, path): (&Method, &str),
+    ) -> Result<Option<(Allowance, Option<Value>)>, ProxyError> {
+        let Some((id, rest)) = split(path) else { return Ok(None) };
+        if !FREE.contains(&rest) || !matches!(*method, Method::GET | Method::HEAD) {
+            return Ok(None);
+        }
+        let live = self.live(id).await?;
+        if !live.proxy.shows_manifest() {
+            return Ok(None);
+        }
+        let allowance = self.0.quotas.check(Class::Read, client);
+        let url = &self.rules().public_url;
+        let document = || match rest {
+            OPENAPI => manifest::openapi::document(&live.proxy, &live.endpoints, url),
+            _ => manifest::document(&live.proxy, &live.endpoints, url, self.now()),
+        };
+        Ok(Some((allowance, allowance.retry_after.is_none().then(document))))
     }
 
     /// A page of the registry, as JSON.
@@ -38,15 +52,11 @@ impl PaidProxies {
     /// # Errors
     /// The store's.
     pub async fn registry_json(&self, search: Search, page: Page) -> Result<Vec<u8>, ProxyError> {
-        let listed = self.store().read(move |connection| store::listed(connection, MOST)).await?;
-        json(&manifest::registry::page(&listed, &search, page, &self.rules().public_url))
-    }
-
-    async fn shown(&self, id: &str) -> Result<Arc<Live>, ProxyError> {
-        let live = self.live(id).await?;
-        if !live.proxy.in_service() {
-            return Err(ProxyError::ProxyNotFound);
+        let mut listed = self.store().read(move |connection| store::listed(connection, MOST)).await?;
+        let most = self.0.till.rules().max_price_sat;
+        for (proxy, _) in &mut listed {
+            proxy.default_price_sat = proxy.default_price_sat.min(most);
         }
-        if live.proxy.shows_manifest() { Ok(live) } else { Err(ProxyError::ManifestNotFound) }
+        json(&manifest::registry::page(&listed, &search, page, &self.rules().public_url))
     }
 }

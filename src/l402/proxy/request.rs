@@ -1,21 +1,27 @@
 //! What owners may ask for. Of several rules that are broken the first in this order is told.
 
+mod endpoints;
+mod fields;
+
 use axum::http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
 
+pub(super) use self::endpoints::part;
+pub use self::endpoints::{EndpointChange, endpoint};
+use self::fields::{Fields, missing};
 use super::error::ProxyError;
 use super::glob::Glob;
 use super::headers;
 use super::price::METHODS;
-use super::store::{Endpoint, Proxy, UpstreamAuth};
+use super::store::{Proxy, UpstreamAuth};
 use super::target::Targets;
-use crate::http::body::web_address;
 use crate::ids::Secret;
 
 const NAME_LEN: usize = 100;
 const DESCRIPTION_LEN: usize = 1_000;
 const REASON_LEN: usize = 500;
-const ENDPOINT_ID_LEN: usize = 100;
+pub(super) const ENDPOINT_ID_LEN: usize = 100;
+const PATTERN_LEN: usize = 512;
 const AUTH_LEN: usize = 4_096;
 const URL_LEN: usize = 2_048;
 const CATEGORY_LEN: usize = 50;
@@ -45,6 +51,10 @@ pub struct Bounds {
     pub sats: u64,
 }
 
+/// What a proxy can't be without.
+const MISSING_NAME: (&str, &str) = ("missing_name", "name is required");
+const MISSING_TARGET: (&str, &str) = ("missing_target", "targetBaseUrl is required");
+
 type Checked<T> = Result<T, ProxyError>;
 
 /// A change of a proxy. What is `None` stays as it is.
@@ -72,10 +82,10 @@ impl Change {
     pub fn read_new(body: &Map<String, Value>, targets: &Targets, bounds: Bounds) -> Checked<Self> {
         let change = Self::read(body, targets, bounds)?;
         if change.name.is_none() {
-            return Err(ProxyError::invalid("missing_name", "name is required"));
+            return Err(missing(MISSING_NAME));
         }
         if change.target_url.is_none() {
-            return Err(ProxyError::invalid("missing_target", "targetBaseUrl is required"));
+            return Err(missing(MISSING_TARGET));
         }
         Ok(change)
     }
@@ -86,12 +96,11 @@ impl Change {
     /// [`ProxyError::Invalid`].
     pub fn read(body: &Map<String, Value>, targets: &Targets, bounds: Bounds) -> Checked<Self> {
         let fields = Fields(body);
-        let name = fields.text("name", NAME_LEN)?;
-        let target_url = fields.text("targetBaseUrl", URL_LEN)?.map(|url| targets.check(&url)).transpose()?;
+        let target_url = fields.needed("targetBaseUrl", URL_LEN, MISSING_TARGET)?;
         Ok(Self {
-            name: name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
-            description: fields.clearable("description", DESCRIPTION_LEN)?,
-            target_url,
+            name: fields.needed("name", NAME_LEN, MISSING_NAME)?,
+            target_url: target_url.map(|url| targets.check(&url)).transpose()?,
+            description: fields.words("description")?,
             default_price_sat: fields.number("defaultPriceSats", 1..=bounds.sats)?,
             is_active: fields.flag("isActive")?,
             auth_header: match fields.clearable("authHeader", NAME_LEN)? {
@@ -113,25 +122,17 @@ impl Change {
         })
     }
 
+    /// Where it would lead from now on, if that changes.
+    pub fn target_url(&self) -> Option<&str> {
+        self.target_url.as_deref()
+    }
+
     /// Makes the change.
     ///
     /// # Errors
     /// [`ProxyError::Invalid`] if a header's name and value would not go together.
     pub fn apply(self, proxy: &mut Proxy) -> Checked<()> {
-        let old = proxy.auth.take();
-        let (old_header, old_value) = old.map(|auth| (auth.header, auth.value)).unzip();
-        let cleared = matches!(self.auth_value, Some(None));
-        let header = self.auth_header.unwrap_or(old_header.filter(|_| !cleared));
-        let value = self.auth_value.unwrap_or(old_value);
-        proxy.auth = match (header, value) {
-            (None, None) => None,
-            (header, Some(value)) => {
-                Some(UpstreamAuth { header: header.unwrap_or_else(|| "Authorization".into()), value })
-            }
-            (Some(_), None) => {
-                return Err(ProxyError::invalid("invalid_auth", "authHeader needs an authValue"));
-            }
-        };
+        proxy.auth = auth(proxy.auth.take(), self.auth_header, self.auth_value)?;
         set(&mut proxy.name, self.name);
         set(&mut proxy.description, self.description);
         set(&mut proxy.target_url, self.target_url);
@@ -143,6 +144,28 @@ impl Change {
         set(&mut proxy.blocked_paths, self.blocked_paths);
         set(&mut proxy.token_validity_secs, self.token_validity_secs);
         Ok(())
+    }
+}
+
+/// The header for the upstream after a change. Whoever takes away its name or its value takes away both: a secret
+/// never goes under another name than its owner gave it.
+fn auth(
+    old: Option<UpstreamAuth>,
+    header: Option<Option<String>>,
+    value: Option<Option<Secret>>,
+) -> Checked<Option<UpstreamAuth>> {
+    let (header, value) = match (header, value) {
+        (None, None) => return Ok(old),
+        (Some(None), None | Some(None)) | (None, Some(None)) => return Ok(None),
+        (Some(header), Some(value)) => (header, value),
+        (Some(header), None) => (header, old.map(|auth| auth.value)),
+        (None, Some(value)) => (old.map(|auth| auth.header), value),
+    };
+    match value {
+        Some(value) => {
+            Ok(Some(UpstreamAuth { header: header.unwrap_or_else(|| "Authorization".into()), value }))
+        }
+        None => Err(ProxyError::invalid("invalid_auth", "authHeader needs an authValue")),
     }
 }
 
@@ -175,7 +198,7 @@ impl SettingsChange {
         Ok(Self {
             enabled: fields.flag("manifestEnabled")?,
             listed: fields.flag("manifestPubliclyListed")?,
-            service_description: fields.clearable("serviceDescription", DESCRIPTION_LEN)?,
+            service_description: fields.words("serviceDescription")?,
             categories: fields.list("categories", CATEGORIES, CATEGORY_LEN)?,
             logo_url: fields.link("logoUrl")?,
             contact_email: fields.clearable("contactEmail", 254)?,
@@ -198,44 +221,12 @@ impl SettingsChange {
     }
 }
 
-/// Reads a new endpoint.
-///
-/// # Errors
-/// [`ProxyError::Invalid`].
-pub fn endpoint(body: &Map<String, Value>, bounds: Bounds) -> Checked<Endpoint> {
-    let fields = Fields(body);
-    let missing = |name: &str| ProxyError::invalid("missing_field", format!("{name} is required"));
-    let endpoint_id = fields.text("endpointId", ENDPOINT_ID_LEN)?.ok_or_else(|| missing("endpointId"))?;
-    let path = fields.text("path", 512)?.ok_or_else(|| missing("path"))?;
-    pattern("path", &path)?;
-    let method = fields.text("httpMethod", 16)?.unwrap_or_else(|| "GET".into());
-    let price_sat =
-        fields.number("basePriceSats", 0..=bounds.sats)?.ok_or_else(|| missing("basePriceSats"))?;
-    Ok(Endpoint {
-        id: 0,
-        endpoint_id,
-        path: if path.starts_with('/') { path } else { format!("/{path}") },
-        method: endpoint_method(&method)?,
-        price_sat,
-        summary: fields.text("summary", DESCRIPTION_LEN)?,
-        description: fields.text("description", DESCRIPTION_LEN)?,
-        is_active: fields.flag("isActive")?.unwrap_or(true),
-    })
-}
-
 /// Why a proxy goes out of service.
 ///
 /// # Errors
 /// [`ProxyError::Invalid`].
 pub fn reason(body: &Map<String, Value>) -> Checked<Option<String>> {
-    Fields(body).text("reason", REASON_LEN)
-}
-
-fn endpoint_method(name: &str) -> Checked<String> {
-    match name.to_ascii_uppercase().as_str() {
-        "*" | "ANY" => Ok("*".into()),
-        name => method(name),
-    }
+    Ok(Fields(body).words("reason")?.flatten().map(|reason| reason.chars().take(REASON_LEN).collect()))
 }
 
 fn methods(names: Vec<String>) -> Checked<Vec<String>> {
@@ -254,7 +245,7 @@ fn method(name: &str) -> Checked<String> {
 }
 
 fn patterns(fields: Fields<'_>, name: &str) -> Checked<Option<Vec<String>>> {
-    let Some(list) = fields.list(name, PATTERNS, 512)? else { return Ok(None) };
+    let Some(list) = fields.list(name, PATTERNS, PATTERN_LEN)? else { return Ok(None) };
     list.iter().try_for_each(|text| pattern(name, text))?;
     Ok(Some(list))
 }
@@ -277,95 +268,4 @@ fn header_value(text: String) -> Checked<Secret> {
         Ok(_) => Ok(Secret::new(text)),
         Err(_) => Err(ProxyError::invalid("invalid_auth", "authValue can't stand in a header")),
     }
-}
-
-/// The members of a body. What is `null` is not there.
-#[derive(Clone, Copy)]
-struct Fields<'a>(&'a Map<String, Value>);
-
-impl Fields<'_> {
-    /// A text that is not empty.
-    fn text(self, name: &str, longest: usize) -> Checked<Option<String>> {
-        let fits = |text: &str| {
-            text.chars().count() <= longest
-                && !text.chars().any(|letter| letter.is_control() && letter != '\n')
-        };
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) if fits(text) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong(format!("{name} must be a text of at most {longest} characters"))),
-        }
-    }
-
-    /// A text that `null` or an empty one takes away.
-    fn clearable(self, name: &str, longest: usize) -> Checked<Option<Option<String>>> {
-        if self.0.contains_key(name) { self.text(name, longest).map(Some) } else { Ok(None) }
-    }
-
-    fn link(self, name: &str) -> Checked<Option<Option<String>>> {
-        let Some(Some(text)) = self.clearable(name, URL_LEN)? else {
-            return Ok(self.0.contains_key(name).then_some(None));
-        };
-        match web_address(&text) {
-            Some(url) => Ok(Some(Some(url.to_string()))),
-            None => Err(ProxyError::invalid("invalid_url", format!("{name} must be a web address"))),
-        }
-    }
-
-    fn number(self, name: &str, range: std::ops::RangeInclusive<u64>) -> Checked<Option<u64>> {
-        let given = match self.0.get(name) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::Number(number)) => number.as_u64(),
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(_) => None,
-        };
-        match given.filter(|number| range.contains(number)) {
-            Some(number) => Ok(Some(number)),
-            None => {
-                let (least, most) = (range.start(), range.end());
-                Err(wrong(format!("{name} must be a whole number from {least} to {most}")))
-            }
-        }
-    }
-
-    fn clearable_number(
-        self,
-        name: &str,
-        range: std::ops::RangeInclusive<u64>,
-    ) -> Checked<Option<Option<u64>>> {
-        if self.0.contains_key(name) { self.number(name, range).map(Some) } else { Ok(None) }
-    }
-
-    fn flag(self, name: &str) -> Checked<Option<bool>> {
-        match self.0.get(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(*flag)),
-            Some(_) => Err(wrong(format!("{name} must be true or false"))),
-        }
-    }
-
-    /// Texts, as an array or as one text with commas between them.
-    fn list(self, name: &str, most: usize, longest: usize) -> Checked<Option<Vec<String>>> {
-        let bad = || {
-            wrong(format!("{name} must be a list of at most {most} texts of at most {longest} characters"))
-        };
-        let texts: Vec<String> = match self.0.get(name) {
-            None => return Ok(None),
-            Some(Value::Null) => Vec::new(),
-            Some(Value::String(text)) => text.split(',').map(|item| item.trim().to_owned()).collect(),
-            Some(Value::Array(items)) => {
-                let text = |item: &Value| item.as_str().map(|item| item.trim().to_owned()).ok_or_else(bad);
-                items.iter().map(text).collect::<Checked<_>>()?
-            }
-            Some(_) => return Err(bad()),
-        };
-        let texts: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).collect();
-        let fits = |text: &String| text.chars().count() <= longest && !text.chars().any(char::is_control);
-        if texts.len() <= most && texts.iter().all(fits) { Ok(Some(texts)) } else { Err(bad()) }
-    }
-}
-
-fn wrong(message: String) -> ProxyError {
-    ProxyError::invalid("invalid_field", message)
 }

@@ -67,6 +67,14 @@ impl PaidProxies {
                 return Err(error);
             }
         };
+        if let Some(error) = answer.wants_money() {
+            tracing::warn!(
+                proxy = ready.live.proxy.public_id,
+                "an upstream answers 402 to what was paid for"
+            );
+            pass.give_back().await;
+            return Err(error);
+        }
         if answer.is_failure() {
             pass.give_back().await;
             return Ok(answer.into_response());
@@ -95,7 +103,7 @@ impl PaidProxies {
     /// All that happens before the upstream is asked. `declared` is what the body says of its length.
     async fn prepare(&self, client: Client, request: &Parts, declared: u64) -> Result<Prepared, ProxyError> {
         if !self.rules().enabled {
-            return Err(ProxyError::Unavailable);
+            return Err(ProxyError::NotEnabled);
         }
         let (id, raw) = split(request.uri.path()).ok_or(ProxyError::ProxyNotFound)?;
         let live = self.live(id).await.and_then(|live| match live.proxy.in_service() {

@@ -1,8 +1,11 @@
 //! The rows of the room.
 
+mod endpoints;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+pub(super) use self::endpoints::{delete_endpoint, endpoints, insert_endpoint, update_endpoint};
 use super::error::ProxyError;
 use crate::clock::UnixMillis;
 use crate::ids::{AccountId, Secret};
@@ -287,60 +290,6 @@ pub(super) fn delete(tx: &Tx<'_>, id: i64) -> Result<(), ProxyError> {
 pub(super) fn account(connection: &Connection, name: &str) -> Result<Option<AccountId>, ProxyError> {
     let mut statement = connection.prepare_cached("SELECT id FROM accounts WHERE name = ?1")?;
     Ok(statement.query_row([name], |row| row.get(0)).optional()?)
-}
-
-/// A proxy's endpoints in the order in which they were made.
-pub(super) fn endpoints(connection: &Connection, proxy: i64) -> Result<Vec<Endpoint>, ProxyError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, endpoint_id, path, method, price_sat, summary, description, is_active
-         FROM l402_endpoints WHERE proxy_id = ?1 ORDER BY id",
-    )?;
-    let rows = statement.query_map([proxy], |row| {
-        Ok(Endpoint {
-            id: row.get(0)?,
-            endpoint_id: row.get(1)?,
-            path: row.get(2)?,
-            method: row.get(3)?,
-            price_sat: row.get(4)?,
-            summary: row.get(5)?,
-            description: row.get(6)?,
-            is_active: row.get(7)?,
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Writes an endpoint down; answers its row id. One of the same name gets the new path, method and price.
-pub(super) fn put_endpoint(
-    tx: &Tx<'_>,
-    proxy: i64,
-    endpoint: &Endpoint,
-    now: UnixMillis,
-) -> Result<i64, ProxyError> {
-    let id = tx
-        .prepare_cached(
-            "INSERT INTO l402_endpoints
-             (proxy_id, endpoint_id, path, method, price_sat, summary, description, is_active, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-             ON CONFLICT (proxy_id, endpoint_id) DO UPDATE SET path = excluded.path, method = excluded.method,
-                 price_sat = excluded.price_sat, is_active = excluded.is_active
-             RETURNING id",
-        )?
-        .query_row(
-            params![
-                proxy,
-                endpoint.endpoint_id,
-                endpoint.path,
-                endpoint.method,
-                endpoint.price_sat,
-                endpoint.summary,
-                endpoint.description,
-                endpoint.is_active,
-                now
-            ],
-            |row| row.get(0),
-        )?;
-    Ok(id)
 }
 
 #[cfg(test)]

@@ -19,6 +19,16 @@ pub struct Targets {
 impl Targets {
     /// `settings.allow_hosts` may name a port behind each host: `localhost:8080`, `[::1]:8080`.
     pub fn new(settings: GuardSettings) -> Self {
+        Self::with(settings, Guard::new)
+    }
+
+    /// Where no names are known, but for `inside.example`, which leads inside.
+    #[cfg(test)]
+    pub(in crate::l402) fn offline(settings: GuardSettings) -> Self {
+        Self::with(settings, Guard::offline)
+    }
+
+    fn with(settings: GuardSettings, guard: impl FnOnce(GuardSettings) -> Guard) -> Self {
         let mut hosts = Vec::new();
         let mut ports = Vec::new();
         for entry in &settings.allow_hosts {
@@ -28,7 +38,7 @@ impl Targets {
             }
         }
         let allow_hosts = hosts.iter().chain(ports.iter().map(|(host, _)| host)).cloned().collect();
-        let guard = Guard::new(GuardSettings { allow_hosts, ..settings });
+        let guard = guard(GuardSettings { allow_hosts, ..settings });
         Self { guard, ports, hosts }
     }
 
@@ -54,6 +64,16 @@ impl Targets {
         self.may_use(&url)?;
         CleanPath::read(url.path())?;
         Ok(url.as_str().trim_end_matches('/').to_owned())
+    }
+
+    /// Whether a base URL that has passed [`Targets::check`] may be kept: its name must not lead to inner addresses
+    /// alone. One that can't be looked up now is taken: where it leads is checked again at every connection.
+    ///
+    /// # Errors
+    /// [`ProxyError::Invalid`].
+    pub async fn check_new(&self, base: &str) -> Result<(), ProxyError> {
+        self.guard.check_new(base).await?;
+        Ok(())
     }
 
     /// The URL of a request: the proxy's base, the path as it was matched, the query as it came.

@@ -1,5 +1,7 @@
 //! Proxies as JSON. The owner's secret is never in it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -94,6 +96,8 @@ pub struct SettingsView<'a> {
     contact_email: Option<&'a str>,
     documentation_url: Option<&'a str>,
     terms_of_service_url: Option<&'a str>,
+    /// Below this server's address.
+    #[schema(example = "/l402/proxy/premium-weather-api-a1b2/.well-known/l402-manifest.json")]
     manifest_url: String,
 }
 
@@ -115,14 +119,34 @@ pub struct DeletedView<'a> {
     pub(super) deleted: bool,
 }
 
+/// An endpoint that is gone.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedEndpointView<'a> {
+    pub(super) proxy_id: &'a str,
+    pub(super) endpoint_id: &'a str,
+    pub(super) deleted: bool,
+}
+
+/// A part of a proxy that got a price.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PricedView<'a> {
+    pub(super) proxy_id: &'a str,
+    /// Those that have it now.
+    pub(super) endpoints: Vec<EndpointView<'a>>,
+    /// What a request costs now, by method.
+    pub(super) costs: BTreeMap<String, u64>,
+}
+
 /// The path that a proxy is served at.
 pub(in crate::l402) fn path_of(public_id: &str) -> String {
     format!("/l402/proxy/{public_id}")
 }
 
-/// The URL of its manifest.
-pub(in crate::l402) fn manifest_url(public_url: &str, public_id: &str) -> String {
-    format!("{public_url}{}/.well-known/l402-manifest.json", path_of(public_id))
+/// The path of its manifest. Owners' clients put their own idea of this server's address in front of it.
+pub(in crate::l402) fn manifest_path(public_id: &str) -> String {
+    format!("{}/.well-known/l402-manifest.json", path_of(public_id))
 }
 
 impl<'a> ProxyView<'a> {
@@ -142,7 +166,7 @@ impl<'a> ProxyView<'a> {
 }
 
 impl<'a> ProxyDetailView<'a> {
-    pub(super) fn new(proxy: &'a Proxy, endpoints: Option<&'a [Endpoint]>, public_url: &str) -> Self {
+    pub(super) fn new(proxy: &'a Proxy, endpoints: Option<&'a [Endpoint]>) -> Self {
         Self {
             proxy: ProxyView::new(proxy),
             updated_at: IsoTime(proxy.updated_at),
@@ -156,7 +180,7 @@ impl<'a> ProxyDetailView<'a> {
             retired: proxy.retired_at.is_some(),
             retired_at: proxy.retired_at.map(IsoTime),
             retired_reason: proxy.retired_reason.as_deref(),
-            manifest: SettingsView::new(proxy, public_url),
+            manifest: SettingsView::new(proxy),
             endpoints: endpoints.map(|endpoints| endpoints.iter().map(EndpointView::new).collect()),
         }
     }
@@ -177,7 +201,7 @@ impl<'a> EndpointView<'a> {
 }
 
 impl<'a> SettingsView<'a> {
-    pub(super) fn new(proxy: &'a Proxy, public_url: &str) -> Self {
+    pub(super) fn new(proxy: &'a Proxy) -> Self {
         let manifest = &proxy.manifest;
         Self {
             manifest_enabled: manifest.enabled,
@@ -188,7 +212,7 @@ impl<'a> SettingsView<'a> {
             contact_email: manifest.contact_email.as_deref(),
             documentation_url: manifest.documentation_url.as_deref(),
             terms_of_service_url: manifest.terms_url.as_deref(),
-            manifest_url: manifest_url(public_url, &proxy.public_id),
+            manifest_url: manifest_path(&proxy.public_id),
         }
     }
 }

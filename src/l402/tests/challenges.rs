@@ -108,6 +108,10 @@ async fn a_key_makes_one_challenge_until_its_invoice_ends() {
     );
     house.clock.advance(Duration::from_secs(1));
     assert_ne!(hash(house.with_key(&house.shop, "k", &body).await.ok()), hash(first));
+    let elsewhere = [("idempotency-key", "m")];
+    let alias = async || house.ask(Method::POST, &house.shop, CHALLENGES, Some(&body), &elsewhere).await.ok();
+    assert_eq!(alias().await, alias().await);
+    assert_eq!(alias().await, house.with_key(&house.shop, "m", &body).await.ok(), "by its other name");
     let long = "k".repeat(300);
     let cut = house.with_key(&house.shop, &long, &body).await.ok();
     assert_eq!(house.with_key(&house.shop, &long[..256], &body).await.ok(), cut);
@@ -270,6 +274,7 @@ async fn lists_are_by_account_and_by_status() {
     assert_eq!(list("?status=expired").await, ("/0".into(), 1));
     assert_eq!(list("?limit=2").await, ("/4 /3".into(), 5));
     assert_eq!(list("?limit=2&offset=2").await, ("/2 /1".into(), 5));
+    assert_eq!(list("?limit=&offset=&status=").await.1, 5, "as if they were not there");
     assert_eq!(list("?offset=9").await, (String::new(), 5));
     let rivals = house.get(&house.rival, CHALLENGES).await.ok();
     assert_eq!(rivals["total"], 0);

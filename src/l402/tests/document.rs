@@ -38,6 +38,19 @@ async fn a_challenge_has_the_document_s_members() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_description_is_put_on_one_line_and_cut_and_never_refused() {
+    let house = House::new().await;
+    let asked = async |resource: &str, description: &str| {
+        let body = json!({ "resource": resource, "priceSats": 7, "description": description });
+        house.post(&house.shop, CHALLENGES, &body).await.ok();
+        house.node.words.lock().unwrap().last().unwrap().clone()
+    };
+    assert_eq!(asked("/a", " Two\r\nlines,\tand\u{0} more ").await, "Two lines, and more");
+    assert_eq!(asked("/b", &"é".repeat(5_000)).await, "é".repeat(50), "what the invoice holds");
+    assert_eq!(asked("/c", "\n\n").await, "/c");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_and_a_list_have_theirs() {
     let house = House::new().await;
     let made = house.challenge("/weather", 7).await;
@@ -198,7 +211,7 @@ fn the_description_names_every_operation() {
         let limits = crate::http::limits::Limits::new(super::house::quota(0));
         let (_, document) =
             crate::l402::api::router(house.l402.clone(), house.keys.clone(), &std::sync::Arc::new(limits));
-        serde_json::to_value(document).unwrap()
+        serde_json::to_value(crate::http::openapi::keyed(document)).unwrap()
     });
     shape::describes(
         &document,
@@ -214,4 +227,16 @@ fn the_description_names_every_operation() {
             ("get", "/api/l402/premium-data", &[]),
         ],
     );
+    for (path, method) in [
+        (CHALLENGES, "post"),
+        (CHALLENGES, "get"),
+        (VERIFY, "post"),
+        ("/api/l402/pricing", "get"),
+        ("/api/l402/status", "get"),
+        ("/api/stats/l402", "get"),
+        (PING, "get"),
+    ] {
+        let keyed = path.starts_with(CHALLENGES) || path.starts_with("/api/stats");
+        assert_eq!(document["paths"][path][method]["security"] != json!([]), keyed, "{method} {path}");
+    }
 }

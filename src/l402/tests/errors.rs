@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::http::Method;
+use axum::http::{Method, Request};
 use serde_json::json;
 
 use super::house::{CHALLENGES, DEMO, House, PING, Setup, VERIFY, quota};
@@ -26,6 +26,19 @@ async fn producers_need_a_key_of_the_scope() {
         assert_eq!(answer.headers["www-authenticate"], "ApiKey");
     }
     house.get("", CHALLENGES).await.is_error(401, "missing_api_key", CHALLENGES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_json_whatever_they_are_called() {
+    let house = House::new().await;
+    let body = r#"{"resource":"/a","priceSats":1}"#;
+    for kind in ["", "text/plain", "application/x-www-form-urlencoded"] {
+        let mut request = Request::post(CHALLENGES).header("x-api-key", &house.shop);
+        if !kind.is_empty() {
+            request = request.header("content-type", kind);
+        }
+        assert_eq!(house.send(request.body(body.into()).unwrap()).await.ok()["priceSats"], 1, "{kind}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,6 +102,40 @@ async fn producers_have_a_quota_and_payers_who_paid_have_none() {
     let refused = house.post(&house.shop, CHALLENGES, &body).await;
     refused.is_error(429, "rate_limit_exceeded", CHALLENGES);
     assert!(refused.headers.contains_key("x-ratelimit-limit"));
+}
+
+/// All clients of a shop come from its one address.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_s_challenges_are_counted_by_its_key_alone() {
+    let house = House::with(Setup { limits: quota(5), per_client: 1, ..Setup::default() }).await;
+    for number in 0..5 {
+        house.challenge(&format!("/{number}"), 1).await;
+    }
+    let refused = house.post(&house.shop, CHALLENGES, &json!({ "resource": "/x", "priceSats": 1 })).await;
+    refused.is_error(429, "rate_limit_exceeded", CHALLENGES);
+    assert_eq!(refused.headers["x-ratelimit-limit"], "5");
+    let body = json!({ "resource": "/x", "priceSats": 1 });
+    house.post(&house.rival, CHALLENGES, &body).await.ok();
+    assert_eq!(house.get("", DEMO).await.status, 402, "and a stranger has what a client has");
+    house.get("", PING).await.is_error(429, "rate_limit_exceeded", PING);
+}
+
+/// A shop's middleware asks on every request.
+#[tokio::test(flavor = "multi_thread")]
+async fn verifying_has_a_quota_of_its_own_which_is_the_key_s() {
+    let house = House::with(Setup { limits: quota(1), verify: 5, ..Setup::default() }).await;
+    let made = house.challenge("/a", 1).await;
+    let preimage = house.pay(made["invoice"].as_str().unwrap());
+    let body = json!({ "macaroon": made["macaroon"], "preimage": preimage });
+    for _ in 0..5 {
+        assert_eq!(house.verdict(&body).await["valid"], true);
+    }
+    let refused = house.post(&house.shop, VERIFY, &body).await;
+    refused.is_error(429, "rate_limit_exceeded", VERIFY);
+    assert_eq!(refused.headers["x-ratelimit-limit"], "5");
+    house.post(&house.rival, VERIFY, &body).await.ok();
+    house.post("satchel_00", VERIFY, &body).await.is_error(401, "invalid_api_key", VERIFY);
+    house.post("satchel_01", VERIFY, &body).await.is_error(429, "rate_limit_exceeded", VERIFY);
 }
 
 #[tokio::test(flavor = "multi_thread")]

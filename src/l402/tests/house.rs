@@ -41,6 +41,8 @@ pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 /// What differs between houses.
 pub(super) struct Setup {
     pub(super) limits: LimitSettings,
+    /// Verifications of one key in a minute.
+    pub(super) verify: u32,
     pub(super) per_client: u32,
     pub(super) budget: u32,
     pub(super) rules: Rules,
@@ -62,6 +64,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             limits: quota(0),
+            verify: 0,
             per_client: 0,
             budget: 0,
             rules: Rules {
@@ -124,7 +127,7 @@ impl House {
             budget: Arc::new(Budget::per_minute(setup.budget)),
         });
         let keys = Keys::new(store);
-        let limits = Arc::new(Limits::new(setup.limits));
+        let limits = Arc::new(Limits::new(setup.limits).verifying(setup.limits, setup.verify));
         let (router, _) = api::router(l402.clone(), keys.clone(), &limits);
         let router = router.layer(from_fn_with_state(keys.clone(), recognise));
         let router = crate::routes::open(router, Arc::new(pages()));

@@ -27,11 +27,12 @@ async fn a_payment_is_taken_once_and_answered_with_a_receipt() {
         })
     );
     let again = house.show(DEMO, &bought.payment()).await;
-    assert_eq!(again.why(), ("verification-failed".into(), "this payment has been used before".into()));
+    assert_eq!(again.why(), ("unknown-challenge".into(), "this payment has been used before".into()));
+    assert_eq!(again.json()["type"], "https://paymentauth.org/problems/lightning/unknown-challenge");
     assert_ne!(again.offer()["payment_hash"], hash(&bought.preimage), "a fresh one");
     // The older form is the same payment.
     let older = format!("Payment method=\"lightning\", preimage=\"{}\"", bought.preimage);
-    assert_eq!(house.show(DEMO, &older).await.why().0, "verification-failed");
+    assert_eq!(house.show(DEMO, &older).await.why().0, "unknown-challenge");
     assert_eq!(house.show(DEMO, &bought.header()).await.status, 200, "the token is another matter");
 }
 
@@ -60,8 +61,8 @@ async fn the_older_form_is_taken_once_too() {
     let answer = house.show(PING, &older).await;
     assert!(answer.headers.contains_key("payment-receipt"));
     assert_eq!(answer.status, 200);
-    assert_eq!(house.show(PING, &older).await.why().0, "verification-failed");
-    assert_eq!(house.show(PING, &bought.payment()).await.why().0, "verification-failed");
+    assert_eq!(house.show(PING, &older).await.why().0, "unknown-challenge");
+    assert_eq!(house.show(PING, &bought.payment()).await.why().0, "unknown-challenge");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +82,7 @@ async fn challenges_that_are_not_ours_or_were_changed_are_refused() {
         changed(|challenge| challenge.intent = "session".into()),
         changed(|challenge| challenge.request = b64::url(b"{}")),
     ] {
-        assert_eq!(house.show(DEMO, &shown).await.why().0, "invalid-challenge");
+        assert_eq!(house.show(DEMO, &shown).await.why().0, "unknown-challenge");
     }
     let other = house.buy(PING).await;
     assert_eq!(house.show(DEMO, &other.payment()).await.why().0, "invalid-challenge");

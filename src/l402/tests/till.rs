@@ -30,7 +30,8 @@ pub(in crate::l402) struct Till {
 }
 
 impl Till {
-    pub(in crate::l402) fn new(store: &Store, clock: Clock) -> Self {
+    /// One that sells, or sells nothing any more.
+    pub(in crate::l402) fn open(store: &Store, clock: Clock, enabled: bool) -> Self {
         let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
         let teller = Teller::new(log, clock.clone());
@@ -48,7 +49,7 @@ impl Till {
             ledger: ledger.clone(),
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: Rules {
-                enabled: true,
+                enabled,
                 network: Network::Regtest,
                 public_url: "https://pay.example".into(),
                 realm: "pay.example".into(),

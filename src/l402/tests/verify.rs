@@ -56,7 +56,9 @@ async fn resource_and_amount_are_enforced_if_they_are_told() {
     assert_eq!(ask(json!({ "resource": "/weather", "amountSats": 7 })).await["valid"], true);
     assert_eq!(ask(json!({ "resource": null, "amountSats": null })).await["valid"], true);
     assert_eq!(ask(json!({ "amountSats": 6 })).await["valid"], true);
-    assert_eq!(error(&ask(json!({ "resource": "/else" })).await), "the token is for another resource");
+    for else_ in ["/else", "/weather\n", " ", "\u{0}"] {
+        assert_eq!(error(&ask(json!({ "resource": else_ })).await), "the token is for another resource");
+    }
     assert_eq!(error(&ask(json!({ "amountSats": 8 })).await), "less was paid than this costs");
 }
 
@@ -73,6 +75,10 @@ async fn whatever_is_wrong_is_answered_with_200_and_no() {
     for (macaroon, preimage, expected) in [
         (json!("nonsense"), preimage.clone(), "the credential can't be read"),
         (json!(macaroon), "nonsense".into(), "the credential can't be read"),
+        (json!(macaroon), " ".into(), "the credential can't be read"),
+        (json!(macaroon), "a\n\u{0}b".into(), "the credential can't be read"),
+        (json!("a\nb"), preimage.clone(), "the credential can't be read"),
+        (json!("\u{7}".repeat(5_000)), preimage.clone(), "the credential can't be read"),
         (json!(macaroon), preimage[..62].into(), "the credential can't be read"),
         (json!(macaroon), to_hex(&[1; 32]), "the preimage doesn't belong to the token"),
         (json!(unpaid["macaroon"]), preimage.clone(), "the preimage doesn't belong to the token"),

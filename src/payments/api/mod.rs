@@ -9,8 +9,6 @@ mod refunds;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +20,7 @@ use utoipa_axum::routes;
 use super::error::PaymentError;
 use super::{Done, Payments};
 use crate::http::asking::is_below;
-use crate::http::body::JsonObject;
+use crate::http::body::{JsonObject, as_json};
 use crate::http::client::Proxies;
 use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
@@ -98,12 +96,6 @@ fn too_many(allowance: &Allowance) -> Response {
     let retry_after = allowance.retry_after.unwrap_or(1);
     let quota = Some((allowance.limit, allowance.window_secs));
     PaymentError::TooMany { quota, retry_after }.into_response()
-}
-
-/// This family's bodies are JSON, whatever a client says they are: many say what their tool says by itself.
-async fn as_json(mut request: Request) -> Request {
-    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    request
 }
 
 /// JSON, whole.

@@ -1,7 +1,8 @@
 //! What owners do with their proxies.
 
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use utoipa::ToSchema;
@@ -16,7 +17,8 @@ use crate::l402::proxy::error::ProxyError;
 use crate::l402::proxy::manage::Who;
 use crate::l402::proxy::request::{self, SettingsChange};
 use crate::l402::proxy::view::{
-    DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView,
+    DeletedEndpointView, DeletedView, EndpointView, ProxiesView, ProxyDetailView, ProxyView, RetiredView,
+    SettingsView,
 };
 
 /// A proxy. For a change what is absent stays.
@@ -35,7 +37,8 @@ pub(super) struct ProxyBody {
     #[schema(max_length = 1000)]
     description: Option<String>,
     is_active: Option<bool>,
-    /// A header that is put on every request to the upstream; `Authorization` without it.
+    /// A header that is put on every request to the upstream; `Authorization` without it. In a change, `null` or an
+    /// empty text here or in `authValue`, if the other is not given, takes both away.
     auth_header: Option<String>,
     /// Its value. It is never shown again.
     auth_value: Option<String>,
@@ -75,6 +78,23 @@ pub(super) struct EndpointBody {
     base_price_sats: u64,
     summary: Option<String>,
     description: Option<String>,
+    is_active: Option<bool>,
+}
+
+/// A change of it. What is absent stays.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a schema alone")]
+pub(super) struct EndpointChangeBody {
+    path: Option<String>,
+    http_method: Option<String>,
+    /// 0 is free.
+    base_price_sats: Option<u64>,
+    /// `null` takes it away.
+    summary: Option<String>,
+    /// `null` takes it away.
+    description: Option<String>,
+    /// Whether it counts.
     is_active: Option<bool>,
 }
 
@@ -225,7 +245,7 @@ pub(super) async fn unpublish(
     request_body = EndpointBody,
     responses(
         (status = 201, description = "The endpoint", body = EndpointView<'_>),
-        (status = 400, description = "The first rule that is broken, or there is one of this id", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken, or there is one of this id, or of this method and path", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such proxy", body = Problem, content_type = "application/problem+json"),
         Failure,
     )
@@ -237,7 +257,55 @@ pub(super) async fn add_endpoint(
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
     let endpoint = house.read_endpoint(&body?.fields)?;
-    Ok(answer(StatusCode::CREATED, house.add_endpoint(who(&caller), id, endpoint, false).await?))
+    Ok(answer(StatusCode::CREATED, house.add_endpoint(who(&caller), id, endpoint).await?))
+}
+
+/// Changes an endpoint. What is absent stays.
+#[utoipa::path(
+    put, path = "/api/proxy/{proxyId}/manifest/endpoints/{endpointId}", tag = "l402-proxy",
+    params(
+        ("proxyId" = String, Path, description = "The proxy's id"),
+        ("endpointId" = String, Path, description = "The endpoint's id"),
+    ),
+    request_body = EndpointChangeBody,
+    responses(
+        (status = 200, description = "The endpoint", body = EndpointView<'_>),
+        (status = 400, description = "The first rule that is broken, or another is of this method and path", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such proxy or endpoint", body = Problem, content_type = "application/problem+json"),
+        Failure,
+    )
+)]
+pub(super) async fn change_endpoint(
+    State(house): State<PaidProxies>,
+    Extension(caller): Asker,
+    path: Result<Path<(String, String)>, PathRejection>,
+    body: Result<JsonObject, BodyError>,
+) -> Result<Response, ProxyError> {
+    let Path(names) = path.map_err(|_| ProxyError::EndpointNotFound)?;
+    let change = house.read_endpoint_change(&body?.fields)?;
+    Ok(answer(StatusCode::OK, house.change_endpoint(who(&caller), names, change).await?))
+}
+
+/// Takes an endpoint away: what it was about costs what the rest of the proxy does.
+#[utoipa::path(
+    delete, path = "/api/proxy/{proxyId}/manifest/endpoints/{endpointId}", tag = "l402-proxy",
+    params(
+        ("proxyId" = String, Path, description = "The proxy's id"),
+        ("endpointId" = String, Path, description = "The endpoint's id"),
+    ),
+    responses(
+        (status = 200, description = "It is gone", body = DeletedEndpointView<'_>),
+        (status = 404, description = "There is no such proxy or endpoint", body = Problem, content_type = "application/problem+json"),
+        Failure,
+    )
+)]
+pub(super) async fn delete_endpoint(
+    State(house): State<PaidProxies>,
+    Extension(caller): Asker,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, ProxyError> {
+    let Path(names) = path.map_err(|_| ProxyError::EndpointNotFound)?;
+    Ok(answer(StatusCode::OK, house.delete_endpoint(who(&caller), names).await?))
 }
 
 /// Says what the manifest tells, and to whom.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -22,6 +22,7 @@ use super::error::ProxyError;
 use super::manage::Page;
 use super::serve::{PREFIX, split};
 use crate::http::asking::{Params, is_below};
+use crate::http::body::as_json;
 use crate::http::client::Proxies;
 use crate::http::cors::NoPreflight;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
@@ -59,7 +60,10 @@ pub fn router(
         .routes(routes!(manage::delete))
         .routes(routes!(manage::unpublish))
         .routes(routes!(manage::add_endpoint))
+        .routes(routes!(manage::change_endpoint))
+        .routes(routes!(manage::delete_endpoint))
         .routes(routes!(manage::change_settings))
+        .route_layer(map_request(as_json))
         .route_layer(keyed.clone())
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()
@@ -70,8 +74,6 @@ pub fn router(
     let public = OpenApiRouter::new()
         .routes(routes!(registry::search))
         .routes(routes!(registry::validate))
-        .routes(routes!(registry::manifest))
-        .routes(routes!(registry::openapi))
         .route_layer(limited(Class::Read));
     // Challenges are counted where they are made, and what is paid for is not counted at all.
     let served = OpenApiRouter::new()

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{answer, page};
-use crate::http::asking::{Id, Params};
+use crate::http::asking::Params;
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::l402::manifest::registry::{RegistryView, Search};
@@ -72,30 +72,4 @@ pub(super) async fn validate(
     };
     let view = ValidationView { valid: errors.is_empty(), errors };
     Ok(respond::no_store(respond::json(StatusCode::OK, &view)))
-}
-
-/// A proxy's manifest, for free.
-#[utoipa::path(
-    get, path = "/l402/proxy/{proxyId}/.well-known/l402-manifest.json", tag = "l402-proxy",
-    params(("proxyId" = String, Path, description = "The proxy's id")),
-    responses(
-        (status = 200, description = "The manifest, version 1", body = Value),
-        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-pub(super) async fn manifest(State(house): State<PaidProxies>, Id(id): Id) -> Result<Response, ProxyError> {
-    Ok(respond::no_store(respond::json(StatusCode::OK, &house.manifest(&id).await?)))
-}
-
-/// A proxy's OpenAPI document, with prices, for free.
-#[utoipa::path(
-    get, path = "/l402/proxy/{proxyId}/openapi.json", tag = "l402-proxy",
-    params(("proxyId" = String, Path, description = "The proxy's id")),
-    responses(
-        (status = 200, description = "OpenAPI 3.1 with `x-payment`", body = Value),
-        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-pub(super) async fn openapi(State(house): State<PaidProxies>, Id(id): Id) -> Result<Response, ProxyError> {
-    Ok(respond::no_store(respond::json(StatusCode::OK, &house.openapi(&id).await?)))
 }

@@ -1,4 +1,4 @@
-//! What is sold: all seven methods of every path below a proxy.
+//! What is sold: all seven methods of every path below a proxy, but for two documents that are free.
 //!
 //! They are one handler; the description lists them one by one.
 
@@ -6,23 +6,20 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
-use axum::http::header::RETRY_AFTER;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
 use crate::http::client::Proxies;
 use crate::http::problem::Problem;
+use crate::http::respond;
 use crate::l402::proxy::PaidProxies;
 use crate::l402::proxy::error::ProxyError;
 
-/// What the seven say of themselves.
+/// What the two documents and the seven say of themselves.
 #[derive(OpenApi)]
-#[openapi(paths(get, head, post, put, patch, delete, options))]
+#[openapi(paths(manifest, openapi, get, head, post, put, patch, delete, options))]
 pub(super) struct Sold;
-
-/// Seconds after which a proxy that has enough to do may be asked again.
-const SOON: HeaderValue = HeaderValue::from_static("5");
 
 /// Any method; those that are none of the seven are refused with 405.
 pub(super) async fn any(
@@ -31,17 +28,44 @@ pub(super) async fn any(
     request: Request,
 ) -> Response {
     let client = proxies.client(request.extensions(), request.headers());
-    let uri = request.uri().clone();
-    match house.serve(client, request).await {
-        Ok(response) => response,
-        Err(ProxyError::Busy) => {
-            let mut response = ProxyError::Busy.answer(uri.path());
-            response.headers_mut().insert(RETRY_AFTER, SOON);
-            response
+    match house.free(client, (request.method(), request.uri().path())).await {
+        Ok(None) => {}
+        Ok(Some((allowance, document))) => {
+            let mut response = match document {
+                Some(document) => respond::no_store(respond::json(StatusCode::OK, &document)),
+                None => ProxyError::TooMany(allowance.retry_after.unwrap_or(1)).into_response(),
+            };
+            allowance.write_headers(response.headers_mut());
+            return response;
         }
-        Err(error) => error.into_response(),
+        Err(error) => return error.into_response(),
     }
+    house.serve(client, request).await.unwrap_or_else(ProxyError::into_response)
 }
+
+/// A proxy's manifest, for free. If its owner doesn't show it, the path is the service's.
+#[utoipa::path(
+    get, path = "/l402/proxy/{proxyId}/.well-known/l402-manifest.json", tag = "l402-proxy",
+    params(("proxyId" = String, Path, description = "The proxy's id")),
+    responses(
+        (status = 200, description = "The manifest, version 1", body = Value),
+        (status = 404, description = "There is no such proxy in service", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[expect(dead_code, reason = "a description alone")]
+pub(super) fn manifest() {}
+
+/// A proxy's OpenAPI document, with prices, for free. If its owner doesn't show it, the path is the service's.
+#[utoipa::path(
+    get, path = "/l402/proxy/{proxyId}/openapi.json", tag = "l402-proxy",
+    params(("proxyId" = String, Path, description = "The proxy's id")),
+    responses(
+        (status = 200, description = "OpenAPI 3.1 with `x-payment`", body = Value),
+        (status = 404, description = "There is no such proxy in service", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[expect(dead_code, reason = "a description alone")]
+pub(super) fn openapi() {}
 
 macro_rules! sold {
     ($method:ident, $about:literal) => {

@@ -43,6 +43,23 @@ fn stars_and_question_marks_mean_what_they_say() {
 }
 
 #[test]
+fn patterns_that_mean_the_same_have_one_form() {
+    for (pattern, normal) in [
+        ("premium/**", "/premium/**"),
+        ("/premium/**/", "/premium/**"),
+        ("/premium/**/**", "/premium/**"),
+        ("/PREMIUM/%2a", "/premium/*"),
+        ("/premium/{city}", "/premium/*"),
+        ("/v?/x", "/v?/x"),
+        ("/", "/"),
+        ("**", "/**"),
+    ] {
+        assert_eq!(Glob::new(pattern).unwrap().normal(), normal, "{pattern}");
+    }
+    assert_eq!(Glob::heeding_case("/A").unwrap().normal(), "/A");
+}
+
+#[test]
 fn what_is_allowed_heeds_case() {
     let glob = Glob::heeding_case("/Api/*").unwrap();
     assert!(glob.matches("/Api/x") && !glob.matches("/api/x"));
@@ -72,6 +89,8 @@ fn the_narrower_pattern_ranks_higher() {
     let rank = |text: &str| Glob::new(text).unwrap().rank();
     assert!(rank("/a") > rank("/a*"));
     assert!(rank("/a/b/*") > rank("/a/**"));
+    assert!(rank("/a/*") > rank("/a/**"));
+    assert!(rank("/a/**/b") > rank("/a/*"));
     assert!(rank("/") > rank("/long/prefix/**"));
 }
 

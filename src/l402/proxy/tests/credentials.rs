@@ -77,16 +77,16 @@ async fn the_table_of_credentials() {
         ("garbled", "L402 nonsense:nonsense".into(), "malformed-credential"),
         ("a scheme alone", "L402".into(), "malformed-credential"),
         ("no preimage", format!("L402 {macaroon}"), "malformed-credential"),
-        ("foreign", format!("L402 {forged}:{preimage}"), "verification-failed"),
-        ("two foreign ones", format!("L402 {forged},{forged}:{preimage}"), "verification-failed"),
+        ("foreign", format!("L402 {forged}:{preimage}"), "unknown-challenge"),
+        ("two foreign ones", format!("L402 {forged},{forged}:{preimage}"), "unknown-challenge"),
         ("wrong preimage", format!("L402 {macaroon}:{}", "09".repeat(32)), "invalid-preimage"),
         ("of another payment", format!("L402 {macaroon}:{}", parts(&elsewhere).1), "invalid-preimage"),
         ("of another path", elsewhere.clone(), "invalid-challenge"),
         ("of another seller", rivals, "invalid-challenge"),
-        ("widened", attenuated(&elsewhere, &[&format!("path={path}")]), "verification-failed"),
+        ("widened", attenuated(&elsewhere, &[&format!("path={path}")]), "unknown-challenge"),
         ("attenuated to the past", attenuated(&bought, &["valid_until=1799999999"]), "expired-invoice"),
-        ("lengthened", attenuated(&bought, &["valid_until=1999999999"]), "verification-failed"),
-        ("an unknown caveat", attenuated(&bought, &["ip=192.0.2.1"]), "verification-failed"),
+        ("lengthened", attenuated(&bought, &["valid_until=1999999999"]), "unknown-challenge"),
+        ("an unknown caveat", attenuated(&bought, &["ip=192.0.2.1"]), "unknown-challenge"),
         (
             "a preimage that nobody paid for",
             format!("Payment method=\"lightning\", preimage=\"{}\"", "09".repeat(32)),
@@ -126,12 +126,12 @@ async fn a_payment_shown_again_is_refused_and_of_fifty_at_once_one_wins() {
     assert_eq!((statuses[0], statuses[1], statuses[49]), (200, 402, 402));
     assert_eq!(house.upstream.hits(), 1);
     let again = house.show(Method::GET, &path, &shown).await;
-    assert_eq!(why(&again, "reused"), "verification-failed");
+    assert_eq!(why(&again, "reused"), "unknown-challenge");
     assert_eq!(again.json()["detail"], "this payment has been used before");
     let (_, preimage) = parts(&house.till.token(&asked.headers));
     let older = format!("Payment method=\"lightning\", preimage=\"{preimage}\"");
     assert_eq!(
         why(&house.show(Method::GET, &path, &older).await, "reused, in its older form"),
-        "verification-failed"
+        "unknown-challenge"
     );
 }

@@ -73,7 +73,8 @@ async fn manifests_are_there_or_a_problem() {
             assert_eq!(house.manage(Method::GET, key, &path, None).await.status, 200);
         }
         house.put(&settings, &json!({ "manifestEnabled": false })).await.ok();
-        shape::is_problem(&house.get(&path).await.json(), 404, &path);
+        // The path is the service's then, and sold like any other.
+        assert_eq!(house.manage(Method::GET, "", &path, None).await.status, 402);
         house.put(&settings, &json!({ "manifestEnabled": true })).await.ok();
         let path = format!("/l402/proxy/none-1{rest}");
         shape::is_problem(&house.get(&path).await.json(), 404, &path);

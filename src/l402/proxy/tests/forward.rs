@@ -1,10 +1,13 @@
 //! What passes: methods, prices, headers, answers.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::json;
 
 use super::house::{House, base, rules};
+use crate::l402::proxy::Rules;
 use crate::l402::proxy::price::METHODS;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,6 +56,33 @@ async fn a_path_costs_what_its_endpoint_says() {
     assert_eq!(price("/other").await, 8, "a change counts at once");
 }
 
+/// Web servers in front of this one take 4 KB of headers, if nobody tells them otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_asks_for_payment_fits_into_the_headers_that_proxies_take() {
+    /// Bytes that an invoice has more on a main network with three hints to its node, in both lines.
+    const HINTS: usize = 600;
+    let house = House::new().await;
+    let words = "Wörter für Menschen, a great many of them; ".repeat(23);
+    let id = house.sell(&json!({ "name": "x".repeat(100), "description": words })).await;
+    let body =
+        json!({ "endpointId": "x", "path": "/**", "basePriceSats": 1_000_000, "summary": "w".repeat(1_000) });
+    assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
+    let base = base(&id);
+    for length in [256, 257, 2_000] {
+        let path = format!("{base}/{}", "a".repeat(length - base.len() - 1));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let asked = house.send(request).await;
+        assert_eq!(asked.status, 402);
+        let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+        let bytes: usize = asked.headers.iter().map(line).sum();
+        assert!(bytes + HINTS < 4_000, "{length}: {bytes} {:?}", asked.headers);
+        let shown = house.settle(&asked);
+        assert!(shown.len() < 2_000, "{}", shown.len());
+    }
+    let manifest = house.get(&format!("{base}/.well-known/l402-manifest.json")).await.ok();
+    assert_eq!(manifest["endpoints"][0]["summary"], "w".repeat(1_000), "there it stands whole");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_paid_opens_its_own_path_only() {
     let house = House::new().await;
@@ -65,6 +95,23 @@ async fn what_was_paid_opens_its_own_path_only() {
     let other = base(&house.sell(&json!({})).await);
     assert_eq!(house.show(Method::GET, &format!("{other}/one"), &shown).await.status, 402);
     assert_eq!(house.upstream.hits(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_paid_is_good_for_as_long_as_the_owner_says() {
+    let house = House::new().await;
+    let id = house.sell(&json!({ "tokenValiditySeconds": 120 })).await;
+    let path = format!("{}/x", base(&id));
+    let request = Request::get(&path).body(Body::empty()).unwrap();
+    let asked = house.send(request).await;
+    assert_eq!(asked.json()["l402"]["expires_at"], "2027-01-15T08:01:00Z", "half of it to pay");
+    let shown = house.settle(&asked);
+    house.till.ledger.clock.advance(Duration::from_secs(119));
+    assert_eq!(house.show(Method::GET, &path, &shown).await.status, 200);
+    house.till.ledger.clock.advance(Duration::from_secs(1));
+    assert_eq!(house.show(Method::GET, &path, &shown).await.status, 402);
+    let as_all = house.put(&format!("/api/proxy/{id}"), &json!({ "tokenValiditySeconds": null })).await.ok();
+    assert_eq!(as_all["tokenValiditySeconds"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +151,42 @@ async fn what_is_free_is_so_in_moderation_and_what_is_paid_for_without() {
     for status in [200, 200, 429] {
         assert_eq!(house.show(Method::GET, &format!("{path}/free"), "").await.status, status);
         assert_eq!(house.show(Method::GET, &format!("{path}/x"), &shown).await.status, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turned_off_it_passes_nothing_on_and_says_so() {
+    let house = House::with(Rules { enabled: false, ..rules() }).await;
+    let path = format!("{}/x", base(&house.sell(&json!({})).await));
+    let answer = house.show(Method::GET, &path, "").await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "proxies_not_enabled"));
+    assert!(!answer.headers.contains_key("retry-after"), "soon it is the same");
+    assert!(!answer.text.contains("try again"), "{}", answer.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_two_documents_are_ours_to_look_at_and_nothing_else_is() {
+    let house = House::giving(rules(), 4).await;
+    let id = house.sell(&json!({})).await;
+    let base = base(&id);
+    for path in ["/openapi.json", "/.well-known/l402-manifest.json"] {
+        let path = format!("{base}{path}");
+        for method in [Method::GET, Method::HEAD] {
+            let answer = house.show(method, &path, "").await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.headers["x-ratelimit-limit"], "4");
+        }
+        let posted = house.buy(Method::POST, &path).await;
+        assert_eq!(posted.text, format!("POST {}", path.strip_prefix(&base).unwrap()));
+    }
+    let refused = house.show(Method::GET, &format!("{base}/openapi.json"), "").await;
+    assert_eq!((refused.status, refused.error().as_str()), (429, "rate_limit_exceeded"));
+    assert_eq!(refused.headers["x-ratelimit-remaining"], "0");
+    assert_eq!(house.show(Method::GET, &format!("{base}/openapi.json/x"), "").await.status, 402);
+    house.put(&format!("/api/proxy/{id}"), &json!({ "isActive": false })).await.ok();
+    for gone in [&id, "none-1"] {
+        let answer = house.show(Method::GET, &format!("/l402/proxy/{gone}/openapi.json"), "").await;
+        assert_eq!((answer.status, answer.error().as_str()), (404, "proxy_not_found"));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
-use crate::l402::proxy::{PaidProxies, Parts, Rules, api};
+use crate::l402::proxy::{PaidProxies, Parts, Rules, Targets, api};
 use crate::l402::tests::till::Till;
 use crate::store::Store;
 use crate::web::WebSettings;
@@ -104,17 +104,22 @@ impl House {
 
     /// A house that lets one client have so much for free in a minute; 0 sets no limit.
     pub(super) async fn giving(rules: Rules, free: u32) -> Self {
+        Self::open(rules, free, true).await
+    }
+
+    /// A house whose till is open, or sells nothing any more.
+    pub(super) async fn open(rules: Rules, free: u32, till: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
-        let till = Till::new(&store, clock.clone());
+        let till = Till::open(&store, clock.clone(), till);
         let parts = Parts {
             store: store.clone(),
             clock,
             till: till.l402.clone(),
             rules,
             quotas: quotas(free),
-            allow: loopback(),
+            targets: Targets::offline(loopback()),
         };
         let proxies = PaidProxies::new(parts).unwrap();
         let keys = Keys::new(store.clone());
@@ -144,7 +149,7 @@ impl House {
             till: self.till.l402.clone(),
             rules: rules(),
             quotas: quotas(0),
-            allow: GuardSettings::default(),
+            targets: Targets::offline(GuardSettings::default()),
         };
         routes(&PaidProxies::new(parts).unwrap(), &self.keys, &quotas(0))
     }

@@ -50,6 +50,32 @@ async fn whatever_a_service_does_wrong_is_502_or_504_and_can_be_tried_again() {
     assert_eq!((long.status, long.text.as_str()), (200, "hello"), "and not a byte more than was said");
 }
 
+/// Nobody can pay now; whoever has paid gets what they paid for.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_node_nothing_new_is_sold() {
+    let house = House::new().await;
+    let base = base(&house.sell(&json!({})).await);
+    let shown = house.pay(Method::GET, &format!("{base}/x")).await;
+    house.till.node.running.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    let answer = house.show(Method::GET, &format!("{base}/y"), "").await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "node_unavailable"));
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(house.show(Method::GET, &format!("{base}/x"), &shown).await.text, "GET /x");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_till_closed_nothing_is_sold_and_what_is_free_passes() {
+    let house = House::open(rules(), 0, false).await;
+    let id = house.sell(&json!({})).await;
+    let free = json!({ "endpointId": "f", "path": "/free", "basePriceSats": 0 });
+    assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &free).await.status, 201);
+    let answer = house.show(Method::GET, &format!("{}/x", base(&id)), "").await;
+    assert_eq!((answer.status, answer.error().as_str()), (403, "l402_not_enabled"));
+    assert_eq!(house.show(Method::GET, &format!("{}/free", base(&id)), "").await.text, "GET /free");
+    assert_eq!(house.upstream.hits(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_for_one_answer_is_good_until_there_was_one() {
     let house = House::new().await;
@@ -62,6 +88,16 @@ async fn a_payment_for_one_answer_is_good_until_there_was_one() {
     for _ in 0..2 {
         let answer = house.show(Method::GET, &format!("{base}/broken"), &shown).await;
         assert_eq!((answer.status, answer.text.as_str()), (500, "it failed"), "the upstream's own failure");
+    }
+    let (token, once) = (house.settle(&ask("/toll").await), house.settle_once(&ask("/toll").await));
+    for shown in [&token, &once, &once] {
+        let answer = house.show(Method::GET, &format!("{base}/toll"), shown).await;
+        assert_eq!(
+            (answer.status, answer.error().as_str()),
+            (502, "upstream_error"),
+            "and no 402 of another's"
+        );
+        assert!(!answer.headers.contains_key("www-authenticate"));
     }
     let shown = house.settle_once(&ask("/fine").await);
     let answer = house.show(Method::GET, &format!("{base}/fine"), &shown).await;
@@ -87,7 +123,7 @@ async fn an_answer_that_breaks_off_late_is_seen_to_and_can_be_had_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_down_or_slow_is_given_up_in_time() {
     let house = House::with(Rules { max_timeout: Duration::from_secs(1), ..rules() }).await;
-    let slow = base(&house.sell(&json!({ "timeout": 1 })).await);
+    let slow = base(&house.sell(&json!({ "timeoutSeconds": 1 })).await);
     let began = Instant::now();
     let answer = house.buy(Method::GET, &format!("{slow}/slow")).await;
     assert_eq!((answer.status, answer.error().as_str()), (504, "upstream_timeout"));

@@ -117,6 +117,7 @@ async fn answer(State(upstream): State<Upstream>, request: Request) -> Response 
         }
         "/broken" => (StatusCode::INTERNAL_SERVER_ERROR, "it failed").into_response(),
         "/none" => StatusCode::NO_CONTENT.into_response(),
+        "/toll" => (StatusCode::PAYMENT_REQUIRED, [("www-authenticate", "Other")], "pay me").into_response(),
         "/gone" => (StatusCode::GONE, "gone").into_response(),
         "/greedy" => {
             let headers = [
