@@ -15,7 +15,8 @@
 //! * Payments to offers that the ledger doesn't know, or has forgotten, are in suspense like those for unknown hashes.
 //!
 //! The node makes no invoice for an offer that has expired, but the last one it made can be paid for four hours more.
-//! An offer goes with its charge, which is kept much longer, and for ever once something came.
+//! An offer goes with its charge, which a family that [keeps unpaid orders](Family::keeps_unpaid) has for days, and for
+//! ever once something came. Others should make no offers.
 //!
 //! # What a crash leaves behind
 //!
