@@ -63,6 +63,8 @@ pub enum ProxyError {
     Unavailable,
     /// 504: the upstream takes too long.
     GatewayTimeout,
+    /// 508: the proxy leads to itself.
+    Loop,
 }
 
 impl ProxyError {
@@ -110,6 +112,7 @@ impl ProxyError {
             Self::Unavailable => {
                 (503, "service_unavailable", "This can't be done at the moment; try again soon")
             }
+            Self::Loop => (508, "loop_detected", "This proxy leads to itself"),
             Self::GatewayTimeout => (504, "upstream_timeout", "The service behind this proxy took too long"),
         }
     }

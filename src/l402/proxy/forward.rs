@@ -52,9 +52,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether the upstream itself says that it failed.
+    /// Whether the upstream itself says that it gives nothing: it failed, has too much to do, or doesn't take the
+    /// owner's word for the caller, whose own it never hears.
     pub(super) fn is_failure(&self) -> bool {
-        self.status.is_server_error()
+        self.status.is_server_error() || matches!(self.status.as_u16(), 401 | 407 | 408 | 425 | 429)
     }
 
     /// What a caller who has paid here is told of an upstream that wants to be paid too: its 402 has a challenge that

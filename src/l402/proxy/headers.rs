@@ -94,6 +94,13 @@ const NOT_DOWNSTREAM_PREFIXES: [&str; 13] = [
     "origin-agent-cluster",
 ];
 
+/// What this server calls itself to those behind it.
+const PSEUDONYM: &str = "satchel";
+const OWN_VIA: &str = "1.1 satchel";
+
+/// Servers like this one that a request may have come through: a proxy may be sold by another.
+const MOST_HOPS: usize = 3;
+
 /// What a browser makes of a page that somebody else's service sent from this server's address: a stranger.
 const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox allow-scripts allow-forms");
 
@@ -107,6 +114,12 @@ pub fn fit(headers: &HeaderMap) -> bool {
 pub fn may_be_set(name: &HeaderName) -> bool {
     let own = [HOST, CONTENT_LENGTH, EXPECT, VIA].contains(name) || HOP_BY_HOP.contains(name);
     !own && !OVERRIDES.contains(&name.as_str())
+}
+
+/// Whether a request has come through servers like this one so often that it must be going round.
+pub fn goes_round(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(VIA).iter().filter_map(|line| line.to_str().ok());
+    lines.map(|line| line.matches(PSEUDONYM).count()).sum::<usize>() >= MOST_HOPS
 }
 
 /// The headers that go upstream.
@@ -124,7 +137,7 @@ pub fn upstream(given: &HeaderMap, auth: Option<&UpstreamAuth>) -> HeaderMap {
     for (name, value) in given.iter().filter(|(name, _)| passes(name)) {
         headers.append(name, value.clone());
     }
-    headers.append(VIA, HeaderValue::from_static("1.1 satchel"));
+    headers.append(VIA, HeaderValue::from_static(OWN_VIA));
     // Without any the upstream would be free to choose.
     if !headers.contains_key(ACCEPT_ENCODING) {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -279,7 +279,7 @@ fn owned(connection: &rusqlite::Connection, who: Who, id: &str) -> Result<Proxy,
 fn free_id(tx: &Tx<'_>, name: &str) -> Result<String, ProxyError> {
     for attempt in 0..ATTEMPTS {
         let id = ids::new_id(name, attempt)?;
-        if store::by_public_id(tx, &id)?.is_none() {
+        if store::is_free(tx, &id)? {
             return Ok(id);
         }
     }

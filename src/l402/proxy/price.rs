@@ -44,6 +44,8 @@ pub struct Tariff {
 #[derive(Clone, Debug)]
 struct Entry {
     path: Glob,
+    /// The same for whom `/A` and `/a` are two.
+    spelled: Glob,
     /// `None` is any.
     method: Option<String>,
     sats: u64,
@@ -69,6 +71,7 @@ impl Tariff {
         let entry = |endpoint: &Endpoint| {
             Ok(Entry {
                 path: Glob::new(&endpoint.path)?,
+                spelled: Glob::heeding_case(&endpoint.path)?,
                 method: Some(endpoint.method.clone()).filter(|method| method != "*"),
                 sats: endpoint.price_sat,
                 says: endpoint.summary.clone(),
@@ -94,21 +97,25 @@ impl Tariff {
 
     /// What a request costs. Of two endpoints whose paths are as narrow the one that names the method counts, and of
     /// two that do, or don't, the dearer. `HEAD` costs what `GET` does unless it has an endpoint of its own.
+    ///
+    /// Whether `/A` is `/a` is the service's to say, so it costs what the dearer of the two would.
     pub fn quote(&self, method: &Method, path: &str) -> Quote<'_> {
         let has_own = |entry: &Entry| entry.method.as_deref() == Some("HEAD") && entry.path.matches(path);
         let as_get = *method == Method::HEAD && !self.entries.iter().any(has_own);
         let method = if as_get { &Method::GET } else { method };
-        match self.narrowest(method.as_str(), path) {
-            Some(entry) => Quote { sats: entry.sats, says: entry.says.as_deref() },
-            None => Quote { sats: self.default_sats, says: None },
-        }
+        let one = self.by_narrowest(method.as_str(), |entry| entry.path.matches(path));
+        let two = self.by_narrowest(method.as_str(), |entry| entry.spelled.matches(path));
+        if two.sats > one.sats { two } else { one }
     }
 
-    fn narrowest(&self, method: &str, path: &str) -> Option<&Entry> {
+    fn by_narrowest(&self, method: &str, matches: impl Fn(&Entry) -> bool) -> Quote<'_> {
         let for_it = |entry: &&Entry| entry.method.as_deref().is_none_or(|named| named == method);
         let rank =
             |entry: &&Entry| -> (Rank, bool, u64) { (entry.path.rank(), entry.method.is_some(), entry.sats) };
-        self.entries.iter().filter(for_it).filter(|entry| entry.path.matches(path)).max_by_key(rank)
+        match self.entries.iter().filter(for_it).filter(|entry| matches(entry)).max_by_key(rank) {
+            Some(entry) => Quote { sats: entry.sats, says: entry.says.as_deref() },
+            None => Quote { sats: self.default_sats, says: None },
+        }
     }
 }
 
@@ -146,6 +153,7 @@ mod tests {
         assert_eq!(sats(Method::GET, "/data/silver"), 5);
         assert_eq!(sats(Method::GET, "/data/gold"), 50);
         assert_eq!(sats(Method::GET, "/DATA/Gold"), 50, "however it is spelled");
+        assert_eq!(sats(Method::GET, "/Free"), 2, "what is cheap is so as it is spelled alone");
         assert_eq!(sats(Method::HEAD, "/data/gold"), 50, "as GET does");
         assert_eq!(sats(Method::POST, "/data/gold"), 70);
         assert_eq!(sats(Method::POST, "/elsewhere"), 10, "the proxy's own");

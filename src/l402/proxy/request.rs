@@ -5,6 +5,7 @@ mod fields;
 
 use axum::http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value};
+use url::Url;
 
 pub(super) use self::endpoints::part;
 pub use self::endpoints::{EndpointChange, endpoint};
@@ -130,8 +131,16 @@ impl Change {
     /// Makes the change.
     ///
     /// # Errors
-    /// [`ProxyError::Invalid`] if a header's name and value would not go together.
+    /// [`ProxyError::Invalid`] if a header's name and value would not go together, or if a secret would go to another
+    /// server than the one it was given for.
     pub fn apply(self, proxy: &mut Proxy) -> Checked<()> {
+        let moves = self.target_url.as_deref().is_some_and(|target| !same_origin(target, &proxy.target_url));
+        if moves && proxy.auth.is_some() && self.auth_value.is_none() && self.auth_header != Some(None) {
+            return Err(ProxyError::invalid(
+                "auth_value_required",
+                "targetBaseUrl leads to another server: say authValue again, or take it away with null",
+            ));
+        }
         proxy.auth = auth(proxy.auth.take(), self.auth_header, self.auth_value)?;
         set(&mut proxy.name, self.name);
         set(&mut proxy.description, self.description);
@@ -167,6 +176,11 @@ fn auth(
         }
         None => Err(ProxyError::invalid("invalid_auth", "authHeader needs an authValue")),
     }
+}
+
+fn same_origin(one: &str, other: &str) -> bool {
+    let origin = |text: &str| Url::parse(text).ok().map(|url| url.origin());
+    origin(one).is_some_and(|one| Some(one) == origin(other))
 }
 
 fn set<T>(field: &mut T, new: Option<T>) {

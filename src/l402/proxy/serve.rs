@@ -130,6 +130,9 @@ impl PaidProxies {
         if !headers::fit(&request.headers) {
             return Err(ProxyError::HeadersTooLarge);
         }
+        if headers::goes_round(&request.headers) {
+            return Err(ProxyError::Loop);
+        }
         if declared > self.rules().max_request_bytes {
             return Err(ProxyError::BodyTooLarge);
         }

@@ -282,8 +282,22 @@ fn write(tx: &Tx<'_>, sql: &str, proxy: &Proxy) -> Result<(), ProxyError> {
 
 /// Takes a proxy and its endpoints away.
 pub(super) fn delete(tx: &Tx<'_>, id: i64) -> Result<(), ProxyError> {
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO l402_deleted_proxies (public_id) SELECT public_id FROM l402_proxies WHERE id = ?1",
+    )?
+    .execute([id])?;
     tx.prepare_cached("DELETE FROM l402_proxies WHERE id = ?1")?.execute([id])?;
     Ok(())
+}
+
+/// Whether no proxy has this id, or ever had.
+pub(super) fn is_free(connection: &Connection, public_id: &str) -> Result<bool, ProxyError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM l402_proxies WHERE public_id = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM l402_deleted_proxies WHERE public_id = ?1)",
+        )?
+        .query_row([public_id], |row| row.get(0))?)
 }
 
 /// The id of an account by its name.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::house::House;
 use crate::http::keys::Scope;
 use crate::http::limits::LimitSettings;
+use crate::l402::proxy::store;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_is_made_changed_shown_and_taken_away() {
@@ -356,6 +357,29 @@ async fn who_guesses_keys_is_limited_like_who_has_none() {
         assert_eq!(ask(method, "satchel_01").await, "rate_limit_exceeded");
     }
     house.get("/api/proxy").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_goes_to_no_other_server_than_the_one_it_was_given_for() {
+    let house = House::new().await;
+    let path =
+        format!("/api/proxy/{}", house.sell(&json!({ "authHeader": "X-Key", "authValue": "hunter2" })).await);
+    let (there, elsewhere) = (format!("{}/v2", house.target()), "https://other.example");
+    house.put(&path, &json!({ "targetBaseUrl": there })).await.ok();
+    let refused = house.put(&path, &json!({ "targetBaseUrl": elsewhere })).await;
+    assert_eq!((refused.status, refused.error().as_str()), (400, "auth_value_required"));
+    house.put(&path, &json!({ "targetBaseUrl": elsewhere, "authValue": "new" })).await.ok();
+    let moved = house.put(&path, &json!({ "targetBaseUrl": there, "authHeader": null })).await.ok();
+    assert_eq!(moved["hasAuthValue"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_a_deleted_proxy_is_nobody_s() {
+    let house = House::new().await;
+    let id = house.sell(&json!({})).await;
+    house.manage(Method::DELETE, &house.owner, &format!("/api/proxy/{id}"), None).await.ok();
+    let free = house.store.read(move |connection| store::is_free(connection, &id)).await.unwrap();
+    assert!(!free);
 }
 
 #[tokio::test(flavor = "multi_thread")]

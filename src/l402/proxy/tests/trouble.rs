@@ -99,6 +99,11 @@ async fn a_payment_for_one_answer_is_good_until_there_was_one() {
         );
         assert!(!answer.headers.contains_key("www-authenticate"));
     }
+    // It is the owner that the service doesn't know.
+    let shown = house.settle_once(&ask("/greedy").await);
+    for _ in 0..2 {
+        assert_eq!(house.show(Method::GET, &format!("{base}/greedy"), &shown).await.status, 401);
+    }
     let shown = house.settle_once(&ask("/fine").await);
     let answer = house.show(Method::GET, &format!("{base}/fine"), &shown).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "GET /fine"));
@@ -181,4 +186,24 @@ async fn one_answer_stays_one_however_it_was_framed() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(body.starts_with("hello") && body.ends_with("evil"), "{body}");
     assert!(head.to_ascii_lowercase().contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_leads_to_itself_ends_soon() {
+    let house = House::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let id = house.sell(&json!({ "targetBaseUrl": format!("http://{address}") })).await;
+    let round = json!({ "endpointId": "all", "path": "/**", "httpMethod": "GET", "basePriceSats": 0 });
+    house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &round).await.ok();
+    house
+        .put(
+            &format!("/api/proxy/{id}"),
+            &json!({ "targetBaseUrl": format!("http://{address}/l402/proxy/{id}") }),
+        )
+        .await
+        .ok();
+    tokio::spawn(axum::serve(listener, house.router.clone()).into_future());
+    let answer = house.manage(Method::GET, "", &format!("{}/x", base(&id)), None).await;
+    assert_eq!((answer.status, answer.error().as_str()), (508, "loop_detected"));
 }
