@@ -46,7 +46,7 @@ pub struct Limiter {
 
 /// Middleware: counts the request, refuses it or passes it on, and puts the headers on the answer.
 /// Use with `axum::middleware::from_fn_with_state`. Counts by API key if an outer layer
-/// ([`recognise`](super::keys::recognise)) found a valid one.
+/// ([`recognise`](crate::http::keys::recognise)) found a valid one.
 pub async fn limit(State(limiter): State<Limiter>, mut request: Request, next: Next) -> Response {
     if *request.method() == Method::OPTIONS {
         return next.run(request).await;
