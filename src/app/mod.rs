@@ -147,6 +147,7 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     });
     let _ = stop.send(true);
     house.hub.close();
+    house.paid_proxies.close();
     if let Err(error) = door.await {
         tracing::error!(%error, "the front door did not close in order");
     }

@@ -68,7 +68,7 @@ pub use gate::{Admission, Admitted, Price};
 pub use layer::Priced;
 pub use look::{Page, Stats};
 pub use mint::Mint;
-pub use pass::{Pass, Undo};
+pub use pass::{Pass, Underway};
 pub use rules::{LONGEST_RESOURCE, Rules};
 pub use store::{Challenge, Earned};
 pub use teller::Teller;

@@ -1,10 +1,9 @@
 //! What lets a request in: a token, or a payment that was taken for one answer and goes back if there is none.
 //!
 //! ```text
-//! paid ──take──▶ used ──answer──▶ answered
-//!   ▲             │                  │
-//!   └─no answer, or a death─┘        │
-//!   └──────the answer breaks off─────┘
+//! paid ──take──▶ used ──the answer is out──▶ answered
+//!   ▲             │
+//!   └─────────────┘ no answer, one that breaks off, or a death
 //! ```
 //!
 //! Taking is one transaction, in a task of its own: whoever hangs up meanwhile gets back what was taken. That there
@@ -37,16 +36,15 @@ impl Pass {
         &self.admitted
     }
 
-    /// The answer is good: what it owes its headers is put on, and the payment is used. Should the rest of the
-    /// answer never come, [`Undo::run`] gives it back after all.
-    pub fn answered(self, response: &mut Response) -> Undo {
+    /// The answer is good: what it owes its headers is put on, and the payment is used.
+    pub fn answered(self, response: &mut Response) {
         self.admitted.dress(response);
-        self.begun()
+        self.begun().done();
     }
 
-    /// The same for an answer that is still to be put together.
-    pub fn begun(self) -> Undo {
-        Undo(self.taken.map(Taken::answered))
+    /// The answer is good so far, and more of it is to come.
+    pub fn begun(self) -> Underway {
+        Underway(self.taken)
     }
 
     /// There is no answer. Once this returns the payment can be shown again.
@@ -61,16 +59,15 @@ impl Pass {
     }
 }
 
-/// Gives a payment back whose answer broke off.
+/// A payment whose answer is on its way. Dropped, it goes back.
 #[derive(Debug)]
-pub struct Undo(Option<Taken>);
+#[must_use = "dropped, it gives back what was paid"]
+pub struct Underway(Option<Taken>);
 
-impl Undo {
-    /// It did.
-    pub fn run(self) {
-        if let Some(taken) = &self.0 {
-            taken.give_back();
-        }
+impl Underway {
+    /// The answer is out.
+    pub fn done(self) {
+        self.0.into_iter().for_each(Taken::answered);
     }
 }
 
@@ -90,7 +87,7 @@ impl fmt::Debug for Taken {
 
 impl Taken {
     /// There is an answer.
-    pub(super) fn answered(mut self) -> Self {
+    pub(super) fn answered(mut self) {
         self.open = false;
         let (hash, at) = (self.hash, self.at);
         let noted =
@@ -98,7 +95,6 @@ impl Taken {
         if let Err(error) = noted {
             tracing::debug!(%hash, %error, "an answer was not noted: its payment will be good for another");
         }
-        self
     }
 
     fn give_back(&self) {

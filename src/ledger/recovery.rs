@@ -66,8 +66,9 @@ const FORGET_AFTER: Duration = Duration::from_secs(3 * 3_600);
 pub(super) const CHARGES_MARK: &str = "forget_charges";
 
 /// How long after a payment to a charge that has an offer the node keeps its record. LDK makes invoices for offers
-/// that can be paid for two hours, and accepts payments until two hours after that.
-const FORGET_RECEIPTS_AFTER: Duration = Duration::from_secs(5 * 3_600);
+/// that can be paid for two hours, and accepts payments until two hours after that, by the time of the newest block:
+/// which may be two hours ahead, and stands still while no block comes.
+const FORGET_RECEIPTS_AFTER: Duration = Duration::from_secs(9 * 3_600);
 
 /// Records forgotten in one go.
 const FORGET_BATCH: usize = 500;

@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::bought::Bought;
 use super::flights::Flight;
 
 /// Why a body ended before its end.
@@ -165,7 +166,7 @@ pub(super) struct Download {
     ended: bool,
     left: u64,
     idle: Idle,
-    on_failure: Option<Box<dyn FnOnce() + Send>>,
+    bought: Option<Bought>,
     flight: Option<Flight>,
 }
 
@@ -178,7 +179,7 @@ impl Download {
             ended: false,
             left: most,
             idle: Idle::new(idle),
-            on_failure: None,
+            bought: None,
             flight: None,
         }
     }
@@ -214,9 +215,15 @@ impl Download {
         Ok(())
     }
 
-    /// What is to be done if the upstream fails from now on.
-    pub(super) fn on_failure(&mut self, action: impl FnOnce() + Send + 'static) {
-        self.on_failure = Some(Box::new(action));
+    /// What was paid for it.
+    pub(super) fn was_bought(&mut self, bought: Bought) {
+        self.bought = Some(bought);
+    }
+
+    /// The body of an answer that has none.
+    pub(super) fn without_any(mut self) -> Body {
+        self.bought.take().into_iter().for_each(Bought::done);
+        Body::empty()
     }
 
     /// The body of the answer.
@@ -224,6 +231,7 @@ impl Download {
         if !self.ended {
             return Body::new(self);
         }
+        self.bought.take().into_iter().for_each(Bought::done);
         match self.first.len() {
             0 => Body::empty(),
             1 => self.first.pop_front().map_or_else(Body::empty, Body::from),
@@ -268,21 +276,32 @@ impl HttpBody for Download {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
-        if let Some(piece) = this.first.pop_front() {
-            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        if let Some(bought) = &mut this.bought {
+            bought.wanted();
         }
-        if this.ended {
-            return Poll::Ready(None);
-        }
-        let polled = this.poll_piece(context);
-        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            this.ended = true;
-            this.flight = None;
-        }
-        if let Poll::Ready(Some(Err(error))) = &polled {
-            tracing::debug!(%error, "an upstream's answer broke off");
-            if let Some(action) = this.on_failure.take() {
-                action();
+        let polled = match this.first.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(piece))),
+            None if this.ended => Poll::Ready(None),
+            None => this.poll_piece(context),
+        };
+        match &polled {
+            Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) => {
+                if let Some(bought) = &mut this.bought {
+                    bought.handed();
+                }
+            }
+            Poll::Ready(over) => {
+                this.ended = true;
+                this.flight = None;
+                let bought = this.bought.take();
+                match over {
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "an upstream's answer broke off");
+                        bought.into_iter().for_each(|bought| bought.broke(*error));
+                    }
+                    _ => bought.into_iter().for_each(Bought::done),
+                }
             }
         }
         polled.map_ok(Frame::data)

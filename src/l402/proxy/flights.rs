@@ -1,4 +1,5 @@
-//! How many requests each proxy has on their way, so that one slow upstream can't take all sockets and memory.
+//! How many requests each proxy has on their way, so that one slow upstream can't take all sockets and memory; and how
+//! many of them are of one payment, or of none, so that no payer can shut the others out.
 //!
 //! A [`Flight`] is held from before the upstream is asked until the last byte of its answer has passed, and counts
 //! for as long as it lives: however a request ends, it is dropped.
@@ -6,11 +7,24 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::ids::PaymentHash;
+
+/// A payment's share of a proxy's places, and that of all that is free: one in so many.
+const SHARE: usize = 4;
+
 /// All that are on their way.
 #[derive(Debug)]
 pub(super) struct Flights {
     most: usize,
-    by_proxy: Mutex<HashMap<i64, usize>>,
+    by_proxy: Mutex<HashMap<i64, UnderWay>>,
+}
+
+/// Those of one proxy.
+#[derive(Debug, Default)]
+struct UnderWay {
+    all: usize,
+    /// `None`: free.
+    by_payment: HashMap<Option<PaymentHash>, usize>,
 }
 
 /// A request on its way.
@@ -18,6 +32,7 @@ pub(super) struct Flights {
 pub(super) struct Flight {
     flights: Arc<Flights>,
     proxy: i64,
+    payment: Option<PaymentHash>,
 }
 
 impl Flights {
@@ -26,19 +41,22 @@ impl Flights {
         Arc::new(Self { most, by_proxy: Mutex::default() })
     }
 
-    /// One more of a proxy, by its row; `None` if it has enough to do.
-    pub(super) fn begin(self: &Arc<Self>, proxy: i64) -> Option<Flight> {
+    /// One more of a proxy, by its row, for a payment; `None` if that is more than may be.
+    pub(super) fn begin(self: &Arc<Self>, proxy: i64, payment: Option<PaymentHash>) -> Option<Flight> {
         let mut by_proxy = self.lock();
-        let under_way = by_proxy.entry(proxy).or_default();
-        if *under_way >= self.most {
+        let own = by_proxy.get(&proxy).and_then(|under_way| under_way.by_payment.get(&payment)).copied();
+        let (all, own) = (by_proxy.get(&proxy).map_or(0, |under_way| under_way.all), own.unwrap_or(0));
+        if all >= self.most || own >= (self.most / SHARE).max(2) {
             return None;
         }
-        *under_way = under_way.saturating_add(1);
+        let under_way = by_proxy.entry(proxy).or_default();
+        under_way.all = all.saturating_add(1);
+        under_way.by_payment.insert(payment, own.saturating_add(1));
         drop(by_proxy);
-        Some(Flight { flights: Arc::clone(self), proxy })
+        Some(Flight { flights: Arc::clone(self), proxy, payment })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<i64, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, UnderWay>> {
         self.by_proxy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -47,8 +65,14 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let mut by_proxy = self.flights.lock();
         let Some(under_way) = by_proxy.get_mut(&self.proxy) else { return };
-        *under_way = under_way.saturating_sub(1);
-        if *under_way == 0 {
+        under_way.all = under_way.all.saturating_sub(1);
+        if let Some(own) = under_way.by_payment.get_mut(&self.payment) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                under_way.by_payment.remove(&self.payment);
+            }
+        }
+        if under_way.all == 0 {
             by_proxy.remove(&self.proxy);
         }
     }
@@ -61,13 +85,26 @@ mod tests {
     #[test]
     fn each_proxy_has_so_many_and_nothing_is_left_of_those_that_ended() {
         let flights = Flights::new(2);
-        let (first, second) = (flights.begin(1).unwrap(), flights.begin(1).unwrap());
-        assert!(flights.begin(1).is_none());
-        let other = flights.begin(2).unwrap();
+        let (first, second) = (flights.begin(1, None).unwrap(), flights.begin(1, None).unwrap());
+        assert!(flights.begin(1, None).is_none());
+        let other = flights.begin(2, None).unwrap();
         drop(first);
-        let third = flights.begin(1).unwrap();
-        assert!(flights.begin(1).is_none());
+        let third = flights.begin(1, None).unwrap();
+        assert!(flights.begin(1, None).is_none());
         drop((second, third, other));
         assert!(flights.lock().is_empty());
+    }
+
+    #[test]
+    fn no_payment_has_all_places() {
+        let flights = Flights::new(12);
+        let payment = |number| Some(PaymentHash([number; 32]));
+        let begin = |of: Option<PaymentHash>| std::iter::from_fn(move || Some(of));
+        for of in [payment(1), None, payment(2), payment(3)] {
+            let held: Vec<_> = begin(of).map_while(|of| flights.begin(1, of)).collect();
+            assert_eq!(held.len(), 3, "a quarter");
+            std::mem::forget(held);
+        }
+        assert!(flights.begin(1, payment(4)).is_none(), "and all together no more than all");
     }
 }

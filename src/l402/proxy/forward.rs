@@ -4,6 +4,8 @@
 //! the caller gives back what was paid; what fails later breaks the connection off, as it must, and gives back too.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,11 +15,13 @@ use axum::response::Response;
 use url::Url;
 
 use super::body::{Broken, Download, Progress, Upload};
+use super::bought::Bought;
 use super::cache::Live;
 use super::error::ProxyError;
 use super::flights::Flight;
 use super::view::path_of;
 use super::{PaidProxies, headers};
+use crate::l402::Underway;
 use crate::webhooks::fetch::FetchError;
 
 /// Bytes of an answer that are read before any of it is passed on: an upstream that breaks off within them, or says
@@ -48,6 +52,7 @@ pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Download,
+    upload: Arc<Progress>,
     bodiless: bool,
 }
 
@@ -70,14 +75,15 @@ impl Answer {
         self.body.hold(flight);
     }
 
-    /// What is to be done if the rest of it never comes.
-    pub(super) fn on_failure(&mut self, action: impl FnOnce() + Send + 'static) {
-        self.body.on_failure(action);
+    /// It was paid for, which goes back if the service breaks the rest of it off.
+    pub(super) fn was_bought(&mut self, payment: Underway, closing: Arc<AtomicBool>) {
+        let has_length = self.headers.contains_key(CONTENT_LENGTH);
+        self.body.was_bought(Bought::new(payment, Arc::clone(&self.upload), closing, has_length));
     }
 
     /// The answer to whoever asked.
     pub(super) fn into_response(self) -> Response {
-        let body = if self.bodiless { Body::empty() } else { self.body.into_body() };
+        let body = if self.bodiless { self.body.without_any() } else { self.body.into_body() };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = headers::downstream(&self.headers);
@@ -125,7 +131,7 @@ impl PaidProxies {
         }
         let mut headers = parts.headers;
         relocate(&mut headers, &base, &proxy.target_url, &proxy.public_id);
-        Ok(Answer { status: parts.status, headers, body, bodiless })
+        Ok(Answer { status: parts.status, headers, body, upload: progress, bodiless })
     }
 }
 

@@ -22,6 +22,7 @@
 mod admin;
 pub mod api;
 mod body;
+mod bought;
 mod cache;
 pub(in crate::l402) mod endpoints;
 pub mod error;
@@ -44,6 +45,7 @@ mod tests;
 pub(in crate::l402) mod view;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::{Clock, UnixMillis};
 use crate::http::limits::Limits;
@@ -88,6 +90,7 @@ struct Inner {
     client: GuardedClient,
     cache: Arc<cache::Cache>,
     flights: Arc<flights::Flights>,
+    closing: Arc<AtomicBool>,
 }
 
 impl PaidProxies {
@@ -111,12 +114,18 @@ impl PaidProxies {
             client,
             cache: Arc::default(),
             flights,
+            closing: Arc::default(),
         })))
     }
 
     /// Limits.
     pub fn rules(&self) -> &Rules {
         &self.0.rules
+    }
+
+    /// This server ends: answers that are cut off from now on are not their readers' doing.
+    pub fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
     }
 
     fn store(&self) -> &Store {

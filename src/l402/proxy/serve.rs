@@ -1,5 +1,6 @@
 //! A request to a proxy, from the path it came on to the answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -54,7 +55,8 @@ impl PaidProxies {
         };
         let call = Call { method: parts.method, url: ready.url, headers: parts.headers, body };
         // Not before the till: whoever hasn't paid would take the places of those who have.
-        let flight = self.0.flights.begin(ready.live.proxy.id).ok_or(ProxyError::Busy);
+        let payment = ready.pass.as_ref().map(|pass| pass.admitted().payment_hash);
+        let flight = self.0.flights.begin(ready.live.proxy.id, payment).ok_or(ProxyError::Busy);
         let Some(pass) = ready.pass else {
             return self.pass_on(&ready.live, call, flight).await.map(Answer::into_response);
         };
@@ -80,8 +82,7 @@ impl PaidProxies {
             return Ok(answer.into_response());
         }
         let admitted = pass.admitted().clone();
-        let undo = pass.begun();
-        answer.on_failure(move || undo.run());
+        answer.was_bought(pass.begun(), Arc::clone(&self.0.closing));
         let mut response = answer.into_response();
         admitted.dress(&mut response);
         Ok(response)
@@ -172,7 +173,7 @@ enum Prepared {
 }
 
 struct Ready {
-    live: std::sync::Arc<Live>,
+    live: Arc<Live>,
     url: url::Url,
     pass: Option<Pass>,
 }

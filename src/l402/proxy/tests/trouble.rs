@@ -4,8 +4,9 @@ use std::future::IntoFuture;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
+use futures_util::StreamExt;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -206,4 +207,47 @@ async fn a_proxy_that_leads_to_itself_ends_soon() {
     tokio::spawn(axum::serve(listener, house.router.clone()).into_future());
     let answer = house.manage(Method::GET, "", &format!("{}/x", base(&id)), None).await;
     assert_eq!((answer.status, answer.error().as_str()), (508, "loop_detected"));
+}
+
+/// Whoever paid for one answer can't break it off near its end and have it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_its_reader_ends_is_had() {
+    let house = House::new().await;
+    let lies = house.sell_lies(&json!({ "timeout": 2 })).await;
+    let honest = base(&house.sell(&json!({})).await);
+    let ask = async |path: &str| house.send(Request::get(path).body(Body::empty()).unwrap()).await;
+    let used = async |path: &str, shown: &str| {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        house.show(Method::GET, path, shown).await.status == 402
+    };
+    // By a body that can't go on, while the service answers already.
+    let path = format!("{lies}/hang-early");
+    let shown = house.settle_once(&ask(&path).await);
+    let pieces = futures_util::stream::unfold(0, |sent| async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let piece = if sent == 0 { Ok(Bytes::from_static(b"x")) } else { Err(std::io::Error::other("gone")) };
+        Some((piece, sent + 1))
+    });
+    let body = Body::from_stream(pieces);
+    let request = Request::post(&path).header("authorization", &shown).body(body).unwrap();
+    assert_eq!(house.send(request).await.text, "BROKEN OFF");
+    assert!(used(&path, &shown).await);
+    // By hanging up.
+    let path = format!("{honest}/large");
+    let begin = async |shown: &str| {
+        let request = Request::get(&path).header("authorization", shown).body(Body::empty()).unwrap();
+        let mut body = house.raw(request).await.into_body().into_data_stream();
+        body.next().await.unwrap().unwrap();
+        body
+    };
+    let shown = house.settle_once(&ask(&path).await);
+    drop(begin(&shown).await);
+    assert!(used(&path, &shown).await);
+    // But not by our death, nor by our shutdown.
+    let shown = house.settle_once(&ask(&path).await);
+    std::mem::forget(begin(&shown).await);
+    house.till.l402.give_back_unanswered();
+    house.proxies.close();
+    drop(begin(&shown).await);
+    drop(begin(&shown).await);
 }

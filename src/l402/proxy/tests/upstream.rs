@@ -175,6 +175,9 @@ async fn lie(mut stream: TcpStream) {
         "/garbage" => "this is no HTTP\r\n\r\n".into(),
         "/short" => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort".into(),
         "/long" => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello and more".into(),
+        "/hang-early" => {
+            format!("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{}", "x".repeat(300_000))
+        }
         "/short-large" => {
             format!("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{}", "x".repeat(300_000))
         }
