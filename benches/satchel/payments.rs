@@ -26,7 +26,7 @@ const CONNECTIONS: usize = 32;
 /// How much of the gifts' rate the payments' must reach.
 const LEAST: f64 = 0.9;
 /// Gifts and payments take turns, so that what the machine does meanwhile meets both.
-const TURNS: u64 = 2;
+const TURNS: u32 = 5;
 /// Payments of customers at once.
 const AT_ONCE: usize = 20;
 /// What half of the webhooks shall stay within, and 99 of 100.
@@ -140,12 +140,12 @@ impl Shop {
 
 /// Orders in dollars, and gifts in turn with them; answers how many payments there are.
 async fn create(site: &Site, size: Size, table: &mut Table) -> Result<usize> {
-    let seconds = Duration::from_secs(size.seconds);
+    let seconds = Duration::from_secs(size.seconds * 2) / TURNS;
     let (mut gifts, mut payments) = (Made::default(), Made::default());
     for turn in 0..TURNS {
-        progress(&format!("creating gifts over {CONNECTIONS} connections for {} s", size.seconds));
+        progress(&format!("creating gifts over {CONNECTIONS} connections for {} s", seconds.as_secs()));
         gifts.add(flat_out(site, What::Gifts, turn, Bound::Time(seconds)).await?);
-        progress(&format!("creating payments over {CONNECTIONS} connections for {} s", size.seconds));
+        progress(&format!("creating payments over {CONNECTIONS} connections for {} s", seconds.as_secs()));
         payments.add(flat_out(site, What::Payments, turn, Bound::Time(seconds)).await?);
     }
     let what = format!("payments in USD created over HTTP, {CONNECTIONS} connections, beside gifts");
@@ -190,7 +190,7 @@ impl Made {
     }
 }
 
-async fn flat_out(site: &Site, what: What, turn: u64, bound: Bound) -> Result<Made> {
+async fn flat_out(site: &Site, what: What, turn: u32, bound: Bound) -> Result<Made> {
     let mut clients = JoinSet::new();
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {

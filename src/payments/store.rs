@@ -214,17 +214,17 @@ pub(super) fn payable(
     new: &NewPayment,
     now: UnixMillis,
 ) -> Result<Option<Payment>, LedgerError> {
-    // Its cost is that of those that are open, however often the order was made before.
-    Ok(connection
-        .prepare_cached(&format!(
-            "{PAYMENT} WHERE p.id =
-                 (SELECT id FROM payments INDEXED BY payments_by_order
-                  WHERE account_id = ?1 AND order_id = ?2 AND status IN ('unpaid', 'processing')
-                    AND (status = 'processing' OR expires_at > ?3) AND amount = ?4 AND currency = ?5
-                  ORDER BY id DESC LIMIT 1)"
-        ))?
-        .query_row(params![account, new.order_id, now, new.amount, new.unit], read)
-        .optional()?)
+    // Its cost is that of those that are open, however often the order was made before. Most often there is none.
+    let waiting: Option<PaymentId> = connection
+        .prepare_cached(
+            "SELECT id FROM payments INDEXED BY payments_by_order
+             WHERE account_id = ?1 AND order_id = ?2 AND status IN ('unpaid', 'processing')
+               AND (status = 'processing' OR expires_at > ?3) AND amount = ?4 AND currency = ?5
+             ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row(params![account, new.order_id, now, new.amount, new.unit], |row| row.get(0))
+        .optional()?;
+    waiting.map(|id| by_id(connection, id)).transpose()
 }
 
 /// A page of an account's payments, newest first. What is over is not among the unpaid, though nobody has marked
