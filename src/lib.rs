@@ -2,7 +2,7 @@
 //!
 //! The map of the house. Imports run one way:
 //! `cli, app, routes → families (gifts, …) → vouchers → ledger → lightning, store`; `http`, `webhooks`,
-//! `mail`, `rates`, `money`, `ids`, `config` and `telemetry` stand below the families and know none of them.
+//! `mail`, `rates`, `money`, `ids`, `text`, `config` and `telemetry` stand below the families and know none of them.
 //! `trouble` says of all these rooms' errors what whoever asked may be told.
 
 pub mod admin;
@@ -31,6 +31,7 @@ pub mod store;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod tips;
 pub mod trouble;
 pub mod vouchers;

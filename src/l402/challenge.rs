@@ -20,6 +20,7 @@ use crate::ids::{AccountId, random_bytes, to_hex};
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
+use crate::text::beginning;
 
 /// For so long the same question of the same client gets the same challenge.
 const SAME_MS: i64 = 60_000;
@@ -253,9 +254,5 @@ fn description(new: &NewChallenge) -> String {
 
 /// The beginning of a text, no longer than what invoice and header hold.
 fn short(text: &str) -> &str {
-    let mut end = text.len().min(DESCRIPTION_BYTES);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default()
+    beginning(text, DESCRIPTION_BYTES)
 }

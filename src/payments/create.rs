@@ -18,6 +18,7 @@ use crate::ledger::{Family, charges, offers};
 use crate::lightning::{InvoiceDescription, InvoiceRequest, Offer, OfferRequest};
 use crate::money::Msat;
 use crate::rates::Quote;
+use crate::text::beginning;
 
 /// Bytes that the description of a BOLT11 invoice holds.
 const DESCRIPTION_BYTES: usize = 639;
@@ -202,9 +203,5 @@ impl Payments {
 /// What the payer reads.
 fn description(new: &NewPayment, most: usize) -> String {
     let text = new.description.clone().unwrap_or_else(|| format!("Order {}", new.order_id));
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default().to_owned()
+    beginning(&text, most).to_owned()
 }

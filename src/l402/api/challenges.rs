@@ -16,6 +16,7 @@ use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
 use crate::l402::error::L402Error;
 use crate::l402::{L402, LONGEST_RESOURCE, NewChallenge, Page, Question};
+use crate::text::beginning;
 
 /// Challenges of one answer at most.
 const LONGEST_PAGE: u32 = 200;
@@ -222,13 +223,8 @@ fn shown(body: &JsonObject, name: &str, slug: &'static str) -> Result<Option<Str
 fn words(body: &JsonObject, name: &str, slug: &'static str) -> Result<Option<String>, L402Error> {
     let Some(text) = shown(body, name, slug)? else { return Ok(None) };
     let parts = text.split(|letter: char| letter.is_control() || letter.is_whitespace());
-    let mut line = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-    let mut end = line.len().min(LONGEST_RESOURCE);
-    while !line.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    line.truncate(end);
-    Ok(Some(line).filter(|line| !line.is_empty()))
+    let line = parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    Ok(Some(beginning(&line, LONGEST_RESOURCE).to_owned()).filter(|line| !line.is_empty()))
 }
 
 fn required(body: &JsonObject, name: &str, slug: &'static str, longest: usize) -> Result<String, L402Error> {

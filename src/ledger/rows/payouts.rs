@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::came;
 use crate::clock::UnixMillis;
 use crate::ids::{PaymentHash, PayoutId, Preimage};
 use crate::ledger::payouts::Order;
@@ -348,11 +349,6 @@ pub(crate) fn prunable_unclaimed(
     before: UnixMillis,
     limit: usize,
 ) -> Result<Vec<(UnixMillis, i64, PaymentHash)>, LedgerError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT at, id, payment_hash FROM unclaimed WHERE id > ?1 AND at <= ?2 ORDER BY id LIMIT ?3",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = statement
-        .query_map(params![after, before, limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let sql = "SELECT at, id, payment_hash FROM unclaimed WHERE id > ?1 AND at <= ?2 ORDER BY id LIMIT ?3";
+    came(connection, sql, after, before, limit)
 }
