@@ -10,7 +10,7 @@ use super::build::House;
 use crate::admin;
 use crate::http::events::{self, Keep};
 use crate::http::idempotency;
-use crate::ledger::{Family, audit};
+use crate::ledger::{Family, audit, node};
 use crate::payments::{self, Payments};
 use crate::store::StoreError;
 use crate::telemetry::{Health, metrics as names};
@@ -25,6 +25,10 @@ const OBSERVE_EVERY: Duration = Duration::from_secs(15);
 
 /// How often the whole books are looked at; it takes longer the older the data folder is.
 const AUDIT_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// How often the books are laid beside the node, and how long a difference may take to settle.
+const COMPARE_EVERY: Duration = Duration::from_secs(30);
+const COMPARE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How often old answers, deliveries and events are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
@@ -81,6 +85,11 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
     tasks.spawn(every(AUDIT_EVERY, stop, move || {
         let house = Arc::clone(&audited);
         async move { check_books(&house).await }
+    }));
+    let (compared, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(every(COMPARE_EVERY, stop, move || {
+        let house = Arc::clone(&compared);
+        async move { when_ready(&house.health, compare_with_node(&house)).await }
     }));
     let (pruned, stop) = (Arc::clone(house), stopped.clone());
     tasks.spawn(every(PRUNE_EVERY, stop, move || {
@@ -190,6 +199,23 @@ async fn check_books(house: &House) {
         }
         Ok(Err(error)) => tracing::error!(%error, "the books can't be read"),
         Err(error) => tracing::error!(%error, "the audit ended before its time"),
+    }
+}
+
+/// The books beside what the node has; books what explains the difference.
+async fn compare_with_node(house: &House) {
+    let ledger = house.ledger.clone();
+    let compared = tokio::task::spawn_blocking(move || node::compare(&ledger, COMPARE_PATIENCE)).await;
+    match compared {
+        Ok(Ok(comparison)) => {
+            let drifts = comparison.state == node::State::Drift;
+            metrics::gauge!(names::NODE_DRIFT).set(names::flag(drifts));
+            if drifts {
+                tracing::error!(why = ?comparison.why, "the books differ from the node; see `satchel audit`");
+            }
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "the books could not be compared with the node; trying again"),
+        Err(error) => tracing::error!(%error, "the comparison with the node ended before its time"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod coins;
 mod fake;
+mod holdings;
 mod incoming;
 mod offers;
 
@@ -18,8 +19,9 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
+    Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, Holdings, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus, Refusal,
+    SendingRoom, Spent, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -88,6 +90,7 @@ struct State {
     commit_at_once: bool,
     trap: Trap,
     height: u32,
+    told: holdings::Told,
 }
 
 /// The node.
@@ -447,5 +450,13 @@ impl Lightning for Sim {
     fn balances(&self) -> Balances {
         let onchain_sat = if self.state().no_coins { 0 } else { 100_000_000 };
         Balances { onchain_sat, onchain_spendable_sat: onchain_sat, ..Balances::default() }
+    }
+
+    fn holdings(&self) -> Result<Holdings, String> {
+        self.told_holdings()
+    }
+
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        Ok(self.told_inputs(txid))
     }
 }

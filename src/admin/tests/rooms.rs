@@ -16,9 +16,9 @@ use super::super::*;
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
+    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError,
-    PaymentRecord, Peer, SendingRoom, Waiting,
+    PaymentRecord, Peer, SendingRoom, Spent, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -91,6 +91,13 @@ impl Lightning for FakeNode {
     }
     fn balances(&self) -> Balances {
         Balances { outbound_msat: 5_000_000, ..Balances::default() }
+    }
+    fn holdings(&self) -> Result<Holdings, String> {
+        Err("there is no node".into())
+    }
+
+    fn spent_by(&self, _txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        Ok(None)
     }
 }
 

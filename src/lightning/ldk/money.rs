@@ -18,9 +18,9 @@ use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sh
 use super::{LdkNode, convert};
 use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus, Refusal,
-    SendingRoom, Waiting,
+    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus,
+    Refusal, SendingRoom, Spent, Waiting,
 };
 use crate::money::Msat;
 
@@ -234,5 +234,13 @@ impl Lightning for LdkNode {
             onchain_spendable_sat: sums.spendable_onchain_balance_sats,
             onchain_reserve_sat: sums.total_anchor_channels_reserve_sats,
         }
+    }
+
+    fn holdings(&self) -> Result<Holdings, String> {
+        self.read_holdings()
+    }
+
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        self.inputs_of(txid)
     }
 }

@@ -12,9 +12,9 @@ use lightning_invoice::Bolt11Invoice;
 use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
+    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription,
     InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
-    OperatorError, PaymentRecord, Peer, SendingRoom, Waiting,
+    OperatorError, PaymentRecord, Peer, SendingRoom, Spent, Waiting,
 };
 use crate::money::Msat;
 
@@ -178,6 +178,14 @@ impl Lightning for FakeNode {
             std::thread::sleep(Duration::from_secs(1));
         }
         Balances { inbound_max_msat: self.inbound_msat.load(Ordering::SeqCst), ..self.sim.balances() }
+    }
+
+    fn holdings(&self) -> Result<Holdings, String> {
+        self.sim.holdings()
+    }
+
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        self.sim.spent_by(txid)
     }
 }
 
