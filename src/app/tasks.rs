@@ -1,7 +1,7 @@
 //! What runs beside the workers and moves no money by itself: webhooks, upkeep, numbers.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,6 +28,7 @@ const AUDIT_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
 /// How often the books are laid beside the node, and how long a difference may take to settle.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
+const COMPARE_TICK: Duration = Duration::from_secs(2);
 const COMPARE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How often old answers, deliveries and events are removed.
@@ -87,9 +88,10 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         async move { check_books(&house).await }
     }));
     let (compared, stop) = (Arc::clone(house), stopped.clone());
-    tasks.spawn(every(COMPARE_EVERY, stop, move || {
-        let house = Arc::clone(&compared);
-        async move { when_ready(&house.health, compare_with_node(&house)).await }
+    let next = Arc::new(Mutex::new(None));
+    tasks.spawn(every(COMPARE_TICK, stop, move || {
+        let (house, next) = (Arc::clone(&compared), Arc::clone(&next));
+        async move { when_ready(&house.health, compare_when_due(&house, &next)).await }
     }));
     let (pruned, stop) = (Arc::clone(house), stopped.clone());
     tasks.spawn(every(PRUNE_EVERY, stop, move || {
@@ -202,8 +204,20 @@ async fn check_books(house: &House) {
     }
 }
 
+/// Once at the start as soon as all is at rest, so that what comes after is booked as what it is; then now and then.
+async fn compare_when_due(house: &House, next: &Mutex<Option<Instant>>) {
+    let due = *next.lock().unwrap_or_else(PoisonError::into_inner);
+    if due.is_some_and(|due| due > Instant::now()) {
+        return;
+    }
+    let state = compare_with_node(house).await;
+    if due.is_some() || state == Some(node::State::Equal) {
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + COMPARE_EVERY);
+    }
+}
+
 /// The books beside what the node has; books what explains the difference.
-async fn compare_with_node(house: &House) {
+async fn compare_with_node(house: &House) -> Option<node::State> {
     let ledger = house.ledger.clone();
     let compared = tokio::task::spawn_blocking(move || node::compare(&ledger, COMPARE_PATIENCE)).await;
     match compared {
@@ -213,10 +227,12 @@ async fn compare_with_node(house: &House) {
             if drifts {
                 tracing::error!(why = ?comparison.why, "the books differ from the node; see `satchel audit`");
             }
+            return Some(comparison.state);
         }
         Ok(Err(error)) => tracing::warn!(%error, "the books could not be compared with the node; trying again"),
         Err(error) => tracing::error!(%error, "the comparison with the node ended before its time"),
     }
+    None
 }
 
 /// Removes what nobody will ask for any more, a little at a time.

@@ -116,13 +116,13 @@ counters: 1 channels_closed";
         };
         assert_eq!(
             super::node(&node("equal", json!([]))).join("\n"),
-            "the books equal the node, to the msat\n  in channels: 7.5 sat\n  of closed channels: 0 sat\n  in the wallet: 9 sat"
+            "the books equal the node, to the msat\n  in channels: 7.500 sat\n  of closed channels: 0 sat\n  in the wallet: 9 sat"
         );
         let busy = super::node(&node("not_at_rest", json!(["2 payouts under way", "3 msat in flight"])));
         assert_eq!(busy[0], "the node is not at rest: 2 payouts under way; 3 msat in flight");
         let mut drift = node("drift", json!([]));
         drift["node"]["booked"]["channels_msat"] = json!(7_000);
-        assert_eq!(super::node(&drift)[1], "  in channels: the node has 7.5 sat, the books 7 sat");
+        assert_eq!(super::node(&drift)[1], "  in channels: the node has 7.500 sat, the books 7 sat");
         assert!(super::node(&json!({})).is_empty());
     }
 }

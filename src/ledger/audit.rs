@@ -67,12 +67,14 @@ pub struct StatusCount {
 /// # Errors
 /// The store's.
 pub fn audit(ledger: &Ledger) -> Result<Audit, LedgerError> {
+    // First, since it books what explains a difference.
+    let running = ledger.lightning.is_running();
+    let compared = if running { Some(node::compare(ledger, PATIENCE)?) } else { None };
     let mut audit = ledger.store.read_blocking(books)?;
     let open = ledger.store.read_blocking(coins::open)?;
     audit.warnings.extend(lost_coins(&open, ledger.clock.now()));
-    if ledger.lightning.is_running() {
+    if let Some(compared) = compared {
         compare_with_node(&mut audit, &ledger.lightning.balances());
-        let compared = node::compare(ledger, PATIENCE)?;
         if compared.state == State::Drift {
             audit.problems.extend(compared.why.iter().cloned());
         }
