@@ -113,7 +113,8 @@ async fn paid(scene: &Scene) {
     pay_from_satchel(scene, 1, 1_234_567).await;
     pay_from_satchel(scene, 0, 7_001).await;
     // What a payer adds comes too, to the msat.
-    let made = scene.network.satchel.admin_post("/admin/v1/invoice", json!({"amount_sat": 33})).await.unwrap();
+    let made =
+        scene.network.satchel.admin_post("/admin/v1/invoice", json!({"amount_sat": 33})).await.unwrap();
     let invoice = made["invoice"].as_str().unwrap();
     scene.note_funding(0, invoice);
     scene.wallet(0).pay(invoice).await.unwrap();
@@ -306,7 +307,7 @@ async fn closed_by_force(scene: &Scene) {
 async fn closed_by_peer(scene: &Scene) {
     let before = equal(scene).await;
     let list = channels(scene).await;
-    let channel = list.first().unwrap();
+    let channel = list.iter().max_by_key(|channel| channel["outbound_sat"].as_u64()).unwrap();
     let theirs = channel["channel_id"].as_str().unwrap();
     for wallet in &scene.network.wallets {
         if wallet.node_id().await.unwrap().to_string() == channel["node_id"].as_str().unwrap() {
@@ -323,7 +324,9 @@ async fn removed(scene: &Scene) {
     let satchel = &scene.network.satchel;
     let file = satchel.data_dir().join("node-data").join("satchel.db");
     let file = if file.exists() { file } else { satchel.data_dir().join("satchel.db") };
-    for (kind, account) in [("payout_paid", "lightning"), ("wallet_transaction", "capital"), ("charge_settled", "holders")] {
+    for (kind, account) in
+        [("payout_paid", "lightning"), ("wallet_transaction", "capital"), ("charge_settled", "holders")]
+    {
         satchel.stop().await.unwrap();
         let db = rusqlite::Connection::open(&file).unwrap();
         let (journal, msat): (i64, i64) = db
@@ -334,8 +337,11 @@ async fn removed(scene: &Scene) {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .unwrap();
-        db.execute("DELETE FROM entries WHERE journal = ?1 AND account = ?2", rusqlite::params![journal, account])
-            .unwrap();
+        db.execute(
+            "DELETE FROM entries WHERE journal = ?1 AND account = ?2",
+            rusqlite::params![journal, account],
+        )
+        .unwrap();
         drop(db);
         satchel.start().await.unwrap();
         let output = satchel.command("audit", &["--json"]).await.unwrap();

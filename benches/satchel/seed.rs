@@ -28,8 +28,8 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError, InvoiceRequest, Lightning,
-    NodeEvent, Offer, OfferRequest, PaymentRecord, Refusal, SendingRoom, Spent, Waiting,
+    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError, InvoiceRequest,
+    Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, Refusal, SendingRoom, Spent, Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};

@@ -229,7 +229,9 @@ async fn compare_with_node(house: &House) -> Option<node::State> {
             }
             return Some(comparison.state);
         }
-        Ok(Err(error)) => tracing::warn!(%error, "the books could not be compared with the node; trying again"),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the books could not be compared with the node; trying again")
+        }
         Err(error) => tracing::error!(%error, "the comparison with the node ended before its time"),
     }
     None

@@ -51,7 +51,9 @@ fn node(audit: &Value) -> Vec<String> {
     let says = match state {
         "equal" => "the books equal the node, to the msat".to_owned(),
         "drift" => "the books DIFFER from the node".to_owned(),
-        "not_at_rest" => format!("the node is not at rest: {}", texts(node, "why").collect::<Vec<_>>().join("; ")),
+        "not_at_rest" => {
+            format!("the node is not at rest: {}", texts(node, "why").collect::<Vec<_>>().join("; "))
+        }
         _ => format!("the node can't be compared: {}", texts(node, "why").collect::<Vec<_>>().join("; ")),
     };
     let mut parts = vec![says];
@@ -111,9 +113,7 @@ counters: 1 channels_closed";
     #[test]
     fn the_node_is_laid_beside_the_books() {
         let sums = json!({ "channels_msat": 7_500, "closing_msat": 0, "wallet_msat": 9_000 });
-        let node = |state: &str, why: Value| {
-            json!({ "node": { "state": state, "why": why, "node": sums, "booked": sums, "in_flight_msat": 0 } })
-        };
+        let node = |state: &str, why: Value| json!({ "node": { "state": state, "why": why, "node": sums, "booked": sums, "in_flight_msat": 0 } });
         assert_eq!(
             super::node(&node("equal", json!([]))).join("\n"),
             "the books equal the node, to the msat\n  in channels: 7.500 sat\n  of closed channels: 0 sat\n  in the wallet: 9 sat"

@@ -11,13 +11,15 @@ use super::LedgerError;
 const NAMED: usize = 10;
 
 /// Journals that don't sum to zero: id, kind, subject, by how much.
-const UNBALANCED: &str = "SELECT 'journal ' || j.id || ' (' || j.kind || ' of ' || j.subject || ') is off by '
+const UNBALANCED: &str =
+    "SELECT 'journal ' || j.id || ' (' || j.kind || ' of ' || j.subject || ') is off by '
         || (SELECT sum(msat) FROM entries WHERE journal = j.id) || ' msat: an entry is missing or wrong'
      FROM journals j WHERE j.id IN (SELECT journal FROM entries GROUP BY journal HAVING sum(msat) <> 0)
      ORDER BY j.id LIMIT ?1";
 
 /// Entries of no journal.
-const ORPHANS: &str = "SELECT 'entries of journal ' || journal || ', which is missing, sum to ' || sum(msat) || ' msat'
+const ORPHANS: &str =
+    "SELECT 'entries of journal ' || journal || ', which is missing, sum to ' || sum(msat) || ' msat'
      FROM entries WHERE journal NOT IN (SELECT id FROM journals) GROUP BY journal ORDER BY journal LIMIT ?1";
 
 /// Payouts whose journals don't say what the row does.
@@ -88,7 +90,8 @@ const CHANNELS: &str = "SELECT 'channel ' || channel || ' gave us ' || start_msa
      ORDER BY id LIMIT ?1";
 
 /// Payments of others.
-const FORWARDS: &str = "SELECT 'payments of others left ' || left_msat || ' msat, their journals say ' || income
+const FORWARDS: &str =
+    "SELECT 'payments of others left ' || left_msat || ' msat, their journals say ' || income
      FROM (SELECT coalesce((SELECT sum(fee_msat) FROM forwards WHERE state = 'booked'
                AND id > coalesce((SELECT id FROM marks WHERE name = 'node_opening'), 0)), 0) AS left_msat,
             -coalesce((SELECT sum(msat) FROM entries WHERE account = 'forwarding_income'), 0) AS income)
@@ -100,9 +103,7 @@ const FORWARDS: &str = "SELECT 'payments of others left ' || left_msat || ' msat
 /// The store's.
 pub(super) fn look(connection: &Connection) -> Result<Vec<String>, LedgerError> {
     let mut found = Vec::new();
-    for question in
-        [UNBALANCED, ORPHANS, PAYOUTS, CHARGES, UNCLAIMED, COINS, WALLET, CHANNELS, FORWARDS]
-    {
+    for question in [UNBALANCED, ORPHANS, PAYOUTS, CHARGES, UNCLAIMED, COINS, WALLET, CHANNELS, FORWARDS] {
         let mut statement = connection.prepare(question)?;
         let limit = i64::try_from(NAMED).unwrap_or(i64::MAX);
         let named = statement.query_map([limit], |row| row.get::<_, String>(0))?;

@@ -22,8 +22,7 @@ pub(super) fn drift(
         problems.push(format!("{what}{}", moved(last.as_ref(), holdings)));
     }
     if more.closing_msat != 0 {
-        let of: Vec<_> =
-            holdings.claims.iter().map(|claim| claim.channel.as_str()).collect();
+        let of: Vec<_> = holdings.claims.iter().map(|claim| claim.channel.as_str()).collect();
         let channels = if of.is_empty() { String::new() } else { format!(" (channels {})", of.join(", ")) };
         problems.push(format!(
             "{}{channels}",
@@ -37,10 +36,7 @@ pub(super) fn drift(
         .map(|listed| format!("{} ({:+} sat)", listed.txid, listed.net_sat))
         .collect();
     if !unbooked.is_empty() {
-        problems.push(format!(
-            "the wallet: nobody here ordered these transactions: {}",
-            unbooked.join(", ")
-        ));
+        problems.push(format!("the wallet: nobody here ordered these transactions: {}", unbooked.join(", ")));
     } else if more.wallet_msat != 0 {
         let gone = gone(known, holdings);
         problems.push(format!("{}{gone}", differs("the wallet", known.sums.wallet_msat, more.wallet_msat)));

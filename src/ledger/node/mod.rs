@@ -242,12 +242,7 @@ pub fn note_channels(ledger: &Ledger) -> Result<(), LedgerError> {
 ///
 /// # Errors
 /// The store's.
-pub fn note_closed(
-    tx: &Tx<'_>,
-    channel: &str,
-    reason: &str,
-    now: UnixMillis,
-) -> Result<(), LedgerError> {
+pub fn note_closed(tx: &Tx<'_>, channel: &str, reason: &str, now: UnixMillis) -> Result<(), LedgerError> {
     rows::note_closed(tx, channel, reason, now)
 }
 

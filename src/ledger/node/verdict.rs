@@ -64,8 +64,7 @@ pub(super) struct Verdict {
 /// Lays a reading beside the books. `events_wait`: the node has something to tell that is not written down.
 pub(super) fn judge(known: &Known, holdings: &Holdings, events_wait: bool) -> Verdict {
     let (closing_sat, undecided) = closing(known, holdings);
-    let counted =
-        |channel: &str| known.channel(channel).is_none_or(|row| row.state != ChannelState::Opening);
+    let counted = |channel: &str| known.channel(channel).is_none_or(|row| row.state != ChannelState::Opening);
     let open = || holdings.channels.iter().filter(|held| counted(&held.channel));
     let node = Sums {
         channels_msat: sum(open().map(|held| signed(held.ours_msat))),
@@ -78,7 +77,11 @@ pub(super) fn judge(known: &Known, holdings: &Holdings, events_wait: bool) -> Ve
     busy.extend(undecided);
     let finding = if busy.is_empty() {
         at_rest(known, holdings, node)
-    } else if moving == busy.len() && !events_wait && !holdings.is_old && is_out_of_bounds(known, node, in_flight_msat, holdings) {
+    } else if moving == busy.len()
+        && !events_wait
+        && !holdings.is_old
+        && is_out_of_bounds(known, node, in_flight_msat, holdings)
+    {
         Finding::Drift(node.less(known.sums))
     } else {
         Finding::NotAtRest(busy)
@@ -128,7 +131,9 @@ fn closing(known: &Known, holdings: &Holdings) -> (u64, Vec<String>) {
                 undecided.push(format!("channel {channel} is closed, and its transaction is not buried"));
             }
             ClaimKind::Contested => {
-                undecided.push(format!("the chain decides about {amount_sat} sat of the closed channel {channel}"));
+                undecided.push(format!(
+                    "the chain decides about {amount_sat} sat of the closed channel {channel}"
+                ));
             }
         }
     }
@@ -150,8 +155,7 @@ fn counts(known: &Known, claim: &Claim) -> bool {
         .booked
         .values()
         .any(|booked| booked.role == Role::Close && booked.channel.as_deref() == Some(&claim.channel));
-    let opening =
-        known.channel(&claim.channel).is_some_and(|row| row.state == ChannelState::Opening);
+    let opening = known.channel(&claim.channel).is_some_and(|row| row.state == ChannelState::Opening);
     !came && !opening
 }
 
@@ -160,8 +164,7 @@ fn at_rest(known: &Known, holdings: &Holdings, node: Sums) -> Finding {
         return Finding::Opening;
     }
     let drift = node.less(known.sums);
-    let unbooked =
-        |listed: &WalletTransaction| !known.booked.contains_key(&listed.txid.to_string());
+    let unbooked = |listed: &WalletTransaction| !known.booked.contains_key(&listed.txid.to_string());
     if drift.wallet_msat != 0 || holdings.transactions.iter().any(unbooked) {
         return Finding::Drift(drift);
     }
@@ -213,8 +216,7 @@ fn closed_now(known: &Known, node: Sums, closed: &[&ChannelRow]) -> Finding {
         let fees = sum(forwards.iter().map(|forward| forward.fee_msat));
         (forwards, fees)
     };
-    let from_channels_msat =
-        known.sums.channels_msat.saturating_add(fees).saturating_sub(node.channels_msat);
+    let from_channels_msat = known.sums.channels_msat.saturating_add(fees).saturating_sub(node.channels_msat);
     let to_closing_msat = node.closing_msat.saturating_sub(known.sums.closing_msat);
     let cost_msat = from_channels_msat.saturating_sub(to_closing_msat);
     if cost_msat.abs() > bound(closed.iter().copied()) {

@@ -27,8 +27,7 @@ pub(super) fn book(ledger: &Ledger, known: &Known, holdings: &Holdings) -> Resul
         .filter(|listed| !known.booked.contains_key(&listed.txid.to_string()))
         .filter_map(|listed| explain(ledger, known, holdings, listed))
         .collect();
-    let usable: Vec<_> =
-        known.channels.iter().filter(|row| became_ours(row, holdings)).cloned().collect();
+    let usable: Vec<_> = known.channels.iter().filter(|row| became_ours(row, holdings)).cloned().collect();
     if new.is_empty() && usable.is_empty() {
         return Ok(false);
     }
@@ -78,13 +77,12 @@ fn explain(
     holdings: &Holdings,
     listed: &WalletTransaction,
 ) -> Option<Explained> {
-    let explained =
-        |role: Role, channel: Option<&ChannelRow>| Explained {
-            listed: *listed,
-            role,
-            channel: channel.cloned(),
-            swept_sat: 0,
-        };
+    let explained = |role: Role, channel: Option<&ChannelRow>| Explained {
+        listed: *listed,
+        role,
+        channel: channel.cloned(),
+        swept_sat: 0,
+    };
     let txid = listed.txid.to_string();
     if listed.net_sat < 0 {
         if known.coins.contains(&txid) {

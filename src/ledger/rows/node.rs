@@ -36,7 +36,8 @@ fn channel(row: &Row<'_>) -> rusqlite::Result<ChannelRow> {
 pub(crate) fn known(connection: &Connection) -> Result<Known, LedgerError> {
     let snapshot = connection.unchecked_transaction()?;
     let connection = &*snapshot;
-    let one = |sql: &str| -> Result<i64, LedgerError> { Ok(connection.query_row(sql, [], |row| row.get(0))?) };
+    let one =
+        |sql: &str| -> Result<i64, LedgerError> { Ok(connection.query_row(sql, [], |row| row.get(0))?) };
     let channels = connection
         .prepare_cached(&format!("{CHANNEL} ORDER BY id"))?
         .query_map([], channel)?
@@ -46,7 +47,10 @@ pub(crate) fn known(connection: &Connection) -> Result<Known, LedgerError> {
         .query_map([], |row| {
             let role: String = row.get(1)?;
             let role = Role::named(&role).ok_or(rusqlite::Error::InvalidQuery)?;
-            Ok((row.get(0)?, Booked { role, net_sat: row.get(2)?, height: row.get(3)?, channel: row.get(4)? }))
+            Ok((
+                row.get(0)?,
+                Booked { role, net_sat: row.get(2)?, height: row.get(3)?, channel: row.get(4)? },
+            ))
         })?
         .collect::<Result<_, _>>()?;
     let mut forwards: Vec<Forward> = connection
@@ -194,7 +198,14 @@ pub(crate) fn add_transaction(
             "INSERT INTO wallet_transactions (txid, role, net_sat, height, channel, booked_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (txid) DO NOTHING",
         )?
-        .execute(params![listed.txid.to_string(), role.name(), listed.net_sat, listed.height, channel, now])?;
+        .execute(params![
+            listed.txid.to_string(),
+            role.name(),
+            listed.net_sat,
+            listed.height,
+            channel,
+            now
+        ])?;
     Ok((changed == 1).then(|| tx.last_insert_rowid()))
 }
 

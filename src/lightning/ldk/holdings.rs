@@ -66,12 +66,7 @@ impl LdkNode {
             height: self.node.status().current_best_block.height,
             is_old: !self.has_seen_the_chain(),
             channels: channels.iter().filter_map(held).collect(),
-            claims: balances
-                .lightning_balances
-                .iter()
-                .map(claim)
-                .filter(closed)
-                .collect(),
+            claims: balances.lightning_balances.iter().map(claim).filter(closed).collect(),
             sweeps: balances.pending_balances_from_channel_closures.iter().map(sweep).collect(),
             wallet_sat: balances.total_onchain_balance_sats,
             transactions: self
@@ -169,8 +164,7 @@ struct Sides {
 /// Our balance, and what is in flight.
 fn balance(sides: &Sides) -> (u64, u64) {
     let monitored = sides.monitored;
-    let by_monitor =
-        monitored.rounded_msat.saturating_add(monitored.htlcs_sat.saturating_mul(1_000));
+    let by_monitor = monitored.rounded_msat.saturating_add(monitored.htlcs_sat.saturating_mul(1_000));
     let plain_fee = sides.feerate_kw.saturating_mul(PLAIN_COMMITMENT_WEIGHT) / 1_000;
     let is_plain = sides.outbound && (plain_fee..=plain_fee.saturating_add(1)).contains(&monitored.fee_sat);
     let anchors = if is_plain { 0 } else { ANCHORS_MSAT };
@@ -182,8 +176,8 @@ fn balance(sides: &Sides) -> (u64, u64) {
             // Theirs is known; the rest is ours, the anchors if they opened, and what is in flight.
             let rest = sides.capacity_msat.saturating_sub(theirs);
             let without = rest.saturating_sub(ANCHORS_MSAT);
-            let is_ours_alone = rest < ANCHORS_MSAT
-                || (monitored.amount_sat > 0 && rest / 1_000 == monitored.amount_sat);
+            let is_ours_alone =
+                rest < ANCHORS_MSAT || (monitored.amount_sat > 0 && rest / 1_000 == monitored.amount_sat);
             let ours = if sides.outbound || is_ours_alone { rest } else { without };
             (ours.saturating_sub(by_monitor), by_monitor)
         }
@@ -252,7 +246,8 @@ fn sweep(balance: &PendingSweepBalance) -> Sweep {
 
 /// A payment of the wallet's list, if it is in a block.
 fn transaction(details: &PaymentDetails) -> Option<WalletTransaction> {
-    let PaymentKind::Onchain { txid, status: ConfirmationStatus::Confirmed { height, .. } } = details.kind else {
+    let PaymentKind::Onchain { txid, status: ConfirmationStatus::Confirmed { height, .. } } = details.kind
+    else {
         return None;
     };
     let sat = |msat: Option<u64>| i64::try_from(msat.unwrap_or(0) / 1_000).unwrap_or(i64::MAX);
@@ -329,7 +324,8 @@ mod tests {
     fn balance_is_exact_to_the_msat_at_rest() {
         for anchored in [true, false] {
             for outbound in [true, false] {
-                for ours in [0, 1, 353_999, 354_001, 660_000, 9_999_999, 10_000_001, 10_660_001, 500_000_123] {
+                for ours in [0, 1, 353_999, 354_001, 660_000, 9_999_999, 10_000_001, 10_660_001, 500_000_123]
+                {
                     let most = if outbound { CAPACITY } else { CAPACITY - 1_000_000 };
                     for ours in [ours, most - ours] {
                         if outbound && ours < 1_000_000 {

@@ -18,9 +18,9 @@ use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sh
 use super::{LdkNode, convert};
 use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription,
-    InvoiceError, InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus,
-    Refusal, SendingRoom, Spent, Waiting,
+    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, RecordStatus, Refusal,
+    SendingRoom, Spent, Waiting,
 };
 use crate::money::Msat;
 

@@ -12,9 +12,9 @@ use lightning_invoice::Bolt11Invoice;
 use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription,
-    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
-    OperatorError, PaymentRecord, Peer, SendingRoom, Spent, Waiting,
+    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
+    InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest,
+    Operator, OperatorError, PaymentRecord, Peer, SendingRoom, Spent, Waiting,
 };
 use crate::money::Msat;
 
