@@ -7,11 +7,13 @@
 mod cache;
 mod coins;
 mod convert;
+mod htlcs;
 mod kv;
 mod logs;
 mod money;
 mod operator;
 mod preflight;
+mod standing;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -123,6 +125,7 @@ pub struct LdkNode {
     /// The last complete look at the chain before this start.
     synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
+    burials: Mutex<standing::Burials>,
 }
 
 impl LdkNode {
@@ -166,6 +169,7 @@ impl LdkNode {
             running: AtomicBool::new(false),
             synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
+            burials: Mutex::default(),
         })
     }
 
