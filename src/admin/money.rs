@@ -65,8 +65,10 @@ pub struct PayoutView {
     pub amount_msat: u64,
     /// The most it may cost in routing fees, in msat.
     pub max_fee_msat: u64,
-    /// What it did cost, once paid.
+    /// What it did cost, once paid: routing fees, and what the recipient was paid more than asked.
     pub fee_msat: Option<u64>,
+    /// What left the channels for it, once paid, where that could be told.
+    pub left_msat: Option<u64>,
     /// The receipt, once paid.
     pub preimage: Option<Preimage>,
     /// Why it failed.

@@ -155,6 +155,7 @@ fn view(payout: &Payout) -> PayoutView {
         amount_msat: payout.amount.get(),
         max_fee_msat: payout.max_fee.get(),
         fee_msat: payout.fee.map(Msat::get),
+        left_msat: payout.left.map(Msat::get),
         preimage: payout.preimage,
         error: payout.error.clone(),
     }

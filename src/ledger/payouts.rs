@@ -120,6 +120,8 @@ pub struct Payout {
     pub preimage: Option<Preimage>,
     /// What it cost besides its amount: routing fees, and what the recipient was paid more than asked.
     pub fee: Option<Msat>,
+    /// What left the channels for it, if it arrived and that could be told.
+    pub left: Option<Msat>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -221,7 +223,7 @@ fn settle_internally(
     let payout = by_id(tx, id)?;
     // Only what we claim ourselves has a receipt that we know.
     let receipt = held::preimage(tx, charge.id)?;
-    rows::finish_paid(tx, id, receipt, Msat::ZERO, now)?;
+    rows::finish_paid(tx, id, receipt, Msat::ZERO, None, now)?;
     Journal::new(Kind::PayoutPaid, id.0)
         .debit(Account::InFlight, payout.amount)
         .debit(Account::InFlight, payout.max_fee)
@@ -315,7 +317,7 @@ pub fn mark_paid(
         return Ok(Reported::Repeated);
     }
     let fee = arrival.cost(&payout);
-    rows::finish_paid(tx, payout.id, arrival.preimage, fee, now)?;
+    rows::finish_paid(tx, payout.id, arrival.preimage, fee, arrival.left, now)?;
     if fee > Msat::ZERO && payout.family != Family::Operator {
         rows::add_routing(tx, fee, now)?;
     }

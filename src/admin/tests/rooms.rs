@@ -147,6 +147,7 @@ fn view(id: &str, status: &str) -> PayoutView {
         amount_msat: 1_000,
         max_fee_msat: 10_000,
         fee_msat: None,
+        left_msat: None,
         preimage: None,
         error: None,
     }

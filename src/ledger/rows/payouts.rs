@@ -16,7 +16,7 @@ const HOUR_MS: i64 = 3_600_000;
 const COLUMNS: &str =
     "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
     attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, failure_reported, routeless,
-    granted_msat";
+    granted_msat, left_msat";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
     let status: String = row.get(7)?;
@@ -40,6 +40,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
         failure_reported: row.get(16)?,
         routeless: row.get(17)?,
         granted: row.get(18)?,
+        left: row.get(19)?,
     })
 }
 
@@ -198,14 +199,16 @@ pub(crate) fn finish_paid(
     id: PayoutId,
     preimage: Option<Preimage>,
     fee: Msat,
+    left: Option<Msat>,
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     let changed = tx
         .prepare_cached(
-            "UPDATE payouts SET status = 'paid', preimage = ?2, fee_msat = ?3, finished_at = ?4, error = NULL
+            "UPDATE payouts SET status = 'paid', preimage = ?2, fee_msat = ?3, left_msat = ?4, finished_at = ?5,
+                 error = NULL
              WHERE id = ?1 AND status <> 'paid'",
         )?
-        .execute(params![id, preimage, fee, now])?;
+        .execute(params![id, preimage, fee, left, now])?;
     if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("payout {id} was paid already"))) }
 }
 
