@@ -5,6 +5,7 @@
 //! `mail`, `rates`, `money`, `ids`, `text`, `config` and `telemetry` stand below the families and know none of them.
 //! `trouble` says of all these rooms' errors what whoever asked may be told.
 
+pub mod acts;
 pub mod admin;
 pub mod app;
 pub mod cli;

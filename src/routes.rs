@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use crate::admin::{self, AdminError, AdminState};
+use crate::admin::{self, Acts, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
@@ -91,6 +91,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
     let desk = Arc::new(OperatorDesk(Arc::clone(house)));
     let ledger = house.ledger.clone();
     let state = AdminState {
+        acts: Acts::new(house.store.clone(), house.ledger.clock.clone()),
         node: house.asked.clone(),
         store: house.store.clone(),
         config: Arc::clone(&house.config),

@@ -4,10 +4,11 @@
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
 //! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]),
-//! and answer.
+//! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
+mod acts;
 mod audit;
 mod channels;
 mod coins;
@@ -40,6 +41,7 @@ use crate::rates::Rates;
 use crate::store::Store;
 use crate::telemetry::Health;
 
+pub use acts::Acts;
 pub use coins::CoinAdmin;
 pub use error::{AdminError, method_not_allowed, refusal};
 pub use gifts::{GiftAdmin, PageRequest};
@@ -59,6 +61,8 @@ pub type Audit = Arc<dyn Fn() -> BoxFuture<'static, Result<serde_json::Value, St
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct AdminState {
+    /// Records what is done here.
+    pub acts: Acts,
     /// The node.
     pub node: Node,
     /// The database, for whether it takes writes.
@@ -101,6 +105,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/channels/{id}/close", post(channels::close))
         .route("/admin/v1/peers", get(peers::list).post(peers::connect))
         .route("/admin/v1/audit", get(audit::run))
+        .route("/admin/v1/acts", get(acts::list))
         .route("/admin/v1/pay", post(money::pay))
         .route("/admin/v1/payouts/{public_id}", get(money::payout))
         .route("/admin/v1/invoice", post(money::invoice))

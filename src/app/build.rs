@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::AppError;
+use crate::acts;
 use crate::clock::Clock;
 use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom};
 use crate::data_dir;
@@ -195,6 +196,7 @@ impl House {
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());
         recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
+        acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {
             config,
             store,

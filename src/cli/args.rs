@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::ids::Secret;
 
-use super::{channel, coins, gift, init, invoice, key, pay, payments, peer, proxy, tip, webhook};
+use super::{channel, coins, gift, init, invoice, key, log, pay, payments, peer, proxy, tip, webhook};
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
 #[derive(Debug, Parser)]
@@ -101,6 +101,8 @@ pub enum Command {
     /// What others were told, and how that went
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// What was done by hand, by which key, and how it ended
+    Log(log::LogArgs),
     /// Prove that the books are right
     Audit,
     /// Say what is wrong and what to do about it, with or without a running satchel

@@ -19,6 +19,7 @@ mod gift;
 mod init;
 mod invoice;
 mod key;
+mod log;
 mod names;
 mod pay;
 mod payments;
@@ -96,6 +97,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Coins(command) => coins::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
+        Command::Log(args) => log::run(client, &args).await,
         Command::Audit => audit::run(client).await,
         Command::Init(_) | Command::Run | Command::Doctor => {
             Err(CliError::failed("this command needs no server"))

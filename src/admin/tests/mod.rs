@@ -229,6 +229,31 @@ async fn coins_are_listed_and_settled_by_what_was_found() {
 }
 
 #[tokio::test]
+async fn acts_are_recorded_with_how_they_ended() {
+    let fixture = fixture(true);
+    let order = json!({ "node_id": node_id(), "address": "a.b:9735", "amount_sat": 100_000 });
+    fixture.ask("POST", "channels", order).await;
+    fixture.ask("POST", "channels/18/close", json!({ "force": true })).await;
+    fixture.ask("POST", "peers", json!({ "node_id": node_id(), "address": "dead:1" })).await;
+    fixture.ask("DELETE", "keys/2", Value::Null).await;
+    let (_, log) = fixture.ask("GET", "acts", Value::Null).await;
+    let log: Vec<_> = log["acts"].as_array().unwrap().iter().rev().collect();
+    let told = |row: &Value| ["act", "subject", "outcome"].map(|name| row[name].as_str().unwrap().to_owned());
+    assert_eq!(told(log[0]), ["channel.open", "17", "done"]);
+    assert_eq!((&log[0]["details"]["amount_sat"], &log[0]["key_id"]), (&json!(100_000), &json!(1)));
+    assert_eq!(told(log[1]), ["channel.close", "18", "refused"]);
+    assert!(log[1]["message"].as_str().unwrap().contains("no channel"), "{}", log[1]);
+    assert_eq!(told(log[2]), ["peer.connect", &node_id().to_string(), "refused"]);
+    assert_eq!(told(log[3]), ["key.revoke", "2", "refused"]);
+    let (_, closed) = fixture.ask("GET", "acts?act=channel.close&limit=5", Value::Null).await;
+    assert_eq!(closed["acts"].as_array().unwrap().len(), 1);
+    let bad = StatusCode::BAD_REQUEST;
+    for (query, message) in [("act=x", "acts are pay"), ("limit=0", "500"), ("since=soon", "a date")] {
+        fixture.refused("GET", &format!("acts?{query}"), Value::Null, bad, "bad_request", message).await;
+    }
+}
+
+#[tokio::test]
 async fn the_rest_is_told_in_the_same_shape() {
     let fixture = fixture(true);
     assert_eq!(fixture.ask("GET", "audit", Value::Null).await.1, json!({ "clean": true }));

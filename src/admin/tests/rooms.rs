@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::super::*;
+use crate::acts::Act;
 use crate::clock::Clock;
-use crate::ids::{PaymentHash, Preimage};
+use crate::http::keys::{Caller, KeyId, Scope};
+use crate::ids::{AccountId, PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError,
@@ -151,6 +153,7 @@ impl Money for Rooms {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        _: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         let mut answer = view("p1", "queued");
         answer.amount_msat = invoice.amount_milli_satoshis().unwrap();
@@ -172,7 +175,7 @@ impl Money for Rooms {
 }
 
 impl KeyAdmin for Rooms {
-    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>> {
+    fn create(&self, key: NewKey, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             Ok(json!({ "key": "satchel_x", "id": "1", "name": key.name, "scopes": key.scopes }))
         })
@@ -180,7 +183,7 @@ impl KeyAdmin for Rooms {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async { Ok(vec![json!({ "id": "1" })]) })
     }
-    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>> {
+    fn revoke(&self, id: String, _: Act) -> BoxFuture<'_, Result<bool, AdminError>> {
         Box::pin(async move { Ok(id == "1") })
     }
 }
@@ -216,7 +219,7 @@ impl TipAdmin for Rooms {
     fn create(&self, order: TipOrder) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "amount_sat": order.amount_sat, "names": order.tippee_names })) })
     }
-    fn reclaim(&self, id: String, force: bool) -> BoxFuture<'_, Result<Option<usize>, AdminError>> {
+    fn reclaim(&self, id: String, force: bool, _: Act) -> BoxFuture<'_, Result<Option<usize>, AdminError>> {
         Box::pin(async move {
             match id.as_str() {
                 "t" if force => Ok(Some(1)),
@@ -252,7 +255,7 @@ impl CoinAdmin for Rooms {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move { Ok(vec![json!({ "id": 1 })]) })
     }
-    fn settle(&self, id: i64, paid_by: Option<Txid>) -> BoxFuture<'_, Result<String, AdminError>> {
+    fn settle(&self, id: i64, paid_by: Option<Txid>, _: Act) -> BoxFuture<'_, Result<String, AdminError>> {
         Box::pin(async move {
             match id {
                 1 => Ok(if paid_by.is_some() { "paid" } else { "failed" }.into()),
@@ -280,9 +283,11 @@ pub(super) fn fixture(running: bool) -> Fixture {
     let node = Arc::new(FakeNode { running, ..FakeNode::default() });
     let health = Health::new();
     let rooms = Arc::new(Rooms);
+    let store = Store::open(&folder.path().join("satchel.db")).unwrap();
     let state = AdminState {
+        acts: Acts::new(store.clone(), Clock::system()),
         node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
-        store: Store::open(&folder.path().join("satchel.db")).unwrap(),
+        store,
         config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
         health: health.clone(),
         rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
@@ -297,7 +302,9 @@ pub(super) fn fixture(running: bool) -> Fixture {
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: rooms,
     };
-    Fixture { router: router(state), node, health, _folder: folder }
+    let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };
+    let router = router(state).layer(axum::Extension(caller));
+    Fixture { router, node, health, _folder: folder }
 }
 
 impl Fixture {
