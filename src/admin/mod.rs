@@ -3,7 +3,8 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]),
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`], [`PayoutAdmin`],
+//! [`SuspenseAdmin`]),
 //! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
@@ -21,8 +22,10 @@ mod money;
 mod node;
 mod observe;
 mod payments;
+mod payouts;
 mod peers;
 mod proxies;
+mod suspense;
 mod tips;
 mod webhooks;
 
@@ -50,7 +53,9 @@ pub use l402::{L402Admin, SoldRequest};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
+pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
+pub use suspense::{Recipient, SuspenseAdmin};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
 
@@ -77,6 +82,10 @@ pub struct AdminState {
     pub audit: Audit,
     /// Payouts and invoices of the operator's own.
     pub money: Arc<dyn Money>,
+    /// Payouts of everybody.
+    pub payouts: Arc<dyn PayoutAdmin>,
+    /// Money in suspense.
+    pub suspense: Arc<dyn SuspenseAdmin>,
     /// API keys.
     pub keys: Arc<dyn KeyAdmin>,
     /// Gifts.
@@ -108,6 +117,11 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/acts", get(acts::list))
         .route("/admin/v1/pay", post(money::pay))
         .route("/admin/v1/payouts/{public_id}", get(money::payout))
+        .route("/admin/v1/payouts", get(payouts::list))
+        .route("/admin/v1/payouts/{public_id}/history", get(payouts::show))
+        .route("/admin/v1/payouts/{public_id}/settle", post(payouts::settle))
+        .route("/admin/v1/suspense", get(suspense::list))
+        .route("/admin/v1/suspense/{id}/settle", post(suspense::settle))
         .route("/admin/v1/invoice", post(money::invoice))
         .route("/admin/v1/keys", get(keys::list).post(keys::create))
         .route("/admin/v1/keys/{id}", delete(keys::revoke))

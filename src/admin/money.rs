@@ -163,7 +163,7 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
 }
 
 /// Refuses what can never be paid, before the ledger hears of it.
-fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
+pub(super) fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
     let bad = |text: &str| AdminError::BadRequest(text.into());
     let text = text.trim();
     let text = text.strip_prefix("lightning:").or_else(|| text.strip_prefix("LIGHTNING:")).unwrap_or(text);

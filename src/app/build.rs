@@ -22,6 +22,7 @@ use crate::ids::Secret;
 use crate::l402::content::Content;
 use crate::l402::proxy::{self, PaidProxies};
 use crate::l402::{self, L402};
+use crate::ledger::suspense::PaidBack;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
@@ -113,6 +114,7 @@ impl House {
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
+                (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
         };

@@ -18,6 +18,8 @@ mod build;
 mod coins;
 mod deliveries;
 mod operator;
+mod payouts;
+mod suspense;
 mod tasks;
 mod workers;
 

@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::ids::Secret;
 
-use super::{channel, coins, gift, init, invoice, key, log, pay, payments, peer, proxy, tip, webhook};
+use super::{
+    channel, coins, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, suspense, tip, webhook,
+};
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
 #[derive(Debug, Parser)]
@@ -92,6 +94,12 @@ pub enum Command {
     /// Payments
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
+    /// Payments that went out, or are on their way
+    #[command(subcommand)]
+    Payout(payout::PayoutCommand),
+    /// Money that came in and belongs to nobody we know
+    #[command(subcommand)]
+    Suspense(suspense::SuspenseCommand),
     /// Coins on their way to addresses
     #[command(subcommand)]
     Coins(coins::CoinsCommand),

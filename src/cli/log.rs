@@ -1,9 +1,8 @@
 //! `satchel log`
 
 use clap::Args;
-use url::form_urlencoded::Serializer;
 
-use super::client::Client;
+use super::client::{Client, query};
 use super::error::CliError;
 use super::report::{Report, table};
 use super::show::{cell, items, text};
@@ -29,16 +28,14 @@ pub struct LogArgs {
 }
 
 pub async fn run(client: &Client, args: &LogArgs) -> Result<Report, CliError> {
-    let mut query = Serializer::new(String::new());
-    query.append_pair("limit", &args.limit.to_string());
-    let before = args.before.map(|before| before.to_string());
-    let given = [("act", &args.act), ("subject", &args.subject), ("since", &args.since), ("before", &before)];
-    for (name, value) in given {
-        if let Some(value) = value {
-            query.append_pair(name, value);
-        }
-    }
-    let answer = client.get(&format!("acts?{}", query.finish())).await?;
+    let asked = query(&[
+        ("limit", Some(args.limit.to_string())),
+        ("act", args.act.clone()),
+        ("subject", args.subject.clone()),
+        ("since", args.since.clone()),
+        ("before", args.before.map(|before| before.to_string())),
+    ]);
+    let answer = client.get(&format!("acts?{asked}")).await?;
     let columns = ["id", "at", "key_name", "act", "subject", "outcome"];
     let rows: Vec<_> = items(&answer, "acts")
         .map(|act| {

@@ -23,12 +23,14 @@ mod log;
 mod names;
 mod pay;
 mod payments;
+mod payout;
 mod peer;
 mod proxy;
 mod report;
 mod run;
 mod show;
 mod status;
+mod suspense;
 mod tip;
 mod webhook;
 
@@ -94,6 +96,8 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Gift(command) => gift::run(client, command).await,
         Command::Tip(command) => tip::run(client, command).await,
         Command::Payments(command) => payments::run(client, command).await,
+        Command::Payout(command) => payout::run(client, command).await,
+        Command::Suspense(command) => suspense::run(client, command).await,
         Command::Coins(command) => coins::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
         Command::Webhook(command) => webhook::run(client, command).await,

@@ -25,6 +25,7 @@
 
 pub mod audit;
 pub mod books;
+pub mod by_hand;
 pub mod charges;
 pub mod coins;
 pub mod dispatcher;
@@ -35,6 +36,7 @@ pub mod payouts;
 pub mod recovery;
 mod routing;
 mod rows;
+pub mod suspense;
 pub mod wake;
 
 #[cfg(test)]

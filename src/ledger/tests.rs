@@ -1,6 +1,8 @@
 //! Books, charges and payouts on their own; whole histories are in `vouchers::property`.
 
 mod again;
+mod by_hand;
+mod suspense;
 
 use std::sync::Arc;
 use std::time::Duration;
