@@ -15,6 +15,7 @@ pub mod currency;
 pub mod data_dir;
 pub mod decimal;
 pub mod failpoint;
+pub mod fees;
 pub mod gifts;
 pub mod http;
 pub mod ids;

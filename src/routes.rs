@@ -12,6 +12,7 @@ use utoipa::OpenApi;
 
 use crate::admin::{self, Acts, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
+use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
@@ -199,6 +200,7 @@ fn web_settings(house: &House) -> WebSettings {
         min_sat: gifts.min_sat,
         max_sat: gifts.max_sat,
         max_quantity: gifts.max_quantity,
+        gift_fee: FeeRule { min_sat: gifts.min_fee_sat, percent: gifts.fee_percent },
         email: !config.smtp.host.is_empty(),
     }
 }

@@ -86,6 +86,7 @@ impl House {
         let keyring = gifts::keyring(&store)?;
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let teller = Teller::new(Arc::clone(&hub), outbox.clone(), log.clone());
+        let teller = if config.gifts.return_fee { teller.returning_fees(Clock::system()) } else { teller };
         let tips_keyring = tips::keyring(&store)?;
         let tips_rules = tips::Rules::from_config(&config);
         let tips_teller = tips::Teller::new(
@@ -110,7 +111,7 @@ impl House {
             clock: Clock::system(),
             wake: Arc::new(Wake::default()),
             listeners: Listeners::new([
-                (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>),
+                (Family::Gifts, Arc::new(gifts::Funding(vouchers.clone())) as Arc<dyn Listener>),
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),

@@ -34,3 +34,6 @@ CREATE TABLE suspense_settlements (
     CHECK ((way = 'payout') = (payout_id IS NOT NULL))
 ) STRICT;
 CREATE UNIQUE INDEX suspense_settled_once ON suspense_settlements (journal) WHERE status IN ('paying', 'done');
+
+-- What a gift costs its sender besides its amount: earned once it is paid for.
+ALTER TABLE gifts ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
