@@ -198,8 +198,8 @@ impl House {
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());
-        recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
+        recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {
             config,
             store,

@@ -11,7 +11,7 @@ use crate::clock::millis;
 use crate::ids::PayoutId;
 use crate::ledger::by_hand::{self, Event, Found, Wanted};
 use crate::ledger::{LedgerError, Payout, payouts};
-use crate::lightning::{Direction, RecordStatus};
+use crate::lightning::{Lightning, Outbound, Standing};
 
 impl PayoutAdmin for OperatorDesk {
     fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
@@ -97,27 +97,39 @@ impl OperatorDesk {
         Ok(view)
     }
 
-    /// A payout that the node shows is not over. Where it shows nothing, a person must say that they have proof.
+    /// What the node's state and the chain prove decides. A person's word counts only where they prove nothing.
     async fn must_be_over(&self, payout: &Payout, has_proof: bool) -> Result<(), AdminError> {
-        let hash = payout.payment_hash;
-        let asked = self.0.asked.ask(move |node| node.is_running().then(|| node.record(hash))).await;
-        let record = asked.map_err(AdminError::from)?.ok_or_else(|| {
+        let outbound = Outbound {
+            hash: payout.payment_hash,
+            amount: payout.amount,
+            reported_failed: payout.failure_reported.is_some(),
+        };
+        let question = move |node: &dyn Lightning| {
+            let standings = node.is_running().then(|| node.standings(std::slice::from_ref(&outbound)));
+            standings.and_then(|standings| standings.into_iter().next())
+        };
+        let standing = self.0.asked.ask(question).await?.ok_or_else(|| {
             AdminError::Unavailable("the node is not running: nobody can tell what it shows".into())
         })?;
-        let record = record.filter(|record| record.direction == Direction::Outbound);
-        if record.is_some_and(|record| record.status == RecordStatus::Succeeded) {
-            return Err(AdminError::Refused(
-                "the node says that it arrived: it ends by itself, or with --paid and its preimage".into(),
-            ));
-        }
-        if !has_proof {
-            return Err(AdminError::Refused(
-                "an HTLC of it may still be under way, and the money would be given away twice: give --i-have-proof \
-                 only if its channel's closing transaction shows that no output of it is left"
+        match standing {
+            Standing::Gone | Standing::NeverSent => Ok(()),
+            Standing::Unclear(_) if has_proof => Ok(()),
+            Standing::Arrived { .. } => Err(AdminError::Refused(
+                "the node has its preimage: it arrived, and ends as paid by itself within a minute".into(),
+            )),
+            Standing::UnderWay => Err(AdminError::Refused(
+                "an HTLC of it is in an open channel: the recipient can still take it, so it can't be failed".into(),
+            )),
+            Standing::Closing => Err(AdminError::Refused(
+                "an HTLC of it was in a channel that has closed, and the chain has not decided: it ends by itself once \
+                 the closing transaction and its outputs are six blocks deep"
                     .into(),
-            ));
+            )),
+            Standing::Unclear(why) => Err(AdminError::Refused(format!(
+                "nobody can tell now whether an HTLC of it is under way ({why}), and the money could be given away \
+                 twice: give --i-have-proof only if you have seen that no output of it is left on the chain"
+            ))),
         }
-        Ok(())
     }
 }
 
@@ -133,7 +145,7 @@ fn shown(payout: &Payout) -> Value {
         "attempts": payout.attempts,
         "created_at": payout.created_at,
         "dispatched_at": payout.dispatched_at,
-        "dispatched_height": payout.dispatched_height,
+        "failure_reported": payout.failure_reported,
         "finished_at": payout.finished_at,
         "error": payout.error,
     })

@@ -60,7 +60,7 @@ pub struct SettleArgs {
     /// It did not arrive, and never will: the money goes back to where it was taken from
     #[arg(long)]
     failed: bool,
-    /// With --failed: you have seen the closing transaction, and that no output of this payment is left
+    /// With --failed, where the node can't tell: you have seen that no output of it is left on the chain
     #[arg(long, requires = "failed")]
     i_have_proof: bool,
 }

@@ -1,16 +1,16 @@
-//! Payouts that a person ends, where the node can't tell: by the receipt of the payment, or by proof that it will never
-//! arrive.
+//! Payouts that a person ends, where the node can't [prove](crate::lightning::standing) how they ended: by the receipt of
+//! the payment, or by proof that it will never arrive.
 //!
 //! | a person says | accepted | what follows if it was wrong |
 //! |---|---|---|
 //! | paid, with a preimage | only if its SHA-256 is the payment hash; of what is `in_flight` or `unknown` | the recipient was paid by somebody else: the sats are still in the channels, and the audit finds more than the books say |
-//! | failed | only of what is `in_flight` or `unknown`, while the node shows nothing of it | a success that comes later is booked as the operator's loss as far as the money was given to somebody else meanwhile ([`payouts::arrived`]), counted (`payouts_late`) and logged as an error |
+//! | failed | only of what is `in_flight` or `unknown`, unless an HTLC of it is, or may be, in a channel | a success that comes later is booked as the operator's loss as far as the money was given to somebody else meanwhile ([`payouts::mark_paid`]), counted (`payouts_late`) and logged as an error |
 //!
 //! Each is one transaction with the operator's act. A payment hash is never sent again, whatever was said.
 
 use rusqlite::Connection;
 
-use super::payouts::{self, Payout, PayoutStatus};
+use super::payouts::{self, Arrival, Payout, PayoutStatus};
 use super::rows::payouts as rows;
 use super::{LedgerError, Listeners};
 use crate::clock::UnixMillis;
@@ -65,7 +65,9 @@ pub fn settle(
     }
     match found {
         Found::Paid { preimage, fee } => {
-            payouts::arrived(tx, listeners, payout.payment_hash, Some(preimage), fee, now)?;
+            let hash = payout.payment_hash;
+            let arrival = Arrival { hash, preimage: Some(preimage), fee, left: None };
+            payouts::mark_paid(tx, listeners, &arrival, now)?;
         }
         Found::Failed => payouts::give_up(tx, listeners, id, GIVEN_UP, now)?,
     }

@@ -21,8 +21,8 @@ use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError,
-    PaymentRecord, Peer, SendingRoom, Waiting,
+    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError, Outbound,
+    PaymentRecord, Peer, SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -67,6 +67,12 @@ impl Lightning for FakeNode {
     }
     fn forget(&self, _: PaymentHash) -> Result<(), String> {
         Ok(())
+    }
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing> {
+        vec![Standing::Unclear("there is no node"); payments.len()]
+    }
+    fn left(&self, _: PaymentHash, _: Msat) -> Option<Msat> {
+        None
     }
     fn record(&self, _: PaymentHash) -> Option<PaymentRecord> {
         None

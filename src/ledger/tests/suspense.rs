@@ -125,7 +125,8 @@ fn money_is_in_suspense_again_when_paying_it_back_failed() {
 fn arrives_late(desk: &Desk, invoice: &lightning_invoice::Bolt11Invoice) {
     let hash = charges::hash_of(invoice);
     desk.write(move |tx, ledger| {
-        payouts::arrived(tx, &ledger.listeners, hash, None, sat(1), ledger.clock.now())
+        let arrival = payouts::Arrival { hash, preimage: None, fee: sat(1), left: None };
+        payouts::mark_paid(tx, &ledger.listeners, &arrival, ledger.clock.now())
     })
     .unwrap();
 }

@@ -16,15 +16,23 @@ use lightning::io::{Error, ErrorKind};
 use lightning::util::persist::{KVStore, KVStoreSync};
 
 use super::cache::Cache;
-use crate::store::kv::{KvChange, KvKey};
+use super::htlcs::Htlcs;
+use crate::ids::PaymentHash;
+use crate::store::kv::{KvChange, KvKey, KvRow};
 use crate::store::{Store, StoreError};
 
 /// ldk-node's list of payments.
 const PAYMENTS: &str = "payments";
 
+/// Updates of channels' monitors, whole monitors, and LDK's manager: see [`super::standing`].
+const UPDATES: &str = "monitor_updates";
+const MONITORS: &str = "monitors";
+const MANAGER: &str = "manager";
+
 pub(super) struct KvStore {
     store: Store,
     cache: Arc<Cache>,
+    htlcs: Htlcs,
     // ldk-node lists all payments at start and then reads each: one scan serves them all.
     scanned: Mutex<HashMap<String, Vec<u8>>>,
 }
@@ -33,7 +41,33 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 impl KvStore {
     pub(super) fn new(store: Store, cache: Cache) -> Self {
-        Self { store, cache: Arc::new(cache), scanned: Mutex::default() }
+        Self { store, cache: Arc::new(cache), htlcs: Htlcs::default(), scanned: Mutex::default() }
+    }
+
+    /// The HTLCs that were written.
+    pub(super) fn htlcs(&self) -> &Htlcs {
+        &self.htlcs
+    }
+
+    /// The rows of these namespaces that contain a payment's hash.
+    pub(super) fn rows_with(&self, primaries: &[&str], hash: PaymentHash) -> Result<Vec<KvRow>, StoreError> {
+        let primaries = primaries.iter().map(|primary| (*primary).to_owned()).collect();
+        self.store.kv_containing(primaries, hash.0.to_vec())
+    }
+
+    /// Whether a row contains a payment's hash.
+    pub(super) fn row_has(&self, at: KvKey, hash: PaymentHash) -> Result<bool, StoreError> {
+        self.store.kv_contains(at, hash.0.to_vec())
+    }
+
+    fn note(&self, at: &KvKey, change: &KvChange) {
+        let KvChange::Put(value) = change else { return };
+        match at.primary.as_str() {
+            UPDATES => self.htlcs.note_update(&at.secondary, value),
+            MONITORS => self.htlcs.note_whole(&at.key),
+            "" if at.key == MANAGER => self.htlcs.note_manager(),
+            _ => {}
+        }
     }
 
     fn take_scanned(&self, key: &str) -> Option<Vec<u8>> {
@@ -47,6 +81,7 @@ impl KvStore {
     }
 
     fn change(&self, at: KvKey, change: KvChange) -> Answer<()> {
+        self.note(&at, &change);
         let at_cache = Cache::holds(&at.primary, &at.secondary, &at.key);
         if at_cache {
             let (cache, ticket) = (Arc::clone(&self.cache), self.cache.ticket());
@@ -64,6 +99,7 @@ impl KvStore {
     }
 
     fn change_blocking(&self, at: KvKey, change: KvChange) -> Result<(), Error> {
+        self.note(&at, &change);
         if Cache::holds(&at.primary, &at.secondary, &at.key) {
             let ticket = self.cache.ticket();
             return match change {

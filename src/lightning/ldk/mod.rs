@@ -7,11 +7,13 @@
 mod cache;
 mod coins;
 mod convert;
+mod htlcs;
 mod kv;
 mod logs;
 mod money;
 mod operator;
 mod preflight;
+mod standing;
 mod turns;
 
 use std::path::PathBuf;
@@ -126,6 +128,7 @@ pub struct LdkNode {
     /// The last complete look at the chain before this start.
     synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
+    burials: Mutex<standing::Burials>,
 }
 
 impl LdkNode {
@@ -170,6 +173,7 @@ impl LdkNode {
             spending: Mutex::default(),
             synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
+            burials: Mutex::default(),
         })
     }
 
