@@ -108,6 +108,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         }),
         money: Arc::<OperatorDesk>::clone(&desk),
         payouts: Arc::<OperatorDesk>::clone(&desk),
+        exports: Arc::<OperatorDesk>::clone(&desk),
         suspense: Arc::<OperatorDesk>::clone(&desk),
         keys: Arc::<OperatorDesk>::clone(&desk),
         webhooks: Arc::<OperatorDesk>::clone(&desk),

@@ -4,7 +4,7 @@
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
 //! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`], [`PayoutAdmin`],
-//! [`SuspenseAdmin`]),
+//! [`SuspenseAdmin`], [`ExportAdmin`]),
 //! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
@@ -14,6 +14,7 @@ mod audit;
 mod channels;
 mod coins;
 mod error;
+mod exports;
 mod extract;
 mod gifts;
 mod keys;
@@ -47,6 +48,7 @@ use crate::telemetry::Health;
 pub use acts::Acts;
 pub use coins::CoinAdmin;
 pub use error::{AdminError, method_not_allowed, refusal};
+pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use l402::{L402Admin, SoldRequest};
@@ -86,6 +88,8 @@ pub struct AdminState {
     pub payouts: Arc<dyn PayoutAdmin>,
     /// Money in suspense.
     pub suspense: Arc<dyn SuspenseAdmin>,
+    /// Tables for bookkeepers.
+    pub exports: Arc<dyn ExportAdmin>,
     /// API keys.
     pub keys: Arc<dyn KeyAdmin>,
     /// Gifts.
@@ -126,6 +130,11 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/keys", get(keys::list).post(keys::create))
         .route("/admin/v1/keys/{id}", delete(keys::revoke))
         .route("/admin/v1/gifts", get(gifts::list))
+        .route("/admin/v1/gifts/export", get(exports::gifts))
+        .route("/admin/v1/tips/export", get(exports::tips))
+        .route("/admin/v1/l402/export", get(exports::l402))
+        .route("/admin/v1/payouts/export", get(exports::payouts))
+        .route("/admin/v1/ledger/export", get(exports::ledger))
         .route("/admin/v1/gifts/{id}", get(gifts::show))
         .route("/admin/v1/tips", get(tips::list).post(tips::create))
         .route("/admin/v1/tips/{id}", get(tips::show))

@@ -17,6 +17,7 @@
 mod build;
 mod coins;
 mod deliveries;
+mod exports;
 mod operator;
 mod payouts;
 mod suspense;

@@ -11,7 +11,8 @@ use crate::config::Overrides;
 use crate::ids::Secret;
 
 use super::{
-    channel, coins, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, suspense, tip, webhook,
+    channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, suspense, tip,
+    webhook,
 };
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
@@ -100,6 +101,8 @@ pub enum Command {
     /// Money that came in and belongs to nobody we know
     #[command(subcommand)]
     Suspense(suspense::SuspenseCommand),
+    /// Tables (CSV) for a bookkeeper
+    Export(export::ExportArgs),
     /// Coins on their way to addresses
     #[command(subcommand)]
     Coins(coins::CoinsCommand),

@@ -17,6 +17,7 @@ pub mod api;
 pub mod codes;
 mod create;
 mod error;
+pub mod export;
 mod funding;
 pub mod ids;
 pub mod lnurl;

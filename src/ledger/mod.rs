@@ -31,6 +31,7 @@ pub mod charges;
 pub mod coins;
 pub mod dispatcher;
 pub mod events;
+pub mod export;
 pub mod held;
 pub mod offers;
 pub mod payouts;

@@ -2,6 +2,7 @@
 
 mod again;
 mod by_hand;
+mod export;
 mod proof;
 mod suspense;
 

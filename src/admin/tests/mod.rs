@@ -308,6 +308,24 @@ async fn money_in_suspense_is_listed_and_given_to_one() {
 }
 
 #[tokio::test]
+async fn tables_come_in_parts() {
+    let fixture = fixture(true);
+    for (path, kind) in
+        [("gifts", "Gifts"), ("tips", "Tips"), ("l402", "L402"), ("payouts", "Payouts"), ("ledger", "Ledger")]
+    {
+        let path = format!("{path}/export?from=1970-01-02&after=0-5");
+        let (_, part) = fixture.ask("GET", &path, Value::Null).await;
+        assert_eq!(part, json!({ "kind": kind, "from": 86_400_000, "next": "0-5" }));
+    }
+    let bad = StatusCode::BAD_REQUEST;
+    for (query, message) in [("from=x", "from must be"), ("after=5", "next"), ("account=x", "unknown field")]
+    {
+        let path = format!("ledger/export?{query}");
+        fixture.refused("GET", &path, Value::Null, bad, "bad_request", message).await;
+    }
+}
+
+#[tokio::test]
 async fn the_rest_is_told_in_the_same_shape() {
     let fixture = fixture(true);
     assert_eq!(fixture.ask("GET", "audit", Value::Null).await.1, json!({ "clean": true }));

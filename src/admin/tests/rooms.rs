@@ -15,6 +15,7 @@ use tower::ServiceExt;
 use super::super::*;
 use crate::acts::Act;
 use crate::clock::Clock;
+use crate::export::{Place, Span};
 use crate::http::keys::{Caller, KeyId, Scope};
 use crate::ids::{AccountId, PaymentHash, Preimage};
 use crate::ledger::PayoutStatus;
@@ -225,6 +226,18 @@ impl SuspenseAdmin for Rooms {
     }
 }
 
+impl ExportAdmin for Rooms {
+    fn part(
+        &self,
+        kind: TableKind,
+        span: Span,
+        place: Option<Place>,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let next = place.map(Place::to_text);
+        Box::pin(async move { Ok(json!({ "kind": format!("{kind:?}"), "from": span.from, "next": next })) })
+    }
+}
+
 impl KeyAdmin for Rooms {
     fn create(&self, key: NewKey, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
@@ -345,6 +358,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
         money: Arc::<Rooms>::clone(&rooms),
         payouts: Arc::<Rooms>::clone(&rooms),
+        exports: Arc::<Rooms>::clone(&rooms),
         suspense: Arc::<Rooms>::clone(&rooms),
         keys: Arc::<Rooms>::clone(&rooms),
         gifts: Arc::<Rooms>::clone(&rooms),

@@ -90,3 +90,31 @@ async fn wallet_that_makes_a_gift_is_told_of_the_fee_first() {
     house.drain();
     assert_eq!(books(&house), (1_000_000, 11_000));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_of_gifts_has_no_formula_and_nothing_that_takes_a_gift() {
+    let house = House::with_fee(RULE, false);
+    let words =
+        json!({"amount": 1_000, "senderName": "=1+1", "senderMessage": "@a, \"b\"", "verifyCode": 1234});
+    let created = house.create(words).await;
+    house.fund(&created);
+    let everything = crate::export::Span { from: i64::MIN, to: i64::MAX };
+    let page = house
+        .ledger
+        .store
+        .read(move |connection| crate::gifts::export::GIFTS.page(connection, everything, None));
+    let page = page.await.unwrap();
+    assert_eq!((page.lines, page.next), (1, None));
+    assert!(
+        page.csv.starts_with("1,open,2027-01-15T08:00:00Z,2027-01-15T08:00:00Z,,1000,11,,"),
+        "{}",
+        page.csv
+    );
+    assert!(page.csv.ends_with(",'=1+1,\"'@a, \"\"b\"\"\"\r\n"), "{}", page.csv);
+    let lnurl = created["lnurl"].as_str().unwrap();
+    for secret in
+        [created["orderId"].as_str().unwrap(), created["manageKey"].as_str().unwrap(), lnurl, "1234"]
+    {
+        assert!(!page.csv.contains(secret), "{}", page.csv);
+    }
+}
