@@ -116,6 +116,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
         notify: None,
         notify_secret: None,
         manage_key: None,
+        fee: Msat::ZERO,
     };
     insert(tx, &names)?;
     if kind == Kind::Unpaid {

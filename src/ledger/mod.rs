@@ -26,10 +26,12 @@
 
 pub mod audit;
 pub mod books;
+pub mod by_hand;
 pub mod charges;
 pub mod coins;
 pub mod dispatcher;
 pub mod events;
+pub mod export;
 pub mod held;
 pub mod offers;
 pub mod payouts;
@@ -37,6 +39,7 @@ pub mod reconciliation;
 pub mod recovery;
 mod routing;
 mod rows;
+pub mod suspense;
 pub mod wake;
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Books, charges and payouts on their own; whole histories are in `vouchers::property`.
 
 mod again;
+mod by_hand;
+mod export;
 mod proof;
+mod suspense;
 
 use std::sync::Arc;
 use std::time::Duration;

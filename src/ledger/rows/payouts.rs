@@ -13,12 +13,12 @@ use crate::store::Tx;
 /// Milliseconds in an hour.
 const HOUR_MS: i64 = 3_600_000;
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
     attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, failure_reported, routeless,
     granted_msat, left_msat";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
     let status: String = row.get(7)?;
     Ok(Payout {
         id: row.get(0)?,
