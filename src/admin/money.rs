@@ -27,7 +27,8 @@ const MAX_EXPIRY_SECS: u64 = 366 * 86_400;
 /// The operator's access to the ledger.
 pub trait Money: Send + Sync {
     /// Notes the intent to pay durably and answers; the outcome is asked with [`Money::payout`]. The same
-    /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says.
+    /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says. What is owed to others is
+    /// left untouched unless `force`.
     ///
     /// Crash behaviour: as every payout. Once answered it is carried out, or seen to have failed.
     ///
@@ -37,6 +38,7 @@ pub trait Money: Send + Sync {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        force: bool,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
 
     /// A payout of anybody's, by its public id.
@@ -92,6 +94,8 @@ pub struct Issued {
 pub struct PayRequest {
     invoice: String,
     max_fee_sat: Option<u64>,
+    #[serde(default)]
+    force: bool,
 }
 
 /// An invoice to make.
@@ -110,7 +114,7 @@ pub async fn pay(
 ) -> Result<Json<PayoutView>, AdminError> {
     let invoice = parse_invoice(&request.invoice, state.config.network)?;
     let max_fee = request.max_fee_sat.map(|sat| sat_amount("max_fee_sat", sat)).transpose()?;
-    state.money.pay(invoice, max_fee).await.map(Json)
+    state.money.pay(invoice, max_fee, request.force).await.map(Json)
 }
 
 /// `GET /admin/v1/payouts/{public_id}`

@@ -16,9 +16,9 @@ use super::super::*;
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError,
-    PaymentRecord, Peer, SendingRoom, Waiting,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
+    OperatorError, PaymentRecord, Peer, SendingRoom, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -71,6 +71,9 @@ impl Lightning for FakeNode {
         Vec::new()
     }
     fn sending_room(&self) -> Vec<SendingRoom> {
+        Vec::new()
+    }
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
         Vec::new()
     }
     fn channels_settled(&self) -> bool {
@@ -151,6 +154,7 @@ impl Money for Rooms {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        _: bool,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         let mut answer = view("p1", "queued");
         answer.amount_msat = invoice.amount_milli_satoshis().unwrap();
@@ -287,6 +291,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         health: health.clone(),
         rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
+        solvency: Arc::new(|| Box::pin(async { Ok(json!({ "free_msat": 7_000 })) })),
         money: Arc::<Rooms>::clone(&rooms),
         keys: Arc::<Rooms>::clone(&rooms),
         gifts: Arc::<Rooms>::clone(&rooms),

@@ -12,6 +12,7 @@ mod logs;
 mod money;
 mod operator;
 mod preflight;
+mod rooms;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
