@@ -1,6 +1,7 @@
 //! Books, charges and payouts on their own; whole histories are in `vouchers::property`.
 
 mod again;
+mod jamming;
 
 use std::sync::Arc;
 use std::time::Duration;
