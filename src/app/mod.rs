@@ -18,7 +18,10 @@ mod alerts;
 mod build;
 mod coins;
 mod deliveries;
+mod exports;
 mod operator;
+mod payouts;
+mod suspense;
 mod tasks;
 mod workers;
 

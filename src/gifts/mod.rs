@@ -17,6 +17,8 @@ pub mod api;
 pub mod codes;
 mod create;
 mod error;
+pub mod export;
+mod funding;
 pub mod ids;
 pub mod lnurl;
 mod look;
@@ -44,6 +46,7 @@ use crate::webhooks::guard::Guard;
 
 use codes::{Guess, Verdict};
 pub use error::GiftError;
+pub use funding::Funding;
 pub use ids::{Keyring, OrderId};
 pub use rules::Rules;
 use store::Gift;

@@ -17,6 +17,7 @@ mod offer;
 mod operator;
 #[cfg(test)]
 pub mod sim;
+pub mod standing;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub use events::{ChannelNews, NodeEvent};
 pub use node::{Draft, Node};
 pub use offer::{Offer, OfferRequest};
 pub use operator::{Channel, ChannelOrder, NodeStatus, Operator, OperatorError, Peer};
+pub use standing::{Outbound, Standing};
 
 /// Blocks for which a payment may be held on its way, the recipient's own demand included: four days. A
 /// recipient who holds it keeps a slot of the channel for as long.
@@ -243,6 +245,14 @@ pub trait Lightning: Send + Sync + 'static {
     /// # Errors
     /// A text for the log, if the node could not write.
     fn forget(&self, hash: PaymentHash) -> Result<(), String>;
+
+    /// What is proved about outbound payments: one answer each. Reads the channels' state, so it takes time.
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing>;
+
+    /// What left the channels, in msat, for a payment of which it is known that it arrived and cost `at_least` so
+    /// much, routing fees included: more than that where the recipient had to be paid more than was asked. `None`
+    /// where that can't be told, as for what was sent before the last start.
+    fn left(&self, hash: PaymentHash, at_least: Msat) -> Option<Msat>;
 
     /// What the node remembers of a hash.
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord>;

@@ -20,8 +20,8 @@ use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::capacity::in_parts;
 use crate::lightning::{
     Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
-    InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord,
-    RecordStatus, Refusal, SendingRoom, Waiting,
+    InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord,
+    RecordStatus, Refusal, SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -134,6 +134,7 @@ impl Lightning for LdkNode {
             max_total_cltv_expiry_delta: LONGEST_LOCK_BLOCKS,
             ..RouteParametersConfig::default()
         };
+        self.kv.htlcs().note_asked(PaymentHash(invoice.payment_hash().to_byte_array()));
         match self.node.bolt11_payment().send(invoice, Some(limits)) {
             Ok(_) => Dispatch::Sent,
             Err(error) => convert::dispatch_of(error, invoice.is_expired()),
@@ -141,7 +142,16 @@ impl Lightning for LdkNode {
     }
 
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.kv.htlcs().forget(hash);
         self.node.remove_payment(&PaymentId(hash.0)).map_err(|error| error.to_string())
+    }
+
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing> {
+        self.prove(payments)
+    }
+
+    fn left(&self, hash: PaymentHash, at_least: Msat) -> Option<Msat> {
+        self.kv.htlcs().left(hash, at_least)
     }
 
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {
