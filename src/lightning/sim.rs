@@ -46,6 +46,8 @@ struct Htlc {
     hash: PaymentHash,
     /// What the recipient gets, which may be more than they asked for.
     amount: Msat,
+    /// The most that routing may still cost.
+    fee_limit: Msat,
     place: Place,
 }
 
@@ -201,6 +203,7 @@ impl Sim {
             return;
         };
         let htlc = state.htlcs.remove(at);
+        let fee = fee.min(htlc.fee_limit);
         let status = if arrives {
             state.deliver(&htlc, fee);
             RecordStatus::Succeeded
@@ -325,12 +328,12 @@ impl Sim {
         }
     }
 
-    fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat) {
+    fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat, fee_limit: Msat) {
         let place = if state.commit_at_once { Place::Committed } else { Place::Waiting };
         if place == Place::Committed {
             state.committed.insert(hash);
         }
-        state.htlcs.push(Htlc { hash, amount, place });
+        state.htlcs.push(Htlc { hash, amount, fee_limit, place });
     }
 }
 
@@ -401,7 +404,7 @@ impl Lightning for Sim {
         if has_htlc || untold {
             return Dispatch::Known;
         }
-        self.add_htlc(&mut state, hash, sent);
+        self.add_htlc(&mut state, hash, sent, max_fee.saturating_sub(sent.saturating_sub(amount)));
         state.limits.push(max_fee);
         if trap == Trap::DieAfter {
             drop(state);
