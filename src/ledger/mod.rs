@@ -34,6 +34,7 @@ pub mod events;
 pub mod export;
 pub mod held;
 pub mod offers;
+pub mod operator_sends;
 pub mod payouts;
 pub mod reconciliation;
 pub mod recovery;

@@ -4,6 +4,7 @@ mod again;
 mod by_hand;
 mod export;
 mod proof;
+mod sends;
 mod suspense;
 
 use std::sync::Arc;
