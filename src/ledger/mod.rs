@@ -40,6 +40,7 @@ pub mod reconciliation;
 pub mod recovery;
 mod routing;
 mod rows;
+pub mod service_fees;
 pub mod suspense;
 pub mod wake;
 

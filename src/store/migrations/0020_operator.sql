@@ -45,3 +45,8 @@ CREATE TABLE operator_sends (
     everything   INTEGER NOT NULL,          -- 1: all above the reserve, so the amount is only an estimate until it is known
     amount_known INTEGER NOT NULL
 ) STRICT;
+
+-- What the operator takes of what pays a shop: as ordered, and as earned once it is paid.
+ALTER TABLE payments ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE l402_challenges ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE l402_earnings ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
