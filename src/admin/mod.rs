@@ -46,7 +46,7 @@ use crate::store::Store;
 use crate::telemetry::Health;
 
 pub use acts::Acts;
-pub use coins::CoinAdmin;
+pub use coins::{CoinAdmin, SendOrder};
 pub use error::{AdminError, method_not_allowed, refusal};
 pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
@@ -144,6 +144,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/payments/export", get(payments::export))
         .route("/admin/v1/l402", get(l402::sold))
         .route("/admin/v1/coins", get(coins::list))
+        .route("/admin/v1/send", post(coins::send))
+        .route("/admin/v1/coins/{id}", get(coins::show))
         .route("/admin/v1/coins/{id}/settle", post(coins::settle))
         .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
         .route("/admin/v1/proxies/{id}/price", post(proxies::price))

@@ -116,6 +116,8 @@ pub enum Kind {
     SuspenseSettledLate,
     /// Coins to send took their money.
     CoinsQueued,
+    /// Coins that were to be all there are turned out to be so many.
+    CoinsCounted,
     /// Coins arrived: the operator's, who has the sats of the channels for them.
     CoinsPaid,
     /// Coins were not sent.
@@ -144,6 +146,7 @@ impl Kind {
             Self::SuspenseReturned => "suspense_returned",
             Self::SuspenseSettledLate => "suspense_settled_late",
             Self::CoinsQueued => "coins_queued",
+            Self::CoinsCounted => "coins_counted",
             Self::CoinsPaid => "coins_paid",
             Self::CoinsFailed => "coins_failed",
             Self::CoinsLossRecovered => "coins_loss_recovered",

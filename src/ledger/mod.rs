@@ -35,6 +35,7 @@ pub mod export;
 pub mod held;
 mod jamming;
 pub mod offers;
+pub mod operator_sends;
 pub mod payouts;
 pub mod reconciliation;
 pub mod recovery;
@@ -42,6 +43,7 @@ mod routing;
 mod rows;
 pub mod solvency;
 pub mod sure_time;
+pub mod service_fees;
 pub mod suspense;
 pub mod wake;
 

@@ -5,6 +5,7 @@ mod by_hand;
 mod export;
 mod jamming;
 mod proof;
+mod sends;
 mod suspense;
 
 use std::sync::Arc;

@@ -110,6 +110,9 @@ pub struct Sim {
 /// The panic that stands for a crash.
 pub const CRASH: &str = "the process dies here";
 
+/// What the wallet has, unless it has nothing.
+const COINS_SAT: u64 = 100_000_000;
+
 impl Sim {
     /// A node without any history.
     pub fn new(clock: Clock) -> Self {
@@ -490,7 +493,7 @@ impl Lightning for Sim {
     }
 
     fn balances(&self) -> Balances {
-        let onchain_sat = if self.state().no_coins { 0 } else { 100_000_000 };
+        let onchain_sat = if self.state().no_coins { 0 } else { COINS_SAT };
         Balances { onchain_sat, onchain_spendable_sat: onchain_sat, ..Balances::default() }
     }
 }

@@ -4,6 +4,7 @@ pub(super) mod charges;
 pub(super) mod coins;
 pub(super) mod held;
 pub(super) mod offers;
+pub(super) mod operator_sends;
 pub(super) mod payout_list;
 pub(super) mod payouts;
 pub(super) mod suspense;
