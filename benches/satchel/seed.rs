@@ -28,8 +28,9 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, Offer, OfferRequest, PaymentRecord, Refusal, SendingRoom, Spent, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom,
+    Spent, Standing, Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -116,6 +117,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
         notify: None,
         notify_secret: None,
         manage_key: None,
+        fee: Msat::ZERO,
     };
     insert(tx, &names)?;
     if kind == Kind::Unpaid {
@@ -129,7 +131,9 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
     let claim = vouchers::redeem(tx, ledger, &[id], Taker::Recipient, &theirs.invoice, Msat::ZERO)?;
     claim.map_err(|refused| LedgerError::Broken(format!("a gift was not redeemed: {refused}")))?;
     let hash = charges::hash_of(&theirs.invoice);
-    payouts::arrived(tx, &ledger.listeners, hash, Some(Preimage(theirs.preimage)), Msat::ZERO, now).map(drop)
+    let preimage = Some(Preimage(theirs.preimage));
+    let arrival = payouts::Arrival { hash, preimage, fee: Msat::ZERO, left: None };
+    payouts::mark_paid(tx, &ledger.listeners, &arrival, now).map(drop)
 }
 
 /// Signs invoices as a node would.
@@ -253,6 +257,14 @@ impl Lightning for NoNode {
         Ok(())
     }
 
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing> {
+        vec![Standing::Unclear("there is no node"); payments.len()]
+    }
+
+    fn left(&self, _hash: satchel::ids::PaymentHash, _at_least: Msat) -> Option<Msat> {
+        None
+    }
+
     fn record(&self, _hash: satchel::ids::PaymentHash) -> Option<PaymentRecord> {
         None
     }
@@ -262,6 +274,10 @@ impl Lightning for NoNode {
     }
 
     fn sending_room(&self) -> Vec<SendingRoom> {
+        Vec::new()
+    }
+
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
         Vec::new()
     }
 

@@ -68,7 +68,7 @@ const COINS: &str = "SELECT 'coins ' || id || ' (' || status || '): by their jou
             -coalesce(sum(e.msat) FILTER (WHERE e.account = 'in_flight'), 0) AS in_flight,
             count(DISTINCT j.id) AS journals
         FROM coin_sends s
-        LEFT JOIN journals j ON j.subject = s.id AND j.kind IN ('coins_queued', 'coins_paid', 'coins_failed')
+        LEFT JOIN journals j ON j.subject = s.id AND j.kind IN ('coins_queued', 'coins_counted', 'coins_paid', 'coins_failed')
         LEFT JOIN entries e ON e.journal = j.id
         GROUP BY s.id)
      WHERE in_flight <> row_in_flight OR journals = 0

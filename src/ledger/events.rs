@@ -14,9 +14,9 @@ use std::time::Duration;
 use super::charges::{self, Receipt};
 use super::held::{self, Arrival};
 use super::node;
-use super::payouts::{self, Reported};
+use super::payouts::Reported;
 use super::rows::payouts as rows;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, reconciliation};
 use crate::crash_point;
 use crate::ids::PaymentHash;
 use crate::lightning::{ChannelNews, NodeEvent};
@@ -105,19 +105,15 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
             held::act(ledger, &arrival, answer);
         }
         NodeEvent::Sent { hash, preimage, fee } => {
-            let reported = ledger
-                .store
-                .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, preimage, fee, now))?;
+            let reported = reconciliation::arrived(ledger, hash, preimage, fee)?;
             ledger.wake.ring();
             note_stranger(reported, hash, "arrived");
         }
         NodeEvent::Failed { hash: Some(hash), reason, .. } => {
-            let why = reason.clone();
-            let reported =
-                ledger.store.write_blocking(move |tx| payouts::lost(tx, &listeners, hash, &why, now))?;
+            let reported = reconciliation::failure_reported(ledger, hash, &reason)?;
             ledger.wake.ring();
             note_stranger(reported, hash, "failed");
-            tracing::info!(%hash, %reason, "a payment failed");
+            tracing::info!(%hash, %reason, ?reported, "a payment failed, says the node");
         }
         NodeEvent::Failed { hash: None, reason, .. } => {
             tracing::warn!(%reason, "a payment that never had a hash failed");

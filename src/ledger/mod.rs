@@ -16,27 +16,37 @@
 //!   once.
 //! * A payout is durable (`queued`) before anybody is told; it is marked `dispatching` durably before the
 //!   node is asked. Found in `dispatching` or `in_flight` at start, it becomes `unknown`, and stays so
-//!   until the node's event or a second look at the node's channels decides ([`recovery`]).
+//!   until there is proof of what became of it ([`reconciliation`]).
 //! * A charge whose payment waits for us to claim it says so durably before it is claimed; what then can
 //!   happen is told in [`held`].
-//! * A payout is never failed because time has passed while an HTLC may be under way.
+//! * A payout fails by proof alone: never because time has passed, and never because the node says so of a channel
+//!   that has closed.
 //! * Coins to an address ([`coins`]) are marked `sending` durably before the wallet is asked; a transaction that pays
 //!   the address is the proof that they were sent.
 
 pub mod audit;
 pub mod books;
+pub mod by_hand;
 pub mod charges;
 pub mod coins;
 mod consistency;
 pub mod dispatcher;
 pub mod events;
+pub mod export;
 pub mod held;
+mod jamming;
 pub mod node;
 pub mod offers;
+pub mod operator_sends;
 pub mod payouts;
+pub mod reconciliation;
 pub mod recovery;
 mod routing;
 mod rows;
+pub mod service_fees;
+pub mod solvency;
+pub mod sure_time;
+pub mod suspense;
 pub mod wake;
 
 #[cfg(test)]
@@ -294,6 +304,8 @@ pub struct Settings {
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
+    /// What becomes of a sale that could not be paid out.
+    pub when_short: solvency::WhenShort,
     /// How long an order that nobody paid is kept after its invoice's end, in
     /// [families that keep any](Family::keeps_unpaid).
     pub keep_unpaid: std::time::Duration,
@@ -307,6 +319,7 @@ impl Default for Settings {
             route_tries: 4,
             max_routing_per_hour: Msat::from_sat(10_000).unwrap_or_default(),
             settle_time: std::time::Duration::from_secs(12),
+            when_short: solvency::WhenShort::default(),
             keep_unpaid: std::time::Duration::from_secs(3 * 86_400),
         }
     }

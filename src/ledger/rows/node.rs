@@ -65,7 +65,10 @@ pub(crate) fn known(connection: &Connection) -> Result<Known, LedgerError> {
         .collect::<Result<_, _>>()?;
     forwards.sort_by_key(|forward| forward.id);
     let coins = connection
-        .prepare_cached("SELECT txid FROM coin_sends WHERE txid IS NOT NULL")?
+        .prepare_cached(
+            "SELECT txid FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id
+             WHERE txid IS NOT NULL AND coalesce(o.amount_known, 1) = 1",
+        )?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'";
@@ -81,7 +84,10 @@ pub(crate) fn known(connection: &Connection) -> Result<Known, LedgerError> {
             "SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"
         ))?,
         held: one("SELECT count(*) FROM charges WHERE held_at IS NOT NULL AND status <> 'paid'")?,
-        coins_asked: one("SELECT count(*) FROM coin_sends WHERE status = 'sending'")?,
+        coins_asked: one(
+            "SELECT count(*) FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id
+             WHERE status = 'sending' OR (status = 'sent' AND coalesce(o.amount_known, 1) = 0)",
+        )?,
     })
 }
 
