@@ -23,24 +23,8 @@ use serde_json::{Value, json};
 /// How long everything may take to come to rest.
 const REST: Duration = Duration::from_secs(90);
 
-/// Waits until the books equal the node. On the way there they may be not at rest, but never differ.
 async fn equal(scene: &Scene) -> Value {
-    let mut last = Value::Null;
-    let end = std::time::Instant::now() + REST;
-    while std::time::Instant::now() < end {
-        let audit = scene.audit().await;
-        if audit["node"]["state"] == "equal" {
-            let node = &audit["node"];
-            assert_eq!(node["node"], node["booked"], "{node}");
-            let lightning = account(&audit, "lightning") + account(&audit, "channels");
-            assert_eq!(node["node"]["channels_msat"], lightning, "{audit}");
-            assert_eq!(node["node"]["wallet_msat"], account(&audit, "onchain"), "{audit}");
-            return audit;
-        }
-        last = audit;
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    panic!("the books don't equal the node: {}", last["node"]);
+    scene.equals_the_node(REST).await
 }
 
 async fn channels(scene: &Scene) -> Vec<Value> {
