@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::ids::Secret;
 
-use super::{channel, coins, gift, init, invoice, key, pay, payments, peer, proxy, tip, webhook};
+use super::{account, channel, coins, gift, init, invoice, key, pay, payments, peer, proxy, tip, webhook};
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
 #[derive(Debug, Parser)]
@@ -92,6 +92,9 @@ pub enum Command {
     /// Payments
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
+    /// What accounts have earned, and taking it out
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Coins on their way to addresses
     #[command(subcommand)]
     Coins(coins::CoinsCommand),

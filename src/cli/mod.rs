@@ -7,6 +7,7 @@
 //! Exit codes: 0 done; 1 refused or failed; 2 bad usage or configuration; 3 satchel or its node is not
 //! reachable; 4 `doctor` or `audit` found problems.
 
+mod account;
 mod address;
 mod args;
 mod audit;
@@ -94,6 +95,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Tip(command) => tip::run(client, command).await,
         Command::Payments(command) => payments::run(client, command).await,
         Command::Coins(command) => coins::run(client, command).await,
+        Command::Account(command) => account::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
         Command::Audit => audit::run(client).await,

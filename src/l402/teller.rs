@@ -7,6 +7,7 @@ use super::store;
 use crate::clock::Clock;
 use crate::http::events::EventLog;
 use crate::ids::ChargeId;
+use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::books::{Journal, Kind};
 use crate::ledger::{Account, Charge, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
@@ -40,7 +41,11 @@ impl Listener for Teller {
         let now = charge.settled_at.unwrap_or_else(|| self.clock.now());
         let received = charge.received.unwrap_or(Msat::ZERO);
         store::paid(tx, &challenge, received, now)?;
-        if challenge.account.is_none() {
+        if let Some(account) = challenge.account {
+            let reference = challenge.payment_hash.to_string();
+            let change = Change { account, kind: LineKind::L402, reference: &reference, amount: received };
+            accounts::credit(tx, &change, now)?;
+        } else {
             // Nobody is owed it: it was the operator's own resource.
             Journal::new(Kind::FeeEarned, charge.id.0)
                 .debit(Account::Merchants, received)

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The books know no coins: those are the operator's. Coins that arrive are bought from them with the sats in the
-//! channels that were owed; the miners' fee is theirs too.
+//! channels that were owed. The miners' fee is limited, and who bears it is said beforehand ([`coin_fees`]).
 //!
 //! The address is the idempotency key. It is paid once, for ever, unless nothing was sent; so a transaction that
 //! pays it is the proof that this was done. One is sent at a time, after the wallet has seen the last: before that
@@ -35,11 +35,14 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use serde::Serialize;
 
 use super::books::{Account, Journal, Kind};
+#[cfg(doc)]
+use super::coin_fees;
+use super::coin_fees::Quote;
 use super::rows::coins as rows;
 use super::{End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::CoinSendId;
+use crate::ids::{AccountId, CoinSendId, FeeReserveId};
 use crate::lightning::{CoinDispatch, CoinOrder};
 use crate::money::Msat;
 use crate::store::Tx;
@@ -130,6 +133,18 @@ pub struct CoinSend {
     pub finished_at: Option<UnixMillis>,
     /// What the wallet said last, if it sent nothing.
     pub error: Option<String>,
+    /// The most that the miners may get.
+    #[serde(rename = "max_fee_msat")]
+    pub max_fee: Msat,
+    /// What was withheld for them from the account that bears it; `None`: the operator does.
+    #[serde(skip)]
+    pub fee_reserve: Option<FeeReserveId>,
+    /// At what rate, in sat for 1,000 weight units; `None`: as the node estimates.
+    #[serde(skip)]
+    pub fee_rate: Option<u64>,
+    /// What the miners got, once known.
+    #[serde(rename = "fee_msat")]
+    pub fee: Option<Msat>,
 }
 
 fn by_name<S: serde::Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Error> {
@@ -145,6 +160,19 @@ pub struct CoinsWanted<'a> {
     pub address: &'a Address,
     /// Whole sats.
     pub amount: Msat,
+    /// What the miners may get: checked by [`coin_fees`](super::coin_fees).
+    pub fee: CoinFee,
+}
+
+/// What the miners may get, and who bears it.
+#[derive(Clone, Copy, Debug)]
+pub struct CoinFee {
+    /// For which account it is.
+    pub account: AccountId,
+    /// At what rate, and how much at most.
+    pub quote: Quote,
+    /// What was withheld for it from that account; `None`: the operator bears it.
+    pub reserve: Option<FeeReserveId>,
 }
 
 /// Reads an address of this network.
@@ -267,6 +295,12 @@ fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
         }
     };
     let txid = record.txid.map(|txid| txid.to_string());
+    if send.fee.is_none()
+        && let Some(fee) = record.fee
+    {
+        let id = send.id;
+        ledger.store.write_blocking(move |tx| rows::note_fee(tx, id, fee))?;
+    }
     if send.status == CoinStatus::Sending {
         let (id, now, found) = (send.id, ledger.clock.now(), txid.clone());
         let sent = ledger.store.write_blocking(move |tx| {
@@ -337,7 +371,9 @@ fn give_up(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerErro
 fn order(ledger: &Ledger, send: &CoinSend) -> Option<CoinOrder> {
     let address = read_address(&send.address, ledger.lightning.network());
     match address {
-        Ok(address) => Some(CoinOrder { address, amount_sat: send.amount.sat_floor() }),
+        Ok(address) => {
+            Some(CoinOrder { address, amount_sat: send.amount.sat_floor(), fee_rate: send.fee_rate })
+        }
         Err(error) => {
             tracing::error!(coins = %send.id, %error, "the address of coins to send can't be read");
             None

@@ -295,7 +295,7 @@ pub fn arrived(
         return Ok(Reported::Repeated);
     }
     rows::finish_paid(tx, payout.id, preimage, fee, now)?;
-    if fee > Msat::ZERO && payout.family != Family::Operator {
+    if fee > Msat::ZERO && !payout.family.pays_own_routing() {
         rows::add_routing(tx, fee, now)?;
     }
     let paid = by_id(tx, payout.id)?;

@@ -218,7 +218,8 @@ fn ask(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
             rows::note_not_sent_again(tx, id, resent, Some("the node could not forget it"))
         });
     }
-    let answer = ledger.lightning.pay(&invoice, payout.granted.unwrap_or(payout.max_fee));
+    let max_fee = payout.granted.unwrap_or(payout.max_fee);
+    let answer = ledger.lightning.pay(&invoice, payout.amount, max_fee);
     crash_point!("recovery.after_ask");
     ledger.store.write_blocking(move |tx| match answer {
         Dispatch::Sent => {

@@ -2,6 +2,8 @@
 
 use bitcoin::{Address, Amount, TxOut, Txid};
 
+use crate::money::Msat;
+
 /// Coins to send.
 #[derive(Clone, Debug)]
 pub struct CoinOrder {
@@ -9,6 +11,8 @@ pub struct CoinOrder {
     pub address: Address,
     /// How many, in sat; the miners' fee comes on top.
     pub amount_sat: u64,
+    /// What the miners get, in sat for 1,000 weight units; `None`: as the node estimates.
+    pub fee_rate: Option<u64>,
 }
 
 impl CoinOrder {
@@ -34,4 +38,6 @@ pub struct CoinRecord {
     pub txid: Option<Txid>,
     /// Deep enough in the chain to stay there: six blocks.
     pub is_final: bool,
+    /// What the miners got, once the wallet has listed it.
+    pub fee: Option<Msat>,
 }

@@ -8,13 +8,14 @@
 
 use bitcoin::consensus::{deserialize_partial, serialize};
 use bitcoin::hashes::Hash;
-use bitcoin::{Transaction, TxOut, Txid};
+use bitcoin::{FeeRate, Transaction, TxOut, Txid};
 use ldk_node::payment::PaymentStatus;
 use lightning::ln::channelmanager::PaymentId;
 use lightning::util::persist::KVStoreSync;
 
 use super::LdkNode;
 use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning, Operator};
+use crate::money::Msat;
 
 /// Where ldk-node keeps the transactions of its wallet.
 const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
@@ -31,7 +32,8 @@ impl LdkNode {
         if let Err(error) = self.sync() {
             return CoinDispatch::NotSent(error.to_string());
         }
-        match self.node.onchain_payment().send_to_address(&order.address, order.amount_sat, None) {
+        let rate = order.fee_rate.map(FeeRate::from_sat_per_kwu);
+        match self.node.onchain_payment().send_to_address(&order.address, order.amount_sat, rate) {
             Ok(txid) => CoinDispatch::Sent(txid),
             // Whatever it says, it says before the transaction leaves the wallet.
             Err(error) => CoinDispatch::NotSent(error.to_string()),
@@ -40,9 +42,9 @@ impl LdkNode {
 
     pub(super) fn spent(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
         if let Some(txid) = txid
-            && let Some(is_final) = self.depth(txid)
+            && let Some((is_final, fee)) = self.listed(txid)
         {
-            return Ok(Some(CoinRecord { txid: Some(txid), is_final }));
+            return Ok(Some(CoinRecord { txid: Some(txid), is_final, fee }));
         }
         let (primary, secondary, key) = GRAPH;
         let graph = match KVStoreSync::read(self.kv.as_ref(), primary, secondary, key) {
@@ -50,16 +52,17 @@ impl LdkNode {
             Err(error) if error.kind() == lightning::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        Ok(find(&graph, &order.output()).map(|found| CoinRecord {
-            txid: found.or(txid),
-            is_final: found.and_then(|txid| self.depth(txid)).unwrap_or(false),
+        Ok(find(&graph, &order.output()).map(|found| {
+            let (is_final, fee) = found.and_then(|txid| self.listed(txid)).unwrap_or_default();
+            CoinRecord { txid: found.or(txid), is_final, fee }
         }))
     }
 
-    /// Whether the wallet holds a transaction for final; `None` if it has not listed it.
-    fn depth(&self, txid: Txid) -> Option<bool> {
-        let listed = self.node.payment(&PaymentId(txid.to_byte_array()));
-        listed.map(|payment| payment.status == PaymentStatus::Succeeded)
+    /// Whether the wallet holds a transaction for final, and what it paid the miners; `None` if it has not listed it.
+    fn listed(&self, txid: Txid) -> Option<(bool, Option<Msat>)> {
+        let listed = self.node.payment(&PaymentId(txid.to_byte_array()))?;
+        let fee = listed.fee_paid_msat.and_then(Msat::new);
+        Some((listed.status == PaymentStatus::Succeeded, fee))
     }
 }
 
