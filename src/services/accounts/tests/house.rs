@@ -206,7 +206,7 @@ impl House {
             let charge = charges::open(tx, Family::L402, &asked, Some(amount), now)?;
             tx.execute(
                 "INSERT INTO l402_challenges (charge_id, payment_hash, account_id, resource, price_sat, token_id, valid_until,
-                     asked_by, created_at, expires_at) VALUES (?1, ?2, ?3, 'r', 1, x'00', 0, x'00', ?4, ?4)",
+                     asked_by, created_at, expires_at) VALUES (?1, ?2, ?3, 'r', 1, zeroblob(32), 0, zeroblob(32), ?4, ?4)",
                 params![charge, charges::hash_of(&asked), shop, now],
             )?;
             Ok(())
