@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use crate::admin::{self, AdminError, AdminState};
+use crate::admin::{self, Acts, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
+use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{cors, events, measure, openapi, respond, server};
@@ -96,6 +97,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
     let desk = Arc::new(OperatorDesk(Arc::clone(house)));
     let ledger = house.ledger.clone();
     let state = AdminState {
+        acts: Acts::new(house.store.clone(), house.ledger.clock.clone()),
         node: house.asked.clone(),
         store: house.store.clone(),
         config: Arc::clone(&house.config),
@@ -110,6 +112,9 @@ fn operator_routes(house: &Arc<House>) -> Router {
             })
         }),
         money: Arc::<OperatorDesk>::clone(&desk),
+        payouts: Arc::<OperatorDesk>::clone(&desk),
+        exports: Arc::<OperatorDesk>::clone(&desk),
+        suspense: Arc::<OperatorDesk>::clone(&desk),
         keys: Arc::<OperatorDesk>::clone(&desk),
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
@@ -202,6 +207,7 @@ fn web_settings(house: &House) -> WebSettings {
         min_sat: gifts.min_sat,
         max_sat: gifts.max_sat,
         max_quantity: gifts.max_quantity,
+        gift_fee: FeeRule { min_sat: gifts.min_fee_sat, percent: gifts.fee_percent },
         email: !config.smtp.host.is_empty(),
     }
 }

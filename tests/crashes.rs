@@ -57,8 +57,8 @@ async fn a_death_at_any_point_costs_nobody_anything() {
     for point in ["payout.after_dispatching", "payout.after_send"] {
         case(&format!("refunding, {point}"), refunding(&scene, point)).await;
     }
-    case("recovery.after_ask, payment under way", asking_about_one_under_way(&scene)).await;
-    case("recovery.after_ask, payment lost", asking_about_a_lost_one(&scene)).await;
+    case("reconciliation.before_conclusion", reconciling_one_under_way(&scene)).await;
+    case("reconciliation.after_forget", reconciling_a_lost_one(&scene)).await;
     case("webhook.after_post", telling(&scene)).await;
     eprintln!("channels closed: {}", scene.channels_closed().await);
     scene.close().await;
@@ -192,14 +192,14 @@ async fn refunding(scene: &Scene, point: &str) {
     scene.books_agree().await;
 }
 
-async fn asking_about_one_under_way(scene: &Scene) {
+async fn reconciling_one_under_way(scene: &Scene) {
     let (api, satchel, wallet) = (&scene.api, &scene.network.satchel, scene.wallet(1));
     let gift = scene.funded_gift(9_000, 0).await;
     let hold = scene.hold_for(&gift, 1).await;
     let id = api.redeem(&gift.order_id, &hold.invoice).await.withdrawal_id();
     wallet.wait_held(&hold.payment_hash, SOON).await.unwrap();
     satchel.kill().await.unwrap();
-    die_while_asking(scene).await;
+    die_at(scene, "reconciliation.before_conclusion").await;
     common::rises(satchel).await;
     assert_eq!(api.gift(&gift.order_id).await["spent"], "pending");
     assert_eq!(api.withdrawal(&id).await["status"], "initial");
@@ -217,23 +217,23 @@ async fn asking_about_one_under_way(scene: &Scene) {
     scene.books_agree().await;
 }
 
-async fn asking_about_a_lost_one(scene: &Scene) {
+async fn reconciling_a_lost_one(scene: &Scene) {
     let gift = scene.funded_gift(9_100, 0).await;
     let invoice = scene.invoice_for(&gift, 1).await;
     let doomed = Doomed::start(scene, "payout.after_dispatching", 0).await;
     doomed.arm();
     let _answered_or_not = scene.api.try_redeem(&gift.order_id, &invoice.invoice).await;
     doomed.dies().await;
-    die_while_asking(scene).await;
+    die_at(scene, "reconciliation.after_forget").await;
     common::rises(&scene.network.satchel).await;
     ends_redeemed_once(scene, &gift, &invoice.invoice).await;
     scene.books_agree().await;
 }
 
-/// Starts satchel, which dies right after it has asked its node about an old payout.
-async fn die_while_asking(scene: &Scene) {
+/// Starts satchel, which dies while it looks for proof about an old payout.
+async fn die_at(scene: &Scene, place: &str) {
     let satchel = &scene.network.satchel;
-    let env = [("FAILPOINTS".to_owned(), "recovery.after_ask=return".to_owned())];
+    let env = [("FAILPOINTS".to_owned(), format!("{place}=return"))];
     satchel.start_with(&env).await.unwrap();
     assert!(!satchel.wait_exit(RECOVERY).await.unwrap().success());
 }

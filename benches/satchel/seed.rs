@@ -29,8 +29,8 @@ use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest, Lightning,
-    NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, PaymentRecord, Refusal,
-    SendingRoom, Waiting,
+    NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound,
+    PaymentRecord, Refusal, SendingRoom, Standing, Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -117,6 +117,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
         notify: None,
         notify_secret: None,
         manage_key: None,
+        fee: Msat::ZERO,
     };
     insert(tx, &names)?;
     if kind == Kind::Unpaid {
@@ -130,7 +131,9 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
     let claim = vouchers::redeem(tx, ledger, &[id], Taker::Recipient, &theirs.invoice, Msat::ZERO)?;
     claim.map_err(|refused| LedgerError::Broken(format!("a gift was not redeemed: {refused}")))?;
     let hash = charges::hash_of(&theirs.invoice);
-    payouts::arrived(tx, &ledger.listeners, hash, Some(Preimage(theirs.preimage)), Msat::ZERO, now).map(drop)
+    let preimage = Some(Preimage(theirs.preimage));
+    let arrival = payouts::Arrival { hash, preimage, fee: Msat::ZERO, left: None };
+    payouts::mark_paid(tx, &ledger.listeners, &arrival, now).map(drop)
 }
 
 /// Signs invoices as a node would.
@@ -260,6 +263,14 @@ impl Lightning for NoNode {
 
     fn forget(&self, _hash: satchel::ids::PaymentHash) -> Result<(), String> {
         Ok(())
+    }
+
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing> {
+        vec![Standing::Unclear("there is no node"); payments.len()]
+    }
+
+    fn left(&self, _hash: satchel::ids::PaymentHash, _at_least: Msat) -> Option<Msat> {
+        None
     }
 
     fn record(&self, _hash: satchel::ids::PaymentHash) -> Option<PaymentRecord> {

@@ -6,8 +6,9 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::{Asked, Body};
+use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 
 /// The operator's side of accounts. Amounts are in msat or sat as their names say.
 pub trait AccountAdmin: Send + Sync {
@@ -143,19 +144,26 @@ pub async fn statement(
 /// `POST /admin/v1/accounts/{name}/withdrawals`
 pub async fn withdraw(
     State(state): State<AdminState>,
+    By(key): By,
     Path(name): Path<String>,
     Body(asked): Body<WithdrawRequest>,
 ) -> Result<Json<Value>, AdminError> {
-    state.accounts.withdraw(name, asked).await.map(Json)
+    let act = Act::new(key, ActKind::AccountWithdraw).to(&name).with("amount_sat", asked.amount_sat);
+    state.acts.around(act, state.accounts.withdraw(name, asked), |_| None).await.map(Json)
 }
 
 /// `POST /admin/v1/accounts/{name}/sweep`
 pub async fn sweep(
     State(state): State<AdminState>,
+    By(key): By,
     Path(name): Path<String>,
     Body(asked): Body<SweepRequest>,
 ) -> Result<Json<Value>, AdminError> {
-    state.accounts.sweep(name, asked).await.map(Json)
+    let act = Act::new(key, ActKind::AccountSweep)
+        .to(&name)
+        .with("target", &asked.target)
+        .with("min_sat", asked.min_sat);
+    state.acts.around(act, state.accounts.sweep(name, asked), |_| None).await.map(Json)
 }
 
 /// `GET /admin/v1/withdrawals/{id}`
@@ -169,22 +177,26 @@ pub async fn withdrawal(
 /// `POST /admin/v1/withdrawals/{id}/settle`
 pub async fn settle(
     State(state): State<AdminState>,
+    By(key): By,
     Path(id): Path<String>,
     Body(found): Body<WithdrawalSettlement>,
 ) -> Result<Json<Value>, AdminError> {
-    state.accounts.settle(id, found.paid).await.map(Json)
+    let act = Act::new(key, ActKind::WithdrawalSettle).to(&id).with("paid", found.paid);
+    state.acts.around(act, state.accounts.settle(id, found.paid), |_| None).await.map(Json)
 }
 
 /// `POST /admin/v1/keys/{id}/withdraw-limit`
 pub async fn limit_key(
     State(state): State<AdminState>,
+    By(by): By,
     Path(id): Path<String>,
     Body(limit): Body<KeyLimit>,
 ) -> Result<Json<Value>, AdminError> {
     let none = || AdminError::NotFound(format!("there is no key with the id {id}; see `satchel key list`"));
     let key = id.parse().map_err(|_| none())?;
-    if !state.accounts.limit_key(key, limit.day_sat).await? {
-        return Err(none());
-    }
+    let act = Act::new(by, ActKind::KeyLimit).to(&id).with("day_sat", limit.day_sat);
+    let limited =
+        async { if state.accounts.limit_key(key, limit.day_sat).await? { Ok(()) } else { Err(none()) } };
+    state.acts.around(act, limited, |()| None).await?;
     Ok(Json(json!({ "id": id, "day_sat": limit.day_sat })))
 }

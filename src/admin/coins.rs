@@ -7,8 +7,9 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::Body;
+use super::extract::{Body, By};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 
 /// The room of the coins.
 pub trait CoinAdmin: Send + Sync {
@@ -19,12 +20,13 @@ pub trait CoinAdmin: Send + Sync {
     /// [`AdminError::Unavailable`].
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
 
-    /// Ends what nobody could tell of: this transaction paid it, or none did. Answers its status.
+    /// Ends what nobody could tell of, and records that as this act: this transaction paid it, or none did. Answers
+    /// its status.
     ///
     /// # Errors
     /// [`AdminError::NotFound`]; [`AdminError::Refused`] for what has ended, or was never given to the wallet;
     /// [`AdminError::Unavailable`].
-    fn settle(&self, id: i64, paid_by: Option<Txid>) -> BoxFuture<'_, Result<String, AdminError>>;
+    fn settle(&self, id: i64, paid_by: Option<Txid>, act: Act) -> BoxFuture<'_, Result<String, AdminError>>;
 }
 
 /// What was found: one of the two.
@@ -44,6 +46,7 @@ pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
 /// `POST /admin/v1/coins/{id}/settle`
 pub async fn settle(
     State(state): State<AdminState>,
+    By(key): By,
     Path(id): Path<String>,
     Body(Settlement { txid, not_sent }): Body<Settlement>,
 ) -> Result<Json<Value>, AdminError> {
@@ -57,6 +60,7 @@ pub async fn settle(
         (None, true) => None,
         _ => return Err(AdminError::BadRequest("give either txid or not_sent".into())),
     };
-    let status = state.coins.settle(row, paid_by).await?;
+    let act = Act::new(key, ActKind::CoinsSettle).to(&id).with("txid", &txid).with("not_sent", not_sent);
+    let status = state.acts.recorded(act.clone(), state.coins.settle(row, paid_by, act)).await?;
     Ok(Json(json!({ "id": id, "status": status })))
 }

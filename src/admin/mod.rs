@@ -3,16 +3,19 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]),
-//! and answer.
+//! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`],
+//! [`CoinAdmin`], [`PayoutAdmin`], [`SuspenseAdmin`], [`ExportAdmin`]),
+//! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
 mod accounts;
+mod acts;
 mod audit;
 mod channels;
 mod coins;
 mod error;
+mod exports;
 mod extract;
 mod gifts;
 mod keys;
@@ -21,8 +24,10 @@ mod money;
 mod node;
 mod observe;
 mod payments;
+mod payouts;
 mod peers;
 mod proxies;
+mod suspense;
 mod tips;
 mod webhooks;
 
@@ -42,15 +47,19 @@ use crate::store::Store;
 use crate::telemetry::Health;
 
 pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, WithdrawRequest};
+pub use acts::Acts;
 pub use coins::CoinAdmin;
 pub use error::{AdminError, method_not_allowed, refusal};
+pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use l402::{L402Admin, SoldRequest};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
+pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
+pub use suspense::{Recipient, SuspenseAdmin};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
 
@@ -61,6 +70,8 @@ pub type Audit = Arc<dyn Fn() -> BoxFuture<'static, Result<serde_json::Value, St
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct AdminState {
+    /// Records what is done here.
+    pub acts: Acts,
     /// The node.
     pub node: Node,
     /// The database, for whether it takes writes.
@@ -75,6 +86,12 @@ pub struct AdminState {
     pub audit: Audit,
     /// Payouts and invoices of the operator's own.
     pub money: Arc<dyn Money>,
+    /// Payouts of everybody.
+    pub payouts: Arc<dyn PayoutAdmin>,
+    /// Money in suspense.
+    pub suspense: Arc<dyn SuspenseAdmin>,
+    /// Tables for bookkeepers.
+    pub exports: Arc<dyn ExportAdmin>,
     /// API keys.
     pub keys: Arc<dyn KeyAdmin>,
     /// Gifts.
@@ -105,12 +122,23 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/channels/{id}/close", post(channels::close))
         .route("/admin/v1/peers", get(peers::list).post(peers::connect))
         .route("/admin/v1/audit", get(audit::run))
+        .route("/admin/v1/acts", get(acts::list))
         .route("/admin/v1/pay", post(money::pay))
         .route("/admin/v1/payouts/{public_id}", get(money::payout))
+        .route("/admin/v1/payouts", get(payouts::list))
+        .route("/admin/v1/payouts/{public_id}/history", get(payouts::show))
+        .route("/admin/v1/payouts/{public_id}/settle", post(payouts::settle))
+        .route("/admin/v1/suspense", get(suspense::list))
+        .route("/admin/v1/suspense/{id}/settle", post(suspense::settle))
         .route("/admin/v1/invoice", post(money::invoice))
         .route("/admin/v1/keys", get(keys::list).post(keys::create))
         .route("/admin/v1/keys/{id}", delete(keys::revoke))
         .route("/admin/v1/gifts", get(gifts::list))
+        .route("/admin/v1/gifts/export", get(exports::gifts))
+        .route("/admin/v1/tips/export", get(exports::tips))
+        .route("/admin/v1/l402/export", get(exports::l402))
+        .route("/admin/v1/payouts/export", get(exports::payouts))
+        .route("/admin/v1/ledger/export", get(exports::ledger))
         .route("/admin/v1/gifts/{id}", get(gifts::show))
         .route("/admin/v1/tips", get(tips::list).post(tips::create))
         .route("/admin/v1/tips/{id}", get(tips::show))

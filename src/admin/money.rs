@@ -9,9 +9,11 @@ use futures_util::future::BoxFuture;
 use lightning_invoice::Bolt11Invoice;
 use serde::{Deserialize, Serialize};
 
-use super::extract::Body;
+use super::extract::{Body, By};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 use crate::ids::{PaymentHash, Preimage};
+use crate::ledger::charges;
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
 
@@ -26,7 +28,7 @@ const MAX_EXPIRY_SECS: u64 = 366 * 86_400;
 
 /// The operator's access to the ledger.
 pub trait Money: Send + Sync {
-    /// Notes the intent to pay durably and answers; the outcome is asked with [`Money::payout`]. The same
+    /// Notes the intent to pay durably, with this act, and answers; the outcome is asked with [`Money::payout`]. The same
     /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says.
     ///
     /// Crash behaviour: as every payout. Once answered it is carried out, or seen to have failed.
@@ -37,6 +39,7 @@ pub trait Money: Send + Sync {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        act: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
 
     /// A payout of anybody's, by its public id.
@@ -65,8 +68,10 @@ pub struct PayoutView {
     pub amount_msat: u64,
     /// The most it may cost in routing fees, in msat.
     pub max_fee_msat: u64,
-    /// What it did cost, once paid.
+    /// What it did cost, once paid: routing fees, and what the recipient was paid more than asked.
     pub fee_msat: Option<u64>,
+    /// What left the channels for it, once paid, where that could be told.
+    pub left_msat: Option<u64>,
     /// The receipt, once paid.
     pub preimage: Option<Preimage>,
     /// Why it failed.
@@ -106,11 +111,16 @@ pub struct MakeRequest {
 /// `POST /admin/v1/pay`
 pub async fn pay(
     State(state): State<AdminState>,
+    By(key): By,
     Body(request): Body<PayRequest>,
 ) -> Result<Json<PayoutView>, AdminError> {
     let invoice = parse_invoice(&request.invoice, state.config.network)?;
     let max_fee = request.max_fee_sat.map(|sat| sat_amount("max_fee_sat", sat)).transpose()?;
-    state.money.pay(invoice, max_fee).await.map(Json)
+    let act = Act::new(key, ActKind::Pay)
+        .with("payment_hash", charges::hash_of(&invoice))
+        .with("amount_msat", invoice.amount_milli_satoshis())
+        .with("max_fee_msat", max_fee);
+    state.acts.recorded(act.clone(), state.money.pay(invoice, max_fee, act)).await.map(Json)
 }
 
 /// `GET /admin/v1/payouts/{public_id}`
@@ -155,7 +165,7 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
 }
 
 /// Refuses what can never be paid, before the ledger hears of it.
-fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
+pub(super) fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
     let bad = |text: &str| AdminError::BadRequest(text.into());
     let text = text.trim();
     let text = text.strip_prefix("lightning:").or_else(|| text.strip_prefix("LIGHTNING:")).unwrap_or(text);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::AppError;
+use crate::acts;
 use crate::clock::Clock;
 use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom};
 use crate::data_dir;
@@ -21,6 +22,7 @@ use crate::ids::Secret;
 use crate::l402::content::Content;
 use crate::l402::proxy::{self, PaidProxies};
 use crate::l402::{self, L402};
+use crate::ledger::suspense::PaidBack;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
@@ -86,6 +88,7 @@ impl House {
         let keyring = gifts::keyring(&store)?;
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let teller = Teller::new(Arc::clone(&hub), outbox.clone(), log.clone());
+        let teller = if config.gifts.return_fee { teller.returning_fees(Clock::system()) } else { teller };
         let tips_keyring = tips::keyring(&store)?;
         let tips_rules = tips::Rules::from_config(&config);
         let tips_teller = tips::Teller::new(
@@ -111,11 +114,12 @@ impl House {
             clock: Clock::system(),
             wake: Arc::new(Wake::default()),
             listeners: Listeners::new([
-                (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>),
+                (Family::Gifts, Arc::new(gifts::Funding(vouchers.clone())) as Arc<dyn Listener>),
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
                 (Family::Accounts, Arc::new(accounts_teller.clone()) as Arc<dyn Listener>),
+                (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
         };
@@ -211,8 +215,9 @@ impl House {
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());
-        recovery::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
-        offer_payouts::doubt(&ledger).map_err(|error| AppError::System(error.to_string()))?;
+        acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
+        recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
+        offer_payouts::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {
             config,
             store,

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::OperatorDesk;
 use super::operator::unavailable;
+use crate::acts::Act;
 use crate::admin::{AdminError, CoinAdmin};
 use crate::ids::CoinSendId;
 use crate::ledger::LedgerError;
@@ -19,7 +20,7 @@ impl CoinAdmin for OperatorDesk {
         })
     }
 
-    fn settle(&self, id: i64, paid_by: Option<Txid>) -> BoxFuture<'_, Result<String, AdminError>> {
+    fn settle(&self, id: i64, paid_by: Option<Txid>, act: Act) -> BoxFuture<'_, Result<String, AdminError>> {
         Box::pin(async move {
             let id = CoinSendId(id);
             let found = self.0.store.read(move |connection| coins::find(connection, id)).await;
@@ -36,6 +37,9 @@ impl CoinAdmin for OperatorDesk {
             let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
                 let found = paid_by.map_or(Found::NotSent, Found::Paid);
                 let settled = coins::settle(tx, &listeners, id, &found, now)?;
+                if settled.is_ok() {
+                    act.done(tx, now)?;
+                }
                 Ok(settled.map(|()| coins::by_id(tx, id)).map_err(|error| error.to_string()))
             });
             let settled = written.await.map_err(unavailable)?.map_err(AdminError::Refused)?;

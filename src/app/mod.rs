@@ -17,7 +17,10 @@
 mod build;
 mod coins;
 mod deliveries;
+mod exports;
 mod operator;
+mod payouts;
+mod suspense;
 mod tasks;
 mod workers;
 

@@ -7,8 +7,9 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 
 use super::build::House;
+use crate::acts::Act;
 use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayoutView};
-use crate::http::keys::{KeyError, KeyId, Scope};
+use crate::http::keys::{KeyError, KeyId, KeyInfo, Scope};
 use crate::ids::Preimage;
 #[cfg(feature = "failpoints")]
 use crate::ids::random_bytes;
@@ -16,6 +17,7 @@ use crate::ledger::payouts::{self, Order, Payout, Queued};
 use crate::ledger::{Family, LedgerError, charges};
 use crate::lightning::{InvoiceError, InvoiceRequest};
 use crate::money::Msat;
+use crate::store::Tx;
 
 /// The operator's side of the house.
 #[derive(Clone)]
@@ -26,6 +28,7 @@ impl Money for OperatorDesk {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        act: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         Box::pin(async move {
             let amount = invoice
@@ -37,7 +40,10 @@ impl Money for OperatorDesk {
             let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
                 let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee };
                 Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
-                    Queued::New(payout) => Ok(payout),
+                    Queued::New(payout) => {
+                        act.to(&payout.public_id).done(tx, ledger.clock.now())?;
+                        Ok(payout)
+                    }
                     Queued::Existing(payout) if payout.family == Family::Operator => Ok(payout),
                     Queued::Unpayable => {
                         Err(AdminError::Refused("this invoice of ours is paid or over already".into()))
@@ -97,14 +103,16 @@ const fn held_for_a_test() -> Option<Preimage> {
 }
 
 impl KeyAdmin for OperatorDesk {
-    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>> {
+    fn create(&self, key: NewKey, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             let scopes: Vec<Scope> =
                 key.scopes.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(
                     |error: crate::http::keys::BadScope| AdminError::BadRequest(error.to_string()),
                 )?;
-            let (info, text) =
-                self.0.keys.create(&key.name, &scopes, key.account.as_deref()).await.map_err(key_error)?;
+            let now = self.0.ledger.clock.now();
+            let note = move |tx: &Tx<'_>, made: &KeyInfo| act.to(made.id.0.to_string()).done(tx, now);
+            let made = self.0.keys.create_noting(&key.name, &scopes, key.account.as_deref(), note);
+            let (info, text) = made.await.map_err(key_error)?;
             Ok(json!({
                 "key": text.expose(),
                 "id": info.id.0.to_string(),
@@ -119,7 +127,7 @@ impl KeyAdmin for OperatorDesk {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
             let keys = self.0.keys.list().await.map_err(key_error)?;
-            let show = |info: crate::http::keys::KeyInfo| {
+            let show = |info: KeyInfo| {
                 json!({
                     "id": info.id.0.to_string(),
                     "name": info.name,
@@ -135,10 +143,11 @@ impl KeyAdmin for OperatorDesk {
         })
     }
 
-    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>> {
+    fn revoke(&self, id: String, act: Act) -> BoxFuture<'_, Result<bool, AdminError>> {
         Box::pin(async move {
             let Ok(id) = id.parse() else { return Ok(false) };
-            match self.0.keys.revoke(KeyId(id)).await {
+            let now = self.0.ledger.clock.now();
+            match self.0.keys.revoke_noting(KeyId(id), move |tx| act.done(tx, now)).await {
                 Ok(_) => Ok(true),
                 Err(KeyError::NoSuchKey) => Ok(false),
                 Err(error) => Err(key_error(error)),
@@ -155,6 +164,7 @@ fn view(payout: &Payout) -> PayoutView {
         amount_msat: payout.amount.get(),
         max_fee_msat: payout.max_fee.get(),
         fee_msat: payout.fee.map(Msat::get),
+        left_msat: payout.left.map(Msat::get),
         preimage: payout.preimage,
         error: payout.error.clone(),
     }

@@ -270,6 +270,8 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("gifts.max_quantity", u64::from(gifts.max_quantity), 1, ANY),
         ("gifts.verify_code_tries", u64::from(gifts.verify_code_tries), 1, ANY),
         ("gifts.verify_code_lock_secs", gifts.verify_code_lock_secs, 1, ANY),
+        ("gifts.min_fee_sat", gifts.min_fee_sat, 0, supply),
+        ("gifts.fee_percent", u64::from(gifts.fee_percent), 0, 100),
         ("tips.min_fee_sat", tips.min_fee_sat, 0, supply),
         ("tips.fee_percent", u64::from(tips.fee_percent), 0, 100),
         ("tips.max_total_sat", tips.max_total_sat, 1, supply),

@@ -175,6 +175,12 @@ pub struct Gifts {
     pub verify_code_tries: u32,
     /// How long it stays locked, in seconds.
     pub verify_code_lock_secs: u64,
+    /// The least that a gift costs besides its amount, in sat.
+    pub min_fee_sat: u64,
+    /// What a gift costs besides its amount, in percent of it.
+    pub fee_percent: u32,
+    /// Whether the fee comes back with a gift that nobody redeemed in its time.
+    pub return_fee: bool,
 }
 
 impl Default for Gifts {
@@ -187,6 +193,9 @@ impl Default for Gifts {
             invoice_expiry_secs: 3_600,
             verify_code_tries: 10,
             verify_code_lock_secs: 900,
+            min_fee_sat: 0,
+            fee_percent: 0,
+            return_fee: false,
         }
     }
 }

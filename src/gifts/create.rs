@@ -102,6 +102,7 @@ impl Gifts {
                         notify: order.words.notify.as_deref(),
                         notify_secret: order.notify_secret.as_ref(),
                         manage_key: names.manage_key.as_ref(),
+                        fee: order.fee,
                     },
                 )?;
             }

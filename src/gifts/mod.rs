@@ -17,6 +17,8 @@ pub mod api;
 pub mod codes;
 mod create;
 mod error;
+pub mod export;
+mod funding;
 pub mod ids;
 pub mod lnurl;
 mod look;
@@ -43,6 +45,7 @@ use crate::webhooks::guard::Guard;
 
 use codes::{Guess, Verdict};
 pub use error::GiftError;
+pub use funding::Funding;
 pub use ids::{Keyring, OrderId};
 pub use rules::Rules;
 use store::Gift;

@@ -31,6 +31,7 @@ pub mod check;
 pub mod content;
 mod counters;
 pub mod error;
+pub mod export;
 pub mod gate;
 pub mod layer;
 mod look;

@@ -128,6 +128,12 @@ pub enum Kind {
     OfferPayoutLate,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
+    /// Money in suspense was given to somebody, by its settlement.
+    SuspenseSettled,
+    /// It came back: the payout that was to pay it back failed.
+    SuspenseReturned,
+    /// It was paid back after all, by a payout that had failed before.
+    SuspenseSettledLate,
     /// Coins to send took their money.
     CoinsQueued,
     /// Coins arrived: the operator's, who has the sats of the channels for them.
@@ -160,6 +166,9 @@ impl Kind {
             Self::OfferPayoutFailed => "offer_payout_failed",
             Self::OfferPayoutLate => "offer_payout_late",
             Self::Unclaimed => "unclaimed",
+            Self::SuspenseSettled => "suspense_settled",
+            Self::SuspenseReturned => "suspense_returned",
+            Self::SuspenseSettledLate => "suspense_settled_late",
             Self::CoinsQueued => "coins_queued",
             Self::CoinsPaid => "coins_paid",
             Self::CoinsFailed => "coins_failed",

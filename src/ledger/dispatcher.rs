@@ -196,12 +196,11 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
         return Ok(payouts);
     }
     let now = ledger.clock.now();
-    let height = ledger.lightning.block_height();
     ledger.store.write_blocking(move |tx| {
         let mut marked = Vec::with_capacity(payouts.len());
         for mut payout in payouts {
             let granted = payout.granted.unwrap_or(payout.max_fee);
-            if rows::start_dispatch(tx, payout.id, granted, height, now)? {
+            if rows::start_dispatch(tx, payout.id, granted, now)? {
                 payout.attempts = payout.attempts.saturating_add(1);
                 marked.push(payout);
             }
@@ -241,7 +240,7 @@ fn set_aside(outcome: Result<(), LedgerError>) -> Result<(), LedgerError> {
 fn note(ledger: &Ledger, payout: &Payout, answer: &Dispatch, others: usize) -> Result<(), LedgerError> {
     let id = payout.id;
     match answer {
-        // Not awaited: after a crash, recovery asks the node again.
+        // Not awaited: after a crash, reconciliation looks for proof of what became of it.
         Dispatch::Sent => ledger
             .store
             .write_queued("payout in flight", move |tx| rows::note_in_flight(tx, id).map_err(into_store))

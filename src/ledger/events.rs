@@ -14,9 +14,9 @@ use std::time::Duration;
 use super::charges::{self, Receipt};
 use super::held::{self, Arrival};
 use super::offer_payouts::{self, Ended};
-use super::payouts::{self, Reported};
+use super::payouts::Reported;
 use super::rows::payouts as rows;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, reconciliation};
 use crate::crash_point;
 use crate::ids::PaymentHash;
 use crate::lightning::{ChannelNews, NodeEvent, OfferKey};
@@ -109,33 +109,26 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
         NodeEvent::Sent { hash, payment_id, preimage, fee } if payment_id != hash.0 => {
             let note = note_of(ledger, payment_id);
             let ended = Ended { payment_id, note, hash: Some(hash), preimage, fee };
-            let reported =
-                ledger.store.write_blocking(move |tx| offer_payouts::arrived(tx, &listeners, &ended, now))?;
+            let reported = offer_payouts::arrived(ledger, ended)?;
             note_stranger(reported, hash, "arrived");
         }
         NodeEvent::Failed { hash, payment_id, reason } if hash.is_none_or(|hash| hash.0 != payment_id) => {
             let note = note_of(ledger, payment_id);
             let ended = Ended { payment_id, note, hash, preimage: None, fee: Msat::ZERO };
             tracing::info!(%reason, "a payment to an offer failed");
-            let reported = ledger
-                .store
-                .write_blocking(move |tx| offer_payouts::lost(tx, &listeners, &ended, &reason, now))?;
+            let reported = offer_payouts::failure_reported(ledger, ended, &reason)?;
             note_stranger(reported, hash.unwrap_or(PaymentHash(payment_id)), "failed");
         }
         NodeEvent::Sent { hash, preimage, fee, .. } => {
-            let reported = ledger
-                .store
-                .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, preimage, fee, now))?;
+            let reported = reconciliation::arrived(ledger, hash, preimage, fee)?;
             ledger.wake.ring();
             note_stranger(reported, hash, "arrived");
         }
         NodeEvent::Failed { hash: Some(hash), reason, .. } => {
-            let why = reason.clone();
-            let reported =
-                ledger.store.write_blocking(move |tx| payouts::lost(tx, &listeners, hash, &why, now))?;
+            let reported = reconciliation::failure_reported(ledger, hash, &reason)?;
             ledger.wake.ring();
             note_stranger(reported, hash, "failed");
-            tracing::info!(%hash, %reason, "a payment failed");
+            tracing::info!(%hash, %reason, ?reported, "a payment failed, says the node");
         }
         NodeEvent::Failed { hash: None, .. } => {}
         NodeEvent::Channel(news) => {

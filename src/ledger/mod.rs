@@ -16,28 +16,33 @@
 //!   once.
 //! * A payout is durable (`queued`) before anybody is told; it is marked `dispatching` durably before the
 //!   node is asked. Found in `dispatching` or `in_flight` at start, it becomes `unknown`, and stays so
-//!   until the node's event or a second look at the node's channels decides ([`recovery`]).
+//!   until there is proof of what became of it ([`reconciliation`]).
 //! * A charge whose payment waits for us to claim it says so durably before it is claimed; what then can
 //!   happen is told in [`held`].
-//! * A payout is never failed because time has passed while an HTLC may be under way.
+//! * A payout fails by proof alone: never because time has passed, and never because the node says so of a channel
+//!   that has closed.
 //! * Coins to an address ([`coins`]) are marked `sending` durably before the wallet is asked; a transaction that pays
 //!   the address is the proof that they were sent.
 
 pub mod accounts;
 pub mod audit;
 pub mod books;
+pub mod by_hand;
 pub mod charges;
 pub mod coin_fees;
 pub mod coins;
 pub mod dispatcher;
 pub mod events;
+pub mod export;
 pub mod held;
 pub mod offer_payouts;
 pub mod offers;
 pub mod payouts;
+pub mod reconciliation;
 pub mod recovery;
 mod routing;
 mod rows;
+pub mod suspense;
 pub mod wake;
 
 #[cfg(test)]

@@ -29,13 +29,14 @@
 //! | after `dispatching` is committed, before the node is asked | `unknown` without an id, no record | nobody can tell this from the next: it stays, and nothing else is sent to offers, until an event comes or a person has looked (`satchel account settle`) |
 //! | the node has sent it and written no record | the same; its event comes with an id that no row has | the event is about the one row without an id |
 //! | the node has written its record, the id is not committed | `unknown`, and a record with the note | the id is taken from the record; then as below |
-//! | after the id is committed | `unknown` with an id | the event, or a record of success, ends it as paid. A failure is not believed |
+//! | after the id is committed | `unknown` with an id | the event, or a record of success, ends it as paid. A failure: see below |
 //! | before the event's transaction is committed | the event again | all from the beginning |
 //! | after it, before the event is handled | the event again, and a row that has ended | nothing |
 //!
-//! A failure that is told after a restart proves nothing: the node fails what its manager remembers, and the manager
-//! may be older than the channel monitors, which may have an HTLC under way. Such a row stays `unknown`.
-//! **No timeout releases what may have been sent.**
+//! A failure that the node tells is believed as far as [`standing`](crate::lightning::standing) proves it by the payment
+//! hash. One that never had a hash is believed only of what was sent since the start: the node fails what its manager
+//! remembers, and that may be older than the channel monitors, which may have an HTLC under way. Until there is proof the
+//! row stays `unknown`. **No timeout releases what may have been sent.**
 
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ use super::{End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
 use crate::ids::{OfferPayoutId, PaymentHash, Preimage};
-use crate::lightning::{OfferDispatch, OfferKey, OfferOrder, OfferRecord, RecordStatus};
+use crate::lightning::{OfferDispatch, OfferKey, OfferOrder, OfferRecord, Outbound, RecordStatus, Standing};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -58,6 +59,9 @@ const TICK: Duration = Duration::from_millis(500);
 
 /// First wait after the node could not send; doubles each time.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// How often proof is looked for where a reported failure was none.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long after its end the node keeps its record.
 const FORGET_AFTER: Duration = Duration::from_secs(3 * 3_600);
@@ -102,6 +106,10 @@ pub struct OfferPayout {
     pub fee: Option<Msat>,
     /// Why it failed, or is in doubt.
     pub error: Option<String>,
+    /// The node said that it failed, which proved nothing: why, in its words.
+    pub failure_reported: Option<String>,
+    /// When it is sent, or looked at, next.
+    pub next_try_at: UnixMillis,
 }
 
 impl std::fmt::Debug for OfferPayout {
@@ -160,8 +168,8 @@ pub fn by_id(connection: &Connection, id: OfferPayoutId) -> Result<OfferPayout, 
 ///
 /// # Errors
 /// The store's.
-pub fn doubt(ledger: &Ledger) -> Result<usize, LedgerError> {
-    let doubted = ledger.store.write_blocking(rows::doubt_all)?;
+pub fn mark_unknown(ledger: &Ledger) -> Result<usize, LedgerError> {
+    let doubted = ledger.store.write_blocking(rows::mark_unknown)?;
     if doubted > 0 {
         tracing::warn!(doubted, "payouts to offers were under way when the process stopped");
     }
@@ -213,18 +221,39 @@ pub fn step(ledger: &Ledger) -> Result<(), LedgerError> {
 /// Looks at the node's record of one that may have been sent; whether its id is known.
 fn watch(ledger: &Ledger, payout: &OfferPayout) -> Result<bool, LedgerError> {
     let key = payout.payment_id.map_or(OfferKey::Note(&payout.public_id), OfferKey::Payment);
-    let Some(record) = ledger.lightning.offer_record(key) else { return Ok(payout.payment_id.is_some()) };
+    let Some(record) = ledger.lightning.offer_record(key) else {
+        look_for_proof(ledger, payout, None)?;
+        return Ok(payout.payment_id.is_some());
+    };
     if payout.payment_id.is_none() {
         let (id, payment_id) = (payout.id, record.payment_id);
         ledger.store.write_blocking(move |tx| rows::note_payment_id(tx, id, payment_id))?;
         tracing::info!(payout = %payout.public_id, "a payout to an offer was found in the node's records");
     }
     if record.status == RecordStatus::Succeeded {
-        let (listeners, now) = (ledger.listeners.clone(), ledger.clock.now());
-        let ended = Ended::of(&record);
-        ledger.store.write_blocking(move |tx| arrived(tx, &listeners, &ended, now))?;
+        arrived(ledger, Ended::of(&record))?;
+        return Ok(true);
     }
+    look_for_proof(ledger, payout, record.hash)?;
     Ok(true)
+}
+
+/// One whose failure was reported and proved nothing: perhaps the chain has decided since.
+fn look_for_proof(
+    ledger: &Ledger,
+    payout: &OfferPayout,
+    recorded: Option<PaymentHash>,
+) -> Result<(), LedgerError> {
+    let (id, now) = (payout.id, ledger.clock.now());
+    let (Some(reason), Some(hash)) = (&payout.failure_reported, payout.payment_hash.or(recorded)) else {
+        return Ok(());
+    };
+    if payout.next_try_at > now {
+        return Ok(());
+    }
+    let next = now.saturating_add(millis(LOOK_EVERY));
+    ledger.store.write_blocking(move |tx| rows::put_off_look(tx, id, next))?;
+    conclude(ledger, payout, Some(hash), standing_of(ledger, payout, hash), reason)
 }
 
 fn dispatch(ledger: &Ledger, next: &OfferPayout) -> Result<(), LedgerError> {
@@ -326,18 +355,29 @@ fn meant(tx: &Tx<'_>, ended: &Ended) -> Result<Option<OfferPayout>, LedgerError>
 ///
 /// # Errors
 /// The store's or the listener's; then nothing has changed and the event comes again.
-pub fn arrived(
-    tx: &Tx<'_>,
-    listeners: &Listeners,
-    ended: &Ended,
-    now: UnixMillis,
-) -> Result<Reported, LedgerError> {
-    let Some(payout) = meant(tx, ended)? else { return Ok(Reported::NotOurs) };
+pub fn arrived(ledger: &Ledger, mut ended: Ended) -> Result<Reported, LedgerError> {
+    let (listeners, now) = (ledger.listeners.clone(), ledger.clock.now());
+    let asked = ended.clone();
+    let found = ledger.store.write_blocking(move |tx| meant(tx, &asked))?;
+    let Some(payout) = found else { return Ok(Reported::NotOurs) };
     if payout.status == PayoutStatus::Paid {
         return Ok(Reported::Repeated);
     }
-    pay(tx, listeners, &payout, ended, now)?;
-    Ok(Reported::Ended)
+    // What the recipient was paid more than asked is no fee to LDK.
+    if let Some(hash) = ended.hash
+        && let Some(at_least) = payout.amount.checked_add(ended.fee)
+        && let Some(left) = ledger.lightning.left(hash, at_least)
+    {
+        ended.fee = beyond(&payout, left).max(ended.fee);
+    }
+    ledger.store.write_blocking(move |tx| {
+        let payout = by_id(tx, payout.id)?;
+        if payout.status == PayoutStatus::Paid {
+            return Ok(Reported::Repeated);
+        }
+        pay(tx, &listeners, &payout, &ended, now)?;
+        Ok(Reported::Ended)
+    })
 }
 
 fn pay(
@@ -376,29 +416,75 @@ fn pay(
     tell(tx, listeners, &paid, End::Paid).map(drop)
 }
 
-/// The node reports that a payment is over without having arrived. Not believed of one that was under way when the
-/// process stopped.
+/// The node reports that a payment is over without having arrived. Believed where it is proof: of one that never had an
+/// invoice if it was sent since the start, of the others as [`standing`](crate::lightning::standing) says.
 ///
 /// # Errors
 /// As [`arrived`].
-pub fn lost(
-    tx: &Tx<'_>,
-    listeners: &Listeners,
-    ended: &Ended,
-    reason: &str,
-    now: UnixMillis,
-) -> Result<Reported, LedgerError> {
-    let Some(payout) = meant(tx, ended)? else { return Ok(Reported::NotOurs) };
+pub fn failure_reported(ledger: &Ledger, ended: Ended, reason: &str) -> Result<Reported, LedgerError> {
+    let now = ledger.clock.now();
+    let asked = ended.clone();
+    let found = ledger.store.write_blocking(move |tx| meant(tx, &asked))?;
+    let Some(payout) = found else { return Ok(Reported::NotOurs) };
     if payout.status.is_final() {
         return Ok(Reported::Repeated);
     }
-    if payout.doubtful {
-        tracing::warn!(payout = %payout.public_id, %reason, "a payout to an offer is said to have failed, which a restart may have caused; a person must look");
-        rows::note_unknown(tx, payout.id, &format!("said to have failed after a restart: {reason}"))?;
-        return Ok(Reported::Doubted);
+    let record = || ledger.lightning.offer_record(OfferKey::Payment(ended.payment_id));
+    let hash = ended.hash.or_else(|| record()?.hash);
+    let standing = match hash {
+        Some(hash) => standing_of(ledger, &payout, hash),
+        None if payout.doubtful => Standing::Unclear("the process stopped while it was under way"),
+        None => Standing::NeverSent,
+    };
+    let (id, reason) = (payout.id, reason.to_owned());
+    if let (Standing::Closing | Standing::UnderWay | Standing::Unclear(_), hash) = (&standing, hash) {
+        tracing::warn!(payout = %payout.public_id, %reason, ?standing, "the failure of a payout to an offer proves nothing yet");
+        let next = now.saturating_add(millis(LOOK_EVERY));
+        ledger.store.write_blocking(move |tx| rows::note_failure_reported(tx, id, hash, &reason, next))?;
+        return Ok(Reported::Unproved);
     }
-    give_up(tx, listeners, payout.id, reason, now)?;
+    conclude(ledger, &payout, hash, standing, &reason)?;
     Ok(Reported::Ended)
+}
+
+fn standing_of(ledger: &Ledger, payout: &OfferPayout, hash: PaymentHash) -> Standing {
+    let asked = Outbound { hash, amount: payout.amount, reported_failed: true };
+    let found = ledger.lightning.standings(std::slice::from_ref(&asked)).into_iter().next();
+    found.unwrap_or(Standing::Unclear("the node did not answer"))
+}
+
+/// Ends one whose failure was reported, if what is seen of it proves how it ended.
+fn conclude(
+    ledger: &Ledger,
+    payout: &OfferPayout,
+    hash: Option<PaymentHash>,
+    standing: Standing,
+    reason: &str,
+) -> Result<(), LedgerError> {
+    let (listeners, id, now) = (ledger.listeners.clone(), payout.id, ledger.clock.now());
+    match standing {
+        Standing::Arrived { preimage, left } => {
+            let ended = Ended {
+                payment_id: payout.payment_id.unwrap_or_default(),
+                note: Some(payout.public_id.clone()),
+                hash,
+                preimage: Some(preimage),
+                fee: left.map_or(Msat::ZERO, |left| beyond(payout, left)),
+            };
+            ledger.store.write_blocking(move |tx| pay(tx, &listeners, &by_id(tx, id)?, &ended, now))
+        }
+        Standing::Gone | Standing::NeverSent => {
+            let reason = reason.to_owned();
+            ledger.store.write_blocking(move |tx| give_up(tx, &listeners, id, &reason, now))
+        }
+        Standing::Closing | Standing::UnderWay | Standing::Unclear(_) => Ok(()),
+    }
+}
+
+/// What left the channels besides the amount. LDK keeps it within the limit; more than that is a misreading.
+fn beyond(payout: &OfferPayout, left: Msat) -> Msat {
+    let beyond = left.saturating_sub(payout.amount);
+    if beyond <= payout.max_fee { beyond } else { Msat::ZERO }
 }
 
 /// Ends one of which nothing is under way, and gives the money back to where it was taken from.

@@ -1,16 +1,17 @@
 //! Money out: one row for each intent to pay an invoice, and the steps it may take.
 //!
 //! ```text
-//! queued ──take──▶ dispatching ──node took it──▶ in_flight ──event──▶ paid
-//!   ▲                  │  │                         │  └─────event──▶ failed ──late event──▶ paid
-//!   └──nothing sent────┘  └──can't tell / crash──▶ unknown ──event or second look──▶ …
+//! queued ──take──▶ dispatching ──node took it──▶ in_flight ──preimage──▶ paid
+//!   ▲  ▲               │  │                         │  └──proved failure──▶ failed ──preimage──▶ paid
+//!   │  └─nothing sent──┘  └──can't tell / crash / failure without proof──▶ unknown ──proof──▶ …
+//!   └──────────────────────────proved that nothing was sent───────────────────┘
 //! ```
 //!
 //! The payment hash is the idempotency key: one payout a hash, for ever, also after a failure. A second
 //! attempt at the same invoice could not be told apart from a repeated report about the first one.
 //!
-//! **The rule everything rests on**: a payout that may have been sent ends only by the node's report
-//! about that very hash. No timeout releases it.
+//! **The rule everything rests on**: a payout that may have been sent ends only by proof of how it ended
+//! ([`standing`](crate::lightning::standing)). No height, no clock and no mere report releases it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -105,22 +106,22 @@ pub struct Payout {
     pub attempts: u32,
     /// Times there was no route although nothing of ours was in the way.
     pub routeless: u32,
-    /// Recovery sent it again, so that the next failure may be about the first time.
-    pub doubtful_failure: bool,
+    /// The node reported that it failed, which is not proved yet: why.
+    pub failure_reported: Option<String>,
     /// When it was decided.
     pub created_at: UnixMillis,
     /// If nothing was sent by then, it is given up.
     pub deadline: UnixMillis,
     /// When the node was first asked.
     pub dispatched_at: Option<UnixMillis>,
-    /// Block height when it was last asked.
-    pub dispatched_height: Option<u32>,
     /// When it ended.
     pub finished_at: Option<UnixMillis>,
     /// The receipt.
     pub preimage: Option<Preimage>,
-    /// What routing cost.
+    /// What it cost besides its amount: routing fees, and what the recipient was paid more than asked.
     pub fee: Option<Msat>,
+    /// What left the channels for it, if it arrived and that could be told.
+    pub left: Option<Msat>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -222,7 +223,7 @@ fn settle_internally(
     let payout = by_id(tx, id)?;
     // Only what we claim ourselves has a receipt that we know.
     let receipt = held::preimage(tx, charge.id)?;
-    rows::finish_paid(tx, id, receipt, Msat::ZERO, now)?;
+    rows::finish_paid(tx, id, receipt, Msat::ZERO, None, now)?;
     Journal::new(Kind::PayoutPaid, id.0)
         .debit(Account::InFlight, payout.amount)
         .debit(Account::InFlight, payout.max_fee)
@@ -269,32 +270,54 @@ pub enum Reported {
     Ended,
     /// It had ended that way before.
     Repeated,
-    /// It may be about an earlier attempt: recovery asks the node once more.
-    Doubted,
+    /// It is written down, and proves nothing yet.
+    Unproved,
     /// No payout has this hash.
     NotOurs,
 }
 
-/// The node reports that a payment arrived. Final, whatever was thought before.
+/// A payment that arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Which.
+    pub hash: PaymentHash,
+    /// The receipt.
+    pub preimage: Option<Preimage>,
+    /// Routing fee that the node tells of, in msat; zero where it tells nothing.
+    pub fee: Msat,
+    /// What left the channels, in msat, if that is known.
+    pub left: Option<Msat>,
+}
+
+impl Arrival {
+    /// What a payout cost besides its amount: what left the channels, if that is known, and never less than the
+    /// routing fee. LDK keeps all of it within what it was granted; more than that is a misreading.
+    fn cost(&self, payout: &Payout) -> Msat {
+        let limit = payout.granted.unwrap_or(payout.max_fee);
+        let beyond = self.left.map(|left| left.saturating_sub(payout.amount));
+        beyond.filter(|beyond| *beyond <= limit).unwrap_or(self.fee).max(self.fee)
+    }
+}
+
+/// A payment arrived: there is proof of it. Final, whatever was thought before.
 ///
 /// # Errors
 /// The store's or the listener's; then nothing has changed and the event comes again.
-pub fn arrived(
+pub fn mark_paid(
     tx: &Tx<'_>,
     listeners: &Listeners,
-    hash: PaymentHash,
-    preimage: Option<Preimage>,
-    fee: Msat,
+    arrival: &Arrival,
     now: UnixMillis,
 ) -> Result<Reported, LedgerError> {
-    let Some(payout) = rows::by_hash(tx, hash)? else {
+    let Some(payout) = rows::by_hash(tx, arrival.hash)? else {
         return Ok(Reported::NotOurs);
     };
     let was = payout.status;
     if was == PayoutStatus::Paid {
         return Ok(Reported::Repeated);
     }
-    rows::finish_paid(tx, payout.id, preimage, fee, now)?;
+    let fee = arrival.cost(&payout);
+    rows::finish_paid(tx, payout.id, arrival.preimage, fee, arrival.left, now)?;
     if fee > Msat::ZERO && !payout.family.pays_own_routing() {
         rows::add_routing(tx, fee, now)?;
     }
@@ -327,11 +350,11 @@ pub fn arrived(
     Ok(Reported::Ended)
 }
 
-/// The node reports that a payment is over without having arrived, with nothing of it under way.
+/// A payment failed: there is proof that nothing of it is under way and that nobody has its preimage.
 ///
 /// # Errors
-/// As [`arrived`].
-pub fn lost(
+/// As [`mark_paid`].
+pub fn mark_failed(
     tx: &Tx<'_>,
     listeners: &Listeners,
     hash: PaymentHash,
@@ -344,16 +367,28 @@ pub fn lost(
     if payout.status.is_final() {
         return Ok(Reported::Repeated);
     }
-    if payout.doubtful_failure {
-        rows::note_doubtful_failure(tx, payout.id, now)?;
-        return Ok(Reported::Doubted);
-    }
     give_up(tx, listeners, payout.id, reason, now)?;
     Ok(Reported::Ended)
 }
 
+/// The node reports a failure that is not proved: written down, so that the payment is never sent again, and what it
+/// was taken from stays taken until there is proof.
+///
+/// # Errors
+/// The store's.
+pub fn note_failure_reported(tx: &Tx<'_>, hash: PaymentHash, reason: &str) -> Result<Reported, LedgerError> {
+    let Some(payout) = rows::by_hash(tx, hash)? else {
+        return Ok(Reported::NotOurs);
+    };
+    if payout.status.is_final() {
+        return Ok(Reported::Repeated);
+    }
+    rows::note_failure_reported(tx, payout.id, reason)?;
+    Ok(Reported::Unproved)
+}
+
 /// Ends a payout of which nothing is under way, and gives the money back to where it was taken from.
-/// Callers: the node's failure event; the dispatcher, for what it has proof was never sent.
+/// Callers have proof: of a failure, or that nothing was sent.
 pub(super) fn give_up(
     tx: &Tx<'_>,
     listeners: &Listeners,

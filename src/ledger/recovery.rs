@@ -1,56 +1,23 @@
-//! What happens to money that was under way when the process stopped, and the sweep that catches what an
-//! event should have told.
-//!
-//! # The truth table
-//!
-//! A payout found `dispatching` or `in_flight` at start may have been sent or not, and LDK may know it
-//! from its manager, from a channel monitor alone, or not at all (an HTLC that was still waiting inside
-//! the node for its turn is forgotten). So it becomes `unknown`, and then:
-//!
-//! | what we find | what it proves | what we do |
-//! |---|---|---|
-//! | the node's event | everything | end it |
-//! | the node's record says succeeded | it arrived | end it as paid |
-//! | the record forgotten, asked to send again: "I have that" | an HTLC is under way | `in_flight` |
-//! | the same, and it sends | it had been lost, and is sent now, once | `in_flight` |
-//! | the same, and it refuses (no route, expired) | nothing | ask again later |
-//! | nothing for two weeks of blocks after it was sent | every HTLC of it has timed out on chain | give it up |
-//!
-//! Asking again is safe because LDK refuses a second payment of a hash that any channel monitor still
-//! knows, and reads its monitors before it starts. It is done only once the event queue has been empty and
-//! every channel back for a while, and only after the row durably says that it is done.
-//!
-//! One gap is left: LDK forgets a payment that failed a moment before it tells of it. A question in that
-//! very moment sends anew, and the failure that is told next is about the first time. So the first failure
-//! after a second sending is not believed; the node is asked once more, a minute later.
+//! What happens after a start, and again and again: what was under way is settled by proof
+//! ([`reconciliation`]), a sweep catches what an event should have told, and the node forgets what is over.
 
 use std::collections::HashSet;
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use lightning_invoice::Bolt11Invoice;
-
 use super::held::lost::Lost;
-use super::payouts::{self, Payout, give_up};
+use super::payouts;
 use super::rows::{charges as charge_rows, held as held_rows, offers as offer_rows, payouts as rows};
-use super::{Ledger, LedgerError, charges, held, offers};
+use super::{Ledger, LedgerError, charges, held, offers, reconciliation};
 use crate::clock::{UnixMillis, millis};
-use crate::crash_point;
 use crate::ids::{ChargeId, PayoutId};
-use crate::lightning::{Direction, Dispatch, PaymentRecord, RecordStatus};
+use crate::lightning::Direction;
 use crate::money::Msat;
 
-/// LDK allows a route at most 1,008 blocks; the rest is for the chain to settle what timed out.
-const DEAD_AFTER_BLOCKS: u32 = 2_016;
-
-/// How long absent peers hold up the questions that need a route.
+/// How long absent peers hold up the claim of payments that nobody told of.
 const ABSENT_AT_MOST: Duration = Duration::from_secs(600);
 
 /// How often old payouts are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// How long after a failure that was not believed the node is asked again.
-const DOUBT_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the node's records are swept for what an event should have told.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -77,15 +44,15 @@ const FORGET_BATCH: usize = 500;
 ///
 /// # Errors
 /// The store's.
-pub fn doubt(ledger: &Ledger) -> Result<usize, LedgerError> {
-    let doubted = ledger.store.write_blocking(rows::doubt_all)?;
-    if doubted > 0 {
+pub fn mark_unknown(ledger: &Ledger) -> Result<usize, LedgerError> {
+    let unknown = ledger.store.write_blocking(rows::mark_all_unknown)?;
+    if unknown > 0 {
         tracing::info!(
-            doubted,
-            "payouts were under way when the process stopped; asking the node about them"
+            unknown,
+            "payouts were under way when the process stopped; looking for proof of what became of them"
         );
     }
-    Ok(doubted)
+    Ok(unknown)
 }
 
 /// The recovery task's memory between rounds.
@@ -128,7 +95,7 @@ impl Recovery {
         let may_ask = self.may_ask(ledger);
         self.lost.round(ledger, self.started.elapsed(), may_ask)?;
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
-            look_again(ledger, may_ask)?;
+            reconciliation::look_again(ledger, may_ask)?;
             held::look_again(ledger, may_ask)?;
             self.looked = Some(Instant::now());
         }
@@ -162,96 +129,6 @@ impl Recovery {
     }
 }
 
-/// Looks at every payout that is `unknown`; asks the node to send it, if that is allowed now.
-///
-/// # Errors
-/// The store's.
-pub fn look_again(ledger: &Ledger, may_ask: bool) -> Result<(), LedgerError> {
-    let unknown = ledger.store.read_blocking(|connection| rows::with_status(connection, "unknown"))?;
-    for payout in unknown {
-        match look_at(ledger, &payout, may_ask) {
-            Err(error) if error.is_refusal() => {
-                tracing::error!(payout = %payout.public_id, %error, "a payout in doubt is left as it is");
-            }
-            other => other?,
-        }
-    }
-    Ok(())
-}
-
-fn look_at(ledger: &Ledger, payout: &Payout, may_ask: bool) -> Result<(), LedgerError> {
-    let hash = payout.payment_hash;
-    let arrived = |record: &PaymentRecord| {
-        record.direction == Direction::Outbound && record.status == RecordStatus::Succeeded
-    };
-    if let Some(record) = ledger.lightning.record(hash).filter(arrived) {
-        return settle_from(ledger, &record);
-    }
-    let since = payout.dispatched_height.unwrap_or(0);
-    if since > 0 && ledger.lightning.block_height() > since.saturating_add(DEAD_AFTER_BLOCKS) {
-        let (id, now, listeners) = (payout.id, ledger.clock.now(), ledger.listeners.clone());
-        tracing::warn!(payout = %payout.public_id, "every HTLC it could have had has timed out on chain; giving it up");
-        return ledger
-            .store
-            .write_blocking(move |tx| give_up(tx, &listeners, id, "it timed out on chain", now));
-    }
-    // An event that is waiting says more than we could find out.
-    if may_ask && ledger.lightning.next_event(Duration::ZERO).is_none() {
-        ask(ledger, payout)
-    } else {
-        Ok(())
-    }
-}
-
-/// Asks the node to send what it may have lost. The row says so first: if an event has ended the payout
-/// since it was read, nothing is asked.
-fn ask(ledger: &Ledger, payout: &Payout) -> Result<(), LedgerError> {
-    let Ok(invoice) = Bolt11Invoice::from_str(&payout.invoice) else { return Ok(()) };
-    let (id, height) = (payout.id, ledger.lightning.block_height());
-    let earliest = ledger.clock.now().saturating_sub(millis(DOUBT_PAUSE));
-    let begun = ledger.store.write_blocking(move |tx| rows::start_again(tx, id, height, earliest))?;
-    let Some(resent) = begun else { return Ok(()) };
-    crash_point!("recovery.before_ask");
-    if let Err(error) = ledger.lightning.forget(payout.payment_hash) {
-        tracing::warn!(payout = %payout.public_id, %error, "the node could not forget its record");
-        return ledger.store.write_blocking(move |tx| {
-            rows::note_not_sent_again(tx, id, resent, Some("the node could not forget it"))
-        });
-    }
-    let max_fee = payout.granted.unwrap_or(payout.max_fee);
-    let answer = ledger.lightning.pay(&invoice, payout.amount, max_fee);
-    crash_point!("recovery.after_ask");
-    ledger.store.write_blocking(move |tx| match answer {
-        Dispatch::Sent => {
-            tracing::info!(payout = %id, "the node had lost a payout; it is sent now");
-            rows::note_sent_again(tx, id)
-        }
-        Dispatch::Known => {
-            tracing::info!(payout = %id, "the node still has a payout under way");
-            rows::note_not_sent_again(tx, id, resent, None)
-        }
-        Dispatch::Ambiguous(why) => {
-            tracing::warn!(payout = %id, %why, "can't tell whether a payout was sent again");
-            rows::note_not_sent_again(tx, id, resent.max(1), Some(&why))
-        }
-        Dispatch::NotSent(why) => {
-            tracing::debug!(payout = %id, ?why, "the node can't tell yet");
-            let why = "the node can't tell yet whether it was sent";
-            rows::note_not_sent_again(tx, id, resent, Some(why))
-        }
-    })
-}
-
-/// Ends a payout by the node's own record of its success.
-fn settle_from(ledger: &Ledger, record: &PaymentRecord) -> Result<(), LedgerError> {
-    let (hash, preimage, fee) = (record.hash, record.preimage, record.fee.unwrap_or(Msat::ZERO));
-    let (now, listeners) = (ledger.clock.now(), ledger.listeners.clone());
-    ledger
-        .store
-        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, preimage, fee, now))
-        .map(drop)
-}
-
 /// Credits what the node says succeeded and we have not heard of. A failure in the node's record proves
 /// nothing, so it is left to the event.
 ///
@@ -279,7 +156,10 @@ pub fn sweep(ledger: &Ledger, since_secs: u64) -> Result<(), LedgerError> {
                 received.map(drop)
             }
             (Direction::Inbound, None) => Ok(()),
-            (Direction::Outbound, _) => settle_from(ledger, &record),
+            (Direction::Outbound, _) => {
+                let fee = record.fee.unwrap_or(Msat::ZERO);
+                reconciliation::arrived(ledger, record.hash, record.preimage, fee).map(drop)
+            }
         };
         match settled {
             Err(error) if error.is_refusal() => {

@@ -1,6 +1,10 @@
 //! Books, charges and payouts on their own; whole histories are in `vouchers::property`.
 
 mod again;
+mod by_hand;
+mod export;
+mod proof;
+mod suspense;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -220,11 +224,16 @@ fn a_success_after_a_failure_wins() {
     let invoice = desk.pay(sat(500));
     Dispatcher::default().round(&desk.ledger).unwrap();
     let hash = charges::hash_of(&invoice);
-    desk.write(move |tx, ledger| payouts::lost(tx, &ledger.listeners, hash, "it failed", 1)).unwrap();
-    let late =
-        desk.write(move |tx, ledger| payouts::arrived(tx, &ledger.listeners, hash, None, sat(1), 2)).unwrap();
+    desk.write(move |tx, ledger| payouts::mark_failed(tx, &ledger.listeners, hash, "it failed", 1)).unwrap();
+    let late = desk
+        .write(move |tx, ledger| {
+            let arrival = payouts::Arrival { hash, preimage: None, fee: sat(1), left: None };
+            payouts::mark_paid(tx, &ledger.listeners, &arrival, 2)
+        })
+        .unwrap();
     assert_eq!(late, Reported::Ended);
-    let again = desk.write(move |tx, ledger| payouts::lost(tx, &ledger.listeners, hash, "again", 3)).unwrap();
+    let again =
+        desk.write(move |tx, ledger| payouts::mark_failed(tx, &ledger.listeners, hash, "again", 3)).unwrap();
     assert_eq!(again, Reported::Repeated);
     assert_eq!(desk.status(&invoice), PayoutStatus::Paid);
     assert_eq!(desk.balance(Account::Lightning), -501_000);
@@ -358,57 +367,6 @@ fn a_payout_that_can_not_be_sent_in_time_is_given_up() {
     let round = Dispatcher::default().round(&desk.ledger).unwrap();
     assert_eq!((round.asked, round.given_up), (0, 1));
     assert_eq!(desk.status(&invoice), PayoutStatus::Failed);
-}
-
-#[test]
-fn a_payout_in_doubt_is_given_up_only_after_two_weeks_of_blocks() {
-    let desk = Desk::new();
-    desk.sim.set_commit_at_once(false);
-    let invoice = desk.pay(sat(500));
-    Dispatcher::default().round(&desk.ledger).unwrap();
-    desk.settle_queue();
-    desk.sim.restart(1, 0);
-    recovery::doubt(&desk.ledger).unwrap();
-    desk.sim.set_no_route(true);
-    desk.ledger.clock.advance(Duration::from_secs(365 * 86_400));
-    recovery::look_again(&desk.ledger, true).unwrap();
-    assert_eq!(desk.status(&invoice), PayoutStatus::Unknown, "time alone proves nothing");
-    desk.sim.mine(2_017);
-    recovery::look_again(&desk.ledger, true).unwrap();
-    assert_eq!(desk.status(&invoice), PayoutStatus::Failed);
-}
-
-#[test]
-fn a_doubted_failure_that_is_reported_again_after_a_restart_is_doubted_again() {
-    let desk = Desk::new();
-    let invoice = desk.pay(sat(500));
-    let hash = charges::hash_of(&invoice);
-    Dispatcher::default().round(&desk.ledger).unwrap();
-    desk.settle_queue();
-    let report = |desk: &Desk| {
-        let (listeners, now) = (desk.ledger.listeners.clone(), desk.ledger.clock.now());
-        desk.ledger
-            .store
-            .write_blocking(move |tx| payouts::lost(tx, &listeners, hash, "no route", now))
-            .unwrap()
-    };
-    // The first attempt ended without a word, and recovery sent it again.
-    let id = desk
-        .ledger
-        .store
-        .read_blocking(move |connection| payouts::by_hash(connection, hash))
-        .unwrap()
-        .unwrap()
-        .id;
-    desk.ledger.store.write_blocking(move |tx| super::rows::payouts::note_unknown(tx, id, "")).unwrap();
-    let again =
-        desk.ledger.store.write_blocking(move |tx| super::rows::payouts::start_again(tx, id, 0, 0)).unwrap();
-    assert_eq!(again, Some(0));
-    assert_eq!(report(&desk), Reported::Doubted);
-    // Before the node has written down that this was heard, it dies; and says it again.
-    recovery::doubt(&desk.ledger).unwrap();
-    assert_eq!(report(&desk), Reported::Doubted);
-    assert_eq!(report(&desk), Reported::Ended);
 }
 
 #[test]

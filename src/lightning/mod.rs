@@ -17,6 +17,7 @@ mod offer;
 mod operator;
 #[cfg(test)]
 pub mod sim;
+pub mod standing;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub use events::{ChannelNews, NodeEvent};
 pub use node::{Draft, Node};
 pub use offer::{Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest};
 pub use operator::{Channel, ChannelOrder, NodeStatus, Operator, OperatorError, Peer};
+pub use standing::{Outbound, Standing};
 
 /// An invoice to create.
 #[derive(Clone, Debug)]
@@ -251,6 +253,14 @@ pub trait Lightning: Send + Sync + 'static {
     /// # Errors
     /// A text for the log, if the node could not write.
     fn forget(&self, hash: PaymentHash) -> Result<(), String>;
+
+    /// What is proved about outbound payments: one answer each. Reads the channels' state, so it takes time.
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing>;
+
+    /// What left the channels, in msat, for a payment of which it is known that it arrived and cost `at_least` so
+    /// much, routing fees included: more than that where the recipient had to be paid more than was asked. `None`
+    /// where that can't be told, as for what was sent before the last start.
+    fn left(&self, hash: PaymentHash, at_least: Msat) -> Option<Msat>;
 
     /// What the node remembers of a hash.
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord>;

@@ -3,13 +3,14 @@
 //! It keeps two truths apart: what really happened to money (HTLCs, [`Sim::delivered`]), and what the
 //! node remembers (records, events, HTLCs still waiting inside it), which a crash may change.
 
+mod chain;
 mod coins;
 mod fake;
 mod incoming;
 mod offers;
 mod paid_offers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,13 +21,14 @@ use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest,
-    PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
+    Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound,
+    PaymentRecord, RecordStatus, Refusal, SendingRoom, Standing, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges::hash_of;
 use crate::money::Msat;
+use chain::OnChain;
 use coins::Spend;
 pub use fake::FakeNode;
 use incoming::Incoming;
@@ -44,6 +46,7 @@ enum Place {
 #[derive(Clone, Debug)]
 struct Htlc {
     hash: PaymentHash,
+    /// What the recipient gets, which may be more than they asked for.
     amount: Msat,
     place: Place,
 }
@@ -81,6 +84,11 @@ struct State {
     hidden: VecDeque<NodeEvent>,
     past_events: Vec<NodeEvent>,
     delivered: HashMap<PaymentHash, Msat>,
+    left: HashMap<PaymentHash, Msat>,
+    preimages: HashMap<PaymentHash, Preimage>,
+    committed: HashSet<PaymentHash>,
+    on_chain: Vec<OnChain>,
+    minimum: Msat,
     no_route: bool,
     route_costs: Msat,
     limits: Vec<Msat>,
@@ -124,6 +132,7 @@ impl Sim {
             state.next_seed
         };
         let preimage = Preimage(sha256::Hash::hash(&seed.to_be_bytes()).to_byte_array());
+        self.state().preimages.insert(preimage.payment_hash(), preimage);
         (self.sign(preimage.payment_hash(), amount, expiry, [0x42; 32]), preimage)
     }
 
@@ -197,8 +206,7 @@ impl Sim {
         };
         let htlc = state.htlcs.remove(at);
         let status = if arrives {
-            let sum = state.delivered.get(&hash).copied().unwrap_or(Msat::ZERO);
-            state.delivered.insert(hash, sum.checked_add(htlc.amount).unwrap());
+            state.deliver(&htlc, fee);
             RecordStatus::Succeeded
         } else {
             RecordStatus::Failed
@@ -232,9 +240,17 @@ impl Sim {
 
     /// The channel's turn has come for everything that waited.
     pub fn commit_all(&self) {
-        for htlc in &mut self.state().htlcs {
+        let mut state = self.state();
+        for htlc in &mut state.htlcs {
             htlc.place = Place::Committed;
         }
+        let hashes: Vec<_> = state.htlcs.iter().map(|htlc| htlc.hash).collect();
+        state.committed.extend(hashes);
+    }
+
+    /// From now on the last channel on every way takes no less than this: whoever is owed less gets as much.
+    pub fn set_minimum(&self, least: Msat) {
+        self.state().minimum = least;
     }
 
     /// Whether new HTLCs are on the channel at once.
@@ -278,6 +294,7 @@ impl Sim {
         let mut state = self.state();
         state.height += blocks;
         state.give_back_late();
+        state.bury();
     }
 
     /// The process died and comes back: what waited inside the node is forgotten, and so are as many of the
@@ -314,6 +331,9 @@ impl Sim {
 
     fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat) {
         let place = if state.commit_at_once { Place::Committed } else { Place::Waiting };
+        if place == Place::Committed {
+            state.committed.insert(hash);
+        }
         state.htlcs.push(Htlc { hash, amount, place });
     }
 }
@@ -369,12 +389,14 @@ impl Lightning for Sim {
         }
         // As in LDK, these come before the look for a duplicate, so they prove nothing about earlier calls.
         let now = Duration::from_millis(u64::try_from(self.clock.now()).unwrap());
-        if state.no_route || max_fee < state.route_costs || invoice.would_expire(now) {
+        let sent = amount.max(state.minimum);
+        let costs = state.route_costs.checked_add(sent.saturating_sub(amount)).unwrap();
+        if state.no_route || max_fee < costs || invoice.would_expire(now) {
             let failed = self.new_record(hash, Direction::Outbound, RecordStatus::Failed, amount);
             state.records.insert(hash, failed);
             return Dispatch::NotSent(Refusal::NoRoute);
         }
-        let has_htlc = state.htlcs.iter().any(|htlc| htlc.hash == hash);
+        let has_htlc = state.htlcs.iter().any(|htlc| htlc.hash == hash) || state.is_remembered_on_chain(hash);
         // LDK remembers for a while what arrived, but forgets what failed before it tells of it.
         let untold = state
             .events
@@ -383,7 +405,7 @@ impl Lightning for Sim {
         if has_htlc || untold {
             return Dispatch::Known;
         }
-        self.add_htlc(&mut state, hash, amount);
+        self.add_htlc(&mut state, hash, sent);
         state.limits.push(max_fee);
         if trap == Trap::DieAfter {
             drop(state);
@@ -408,6 +430,14 @@ impl Lightning for Sim {
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
         self.state().records.remove(&hash);
         Ok(())
+    }
+
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing> {
+        payments.iter().map(|payment| self.prove(payment)).collect()
+    }
+
+    fn left(&self, hash: PaymentHash, at_least: Msat) -> Option<Msat> {
+        self.state().left.get(&hash).copied().filter(|left| *left >= at_least)
     }
 
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {

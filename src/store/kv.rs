@@ -28,12 +28,26 @@ pub struct KvKey {
     pub key: String,
 }
 
+/// A row.
+#[derive(Clone, Debug)]
+pub struct KvRow {
+    /// Where it is.
+    pub at: KvKey,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
 const PUT: &str = "INSERT INTO ldk_kv (primary_ns, secondary_ns, key, value) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (primary_ns, secondary_ns, key) DO UPDATE SET value = excluded.value";
 const REMOVE: &str = "DELETE FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2 AND key = ?3";
 const READ: &str = "SELECT value FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2 AND key = ?3";
 const LIST: &str = "SELECT key FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2";
 const LIST_WITH_VALUES: &str = "SELECT key, value FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2";
+
+const CONTAINING: &str = "SELECT primary_ns, secondary_ns, key, value FROM ldk_kv
+     WHERE primary_ns = ?1 AND instr(value, ?2) > 0";
+const CONTAINS: &str =
+    "SELECT instr(value, ?4) > 0 FROM ldk_kv WHERE primary_ns = ?1 AND secondary_ns = ?2 AND key = ?3";
 
 /// Applies a change inside the writer's transaction.
 pub(super) fn apply(connection: &Connection, at: &KvKey, change: &KvChange) -> rusqlite::Result<()> {
@@ -130,6 +144,40 @@ impl Store {
             let rows =
                 statement.query_map(params![primary, secondary], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<Result<_, _>>().map_err(StoreError::from)
+        })
+    }
+
+    /// The rows of these first namespaces whose values contain these bytes. Reads them all.
+    ///
+    /// # Errors
+    /// The query's.
+    pub fn kv_containing(&self, primaries: Vec<String>, bytes: Vec<u8>) -> Result<Vec<KvRow>, StoreError> {
+        self.read_blocking(move |connection| {
+            let mut found = Vec::new();
+            for primary in primaries {
+                let mut statement = connection.prepare_cached(CONTAINING)?;
+                let rows = statement.query_map(params![primary, bytes], |row| {
+                    let at = KvKey { primary: row.get(0)?, secondary: row.get(1)?, key: row.get(2)? };
+                    Ok(KvRow { at, value: row.get(3)? })
+                })?;
+                for row in rows {
+                    found.push(row?);
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    /// Whether a row is there and its value contains these bytes.
+    ///
+    /// # Errors
+    /// The query's.
+    pub fn kv_contains(&self, at: KvKey, bytes: Vec<u8>) -> Result<bool, StoreError> {
+        self.read_blocking(move |connection| {
+            let mut statement = connection.prepare_cached(CONTAINS)?;
+            let found =
+                statement.query_row(params![at.primary, at.secondary, at.key, bytes], |row| row.get(0));
+            Ok(found.optional()?.unwrap_or(false))
         })
     }
 }

@@ -26,6 +26,7 @@ pub mod api;
 mod claim;
 mod create;
 pub mod error;
+pub mod export;
 pub mod fee;
 mod funding;
 pub mod ids;

@@ -316,7 +316,7 @@ fn a_late_success_takes_what_is_still_there_and_the_rest_is_a_loss() {
         (charges::hash_of(&first), shop.ledger.clock.now(), shop.ledger.listeners.clone());
     shop.ledger
         .store
-        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, None, Msat::ZERO, now))
+        .write_blocking(move |tx| payouts::mark_paid(tx, &listeners, &arrival(hash), now))
         .unwrap();
     assert_eq!(shop.state(ids[1]), VoucherState::Redeemed);
     let audit = audit::audit(&shop.ledger).unwrap();
@@ -334,7 +334,7 @@ fn a_late_return_is_a_return() {
         (charges::hash_of(&invoice), shop.ledger.clock.now(), shop.ledger.listeners.clone());
     shop.ledger
         .store
-        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, None, Msat::ZERO, now))
+        .write_blocking(move |tx| payouts::mark_paid(tx, &listeners, &arrival(hash), now))
         .unwrap();
     assert_eq!(shop.state(id), VoucherState::Returned);
 }
@@ -368,11 +368,15 @@ fn a_late_success_while_another_payout_is_under_way_closes_the_voucher_when_that
         (charges::hash_of(&first), shop.ledger.clock.now(), shop.ledger.listeners.clone());
     shop.ledger
         .store
-        .write_blocking(move |tx| payouts::arrived(tx, &listeners, hash, None, Msat::ZERO, now))
+        .write_blocking(move |tx| payouts::mark_paid(tx, &listeners, &arrival(hash), now))
         .unwrap();
     assert_eq!(shop.state(id), VoucherState::Claiming);
     shop.end(&second, false);
     assert_eq!(shop.state(id), VoucherState::Redeemed);
     let audit = audit::audit(&shop.ledger).unwrap();
     assert!(audit.clean && audit.warnings.is_empty(), "{audit:?}");
+}
+
+fn arrival(hash: crate::ids::PaymentHash) -> payouts::Arrival {
+    payouts::Arrival { hash, preimage: None, fee: Msat::ZERO, left: None }
 }

@@ -6,7 +6,9 @@ pub(super) mod coins;
 pub(super) mod held;
 pub(super) mod offer_payouts;
 pub(super) mod offers;
+pub(super) mod payout_list;
 pub(super) mod payouts;
+pub(super) mod suspense;
 
 use rusqlite::{Connection, params};
 

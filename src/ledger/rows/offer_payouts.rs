@@ -3,13 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::UnixMillis;
-use crate::ids::OfferPayoutId;
+use crate::ids::{OfferPayoutId, PaymentHash};
 use crate::ledger::LedgerError;
 use crate::ledger::offer_payouts::{Ended, OfferPayout, Wanted};
 use crate::store::Tx;
 
 const COLUMNS: &str = "id, public_id, family, offer, amount_msat, max_fee_msat, status, attempts, payment_id,
-    payment_hash, doubtful, created_at, deadline, finished_at, preimage, fee_msat, error";
+    payment_hash, doubtful, created_at, deadline, finished_at, preimage, fee_msat, error, failure_reported, next_try_at";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<OfferPayout> {
     let status: String = row.get(6)?;
@@ -31,6 +31,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<OfferPayout> {
         preimage: row.get(14)?,
         fee: row.get(15)?,
         error: row.get(16)?,
+        failure_reported: row.get(17)?,
+        next_try_at: row.get(18)?,
     })
 }
 
@@ -146,6 +148,33 @@ pub(crate) fn note_unknown(tx: &Tx<'_>, id: OfferPayoutId, why: &str) -> Result<
     Ok(())
 }
 
+/// The node said that it failed, which proves nothing yet.
+pub(crate) fn note_failure_reported(
+    tx: &Tx<'_>,
+    id: OfferPayoutId,
+    hash: Option<PaymentHash>,
+    reason: &str,
+    next_try_at: UnixMillis,
+) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE offer_payouts SET status = 'unknown', failure_reported = ?3, error = ?3, next_try_at = ?4,
+             payment_hash = coalesce(?2, payment_hash)
+         WHERE id = ?1 AND status NOT IN ('paid', 'failed')",
+    )?
+    .execute(params![id, hash, reason, next_try_at])?;
+    Ok(())
+}
+
+pub(crate) fn put_off_look(
+    tx: &Tx<'_>,
+    id: OfferPayoutId,
+    next_try_at: UnixMillis,
+) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE offer_payouts SET next_try_at = ?2 WHERE id = ?1")?
+        .execute(params![id, next_try_at])?;
+    Ok(())
+}
+
 /// Back in the queue: nothing was sent.
 pub(crate) fn put_back(
     tx: &Tx<'_>,
@@ -201,7 +230,7 @@ pub(crate) fn finish_failed(
 }
 
 /// At start: whatever the node was being asked, or had, when we stopped, is not known any more.
-pub(crate) fn doubt_all(tx: &Tx<'_>) -> Result<usize, LedgerError> {
+pub(crate) fn mark_unknown(tx: &Tx<'_>) -> Result<usize, LedgerError> {
     Ok(tx
         .prepare_cached(
             "UPDATE offer_payouts SET status = 'unknown', doubtful = 1, error = 'the process stopped while it was under way'

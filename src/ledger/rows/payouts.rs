@@ -13,12 +13,12 @@ use crate::store::Tx;
 /// Milliseconds in an hour.
 const HOUR_MS: i64 = 3_600_000;
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
-    attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, dispatched_height, routeless, resent,
-    granted_msat";
+    attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, failure_reported, routeless,
+    granted_msat, left_msat";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
     let status: String = row.get(7)?;
     Ok(Payout {
         id: row.get(0)?,
@@ -37,10 +37,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
         preimage: row.get(13)?,
         fee: row.get(14)?,
         error: row.get(15)?,
-        dispatched_height: row.get(16)?,
+        failure_reported: row.get(16)?,
         routeless: row.get(17)?,
-        doubtful_failure: row.get::<_, i64>(18)? == 1,
-        granted: row.get(19)?,
+        granted: row.get(18)?,
+        left: row.get(19)?,
     })
 }
 
@@ -130,73 +130,16 @@ pub(crate) fn start_dispatch(
     tx: &Tx<'_>,
     id: PayoutId,
     granted: Msat,
-    height: u32,
     now: UnixMillis,
 ) -> Result<bool, LedgerError> {
     let changed = tx
         .prepare_cached(
             "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1,
-                 dispatched_at = coalesce(dispatched_at, ?2), dispatched_height = ?3, granted_msat = ?4
+                 dispatched_at = coalesce(dispatched_at, ?2), granted_msat = ?3
              WHERE id = ?1 AND status = 'queued'",
         )?
-        .execute(params![id, now, height, granted])?;
+        .execute(params![id, now, granted])?;
     Ok(changed == 1)
-}
-
-/// As [`start_dispatch`], for a payout in doubt. From here on a failure may be about the first time, even if we
-/// die before the node has answered. Answers what was known of that before; nothing if it may not be asked.
-pub(crate) fn start_again(
-    tx: &Tx<'_>,
-    id: PayoutId,
-    height: u32,
-    doubted_before: UnixMillis,
-) -> Result<Option<i64>, LedgerError> {
-    let resent: i64 =
-        tx.prepare_cached("SELECT resent FROM payouts WHERE id = ?1")?.query_row([id], |row| row.get(0))?;
-    let changed = tx
-        .prepare_cached(
-            "UPDATE payouts SET status = 'dispatching', attempts = attempts + 1, dispatched_height = ?2,
-                 resent = max(resent, 1)
-             WHERE id = ?1 AND status = 'unknown' AND (resent < 2 OR next_try_at <= ?3)",
-        )?
-        .execute(params![id, height, doubted_before])?;
-    Ok((changed == 1).then_some(resent))
-}
-
-/// The node sent again what it had lost. A failure that comes now may still be about the first time.
-pub(crate) fn note_sent_again(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
-    tx.prepare_cached(
-        "UPDATE payouts SET status = 'in_flight' WHERE id = ?1 AND status IN ('dispatching', 'unknown')",
-    )?
-    .execute([id])?;
-    Ok(())
-}
-
-/// The node was asked to send again and did not: it still has the payout, or can't tell (`why`). What is known
-/// of earlier times is as it was. A failure that came meanwhile stands.
-pub(crate) fn note_not_sent_again(
-    tx: &Tx<'_>,
-    id: PayoutId,
-    resent: i64,
-    why: Option<&str>,
-) -> Result<(), LedgerError> {
-    let status = if why.is_some() { "unknown" } else { "in_flight" };
-    tx.prepare_cached(
-        "UPDATE payouts SET status = ?2, error = coalesce(?3, error), resent = ?4
-         WHERE id = ?1 AND status = 'dispatching'",
-    )?
-    .execute(params![id, status, why, resent])?;
-    Ok(())
-}
-
-/// A failure came that may be about the first time: it is believed the next time.
-pub(crate) fn note_doubtful_failure(tx: &Tx<'_>, id: PayoutId, now: UnixMillis) -> Result<(), LedgerError> {
-    tx.prepare_cached(
-        "UPDATE payouts SET status = 'unknown', resent = 2, next_try_at = ?2, error = 'it failed, perhaps before it was sent again'
-         WHERE id = ?1 AND status NOT IN ('paid', 'failed')",
-    )?
-    .execute(params![id, now])?;
-    Ok(())
 }
 
 pub(crate) fn note_in_flight(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
@@ -212,6 +155,26 @@ pub(crate) fn note_unknown(tx: &Tx<'_>, id: PayoutId, why: &str) -> Result<(), L
         "UPDATE payouts SET status = 'unknown', error = ?2 WHERE id = ?1 AND status IN ('dispatching', 'in_flight')",
     )?
     .execute(params![id, why])?;
+    Ok(())
+}
+
+/// The node reported a failure that proves nothing yet.
+pub(crate) fn note_failure_reported(tx: &Tx<'_>, id: PayoutId, reason: &str) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payouts SET status = 'unknown', failure_reported = ?2, error = ?2
+         WHERE id = ?1 AND status NOT IN ('paid', 'failed')",
+    )?
+    .execute(params![id, reason])?;
+    Ok(())
+}
+
+/// Back in the queue: what the node was asked to send it never sent.
+pub(crate) fn queue_again(tx: &Tx<'_>, id: PayoutId, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payouts SET status = 'queued', next_try_at = ?2
+         WHERE id = ?1 AND status = 'unknown' AND failure_reported IS NULL",
+    )?
+    .execute(params![id, now])?;
     Ok(())
 }
 
@@ -236,14 +199,16 @@ pub(crate) fn finish_paid(
     id: PayoutId,
     preimage: Option<Preimage>,
     fee: Msat,
+    left: Option<Msat>,
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     let changed = tx
         .prepare_cached(
-            "UPDATE payouts SET status = 'paid', preimage = ?2, fee_msat = ?3, finished_at = ?4, error = NULL
+            "UPDATE payouts SET status = 'paid', preimage = ?2, fee_msat = ?3, left_msat = ?4, finished_at = ?5,
+                 error = NULL
              WHERE id = ?1 AND status <> 'paid'",
         )?
-        .execute(params![id, preimage, fee, now])?;
+        .execute(params![id, preimage, fee, left, now])?;
     if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("payout {id} was paid already"))) }
 }
 
@@ -262,12 +227,8 @@ pub(crate) fn finish_failed(
     if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("payout {id} had ended already"))) }
 }
 
-/// At start: whatever the node was being asked, or had, when we stopped, is not known any more. And a failure
-/// that was doubted may be reported again by a node that did not write down that it had been handled: it is
-/// doubted once more.
-pub(crate) fn doubt_all(tx: &Tx<'_>) -> Result<usize, LedgerError> {
-    tx.prepare_cached("UPDATE payouts SET resent = 1 WHERE status NOT IN ('paid', 'failed') AND resent = 2")?
-        .execute([])?;
+/// At start: whatever the node was being asked, or had, when we stopped, is not known any more.
+pub(crate) fn mark_all_unknown(tx: &Tx<'_>) -> Result<usize, LedgerError> {
     Ok(tx
         .prepare_cached(
             "UPDATE payouts SET status = 'unknown', error = 'the process stopped while it was under way'

@@ -6,6 +6,8 @@
 //! of transactions in our own store. Its format is ldk-node's, but transactions stand in it as they do everywhere,
 //! so they can be found by what they pay.
 
+use std::time::{Duration, Instant};
+
 use bitcoin::consensus::{deserialize_partial, serialize};
 use bitcoin::hashes::Hash;
 use bitcoin::{FeeRate, Transaction, TxOut, Txid};
@@ -14,7 +16,7 @@ use lightning::ln::channelmanager::PaymentId;
 use lightning::util::persist::KVStoreSync;
 
 use super::LdkNode;
-use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning, Operator};
+use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning};
 use crate::money::Msat;
 
 /// Where ldk-node keeps the transactions of its wallet.
@@ -29,12 +31,16 @@ impl LdkNode {
             return CoinDispatch::NotSent("the node is not running".into());
         }
         // A wallet that has not seen the last spend would spend the same coins again.
-        if let Err(error) = self.sync() {
-            return CoinDispatch::NotSent(error.to_string());
-        }
+        let mut turn = match self.coins_turn(Duration::ZERO) {
+            Ok(turn) => turn,
+            Err(error) => return CoinDispatch::NotSent(error.to_string()),
+        };
         let rate = order.fee_rate.map(FeeRate::from_sat_per_kwu);
         match self.node.onchain_payment().send_to_address(&order.address, order.amount_sat, rate) {
-            Ok(txid) => CoinDispatch::Sent(txid),
+            Ok(txid) => {
+                *turn = Some((txid, Instant::now()));
+                CoinDispatch::Sent(txid)
+            }
             // Whatever it says, it says before the transaction leaves the wallet.
             Err(error) => CoinDispatch::NotSent(error.to_string()),
         }

@@ -6,6 +6,9 @@
 //!   the truth, and the queue keeps their order, so that whatever is written after them (an event, our
 //!   charge) is never there without them;
 //! * the network graph and the scores go to the cache folder.
+//!
+//! With the feature `failpoints`, `kv.hold_manager` makes a crash at the wrong moment reproducible: writes of the
+//! channel manager are acknowledged and not made, so that the file keeps an older manager beside newer monitors.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,18 +16,28 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lightning::io::{Error, ErrorKind};
+#[cfg(feature = "failpoints")]
+use lightning::util::persist::CHANNEL_MANAGER_PERSISTENCE_KEY;
 use lightning::util::persist::{KVStore, KVStoreSync};
 
 use super::cache::Cache;
-use crate::store::kv::{KvChange, KvKey};
+use super::htlcs::Htlcs;
+use crate::ids::PaymentHash;
+use crate::store::kv::{KvChange, KvKey, KvRow};
 use crate::store::{Store, StoreError};
 
 /// ldk-node's list of payments.
 const PAYMENTS: &str = "payments";
 
+/// Updates of channels' monitors, whole monitors, and LDK's manager: see [`super::standing`].
+const UPDATES: &str = "monitor_updates";
+const MONITORS: &str = "monitors";
+const MANAGER: &str = "manager";
+
 pub(super) struct KvStore {
     store: Store,
     cache: Arc<Cache>,
+    htlcs: Htlcs,
     // ldk-node lists all payments at start and then reads each: one scan serves them all.
     scanned: Mutex<HashMap<String, Vec<u8>>>,
 }
@@ -33,7 +46,62 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 impl KvStore {
     pub(super) fn new(store: Store, cache: Cache) -> Self {
-        Self { store, cache: Arc::new(cache), scanned: Mutex::default() }
+        Self { store, cache: Arc::new(cache), htlcs: Htlcs::default(), scanned: Mutex::default() }
+    }
+
+    /// The HTLCs that were written.
+    pub(super) fn htlcs(&self) -> &Htlcs {
+        &self.htlcs
+    }
+
+    /// The rows of these namespaces that contain a payment's hash.
+    pub(super) fn rows_with(&self, primaries: &[&str], hash: PaymentHash) -> Result<Vec<KvRow>, StoreError> {
+        let primaries = primaries.iter().map(|primary| (*primary).to_owned()).collect();
+        self.store.kv_containing(primaries, hash.0.to_vec())
+    }
+
+    /// The names of all monitors.
+    pub(super) fn monitor_names(&self) -> Result<Vec<String>, StoreError> {
+        self.store.kv_list(MONITORS.into(), String::new())
+    }
+
+    /// Of these monitors, the rows that contain a payment's hash, updates included.
+    pub(super) fn rows_of_monitors_with(
+        &self,
+        names: &[String],
+        hash: PaymentHash,
+    ) -> Result<Vec<KvRow>, StoreError> {
+        let mut found = Vec::new();
+        for name in names {
+            let at = KvKey { primary: MONITORS.into(), secondary: String::new(), key: name.clone() };
+            if self.row_has(at.clone(), hash)?
+                && let Some(value) = self.store.kv_read(at.clone())?
+            {
+                found.push(KvRow { at, value });
+            }
+            for (key, value) in self.store.kv_scan(UPDATES.into(), name.clone())? {
+                if value.windows(hash.0.len()).any(|bytes| bytes == hash.0) {
+                    let at = KvKey { primary: UPDATES.into(), secondary: name.clone(), key };
+                    found.push(KvRow { at, value });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether a row contains a payment's hash.
+    pub(super) fn row_has(&self, at: KvKey, hash: PaymentHash) -> Result<bool, StoreError> {
+        self.store.kv_contains(at, hash.0.to_vec())
+    }
+
+    fn note(&self, at: &KvKey, change: &KvChange) {
+        let KvChange::Put(value) = change else { return };
+        match at.primary.as_str() {
+            UPDATES => self.htlcs.note_update(&at.secondary, value),
+            MONITORS => self.htlcs.note_whole(&at.key),
+            "" if at.key == MANAGER => self.htlcs.note_manager(),
+            _ => {}
+        }
     }
 
     fn take_scanned(&self, key: &str) -> Option<Vec<u8>> {
@@ -47,6 +115,10 @@ impl KvStore {
     }
 
     fn change(&self, at: KvKey, change: KvChange) -> Answer<()> {
+        if skips_write(&at) {
+            return Box::pin(async { Ok(()) });
+        }
+        self.note(&at, &change);
         let at_cache = Cache::holds(&at.primary, &at.secondary, &at.key);
         if at_cache {
             let (cache, ticket) = (Arc::clone(&self.cache), self.cache.ticket());
@@ -64,6 +136,10 @@ impl KvStore {
     }
 
     fn change_blocking(&self, at: KvKey, change: KvChange) -> Result<(), Error> {
+        if skips_write(&at) {
+            return Ok(());
+        }
+        self.note(&at, &change);
         if Cache::holds(&at.primary, &at.secondary, &at.key) {
             let ticket = self.cache.ticket();
             return match change {
@@ -100,6 +176,20 @@ impl KvStore {
         *self.scanned.lock().unwrap_or_else(PoisonError::into_inner) = rows.into_iter().collect();
         Ok(keys)
     }
+}
+
+/// Whether a test asks for this write to be acknowledged and not made: the channel manager's, at `kv.hold_manager`.
+#[cfg(feature = "failpoints")]
+fn skips_write(at: &KvKey) -> bool {
+    if at.primary.is_empty() && at.secondary.is_empty() && at.key == CHANNEL_MANAGER_PERSISTENCE_KEY {
+        fail::fail_point!("kv.hold_manager", crate::failpoint::armed(), |_| true);
+    }
+    false
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn skips_write(_: &KvKey) -> bool {
+    false
 }
 
 fn key(primary: &str, secondary: &str, key: &str) -> KvKey {

@@ -8,11 +8,14 @@ mod cache;
 mod coins;
 mod convert;
 mod fees;
+mod htlcs;
 mod kv;
 mod logs;
 mod money;
 mod operator;
 mod preflight;
+mod standing;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -121,9 +124,12 @@ pub struct LdkNode {
     settings: LdkSettings,
     runtime: Handle,
     running: AtomicBool,
+    /// Whose turn it is to spend coins, and what was spent last.
+    spending: Mutex<turns::LastSpend>,
     /// The last complete look at the chain before this start.
     synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
+    burials: Mutex<standing::Burials>,
 }
 
 impl LdkNode {
@@ -165,8 +171,10 @@ impl LdkNode {
             settings,
             runtime,
             running: AtomicBool::new(false),
+            spending: Mutex::default(),
             synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
+            burials: Mutex::default(),
         })
     }
 

@@ -21,7 +21,7 @@ use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::{
     Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
-    OfferRequest, PaymentRecord, RecordStatus, Refusal, SendingRoom, Waiting,
+    OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -142,6 +142,7 @@ impl Lightning for LdkNode {
         if !self.is_running() {
             return Dispatch::NotSent(Refusal::NotRunning);
         }
+        self.kv.htlcs().note_asked(PaymentHash(invoice.payment_hash().to_byte_array()));
         let (payments, limits) = (self.node.bolt11_payment(), Some(limits(max_fee)));
         let sent = match invoice.amount_milli_satoshis() {
             Some(_) => payments.send(invoice, limits),
@@ -186,7 +187,16 @@ impl Lightning for LdkNode {
     }
 
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
+        self.kv.htlcs().forget(hash);
         self.node.remove_payment(&PaymentId(hash.0)).map_err(|error| error.to_string())
+    }
+
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing> {
+        self.prove(payments)
+    }
+
+    fn left(&self, hash: PaymentHash, at_least: Msat) -> Option<Msat> {
+        self.kv.htlcs().left(hash, at_least)
     }
 
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {

@@ -14,8 +14,8 @@ use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
     InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
-    OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, PaymentRecord, Peer, SendingRoom,
-    Waiting,
+    OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
+    SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -144,6 +144,14 @@ impl Lightning for FakeNode {
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
         self.forgotten.lock().unwrap().insert(hash);
         self.sim.forget(hash)
+    }
+
+    fn standings(&self, payments: &[Outbound]) -> Vec<Standing> {
+        self.sim.standings(payments)
+    }
+
+    fn left(&self, hash: PaymentHash, at_least: Msat) -> Option<Msat> {
+        self.sim.left(hash, at_least)
     }
 
     fn record(&self, hash: PaymentHash) -> Option<PaymentRecord> {

@@ -17,7 +17,7 @@ use super::house::{House, id, invoice};
 use crate::ids::PaymentHash;
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{audit, events, payouts, recovery};
+use crate::ledger::{audit, events, payouts, reconciliation, recovery};
 use crate::lightning::Lightning;
 use crate::lightning::sim::{CRASH, Trap};
 use crate::money::Msat;
@@ -176,7 +176,7 @@ impl World {
                 let (hash, listeners, now) = (under_way[at], ledger.listeners.clone(), ledger.clock.now());
                 let told = ledger
                     .store
-                    .write_blocking(move |tx| payouts::lost(tx, &listeners, hash, "it lies", now));
+                    .write_blocking(move |tx| payouts::mark_failed(tx, &listeners, hash, "it lies", now));
                 told.unwrap();
                 self.lied = true;
             }
@@ -188,7 +188,7 @@ impl World {
                     self.die(0, 0);
                 }
             }
-            Step::Ask => recovery::look_again(&ledger, true).unwrap(),
+            Step::Ask => reconciliation::look_again(&ledger, true).unwrap(),
             Step::Die { records_lost, events_again } => self.die(records_lost.into(), events_again.into()),
             Step::Sweep => recovery::sweep(&ledger, 0).unwrap(),
             Step::Route { exists } => sim.set_no_route(!exists),
@@ -250,7 +250,7 @@ impl World {
     fn die(&mut self, records_lost: usize, events_again: usize) {
         self.house.sim.restart(records_lost, events_again);
         self.dispatcher = Dispatcher::default();
-        recovery::doubt(&self.house.ledger).unwrap();
+        recovery::mark_unknown(&self.house.ledger).unwrap();
     }
 
     /// The node becomes honest and everything is driven to its end.
@@ -261,7 +261,7 @@ impl World {
         for round in 0..30_u32 {
             sim.tell_all();
             self.house.drain();
-            recovery::look_again(&self.house.ledger, true).unwrap();
+            reconciliation::look_again(&self.house.ledger, true).unwrap();
             self.dispatch();
             sim.commit_all();
             for (number, hash) in sim.under_way().into_iter().enumerate() {

@@ -297,7 +297,9 @@ async fn a_refund_may_pay_an_invoice_of_this_very_node() {
 fn deny(till: &Till, refund: PaymentHash) {
     let (listeners, now) = (till.ledger.listeners.clone(), till.clock.now());
     let denied = tokio::task::block_in_place(|| {
-        till.ledger.store.write_blocking(move |tx| payouts::lost(tx, &listeners, refund, "it lies", now))
+        till.ledger
+            .store
+            .write_blocking(move |tx| payouts::mark_failed(tx, &listeners, refund, "it lies", now))
     });
     denied.unwrap();
 }

@@ -56,6 +56,7 @@ CREATE TABLE offer_payouts (
     preimage      BLOB,
     fee_msat      INTEGER,
     error         TEXT,
+    failure_reported TEXT,                  -- the node said that it failed, which proves nothing yet: why
     forgotten     INTEGER NOT NULL DEFAULT 0   -- 1: the node has no record of it any more
 ) STRICT;
 CREATE INDEX offer_payouts_to_forget ON offer_payouts (finished_at) WHERE status IN ('paid', 'failed') AND forgotten = 0;

@@ -19,7 +19,8 @@ use crate::http::limits::Budget;
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Family, Ledger, LedgerError, Listeners, Settings, Wake, audit, charges, events, payouts, recovery,
+    Family, Ledger, LedgerError, Listeners, Settings, Wake, audit, charges, events, payouts, reconciliation,
+    recovery,
 };
 use crate::lightning::sim::{CRASH, FakeNode, Sim, Trap};
 use crate::lightning::{Lightning, Node};
@@ -168,7 +169,13 @@ impl World {
             Step::WithdrawInside { invoice, second } => self.withdraw_inside(invoice, second),
             Step::Reclaim { tip, force } => {
                 let Some(id) = pick(&self.ids, tip) else { return };
-                may_be_refused(self.runtime.block_on(self.tips.reclaim(Some(&self.tipper), id, force, None)));
+                may_be_refused(self.runtime.block_on(self.tips.reclaim(
+                    Some(&self.tipper),
+                    id,
+                    force,
+                    None,
+                    None,
+                )));
             }
             Step::TakeBack => self.withdraw(Flow::Tipper, None, None, None),
             Step::Refund { gives } => {
@@ -203,7 +210,7 @@ impl World {
                     self.die(0, 0);
                 }
             }
-            Step::Ask => recovery::look_again(&self.ledger, true).unwrap(),
+            Step::Ask => reconciliation::look_again(&self.ledger, true).unwrap(),
             Step::Die { records_lost, events_again } => self.die(records_lost.into(), events_again.into()),
             Step::Sweep => recovery::sweep(&self.ledger, 0).unwrap(),
             Step::Route { exists } => self.sim.set_no_route(!exists),
@@ -347,7 +354,7 @@ impl World {
     fn die(&mut self, records_lost: usize, events_again: usize) {
         self.sim.restart(records_lost, events_again);
         self.dispatcher = Dispatcher::default();
-        recovery::doubt(&self.ledger).unwrap();
+        recovery::mark_unknown(&self.ledger).unwrap();
     }
 
     /// Breaks the rule "never release on a timeout".
@@ -357,7 +364,7 @@ impl World {
         let written = self
             .ledger
             .store
-            .write_blocking(move |tx| payouts::lost(tx, &listeners, hash, "took too long", now));
+            .write_blocking(move |tx| payouts::mark_failed(tx, &listeners, hash, "took too long", now));
         written.unwrap();
     }
 
@@ -381,7 +388,7 @@ impl World {
         for round in 0..36_u32 {
             self.sim.tell_all();
             while events::step(&self.ledger, Duration::ZERO).unwrap() {}
-            recovery::look_again(&self.ledger, true).unwrap();
+            reconciliation::look_again(&self.ledger, true).unwrap();
             if round < 20 {
                 self.expire();
                 self.runtime.block_on(self.tips.refund_due()).unwrap();

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::house::{House, RESERVE, WITHDRAWALS, rules, sat, to};
 use crate::ledger::charges;
+use crate::ledger::payouts::{self, Arrival};
 use crate::money::Msat;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +145,8 @@ async fn failure_returns_everything_and_a_late_success_takes_what_is_left() {
     house.arrives(&other, Msat::ZERO);
     let (listeners, now) = (house.ledger.listeners.clone(), house.clock.now());
     let late = house.ledger.store.write_blocking(move |tx| {
-        crate::ledger::payouts::arrived(tx, &listeners, hash, None, Msat::ZERO, now)
+        let arrival = Arrival { hash, preimage: None, fee: Msat::ZERO, left: None };
+        payouts::mark_paid(tx, &listeners, &arrival, now)
     });
     late.unwrap();
     assert_eq!(house.has(), (0, 0));

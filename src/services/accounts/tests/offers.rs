@@ -37,7 +37,7 @@ fn dies(house: &House, trap: Trap) {
 
 fn restarts(house: &House) {
     house.sim.restart(0, 0);
-    tokio::task::block_in_place(|| offer_payouts::doubt(&house.ledger).unwrap());
+    tokio::task::block_in_place(|| offer_payouts::mark_unknown(&house.ledger).unwrap());
 }
 
 fn steps(house: &House) {
