@@ -15,9 +15,9 @@ use crate::app::{AppError, House, OperatorDesk};
 use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
-use crate::http::{cors, events, measure, openapi, respond, server};
+use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
-use crate::ledger::audit;
+use crate::ledger::{audit, solvency};
 use crate::payments;
 use crate::services::accounts;
 use crate::telemetry::{Health, metrics};
@@ -66,6 +66,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
@@ -95,7 +96,7 @@ async fn not_this_way(method: Method, uri: Uri) -> Response {
 
 fn operator_routes(house: &Arc<House>) -> Router {
     let desk = Arc::new(OperatorDesk(Arc::clone(house)));
-    let ledger = house.ledger.clone();
+    let (ledger, at_solvency) = (house.ledger.clone(), house.ledger.clone());
     let state = AdminState {
         acts: Acts::new(house.store.clone(), house.ledger.clock.clone()),
         node: house.asked.clone(),
@@ -109,6 +110,14 @@ fn operator_routes(house: &Arc<House>) -> Router {
                 let audited = tokio::task::spawn_blocking(move || audit::audit(&ledger)).await;
                 let audit = audited.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
                 serde_json::to_value(audit).map_err(|error| error.to_string())
+            })
+        }),
+        solvency: Arc::new(move || {
+            let ledger = at_solvency.clone();
+            Box::pin(async move {
+                let read = tokio::task::spawn_blocking(move || solvency::report(&ledger)).await;
+                let report = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+                serde_json::to_value(report).map_err(|error| error.to_string())
             })
         }),
         money: Arc::<OperatorDesk>::clone(&desk),

@@ -28,8 +28,8 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest, Lightning,
-    NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest,
+    Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound,
     PaymentRecord, Refusal, SendingRoom, Standing, Waiting,
 };
 use satchel::money::Msat;
@@ -282,6 +282,10 @@ impl Lightning for NoNode {
     }
 
     fn sending_room(&self) -> Vec<SendingRoom> {
+        Vec::new()
+    }
+
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
         Vec::new()
     }
 

@@ -84,6 +84,8 @@ pub struct AdminState {
     pub rates: Rates,
     /// The books' check.
     pub audit: Audit,
+    /// How far what is owed can be paid out.
+    pub solvency: Audit,
     /// Payouts and invoices of the operator's own.
     pub money: Arc<dyn Money>,
     /// Payouts of everybody.

@@ -29,7 +29,8 @@ const MAX_EXPIRY_SECS: u64 = 366 * 86_400;
 /// The operator's access to the ledger.
 pub trait Money: Send + Sync {
     /// Notes the intent to pay durably, with this act, and answers; the outcome is asked with [`Money::payout`]. The same
-    /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says.
+    /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says. What is owed to others is
+    /// left untouched unless `force`.
     ///
     /// Crash behaviour: as every payout. Once answered it is carried out, or seen to have failed.
     ///
@@ -39,6 +40,7 @@ pub trait Money: Send + Sync {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        force: bool,
         act: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
 
@@ -97,6 +99,8 @@ pub struct Issued {
 pub struct PayRequest {
     invoice: String,
     max_fee_sat: Option<u64>,
+    #[serde(default)]
+    force: bool,
 }
 
 /// An invoice to make.
@@ -119,8 +123,10 @@ pub async fn pay(
     let act = Act::new(key, ActKind::Pay)
         .with("payment_hash", charges::hash_of(&invoice))
         .with("amount_msat", invoice.amount_milli_satoshis())
-        .with("max_fee_msat", max_fee);
-    state.acts.recorded(act.clone(), state.money.pay(invoice, max_fee, act)).await.map(Json)
+        .with("max_fee_msat", max_fee)
+        .with("force", request.force);
+    let paid = state.money.pay(invoice, max_fee, request.force, act.clone());
+    state.acts.recorded(act, paid).await.map(Json)
 }
 
 /// `GET /admin/v1/payouts/{public_id}`

@@ -10,7 +10,9 @@ use tokio::runtime::Handle;
 use super::AppError;
 use crate::acts;
 use crate::clock::Clock;
-use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom};
+use crate::config::{
+    Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom, WhenShort,
+};
 use crate::data_dir;
 use crate::gifts::{self, Gifts, Parts, Rules, Teller};
 use crate::http::client::Proxies;
@@ -23,7 +25,7 @@ use crate::l402::content::Content;
 use crate::l402::proxy::{self, PaidProxies};
 use crate::l402::{self, L402};
 use crate::ledger::suspense::PaidBack;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery, solvency};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
@@ -70,6 +72,7 @@ pub struct House {
     pub(crate) addresses: Addresses,
     pub(crate) outbox: Outbox,
     pub(crate) log: EventLog,
+    pub(crate) mail: Option<Mailer>,
 }
 
 impl House {
@@ -156,7 +159,7 @@ impl House {
                 clock: ledger.clock.clone(),
                 keys: keys.clone(),
                 public_url: config.http.public_url.clone(),
-                mail,
+                mail: mail.clone(),
                 newcomers: Budget::per_minute(invoices_per_minute(&config)),
             }),
             budget: Arc::clone(&budget),
@@ -243,6 +246,7 @@ impl House {
             addresses,
             outbox,
             log,
+            mail,
         })
     }
 
@@ -321,6 +325,10 @@ fn ledger_settings(config: &Config) -> Settings {
         send_window: Duration::from_secs(config.payouts.send_window_secs),
         keep_unpaid: Duration::from_secs(u64::from(config.limits.keep_unpaid_days) * 86_400),
         max_routing_per_hour: Msat::from_sat(config.payouts.max_routing_per_hour_sat).unwrap_or_default(),
+        when_short: match config.solvency.when_short {
+            WhenShort::Refuse => solvency::WhenShort::Refuse,
+            WhenShort::Warn => solvency::WhenShort::Warn,
+        },
         ..Settings::default()
     }
 }

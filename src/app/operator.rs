@@ -14,6 +14,7 @@ use crate::ids::Preimage;
 #[cfg(feature = "failpoints")]
 use crate::ids::random_bytes;
 use crate::ledger::payouts::{self, Order, Payout, Queued};
+use crate::ledger::solvency::{NotFree, Standing};
 use crate::ledger::{Family, LedgerError, charges};
 use crate::lightning::{InvoiceError, InvoiceRequest};
 use crate::money::Msat;
@@ -28,6 +29,7 @@ impl Money for OperatorDesk {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        force: bool,
         act: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         Box::pin(async move {
@@ -37,8 +39,18 @@ impl Money for OperatorDesk {
                 .ok_or_else(|| AdminError::BadRequest("the invoice has no amount".into()))?;
             let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
             let ledger = self.0.ledger.clone();
+            let standing = if force { None } else { Some(self.standing().await?) };
             let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
                 let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee };
+                let known = payouts::by_hash(tx, charges::hash_of(&invoice))?.is_some()
+                    || charges::by_hash(tx, charges::hash_of(&invoice))?.is_some();
+                // What exists is only looked up, and an invoice of our own leaves no channel.
+                if let Some(standing) = standing.filter(|_| !known) {
+                    let whole = amount.checked_add(max_fee).unwrap_or(Msat::MAX);
+                    if let Err(not_free) = standing.covers(tx, whole)? {
+                        return Ok(Err(not_enough(&not_free, amount, max_fee)));
+                    }
+                }
                 Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
                     Queued::New(payout) => {
                         act.to(&payout.public_id).done(tx, ledger.clock.now())?;
@@ -89,6 +101,22 @@ impl Money for OperatorDesk {
             })
         })
     }
+}
+
+impl OperatorDesk {
+    /// What the operator's payment is judged by.
+    pub(super) async fn standing(&self) -> Result<Standing, AdminError> {
+        let ledger = self.0.ledger.clone();
+        let taken = tokio::task::spawn_blocking(move || Standing::take(&ledger)).await;
+        taken.map_err(AdminError::internal)?.map_err(unavailable)
+    }
+}
+
+/// Why the operator can't spend so much.
+fn not_enough(not_free: &NotFree, amount: Msat, max_fee: Msat) -> AdminError {
+    AdminError::Refused(format!(
+        "{not_free}. This needs {amount} and up to {max_fee} for routing; `--force` pays it all the same, and what is owed may then not be redeemable"
+    ))
 }
 
 /// With the failpoint `operator.hold` the operator's invoices are held ones, for tests of what a death leaves of those.

@@ -50,6 +50,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     rates(&mut config.rates, &mut found);
     config.l402.proxy.check(&mut found);
     config.withdrawals.check(config.network, &mut found);
+    config.alerts.check(&mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -318,7 +319,8 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
     let documents = config.l402.content.ranges(config.l402.max_price_sat);
-    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents);
+    let numbers =
+        numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents).chain(config.alerts.ranges());
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

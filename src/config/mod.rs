@@ -18,6 +18,7 @@ mod rates;
 mod sections;
 mod settings;
 mod smtp;
+mod solvency;
 mod withdrawals;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use sections::{
     Webhooks, default_esplora_url,
 };
 pub use smtp::{Smtp, SmtpSecurity};
+pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};
 
 /// The documented example: every setting with its default and one line of why.
@@ -77,6 +79,10 @@ pub struct Config {
     pub payouts: Payouts,
     /// What accounts take out.
     pub withdrawals: Withdrawals,
+    /// What happens when more is owed than can be paid out.
+    pub solvency: Solvency,
+    /// Who is told of it.
+    pub alerts: Alerts,
     /// Calls to other people's servers.
     pub webhooks: Webhooks,
     /// Letters.
@@ -101,6 +107,8 @@ impl Default for Config {
             limits: Limits::default(),
             payouts: Payouts::default(),
             withdrawals: Withdrawals::default(),
+            solvency: Solvency::default(),
+            alerts: Alerts::default(),
             webhooks: Webhooks::default(),
             smtp: Smtp::default(),
             log: Log::default(),

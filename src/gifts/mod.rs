@@ -38,8 +38,9 @@ use crate::clock::UnixMillis;
 use crate::http::idempotency::Recorded;
 use crate::http::limits::Budget;
 use crate::ids::VoucherId;
+use crate::ledger::solvency::Gate;
 use crate::ledger::{ChargeStatus, Ledger, LedgerError};
-use crate::lightning::{Capacity, Node};
+use crate::lightning::Node;
 use crate::store::{Store, Tx};
 use crate::webhooks::guard::Guard;
 
@@ -81,7 +82,7 @@ struct Inner {
     guard: Guard,
     teller: Teller,
     budget: Arc<Budget>,
-    capacity: Capacity,
+    gate: Gate,
 }
 
 /// What was done, or what a request with the same `Idempotency-Key` was answered before.
@@ -97,8 +98,8 @@ impl Gifts {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
         let Parts { ledger, node, rules, keyring, guard, teller, budget } = parts;
-        let capacity = Capacity::new(node.clone());
-        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, teller, budget, capacity }))
+        let gate = Gate::new(node.clone(), &ledger);
+        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, teller, budget, gate }))
     }
 
     /// Limits and windows.

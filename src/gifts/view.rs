@@ -374,11 +374,14 @@ pub struct ErrorView {
     pub status_code: u16,
     /// What programs compare.
     pub message: &'static str,
+    /// The most that would have been taken, in sat, where a limit of the channels is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sat: Option<u64>,
 }
 
 impl From<GiftError> for ErrorView {
     fn from(error: GiftError) -> Self {
-        Self { status_code: error.status(), message: error.code() }
+        Self { status_code: error.status(), message: error.code(), max_sat: error.max_sat() }
     }
 }
 

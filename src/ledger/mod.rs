@@ -35,6 +35,7 @@ pub mod dispatcher;
 pub mod events;
 pub mod export;
 pub mod held;
+mod jamming;
 pub mod offer_payouts;
 pub mod offers;
 pub mod payouts;
@@ -42,6 +43,8 @@ pub mod reconciliation;
 pub mod recovery;
 mod routing;
 mod rows;
+pub mod solvency;
+pub mod sure_time;
 pub mod suspense;
 pub mod wake;
 
@@ -319,6 +322,8 @@ pub struct Settings {
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
+    /// What becomes of a sale that could not be paid out.
+    pub when_short: solvency::WhenShort,
     /// How long an order that nobody paid is kept after its invoice's end, in
     /// [families that keep any](Family::keeps_unpaid).
     pub keep_unpaid: std::time::Duration,
@@ -332,6 +337,7 @@ impl Default for Settings {
             route_tries: 4,
             max_routing_per_hour: Msat::from_sat(10_000).unwrap_or_default(),
             settle_time: std::time::Duration::from_secs(12),
+            when_short: solvency::WhenShort::default(),
             keep_unpaid: std::time::Duration::from_secs(3 * 86_400),
         }
     }

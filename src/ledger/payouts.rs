@@ -100,6 +100,8 @@ pub struct Payout {
     /// The most that it might cost when the node was last asked; less than `max_fee` while routing is dear or many
     /// are under way.
     pub granted: Option<Msat>,
+    /// For whom it is made: a client or an account, so that one of them can't take what is everybody's.
+    pub source: Option<String>,
     /// How far it is.
     pub status: PayoutStatus,
     /// Times the node was asked.
@@ -234,6 +236,14 @@ fn settle_internally(
     charges::settle_internally(tx, listeners, charge, paid.amount, now)?;
     tell(tx, listeners, &paid, End::Paid)?;
     Ok(())
+}
+
+/// Notes for whom a payout is made, in the transaction that queues it: [`crate::http::client::source`].
+///
+/// # Errors
+/// The store's.
+pub fn note_source(tx: &Tx<'_>, id: PayoutId, source: Option<&str>) -> Result<(), LedgerError> {
+    source.map_or(Ok(()), |source| rows::note_source(tx, id, source))
 }
 
 /// The payout of a row id.

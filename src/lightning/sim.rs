@@ -20,9 +20,9 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound,
-    PaymentRecord, RecordStatus, Refusal, SendingRoom, Standing, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
+    OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Standing, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -453,6 +453,17 @@ impl Lightning for Sim {
     fn sending_room(&self) -> Vec<SendingRoom> {
         let max = self.state().room.unwrap_or_else(|| Msat::from_sat(10_000_000).unwrap());
         vec![SendingRoom { min: Msat::new(1).unwrap(), max }]
+    }
+
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
+        let most = self.sending_room().first().map_or(0, |room| room.max.get());
+        vec![ChannelRoom {
+            usable: true,
+            outbound_msat: most,
+            in_flight_max_msat: most,
+            now_max_msat: most,
+            ..ChannelRoom::default()
+        }]
     }
 
     fn channels_settled(&self) -> bool {

@@ -68,8 +68,13 @@ pub enum PaymentError {
     RateUnavailable,
     /// 503: the node or the database can't take this now.
     NodeUnavailable,
-    /// 503: no channel can receive that much.
-    NoInboundCapacity,
+    /// 503: the channels can't carry it.
+    NoCapacity {
+        /// In which direction.
+        code: &'static str,
+        /// What would do, where we know.
+        message: String,
+    },
     /// 503: the wallet has too few coins for a refund to an address.
     NoCoins,
     /// 503: a refund to an address would cost the miners' fee more than it may.
@@ -122,9 +127,7 @@ impl PaymentError {
             Self::NodeUnavailable => {
                 (503, "NODE_UNAVAILABLE", "Payments can't be taken at the moment; try again soon")
             }
-            Self::NoInboundCapacity => {
-                (503, "NO_INBOUND_CAPACITY", "This server can't receive that much now")
-            }
+            Self::NoCapacity { code, message } => (503, code, message),
             Self::MinersFee(FeeRefused::TooHigh { .. }) => (
                 503,
                 "ONCHAIN_FEE_TOO_HIGH",
@@ -167,7 +170,7 @@ impl PaymentError {
                 problem.too_many(quota.map(|(limit, secs)| (limit, span(secs))), *retry_after)
             }
             Self::MinersFee(_) => problem.retry_after(LATER_SECS),
-            Self::RateUnavailable | Self::NodeUnavailable | Self::NoInboundCapacity | Self::NoCoins => {
+            Self::RateUnavailable | Self::NodeUnavailable | Self::NoCapacity { .. } | Self::NoCoins => {
                 problem.retry_after(SOON_SECS)
             }
             _ => problem,
@@ -203,7 +206,9 @@ impl<E: Cause> From<E> for PaymentError {
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(scope) => Self::Forbidden(scope),
             Trouble::Unavailable => Self::NodeUnavailable,
-            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::NoCapacity(refusal) => {
+                Self::NoCapacity { code: refusal.code(), message: refusal.message() }
+            }
             Trouble::Internal => Self::Internal,
         }
     }

@@ -211,7 +211,7 @@ fn admin_error(error: TipError) -> AdminError {
             AdminError::Refused("somebody has claimed it; `--force` takes it back all the same".into())
         }
         TipError::Conflict { .. } => AdminError::Refused(text),
-        TipError::TooMany { .. } | TipError::NoInboundCapacity => AdminError::Unavailable(text),
+        TipError::TooMany { .. } | TipError::NoCapacity { .. } => AdminError::Unavailable(text),
         TipError::Unavailable => AdminError::Unavailable(
             "the node does not run, or the database takes no writes; `satchel doctor` says why".into(),
         ),

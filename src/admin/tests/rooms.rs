@@ -21,10 +21,10 @@ use crate::ids::{AccountId, PaymentHash, Preimage};
 use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey, OfferOrder,
-    OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer, SendingRoom, Standing,
-    Waiting,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
+    OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
+    SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -89,6 +89,9 @@ impl Lightning for FakeNode {
         Vec::new()
     }
     fn sending_room(&self) -> Vec<SendingRoom> {
+        Vec::new()
+    }
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
         Vec::new()
     }
     fn channels_settled(&self) -> bool {
@@ -176,6 +179,7 @@ impl Money for Rooms {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        _: bool,
         _: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         let mut answer = view("p1", "queued");
@@ -400,6 +404,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         health: health.clone(),
         rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
+        solvency: Arc::new(|| Box::pin(async { Ok(json!({ "free_msat": 7_000 })) })),
         money: Arc::<Rooms>::clone(&rooms),
         payouts: Arc::<Rooms>::clone(&rooms),
         exports: Arc::<Rooms>::clone(&rooms),

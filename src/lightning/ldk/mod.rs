@@ -14,6 +14,7 @@ mod logs;
 mod money;
 mod operator;
 mod preflight;
+mod rooms;
 mod standing;
 mod turns;
 

@@ -209,7 +209,7 @@ impl<E: Cause> From<E> for AccountError {
             Trouble::MissingKey => Self::MissingKey,
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(scope) => Self::Forbidden(scope),
-            Trouble::Unavailable | Trouble::NoInboundCapacity => Self::Unavailable,
+            Trouble::Unavailable | Trouble::NoCapacity(_) => Self::Unavailable,
             Trouble::Internal => Self::Internal,
         }
     }
