@@ -21,6 +21,8 @@ pub enum Account {
     Holders,
     /// Owed to merchants who took payments (credit).
     Merchants,
+    /// Withheld from accounts for the fees of what they send, until those are known (credit).
+    Withheld,
     /// Promised to payouts under way, routing fee limits included (credit).
     InFlight,
     /// The part of `InFlight` that is only there for routing fees (debit).
@@ -35,16 +37,19 @@ pub enum Account {
     Operator,
     /// Earned by the services' own fees (credit).
     FeesEarned,
+    /// Charged to accounts for routing and miners' fees (credit).
+    FeesCharged,
     /// Paid to somebody although what it was taken from had been given to somebody else (debit).
     Loss,
 }
 
 impl Account {
     /// Every account, in the order of reports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Lightning,
         Self::Holders,
         Self::Merchants,
+        Self::Withheld,
         Self::InFlight,
         Self::FeeReserve,
         Self::Clearing,
@@ -52,6 +57,7 @@ impl Account {
         Self::Suspense,
         Self::Operator,
         Self::FeesEarned,
+        Self::FeesCharged,
         Self::Loss,
     ];
 
@@ -61,6 +67,7 @@ impl Account {
             Self::Lightning => "lightning",
             Self::Holders => "holders",
             Self::Merchants => "merchants",
+            Self::Withheld => "withheld",
             Self::InFlight => "in_flight",
             Self::FeeReserve => "fee_reserve",
             Self::Clearing => "clearing",
@@ -68,6 +75,7 @@ impl Account {
             Self::Suspense => "suspense",
             Self::Operator => "operator",
             Self::FeesEarned => "fees_earned",
+            Self::FeesCharged => "fees_charged",
             Self::Loss => "loss",
         }
     }
@@ -106,6 +114,18 @@ pub enum Kind {
     FeeReturned,
     /// A fee that had gone back with its voucher, before a payout of it arrived after all.
     FeeEarnedAgain,
+    /// The most that fees may be was withheld from an account.
+    FeeWithheld,
+    /// What fees came to was charged to it.
+    FeeCharged,
+    /// A payout to an offer took its money.
+    OfferPayoutQueued,
+    /// A payout to an offer arrived.
+    OfferPayoutPaid,
+    /// A payout to an offer was given up.
+    OfferPayoutFailed,
+    /// A payout to an offer arrived after it had been given up.
+    OfferPayoutLate,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
     /// Money in suspense was given to somebody, by its settlement.
@@ -141,6 +161,12 @@ impl Kind {
             Self::FeeEarned => "fee_earned",
             Self::FeeReturned => "fee_returned",
             Self::FeeEarnedAgain => "fee_earned_again",
+            Self::FeeWithheld => "fee_withheld",
+            Self::FeeCharged => "fee_charged",
+            Self::OfferPayoutQueued => "offer_payout_queued",
+            Self::OfferPayoutPaid => "offer_payout_paid",
+            Self::OfferPayoutFailed => "offer_payout_failed",
+            Self::OfferPayoutLate => "offer_payout_late",
             Self::Unclaimed => "unclaimed",
             Self::SuspenseSettled => "suspense_settled",
             Self::SuspenseReturned => "suspense_returned",

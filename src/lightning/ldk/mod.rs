@@ -7,6 +7,7 @@
 mod cache;
 mod coins;
 mod convert;
+mod fees;
 mod htlcs;
 mod kv;
 mod logs;
