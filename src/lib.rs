@@ -5,15 +5,19 @@
 //! `mail`, `rates`, `money`, `ids`, `text`, `config` and `telemetry` stand below the families and know none of them.
 //! `trouble` says of all these rooms' errors what whoever asked may be told.
 
+pub mod acts;
 pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod csv;
 pub mod currency;
 pub mod data_dir;
 pub mod decimal;
+pub mod export;
 pub mod failpoint;
+pub mod fees;
 pub mod gifts;
 pub mod http;
 pub mod ids;

@@ -10,13 +10,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use crate::admin::{self, AdminError, AdminState};
+use crate::admin::{self, Acts, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk};
+use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
-use crate::http::{cors, events, measure, openapi, respond, server};
+use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
-use crate::ledger::audit;
+use crate::ledger::{audit, solvency};
 use crate::payments;
 use crate::telemetry::{Health, metrics};
 use crate::tips;
@@ -60,6 +61,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
@@ -89,8 +91,9 @@ async fn not_this_way(method: Method, uri: Uri) -> Response {
 
 fn operator_routes(house: &Arc<House>) -> Router {
     let desk = Arc::new(OperatorDesk(Arc::clone(house)));
-    let ledger = house.ledger.clone();
+    let (ledger, at_solvency) = (house.ledger.clone(), house.ledger.clone());
     let state = AdminState {
+        acts: Acts::new(house.store.clone(), house.ledger.clock.clone()),
         node: house.asked.clone(),
         store: house.store.clone(),
         config: Arc::clone(&house.config),
@@ -104,7 +107,18 @@ fn operator_routes(house: &Arc<House>) -> Router {
                 serde_json::to_value(audit).map_err(|error| error.to_string())
             })
         }),
+        solvency: Arc::new(move || {
+            let ledger = at_solvency.clone();
+            Box::pin(async move {
+                let read = tokio::task::spawn_blocking(move || solvency::report(&ledger)).await;
+                let report = read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+                serde_json::to_value(report).map_err(|error| error.to_string())
+            })
+        }),
         money: Arc::<OperatorDesk>::clone(&desk),
+        payouts: Arc::<OperatorDesk>::clone(&desk),
+        exports: Arc::<OperatorDesk>::clone(&desk),
+        suspense: Arc::<OperatorDesk>::clone(&desk),
         keys: Arc::<OperatorDesk>::clone(&desk),
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
@@ -196,6 +210,7 @@ fn web_settings(house: &House) -> WebSettings {
         min_sat: gifts.min_sat,
         max_sat: gifts.max_sat,
         max_quantity: gifts.max_quantity,
+        gift_fee: FeeRule { min_sat: gifts.min_fee_sat, percent: gifts.fee_percent },
         email: !config.smtp.host.is_empty(),
     }
 }

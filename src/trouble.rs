@@ -10,7 +10,9 @@ use crate::http::keys::{KeyError, Scope};
 use crate::http::respond::NotJson;
 use crate::ids::NoRandomness;
 use crate::ledger::LedgerError;
-use crate::lightning::{InvoiceError, NoCapacity};
+use crate::ledger::solvency::NoCapacity;
+use crate::lightning::InvoiceError;
+use crate::money::Msat;
 use crate::store::StoreError;
 
 /// What may be told.
@@ -32,10 +34,40 @@ pub enum Trouble {
     Lacks(Scope),
     /// The node or the database can't take this now.
     Unavailable,
-    /// No channel can receive that much.
-    NoInboundCapacity,
+    /// The channels can't carry it.
+    NoCapacity(CapacityRefusal),
     /// A bug, or the machine is broken; the log has it.
     Internal,
+}
+
+/// What may be told of a limit of the channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CapacityRefusal {
+    /// It is about what comes in; otherwise about what must go out again.
+    pub inbound: bool,
+    /// The most that would do, in sat, where one amount is the reason.
+    pub max_sat: Option<u64>,
+}
+
+impl CapacityRefusal {
+    /// What programs compare.
+    pub const fn code(self) -> &'static str {
+        if self.inbound { "NO_INBOUND_CAPACITY" } else { "NO_OUTBOUND_CAPACITY" }
+    }
+
+    /// What people read.
+    pub fn message(self) -> String {
+        match (self.inbound, self.max_sat) {
+            (true, Some(sat)) => format!("This server can receive at most {sat} sat at once now"),
+            (true, None) => "This server can't receive that much now".into(),
+            (false, Some(sat)) => {
+                format!("This server could pay out at most {sat} sat in one payment; ask for less at once")
+            }
+            (false, None) => {
+                "This server can't promise now that what it sells can be paid out; try again later".into()
+            }
+        }
+    }
 }
 
 /// An error of a room below the families.
@@ -126,10 +158,18 @@ impl Cause for LedgerError {
 }
 
 impl Cause for NoCapacity {
-    fn trouble(self, _: &'static str) -> Trouble {
+    fn trouble(self, whose: &'static str) -> Trouble {
+        let refusal = |inbound, max: Option<Msat>| {
+            Trouble::NoCapacity(CapacityRefusal { inbound, max_sat: max.map(Msat::sat_floor) })
+        };
         match self {
             Self::NotRunning => Trouble::Unavailable,
-            Self::TooLittle => Trouble::NoInboundCapacity,
+            Self::Inbound(shortfall) => refusal(true, Some(shortfall.bound)),
+            Self::Outbound(shortfall) => refusal(false, Some(shortfall.bound)),
+            Self::Short(by) => {
+                tracing::warn!(whose, missing = %by, "nothing is sold: what is owed could not be paid out; see `satchel status`");
+                refusal(false, None)
+            }
         }
     }
 }

@@ -28,8 +28,9 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest, Lightning,
-    NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom, Standing, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest,
+    Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom, Standing,
+    Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -116,6 +117,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
         notify: None,
         notify_secret: None,
         manage_key: None,
+        fee: Msat::ZERO,
     };
     insert(tx, &names)?;
     if kind == Kind::Unpaid {
@@ -272,6 +274,10 @@ impl Lightning for NoNode {
     }
 
     fn sending_room(&self) -> Vec<SendingRoom> {
+        Vec::new()
+    }
+
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
         Vec::new()
     }
 

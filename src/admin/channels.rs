@@ -5,9 +5,10 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::Body;
+use super::extract::{Body, By};
 use super::peers::{parse_address, parse_node_id};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 use crate::lightning::ChannelOrder;
 use crate::money::Msat;
 
@@ -40,10 +41,17 @@ pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
 /// `POST /admin/v1/channels`: answers once the funding is under way; the channel is usable when confirmed.
 pub async fn open(
     State(state): State<AdminState>,
+    By(key): By,
     Body(request): Body<OpenRequest>,
 ) -> Result<Json<Value>, AdminError> {
     let order = order(&state, request)?;
-    let user_channel_id = state.node.operate(move |node| node.open_channel(&order)).await?;
+    let act = Act::new(key, ActKind::ChannelOpen)
+        .with("node_id", order.node_id)
+        .with("amount_sat", order.amount_sat)
+        .with("push_sat", order.push_sat)
+        .with("announced", order.announced);
+    let work = async { Ok(state.node.operate(move |node| node.open_channel(&order)).await?) };
+    let user_channel_id = state.acts.around(act, work, |id| Some(id.clone())).await?;
     Ok(Json(json!({ "user_channel_id": user_channel_id })))
 }
 
@@ -73,10 +81,13 @@ fn order(state: &AdminState, request: OpenRequest) -> Result<ChannelOrder, Admin
 /// locks our coins for some time.
 pub async fn close(
     State(state): State<AdminState>,
+    By(key): By,
     Path(id): Path<String>,
     Body(request): Body<CloseRequest>,
 ) -> Result<Json<Value>, AdminError> {
     let closing = id.clone();
-    state.node.operate(move |node| node.close_channel(&closing, request.force)).await?;
+    let act = Act::new(key, ActKind::ChannelClose).to(&id).with("force", request.force);
+    let close = state.node.operate(move |node| node.close_channel(&closing, request.force));
+    state.acts.around(act, async { Ok(close.await?) }, |()| None).await?;
     Ok(Json(json!({ "closing": id, "force": request.force })))
 }

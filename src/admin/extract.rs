@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::AdminError;
+use crate::http::keys::{Caller, KeyId};
 
 /// A JSON body. An empty body is an empty object, so that `POST` without arguments needs none.
 pub struct Body<T>(pub T);
@@ -26,6 +27,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         parsed
             .map(|Json(value)| Self(value))
             .map_err(|rejection| AdminError::BadRequest(rejection.body_text()))
+    }
+}
+
+/// Whose key it is. The layer in front of these routes has put it there.
+pub struct By(pub KeyId);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AdminError> {
+        let caller = parts.extensions.get::<Caller>();
+        caller
+            .map(|caller| Self(caller.key))
+            .ok_or_else(|| AdminError::internal("an admin route was reached without a key"))
     }
 }
 

@@ -6,16 +6,17 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::Body;
+use super::extract::{Body, By};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 
 /// The room of the keys.
 pub trait KeyAdmin: Send + Sync {
-    /// Makes a key. The object has the key itself (`"key"`), shown this once, its `"id"`, `"name"` and `"scopes"`.
+    /// Makes a key, and records that as this act. The object has the key itself (`"key"`), shown this once, its `"id"`, `"name"` and `"scopes"`.
     ///
     /// # Errors
     /// [`AdminError::BadRequest`] for a scope there isn't.
-    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>>;
+    fn create(&self, key: NewKey, act: Act) -> BoxFuture<'_, Result<Value, AdminError>>;
 
     /// All keys, without the keys themselves: objects with `"id"`, `"name"`, `"scopes"` and what else is known.
     ///
@@ -23,11 +24,11 @@ pub trait KeyAdmin: Send + Sync {
     /// [`AdminError::Unavailable`].
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
 
-    /// Makes a key worthless for ever; `false` if there is none with this id.
+    /// Makes a key worthless for ever, and records that as this act; `false` if there is none with this id.
     ///
     /// # Errors
     /// [`AdminError::Refused`] if it is the key that the operator's commands use.
-    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>>;
+    fn revoke(&self, id: String, act: Act) -> BoxFuture<'_, Result<bool, AdminError>>;
 }
 
 /// A key to make.
@@ -48,6 +49,7 @@ const MAX_NAME_CHARS: usize = 64;
 /// `POST /admin/v1/keys`
 pub async fn create(
     State(state): State<AdminState>,
+    By(by): By,
     Body(mut key): Body<NewKey>,
 ) -> Result<Json<Value>, AdminError> {
     key.name = key.name.trim().to_owned();
@@ -67,7 +69,11 @@ pub async fn create(
     if key.scopes.is_empty() {
         return Err(AdminError::BadRequest("scopes must name at least one, like [\"gifts\"]".into()));
     }
-    state.keys.create(key).await.map(Json)
+    let act = Act::new(by, ActKind::KeyCreate)
+        .with("name", &key.name)
+        .with("scopes", &key.scopes)
+        .with("account", account);
+    state.acts.recorded(act.clone(), state.keys.create(key, act)).await.map(Json)
 }
 
 /// `GET /admin/v1/keys`
@@ -79,10 +85,15 @@ pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
 /// `DELETE /admin/v1/keys/{id}`
 pub async fn revoke(
     State(state): State<AdminState>,
+    By(by): By,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, AdminError> {
-    if state.keys.revoke(id.clone()).await? {
-        return Ok(Json(json!({ "revoked": id })));
-    }
-    Err(AdminError::NotFound(format!("there is no key with the id {id}; see `satchel key list`")))
+    let act = Act::new(by, ActKind::KeyRevoke).to(&id);
+    let revoke = async {
+        if state.keys.revoke(id.clone(), act.clone()).await? {
+            return Ok(Json(json!({ "revoked": id })));
+        }
+        Err(AdminError::NotFound(format!("there is no key with the id {id}; see `satchel key list`")))
+    };
+    state.acts.recorded(act.clone(), revoke).await
 }

@@ -3,15 +3,18 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`]),
-//! and answer.
+//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`], [`PayoutAdmin`],
+//! [`SuspenseAdmin`], [`ExportAdmin`]),
+//! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
+mod acts;
 mod audit;
 mod channels;
 mod coins;
 mod error;
+mod exports;
 mod extract;
 mod gifts;
 mod keys;
@@ -20,8 +23,10 @@ mod money;
 mod node;
 mod observe;
 mod payments;
+mod payouts;
 mod peers;
 mod proxies;
+mod suspense;
 mod tips;
 mod webhooks;
 
@@ -40,15 +45,19 @@ use crate::rates::Rates;
 use crate::store::Store;
 use crate::telemetry::Health;
 
-pub use coins::CoinAdmin;
+pub use acts::Acts;
+pub use coins::{CoinAdmin, SendOrder};
 pub use error::{AdminError, method_not_allowed, refusal};
+pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use l402::{L402Admin, SoldRequest};
 pub use money::{Issued, Money, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
+pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
+pub use suspense::{Recipient, SuspenseAdmin};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
 
@@ -59,6 +68,8 @@ pub type Audit = Arc<dyn Fn() -> BoxFuture<'static, Result<serde_json::Value, St
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct AdminState {
+    /// Records what is done here.
+    pub acts: Acts,
     /// The node.
     pub node: Node,
     /// The database, for whether it takes writes.
@@ -71,8 +82,16 @@ pub struct AdminState {
     pub rates: Rates,
     /// The books' check.
     pub audit: Audit,
+    /// How far what is owed can be paid out.
+    pub solvency: Audit,
     /// Payouts and invoices of the operator's own.
     pub money: Arc<dyn Money>,
+    /// Payouts of everybody.
+    pub payouts: Arc<dyn PayoutAdmin>,
+    /// Money in suspense.
+    pub suspense: Arc<dyn SuspenseAdmin>,
+    /// Tables for bookkeepers.
+    pub exports: Arc<dyn ExportAdmin>,
     /// API keys.
     pub keys: Arc<dyn KeyAdmin>,
     /// Gifts.
@@ -101,12 +120,23 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/channels/{id}/close", post(channels::close))
         .route("/admin/v1/peers", get(peers::list).post(peers::connect))
         .route("/admin/v1/audit", get(audit::run))
+        .route("/admin/v1/acts", get(acts::list))
         .route("/admin/v1/pay", post(money::pay))
         .route("/admin/v1/payouts/{public_id}", get(money::payout))
+        .route("/admin/v1/payouts", get(payouts::list))
+        .route("/admin/v1/payouts/{public_id}/history", get(payouts::show))
+        .route("/admin/v1/payouts/{public_id}/settle", post(payouts::settle))
+        .route("/admin/v1/suspense", get(suspense::list))
+        .route("/admin/v1/suspense/{id}/settle", post(suspense::settle))
         .route("/admin/v1/invoice", post(money::invoice))
         .route("/admin/v1/keys", get(keys::list).post(keys::create))
         .route("/admin/v1/keys/{id}", delete(keys::revoke))
         .route("/admin/v1/gifts", get(gifts::list))
+        .route("/admin/v1/gifts/export", get(exports::gifts))
+        .route("/admin/v1/tips/export", get(exports::tips))
+        .route("/admin/v1/l402/export", get(exports::l402))
+        .route("/admin/v1/payouts/export", get(exports::payouts))
+        .route("/admin/v1/ledger/export", get(exports::ledger))
         .route("/admin/v1/gifts/{id}", get(gifts::show))
         .route("/admin/v1/tips", get(tips::list).post(tips::create))
         .route("/admin/v1/tips/{id}", get(tips::show))
@@ -114,6 +144,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/payments/export", get(payments::export))
         .route("/admin/v1/l402", get(l402::sold))
         .route("/admin/v1/coins", get(coins::list))
+        .route("/admin/v1/send", post(coins::send))
+        .route("/admin/v1/coins/{id}", get(coins::show))
         .route("/admin/v1/coins/{id}/settle", post(coins::settle))
         .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
         .route("/admin/v1/proxies/{id}/price", post(proxies::price))

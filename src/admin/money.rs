@@ -9,9 +9,11 @@ use futures_util::future::BoxFuture;
 use lightning_invoice::Bolt11Invoice;
 use serde::{Deserialize, Serialize};
 
-use super::extract::Body;
+use super::extract::{Body, By};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 use crate::ids::{PaymentHash, Preimage};
+use crate::ledger::charges;
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
 
@@ -26,8 +28,9 @@ const MAX_EXPIRY_SECS: u64 = 366 * 86_400;
 
 /// The operator's access to the ledger.
 pub trait Money: Send + Sync {
-    /// Notes the intent to pay durably and answers; the outcome is asked with [`Money::payout`]. The same
-    /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says.
+    /// Notes the intent to pay durably, with this act, and answers; the outcome is asked with [`Money::payout`]. The same
+    /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says. What is owed to others is
+    /// left untouched unless `force`.
     ///
     /// Crash behaviour: as every payout. Once answered it is carried out, or seen to have failed.
     ///
@@ -37,6 +40,8 @@ pub trait Money: Send + Sync {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        force: bool,
+        act: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
 
     /// A payout of anybody's, by its public id.
@@ -65,8 +70,10 @@ pub struct PayoutView {
     pub amount_msat: u64,
     /// The most it may cost in routing fees, in msat.
     pub max_fee_msat: u64,
-    /// What it did cost, once paid.
+    /// What it did cost, once paid: routing fees, and what the recipient was paid more than asked.
     pub fee_msat: Option<u64>,
+    /// What left the channels for it, once paid, where that could be told.
+    pub left_msat: Option<u64>,
     /// The receipt, once paid.
     pub preimage: Option<Preimage>,
     /// Why it failed.
@@ -92,6 +99,8 @@ pub struct Issued {
 pub struct PayRequest {
     invoice: String,
     max_fee_sat: Option<u64>,
+    #[serde(default)]
+    force: bool,
 }
 
 /// An invoice to make.
@@ -106,11 +115,18 @@ pub struct MakeRequest {
 /// `POST /admin/v1/pay`
 pub async fn pay(
     State(state): State<AdminState>,
+    By(key): By,
     Body(request): Body<PayRequest>,
 ) -> Result<Json<PayoutView>, AdminError> {
     let invoice = parse_invoice(&request.invoice, state.config.network)?;
     let max_fee = request.max_fee_sat.map(|sat| sat_amount("max_fee_sat", sat)).transpose()?;
-    state.money.pay(invoice, max_fee).await.map(Json)
+    let act = Act::new(key, ActKind::Pay)
+        .with("payment_hash", charges::hash_of(&invoice))
+        .with("amount_msat", invoice.amount_milli_satoshis())
+        .with("max_fee_msat", max_fee)
+        .with("force", request.force);
+    let paid = state.money.pay(invoice, max_fee, request.force, act.clone());
+    state.acts.recorded(act, paid).await.map(Json)
 }
 
 /// `GET /admin/v1/payouts/{public_id}`
@@ -155,7 +171,7 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
 }
 
 /// Refuses what can never be paid, before the ledger hears of it.
-fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
+pub(super) fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
     let bad = |text: &str| AdminError::BadRequest(text.into());
     let text = text.trim();
     let text = text.strip_prefix("lightning:").or_else(|| text.strip_prefix("LIGHTNING:")).unwrap_or(text);
@@ -172,6 +188,6 @@ fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice,
     Ok(invoice)
 }
 
-fn sat_amount(name: &str, sat: u64) -> Result<Msat, AdminError> {
+pub(super) fn sat_amount(name: &str, sat: u64) -> Result<Msat, AdminError> {
     Msat::from_sat(sat).ok_or_else(|| AdminError::BadRequest(format!("{name} is more than there is bitcoin")))
 }

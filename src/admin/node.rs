@@ -17,6 +17,8 @@ struct NodeView {
     phase: String,
     reason: Option<String>,
     balances: Balances,
+    /// How far what is owed can be paid out; none while the books can't be read.
+    solvency: Option<Value>,
     channels: usize,
     usable_channels: usize,
     database_writable: bool,
@@ -29,12 +31,14 @@ struct NodeView {
 pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
     let (status, channels) = state.node.operate(|node| Ok((node.status(), node.channels()))).await?;
     let balances = state.node.ask(|node| node.balances()).await?;
+    let solvency = if status.running { (state.solvency)().await.ok() } else { None };
     let health = state.health.ready();
     let view = NodeView {
         status,
         phase: health.status,
         reason: health.reason,
         balances,
+        solvency,
         channels: channels.len(),
         usable_channels: channels.iter().filter(|channel| channel.usable).count(),
         database_writable: state.store.is_writable(),

@@ -6,8 +6,9 @@ use bitcoin::secp256k1::PublicKey;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::Body;
+use super::extract::{Body, By};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 
 /// A peer to connect to.
 #[derive(Deserialize)]
@@ -26,11 +27,14 @@ pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
 /// `POST /admin/v1/peers`: answers once connected.
 pub async fn connect(
     State(state): State<AdminState>,
+    By(key): By,
     Body(request): Body<ConnectRequest>,
 ) -> Result<Json<Value>, AdminError> {
     let (node_id, address) = (parse_node_id(&request.node_id)?, parse_address(&request.address)?);
     let target = address.clone();
-    state.node.operate(move |node| node.connect(node_id, &target)).await?;
+    let act = Act::new(key, ActKind::PeerConnect).to(node_id.to_string()).with("address", &address);
+    let connect = state.node.operate(move |node| node.connect(node_id, &target));
+    state.acts.around(act, async { Ok(connect.await?) }, |()| None).await?;
     Ok(Json(json!({ "node_id": node_id, "address": address })))
 }
 

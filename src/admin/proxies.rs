@@ -6,8 +6,9 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::extract::{Asked, Body};
+use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 
 /// The room of the proxies.
 pub trait ProxyAdmin: Send + Sync {
@@ -73,9 +74,17 @@ pub struct Retirement {
 /// `POST /admin/v1/proxies`
 pub async fn create(
     State(state): State<AdminState>,
+    By(key): By,
     Body(asked): Body<Map<String, Value>>,
 ) -> Result<Json<Value>, AdminError> {
-    state.proxies.create(asked).await.map(Json)
+    // Other fields may hold what the service is called with.
+    let act = Act::new(key, ActKind::ProxyCreate)
+        .with("account", asked.get("account"))
+        .with("name", asked.get("name"));
+    let made = state.acts.around(act, state.proxies.create(asked), |made| {
+        made.get("id").and_then(Value::as_str).map(ToOwned::to_owned)
+    });
+    made.await.map(Json)
 }
 
 /// `GET /admin/v1/proxies`
@@ -89,17 +98,25 @@ pub async fn list(
 /// `POST /admin/v1/proxies/{id}/price`
 pub async fn price(
     State(state): State<AdminState>,
+    By(key): By,
     Path(id): Path<String>,
     Body(asked): Body<ProxyPrice>,
 ) -> Result<Json<Value>, AdminError> {
-    state.proxies.price(id, asked).await.map(Json)
+    let act = Act::new(key, ActKind::ProxyPrice)
+        .to(&id)
+        .with("sats", asked.sats)
+        .with("path", &asked.path)
+        .with("method", &asked.method);
+    state.acts.around(act, state.proxies.price(id, asked), |_| None).await.map(Json)
 }
 
 /// `POST /admin/v1/proxies/{id}/retire`
 pub async fn retire(
     State(state): State<AdminState>,
+    By(key): By,
     Path(id): Path<String>,
     Body(asked): Body<Retirement>,
 ) -> Result<Json<Value>, AdminError> {
-    state.proxies.retire(id, asked.reason).await.map(Json)
+    let act = Act::new(key, ActKind::ProxyRetire).to(&id).with("reason", &asked.reason);
+    state.acts.around(act, state.proxies.retire(id, asked.reason), |_| None).await.map(Json)
 }

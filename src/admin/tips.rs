@@ -6,9 +6,10 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::{Asked, Body};
+use super::extract::{Asked, Body, By};
 use super::gifts::PageRequest;
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 
 /// The room of the tips.
 pub trait TipAdmin: Send + Sync {
@@ -34,12 +35,12 @@ pub trait TipAdmin: Send + Sync {
     /// behind by any.
     fn create(&self, order: TipOrder) -> BoxFuture<'_, Result<Value, AdminError>>;
 
-    /// Gives a tip, or all tips of a group that can be, back to the tipper; with `force` also what somebody has
+    /// Gives a tip, or all tips of a group that can be, back to the tipper, and records that as this act; with `force` also what somebody has
     /// claimed. Answers how many; `None` if there is no such tip or group.
     ///
     /// # Errors
     /// [`AdminError::Refused`] if the state of it forbids that, [`AdminError::Unavailable`].
-    fn reclaim(&self, id: String, force: bool) -> BoxFuture<'_, Result<Option<usize>, AdminError>>;
+    fn reclaim(&self, id: String, force: bool, act: Act) -> BoxFuture<'_, Result<Option<usize>, AdminError>>;
 }
 
 /// Tips to make. What is left out is as if it were `null`.
@@ -99,18 +100,29 @@ pub async fn show(
 /// `POST /admin/v1/tips`
 pub async fn create(
     State(state): State<AdminState>,
+    By(key): By,
     Body(order): Body<TipOrder>,
 ) -> Result<Json<Value>, AdminError> {
-    state.tips.create(order).await.map(Json)
+    let act = Act::new(key, ActKind::TipCreate)
+        .with("account", &order.account)
+        .with("amount_sat", order.amount_sat)
+        .with("quantity", order.quantity);
+    let made = state.acts.around(act, state.tips.create(order), |made| {
+        made.get("id").and_then(Value::as_str).map(ToOwned::to_owned)
+    });
+    made.await.map(Json)
 }
 
 /// `POST /admin/v1/tips/{id}/reclaim`
 pub async fn reclaim(
     State(state): State<AdminState>,
+    By(key): By,
     Path(id): Path<String>,
     Body(ReclaimRequest { force }): Body<ReclaimRequest>,
 ) -> Result<Json<Value>, AdminError> {
-    let reclaimed = state.tips.reclaim(id.clone(), force).await?.ok_or_else(no_tip)?;
+    let act = Act::new(key, ActKind::TipReclaim).to(&id).with("force", force);
+    let reclaim = async { state.tips.reclaim(id.clone(), force, act.clone()).await?.ok_or_else(no_tip) };
+    let reclaimed = state.acts.recorded(act.clone(), reclaim).await?;
     Ok(Json(json!({ "id": id, "reclaimed": reclaimed })))
 }
 

@@ -6,9 +6,10 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::extract::Asked;
+use super::extract::{Asked, By};
 use super::gifts::PageRequest;
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 
 /// The room of the webhooks.
 pub trait WebhookAdmin: Send + Sync {
@@ -51,8 +52,10 @@ pub async fn list(
 /// `POST /admin/v1/webhooks/{id}/replay`
 pub async fn replay(
     State(state): State<AdminState>,
+    By(key): By,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, AdminError> {
-    state.webhooks.replay(id.clone()).await?;
+    let act = Act::new(key, ActKind::WebhookReplay).to(&id);
+    state.acts.around(act, state.webhooks.replay(id.clone()), |()| None).await?;
     Ok(Json(json!({ "id": id, "state": "waiting" })))
 }

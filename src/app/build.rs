@@ -8,8 +8,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::AppError;
+use crate::acts;
 use crate::clock::Clock;
-use crate::config::{Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom};
+use crate::config::{
+    Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom, WhenShort,
+};
 use crate::data_dir;
 use crate::gifts::{self, Gifts, Parts, Rules, Teller};
 use crate::http::client::Proxies;
@@ -21,7 +24,8 @@ use crate::ids::Secret;
 use crate::l402::content::Content;
 use crate::l402::proxy::{self, PaidProxies};
 use crate::l402::{self, L402};
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery};
+use crate::ledger::suspense::PaidBack;
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery, solvency};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
@@ -66,6 +70,7 @@ pub struct House {
     pub(crate) addresses: Addresses,
     pub(crate) outbox: Outbox,
     pub(crate) log: EventLog,
+    pub(crate) mail: Option<Mailer>,
 }
 
 impl House {
@@ -84,6 +89,7 @@ impl House {
         let keyring = gifts::keyring(&store)?;
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let teller = Teller::new(Arc::clone(&hub), outbox.clone(), log.clone());
+        let teller = if config.gifts.return_fee { teller.returning_fees(Clock::system()) } else { teller };
         let tips_keyring = tips::keyring(&store)?;
         let tips_rules = tips::Rules::from_config(&config);
         let tips_teller = tips::Teller::new(
@@ -95,8 +101,10 @@ impl House {
             tips_rules.return_fee,
         );
         let payments_teller =
-            payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system());
-        let l402_teller = l402::Teller::new(log.clone(), Clock::system());
+            payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system())
+                .taking(payments::Rules::from_config(&config).fee);
+        let l402_teller =
+            l402::Teller::new(log.clone(), Clock::system()).taking(l402::Rules::from_config(&config).fee);
         let l402_mint = l402::mint(&store)?;
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
@@ -108,10 +116,11 @@ impl House {
             clock: Clock::system(),
             wake: Arc::new(Wake::default()),
             listeners: Listeners::new([
-                (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>),
+                (Family::Gifts, Arc::new(gifts::Funding(vouchers.clone())) as Arc<dyn Listener>),
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
+                (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
         };
@@ -148,7 +157,7 @@ impl House {
                 clock: ledger.clock.clone(),
                 keys: keys.clone(),
                 public_url: config.http.public_url.clone(),
-                mail,
+                mail: mail.clone(),
                 newcomers: Budget::per_minute(invoices_per_minute(&config)),
             }),
             budget: Arc::clone(&budget),
@@ -194,6 +203,7 @@ impl House {
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());
+        acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {
             config,
@@ -219,6 +229,7 @@ impl House {
             addresses,
             outbox,
             log,
+            mail,
         })
     }
 
@@ -297,6 +308,10 @@ fn ledger_settings(config: &Config) -> Settings {
         send_window: Duration::from_secs(config.payouts.send_window_secs),
         keep_unpaid: Duration::from_secs(u64::from(config.limits.keep_unpaid_days) * 86_400),
         max_routing_per_hour: Msat::from_sat(config.payouts.max_routing_per_hour_sat).unwrap_or_default(),
+        when_short: match config.solvency.when_short {
+            WhenShort::Refuse => solvency::WhenShort::Refuse,
+            WhenShort::Warn => solvency::WhenShort::Warn,
+        },
         ..Settings::default()
     }
 }

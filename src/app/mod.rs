@@ -14,10 +14,14 @@
 //! The front door closes and lets requests finish, the workers end, the node writes its state, the
 //! database is closed. A second signal ends the process at once, which is safe too.
 
+mod alerts;
 mod build;
 mod coins;
 mod deliveries;
+mod exports;
 mod operator;
+mod payouts;
+mod suspense;
 mod tasks;
 mod workers;
 

@@ -7,15 +7,18 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 
 use super::build::House;
+use crate::acts::Act;
 use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayoutView};
-use crate::http::keys::{KeyError, KeyId, Scope};
+use crate::http::keys::{KeyError, KeyId, KeyInfo, Scope};
 use crate::ids::Preimage;
 #[cfg(feature = "failpoints")]
 use crate::ids::random_bytes;
 use crate::ledger::payouts::{self, Order, Payout, Queued};
+use crate::ledger::solvency::{NotFree, Standing};
 use crate::ledger::{Family, LedgerError, charges};
 use crate::lightning::{InvoiceError, InvoiceRequest};
 use crate::money::Msat;
+use crate::store::Tx;
 
 /// The operator's side of the house.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ impl Money for OperatorDesk {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        force: bool,
+        act: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         Box::pin(async move {
             let amount = invoice
@@ -34,10 +39,23 @@ impl Money for OperatorDesk {
                 .ok_or_else(|| AdminError::BadRequest("the invoice has no amount".into()))?;
             let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
             let ledger = self.0.ledger.clone();
+            let standing = if force { None } else { Some(self.standing().await?) };
             let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
                 let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee };
+                let known = payouts::by_hash(tx, charges::hash_of(&invoice))?.is_some()
+                    || charges::by_hash(tx, charges::hash_of(&invoice))?.is_some();
+                // What exists is only looked up, and an invoice of our own leaves no channel.
+                if let Some(standing) = standing.filter(|_| !known) {
+                    let whole = amount.checked_add(max_fee).unwrap_or(Msat::MAX);
+                    if let Err(not_free) = standing.covers(tx, whole)? {
+                        return Ok(Err(not_enough(&not_free, amount, max_fee)));
+                    }
+                }
                 Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
-                    Queued::New(payout) => Ok(payout),
+                    Queued::New(payout) => {
+                        act.to(&payout.public_id).done(tx, ledger.clock.now())?;
+                        Ok(payout)
+                    }
                     Queued::Existing(payout) if payout.family == Family::Operator => Ok(payout),
                     Queued::Unpayable => {
                         Err(AdminError::Refused("this invoice of ours is paid or over already".into()))
@@ -85,6 +103,22 @@ impl Money for OperatorDesk {
     }
 }
 
+impl OperatorDesk {
+    /// What the operator's payment is judged by.
+    pub(super) async fn standing(&self) -> Result<Standing, AdminError> {
+        let ledger = self.0.ledger.clone();
+        let taken = tokio::task::spawn_blocking(move || Standing::take(&ledger)).await;
+        taken.map_err(AdminError::internal)?.map_err(unavailable)
+    }
+}
+
+/// Why the operator can't spend so much.
+fn not_enough(not_free: &NotFree, amount: Msat, max_fee: Msat) -> AdminError {
+    AdminError::Refused(format!(
+        "{not_free}. This needs {amount} and up to {max_fee} for routing; `--force` pays it all the same, and what is owed may then not be redeemable"
+    ))
+}
+
 /// With the failpoint `operator.hold` the operator's invoices are held ones, for tests of what a death leaves of those.
 #[cfg(feature = "failpoints")]
 fn held_for_a_test() -> Option<Preimage> {
@@ -97,14 +131,16 @@ const fn held_for_a_test() -> Option<Preimage> {
 }
 
 impl KeyAdmin for OperatorDesk {
-    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>> {
+    fn create(&self, key: NewKey, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             let scopes: Vec<Scope> =
                 key.scopes.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(
                     |error: crate::http::keys::BadScope| AdminError::BadRequest(error.to_string()),
                 )?;
-            let (info, text) =
-                self.0.keys.create(&key.name, &scopes, key.account.as_deref()).await.map_err(key_error)?;
+            let now = self.0.ledger.clock.now();
+            let note = move |tx: &Tx<'_>, made: &KeyInfo| act.to(made.id.0.to_string()).done(tx, now);
+            let made = self.0.keys.create_noting(&key.name, &scopes, key.account.as_deref(), note);
+            let (info, text) = made.await.map_err(key_error)?;
             Ok(json!({
                 "key": text.expose(),
                 "id": info.id.0.to_string(),
@@ -119,7 +155,7 @@ impl KeyAdmin for OperatorDesk {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
             let keys = self.0.keys.list().await.map_err(key_error)?;
-            let show = |info: crate::http::keys::KeyInfo| {
+            let show = |info: KeyInfo| {
                 json!({
                     "id": info.id.0.to_string(),
                     "name": info.name,
@@ -135,10 +171,11 @@ impl KeyAdmin for OperatorDesk {
         })
     }
 
-    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>> {
+    fn revoke(&self, id: String, act: Act) -> BoxFuture<'_, Result<bool, AdminError>> {
         Box::pin(async move {
             let Ok(id) = id.parse() else { return Ok(false) };
-            match self.0.keys.revoke(KeyId(id)).await {
+            let now = self.0.ledger.clock.now();
+            match self.0.keys.revoke_noting(KeyId(id), move |tx| act.done(tx, now)).await {
                 Ok(_) => Ok(true),
                 Err(KeyError::NoSuchKey) => Ok(false),
                 Err(error) => Err(key_error(error)),
@@ -155,6 +192,7 @@ fn view(payout: &Payout) -> PayoutView {
         amount_msat: payout.amount.get(),
         max_fee_msat: payout.max_fee.get(),
         fee_msat: payout.fee.map(Msat::get),
+        left_msat: payout.left.map(Msat::get),
         preimage: payout.preimage,
         error: payout.error.clone(),
     }

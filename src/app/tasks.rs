@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::alerts;
 use super::build::House;
 use crate::admin;
 use crate::http::events::{self, Keep};
@@ -76,6 +77,11 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
                 tracing::debug!(%error, "the node gives no numbers");
             }
         }
+    }));
+    let (looked, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(every(OBSERVE_EVERY, stop, move || {
+        let house = Arc::clone(&looked);
+        async move { alerts::look(&house).await }
     }));
     let (audited, stop) = (Arc::clone(house), stopped.clone());
     tasks.spawn(every(AUDIT_EVERY, stop, move || {

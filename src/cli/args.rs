@@ -10,7 +10,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Overrides;
 use crate::ids::Secret;
 
-use super::{channel, coins, gift, init, invoice, key, pay, payments, peer, proxy, tip, webhook};
+use super::{
+    channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
+    suspense, tip, webhook,
+};
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
 #[derive(Debug, Parser)]
@@ -78,6 +81,8 @@ pub enum Command {
     Peer(peer::PeerCommand),
     /// Pay a BOLT11 invoice from the operator's own funds
     Pay(pay::PayArgs),
+    /// Send coins of the wallet to an address
+    Send(send::SendArgs),
     /// Make an invoice that is paid to the operator
     Invoice(invoice::InvoiceArgs),
     /// API keys
@@ -92,6 +97,14 @@ pub enum Command {
     /// Payments
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
+    /// Payments that went out, or are on their way
+    #[command(subcommand)]
+    Payout(payout::PayoutCommand),
+    /// Money that came in and belongs to nobody we know
+    #[command(subcommand)]
+    Suspense(suspense::SuspenseCommand),
+    /// Tables (CSV) for a bookkeeper
+    Export(export::ExportArgs),
     /// Coins on their way to addresses
     #[command(subcommand)]
     Coins(coins::CoinsCommand),
@@ -101,6 +114,8 @@ pub enum Command {
     /// What others were told, and how that went
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// What was done by hand, by which key, and how it ended
+    Log(log::LogArgs),
     /// Prove that the books are right
     Audit,
     /// Say what is wrong and what to do about it, with or without a running satchel

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
+use url::form_urlencoded::Serializer;
 
 use super::args::Global;
 use super::error::CliError;
@@ -110,6 +111,17 @@ impl Client {
         CliError::failed(format!("what answers at {} is not this version of satchel ({status})", self.base))
             .help("check http.listen in config.toml, and that server and command are of the same version")
     }
+}
+
+/// A query of what is given.
+pub fn query(given: &[(&str, Option<String>)]) -> String {
+    let mut query = Serializer::new(String::new());
+    for (name, value) in given {
+        if let Some(value) = value {
+            query.append_pair(name, value);
+        }
+    }
+    query.finish()
 }
 
 /// An address to connect to, for one to listen on.

@@ -15,19 +15,24 @@ mod client;
 mod coins;
 mod doctor;
 mod error;
+mod export;
 mod gift;
 mod init;
 mod invoice;
 mod key;
+mod log;
 mod names;
 mod pay;
 mod payments;
+mod payout;
 mod peer;
 mod proxy;
 mod report;
 mod run;
+mod send;
 mod show;
 mod status;
+mod suspense;
 mod tip;
 mod webhook;
 
@@ -74,6 +79,9 @@ fn execute(cli: Cli) -> Result<Report, CliError> {
         Command::Payments(command) if global.json && command.talks() => {
             Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
         }
+        Command::Export(args) if global.json && args.talks() => {
+            Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
+        }
         remote => {
             let client = Client::from(&global)?;
             wait_for(ask(&client, remote))?
@@ -93,9 +101,14 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Gift(command) => gift::run(client, command).await,
         Command::Tip(command) => tip::run(client, command).await,
         Command::Payments(command) => payments::run(client, command).await,
+        Command::Payout(command) => payout::run(client, command).await,
+        Command::Suspense(command) => suspense::run(client, command).await,
+        Command::Export(args) => export::run(client, args).await,
+        Command::Send(args) => send::run(client, &args).await,
         Command::Coins(command) => coins::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
+        Command::Log(args) => log::run(client, &args).await,
         Command::Audit => audit::run(client).await,
         Command::Init(_) | Command::Run | Command::Doctor => {
             Err(CliError::failed("this command needs no server"))

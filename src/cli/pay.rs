@@ -24,6 +24,9 @@ pub struct PayArgs {
     /// The most it may cost in routing fees, in sat [default: what [payouts] says]
     #[arg(long, value_name = "SAT")]
     max_fee_sat: Option<u64>,
+    /// Pay even if what is owed to others could then not be paid out
+    #[arg(long)]
+    force: bool,
     /// How long to wait for the outcome, in seconds; the payment goes on without us
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     wait: u64,
@@ -33,6 +36,9 @@ pub async fn run(client: &Client, args: &PayArgs) -> Result<Report, CliError> {
     let mut body = json!({ "invoice": args.invoice });
     if let (Some(fee), Some(fields)) = (args.max_fee_sat, body.as_object_mut()) {
         fields.insert("max_fee_sat".into(), json!(fee));
+    }
+    if let (true, Some(fields)) = (args.force, body.as_object_mut()) {
+        fields.insert("force".into(), json!(true));
     }
     let mut payout = client.post("pay", body).await?;
     let path = format!("payouts/{}", segment(text(&payout, "id"))?);

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::error::{CliError, UNREACHABLE};
 use super::report::{Report, facts};
-use super::show::{grouped, msat, now, number, relative, sat, text, yes};
+use super::show::{duration, grouped, msat, now, number, relative, sat, text, yes};
 
 pub async fn run(client: &Client) -> Result<Report, CliError> {
     let node = client.get("node").await?;
@@ -35,6 +35,9 @@ fn describe(node: &Value, now: u64) -> String {
     rows.push(("can send", msat(number(balances, "outbound_msat"))));
     let (inbound, largest) = (number(balances, "inbound_msat"), number(balances, "inbound_max_msat"));
     rows.push(("can receive", format!("{}, at most {} at once", msat(inbound), msat(largest))));
+    if let Some(solvency) = node.get("solvency").filter(|solvency| !solvency.is_null()) {
+        rows.extend(promises(solvency));
+    }
     rows.push((
         "on-chain",
         format!(
@@ -49,6 +52,41 @@ fn describe(node: &Value, now: u64) -> String {
     }
     rows.push(("version", text(node, "version").into()));
     facts(&rows)
+}
+
+/// What is owed, and whether it can be paid out.
+fn promises(solvency: &Value) -> Vec<(&'static str, String)> {
+    let figure = |name: &str| number(solvency, name);
+    let capacity = solvency.get("capacity").cloned().unwrap_or_default();
+    let largest = number(&capacity, "largest_out_msat");
+    let mut owed = format!(
+        "{}, {} of it redeemable; at most {} in one payment",
+        msat(figure("owed_msat")),
+        msat(figure("redeemable_msat")),
+        msat(largest)
+    );
+    let missing = figure("short_msat");
+    if missing > 0 {
+        owed.push_str(&format!("; {} are missing: open a channel, or send less", msat(missing)));
+    }
+    let mut rows = vec![("owed", owed)];
+    let vouchers = figure("vouchers");
+    if vouchers > 0 {
+        let bad = figure("unredeemable_vouchers");
+        let text = match bad {
+            0 => format!("{}, all redeemable", grouped(vouchers)),
+            bad => format!("{}, {} of them can't be redeemed now", grouped(vouchers), grouped(bad)),
+        };
+        rows.push(("gifts and tips", text));
+    }
+    let held = figure("held_payouts");
+    if held > 0 {
+        let longest = duration(figure("held_longest_secs"));
+        let sum = msat(figure("held_msat"));
+        rows.push(("held payouts", format!("{} with {sum}, the longest for {longest}", grouped(held))));
+    }
+    rows.push(("free to withdraw", msat(figure("free_msat"))));
+    rows
 }
 
 #[cfg(test)]
@@ -77,6 +115,20 @@ on-chain     50,000 sat, 25,000 sat may be spent, 25,000 sat kept for closing ch
 version      0.1.0
 ";
         assert_eq!(describe(&node, 100), expected);
+    }
+
+    #[test]
+    fn what_is_owed_is_told_with_what_is_missing() {
+        let solvency = json!({ "owed_msat": 400_000_000, "redeemable_msat": 742_000, "short_msat": 399_258_000,
+            "free_msat": 0, "vouchers": 40, "unredeemable_vouchers": 39, "held_payouts": 2, "held_msat": 5_000,
+            "held_longest_secs": 90, "capacity": { "largest_out_msat": 742_000 } });
+        let rows = promises(&solvency);
+        let of = |name: &str| rows.iter().find(|row| row.0 == name).unwrap().1.as_str();
+        assert!(of("owed").starts_with("400,000 sat, 742 sat of it redeemable; at most 742 sat"), "{rows:?}");
+        assert!(of("owed").contains("399,258 sat are missing"), "{rows:?}");
+        assert!(of("gifts and tips").contains("39 of them can't"), "{rows:?}");
+        assert!(of("held payouts").starts_with("2 with 5 sat"), "{rows:?}");
+        assert_eq!(of("free to withdraw"), "0 sat");
     }
 
     #[test]

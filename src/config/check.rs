@@ -49,6 +49,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
     config.l402.proxy.check(&mut found);
+    config.alerts.check(&mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -269,6 +270,12 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("gifts.max_quantity", u64::from(gifts.max_quantity), 1, ANY),
         ("gifts.verify_code_tries", u64::from(gifts.verify_code_tries), 1, ANY),
         ("gifts.verify_code_lock_secs", gifts.verify_code_lock_secs, 1, ANY),
+        ("gifts.min_fee_sat", gifts.min_fee_sat, 0, supply),
+        ("gifts.fee_percent", u64::from(gifts.fee_percent), 0, 100),
+        ("payments.min_fee_sat", config.payments.min_fee_sat, 0, supply),
+        ("payments.fee_percent", u64::from(config.payments.fee_percent), 0, 100),
+        ("l402.min_fee_sat", config.l402.min_fee_sat, 0, supply),
+        ("l402.fee_percent", u64::from(config.l402.fee_percent), 0, 100),
         ("tips.min_fee_sat", tips.min_fee_sat, 0, supply),
         ("tips.fee_percent", u64::from(tips.fee_percent), 0, 100),
         ("tips.max_total_sat", tips.max_total_sat, 1, supply),
@@ -304,7 +311,8 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
     let documents = config.l402.content.ranges(config.l402.max_price_sat);
-    let numbers = numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents);
+    let numbers =
+        numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents).chain(config.alerts.ranges());
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

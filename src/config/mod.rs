@@ -18,6 +18,7 @@ mod rates;
 mod sections;
 mod settings;
 mod smtp;
+mod solvency;
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use sections::{
     Webhooks, default_esplora_url,
 };
 pub use smtp::{Smtp, SmtpSecurity};
+pub use solvency::{Alerts, Solvency, WhenShort};
 
 /// The documented example: every setting with its default and one line of why.
 pub const EXAMPLE: &str = include_str!("../../config.toml.example");
@@ -73,6 +75,10 @@ pub struct Config {
     pub limits: Limits,
     /// Money out.
     pub payouts: Payouts,
+    /// What happens when more is owed than can be paid out.
+    pub solvency: Solvency,
+    /// Who is told of it.
+    pub alerts: Alerts,
     /// Calls to other people's servers.
     pub webhooks: Webhooks,
     /// Letters.
@@ -96,6 +102,8 @@ impl Default for Config {
             rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),
+            solvency: Solvency::default(),
+            alerts: Alerts::default(),
             webhooks: Webhooks::default(),
             smtp: Smtp::default(),
             log: Log::default(),

@@ -11,6 +11,7 @@ use super::{Done, Gifts};
 use crate::clock::UnixMillis;
 use crate::http::idempotency::{Ask, remember, seen};
 use crate::ids::{ChargeId, Secret};
+use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
 use crate::vouchers::{self, NewVoucher};
@@ -69,7 +70,10 @@ impl Gifts {
         self.check_notify(&order.words).await?;
         let order = Order { notify_secret: signing_secret(&order)?, ..order };
         let names = (0..order.quantity).map(|_| new_names(managed)).collect::<Result<Vec<_>, _>>()?;
-        self.0.capacity.check(order.total).await?;
+        self.0
+            .gate
+            .check(Sale::Vouchers { comes: order.total, owed: order.total, largest: order.amount })
+            .await?;
         self.0.budget.take().map_err(|retry_after| GiftError::TooMany { retry_after })?;
         let expiry = self.0.rules.invoice_expiry;
         let request = InvoiceRequest { amount: Some(order.total), description, expiry, hold: None };
@@ -102,6 +106,7 @@ impl Gifts {
                         notify: order.words.notify.as_deref(),
                         notify_secret: order.notify_secret.as_ref(),
                         manage_key: names.manage_key.as_ref(),
+                        fee: order.fee,
                     },
                 )?;
             }

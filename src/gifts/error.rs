@@ -3,7 +3,7 @@
 //! Codes are the contract's; programs written for the original service compare them letter by letter.
 
 use crate::lightning::invoice::BadInvoice;
-use crate::trouble::{Cause, Trouble};
+use crate::trouble::{CapacityRefusal, Cause, Trouble};
 use crate::vouchers::Refused;
 
 /// Why a request was not done. Nothing has changed, except the count of wrong codes.
@@ -80,8 +80,8 @@ pub enum GiftError {
     },
     /// The node can't take this call now.
     NodeUnavailable,
-    /// The node can't receive as much as the invoice would ask for.
-    NoInboundCapacity,
+    /// The channels can't carry it.
+    NoCapacity(CapacityRefusal),
     /// A bug, or the machine is broken; the log has it.
     Internal,
 }
@@ -122,7 +122,7 @@ impl GiftError {
             Self::BadK1 => (400, "BAD_K1"),
             Self::TooMany { .. } => (429, "TOO_MANY_REQUESTS"),
             Self::NodeUnavailable => (503, "NODE_UNAVAILABLE"),
-            Self::NoInboundCapacity => (503, "NO_INBOUND_CAPACITY"),
+            Self::NoCapacity(refusal) => (503, refusal.code()),
             Self::Internal => (500, "INTERNAL_ERROR"),
         }
     }
@@ -135,6 +135,14 @@ impl GiftError {
     /// What programs compare.
     pub const fn code(self) -> &'static str {
         self.row().1
+    }
+
+    /// The most that would have been taken, in sat, where a limit of the channels is the reason.
+    pub const fn max_sat(self) -> Option<u64> {
+        match self {
+            Self::NoCapacity(refusal) => refusal.max_sat,
+            _ => None,
+        }
     }
 
     /// Seconds to wait before trying again, where we know.
@@ -156,7 +164,7 @@ impl<E: Cause> From<E> for GiftError {
             Trouble::BadIdempotencyKey(_) => Self::IdempotencyKeyBad,
             Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReused,
             Trouble::Unavailable => Self::NodeUnavailable,
-            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::NoCapacity(refusal) => Self::NoCapacity(refusal),
             // No route of the family asks for a key.
             Trouble::MissingKey | Trouble::InvalidKey | Trouble::Lacks(_) | Trouble::Internal => {
                 Self::Internal

@@ -11,6 +11,7 @@ use super::ids::OrderId;
 use super::redeem::{Proof, takeable};
 use super::request::{Order, Words, check_amount};
 use super::{Done, Gifts, view};
+use crate::fees::FeeRule;
 use crate::lightning::InvoiceDescription;
 use crate::money::Msat;
 
@@ -125,32 +126,42 @@ impl Gifts {
     pub async fn pay_request_json(&self, words: &Words) -> Result<Vec<u8>, GiftError> {
         self.check_notify(words).await?;
         let rules = &self.0.rules;
-        let msat = |sat| Msat::from_sat(sat).ok_or(GiftError::Internal).map(Msat::get);
+        let msat = |sat| {
+            let amount = Msat::from_sat(sat)?;
+            amount.checked_add(rules.fee.fee(amount)?).map(Msat::get)
+        };
         view::json(&PayRequest {
-            min_sendable: msat(rules.min_sat)?,
-            max_sendable: msat(rules.max_sat)?,
+            min_sendable: msat(rules.min_sat).ok_or(GiftError::Internal)?,
+            max_sendable: msat(rules.max_sat).ok_or(GiftError::Internal)?,
             tag: "payRequest",
-            metadata: metadata(words)?,
+            metadata: metadata(words, rules.fee)?,
             callback: self.pay_callback(words),
         })
     }
 
-    /// The amount of a gift that LNURL-pay makes, from millisatoshis.
+    /// The amount of a gift that LNURL-pay makes, and what is paid for it, from the millisatoshis that are paid: what
+    /// is not the amount is the fee.
     ///
     /// # Errors
     /// Not whole satoshis, too small, too large: in this order.
-    pub fn pay_amount(&self, msat: Option<u64>) -> Result<Msat, GiftError> {
-        let whole = msat.filter(|msat| msat % MSAT_PER_SAT == 0);
-        check_amount(whole.map(|msat| i128::from(msat / MSAT_PER_SAT)), &self.0.rules)
+    pub fn pay_amount(&self, msat: Option<u64>) -> Result<(Msat, Msat), GiftError> {
+        let whole = msat.filter(|msat| msat % MSAT_PER_SAT == 0).ok_or(GiftError::AmountNotWhole)?;
+        let total = Msat::new(whole).ok_or(GiftError::AmountTooLarge)?;
+        let amount = self.0.rules.fee.within(total).map_or(0, |(amount, _)| amount.sat_floor());
+        Ok((check_amount(Some(i128::from(amount)), &self.0.rules)?, total))
     }
 
     /// The second leg of LNURL-pay: makes a gift and its invoice, as JSON.
     ///
     /// # Errors
     /// As [`Gifts::create`].
-    pub async fn pay_invoice_json(&self, words: Words, amount: Msat) -> Result<Vec<u8>, GiftError> {
-        let hash = sha256::Hash::hash(metadata(&words)?.as_bytes()).to_byte_array();
-        let order = Order::single(amount, words);
+    pub async fn pay_invoice_json(
+        &self,
+        words: Words,
+        (amount, total): (Msat, Msat),
+    ) -> Result<Vec<u8>, GiftError> {
+        let hash = sha256::Hash::hash(metadata(&words, self.0.rules.fee)?.as_bytes()).to_byte_array();
+        let order = Order::single(amount, total, words);
         let (created, _) = match self.make(order, InvoiceDescription::Hash(hash), false, None).await? {
             Done::Now(made) => made,
             // Nobody asked for it to be done only once.
@@ -198,7 +209,7 @@ impl Gifts {
 }
 
 /// What the payer reads, whose hash is in the invoice: the same bytes on both legs.
-fn metadata(words: &Words) -> Result<String, GiftError> {
+fn metadata(words: &Words, fee: FeeRule) -> Result<String, GiftError> {
     let mut text = String::from("Create a Lightning Gift");
     let parts = [
         (" from \"", words.sender_name.as_deref(), "\""),
@@ -209,6 +220,9 @@ fn metadata(words: &Words) -> Result<String, GiftError> {
     .map(|(before, value, after)| value.map(|value| format!("{before}{value}{after}")));
     parts.into_iter().flatten().for_each(|part| text.push_str(&part));
     text.push('.');
+    if let Some(fee) = fee.words() {
+        text.push_str(&format!(" Of what you pay, the fee is {fee}."));
+    }
     serde_json::to_string(&[["text/plain", &text]]).map_err(|error| {
         tracing::error!(%error, "metadata could not be written as JSON");
         GiftError::Internal
@@ -221,7 +235,10 @@ mod tests {
 
     #[test]
     fn metadata_says_what_will_be_made() {
-        assert_eq!(metadata(&Words::default()).unwrap(), r#"[["text/plain","Create a Lightning Gift."]]"#);
+        assert_eq!(
+            metadata(&Words::default(), FeeRule::FREE).unwrap(),
+            r#"[["text/plain","Create a Lightning Gift."]]"#
+        );
         let words = Words {
             sender_name: Some("A\"B".into()),
             sender_message: Some("hi".into()),
@@ -230,7 +247,11 @@ mod tests {
         };
         let text = "Create a Lightning Gift from \"A\"B\" with message \"hi\" secured by code \"0042\" \
                     that will post a webhook to \"https://a.example/x\" when redeemed.";
-        let parsed: Vec<Vec<String>> = serde_json::from_str(&metadata(&words).unwrap()).unwrap();
+        let parsed: Vec<Vec<String>> =
+            serde_json::from_str(&metadata(&words, FeeRule::FREE).unwrap()).unwrap();
         assert_eq!(parsed, [["text/plain", text]]);
+        let fee = FeeRule { min_sat: 10, percent: 1 };
+        let told = metadata(&Words::default(), fee).unwrap();
+        assert!(told.contains("Gift. Of what you pay, the fee is 1 %, at least 10 sat."), "{told}");
     }
 }

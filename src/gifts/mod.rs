@@ -17,6 +17,8 @@ pub mod api;
 pub mod codes;
 mod create;
 mod error;
+pub mod export;
+mod funding;
 pub mod ids;
 pub mod lnurl;
 mod look;
@@ -36,13 +38,15 @@ use crate::clock::UnixMillis;
 use crate::http::idempotency::Recorded;
 use crate::http::limits::Budget;
 use crate::ids::VoucherId;
+use crate::ledger::solvency::Gate;
 use crate::ledger::{ChargeStatus, Ledger, LedgerError};
-use crate::lightning::{Capacity, Node};
+use crate::lightning::Node;
 use crate::store::{Store, Tx};
 use crate::webhooks::guard::Guard;
 
 use codes::{Guess, Verdict};
 pub use error::GiftError;
+pub use funding::Funding;
 pub use ids::{Keyring, OrderId};
 pub use rules::Rules;
 use store::Gift;
@@ -78,7 +82,7 @@ struct Inner {
     guard: Guard,
     teller: Teller,
     budget: Arc<Budget>,
-    capacity: Capacity,
+    gate: Gate,
 }
 
 /// What was done, or what a request with the same `Idempotency-Key` was answered before.
@@ -94,8 +98,8 @@ impl Gifts {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
         let Parts { ledger, node, rules, keyring, guard, teller, budget } = parts;
-        let capacity = Capacity::new(node.clone());
-        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, teller, budget, capacity }))
+        let gate = Gate::new(node.clone(), &ledger);
+        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, teller, budget, gate }))
     }
 
     /// Limits and windows.

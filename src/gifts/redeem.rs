@@ -10,6 +10,7 @@ use super::store::{self, Gift};
 use super::view::{self, RedeemedView};
 use super::{Done, Gifts, judge_and_count};
 use crate::clock::UnixMillis;
+use crate::http::client::source;
 use crate::http::idempotency::{Ask, remember, seen};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
@@ -49,7 +50,7 @@ impl Gifts {
     ) -> Result<Done<Vec<u8>>, GiftError> {
         let read = invoice::read(text.as_deref().unwrap_or_default()).map_err(GiftError::from);
         let running = self.0.node.ask(|node| node.is_running()).await.unwrap_or(false);
-        let gifts = self.clone();
+        let (gifts, source) = (self.clone(), source());
         let written = self.store().write(move |tx| -> Result<Result<Done<Vec<u8>>, GiftError>, GiftError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
                 return Ok(Ok(Done::Before(recorded)));
@@ -58,6 +59,7 @@ impl Gifts {
             match gifts.redeem_in(tx, order_id, read, &proof, running)? {
                 Err(refused) => Ok(Err(refused)),
                 Ok(payout) => {
+                    payouts::note_source(tx, payout.id, source.as_deref())?;
                     let body = view::json(&RedeemedView::new(&payout.public_id))?;
                     remember(tx, ask.as_ref(), StatusCode::OK, &body, gifts.now())?;
                     Ok(Ok(Done::Now(body)))

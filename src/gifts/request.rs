@@ -47,6 +47,8 @@ pub struct Words {
 pub struct Order {
     /// What each holds.
     pub amount: Msat,
+    /// What each costs besides.
+    pub fee: Msat,
     /// What the invoice asks for.
     pub total: Msat,
     /// How many.
@@ -93,7 +95,8 @@ impl Order {
             None => 1,
             Some(value) => read_quantity(value, rules)?,
         };
-        let total = total_of(amount, quantity)?;
+        let fee = rules.fee.fee(amount).ok_or(GiftError::AmountTooLarge)?;
+        let total = total_of(amount.checked_add(fee).ok_or(GiftError::AmountTooLarge)?, quantity)?;
         let notify_secret = match field("notifySecret") {
             None => None,
             Some(Value::String(secret)) if secret.is_empty() => None,
@@ -103,14 +106,15 @@ impl Order {
             Some(_) => return Err(GiftError::NotifySecretBad),
         };
         let words = Words { sender_name, sender_message, code, notify };
-        Ok(Self { amount, total, quantity, words, expires_at, refund_address, notify_secret })
+        Ok(Self { amount, fee, total, quantity, words, expires_at, refund_address, notify_secret })
     }
 
-    /// One gift of this amount with these words: what LNURL-pay makes.
-    pub fn single(amount: Msat, words: Words) -> Self {
+    /// One gift of this amount with these words, for all that is paid: what LNURL-pay makes.
+    pub fn single(amount: Msat, total: Msat, words: Words) -> Self {
         Self {
             amount,
-            total: amount,
+            fee: total.saturating_sub(amount),
+            total,
             quantity: 1,
             words,
             expires_at: None,

@@ -6,6 +6,7 @@ use bitcoin::Network;
 
 use super::codes::LockRules;
 use crate::config::Config;
+use crate::fees::FeeRule;
 use crate::money::Msat;
 
 /// Limits and windows.
@@ -23,6 +24,8 @@ pub struct Rules {
     pub max_sat: u64,
     /// Most gifts of one order.
     pub max_quantity: u32,
+    /// What a gift costs besides its amount.
+    pub fee: FeeRule,
     /// How long the funding invoice can be paid.
     pub invoice_expiry: Duration,
     /// Verify codes.
@@ -45,6 +48,7 @@ impl Rules {
             min_sat: 100,
             max_sat: 500_000,
             max_quantity: 500,
+            fee: FeeRule::FREE,
             invoice_expiry: Duration::from_secs(3_600),
             lock: LockRules { tries: 10, lock: Duration::from_secs(900) },
             max_fee_base: Msat::from_sat(10).unwrap_or(Msat::ZERO),
@@ -61,6 +65,7 @@ impl Rules {
             min_sat: gifts.min_sat,
             max_sat: gifts.max_sat,
             max_quantity: gifts.max_quantity,
+            fee: FeeRule { min_sat: gifts.min_fee_sat, percent: gifts.fee_percent },
             invoice_expiry: Duration::from_secs(gifts.invoice_expiry_secs),
             lock: LockRules {
                 tries: gifts.verify_code_tries,

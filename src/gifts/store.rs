@@ -147,6 +147,8 @@ pub struct NewGift<'a> {
     pub notify_secret: Option<&'a Secret>,
     /// What opens the sender's page.
     pub manage_key: Option<&'a ManageKey>,
+    /// What it costs besides its amount.
+    pub fee: Msat,
 }
 
 /// Writes a gift down, in the transaction that writes its voucher.
@@ -155,8 +157,9 @@ pub struct NewGift<'a> {
 /// The store's.
 pub fn insert(tx: &Tx<'_>, new: &NewGift<'_>) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO gifts (id, order_id, sender_name, sender_message, verify_code, notify, notify_secret, manage_hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO gifts (id, order_id, sender_name, sender_message, verify_code, notify, notify_secret, manage_hash,
+             fee_msat)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         new.id,
@@ -167,6 +170,7 @@ pub fn insert(tx: &Tx<'_>, new: &NewGift<'_>) -> Result<(), LedgerError> {
         new.notify,
         new.notify_secret.map(Secret::expose),
         new.manage_key.map(ManageKey::hash),
+        new.fee,
     ])?;
     Ok(())
 }
@@ -220,6 +224,39 @@ pub(super) fn telling(connection: &Connection, id: VoucherId) -> Result<Option<T
             Ok(Telling { order_id: row.get(0)?, notify: row.get(1)?, notify_secret: secret.map(Secret::new) })
         })
         .optional()?)
+}
+
+/// A gift that costs a fee.
+#[derive(Debug)]
+pub(super) struct WithFee {
+    pub(super) id: VoucherId,
+    pub(super) amount: Msat,
+    pub(super) fee: Msat,
+    pub(super) expires_at: Option<UnixMillis>,
+}
+
+/// Gifts of a charge that cost a fee and are not funded yet.
+pub(super) fn with_fee(connection: &Connection, charge: ChargeId) -> Result<Vec<WithFee>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT g.id, v.amount_msat, g.fee_msat, v.expires_at FROM vouchers v JOIN gifts g ON g.id = v.id
+         WHERE v.charge_id = ?1 AND v.state = 'unfunded' AND g.fee_msat > 0",
+    )?;
+    let rows = statement.query_map([charge], |row| {
+        Ok(WithFee { id: row.get(0)?, amount: row.get(1)?, fee: row.get(2)?, expires_at: row.get(3)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What was earned of a gift.
+pub(super) fn fee(connection: &Connection, id: VoucherId) -> Result<Msat, LedgerError> {
+    let mut statement = connection.prepare_cached("SELECT fee_msat FROM gifts WHERE id = ?1")?;
+    Ok(statement.query_row([id], |row| row.get(0))?)
+}
+
+/// What was earned of a gift changes.
+pub(super) fn set_fee(tx: &Tx<'_>, id: VoucherId, fee: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE gifts SET fee_msat = ?2 WHERE id = ?1")?.execute(params![id, fee])?;
+    Ok(())
 }
 
 /// Removes a gift that nobody paid for.

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use super::store;
 use super::view::NotifyView;
+use crate::clock::Clock;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
-use crate::ledger::{Family, LedgerError};
+use crate::ids::VoucherId;
+use crate::ledger::books::{Journal, Kind};
+use crate::ledger::{Account, Family, LedgerError};
+use crate::money::Msat;
 use crate::store::Tx;
-use crate::vouchers::{Change, Voucher, VoucherListener};
+use crate::vouchers::{self, Change, Voucher, VoucherListener};
 use crate::webhooks::store::{Outbox, OutboxError, Target};
 
 /// What the webhook tells, in the operator's list.
@@ -22,12 +26,44 @@ pub struct Teller {
     hub: Arc<Hub>,
     outbox: Outbox,
     log: EventLog,
+    /// Tells when fees go back, if they do.
+    returns_fees: Option<Clock>,
 }
 
 impl Teller {
     /// With whom it tells.
     pub fn new(hub: Arc<Hub>, outbox: Outbox, log: EventLog) -> Self {
-        Self { hub, outbox, log }
+        Self { hub, outbox, log, returns_fees: None }
+    }
+
+    /// With fees that go back with a gift that nobody redeemed in its time.
+    #[must_use]
+    pub fn returning_fees(self, clock: Clock) -> Self {
+        Self { returns_fees: Some(clock), ..self }
+    }
+
+    /// A gift's time is over: its fee goes back with it.
+    fn return_fee(&self, tx: &Tx<'_>, id: VoucherId) -> Result<(), LedgerError> {
+        let (Some(clock), fee) = (&self.returns_fees, store::fee(tx, id)?) else { return Ok(()) };
+        if fee == Msat::ZERO {
+            return Ok(());
+        }
+        vouchers::add_to_return(tx, id, fee)?;
+        store::set_fee(tx, id, Msat::ZERO)?;
+        Journal::new(Kind::FeeReturned, id.0)
+            .debit(Account::FeesEarned, fee)
+            .credit(Family::Gifts.account(), fee)
+            .post(tx, clock.now())
+    }
+
+    /// A gift that came back with its fee had been redeemed before.
+    fn earn_again(&self, tx: &Tx<'_>, id: VoucherId, fee: Msat) -> Result<(), LedgerError> {
+        store::set_fee(tx, id, fee)?;
+        let now = self.returns_fees.as_ref().map_or_else(|| Clock::system().now(), Clock::now);
+        Journal::new(Kind::FeeEarnedAgain, id.0)
+            .debit(Family::Gifts.account(), fee)
+            .credit(Account::FeesEarned, fee)
+            .post(tx, now)
     }
 
     /// Where pages listen.
@@ -72,8 +108,11 @@ impl VoucherListener for Teller {
         };
         let data = serde_json::json!({ "amount_sat": voucher.amount.sat_floor() });
         self.log.record(tx, kind(change), &voucher.id.to_string(), &data)?;
-        if matches!(change, Change::Redeemed(_)) {
-            self.notify(tx, voucher, &telling)?;
+        match change {
+            Change::Redeemed(_) => self.notify(tx, voucher, &telling)?,
+            Change::Expired => self.return_fee(tx, voucher.id)?,
+            Change::TakenOff(fee) => self.earn_again(tx, voucher.id, *fee)?,
+            _ => {}
         }
         let (hub, topic) = (Arc::clone(&self.hub), telling.order_id.topic());
         tx.after_commit(move || hub.tell(&topic));

@@ -3,6 +3,7 @@
 mod codes;
 mod create;
 mod document;
+mod fees;
 mod house;
 mod life;
 mod limits;

@@ -13,6 +13,7 @@ use crate::clock::UnixMillis;
 use crate::http::respond;
 use crate::ids::Secret;
 use crate::ledger::{ChargeStatus, PayoutStatus};
+use crate::money::Msat;
 use crate::vouchers::VoucherState;
 
 /// A point in time as the original's database printed it.
@@ -101,6 +102,9 @@ pub struct CreatedView<'a> {
     /// Signs what `notify` is told: the one that was given, or a new one. Shown here and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
     notify_secret: Option<&'a str>,
+    /// Satoshis that each gift costs besides its amount, which the invoice asks for too; only if there is a fee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee: Option<u64>,
     /// Every gift of an order for more than one; the first is the one above.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     gifts: Vec<BatchView>,
@@ -158,6 +162,7 @@ impl<'a> CreatedView<'a> {
             refund_address: order.refund_address.as_deref(),
             manage_key: key(&first.manage_key),
             notify_secret: order.notify_secret.as_ref().map(Secret::expose),
+            fee: (order.fee > Msat::ZERO).then(|| order.fee.sat_floor()),
             gifts: gifts.collect(),
             order_id_alias: order_id,
             charge_id_alias: charge_id,
@@ -369,11 +374,14 @@ pub struct ErrorView {
     pub status_code: u16,
     /// What programs compare.
     pub message: &'static str,
+    /// The most that would have been taken, in sat, where a limit of the channels is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sat: Option<u64>,
 }
 
 impl From<GiftError> for ErrorView {
     fn from(error: GiftError) -> Self {
-        Self { status_code: error.status(), message: error.code() }
+        Self { status_code: error.status(), message: error.code(), max_sat: error.max_sat() }
     }
 }
 

@@ -5,9 +5,15 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
+use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap};
+use axum::middleware::Next;
+use axum::response::Response;
 use ipnet::IpNet;
+
+use super::keys::Caller;
 
 /// The other end of the connection a request came in on. An extension of every request.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +51,26 @@ impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+tokio::task_local! {
+    /// Whose request this task answers: see [`source`].
+    static SOURCE: String;
+}
+
+/// For whom the request of this task is, as payouts are counted: the account of its API key, or the client's
+/// neighbourhood. None outside of a request.
+pub fn source() -> Option<String> {
+    SOURCE.try_with(String::clone).ok()
+}
+
+/// Middleware: lets [`source`] know. Goes inside [`recognise`](super::keys::recognise).
+pub async fn note_source(State(proxies): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
+    let account = request.extensions().get::<Caller>().map(|caller| format!("account {}", caller.account.0));
+    let source = account.unwrap_or_else(|| {
+        proxies.client(request.extensions(), request.headers()).neighbourhood().to_string()
+    });
+    SOURCE.scope(source, next.run(request)).await
 }
 
 /// Which proxies may tell us whom they speak for.

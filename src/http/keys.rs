@@ -22,7 +22,7 @@ use self::cache::Cache;
 use self::rows::NewRow;
 use super::now_ms;
 use crate::ids::{AccountId, NoRandomness, Secret, random_hex};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 /// Every key begins so: a leaked one is recognised, by people and by scanners.
 const MARK: &str = "satchel_";
@@ -196,9 +196,30 @@ impl Keys {
         scopes: &[Scope],
         account: Option<&str>,
     ) -> Result<(KeyInfo, Secret), KeyError> {
+        self.create_noting(name, scopes, account, |_, _| Ok(())).await
+    }
+
+    /// The same; `note` writes down in the same transaction that it was done.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn create_noting(
+        &self,
+        name: &str,
+        scopes: &[Scope],
+        account: Option<&str>,
+        note: impl FnOnce(&Tx<'_>, &KeyInfo) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(KeyInfo, Secret), KeyError> {
         let text = new_key()?;
         let row = NewRow::of(&text, name, scopes, account.unwrap_or(DEFAULT_ACCOUNT))?;
-        let info = self.store.write(move |tx| rows::insert(tx, &row)).await?;
+        let info = self
+            .store
+            .write(move |tx| -> Result<_, KeyError> {
+                let info = rows::insert(tx, &row)?;
+                note(tx, &info)?;
+                Ok(info)
+            })
+            .await?;
         Ok((info, text))
     }
 
@@ -224,13 +245,27 @@ impl Keys {
     /// # Errors
     /// [`KeyError::NoSuchKey`], [`KeyError::Store`].
     pub async fn revoke(&self, id: KeyId) -> Result<KeyInfo, KeyError> {
+        self.revoke_noting(id, |_| Ok(())).await
+    }
+
+    /// The same; `note` writes down in the same transaction that it was done.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn revoke_noting(
+        &self,
+        id: KeyId,
+        note: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<KeyInfo, KeyError> {
         let cache = Arc::clone(&self.cache);
         let revoked = self
             .store
             .write(move |tx| {
                 rows::revoke(tx, id, now_ms())?;
                 tx.after_commit(move || cache.forget_all());
-                rows::info(tx, id)?.ok_or(KeyError::NoSuchKey)
+                let info = rows::info(tx, id)?.ok_or(KeyError::NoSuchKey)?;
+                note(tx)?;
+                Ok(info)
             })
             .await;
         self.forget(revoked)

@@ -17,6 +17,7 @@ use crate::clock::{UnixMillis, millis};
 use crate::http::client::Client;
 use crate::http::limits::Class;
 use crate::ids::{AccountId, random_bytes, to_hex};
+use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
@@ -96,7 +97,11 @@ impl L402 {
             let message = format!("priceSats must be from 1 to {}", rules.max_price_sat);
             L402Error::invalid("invalid_price", message)
         })?;
-        self.0.capacity.check(price).await?;
+        let sale = match new.account {
+            Some(_) => Sale::Merchant { comes: price },
+            None => Sale::Own { comes: price },
+        };
+        self.0.gate.check(sale).await?;
         self.count(&new)?;
         let lifetime = new.lifetime.unwrap_or(rules.lifetime);
         let request = InvoiceRequest {

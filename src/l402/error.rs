@@ -52,8 +52,13 @@ pub enum L402Error {
     NodeUnavailable,
     /// 503: a payment was shown that has not settled here yet.
     Settling,
-    /// 503: no channel can receive that much.
-    NoInboundCapacity,
+    /// 503: the channels can't carry it.
+    NoCapacity {
+        /// In which direction.
+        slug: &'static str,
+        /// What would do, where we know.
+        message: String,
+    },
     /// What a neighbour in the family has to say.
     Other {
         /// The HTTP status.
@@ -106,9 +111,7 @@ impl L402Error {
                 "payment_settling",
                 "The payment is settling; show it again in a moment, and pay nothing",
             ),
-            Self::NoInboundCapacity => {
-                (503, "no_inbound_capacity", "This server can't receive that much now")
-            }
+            Self::NoCapacity { slug, message } => (503, slug, message),
             Self::Other { status, slug, message } => (*status, slug, message),
         }
     }
@@ -150,7 +153,7 @@ impl L402Error {
                 problem.too_many(quota.map(|(limit, secs)| (limit, format!("{secs} seconds"))), *retry_after)
             }
             Self::Settling => problem.retry_after(1),
-            Self::NodeUnavailable | Self::NoInboundCapacity => problem.retry_after(SOON_SECS),
+            Self::NodeUnavailable | Self::NoCapacity { .. } => problem.retry_after(SOON_SECS),
             _ => problem,
         }
     }
@@ -178,7 +181,10 @@ impl<E: Cause> From<E> for L402Error {
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(_) => Self::Forbidden,
             Trouble::Unavailable => Self::NodeUnavailable,
-            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::NoCapacity(refusal) => Self::NoCapacity {
+                slug: if refusal.inbound { "no_inbound_capacity" } else { "no_outbound_capacity" },
+                message: refusal.message(),
+            },
             Trouble::Internal => Self::Internal,
         }
     }

@@ -31,6 +31,7 @@ pub mod check;
 pub mod content;
 mod counters;
 pub mod error;
+pub mod export;
 pub mod gate;
 pub mod layer;
 mod look;
@@ -54,7 +55,8 @@ use crate::clock::UnixMillis;
 use crate::http::client::Proxies;
 use crate::http::limits::{Budget, Limits};
 use crate::ledger::Ledger;
-use crate::lightning::{Capacity, Node};
+use crate::ledger::solvency::Gate;
+use crate::lightning::Node;
 use crate::store::{Store, StoreError};
 
 use counters::Counters;
@@ -100,7 +102,7 @@ pub struct L402(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
-    capacity: Capacity,
+    gate: Gate,
     shown: Arc<Shown>,
     started_at: UnixMillis,
 }
@@ -108,9 +110,9 @@ struct Inner {
 impl L402 {
     /// Builds the family, and gives back what a death left without an answer.
     pub fn new(parts: Parts) -> Self {
-        let capacity = Capacity::new(parts.node.clone());
+        let gate = Gate::new(parts.node.clone(), &parts.ledger);
         let started_at = parts.ledger.clock.now();
-        let l402 = Self(Arc::new(Inner { parts, capacity, shown: Arc::default(), started_at }));
+        let l402 = Self(Arc::new(Inner { parts, gate, shown: Arc::default(), started_at }));
         l402.give_back_unanswered();
         l402
     }

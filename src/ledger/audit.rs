@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::books::Account;
 use super::coins::{self, CoinSend, CoinStatus};
 use super::rows::payouts as rows;
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, suspense};
 use crate::clock::{UnixMillis, millis};
 use crate::lightning::Balances;
 use crate::money::Msat;
@@ -183,6 +183,7 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         balance(Account::FeeReserve),
         one(&format!("SELECT coalesce(sum(max_fee_msat), 0) {under_way}"))?,
     );
+    expect("in suspense", -balance(Account::Suspense), suspense::open_msat(&snapshot)?);
     expect("clearing", balance(Account::Clearing), 0);
     expect(
         "routing paid",

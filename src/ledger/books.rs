@@ -108,8 +108,16 @@ pub enum Kind {
     FeeEarnedAgain,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
+    /// Money in suspense was given to somebody, by its settlement.
+    SuspenseSettled,
+    /// It came back: the payout that was to pay it back failed.
+    SuspenseReturned,
+    /// It was paid back after all, by a payout that had failed before.
+    SuspenseSettledLate,
     /// Coins to send took their money.
     CoinsQueued,
+    /// Coins that were to be all there are turned out to be so many.
+    CoinsCounted,
     /// Coins arrived: the operator's, who has the sats of the channels for them.
     CoinsPaid,
     /// Coins were not sent.
@@ -134,7 +142,11 @@ impl Kind {
             Self::FeeReturned => "fee_returned",
             Self::FeeEarnedAgain => "fee_earned_again",
             Self::Unclaimed => "unclaimed",
+            Self::SuspenseSettled => "suspense_settled",
+            Self::SuspenseReturned => "suspense_returned",
+            Self::SuspenseSettledLate => "suspense_settled_late",
             Self::CoinsQueued => "coins_queued",
+            Self::CoinsCounted => "coins_counted",
             Self::CoinsPaid => "coins_paid",
             Self::CoinsFailed => "coins_failed",
             Self::CoinsLossRecovered => "coins_loss_recovered",

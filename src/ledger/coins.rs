@@ -36,7 +36,7 @@ use serde::Serialize;
 
 use super::books::{Account, Journal, Kind};
 use super::rows::coins as rows;
-use super::{End, Family, Ledger, LedgerError, Listeners};
+use super::{End, Family, Ledger, LedgerError, Listeners, operator_sends};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
 use crate::ids::CoinSendId;
@@ -130,6 +130,14 @@ pub struct CoinSend {
     pub finished_at: Option<UnixMillis>,
     /// What the wallet said last, if it sent nothing.
     pub error: Option<String>,
+    /// At what rate, in sat for 1,000 weight units; `None`: as the node estimates.
+    #[serde(skip)]
+    pub fee_rate: Option<u64>,
+    /// All above the reserve: until its transaction is seen, the amount is an estimate.
+    pub everything: bool,
+    /// Whether the amount is what the recipient gets.
+    #[serde(skip)]
+    pub amount_known: bool,
 }
 
 fn by_name<S: serde::Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Error> {
@@ -267,6 +275,10 @@ fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
         }
     };
     let txid = record.txid.map(|txid| txid.to_string());
+    if let Some(sat) = record.amount_sat.filter(|_| !send.amount_known) {
+        let (id, now) = (send.id, ledger.clock.now());
+        ledger.store.write_blocking(move |tx| operator_sends::learn_amount(tx, id, sat, now))?;
+    }
     if send.status == CoinStatus::Sending {
         let (id, now, found) = (send.id, ledger.clock.now(), txid.clone());
         let sent = ledger.store.write_blocking(move |tx| {
@@ -337,7 +349,12 @@ fn give_up(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerErro
 fn order(ledger: &Ledger, send: &CoinSend) -> Option<CoinOrder> {
     let address = read_address(&send.address, ledger.lightning.network());
     match address {
-        Ok(address) => Some(CoinOrder { address, amount_sat: send.amount.sat_floor() }),
+        Ok(address) => Some(CoinOrder {
+            address,
+            amount_sat: send.amount.sat_floor(),
+            fee_rate: send.fee_rate,
+            everything: send.everything,
+        }),
         Err(error) => {
             tracing::error!(coins = %send.id, %error, "the address of coins to send can't be read");
             None

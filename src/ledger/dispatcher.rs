@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use lightning_invoice::Bolt11Invoice;
 
+use super::jamming::{DUST_BELOW, Fairness, Verdict};
 use super::payouts::{Payout, give_up};
 use super::routing::Budget;
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
-use crate::lightning::{Direction, Dispatch, Refusal, SendingRoom};
+use crate::lightning::capacity::sizes;
+use crate::lightning::{Direction, Dispatch, Model, Refusal, SendingRoom};
 use crate::money::Msat;
 
 /// Payouts marked in one commit.
@@ -63,6 +65,8 @@ pub struct Dispatcher {
     unnoted: VecDeque<(Payout, Dispatch, usize)>,
     /// What all channels together could take of one payment in this round.
     room: Msat,
+    /// Who has what under way.
+    fairness: Fairness,
 }
 
 /// Runs rounds until `stop` says so. For a thread of its own.
@@ -97,21 +101,25 @@ impl Dispatcher {
         let room = sizes(&rooms);
         self.room = room.1;
         let sizes = if rooms.is_empty() { ANY_SIZE } else { room };
+        let slots = rooms.len().max(1).saturating_mul(ledger.settings.in_flight_per_channel);
+        self.look(ledger, slots, now)?;
+        let full = serde_json::to_string(&self.fairness.full_clients()).unwrap_or_else(|_| "[]".into());
+        let least = if self.fairness.dust_is_full() { DUST_BELOW } else { Msat::ZERO };
         let (due, under_way, (used, largest)) =
             ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
                 let under_way = rows::under_way(connection, since)?;
                 // What no channel takes now waits without keeping from their turn those that one would take; but
                 // without anything under way the node may say so itself.
                 let sizes = if under_way == 0 { ANY_SIZE } else { sizes };
-                let due = rows::due(connection, now, sizes, BATCH)?;
+                let due = rows::due(connection, now, (sizes.0.max(least), sizes.1), &full, BATCH)?;
                 Ok((due, under_way, rows::recent_routing(connection, now)?))
             })?;
         let mut budget = Budget::new(ledger.settings.max_routing_per_hour, used, largest);
         let mut live = Vec::with_capacity(due.len());
         for payout in due {
-            match hopeless(&payout, now) {
+            match hopeless(ledger, &payout, now) {
                 Some(reason) => {
-                    set_aside(fail(ledger, &payout, reason))?;
+                    set_aside(fail(ledger, &payout, &reason))?;
                     done.given_up += 1;
                 }
                 None => live.push(payout),
@@ -129,15 +137,38 @@ impl Dispatcher {
         let mut gate = Gate::new(rooms, under_way, ledger.settings.in_flight_per_channel);
         // Without anything under way, no room means no capacity, and the node may say so itself.
         let idle = under_way == 0;
-        let (mut now_ones, later): (Vec<_>, Vec<_>) =
-            live.into_iter().partition(|payout| gate.admits(payout.amount, idle));
-        for payout in &mut now_ones {
-            payout.granted = Some(budget.grant(payout));
+        let (mut now_ones, mut put_off) = (Vec::with_capacity(live.len()), Vec::new());
+        for mut payout in live {
+            if !gate.would_admit(payout.amount, idle) {
+                done.waiting += 1;
+                continue;
+            }
+            match self.fairness.admit(&payout, now) {
+                Verdict::Send => {
+                    gate.take();
+                    payout.granted = Some(budget.grant(&payout));
+                    now_ones.push(payout);
+                }
+                Verdict::Wait => done.waiting += 1,
+                Verdict::PutOff(until) => put_off.push((payout.id, until)),
+            }
         }
-        done.waiting = later.len();
+        wait_until(ledger, put_off)?;
         self.unasked.extend(mark(ledger, now_ones)?);
         crash_point!("payout.after_dispatching");
         self.ask_all(ledger, under_way, &mut done)
+    }
+
+    /// Learns who has what under way.
+    fn look(&mut self, ledger: &Ledger, slots: usize, now: UnixMillis) -> Result<(), LedgerError> {
+        let unsettled = ledger.store.read_blocking(rows::unsettled)?;
+        let strangers = self.fairness.strangers(&unsettled);
+        let strangers = ledger.store.read_blocking(move |connection| -> Result<Vec<_>, LedgerError> {
+            let found = strangers.into_iter().map(|id| rows::by_id(connection, id));
+            Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        })?;
+        self.fairness.look(&unsettled, &strangers, slots, now);
+        Ok(())
     }
 
     /// What a store without room left undone: answers first, then questions.
@@ -166,6 +197,9 @@ impl Dispatcher {
                 Err(_) => Dispatch::NotSent(Refusal::BadInvoice("the stored invoice can't be read".into())),
             };
             crash_point!("payout.after_send");
+            if matches!(answer, Dispatch::NotSent(_)) {
+                self.fairness.take_back(payout.id);
+            }
             if let Err(error) = set_aside(note(ledger, &payout, &answer, others)) {
                 self.unnoted.push_back((payout, answer, others));
                 return Err(error);
@@ -177,17 +211,52 @@ impl Dispatcher {
 }
 
 /// Why a payout that was not sent should not be sent any more.
-fn hopeless(payout: &Payout, now: UnixMillis) -> Option<&'static str> {
+fn hopeless(ledger: &Ledger, payout: &Payout, now: UnixMillis) -> Option<String> {
     if now >= payout.deadline {
-        return Some(
-            "it could not be sent in time: no route within the limits of routing fees, or no outbound capacity",
-        );
+        return Some(format!("it could not be sent in time: {}", true_limit(ledger, payout)));
     }
     let expired = Bolt11Invoice::from_str(&payout.invoice)
         .ok()
         .and_then(|invoice| invoice.expires_at())
         .is_none_or(|at| millis(at) <= now);
-    expired.then_some("the invoice expired before it could be paid")
+    expired.then(|| "the invoice expired before it could be paid".into())
+}
+
+/// Why a payout finds no way, as far as we know: our own channels' limits are known, the network's only by trying.
+fn true_limit(ledger: &Ledger, payout: &Payout) -> String {
+    let model = Model::of(&ledger.lightning.channel_rooms());
+    if let Some(ours) = model.no_way_out(payout.amount) {
+        return ours.to_string();
+    }
+    let granted = payout.granted.unwrap_or(payout.max_fee);
+    let fee = if granted < payout.max_fee {
+        format!("{granted}, which is what the hourly limit of routing fees had left of {}", payout.max_fee)
+    } else {
+        granted.to_string()
+    };
+    let busy = match model.no_way_out_now(payout.amount) {
+        Some(shortfall) => format!("{shortfall}; "),
+        None => String::new(),
+    };
+    let waited = match payout.error.as_deref() {
+        Some(why) if payout.attempts == 0 => format!("{why}; "),
+        _ => String::new(),
+    };
+    format!(
+        "{waited}{busy}no route to the recipient for a routing fee of at most {fee} and a lock of at most {} blocks; they may lack inbound capacity",
+        crate::lightning::LONGEST_LOCK_BLOCKS
+    )
+}
+
+/// Puts payouts off whose recipients, or others like them, hold what they were sent.
+fn wait_until(ledger: &Ledger, payouts: Vec<(crate::ids::PayoutId, UnixMillis)>) -> Result<(), LedgerError> {
+    if payouts.is_empty() {
+        return Ok(());
+    }
+    ledger.store.write_blocking(move |tx| {
+        let why = "payouts to the same node, or for the same client, are held by their recipients";
+        payouts.iter().try_for_each(|(id, until)| rows::put_off(tx, *id, *until, why))
+    })
 }
 
 /// Durably says "the node is being asked". Only what is still queued.
@@ -267,9 +336,7 @@ fn note(ledger: &Ledger, payout: &Payout, answer: &Dispatch, others: usize) -> R
             let wait = ROUTE_WAIT.saturating_mul(1 << payout.routeless.min(8));
             put_back(ledger, payout, wait, true, "no route")
         }
-        Dispatch::NotSent(Refusal::NoRoute) => {
-            fail(ledger, payout, "no route to the recipient: they may lack inbound capacity, or we outbound")
-        }
+        Dispatch::NotSent(Refusal::NoRoute) => fail(ledger, payout, &true_limit(ledger, payout)),
         Dispatch::NotSent(Refusal::BadInvoice(why)) => fail(ledger, payout, why),
     }
 }
@@ -300,13 +367,6 @@ pub(super) fn into_store(error: LedgerError) -> crate::store::StoreError {
     }
 }
 
-/// The least and the most that the channels together could take of one payment.
-fn sizes(rooms: &[SendingRoom]) -> (Msat, Msat) {
-    let least = rooms.iter().map(|room| room.min).min().unwrap_or(Msat::ZERO);
-    let most = rooms.iter().fold(Msat::ZERO, |sum, room| sum.checked_add(room.max).unwrap_or(Msat::MAX));
-    (least, most)
-}
-
 /// How much may be sent at once.
 struct Gate {
     rooms: Vec<SendingRoom>,
@@ -319,21 +379,21 @@ impl Gate {
         Self { rooms, slots }
     }
 
-    /// Whether a payment of this amount has a chance now, and takes a slot for it.
-    fn admits(&mut self, amount: Msat, idle: bool) -> bool {
+    /// Whether a payment of this amount has a chance now.
+    fn would_admit(&self, amount: Msat, idle: bool) -> bool {
         if self.rooms.is_empty() {
             return idle;
         }
         if self.slots == 0 {
             return false;
         }
-        let small_enough = self.rooms.iter().filter(|room| room.min <= amount);
-        let most = small_enough.fold(Msat::ZERO, |sum, room| sum.checked_add(room.max).unwrap_or(sum));
-        let fits = most >= amount;
-        if fits || idle {
-            self.slots -= 1;
-        }
-        fits || idle
+        let small_enough = self.rooms.iter().filter(|room| room.min <= amount).copied();
+        idle || sizes(&small_enough.collect::<Vec<_>>()).1 >= amount
+    }
+
+    /// Takes a slot.
+    fn take(&mut self) {
+        self.slots = self.slots.saturating_sub(1);
     }
 }
 
@@ -348,23 +408,24 @@ mod tests {
     #[test]
     fn dust_waits_while_the_channel_rations_it() {
         let room = SendingRoom { min: sat(2_310), max: sat(10_000_000) };
-        let mut gate = Gate::new(vec![room], 3, 45);
-        assert!(!gate.admits(sat(50), false));
-        assert!(gate.admits(sat(5_000), false));
+        let gate = Gate::new(vec![room], 3, 45);
+        assert!(!gate.would_admit(sat(50), false));
+        assert!(gate.would_admit(sat(5_000), false));
     }
 
     #[test]
     fn full_slots_admit_nothing() {
         let room = SendingRoom { min: sat(1), max: sat(10_000_000) };
         let mut gate = Gate::new(vec![room], 44, 45);
-        assert!(gate.admits(sat(50), false));
-        assert!(!gate.admits(sat(50), false));
+        assert!(gate.would_admit(sat(50), false));
+        gate.take();
+        assert!(!gate.would_admit(sat(50), false));
     }
 
     #[test]
     fn a_payment_may_be_split_over_channels() {
         let room = SendingRoom { min: sat(1), max: sat(600) };
-        assert!(Gate::new(vec![room, room], 0, 45).admits(sat(1_000), false));
-        assert!(!Gate::new(vec![room], 0, 45).admits(sat(1_000), false));
+        assert!(Gate::new(vec![room, room], 0, 45).would_admit(sat(1_000), false));
+        assert!(!Gate::new(vec![room], 0, 45).would_admit(sat(1_000), false));
     }
 }

@@ -26,17 +26,25 @@
 
 pub mod audit;
 pub mod books;
+pub mod by_hand;
 pub mod charges;
 pub mod coins;
 pub mod dispatcher;
 pub mod events;
+pub mod export;
 pub mod held;
+mod jamming;
 pub mod offers;
+pub mod operator_sends;
 pub mod payouts;
 pub mod reconciliation;
 pub mod recovery;
 mod routing;
 mod rows;
+pub mod solvency;
+pub mod sure_time;
+pub mod service_fees;
+pub mod suspense;
 pub mod wake;
 
 #[cfg(test)]
@@ -294,6 +302,8 @@ pub struct Settings {
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
+    /// What becomes of a sale that could not be paid out.
+    pub when_short: solvency::WhenShort,
     /// How long an order that nobody paid is kept after its invoice's end, in
     /// [families that keep any](Family::keeps_unpaid).
     pub keep_unpaid: std::time::Duration,
@@ -307,6 +317,7 @@ impl Default for Settings {
             route_tries: 4,
             max_routing_per_hour: Msat::from_sat(10_000).unwrap_or_default(),
             settle_time: std::time::Duration::from_secs(12),
+            when_short: solvency::WhenShort::default(),
             keep_unpaid: std::time::Duration::from_secs(3 * 86_400),
         }
     }

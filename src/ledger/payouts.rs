@@ -100,6 +100,8 @@ pub struct Payout {
     /// The most that it might cost when the node was last asked; less than `max_fee` while routing is dear or many
     /// are under way.
     pub granted: Option<Msat>,
+    /// For whom it is made: a client or an account, so that one of them can't take what is everybody's.
+    pub source: Option<String>,
     /// How far it is.
     pub status: PayoutStatus,
     /// Times the node was asked.
@@ -120,6 +122,8 @@ pub struct Payout {
     pub preimage: Option<Preimage>,
     /// What it cost besides its amount: routing fees, and what the recipient was paid more than asked.
     pub fee: Option<Msat>,
+    /// What left the channels for it, if it arrived and that could be told.
+    pub left: Option<Msat>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -221,7 +225,7 @@ fn settle_internally(
     let payout = by_id(tx, id)?;
     // Only what we claim ourselves has a receipt that we know.
     let receipt = held::preimage(tx, charge.id)?;
-    rows::finish_paid(tx, id, receipt, Msat::ZERO, now)?;
+    rows::finish_paid(tx, id, receipt, Msat::ZERO, None, now)?;
     Journal::new(Kind::PayoutPaid, id.0)
         .debit(Account::InFlight, payout.amount)
         .debit(Account::InFlight, payout.max_fee)
@@ -232,6 +236,14 @@ fn settle_internally(
     charges::settle_internally(tx, listeners, charge, paid.amount, now)?;
     tell(tx, listeners, &paid, End::Paid)?;
     Ok(())
+}
+
+/// Notes for whom a payout is made, in the transaction that queues it: [`crate::http::client::source`].
+///
+/// # Errors
+/// The store's.
+pub fn note_source(tx: &Tx<'_>, id: PayoutId, source: Option<&str>) -> Result<(), LedgerError> {
+    source.map_or(Ok(()), |source| rows::note_source(tx, id, source))
 }
 
 /// The payout of a row id.
@@ -315,7 +327,7 @@ pub fn mark_paid(
         return Ok(Reported::Repeated);
     }
     let fee = arrival.cost(&payout);
-    rows::finish_paid(tx, payout.id, arrival.preimage, fee, now)?;
+    rows::finish_paid(tx, payout.id, arrival.preimage, fee, arrival.left, now)?;
     if fee > Msat::ZERO && payout.family != Family::Operator {
         rows::add_routing(tx, fee, now)?;
     }

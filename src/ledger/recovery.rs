@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::held::lost::Lost;
 use super::payouts;
 use super::rows::{charges as charge_rows, held as held_rows, offers as offer_rows, payouts as rows};
+use super::sure_time::sure_now;
 use super::{Ledger, LedgerError, charges, held, offers, reconciliation};
 use crate::clock::{UnixMillis, millis};
 use crate::ids::{ChargeId, PayoutId};
@@ -183,9 +184,10 @@ pub fn forget_old(ledger: &Ledger) -> Result<(), LedgerError> {
 
 /// One batch; answers how many there were of the kind that had more.
 fn forget_some(ledger: &Ledger) -> Result<usize, LedgerError> {
-    let before = ledger.clock.now().saturating_sub(millis(FORGET_AFTER));
+    let now = sure_now(ledger)?;
+    let before = now.saturating_sub(millis(FORGET_AFTER));
     take_back_marks(ledger, before)?;
-    let receipts_before = ledger.clock.now().saturating_sub(millis(FORGET_RECEIPTS_AFTER));
+    let receipts_before = now.saturating_sub(millis(FORGET_RECEIPTS_AFTER));
     let (from_charge, from_payout, from_unclaimed, from_receipt) =
         ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
             Ok((

@@ -9,12 +9,17 @@ pub struct CoinOrder {
     pub address: Address,
     /// How many, in sat; the miners' fee comes on top.
     pub amount_sat: u64,
+    /// What the miners get, in sat for 1,000 weight units; `None`: as the node estimates.
+    pub fee_rate: Option<u64>,
+    /// All that the wallet may spend, less the miners' fee, whatever the amount says.
+    pub everything: bool,
 }
 
 impl CoinOrder {
-    /// The output that a transaction has which does it.
-    pub fn output(&self) -> TxOut {
-        TxOut { value: Amount::from_sat(self.amount_sat), script_pubkey: self.address.script_pubkey() }
+    /// Whether a transaction with this output does it.
+    pub fn is_done_by(&self, output: &TxOut) -> bool {
+        let amount_fits = self.everything || output.value == Amount::from_sat(self.amount_sat);
+        amount_fits && output.script_pubkey == self.address.script_pubkey()
     }
 }
 
@@ -34,4 +39,6 @@ pub struct CoinRecord {
     pub txid: Option<Txid>,
     /// Deep enough in the chain to stay there: six blocks.
     pub is_final: bool,
+    /// What the address got, in sat, if the transaction could be read.
+    pub amount_sat: Option<u64>,
 }

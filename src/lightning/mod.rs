@@ -7,7 +7,7 @@
 //! Both traits are synchronous, because every call into ldk-node blocks. Async callers go through
 //! [`Node`], which moves each call to a thread that may wait.
 
-mod capacity;
+pub mod capacity;
 mod coins;
 mod events;
 pub mod invoice;
@@ -29,15 +29,17 @@ use serde::Serialize;
 use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::money::Msat;
 
-#[cfg(test)]
-pub(crate) use capacity::Ages;
-pub use capacity::{Capacity, NoCapacity};
+pub use capacity::{ChannelRoom, Limit, Model, Shortfall};
 pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
 pub use events::{ChannelNews, NodeEvent};
 pub use node::{Draft, Node};
 pub use offer::{Offer, OfferRequest};
 pub use operator::{Channel, ChannelOrder, NodeStatus, Operator, OperatorError, Peer};
 pub use standing::{Outbound, Standing};
+
+/// Blocks for which a payment may be held on its way, the recipient's own demand included: four days. A
+/// recipient who holds it keeps a slot of the channel for as long.
+pub const LONGEST_LOCK_BLOCKS: u32 = 576;
 
 /// An invoice to create.
 #[derive(Clone, Debug)]
@@ -260,6 +262,10 @@ pub trait Lightning: Send + Sync + 'static {
 
     /// The usable channels' room to send, for the dispatcher's gate.
     fn sending_room(&self) -> Vec<SendingRoom>;
+
+    /// What each channel that is ready can carry, for [`Model`]. Dearer than [`Lightning::sending_room`]: it also looks
+    /// at what is in flight.
+    fn channel_rooms(&self) -> Vec<ChannelRoom>;
 
     /// Whether every channel that is open is also usable: peers back, nothing held up. Until then a look
     /// whether an old payment is still under way can't be trusted to find a route.

@@ -24,7 +24,8 @@ pub trait Operator: Send + Sync + 'static {
     /// Peers known.
     fn peers(&self) -> Vec<Peer>;
 
-    /// Opens a channel; returns our own id of it.
+    /// Opens a channel; returns our own id of it. One at a time: refused while the wallet has not seen the coins that
+    /// another one took.
     ///
     /// # Errors
     /// [`OperatorError`].

@@ -19,9 +19,9 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom,
-    Standing, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, RecordStatus,
+    Refusal, SendingRoom, Standing, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -46,6 +46,8 @@ struct Htlc {
     hash: PaymentHash,
     /// What the recipient gets, which may be more than they asked for.
     amount: Msat,
+    /// The most that routing may still cost.
+    fee_limit: Msat,
     place: Place,
 }
 
@@ -107,6 +109,9 @@ pub struct Sim {
 
 /// The panic that stands for a crash.
 pub const CRASH: &str = "the process dies here";
+
+/// What the wallet has, unless it has nothing.
+const COINS_SAT: u64 = 100_000_000;
 
 impl Sim {
     /// A node without any history.
@@ -201,6 +206,7 @@ impl Sim {
             return;
         };
         let htlc = state.htlcs.remove(at);
+        let fee = fee.min(htlc.fee_limit);
         let status = if arrives {
             state.deliver(&htlc, fee);
             RecordStatus::Succeeded
@@ -325,12 +331,12 @@ impl Sim {
         }
     }
 
-    fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat) {
+    fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat, fee_limit: Msat) {
         let place = if state.commit_at_once { Place::Committed } else { Place::Waiting };
         if place == Place::Committed {
             state.committed.insert(hash);
         }
-        state.htlcs.push(Htlc { hash, amount, place });
+        state.htlcs.push(Htlc { hash, amount, fee_limit, place });
     }
 }
 
@@ -401,7 +407,7 @@ impl Lightning for Sim {
         if has_htlc || untold {
             return Dispatch::Known;
         }
-        self.add_htlc(&mut state, hash, sent);
+        self.add_htlc(&mut state, hash, sent, max_fee.saturating_sub(sent.saturating_sub(amount)));
         state.limits.push(max_fee);
         if trap == Trap::DieAfter {
             drop(state);
@@ -443,6 +449,17 @@ impl Lightning for Sim {
         vec![SendingRoom { min: Msat::new(1).unwrap(), max }]
     }
 
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
+        let most = self.sending_room().first().map_or(0, |room| room.max.get());
+        vec![ChannelRoom {
+            usable: true,
+            outbound_msat: most,
+            in_flight_max_msat: most,
+            now_max_msat: most,
+            ..ChannelRoom::default()
+        }]
+    }
+
     fn channels_settled(&self) -> bool {
         true
     }
@@ -476,7 +493,7 @@ impl Lightning for Sim {
     }
 
     fn balances(&self) -> Balances {
-        let onchain_sat = if self.state().no_coins { 0 } else { 100_000_000 };
+        let onchain_sat = if self.state().no_coins { 0 } else { COINS_SAT };
         Balances { onchain_sat, onchain_spendable_sat: onchain_sat, ..Balances::default() }
     }
 }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::clock::Clock;
+use crate::lightning::invoice::check_payable;
 use crate::money::Msat;
 use crate::vouchers::returns::Resolve;
 use crate::webhooks::fetch::{FetchError, GuardedClient};
@@ -140,7 +141,8 @@ fn check(invoice: &Bolt11Invoice, network: Network, clock: &Clock, amount: Msat)
     if invoice.expires_at().is_some_and(|end| end < now.saturating_add(LASTS_AT_LEAST)) {
         return Err(PayError::Nonsense("an invoice that is about to expire"));
     }
-    Ok(())
+    check_payable(invoice, network, clock.now(), LASTS_AT_LEAST)
+        .map_err(|_| PayError::Nonsense("an invoice that may be held for days"))
 }
 
 #[cfg(test)]

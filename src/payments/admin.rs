@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::export::{HEAD, Place, Span};
+use super::export::{self, HEAD, Place};
 use super::{PaymentError, Payments, store};
 use crate::admin::{AdminError, ExportRequest, PaymentAdmin};
 use crate::ids::AccountId;
@@ -15,7 +15,7 @@ impl PaymentAdmin for Payments {
                 None => None,
                 Some(name) => Some(self.account(name).await?),
             };
-            let span = Span::read(asked.from.as_deref(), asked.to.as_deref()).map_err(admin_error)?;
+            let span = export::span(asked.from.as_deref(), asked.to.as_deref()).map_err(admin_error)?;
             let place = match asked.after.as_deref() {
                 None => Place::START,
                 Some(text) => Place::read(text).ok_or_else(|| {

@@ -14,6 +14,7 @@ use super::{Done, PaymentError, Payments, json, remember, seen};
 use crate::clock::millis;
 use crate::http::idempotency::{Ask, Recorded};
 use crate::ids::{AccountId, Preimage, random_bytes};
+use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges, offers};
 use crate::lightning::{InvoiceDescription, InvoiceRequest, Offer, OfferRequest};
 use crate::money::Msat;
@@ -38,7 +39,7 @@ impl Payments {
     ///
     /// # Errors
     /// [`PaymentError::Invalid`], [`PaymentError::RateUnavailable`], [`PaymentError::NodeUnavailable`],
-    /// [`PaymentError::NoInboundCapacity`], [`PaymentError::TooMany`]; of the idempotency key; the store's. Nothing
+    /// [`PaymentError::NoCapacity`], [`PaymentError::TooMany`]; of the idempotency key; the store's. Nothing
     /// is left behind by any.
     pub async fn create(
         &self,
@@ -69,7 +70,7 @@ impl Payments {
         }
         let quote = new.unit.currency().map(|currency| self.rates().quote(currency)).transpose()?;
         let sats = self.price(new, quote.as_ref())?;
-        self.0.capacity.check(sats).await?;
+        self.0.gate.check(Sale::Merchant { comes: sats }).await?;
         let budget = self.0.parts.budget.take();
         budget.map_err(|retry_after| PaymentError::TooMany { quota: None, retry_after })?;
         let preimage = Preimage(random_bytes()?);
@@ -109,6 +110,7 @@ impl Payments {
                         charge,
                         new: &new,
                         sats,
+                        fee: payments.rules().fee.taken_from(sats),
                         quote: quote.as_ref(),
                         expires_at: invoice.expires_at().map_or(now, millis),
                     };

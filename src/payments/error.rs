@@ -64,8 +64,13 @@ pub enum PaymentError {
     RateUnavailable,
     /// 503: the node or the database can't take this now.
     NodeUnavailable,
-    /// 503: no channel can receive that much.
-    NoInboundCapacity,
+    /// 503: the channels can't carry it.
+    NoCapacity {
+        /// In which direction.
+        code: &'static str,
+        /// What would do, where we know.
+        message: String,
+    },
     /// 503: the wallet has too few coins for a refund to an address.
     NoCoins,
 }
@@ -116,9 +121,7 @@ impl PaymentError {
             Self::NodeUnavailable => {
                 (503, "NODE_UNAVAILABLE", "Payments can't be taken at the moment; try again soon")
             }
-            Self::NoInboundCapacity => {
-                (503, "NO_INBOUND_CAPACITY", "This server can't receive that much now")
-            }
+            Self::NoCapacity { code, message } => (503, code, message),
             Self::NoCoins => (
                 503,
                 "INSUFFICIENT_ONCHAIN_FUNDS",
@@ -150,7 +153,7 @@ impl PaymentError {
             Self::TooMany { quota, retry_after } => {
                 problem.too_many(quota.map(|(limit, secs)| (limit, span(secs))), *retry_after)
             }
-            Self::RateUnavailable | Self::NodeUnavailable | Self::NoInboundCapacity | Self::NoCoins => {
+            Self::RateUnavailable | Self::NodeUnavailable | Self::NoCapacity { .. } | Self::NoCoins => {
                 problem.retry_after(SOON_SECS)
             }
             _ => problem,
@@ -186,7 +189,9 @@ impl<E: Cause> From<E> for PaymentError {
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(scope) => Self::Forbidden(scope),
             Trouble::Unavailable => Self::NodeUnavailable,
-            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::NoCapacity(refusal) => {
+                Self::NoCapacity { code: refusal.code(), message: refusal.message() }
+            }
             Trouble::Internal => Self::Internal,
         }
     }

@@ -50,7 +50,8 @@ use crate::http::idempotency::{Recorded, remember, seen};
 use crate::http::limits::Budget;
 use crate::http::respond;
 use crate::ledger::Ledger;
-use crate::lightning::{Capacity, Node};
+use crate::ledger::solvency::Gate;
+use crate::lightning::Node;
 use crate::rates::Rates;
 use crate::store::Store;
 use crate::webhooks::guard::Guard;
@@ -84,7 +85,7 @@ pub struct Payments(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
-    capacity: Capacity,
+    gate: Gate,
     exports: export::Exports,
     recent: recent::Recent,
 }
@@ -100,9 +101,9 @@ pub enum Done {
 impl Payments {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
-        let capacity = Capacity::new(parts.node.clone());
+        let gate = Gate::new(parts.node.clone(), &parts.ledger);
         let (exports, recent) = (export::Exports::default(), recent::Recent::default());
-        Self(Arc::new(Inner { parts, capacity, exports, recent }))
+        Self(Arc::new(Inner { parts, gate, exports, recent }))
     }
 
     /// Limits and windows.

@@ -15,9 +15,11 @@ use super::store::{self, Payment};
 use crate::clock::iso::IsoSeconds;
 use crate::clock::{Clock, UnixMillis};
 use crate::decimal::Decimal;
+use crate::fees::FeeRule;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::{AccountId, ChargeId};
+use crate::ledger::service_fees;
 use crate::ledger::{Charge, CoinSend, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
@@ -31,6 +33,7 @@ pub struct Teller {
     outbox: Outbox,
     log: EventLog,
     clock: Clock,
+    fee: FeeRule,
 }
 
 /// What a webhook carries.
@@ -63,7 +66,13 @@ struct PaymentNews<'a> {
 impl Teller {
     /// With whom it tells.
     pub fn new(hub: Arc<Hub>, outbox: Outbox, log: EventLog, clock: Clock) -> Self {
-        Self { hub, outbox, log, clock }
+        Self { hub, outbox, log, clock, fee: FeeRule::FREE }
+    }
+
+    /// With what the operator takes of a payment.
+    #[must_use]
+    pub fn taking(self, fee: FeeRule) -> Self {
+        Self { fee, ..self }
     }
 
     /// Where pages listen.
@@ -185,7 +194,12 @@ impl Listener for Teller {
             return Ok(());
         };
         let now = charge.settled_at.unwrap_or_else(|| self.clock.now());
-        store::paid(tx, payment.id, charge.received.unwrap_or(payment.sats), now)?;
+        let received = charge.received.unwrap_or(payment.sats);
+        store::paid(tx, payment.id, received, now)?;
+        // As it was shown when it was ordered, unless something else came than was asked.
+        let fee = if received == payment.sats { payment.fee } else { self.fee.taken_from(received) };
+        service_fees::earn(tx, charge.id, fee, now)?;
+        store::set_fee(tx, payment.id, fee)?;
         self.changed(tx, &store::by_id(tx, payment.id)?, PaymentStatus::Paid, now)
     }
 

@@ -28,6 +28,26 @@ pub const PAYOUTS_ENDED: &str = "satchel_payouts_ended_total";
 pub const PAYOUTS_OPEN: &str = "satchel_payouts_open";
 /// From the request to pay until the payout arrived.
 pub const PAYOUT_SECONDS: &str = "satchel_payout_duration_seconds";
+/// Payouts that their recipients hold.
+pub const PAYOUTS_HELD: &str = "satchel_payouts_held";
+/// What is in them.
+pub const PAYOUTS_HELD_MSAT: &str = "satchel_payouts_held_msat";
+/// How long the oldest of them has been held.
+pub const PAYOUTS_HELD_SECONDS: &str = "satchel_payouts_held_longest_seconds";
+/// What the channels can send in all, one payment after the other.
+pub const SPENDABLE: &str = "satchel_spendable_msat";
+/// The largest payment that can go out once nothing is in flight.
+pub const LARGEST_OUT: &str = "satchel_largest_payment_msat";
+/// Of what is owed, what can be paid out.
+pub const REDEEMABLE: &str = "satchel_redeemable_msat";
+/// What is missing to pay out all that is owed.
+pub const SHORT: &str = "satchel_short_msat";
+/// What the operator may take out of the channels.
+pub const FREE: &str = "satchel_free_to_spend_msat";
+/// Gifts and tips that can be redeemed or go back.
+pub const VOUCHERS_OPEN: &str = "satchel_vouchers_open";
+/// Those of them that can't be paid out now.
+pub const UNREDEEMABLE: &str = "satchel_vouchers_unredeemable";
 /// Payouts that arrived after they had been taken for failed.
 pub const LATE_SUCCESSES: &str = "satchel_payouts_late_success_total";
 /// Owed to holders of vouchers.
@@ -163,6 +183,16 @@ fn describe() {
     describe_counter!(PAYOUTS_ENDED, "Payouts that ended");
     describe_gauge!(PAYOUTS_OPEN, "Payouts that have not ended");
     describe_histogram!(PAYOUT_SECONDS, Unit::Seconds, "From the request to pay until the payout arrived");
+    describe_gauge!(PAYOUTS_HELD, "Payouts that their recipients hold");
+    describe_gauge!(PAYOUTS_HELD_MSAT, "What is in payouts that their recipients hold, in msat");
+    describe_gauge!(PAYOUTS_HELD_SECONDS, Unit::Seconds, "How long the oldest held payout has been held");
+    describe_gauge!(SPENDABLE, "What the channels can send in all, one payment after the other, in msat");
+    describe_gauge!(LARGEST_OUT, "The largest payment that can go out once nothing is in flight, in msat");
+    describe_gauge!(REDEEMABLE, "Of what is owed, what can be paid out, in msat");
+    describe_gauge!(SHORT, "What is missing to pay out all that is owed, in msat");
+    describe_gauge!(FREE, "What the operator may take out of the channels, in msat");
+    describe_gauge!(VOUCHERS_OPEN, "Gifts and tips that can be redeemed or go back");
+    describe_gauge!(UNREDEEMABLE, "Gifts and tips that can't be paid out now");
     describe_counter!(LATE_SUCCESSES, "Payouts that arrived after they had been taken for failed");
     describe_gauge!(OWED, "Owed to holders of vouchers, in msat");
     describe_gauge!(OWED_TO_MERCHANTS, "Owed to merchants, in msat");

@@ -10,6 +10,7 @@ use super::people::{self, User};
 use super::request::NewTips;
 use super::store::{self, Group, Listing, Tip};
 use super::{Done, TipError, Tips};
+use crate::acts::Act;
 use crate::admin::{AdminError, PageRequest, TipAdmin, TipOrder};
 use crate::clock::iso::IsoTime;
 use crate::http::keys::DEFAULT_ACCOUNT;
@@ -88,17 +89,18 @@ impl TipAdmin for Tips {
         })
     }
 
-    fn reclaim(&self, id: String, force: bool) -> BoxFuture<'_, Result<Option<usize>, AdminError>> {
+    fn reclaim(&self, id: String, force: bool, act: Act) -> BoxFuture<'_, Result<Option<usize>, AdminError>> {
         Box::pin(async move {
             let taken = match self.named(&id).await? {
                 None => return Ok(None),
                 Some(Named::Tip(tip)) => {
                     let tipper = self.user(tip.tipper).await?;
-                    Tips::reclaim(self, Some(&tipper), tip.public_id, force, None).await.map(|()| 1)
+                    let id = tip.public_id;
+                    Tips::reclaim(self, Some(&tipper), id, force, None, Some(act)).await.map(|()| 1)
                 }
                 Some(Named::Group(group)) => {
                     let tipper = self.user(group.tipper).await?;
-                    self.reclaim_group(&tipper, group.public_id, force, None).await
+                    self.reclaim_group(&tipper, group.public_id, force, None, Some(act)).await
                 }
             };
             taken.map(Some).map_err(admin_error)
@@ -209,7 +211,7 @@ fn admin_error(error: TipError) -> AdminError {
             AdminError::Refused("somebody has claimed it; `--force` takes it back all the same".into())
         }
         TipError::Conflict { .. } => AdminError::Refused(text),
-        TipError::TooMany { .. } | TipError::NoInboundCapacity => AdminError::Unavailable(text),
+        TipError::TooMany { .. } | TipError::NoCapacity { .. } => AdminError::Unavailable(text),
         TipError::Unavailable => AdminError::Unavailable(
             "the node does not run, or the database takes no writes; `satchel doctor` says why".into(),
         ),

@@ -13,6 +13,7 @@ use super::{Done, TipError, Tips, look, remember, seen};
 use crate::clock::UnixMillis;
 use crate::http::idempotency::Ask;
 use crate::ids::UserId;
+use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{Draft, InvoiceDescription, InvoiceRequest};
 use crate::money::Msat;
@@ -24,6 +25,17 @@ const MEMO: &str = "Lightsats tip";
 
 /// Times that other magic words are drawn when somebody else has the first.
 const DRAWS: usize = 8;
+
+/// What so many tips of an amount hold together.
+fn held(amount: Msat, quantity: u32) -> Option<Msat> {
+    amount.get().checked_mul(quantity.into()).and_then(Msat::new)
+}
+
+/// So many tips of an amount, each with its fee.
+fn sale(amount: Msat, fee: Msat, quantity: u32) -> Option<Sale> {
+    let comes = held(amount.checked_add(fee)?, quantity)?;
+    Some(Sale::Vouchers { comes, owed: held(amount, quantity)?, largest: amount })
+}
 
 impl Tips {
     /// Makes what was ordered, and the invoice for it; answers the tip, or the group with its tips.
@@ -43,7 +55,13 @@ impl Tips {
             return Err(TipError::Unavailable);
         }
         self.check_webhooks(&new.details).await?;
-        let invoice = self.invoice(new.total).await?;
+        let invoice = self
+            .invoice(Sale::Vouchers {
+                comes: new.total,
+                owed: held(new.amount, new.quantity).ok_or(TipError::Internal)?,
+                largest: new.amount,
+            })
+            .await?;
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<_, TipError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
@@ -133,8 +151,9 @@ impl Tips {
         Err(TipError::Unavailable)
     }
 
-    async fn invoice(&self, total: Msat) -> Result<Draft, TipError> {
-        self.0.capacity.check(total).await?;
+    async fn invoice(&self, sale: Sale) -> Result<Draft, TipError> {
+        let total = sale.comes();
+        self.0.gate.check(sale).await?;
         self.0.parts.budget.take().map_err(|retry_after| TipError::TooMany { retry_after })?;
         let description = InvoiceDescription::Text(MEMO.into());
         let expiry = self.rules().invoice_expiry;
@@ -172,8 +191,8 @@ impl Tips {
         let now = self.now();
         let renewable = tip.invoice_expires_at <= now && tip.expires_at > now;
         if tip.status() == TipStatus::Unfunded && tip.group.is_none() && renewable {
-            let total = tip.amount.checked_add(tip.fee).ok_or(TipError::Internal)?;
-            self.renew(Funds::Tip(tip.id), total).await?;
+            let sale = sale(tip.amount, tip.fee, 1).ok_or(TipError::Internal)?;
+            self.renew(Funds::Tip(tip.id), sale).await?;
             return look::tip_json(&self.given(user.id, id).await?, self.keyring());
         }
         look::tip_json(&tip, self.keyring())
@@ -188,10 +207,8 @@ impl Tips {
         let (unfunded, now) = (group.status() == super::status::GroupStatus::Unfunded, self.now());
         let alive = tips.iter().any(|tip| tip.expires_at > now);
         if unfunded && alive && group.invoice_expires_at <= now {
-            let each = tips.first().and_then(|tip| tip.amount.checked_add(tip.fee));
-            let total =
-                each.and_then(|each| each.get().checked_mul(group.quantity.into())).and_then(Msat::new);
-            self.renew(Funds::Group(group.id), total.ok_or(TipError::Internal)?).await?;
+            let sale = tips.first().and_then(|tip| sale(tip.amount, tip.fee, group.quantity));
+            self.renew(Funds::Group(group.id), sale.ok_or(TipError::Internal)?).await?;
             let (group, tips) = self.given_group(user.id, id).await?;
             return look::group_json(&group, &tips, self.keyring());
         }
@@ -199,8 +216,9 @@ impl Tips {
     }
 
     /// Puts a fresh invoice in the place of one that is over, unless it was paid or replaced meanwhile.
-    async fn renew(&self, funds: Funds, total: Msat) -> Result<(), TipError> {
-        let invoice = match self.invoice(total).await {
+    async fn renew(&self, funds: Funds, sale: Sale) -> Result<(), TipError> {
+        let total = sale.comes();
+        let invoice = match self.invoice(sale).await {
             Ok(invoice) => invoice,
             Err(TipError::Internal) => return Err(TipError::Internal),
             Err(error) => {

@@ -66,8 +66,13 @@ pub enum TipError {
     AddressRefuses,
     /// 503: the node or the database can't take this now.
     Unavailable,
-    /// 503: no channel can receive that much.
-    NoInboundCapacity,
+    /// 503: the channels can't carry it.
+    NoCapacity {
+        /// In which direction.
+        code: &'static str,
+        /// What would do, where we know.
+        message: String,
+    },
 }
 
 /// The body of every error.
@@ -124,9 +129,7 @@ impl TipError {
                 "ADDRESS_REFUSES",
                 "The lightning address gives no invoice for this amount at the moment",
             ),
-            Self::NoInboundCapacity => {
-                (503, "NO_INBOUND_CAPACITY", "This server can't receive that much now")
-            }
+            Self::NoCapacity { code, message } => (503, code, message),
             Self::Unavailable => (503, "UNAVAILABLE", "This can't be done at the moment; try again later"),
         }
     }
@@ -183,7 +186,9 @@ impl<E: Cause> From<E> for TipError {
             Trouble::InvalidKey => Self::KeyInvalid,
             Trouble::Lacks(scope) => Self::KeyLacks(scope),
             Trouble::Unavailable => Self::Unavailable,
-            Trouble::NoInboundCapacity => Self::NoInboundCapacity,
+            Trouble::NoCapacity(refusal) => {
+                Self::NoCapacity { code: refusal.code(), message: refusal.message() }
+            }
             Trouble::Internal => Self::Internal,
         }
     }

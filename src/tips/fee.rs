@@ -2,37 +2,10 @@
 
 use crate::money::Msat;
 
-/// How the fee of a tip is reckoned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeeRule {
-    /// A tip costs at least so much, in sat.
-    pub min_sat: u64,
-    /// And at least this part of the amount, in percent.
-    pub percent: u32,
-}
+pub use crate::fees::FeeRule;
 
-impl Default for FeeRule {
-    /// As the original: one percent, 10 sat at least.
-    fn default() -> Self {
-        Self { min_sat: 10, percent: 1 }
-    }
-}
-
-impl FeeRule {
-    /// The fee of one tip, in whole sats: the share of the amount with the share added, rounded up both times.
-    /// `None` when the amount is no whole number of sats or the fee is more than there is.
-    pub fn fee(&self, amount: Msat) -> Option<Msat> {
-        let sat = amount.sat_exact()?;
-        let once = self.share(sat)?;
-        Msat::from_sat(self.share(sat.checked_add(once)?)?)
-    }
-
-    /// The rule's share of so many sats, in sat.
-    fn share(&self, sat: u64) -> Option<u64> {
-        let share = (u128::from(sat) * u128::from(self.percent)).div_ceil(100);
-        u64::try_from(share).ok().map(|share| share.max(self.min_sat))
-    }
-}
+/// As the original: one percent, 10 sat at least.
+pub const ORIGINAL: FeeRule = FeeRule { min_sat: 10, percent: 1 };
 
 /// What so many tips of this amount and fee cost together. `None` when that is more than there is.
 pub fn group_cost(amount: Msat, fee: Msat, quantity: u32) -> Option<Msat> {
@@ -66,7 +39,7 @@ mod tests {
             (1_000_000, 10_100),
             (2_079_002, 20_998),
         ] {
-            assert_eq!(FeeRule::default().fee(sat(amount)), Some(sat(fee)), "{amount}");
+            assert_eq!(ORIGINAL.fee(sat(amount)), Some(sat(fee)), "{amount}");
         }
         assert_eq!(group_cost(sat(21), sat(10), 100), Some(sat(3_100)));
         assert_eq!(group_cost(sat(2_079_002), sat(20_998), 1), Some(sat(2_100_000)));
@@ -87,7 +60,7 @@ mod tests {
         let steep = FeeRule { min_sat: 10, percent: u32::MAX };
         assert_eq!(steep.fee(all), None);
         assert_eq!(FeeRule { min_sat: u64::MAX, percent: 1 }.fee(sat(1)), None);
-        assert_eq!(FeeRule::default().fee(Msat::new(1_500).unwrap()), None);
+        assert_eq!(ORIGINAL.fee(Msat::new(1_500).unwrap()), None);
         assert_eq!(group_cost(all, sat(1), 1), None);
         assert_eq!(group_cost(all, Msat::ZERO, 2), None);
         assert_eq!(group_cost(all, Msat::ZERO, u32::MAX), None);
@@ -95,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_larger_tip_never_costs_less_and_always_the_minimum() {
-        let rule = FeeRule::default();
+        let rule = ORIGINAL;
         let mut last = rule.fee(sat(1)).unwrap();
         for amount in 2..50_000 {
             let fee = rule.fee(sat(amount)).unwrap();

@@ -12,6 +12,7 @@ use super::withdraw::{Asked, Flow, MOST_TIPS, anonymous, purse};
 use super::{TipError, Tips, json};
 use crate::clock::UnixMillis;
 use crate::crash_point;
+use crate::http::client;
 use crate::ids::{PayoutId, random_bytes};
 use crate::ledger::{Family, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
@@ -99,7 +100,7 @@ impl Tips {
         let key = link_key(id)?;
         let invoice = invoice::read(pr)?;
         let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
-        let (this, now) = (self.clone(), self.now());
+        let (this, now, source) = (self.clone(), self.now(), client::source());
         let written = self.store().write(move |tx: &Tx<'_>| -> Result<(), TipError> {
             let link = store::link(tx, key)?.ok_or(TipError::NotFound)?;
             let known = payouts::by_hash(tx, charges::hash_of(&invoice))?;
@@ -122,7 +123,8 @@ impl Tips {
                 return Err(TipError::Unavailable);
             }
             let flow: Flow = link.flow.parse()?;
-            this.pay_in(tx, &link.tips, flow.taker(), &invoice, now).map(drop)
+            let payout = this.pay_in(tx, &link.tips, flow.taker(), &invoice, now)?;
+            Ok(payouts::note_source(tx, payout.id, source.as_deref())?)
         });
         written.await?;
         crash_point!("tip.after_withdraw");

@@ -26,6 +26,7 @@ pub mod api;
 mod claim;
 mod create;
 pub mod error;
+pub mod export;
 pub mod fee;
 mod funding;
 pub mod ids;
@@ -58,8 +59,9 @@ use crate::clock::UnixMillis;
 use crate::http::idempotency::{Ask, Recorded, remember, seen};
 use crate::http::limits::Budget;
 use crate::http::respond;
+use crate::ledger::solvency::Gate;
 use crate::ledger::{Ledger, Listener};
-use crate::lightning::{Capacity, Node};
+use crate::lightning::Node;
 use crate::store::{Store, StoreError, Tx};
 use crate::vouchers::Vouchers;
 use crate::vouchers::returns::Resolve;
@@ -101,7 +103,7 @@ pub struct Tips(Arc<Inner>);
 
 struct Inner {
     parts: Parts,
-    capacity: Capacity,
+    gate: Gate,
     guesses: look::Guesses,
 }
 
@@ -116,8 +118,8 @@ pub enum Done {
 impl Tips {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
-        let capacity = Capacity::new(parts.node.clone());
-        Self(Arc::new(Inner { parts, capacity, guesses: look::Guesses::new() }))
+        let gate = Gate::new(parts.node.clone(), &parts.ledger);
+        Self(Arc::new(Inner { parts, gate, guesses: look::Guesses::new() }))
     }
 
     /// Who tips and is tipped.

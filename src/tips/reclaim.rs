@@ -5,6 +5,7 @@ use super::people::User;
 use super::status::TipStatus;
 use super::store::{self, Tip};
 use super::{TipError, Tips, look};
+use crate::acts::Act;
 use crate::crash_point;
 use crate::http::idempotency::Ask;
 use crate::ids::UserId;
@@ -12,7 +13,7 @@ use crate::store::Tx;
 
 impl Tips {
     /// Makes a tip its tipper's again. One that somebody claimed only with `force`. `user` is `None` for the
-    /// scheduler, who may take back what is over of anybody.
+    /// scheduler, who may take back what is over of anybody. An operator's `act` is recorded with it.
     ///
     /// # Errors
     /// [`TipError::NotFound`], [`TipError::Forbidden`], [`TipError::Conflict`], the store's.
@@ -22,6 +23,7 @@ impl Tips {
         id: Cuid,
         force: bool,
         ask: Option<Ask>,
+        act: Option<Act>,
     ) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.map(|user| user.id), self.now());
         let written = self.once(ask, move |tx| {
@@ -35,7 +37,8 @@ impl Tips {
                     message: "A scheduler can only take back what has expired",
                 });
             }
-            tips.reclaim_in(tx, &tip, force || tip.expires_at <= now)
+            tips.reclaim_in(tx, &tip, force || tip.expires_at <= now)?;
+            act.map_or(Ok(()), |act| act.done(tx, now)).map_err(TipError::from)
         });
         written.await?;
         crash_point!("tip.after_reclaim");
@@ -54,6 +57,7 @@ impl Tips {
         id: Cuid,
         force: bool,
         ask: Option<Ask>,
+        act: Option<Act>,
     ) -> Result<usize, TipError> {
         let (tips, user, now): (_, UserId, _) = (self.clone(), user.id, self.now());
         let written = self.once(ask, move |tx| {
@@ -69,7 +73,10 @@ impl Tips {
             }
             match why {
                 Some(why) if taken == 0 => Err(why),
-                _ => Ok(taken),
+                _ => {
+                    act.map_or(Ok(()), |act| act.done(tx, now))?;
+                    Ok(taken)
+                }
             }
         });
         written.await

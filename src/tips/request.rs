@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub use self::fields::Invalid;
 use self::fields::{Field, Fields};
 pub use self::words::{Kind, TipWords};
-use super::fee::{FeeRule, group_cost};
+use super::fee::{self, FeeRule, group_cost};
 use super::passphrase::{MAX_WORDS, MIN_WORDS, Passphrase, WordCount};
 use super::status::OnboardingFlow;
 use crate::clock::{UnixMillis, iso};
@@ -62,7 +62,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { fee: FeeRule::default(), max_total_sat: 2_100_000, max_quantity: 500 }
+        Self { fee: fee::ORIGINAL, max_total_sat: 2_100_000, max_quantity: 500 }
     }
 }
 

@@ -18,6 +18,7 @@ use super::store::{self, Tip};
 use super::{TipError, Tips, remember, seen};
 use crate::clock::UnixMillis;
 use crate::crash_point;
+use crate::http::client::source;
 use crate::http::idempotency::Ask;
 use crate::ids::{UserId, VoucherId};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
@@ -161,7 +162,7 @@ impl Tips {
         ask: Option<Ask>,
     ) -> Result<Payout, TipError> {
         let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
-        let (tips, now) = (self.clone(), self.now());
+        let (tips, now, source) = (self.clone(), self.now(), source());
         let written = self.store().write(move |tx| -> Result<Payout, TipError> {
             if let Some(same) = match begun(tx, ask.as_ref())? {
                 Some(before) => Some(before),
@@ -174,6 +175,7 @@ impl Tips {
                 return Err(TipError::Unavailable);
             }
             let payout = tips.pay_in(tx, &purse.tips, asked.flow.taker(), &invoice, now)?;
+            payouts::note_source(tx, payout.id, source.as_deref())?;
             remember(tx, ask.as_ref(), StatusCode::ACCEPTED, payout.public_id.as_bytes(), now)?;
             Ok(payout)
         });

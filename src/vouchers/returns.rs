@@ -21,6 +21,7 @@ use lightning_invoice::Bolt11Invoice;
 use super::{Change, Claim, Taker, Voucher, Vouchers, by_id, put_off_return, redeem, to_return};
 use crate::clock::{UnixMillis, millis};
 use crate::ledger::{Ledger, LedgerError};
+use crate::lightning::invoice;
 use crate::money::Msat;
 
 /// The first pause between two tries; each pause is as long as all the time before it.
@@ -92,6 +93,12 @@ impl Returns {
                 return Ok(false);
             }
         };
+        // Whoever gives the address could hold what goes there, as any recipient could.
+        let (network, now) = (self.ledger.lightning.network(), self.ledger.clock.now());
+        if invoice::check_payable(&invoice, network, now, Duration::ZERO).is_err() {
+            tracing::info!(voucher = %id, "an address gives an invoice for an expired voucher that is not paid: it is over, of another network, or may be held for days");
+            return Ok(false);
+        }
         let (this, max_fee) = (self.clone(), (self.max_fee)(voucher.amount));
         let begun = self.ledger.store.write(move |tx| {
             let claim = redeem(tx, &this.ledger, &[id], Taker::Sender, &invoice, max_fee)?;

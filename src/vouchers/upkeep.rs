@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Vouchers;
 use super::returns::Returns;
 use crate::clock::millis;
+use crate::ledger::sure_time::sure_now;
 use crate::ledger::{Ledger, LedgerError, charges};
 
 /// Charges marked in one transaction.
@@ -24,7 +25,11 @@ const VOUCHERS_AT_ONCE: usize = 200;
 pub async fn expire_due(ledger: &Ledger, vouchers: &Vouchers) -> Result<(), LedgerError> {
     let (now, vouchers, listeners) = (ledger.clock.now(), vouchers.clone(), ledger.listeners.clone());
     let listening = listeners.clone();
-    let before = now.saturating_sub(millis(ledger.settings.keep_unpaid));
+    // A clock that is ahead must not have what can still be paid removed.
+    let asked = ledger.clone();
+    let sure = tokio::task::spawn_blocking(move || sure_now(&asked)).await;
+    let sure = sure.unwrap_or_else(|error| Err(LedgerError::Broken(error.to_string())))?;
+    let before = sure.saturating_sub(millis(ledger.settings.keep_unpaid));
     // Each by itself: what one can't do must not keep the others from being done.
     let lapsed = ledger.store.write(move |tx| charges::expire(tx, now, CHARGES_AT_ONCE)).await;
     let expired = ledger.store.write(move |tx| vouchers.expire(tx, now, VOUCHERS_AT_ONCE)).await;

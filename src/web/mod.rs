@@ -18,6 +18,8 @@ use axum::Router;
 use axum::routing::get;
 use utoipa::{OpenApi, openapi};
 
+use crate::fees::FeeRule;
+
 pub use page::not_found;
 pub use qr::{MAX_CHARS as QR_MAX_CHARS, QrError, qr_svg};
 
@@ -34,6 +36,8 @@ pub struct WebSettings {
     pub max_sat: u64,
     /// Most gifts that one invoice can pay for.
     pub max_quantity: u32,
+    /// What a gift costs besides its amount.
+    pub gift_fee: FeeRule,
     /// Whether letters are sent, and so one can log in by e-mail.
     pub email: bool,
 }

@@ -229,6 +229,126 @@ async fn coins_are_listed_and_settled_by_what_was_found() {
 }
 
 #[tokio::test]
+async fn acts_are_recorded_with_how_they_ended() {
+    let fixture = fixture(true);
+    let order = json!({ "node_id": node_id(), "address": "a.b:9735", "amount_sat": 100_000 });
+    fixture.ask("POST", "channels", order).await;
+    fixture.ask("POST", "channels/18/close", json!({ "force": true })).await;
+    fixture.ask("POST", "peers", json!({ "node_id": node_id(), "address": "dead:1" })).await;
+    fixture.ask("DELETE", "keys/2", Value::Null).await;
+    let (_, log) = fixture.ask("GET", "acts", Value::Null).await;
+    let log: Vec<_> = log["acts"].as_array().unwrap().iter().rev().collect();
+    let told = |row: &Value| ["act", "subject", "outcome"].map(|name| row[name].as_str().unwrap().to_owned());
+    assert_eq!(told(log[0]), ["channel.open", "17", "done"]);
+    assert_eq!((&log[0]["details"]["amount_sat"], &log[0]["key_id"]), (&json!(100_000), &json!(1)));
+    assert_eq!(told(log[1]), ["channel.close", "18", "refused"]);
+    assert!(log[1]["message"].as_str().unwrap().contains("no channel"), "{}", log[1]);
+    assert_eq!(told(log[2]), ["peer.connect", &node_id().to_string(), "refused"]);
+    assert_eq!(told(log[3]), ["key.revoke", "2", "refused"]);
+    let (_, closed) = fixture.ask("GET", "acts?act=channel.close&limit=5", Value::Null).await;
+    assert_eq!(closed["acts"].as_array().unwrap().len(), 1);
+    let bad = StatusCode::BAD_REQUEST;
+    for (query, message) in [("act=x", "acts are pay"), ("limit=0", "500"), ("since=soon", "a date")] {
+        fixture.refused("GET", &format!("acts?{query}"), Value::Null, bad, "bad_request", message).await;
+    }
+}
+
+#[tokio::test]
+async fn payouts_are_listed_shown_and_settled() {
+    let fixture = fixture(true);
+    let (_, page) =
+        fixture.ask("GET", "payouts?status=unknown&held_secs=60&since=2026-01-31", Value::Null).await;
+    let since = 1_769_817_600_000_i64;
+    let expected = json!({ "limit": 50, "status": "unknown", "held": 60, "since": since });
+    assert_eq!(page, json!({ "payouts": [expected] }));
+    let bad = StatusCode::BAD_REQUEST;
+    for (query, message) in
+        [("status=gone", "in_flight"), ("family=x", "gifts, tips"), ("limit=0", "500"), ("since=x", "a date")]
+    {
+        fixture.refused("GET", &format!("payouts?{query}"), Value::Null, bad, "bad_request", message).await;
+    }
+    assert_eq!(fixture.ask("GET", "payouts/p1/history", Value::Null).await.1["history"], json!([]));
+    let preimage = "ab".repeat(32);
+    let path = "payouts/p1/settle";
+    let (_, paid) = fixture.ask("POST", path, json!({ "preimage": preimage, "fee_msat": 3 })).await;
+    assert_eq!((&paid["status"], &paid["fee"]), (&json!("paid"), &json!(3)));
+    let failed = json!({ "failed": true, "i_have_proof": true });
+    assert_eq!(fixture.ask("POST", path, failed).await.1["status"], "failed");
+    let refused = StatusCode::CONFLICT;
+    fixture.refused("POST", path, json!({ "failed": true }), refused, "refused", "under way").await;
+    let both = json!({ "preimage": preimage, "failed": true });
+    for body in [json!({}), both, json!({ "failed": true, "fee_msat": 1 })] {
+        fixture.refused("POST", path, body, bad, "bad_request", "either").await;
+    }
+    fixture.refused("POST", path, json!({ "preimage": "ab" }), bad, "bad_request", "64 hex").await;
+}
+
+#[tokio::test]
+async fn money_in_suspense_is_listed_and_given_to_one() {
+    let fixture = fixture(true);
+    let (_, page) = fixture.ask("GET", "suspense?after=3&limit=2", Value::Null).await;
+    assert_eq!(page, json!({ "suspense": [{ "after": 3, "limit": 2 }] }));
+    let path = "suspense/7/settle";
+    let pay = invoice(Currency::Regtest, Some(1_000));
+    for (body, to) in [
+        (json!({ "operator": true }), "operator"),
+        (json!({ "account": "shop" }), "shop"),
+        (json!({ "pay": pay }), "invoice"),
+    ] {
+        assert_eq!(fixture.ask("POST", path, body).await.1, json!({ "id": 7, "to": to }));
+    }
+    let bad = StatusCode::BAD_REQUEST;
+    for body in [json!({}), json!({ "operator": true, "account": "shop" })] {
+        fixture.refused("POST", path, body, bad, "bad_request", "one of").await;
+    }
+    fixture.refused("POST", path, json!({ "pay": "x" }), bad, "bad_request", "BOLT11").await;
+    let missing = StatusCode::NOT_FOUND;
+    let operator = json!({ "operator": true });
+    fixture.refused("POST", "suspense/x/settle", operator, missing, "not_found", "suspense list").await;
+}
+
+#[tokio::test]
+async fn tables_come_in_parts() {
+    let fixture = fixture(true);
+    for (path, kind) in
+        [("gifts", "Gifts"), ("tips", "Tips"), ("l402", "L402"), ("payouts", "Payouts"), ("ledger", "Ledger")]
+    {
+        let path = format!("{path}/export?from=1970-01-02&after=0-5");
+        let (_, part) = fixture.ask("GET", &path, Value::Null).await;
+        assert_eq!(part, json!({ "kind": kind, "from": 86_400_000, "next": "0-5" }));
+    }
+    let bad = StatusCode::BAD_REQUEST;
+    for (query, message) in [("from=x", "from must be"), ("after=5", "next"), ("account=x", "unknown field")]
+    {
+        let path = format!("ledger/export?{query}");
+        fixture.refused("GET", &path, Value::Null, bad, "bad_request", message).await;
+    }
+}
+
+#[tokio::test]
+async fn coins_are_sent_to_addresses_of_this_network() {
+    let fixture = fixture(true);
+    let address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let (_, sent) = fixture
+        .ask("POST", "send", json!({ "address": address, "amount_sat": 5_000, "sat_per_vb": 3 }))
+        .await;
+    assert_eq!(sent, json!({ "id": 1, "amount": 5_000, "rate": 3 }));
+    let (_, all) = fixture.ask("POST", "send", json!({ "address": address, "all": true })).await;
+    assert_eq!(all["amount"], Value::Null);
+    assert_eq!(fixture.ask("GET", "coins/1", Value::Null).await.1["status"], "sent");
+    let bad = StatusCode::BAD_REQUEST;
+    for (body, message) in [
+        (json!({ "address": address }), "either"),
+        (json!({ "address": address, "amount_sat": 0 }), "either"),
+        (json!({ "address": address, "amount_sat": 5, "all": true }), "either"),
+        (json!({ "address": "x", "all": true }), "not a bitcoin address"),
+        (json!({ "address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "all": true }), "regtest"),
+    ] {
+        fixture.refused("POST", "send", body, bad, "bad_request", message).await;
+    }
+}
+
+#[tokio::test]
 async fn the_rest_is_told_in_the_same_shape() {
     let fixture = fixture(true);
     assert_eq!(fixture.ask("GET", "audit", Value::Null).await.1, json!({ "clean": true }));

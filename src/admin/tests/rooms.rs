@@ -13,12 +13,17 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::super::*;
+use crate::acts::Act;
 use crate::clock::Clock;
-use crate::ids::{PaymentHash, Preimage};
+use crate::export::{Place, Span};
+use crate::http::keys::{Caller, KeyId, Scope};
+use crate::ids::{AccountId, PaymentHash, Preimage};
+use crate::ledger::PayoutStatus;
+use crate::ledger::by_hand::Found;
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator, OperatorError, Outbound,
-    PaymentRecord, Peer, SendingRoom, Standing, Waiting,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
+    OperatorError, Outbound, PaymentRecord, Peer, SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -77,6 +82,9 @@ impl Lightning for FakeNode {
         Vec::new()
     }
     fn sending_room(&self) -> Vec<SendingRoom> {
+        Vec::new()
+    }
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
         Vec::new()
     }
     fn channels_settled(&self) -> bool {
@@ -147,6 +155,7 @@ fn view(id: &str, status: &str) -> PayoutView {
         amount_msat: 1_000,
         max_fee_msat: 10_000,
         fee_msat: None,
+        left_msat: None,
         preimage: None,
         error: None,
     }
@@ -157,6 +166,8 @@ impl Money for Rooms {
         &self,
         invoice: Bolt11Invoice,
         max_fee: Option<Msat>,
+        _: bool,
+        _: Act,
     ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         let mut answer = view("p1", "queued");
         answer.amount_msat = invoice.amount_milli_satoshis().unwrap();
@@ -177,8 +188,63 @@ impl Money for Rooms {
     }
 }
 
+impl PayoutAdmin for Rooms {
+    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        let status = page.status.map(PayoutStatus::name);
+        Box::pin(async move {
+            Ok(vec![
+                json!({ "limit": page.limit, "status": status, "held": page.held_secs, "since": page.since }),
+            ])
+        })
+    }
+    fn show(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "history": [] })) })
+    }
+    fn settle(
+        &self,
+        id: String,
+        found: Found,
+        has_proof: bool,
+        _: Act,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            match found {
+                Found::Paid { fee, .. } => Ok(json!({ "id": id, "status": "paid", "fee": fee.get() })),
+                Found::Failed if has_proof => Ok(json!({ "id": id, "status": "failed" })),
+                Found::Failed => Err(AdminError::Refused("still under way".into())),
+            }
+        })
+    }
+}
+
+impl SuspenseAdmin for Rooms {
+    fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(async move { Ok(vec![json!({ "after": after, "limit": limit })]) })
+    }
+    fn settle(&self, id: i64, to: Recipient, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let to = match to {
+            Recipient::Operator => "operator".to_owned(),
+            Recipient::Account(name) => name,
+            Recipient::Invoice(_) => "invoice".to_owned(),
+        };
+        Box::pin(async move { Ok(json!({ "id": id, "to": to })) })
+    }
+}
+
+impl ExportAdmin for Rooms {
+    fn part(
+        &self,
+        kind: TableKind,
+        span: Span,
+        place: Option<Place>,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let next = place.map(Place::to_text);
+        Box::pin(async move { Ok(json!({ "kind": format!("{kind:?}"), "from": span.from, "next": next })) })
+    }
+}
+
 impl KeyAdmin for Rooms {
-    fn create(&self, key: NewKey) -> BoxFuture<'_, Result<Value, AdminError>> {
+    fn create(&self, key: NewKey, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             Ok(json!({ "key": "satchel_x", "id": "1", "name": key.name, "scopes": key.scopes }))
         })
@@ -186,7 +252,7 @@ impl KeyAdmin for Rooms {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async { Ok(vec![json!({ "id": "1" })]) })
     }
-    fn revoke(&self, id: String) -> BoxFuture<'_, Result<bool, AdminError>> {
+    fn revoke(&self, id: String, _: Act) -> BoxFuture<'_, Result<bool, AdminError>> {
         Box::pin(async move { Ok(id == "1") })
     }
 }
@@ -222,7 +288,7 @@ impl TipAdmin for Rooms {
     fn create(&self, order: TipOrder) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "amount_sat": order.amount_sat, "names": order.tippee_names })) })
     }
-    fn reclaim(&self, id: String, force: bool) -> BoxFuture<'_, Result<Option<usize>, AdminError>> {
+    fn reclaim(&self, id: String, force: bool, _: Act) -> BoxFuture<'_, Result<Option<usize>, AdminError>> {
         Box::pin(async move {
             match id.as_str() {
                 "t" if force => Ok(Some(1)),
@@ -255,10 +321,17 @@ impl PaymentAdmin for Rooms {
 }
 
 impl CoinAdmin for Rooms {
+    fn send(&self, order: SendOrder, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let amount = order.amount.map(Msat::sat_floor);
+        Box::pin(async move { Ok(json!({ "id": 1, "amount": amount, "rate": order.sat_per_vb })) })
+    }
+    fn show(&self, id: i64) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "status": "sent" })) })
+    }
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move { Ok(vec![json!({ "id": 1 })]) })
     }
-    fn settle(&self, id: i64, paid_by: Option<Txid>) -> BoxFuture<'_, Result<String, AdminError>> {
+    fn settle(&self, id: i64, paid_by: Option<Txid>, _: Act) -> BoxFuture<'_, Result<String, AdminError>> {
         Box::pin(async move {
             match id {
                 1 => Ok(if paid_by.is_some() { "paid" } else { "failed" }.into()),
@@ -286,14 +359,20 @@ pub(super) fn fixture(running: bool) -> Fixture {
     let node = Arc::new(FakeNode { running, ..FakeNode::default() });
     let health = Health::new();
     let rooms = Arc::new(Rooms);
+    let store = Store::open(&folder.path().join("satchel.db")).unwrap();
     let state = AdminState {
+        acts: Acts::new(store.clone(), Clock::system()),
         node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
-        store: Store::open(&folder.path().join("satchel.db")).unwrap(),
+        store,
         config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
         health: health.clone(),
         rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
+        solvency: Arc::new(|| Box::pin(async { Ok(json!({ "free_msat": 7_000 })) })),
         money: Arc::<Rooms>::clone(&rooms),
+        payouts: Arc::<Rooms>::clone(&rooms),
+        exports: Arc::<Rooms>::clone(&rooms),
+        suspense: Arc::<Rooms>::clone(&rooms),
         keys: Arc::<Rooms>::clone(&rooms),
         gifts: Arc::<Rooms>::clone(&rooms),
         tips: Arc::<Rooms>::clone(&rooms),
@@ -303,7 +382,9 @@ pub(super) fn fixture(running: bool) -> Fixture {
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: rooms,
     };
-    Fixture { router: router(state), node, health, _folder: folder }
+    let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };
+    let router = router(state).layer(axum::Extension(caller));
+    Fixture { router, node, health, _folder: folder }
 }
 
 impl Fixture {

@@ -125,6 +125,9 @@ fn capacity(node: &Value, channels: &Value, config: &Config) -> Vec<Check> {
     }];
     if usable > 0 {
         checks.push(outbound(number(balances, "outbound_msat")));
+        if let Some(solvency) = node.get("solvency").filter(|solvency| !solvency.is_null()) {
+            checks.extend(promises(solvency, config));
+        }
         checks.push(inbound(number(balances, "inbound_max_msat"), config.gifts.max_sat));
     }
     checks.push(reserve(balances, all, config.node.reserve_sat));
@@ -137,6 +140,53 @@ fn outbound(available: u64) -> Check {
         return Check::warn("outbound", "nothing can be sent", remedy);
     }
     Check::ok("outbound", format!("{} can be sent", msat(available)))
+}
+
+/// Whether what is owed can be paid out, what is offered could be, and whether payouts are held.
+fn promises(solvency: &Value, config: &Config) -> Vec<Check> {
+    let figure = |name: &str| number(solvency, name);
+    let (short, bad) = (figure("short_msat"), figure("unredeemable_vouchers"));
+    let capacity = solvency.get("capacity").cloned().unwrap_or_default();
+    let largest = number(&capacity, "largest_out_msat");
+    let remedy = "open a channel, or send less; until then nothing more is sold (solvency.when_short)";
+    let owed = if short > 0 {
+        let says = format!("{} of {} owed can't be paid out", msat(short), msat(figure("owed_msat")));
+        Check::fail("owed", says, remedy)
+    } else if bad > 0 {
+        let says = format!(
+            "{bad} of {} gifts and tips can't be redeemed: the channels carry at most {} in one payment",
+            figure("vouchers"),
+            msat(largest)
+        );
+        Check::fail("owed", says, "open another channel, or a larger one")
+    } else {
+        Check::ok("owed", format!("{}, all redeemable", msat(figure("owed_msat"))))
+    };
+    let filled = number(&capacity, "largest_out_filled_msat");
+    let says =
+        format!("{} at once, {} when what comes in has filled the channels", msat(largest), msat(filled));
+    let payable = if filled / 1_000 < config.gifts.max_sat {
+        let remedy = format!(
+            "gifts up to {} are offered and will be refused: peers let only a part of a channel be in flight, so open more or larger ones, or lower gifts.max_sat",
+            sat(config.gifts.max_sat)
+        );
+        Check::warn("largest payout", says, remedy)
+    } else {
+        Check::ok("largest payout", says)
+    };
+    let held = figure("held_payouts");
+    let held = if held > 0 {
+        let says = format!(
+            "{held} with {} are held by their recipients, the longest for {}",
+            msat(figure("held_msat")),
+            duration(figure("held_longest_secs"))
+        );
+        let remedy = "each takes a slot of a channel until it ends, two days at most; others go on in what is kept for them. More channels have more slots";
+        Check::warn("held payouts", says, remedy)
+    } else {
+        Check::ok("held payouts", "none")
+    };
+    vec![owed, payable, held]
 }
 
 fn inbound(largest: u64, max_gift_sat: u64) -> Check {
@@ -231,6 +281,23 @@ mod tests {
             [level(&full, "inbound"), level(&full, "outbound")],
             [Some(Level::Fail), Some(Level::Warn)]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_paid_out_is_a_failure() {
+        let config = Config::default();
+        let node = |short: u64, bad: u64, largest_sat: u64, held: u64| {
+            json!({ "owed_msat": 400_000, "short_msat": short, "vouchers": 40, "unredeemable_vouchers": bad,
+                "held_payouts": held, "held_msat": 1_000, "held_longest_secs": 600,
+                "capacity": { "largest_out_msat": 1_000, "largest_out_filled_msat": largest_sat * 1_000 } })
+        };
+        let levels =
+            |checks: &[Check]| ["owed", "largest payout", "held payouts"].map(|name| level(checks, name));
+        use Level::{Fail, Ok, Warn};
+        assert_eq!(levels(&promises(&node(0, 0, 500_000, 0), &config)), [Some(Ok); 3]);
+        let bad = promises(&node(1_000, 3, 100_000, 7), &config);
+        assert_eq!(levels(&bad), [Some(Fail), Some(Warn), Some(Warn)]);
+        assert_eq!(level(&promises(&node(0, 3, 500_000, 0), &config), "owed"), Some(Fail));
     }
 
     #[test]

@@ -13,7 +13,8 @@ use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
 use crate::clock::Clock;
-use crate::gifts::{Gifts, Parts, Rules, Teller, api, keyring};
+use crate::fees::FeeRule;
+use crate::gifts::{Funding, Gifts, Parts, Rules, Teller, api, keyring};
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::limits::{Budget, LimitSettings, Limits};
@@ -51,6 +52,13 @@ impl Answer {
         let expected = format!(r#"{{"statusCode":{status},"message":"{code}"}}"#);
         assert_eq!((self.status, self.text.as_str()), (status, expected.as_str()));
         assert_eq!(self.headers["access-control-allow-origin"], "*");
+    }
+
+    /// The answer is this error, with the most that would do.
+    #[track_caller]
+    pub(super) fn is_limit(&self, code: &str, max_sat: u64) {
+        let expected = format!(r#"{{"statusCode":503,"message":"{code}","maxSat":{max_sat}}}"#);
+        assert_eq!((self.status, self.text.as_str()), (503, expected.as_str()));
     }
 
     #[track_caller]
@@ -97,7 +105,15 @@ impl House {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Clock::manual(NOON);
         let sim = Arc::new(Sim::new(clock.clone()));
-        Self::open(folder, clock, sim, limits, budget)
+        Self::open(folder, clock, sim, limits, budget, (FeeRule::FREE, false))
+    }
+
+    /// Gifts that cost a fee, which comes back with a gift that nobody redeemed in its time, or doesn't.
+    pub(super) fn with_fee(rule: FeeRule, returned: bool) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Clock::manual(NOON);
+        let sim = Arc::new(Sim::new(clock.clone()));
+        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0), (rule, returned))
     }
 
     fn open(
@@ -106,6 +122,7 @@ impl House {
         sim: Arc<Sim>,
         limits: LimitSettings,
         budget: Budget,
+        (fee, returned): (FeeRule, bool),
     ) -> Self {
         let store = Store::open(&folder.path().join("satchel.db")).unwrap();
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
@@ -113,19 +130,23 @@ impl House {
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let teller = Teller::new(hub, Outbox::default(), log);
+        let teller = if returned { teller.returning_fees(clock.clone()) } else { teller };
         let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store,
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
             wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>)]),
+            listeners: Listeners::new([(
+                Family::Gifts,
+                Arc::new(Funding(vouchers.clone())) as Arc<dyn Listener>,
+            )]),
             settings: Settings::default(),
         };
         let gifts = Gifts::new(Parts {
             ledger: ledger.clone(),
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
-            rules: Rules::new(Network::Regtest, PUBLIC_URL),
+            rules: Rules { fee, ..Rules::new(Network::Regtest, PUBLIC_URL) },
             keyring,
             guard: Guard::offline(GuardSettings::default()),
             teller,
@@ -142,7 +163,7 @@ impl House {
     pub(super) fn restarted(self) -> Self {
         let Self { gifts, ledger, vouchers, sim, node, clock, router, folder, .. } = self;
         drop((gifts, ledger, vouchers, node, router));
-        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0))
+        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0), (FeeRule::FREE, false))
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
@@ -247,6 +268,7 @@ fn pages() -> WebSettings {
         min_sat: 100,
         max_sat: 500_000,
         max_quantity: 500,
+        gift_fee: crate::fees::FeeRule::FREE,
         email: false,
     }
 }

@@ -172,7 +172,7 @@ impl<E: Cause> From<E> for ProxyError {
             Trouble::MissingKey => Self::MissingKey,
             Trouble::InvalidKey => Self::InvalidKey,
             Trouble::Lacks(scope) => Self::Forbidden(scope),
-            Trouble::Unavailable | Trouble::NoInboundCapacity => Self::Unavailable,
+            Trouble::Unavailable | Trouble::NoCapacity(_) => Self::Unavailable,
             // No request to this room is done only once.
             Trouble::IdempotencyKeyReused | Trouble::Internal => Self::Internal,
         }

@@ -11,7 +11,8 @@ use crate::store::Tx;
 
 const SEND: &str =
     "SELECT id, family, address, amount_msat, status, txid, created_at, deadline, sent_at, finished_at,
-     error FROM coin_sends";
+     error, o.fee_rate, coalesce(o.everything, 0), coalesce(o.amount_known, 1)
+     FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
     Ok(CoinSend {
@@ -26,6 +27,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
         sent_at: row.get(8)?,
         finished_at: row.get(9)?,
         error: row.get(10)?,
+        fee_rate: row.get(11)?,
+        everything: row.get(12)?,
+        amount_known: row.get(13)?,
     })
 }
 

@@ -4,7 +4,10 @@ pub(super) mod charges;
 pub(super) mod coins;
 pub(super) mod held;
 pub(super) mod offers;
+pub(super) mod operator_sends;
+pub(super) mod payout_list;
 pub(super) mod payouts;
+pub(super) mod suspense;
 
 use rusqlite::{Connection, params};
 

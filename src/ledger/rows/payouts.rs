@@ -13,12 +13,12 @@ use crate::store::Tx;
 /// Milliseconds in an hour.
 const HOUR_MS: i64 = 3_600_000;
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
     attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, failure_reported, routeless,
-    granted_msat";
+    granted_msat, left_msat, source";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
     let status: String = row.get(7)?;
     Ok(Payout {
         id: row.get(0)?,
@@ -40,6 +40,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
         failure_reported: row.get(16)?,
         routeless: row.get(17)?,
         granted: row.get(18)?,
+        left: row.get(19)?,
+        source: row.get(20)?,
     })
 }
 
@@ -84,22 +86,24 @@ pub(crate) fn by_public_id(connection: &Connection, public_id: &str) -> Result<O
     Ok(connection.prepare_cached(&sql)?.query_row([public_id], read).optional()?)
 }
 
-/// Queued ones whose time has come, oldest first: of amounts from `least` to `most`, and whatever is past its
-/// deadline.
+/// Queued ones whose time has come, oldest first: of amounts from `least` to `most` and not for `sources` (a JSON list),
+/// and whatever is past its deadline.
 pub(crate) fn due(
     connection: &Connection,
     now: UnixMillis,
     (least, most): (Msat, Msat),
+    sources: &str,
     limit: usize,
 ) -> Result<Vec<Payout>, LedgerError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM payouts WHERE status = 'queued' AND next_try_at <= ?1
-           AND (amount_msat BETWEEN ?3 AND ?4 OR deadline <= ?1)
+           AND (deadline <= ?1 OR (amount_msat BETWEEN ?3 AND ?4
+             AND (source IS NULL OR source NOT IN (SELECT value FROM json_each(?5)))))
          ORDER BY next_try_at, id LIMIT ?2"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![now, limit, least, most], read)?;
+    let found = statement.query_map(params![now, limit, least, most, sources], read)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
@@ -111,6 +115,44 @@ pub(crate) fn with_status(connection: &Connection, status: &str) -> Result<Vec<P
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_map([status], read)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// For whom a payout is made: a client or an account, as [`crate::http::client::source`] names it.
+pub(crate) fn note_source(tx: &Tx<'_>, id: PayoutId, source: &str) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payouts SET source = ?2 WHERE id = ?1 AND source IS NULL")?
+        .execute(params![id, source])?;
+    Ok(())
+}
+
+/// A payout that may have HTLCs under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) id: PayoutId,
+    pub(crate) amount: Msat,
+    pub(crate) since: UnixMillis,
+}
+
+/// All that may have HTLCs under way: at most as many as the channels have slots.
+pub(crate) fn unsettled(connection: &Connection) -> Result<Vec<Unsettled>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, amount_msat, coalesce(dispatched_at, created_at) FROM payouts
+         WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok(Unsettled { id: row.get(0)?, amount: row.get(1)?, since: row.get(2)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// A queued payout waits longer: nothing was tried.
+pub(crate) fn put_off(
+    tx: &Tx<'_>,
+    id: PayoutId,
+    next_try_at: UnixMillis,
+    why: &str,
+) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payouts SET next_try_at = ?2, error = ?3 WHERE id = ?1 AND status = 'queued'")?
+        .execute(params![id, next_try_at, why])?;
+    Ok(())
 }
 
 /// How many may have HTLCs under way, of those the node was asked to send since.
@@ -198,14 +240,16 @@ pub(crate) fn finish_paid(
     id: PayoutId,
     preimage: Option<Preimage>,
     fee: Msat,
+    left: Option<Msat>,
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     let changed = tx
         .prepare_cached(
-            "UPDATE payouts SET status = 'paid', preimage = ?2, fee_msat = ?3, finished_at = ?4, error = NULL
+            "UPDATE payouts SET status = 'paid', preimage = ?2, fee_msat = ?3, left_msat = ?4, finished_at = ?5,
+                 error = NULL
              WHERE id = ?1 AND status <> 'paid'",
         )?
-        .execute(params![id, preimage, fee, now])?;
+        .execute(params![id, preimage, fee, left, now])?;
     if changed == 1 { Ok(()) } else { Err(LedgerError::Broken(format!("payout {id} was paid already"))) }
 }
 
@@ -285,8 +329,8 @@ pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(),
     Ok(())
 }
 
-/// What routing has cost in this hour and the last, and what those payouts may still cost that were sent since
-/// and have not ended; and the most that one of these may. Without the operator's own.
+/// What routing has cost in this hour and the last, and what those payouts may still cost that were sent and have not
+/// ended, however long ago; and the most that one of these may. Without the operator's own.
 pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<(Msat, Msat), LedgerError> {
     Ok(connection
         .prepare_cached(
@@ -294,10 +338,10 @@ pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result
                   + (SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1),
                 coalesce(max(granted_msat), 0)
              FROM payouts
-             WHERE status NOT IN ('paid', 'failed') AND status <> 'queued' AND dispatched_at >= ?2
+             WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'
                AND family <> 'operator'",
         )?
-        .query_row([now / HOUR_MS - 1, now.saturating_sub(HOUR_MS)], |row| Ok((row.get(0)?, row.get(1)?)))?)
+        .query_row([now / HOUR_MS - 1], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// Money for unknown hashes whose record the node may forget.

@@ -6,15 +6,17 @@
 //! of transactions in our own store. Its format is ldk-node's, but transactions stand in it as they do everywhere,
 //! so they can be found by what they pay.
 
+use std::time::{Duration, Instant};
+
 use bitcoin::consensus::{deserialize_partial, serialize};
 use bitcoin::hashes::Hash;
-use bitcoin::{Transaction, TxOut, Txid};
+use bitcoin::{Amount, FeeRate, Transaction, Txid};
 use ldk_node::payment::PaymentStatus;
 use lightning::ln::channelmanager::PaymentId;
 use lightning::util::persist::KVStoreSync;
 
 use super::LdkNode;
-use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning, Operator};
+use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning};
 
 /// Where ldk-node keeps the transactions of its wallet.
 const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
@@ -28,21 +30,31 @@ impl LdkNode {
             return CoinDispatch::NotSent("the node is not running".into());
         }
         // A wallet that has not seen the last spend would spend the same coins again.
-        if let Err(error) = self.sync() {
-            return CoinDispatch::NotSent(error.to_string());
-        }
-        match self.node.onchain_payment().send_to_address(&order.address, order.amount_sat, None) {
-            Ok(txid) => CoinDispatch::Sent(txid),
+        let mut turn = match self.coins_turn(Duration::ZERO) {
+            Ok(turn) => turn,
+            Err(error) => return CoinDispatch::NotSent(error.to_string()),
+        };
+        let (payment, rate) = (self.node.onchain_payment(), order.fee_rate.map(FeeRate::from_sat_per_kwu));
+        let sent = if order.everything {
+            payment.send_all_to_address(&order.address, true, rate)
+        } else {
+            payment.send_to_address(&order.address, order.amount_sat, rate)
+        };
+        match sent {
+            Ok(txid) => {
+                *turn = Some((txid, Instant::now()));
+                CoinDispatch::Sent(txid)
+            }
             // Whatever it says, it says before the transaction leaves the wallet.
             Err(error) => CoinDispatch::NotSent(error.to_string()),
         }
     }
 
     pub(super) fn spent(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
-        if let Some(txid) = txid
-            && let Some(is_final) = self.depth(txid)
-        {
-            return Ok(Some(CoinRecord { txid: Some(txid), is_final }));
+        let listed = txid.and_then(|txid| Some((txid, self.depth(txid)?)));
+        if let Some((txid, is_final)) = listed.filter(|_| !order.everything) {
+            let amount_sat = Some(order.amount_sat);
+            return Ok(Some(CoinRecord { txid: Some(txid), is_final, amount_sat }));
         }
         let (primary, secondary, key) = GRAPH;
         let graph = match KVStoreSync::read(self.kv.as_ref(), primary, secondary, key) {
@@ -50,9 +62,16 @@ impl LdkNode {
             Err(error) if error.kind() == lightning::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        Ok(find(&graph, &order.output()).map(|found| CoinRecord {
-            txid: found.or(txid),
-            is_final: found.and_then(|txid| self.depth(txid)).unwrap_or(false),
+        let found = find(&graph, order);
+        let known = found.flatten();
+        let seen = found.is_some() || listed.is_some();
+        Ok(seen.then(|| {
+            let txid = known.map(|(txid, _)| txid).or(txid);
+            CoinRecord {
+                txid,
+                is_final: txid.and_then(|txid| self.depth(txid)).unwrap_or(false),
+                amount_sat: known.map(|(_, amount)| amount.to_sat()),
+            }
         }))
     }
 
@@ -63,13 +82,21 @@ impl LdkNode {
     }
 }
 
-/// Whether a transaction in `graph` has this output, and which it is, if it can be read.
-fn find(graph: &[u8], output: &TxOut) -> Option<Option<Txid>> {
-    let wanted = serialize(output);
+/// Whether a transaction in `graph` does what is ordered, and which it is and with how much, if it can be read.
+fn find(graph: &[u8], order: &CoinOrder) -> Option<Option<(Txid, Amount)>> {
+    // In an output the script, with its length, follows the amount.
+    let wanted = serialize(&order.address.script_pubkey());
+    let amount = order.amount_sat.to_le_bytes();
     let mut unread = None;
     for at in positions(graph, &wanted) {
-        match transaction_around(graph, at, output) {
-            Some(txid) => return Some(Some(txid)),
+        let Some(start) = at.checked_sub(amount.len()) else { continue };
+        if !order.everything && graph.get(start..at) != Some(amount.as_slice()) {
+            continue;
+        }
+        match transaction_around(graph, start, order) {
+            Some(found) => return Some(Some(found)),
+            // Without the amount, the script alone proves nothing: it may be that of an output which was spent.
+            None if order.everything => {}
             None => unread = Some(None),
         }
     }
@@ -84,16 +111,16 @@ fn positions<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = u
         .map(|(at, _)| at)
 }
 
-/// The transaction that has this output at this place: the nearest that begins before it and reads well.
-fn transaction_around(graph: &[u8], at: usize, output: &TxOut) -> Option<Txid> {
+/// The transaction that has such an output at this place: the nearest that begins before it and reads well.
+fn transaction_around(graph: &[u8], at: usize, order: &CoinOrder) -> Option<(Txid, Amount)> {
     let earliest = at.saturating_sub(LONGEST_TRANSACTION);
     (earliest..at).rev().find_map(|start| {
         let rest = graph.get(start..)?;
         // Versions 1 and 2, the only ones there are; little-endian.
         let (1 | 2, [0, 0, 0]) = (*rest.first()?, rest.get(1..4)?) else { return None };
         let (transaction, length) = deserialize_partial::<Transaction>(rest).ok()?;
-        let around = start.saturating_add(length) > at && transaction.output.contains(output);
-        around.then(|| transaction.compute_txid())
+        let output = transaction.output.iter().find(|output| order.is_done_by(output))?;
+        (start.saturating_add(length) > at).then(|| (transaction.compute_txid(), output.value))
     })
 }
 
@@ -101,7 +128,7 @@ fn transaction_around(graph: &[u8], at: usize, output: &TxOut) -> Option<Txid> {
 mod tests {
     use bitcoin::absolute::LockTime;
     use bitcoin::transaction::Version;
-    use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, TxIn, Witness};
+    use bitcoin::{Address, Network, OutPoint, ScriptBuf, Sequence, TxIn, TxOut, Witness};
 
     use super::*;
 
@@ -122,28 +149,38 @@ mod tests {
         }
     }
 
-    fn output(sat: u64, tag: u8) -> TxOut {
+    fn order(amount_sat: u64, tag: u8) -> CoinOrder {
         let script = ScriptBuf::from_bytes([vec![0x00, 0x14], vec![tag; 20]].concat());
-        TxOut { value: Amount::from_sat(sat), script_pubkey: script }
+        let address = Address::from_script(&script, Network::Regtest).unwrap();
+        CoinOrder { address, amount_sat, fee_rate: None, everything: false }
+    }
+
+    fn output(order: &CoinOrder) -> TxOut {
+        TxOut { value: Amount::from_sat(order.amount_sat), script_pubkey: order.address.script_pubkey() }
     }
 
     #[test]
     fn a_transaction_is_found_by_what_it_pays() {
-        let (ours, other) = (output(12_345, 7), output(12_345, 8));
-        let (wanted, beside) = (paying(&ours, 1), paying(&other, 2));
+        let (ours, other) = (order(12_345, 7), order(12_345, 8));
+        let (wanted, beside) = (paying(&output(&ours), 1), paying(&output(&other), 2));
         let graph =
             [vec![1, 0, 0, 0, 9], serialize(&beside), vec![2, 0], serialize(&wanted), vec![3; 40]].concat();
-        assert_eq!(find(&graph, &ours), Some(Some(wanted.compute_txid())));
-        assert_eq!(find(&graph, &other), Some(Some(beside.compute_txid())));
-        assert_eq!(find(&graph, &output(12_346, 7)), None, "another amount");
-        assert_eq!(find(&graph, &output(12_345, 9)), None, "another address");
+        let paid =
+            |transaction: &Transaction| Some(Some((transaction.compute_txid(), Amount::from_sat(12_345))));
+        assert_eq!(find(&graph, &ours), paid(&wanted));
+        assert_eq!(find(&graph, &other), paid(&beside));
+        assert_eq!(find(&graph, &order(12_346, 7)), None, "another amount");
+        assert_eq!(find(&graph, &order(12_345, 9)), None, "another address");
         assert_eq!(find(&[], &ours), None);
+        let everything = |order: CoinOrder| CoinOrder { everything: true, ..order };
+        assert_eq!(find(&graph, &everything(order(1, 7))), paid(&wanted), "whatever the amount");
+        assert_eq!(find(&graph, &everything(order(1, 9))), None);
     }
 
     #[test]
     fn what_pays_is_seen_even_where_it_cannot_be_read() {
-        let ours = output(12_345, 7);
-        let whole = serialize(&paying(&ours, 1));
+        let ours = order(12_345, 7);
+        let whole = serialize(&paying(&output(&ours), 1));
         let torn = whole.get(10..).unwrap();
         assert_eq!(find(torn, &ours), Some(None));
     }

@@ -115,9 +115,13 @@ fn failure(reason: Option<lightning::events::PaymentFailureReason>) -> String {
     use lightning::events::PaymentFailureReason as Reason;
     match reason {
         Some(Reason::RecipientRejected) => "the recipient's node refused it",
-        Some(Reason::RetriesExhausted) => "every route failed; the recipient may lack inbound capacity",
+        Some(Reason::RetriesExhausted) => {
+            "every route that was tried failed: somebody on the way, or the recipient, could not take it"
+        }
         Some(Reason::PaymentExpired) => "the invoice expired on the way",
-        Some(Reason::RouteNotFound) => "no route to the recipient; they may lack inbound capacity",
+        Some(Reason::RouteNotFound) => {
+            "no further route to the recipient within the limits of routing fee and lock time"
+        }
         Some(Reason::UserAbandoned) => "it was cancelled",
         Some(_) | None => "it failed on the way",
     }

@@ -60,6 +60,35 @@ impl KvStore {
         self.store.kv_containing(primaries, hash.0.to_vec())
     }
 
+    /// The names of all monitors.
+    pub(super) fn monitor_names(&self) -> Result<Vec<String>, StoreError> {
+        self.store.kv_list(MONITORS.into(), String::new())
+    }
+
+    /// Of these monitors, the rows that contain a payment's hash, updates included.
+    pub(super) fn rows_of_monitors_with(
+        &self,
+        names: &[String],
+        hash: PaymentHash,
+    ) -> Result<Vec<KvRow>, StoreError> {
+        let mut found = Vec::new();
+        for name in names {
+            let at = KvKey { primary: MONITORS.into(), secondary: String::new(), key: name.clone() };
+            if self.row_has(at.clone(), hash)?
+                && let Some(value) = self.store.kv_read(at.clone())?
+            {
+                found.push(KvRow { at, value });
+            }
+            for (key, value) in self.store.kv_scan(UPDATES.into(), name.clone())? {
+                if value.windows(hash.0.len()).any(|bytes| bytes == hash.0) {
+                    let at = KvKey { primary: UPDATES.into(), secondary: name.clone(), key };
+                    found.push(KvRow { at, value });
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether a row contains a payment's hash.
     pub(super) fn row_has(&self, at: KvKey, hash: PaymentHash) -> Result<bool, StoreError> {
         self.store.kv_contains(at, hash.0.to_vec())

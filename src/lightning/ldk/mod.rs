@@ -13,7 +13,9 @@ mod logs;
 mod money;
 mod operator;
 mod preflight;
+mod rooms;
 mod standing;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,6 +124,8 @@ pub struct LdkNode {
     settings: LdkSettings,
     runtime: Handle,
     running: AtomicBool,
+    /// Whose turn it is to spend coins, and what was spent last.
+    spending: Mutex<turns::LastSpend>,
     /// The last complete look at the chain before this start.
     synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
@@ -167,6 +171,7 @@ impl LdkNode {
             settings,
             runtime,
             running: AtomicBool::new(false),
+            spending: Mutex::default(),
             synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
             burials: Mutex::default(),

@@ -15,18 +15,15 @@ use lightning::routing::router::RouteParametersConfig;
 use lightning::types::payment::{PaymentHash as LdkHash, PaymentPreimage};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
 
-use super::{LdkNode, convert};
+use super::{LdkNode, convert, rooms};
 use crate::ids::{OfferId, PaymentHash, Preimage};
+use crate::lightning::capacity::in_parts;
 use crate::lightning::{
-    Balances, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, RecordStatus,
-    Refusal, SendingRoom, Standing, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
+    InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord,
+    RecordStatus, Refusal, SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
-
-/// Blocks for which a payment may be held on its way, the recipient's own demand included: four days. A
-/// recipient who holds it keeps a slot of the channel for as long.
-const LONGEST_LOCK_BLOCKS: u32 = 576;
 
 impl Lightning for LdkNode {
     fn network(&self) -> Network {
@@ -180,6 +177,13 @@ impl Lightning for LdkNode {
             .collect()
     }
 
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
+        let pending = rooms::pending(&self.node.list_balances().lightning_balances);
+        let channels = self.node.list_channels();
+        let ready = channels.iter().filter(|channel| channel.is_channel_ready);
+        ready.map(|channel| rooms::room(channel, &pending)).collect()
+    }
+
     fn channels_settled(&self) -> bool {
         self.node.list_channels().iter().all(|channel| channel.is_usable || !channel.is_channel_ready)
     }
@@ -233,13 +237,10 @@ impl Lightning for LdkNode {
             lightning_msat: sums.total_lightning_balance_sats.saturating_mul(1_000),
             outbound_msat: usable().map(|channel| channel.outbound_capacity_msat).sum(),
             inbound_msat: usable().map(|channel| channel.inbound_capacity_msat).sum(),
-            inbound_max_msat: usable()
-                .map(|channel| {
-                    let limit = channel.inbound_htlc_maximum_msat.unwrap_or(u64::MAX);
-                    channel.inbound_capacity_msat.min(limit)
-                })
-                .max()
-                .unwrap_or(0),
+            inbound_max_msat: in_parts(usable().map(|channel| {
+                let limit = channel.inbound_htlc_maximum_msat.unwrap_or(u64::MAX);
+                channel.inbound_capacity_msat.min(limit)
+            })),
             onchain_sat: sums.total_onchain_balance_sats,
             onchain_spendable_sat: sums.spendable_onchain_balance_sats,
             onchain_reserve_sat: sums.total_anchor_channels_reserve_sats,

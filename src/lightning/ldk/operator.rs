@@ -4,6 +4,7 @@ use bitcoin::secp256k1::PublicKey;
 use ldk_node::lightning::ln::msgs::SocketAddress;
 
 use super::LdkNode;
+use super::turns::PATIENCE;
 use crate::lightning::{Channel, ChannelOrder, Lightning, NodeStatus, Operator, OperatorError, Peer};
 
 impl LdkNode {
@@ -71,11 +72,11 @@ impl Operator for LdkNode {
             return Err(OperatorError::BadInput("more is pushed than the channel holds".into()));
         }
         let push = (order.push_sat > 0).then(|| order.push_sat.saturating_mul(1_000));
-        // The wallet must know of every coin that is spent, or the new channel's funding spends one again and
-        // never confirms.
-        self.sync()?;
         let (node_id, address, config) =
             (order.node_id, address(&order.address)?, Some(self.channel_config()));
+        // The wallet must know of every coin that is spent, or the new channel's funding spends one again and
+        // never confirms.
+        let _turn = self.coins_turn(PATIENCE)?;
         let opened = if order.announced {
             self.node.open_announced_channel(node_id, address, order.amount_sat, push, config)
         } else {

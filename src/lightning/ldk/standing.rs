@@ -29,6 +29,9 @@ const MANAGER: (&str, &str, &str) = ("", "", "manager");
 /// Blocks after which what the chain says stays.
 const BURIED: u32 = 6;
 
+/// Rows of which it is remembered that no preimage was in them.
+const SEARCHED_AT_MOST: usize = 1_000;
+
 /// A channel, by LDK's id in hex.
 type ChannelId = String;
 
@@ -64,22 +67,27 @@ impl LdkNode {
             return vec![unclear; payments.len()];
         }
         let look = self.look();
-        let mut rows = Vec::with_capacity(payments.len());
-        for payment in payments {
-            match self.kv.rows_with(&[MONITORS, UPDATES, ARCHIVED], payment.hash) {
-                Ok(found) => rows.push(Some(found)),
-                Err(error) => {
-                    tracing::warn!(%error, "the channels' state can't be read");
-                    rows.push(None);
-                }
-            }
-        }
+        let rows: Vec<_> = payments.iter().map(|payment| self.rows_about(&look, payment)).collect();
         let receipts = self.receipts(payments, &rows);
         let standing = |(payment, rows): (&Outbound, &Option<Vec<KvRow>>)| match rows {
             None => Standing::Unclear("the channels' state can't be read"),
             Some(rows) => self.standing(&look, payment, rows, receipts.get(&payment.hash).copied()),
         };
         payments.iter().zip(&rows).map(standing).collect()
+    }
+
+    /// The rows that have a payment's hash. After a report of its failure those of closed channels are enough, which are
+    /// few: reports are frequent, and all rows of a busy node are long.
+    fn rows_about(&self, look: &Look, payment: &Outbound) -> Option<Vec<KvRow>> {
+        let found = if payment.reported_failed {
+            self.kv.monitor_names().and_then(|mut names| {
+                names.retain(|name| channel_named(name).is_none_or(|channel| !look.open.contains(&channel)));
+                self.kv.rows_of_monitors_with(&names, payment.hash)
+            })
+        } else {
+            self.kv.rows_with(&[MONITORS, UPDATES, ARCHIVED], payment.hash)
+        };
+        found.inspect_err(|error| tracing::warn!(%error, "the channels' state can't be read")).ok()
     }
 
     fn look(&self) -> Look {
@@ -191,7 +199,9 @@ impl LdkNode {
         }
         let mut found = HashMap::new();
         let mut burials = self.burials();
-        burials.searched.retain(|name, _| by_row.contains_key(name));
+        if burials.searched.len() > SEARCHED_AT_MOST {
+            burials.searched.clear();
+        }
         for (name, (row, mut wanted)) in by_row {
             wanted.sort_unstable_by_key(|hash| hash.0);
             let fingerprint = fingerprint(&row.value, &wanted);

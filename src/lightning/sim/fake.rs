@@ -12,9 +12,9 @@ use lightning_invoice::Bolt11Invoice;
 use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription,
-    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
-    OperatorError, Outbound, PaymentRecord, Peer, SendingRoom, Standing, Waiting,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch,
+    InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest,
+    Operator, OperatorError, Outbound, PaymentRecord, Peer, SendingRoom, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -29,6 +29,12 @@ pub struct FakeNode {
     pub running: AtomicBool,
     /// The largest payment that can come in.
     pub inbound_msat: AtomicU64,
+    /// What can be sent in all.
+    pub outbound_msat: AtomicU64,
+    /// The most that may be in flight outwards.
+    pub in_flight_msat: AtomicU64,
+    /// What must come in before anything can go out.
+    pub missing_reserve_msat: AtomicU64,
     /// It stops while it makes an invoice.
     pub goes: AtomicBool,
     /// Nobody could ask it for the invoice of an offer.
@@ -54,6 +60,9 @@ impl FakeNode {
             sim,
             running: AtomicBool::new(true),
             inbound_msat: AtomicU64::new(ROOM_MSAT),
+            outbound_msat: AtomicU64::new(ROOM_MSAT),
+            in_flight_msat: AtomicU64::new(ROOM_MSAT),
+            missing_reserve_msat: AtomicU64::new(0),
             goes: AtomicBool::default(),
             hidden: AtomicBool::default(),
             offer_chars: AtomicUsize::default(),
@@ -155,6 +164,23 @@ impl Lightning for FakeNode {
 
     fn sending_room(&self) -> Vec<SendingRoom> {
         self.sim.sending_room()
+    }
+
+    fn channel_rooms(&self) -> Vec<ChannelRoom> {
+        if self.slow.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        let inbound_msat = self.inbound_msat.load(Ordering::SeqCst);
+        vec![ChannelRoom {
+            usable: true,
+            missing_reserve_msat: self.missing_reserve_msat.load(Ordering::SeqCst),
+            outbound_msat: self.outbound_msat.load(Ordering::SeqCst),
+            in_flight_max_msat: self.in_flight_msat.load(Ordering::SeqCst),
+            now_max_msat: self.outbound_msat.load(Ordering::SeqCst),
+            inbound_msat,
+            inbound_in_flight_max_msat: inbound_msat,
+            ..ChannelRoom::default()
+        }]
     }
 
     fn channels_settled(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
 use crate::payments::Payments;
 use crate::payments::error::PaymentError;
-use crate::payments::export::Span;
+use crate::payments::export::span;
 
 /// Your payments and refunds as a table: CSV (RFC 4180, UTF-8) with a head; first payments, then refunds. Texts that
 /// a spreadsheet would take for formulas have a `'` before them.
@@ -35,7 +35,7 @@ pub(super) async fn csv(
     Extension(caller): Who,
     params: Params,
 ) -> Result<Response, PaymentError> {
-    let span = Span::read(params.get("from").as_deref(), params.get("to").as_deref())?;
+    let span = span(params.get("from").as_deref(), params.get("to").as_deref())?;
     let body = Body::from_stream(payments.export(caller.account, span)?);
     let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
     let mut response = respond::no_store(respond::typed(StatusCode::OK, csv, body));

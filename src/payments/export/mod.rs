@@ -6,7 +6,6 @@
 //! the `amountSats` of the refunds that have not failed, but for their `lossSats`, is what the books say is owed to
 //! merchants. A loss is the operator's: what arrived late, and had been refunded otherwise meanwhile.
 
-mod csv;
 pub(super) mod rows;
 
 use std::collections::HashSet;
@@ -18,48 +17,23 @@ use serde::Serialize;
 
 use self::rows::Bounds;
 use super::{PaymentError, Payments};
-use crate::clock::UnixMillis;
-use crate::clock::iso;
+pub use crate::export::Span;
 use crate::ids::AccountId;
 
 /// What is read at once: an index and a few milliseconds of one reader.
 const PAGE: Bounds = Bounds { lines: 500, rows: 5_000 };
-
-const DAY_MS: i64 = 86_400_000;
 
 /// The first line.
 pub const HEAD: &str = "type,id,invoiceId,orderId,status,createdAt,completedAt,currency,amount,amountSats,inSats,\
                         outSats,lossSats,routingFeeSats,exchangeRate,rateSource,rateAt,paymentHash,txid,text,customerEmail,\
                         customerName,account\r\n";
 
-/// Which lines are wanted: those of what was paid, or arrived, or else was made, in this time.
-#[derive(Clone, Copy, Debug)]
-pub struct Span {
-    from: UnixMillis,
-    to: UnixMillis,
-}
-
-impl Span {
-    /// Reads both ends: a date (`2026-01-31`) or a time with its zone (`2026-01-31T12:00:00Z`). A date is the whole
-    /// day, by UTC, at either end; a time belongs to the span at its beginning, and not at its end.
-    ///
-    /// # Errors
-    /// [`PaymentError::Invalid`].
-    pub fn read(from: Option<&str>, to: Option<&str>) -> Result<Self, PaymentError> {
-        Ok(Self {
-            from: end("from", from, 0)?.unwrap_or(i64::MIN),
-            to: end("to", to, DAY_MS)?.unwrap_or(i64::MAX),
-        })
-    }
-}
-
-fn end(name: &str, text: Option<&str>, of_day: i64) -> Result<Option<UnixMillis>, PaymentError> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let day = || iso::parse(&format!("{text}T00:00:00Z")).map(|at| at.saturating_add(of_day));
-    iso::parse(text).or_else(day).map(Some).ok_or_else(|| {
-        let message = format!("{name} must be a date like 2026-01-31, or a time with its zone");
-        PaymentError::invalid("INVALID_TIME", message)
-    })
+/// Reads which lines are wanted: those of what was paid, or arrived, or else was made, in this time.
+///
+/// # Errors
+/// [`PaymentError::Invalid`].
+pub fn span(from: Option<&str>, to: Option<&str>) -> Result<Span, PaymentError> {
+    Span::read(from, to).map_err(|message| PaymentError::invalid("INVALID_TIME", message))
 }
 
 /// Where a table goes on.

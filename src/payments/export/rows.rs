@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::csv::Line;
 use super::{Page, Place, Span};
 use crate::clock::UnixMillis;
 use crate::clock::iso::IsoSeconds;
+use crate::csv::Line;
 use crate::decimal::Decimal;
 use crate::ids::{AccountId, PaymentHash};
 use crate::ledger::LedgerError;

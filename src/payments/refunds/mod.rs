@@ -135,6 +135,7 @@ impl Payments {
         })?;
         match queued {
             Queued::New(payout) => {
+                payouts::note_source(tx, payout.id, Some(&format!("account {}", payment.account.0)))?;
                 let refund = store::by_payout(tx, payout.id)?.ok_or(PaymentError::Internal)?;
                 Ok((StatusCode::CREATED, refund))
             }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::house::{House, PAYMENTS, Setup};
-use crate::lightning::{Ages, Capacity, NoCapacity, Node};
+use crate::ledger::solvency::{Ages, Gate, NoCapacity, Sale};
+use crate::lightning::Node;
 use crate::money::Msat;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,15 +76,15 @@ async fn an_old_yes_is_asked_again() {
         patience: Duration::from_millis(300),
     };
     let node = Node::new(Arc::clone(&house.node), tokio::runtime::Handle::current());
-    let capacity = Capacity::with(node, ages);
+    let gate = Gate::with(node, &house.ledger, ages);
     let check = async |after: u64| {
         tokio::time::sleep(Duration::from_millis(after)).await;
-        capacity.check(Msat::from_sat(1_000).unwrap()).await
+        gate.check(Sale::Own { comes: Msat::from_sat(1_000).unwrap() }).await
     };
     let can_receive = |sat: u64| house.node.inbound_msat.store(sat * 1_000, Ordering::SeqCst);
     assert_eq!(check(0).await, Ok(()));
     can_receive(999);
-    assert_eq!(check(150).await, Err(NoCapacity::TooLittle));
+    assert!(matches!(check(150).await, Err(NoCapacity::Inbound(_))));
     can_receive(1_000);
     assert_eq!(check(150).await, Ok(()));
     house.node.running.store(false, Ordering::SeqCst);

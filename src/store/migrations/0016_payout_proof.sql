@@ -3,3 +3,6 @@
 ALTER TABLE payouts ADD COLUMN failure_reported TEXT;
 ALTER TABLE payouts DROP COLUMN resent;
 ALTER TABLE payouts DROP COLUMN dispatched_height;
+-- What left the channels for a payout that arrived, in msat, where that could be read off its HTLCs: its amount, routing
+-- fees, and what the recipient was paid more than asked.
+ALTER TABLE payouts ADD COLUMN left_msat INTEGER;

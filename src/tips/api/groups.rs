@@ -81,7 +81,7 @@ pub(super) async fn reclaim(
     let user = asker.writer(&api).await?;
     let (id, body) = (cuid(&id)?, body?);
     let ask = asker.once(&user, &format!("reclaim group {id}"), &body)?;
-    api.tips.reclaim_group(&user, id, flag(&body, "force")?, ask).await?;
+    api.tips.reclaim_group(&user, id, flag(&body, "force")?, ask, None).await?;
     Ok(nothing())
 }
 

@@ -253,7 +253,7 @@ pub(super) async fn reclaim(
         Some(user) => asker.once(user, &format!("reclaim {id}"), &body)?,
         None => None,
     };
-    api.tips.reclaim(user.as_ref(), id, flag(&body, "force")?, ask).await?;
+    api.tips.reclaim(user.as_ref(), id, flag(&body, "force")?, ask, None).await?;
     Ok(nothing())
 }
 

@@ -169,7 +169,13 @@ impl World {
             Step::WithdrawInside { invoice, second } => self.withdraw_inside(invoice, second),
             Step::Reclaim { tip, force } => {
                 let Some(id) = pick(&self.ids, tip) else { return };
-                may_be_refused(self.runtime.block_on(self.tips.reclaim(Some(&self.tipper), id, force, None)));
+                may_be_refused(self.runtime.block_on(self.tips.reclaim(
+                    Some(&self.tipper),
+                    id,
+                    force,
+                    None,
+                    None,
+                )));
             }
             Step::TakeBack => self.withdraw(Flow::Tipper, None, None, None),
             Step::Refund { gives } => {

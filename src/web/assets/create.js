@@ -38,12 +38,28 @@ function typedNumber(text) {
   return plain === '' ? NaN : Number(plain);
 }
 
+/// What a gift of this amount costs besides, as the site reckons it.
+function feeOf(amount) {
+  const { feeMin, feePercent } = $('main').dataset;
+  if (feeMin === undefined) return 0;
+  const share = (of) => Math.max(Number(feeMin), Math.ceil((of * Number(feePercent)) / 100));
+  return share(amount + share(amount));
+}
+
 function totals() {
   const [amount, quantity] = [typedNumber(inputs.amount.value), typedNumber(inputs.quantity.value)];
   const many = Number.isInteger(amount) && Number.isInteger(quantity) && quantity > 1;
-  setText('create-total', many
-    ? `${sat(quantity)} gifts of ${sat(amount)} sat: an invoice of ${sat(amount * quantity)} sat comes next.`
-    : 'A Lightning invoice comes next.');
+  const fee = Number.isInteger(amount) ? feeOf(amount) : 0;
+  const besides = fee > 0 ? ` and a fee of ${sat(fee)} sat` : '';
+  if (many) {
+    const total = (amount + fee) * quantity;
+    const each = fee > 0 ? `${besides} each` : '';
+    setText('create-total', `${sat(quantity)} gifts of ${sat(amount)} sat${each}: an invoice of ${sat(total)} sat comes next.`);
+  } else {
+    setText('create-total', fee > 0
+      ? `A Lightning invoice of ${sat(amount + fee)} sat comes next, ${sat(fee)} sat of it a fee.`
+      : 'A Lightning invoice comes next.');
+  }
 }
 
 function counters() {
@@ -136,6 +152,7 @@ function remember({ data, skew }, body) {
   const gift = {
     orderId: data.orderId,
     amount: data.amount,
+    fee: data.fee ?? 0,
     invoice: data.lightningInvoice?.payreq ?? data.lightning_invoice?.payreq,
     invoiceExpiresAt: expiresAt === null ? null : expiresAt + skew,
     createdAt: Date.now(),
@@ -216,8 +233,12 @@ function lapse(gift) {
 
 function drawInvoice(gift) {
   const count = isBatch(gift) ? gift.gifts.length : 1;
-  setText('invoice-amount', sat(gift.amount * count));
-  setText('invoice-for', count > 1 ? `for ${count} gifts of ${sat(gift.amount)} sat` : '');
+  const fee = gift.fee ?? 0;
+  const total = (gift.amount + fee) * count;
+  setText('invoice-amount', sat(total));
+  const besides = fee > 0 ? ` and a fee of ${sat(fee)} sat${count > 1 ? ' each' : ''}` : '';
+  const what = count > 1 ? `for ${count} gifts of ${sat(gift.amount)} sat` : `for a gift of ${sat(gift.amount)} sat`;
+  setText('invoice-for', count > 1 || fee > 0 ? what + besides : '');
   showPayable({ link: 'invoice-link', open: 'invoice-open', image: 'invoice-qr', field: 'invoice-text' }, gift.invoice);
   $('invoice-countdown').closest('p').hidden = gift.invoiceExpiresAt === null;
   stopCountdown?.();
@@ -226,7 +247,7 @@ function drawInvoice(gift) {
     draw(gift);
     drawList(show);
   });
-  document.title = `${sat(gift.amount * count)} sat · ${siteName}`;
+  document.title = `${sat(total)} sat · ${siteName}`;
   if (setState('invoice')) announce('The invoice is ready to be paid');
 }
 

@@ -13,6 +13,7 @@ const TABLE = {
   VERIFY_CODE_NOT_NUMBER: ['verifyCode', 'A code consists of digits.'],
   VERIFY_CODE_BAD_LENGTH: ['verifyCode', 'A code has exactly 4 digits.'],
   NOTIFY_BAD_URL: ['form', 'The address to notify must be a public http or https URL.'],
+  NO_OUTBOUND_CAPACITY: ['form', 'This site can’t promise to pay out that much at the moment. Try a smaller amount, or come back later.'],
   NO_INBOUND_CAPACITY: ['form', 'This site can’t receive that much at the moment. Try a smaller amount, or come back later.'],
   NODE_UNAVAILABLE: ['form', 'The Lightning node of this site is not ready. Try again in a minute.'],
   GIFT_NOT_FOUND: ['form', 'There is no such gift.'],

@@ -286,6 +286,7 @@ fn pages() -> WebSettings {
         min_sat: 100,
         max_sat: 500_000,
         max_quantity: 500,
+        gift_fee: crate::fees::FeeRule::FREE,
         email: false,
     }
 }

@@ -1,5 +1,7 @@
 //! Making, listing, showing, taking back, and the numbers of it.
 
+use crate::acts::{Act, ActKind};
+use crate::http::keys::KeyId;
 use serde_json::{Value, json};
 
 use super::house::{DAY, House, NOON, URL};
@@ -151,7 +153,10 @@ async fn what_is_taken_back_is_its_tippers() {
     let made = make(&house, TipOrder { quantity: Some(3), ..order(1_000) }).await.unwrap();
     let group = made["id"].as_str().unwrap();
     let id = |index: usize| made["tips"][index]["id"].as_str().unwrap().to_owned();
-    let back = async |id: &str, force: bool| TipAdmin::reclaim(&house.tips, id.into(), force).await;
+    let back = async |id: &str, force: bool| {
+        let act = Act::new(KeyId(1), ActKind::TipReclaim).to(id);
+        TipAdmin::reclaim(&house.tips, id.into(), force, act).await
+    };
     assert!(matches!(back(group, false).await.unwrap_err(), AdminError::Refused(_)), "unfunded");
     house.fund(&made["invoice"]);
     house.claim(&tippee, &id(0)).await;

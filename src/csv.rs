@@ -4,19 +4,19 @@ use std::fmt::Display;
 
 /// A line being written.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub struct Line {
     text: String,
     begun: bool,
 }
 
 impl Line {
     /// A cell of ours: a number, a time, a name from a fixed list.
-    pub(super) fn own(self, value: impl Display) -> Self {
+    pub fn own(self, value: impl Display) -> Self {
         self.cell(&value.to_string())
     }
 
     /// The same, empty if there is none.
-    pub(super) fn maybe(self, value: Option<impl Display>) -> Self {
+    pub fn maybe(self, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.own(value),
             None => self.cell(""),
@@ -25,7 +25,7 @@ impl Line {
 
     /// What somebody else wrote. A spreadsheet would take what begins with one of these signs for a formula, which
     /// can send the rest of the table away.
-    pub(super) fn text(self, text: Option<String>) -> Self {
+    pub fn text(self, text: Option<String>) -> Self {
         let text = text.unwrap_or_default();
         match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
             true => self.cell(&format!("'{text}")),
@@ -49,7 +49,7 @@ impl Line {
     }
 
     /// The whole line with its end.
-    pub(super) fn end(mut self) -> String {
+    pub fn end(mut self) -> String {
         self.text.push_str("\r\n");
         self.text
     }

@@ -1,0 +1,124 @@
+//! Looks whether what is owed can be paid out, and tells the operator when it can't: numbers for `/metrics`, a webhook,
+//! a letter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::gauge;
+use serde_json::json;
+
+use super::build::House;
+use crate::clock::iso::IsoSeconds;
+use crate::ids::Secret;
+use crate::ledger::LedgerError;
+use crate::ledger::solvency::alerts::{Alert, Patience, conditions, is_quiet, note};
+use crate::ledger::solvency::{Report, report};
+use crate::lightning::Lightning;
+use crate::mail::Letter;
+use crate::telemetry::metrics as names;
+use crate::webhooks::store::Target;
+
+/// How long a letter is tried.
+const LETTER_GOOD_FOR: Duration = Duration::from_secs(24 * 3_600);
+
+/// One look. A node that doesn't run is not looked at: it says so elsewhere.
+pub(super) async fn look(house: &Arc<House>) {
+    if !house.node.is_running() || !house.health.is_ready() {
+        return;
+    }
+    let ledger = house.ledger.clone();
+    let found = tokio::task::spawn_blocking(move || report(&ledger)).await;
+    let found = match found {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return tracing::debug!(%error, "the books can't be read"),
+        Err(error) => return tracing::error!(%error, "a look at what is owed ended before its time"),
+    };
+    observe(&found);
+    if let Err(error) = tell(house, &found).await {
+        tracing::warn!(%error, "an alert could not be written; trying again");
+    }
+}
+
+fn observe(report: &Report) {
+    gauge!(names::SPENDABLE).set(names::amount(report.capacity.spendable_msat));
+    gauge!(names::LARGEST_OUT).set(names::amount(report.capacity.largest_out_msat));
+    gauge!(names::REDEEMABLE).set(names::amount(report.redeemable_msat));
+    gauge!(names::SHORT).set(names::amount(report.short_msat));
+    gauge!(names::FREE).set(names::amount(report.free_msat));
+    gauge!(names::VOUCHERS_OPEN).set(names::amount(report.vouchers));
+    gauge!(names::UNREDEEMABLE).set(names::amount(report.unredeemable_vouchers));
+    gauge!(names::PAYOUTS_HELD).set(names::amount(report.held_payouts));
+    gauge!(names::PAYOUTS_HELD_MSAT).set(names::amount(report.held_msat));
+    gauge!(names::PAYOUTS_HELD_SECONDS).set(names::amount(report.held_longest_secs));
+}
+
+async fn tell(house: &Arc<House>, found: &Report) -> Result<(), LedgerError> {
+    let config = &house.config.alerts;
+    let patience = Patience {
+        after: Duration::from_secs(config.after_secs),
+        min_interval: Duration::from_secs(config.min_interval_secs),
+    };
+    let usable = u64::try_from(found.capacity.usable).unwrap_or(u64::MAX);
+    let slots = usable.saturating_mul(u64::from(house.config.payouts.in_flight_per_channel));
+    for condition in conditions(found, slots) {
+        let asked = condition.clone();
+        if house.store.read(move |connection| is_quiet(connection, &asked)).await? {
+            continue;
+        }
+        let (at, now) = (Arc::clone(house), house.ledger.clock.now());
+        let figures = serde_json::to_value(found).unwrap_or_default();
+        let told = house.store.write(move |tx| -> Result<Option<Alert>, LedgerError> {
+            let Some(alert) = note(tx, &condition, patience, now)? else { return Ok(None) };
+            let config = &at.config.alerts;
+            if !config.webhook_url.is_empty() {
+                let payload = json!({
+                    "type": if alert.raised { "alert.raised" } else { "alert.over" },
+                    "alert": alert.name,
+                    "message": alert.text,
+                    "timestamp": IsoSeconds(now).to_string(),
+                    "figures": figures,
+                });
+                let secret = Some(&config.webhook_secret).filter(|secret| !secret.expose().is_empty());
+                enqueue(&at, tx, &config.webhook_url, secret, &payload.to_string())?;
+            }
+            Ok(Some(alert))
+        });
+        if let Some(alert) = told.await? {
+            tracing::warn!(alert = alert.name, raised = alert.raised, "{}", alert.text);
+            write_letter(house, &alert);
+        }
+    }
+    Ok(())
+}
+
+fn enqueue(
+    house: &House,
+    tx: &crate::store::Tx<'_>,
+    url: &str,
+    secret: Option<&Secret>,
+    payload: &str,
+) -> Result<(), LedgerError> {
+    let target = Target { family: "operator", url, secret };
+    let queued = house.outbox.enqueue(tx, target, "alert", payload);
+    queued.map(drop).map_err(|error| match error {
+        crate::webhooks::store::OutboxError::Store(error) => error.into(),
+        other => LedgerError::Store(crate::store::StoreError::Unavailable(other.to_string())),
+    })
+}
+
+fn write_letter(house: &House, alert: &Alert) {
+    let (Some(mail), Some(to)) = (&house.mail, house.config.alerts.recipient()) else { return };
+    let what = if alert.raised { "attention" } else { "over" };
+    let letter = Letter {
+        to,
+        subject: format!("Satchel: {} ({what})", alert.name),
+        text: format!(
+            "{}\n\n{}\n\n`satchel status` has the figures.\n",
+            house.config.http.public_url, alert.text
+        ),
+    };
+    match mail.place() {
+        Ok(place) => place.post(letter, LETTER_GOOD_FOR),
+        Err(error) => tracing::warn!(%error, "the operator was not written to"),
+    }
+}

@@ -1,0 +1,160 @@
+//! What the operator's commands need of payouts.
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::OperatorDesk;
+use super::operator::unavailable;
+use crate::acts::{self, Act};
+use crate::admin::{AdminError, PayoutAdmin, PayoutPage};
+use crate::clock::millis;
+use crate::ids::PayoutId;
+use crate::ledger::by_hand::{self, Event, Found, Wanted};
+use crate::ledger::{LedgerError, Payout, payouts};
+use crate::lightning::{Lightning, Outbound, Standing};
+
+impl PayoutAdmin for OperatorDesk {
+    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+        Box::pin(async move {
+            let before = match page.before {
+                None => None,
+                Some(id) => Some(self.payout_row(id).await?.id),
+            };
+            let held_since = page.held_secs.map(|seconds| {
+                self.0.ledger.clock.now().saturating_sub(millis(std::time::Duration::from_secs(seconds)))
+            });
+            let wanted = Wanted {
+                status: page.status,
+                family: page.family,
+                since: page.since,
+                held_since,
+                before,
+                limit: page.limit,
+            };
+            let found = self.0.store.read(move |connection| by_hand::list(connection, &wanted)).await;
+            Ok(found.map_err(unavailable)?.iter().map(shown).collect())
+        })
+    }
+
+    fn show(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let payout = self.payout_row(id).await?;
+            self.told(payout.id).await
+        })
+    }
+
+    fn settle(
+        &self,
+        id: String,
+        found: Found,
+        has_proof: bool,
+        act: Act,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let payout = self.payout_row(id).await?;
+            by_hand::may_settle(&payout, found).map_err(|why| AdminError::Refused(why.to_string()))?;
+            if matches!(found, Found::Failed) {
+                self.must_be_over(&payout, has_proof).await?;
+            }
+            let (listeners, now, row) =
+                (self.0.ledger.listeners.clone(), self.0.ledger.clock.now(), payout.id);
+            let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
+                let settled = by_hand::settle(tx, &listeners, row, found, now)?;
+                if settled.is_ok() {
+                    act.done(tx, now)?;
+                }
+                Ok(settled)
+            });
+            written.await.map_err(unavailable)?.map_err(|why| AdminError::Refused(why.to_string()))?;
+            self.told(row).await
+        })
+    }
+}
+
+impl OperatorDesk {
+    async fn payout_row(&self, id: String) -> Result<Payout, AdminError> {
+        let found = self.0.store.read(move |connection| payouts::by_public_id(connection, &id)).await;
+        found.map_err(unavailable)?.ok_or_else(|| {
+            AdminError::NotFound("there is no payout with this id; see `satchel payout list`".into())
+        })
+    }
+
+    async fn told(&self, id: PayoutId) -> Result<Value, AdminError> {
+        let read = self.0.store.read(move |connection| -> Result<_, LedgerError> {
+            let payout = payouts::by_id(connection, id)?;
+            let events = by_hand::history(connection, &payout)?;
+            let acts = acts::of_subject(connection, &payout.public_id)?;
+            Ok((payout, events, acts))
+        });
+        let (payout, events, acts) = read.await.map_err(unavailable)?;
+        let mut view = shown(&payout);
+        if let Some(fields) = view.as_object_mut() {
+            fields.insert("invoice".into(), json!(payout.invoice));
+            fields.insert("preimage".into(), json!(payout.preimage));
+            fields.insert("history".into(), json!(history(&payout, &events)));
+            fields.insert("acts".into(), json!(acts));
+        }
+        Ok(view)
+    }
+
+    /// What the node's state and the chain prove decides. A person's word counts only where they prove nothing.
+    async fn must_be_over(&self, payout: &Payout, has_proof: bool) -> Result<(), AdminError> {
+        let outbound = Outbound {
+            hash: payout.payment_hash,
+            amount: payout.amount,
+            reported_failed: payout.failure_reported.is_some(),
+        };
+        let question = move |node: &dyn Lightning| {
+            let standings = node.is_running().then(|| node.standings(std::slice::from_ref(&outbound)));
+            standings.and_then(|standings| standings.into_iter().next())
+        };
+        let standing = self.0.asked.ask(question).await?.ok_or_else(|| {
+            AdminError::Unavailable("the node is not running: nobody can tell what it shows".into())
+        })?;
+        match standing {
+            Standing::Gone | Standing::NeverSent => Ok(()),
+            Standing::Unclear(_) if has_proof => Ok(()),
+            Standing::Arrived { .. } => Err(AdminError::Refused(
+                "the node has its preimage: it arrived, and ends as paid by itself within a minute".into(),
+            )),
+            Standing::UnderWay => Err(AdminError::Refused(
+                "an HTLC of it is in an open channel: the recipient can still take it, so it can't be failed".into(),
+            )),
+            Standing::Closing => Err(AdminError::Refused(
+                "an HTLC of it was in a channel that has closed, and the chain has not decided: it ends by itself once \
+                 the closing transaction and its outputs are six blocks deep"
+                    .into(),
+            )),
+            Standing::Unclear(why) => Err(AdminError::Refused(format!(
+                "nobody can tell now whether an HTLC of it is under way ({why}), and the money could be given away \
+                 twice: give --i-have-proof only if you have seen that no output of it is left on the chain"
+            ))),
+        }
+    }
+}
+
+fn shown(payout: &Payout) -> Value {
+    json!({
+        "id": payout.public_id,
+        "family": payout.family.name(),
+        "status": payout.status.name(),
+        "payment_hash": payout.payment_hash,
+        "amount_msat": payout.amount,
+        "max_fee_msat": payout.max_fee,
+        "fee_msat": payout.fee,
+        "attempts": payout.attempts,
+        "created_at": payout.created_at,
+        "dispatched_at": payout.dispatched_at,
+        "failure_reported": payout.failure_reported,
+        "finished_at": payout.finished_at,
+        "error": payout.error,
+    })
+}
+
+/// What happened, oldest first: what the books say, and when the node was first asked.
+fn history(payout: &Payout, events: &[Event]) -> Vec<Value> {
+    let sent = payout.dispatched_at.map(|at| (at, "given_to_the_node"));
+    let mut all: Vec<_> = events.iter().map(|event| (event.at, event.kind.as_str())).chain(sent).collect();
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(at, what)| json!({ "at": at, "what": what })).collect()
+}

@@ -1,0 +1,301 @@
+//! Who may have how many payouts under way: one that is held by its recipient keeps a slot of a channel for up to two
+//! days, costs its recipient nothing, and can't be taken back.
+//!
+//! A payout belongs to several parties: its size (dust, or larger), the node that it goes to, the client that asked for
+//! it. It is sent if none of them has too many under way:
+//!
+//! * Each has a **limit**, below what the channels have: dust two thirds of the slots, one node and one client two
+//!   thirds (of a single channel a little more). So whoever holds all they can get leaves the rest to others.
+//! * Each begins with a **window** of a quarter of the slots, which grows by one with each payout that ends soon, and
+//!   is halved with each that is held. So fifty at once of somebody who has never been seen are not fifty slots.
+//! * A party of which some are held is **slowed down**: what was asked for before the last of them is tried one at a time,
+//!   after 5, 10, 20, … 60 seconds, the newest first, and put off meanwhile. What was asked for since is sent, as long
+//!   as the window allows, and beyond it a few at a time, up to the limit. So a recipient who means to be paid is paid
+//!   even if all others of the same node and client hold.
+//!
+//! Payouts of the operator's own aren't limited. The memory is the dispatcher's: after a restart windows begin small, and
+//! what is held is known from the rows.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bitcoin::secp256k1::PublicKey;
+use lightning_invoice::Bolt11Invoice;
+
+use super::rows::payouts::Unsettled;
+use super::{Family, Payout};
+use crate::clock::{UnixMillis, millis};
+use crate::ids::PayoutId;
+use crate::money::Msat;
+
+/// A payout under way for longer is held. An ordinary one over several hops takes less.
+pub(super) const HELD_AFTER: Duration = Duration::from_secs(5);
+
+/// Below this an HTLC is dust in every kind of channel at ordinary fee rates: it costs a slot and next to nothing else.
+pub(super) const DUST_BELOW: Msat = match Msat::from_sat(1_000) {
+    Some(msat) => msat,
+    None => Msat::MAX,
+};
+
+/// The longest pause of a party that is slowed down.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a payout waits whose node has all it may have.
+const NODE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Slots of a single channel that one node or client may have.
+const OF_ONE_CHANNEL: usize = 40;
+
+/// The most that a window grows.
+const MOST_TRUST: usize = 1_000;
+
+/// Parties remembered; beyond it those without anything under way are forgotten.
+const MOST_PARTIES: usize = 10_000;
+
+/// Whom a payout is counted with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Party {
+    /// All that are dust.
+    Dust,
+    /// All that go to a node.
+    Node(PublicKey),
+    /// All that a client or an account asked for.
+    Client(String),
+}
+
+/// A payout under way.
+#[derive(Debug)]
+struct Known {
+    parties: Vec<Party>,
+    created: UnixMillis,
+    since: UnixMillis,
+    held: bool,
+    /// Still in the rows at the last look.
+    seen: bool,
+}
+
+/// What a party has under way.
+#[derive(Debug, Default)]
+struct Load {
+    held: usize,
+    active: usize,
+    /// When the last of those that are held was sent.
+    last_held: UnixMillis,
+    /// When the newest of those that are held was asked for.
+    newest_held: UnixMillis,
+    trust: usize,
+}
+
+/// What may be done with a payout now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It may be sent.
+    Send,
+    /// Its turn comes when others have ended.
+    Wait,
+    /// It is put off until then, because others like it are held.
+    PutOff(UnixMillis),
+}
+
+/// The dispatcher's memory of who has what under way.
+#[derive(Debug, Default)]
+pub(super) struct Fairness {
+    known: HashMap<PayoutId, Known>,
+    loads: HashMap<Party, Load>,
+    slots: usize,
+}
+
+impl Fairness {
+    /// Ids of those under way that are not known here: the caller reads them for [`Fairness::look`].
+    pub(super) fn strangers(&self, unsettled: &[Unsettled]) -> Vec<PayoutId> {
+        unsettled.iter().map(|row| row.id).filter(|id| !self.known.contains_key(id)).collect()
+    }
+
+    /// What is under way now, with so many slots in all. `strangers` are those that were not known.
+    pub(super) fn look(
+        &mut self,
+        unsettled: &[Unsettled],
+        strangers: &[Payout],
+        slots: usize,
+        now: UnixMillis,
+    ) {
+        self.slots = slots;
+        for known in self.known.values_mut() {
+            known.seen = false;
+        }
+        for payout in strangers {
+            let since = payout.dispatched_at.unwrap_or(payout.created_at);
+            let known = Known {
+                parties: parties_of(payout),
+                created: payout.created_at,
+                since,
+                held: false,
+                seen: true,
+            };
+            self.known.insert(payout.id, known);
+        }
+        for row in unsettled {
+            if let Some(known) = self.known.get_mut(&row.id) {
+                known.seen = true;
+            }
+        }
+        let mut ended = Vec::new();
+        for (id, known) in &mut self.known {
+            let held = now.saturating_sub(known.since) >= millis(HELD_AFTER);
+            if !known.seen {
+                ended.push(*id);
+            }
+            // Whether it has ended or not: the pause it made is the same.
+            if held && !known.held {
+                known.held = true;
+                for party in &known.parties {
+                    let load = self.loads.entry(party.clone()).or_default();
+                    load.trust /= 2;
+                }
+            }
+        }
+        for id in ended {
+            let Some(known) = self.known.remove(&id) else { continue };
+            for party in known.parties.into_iter().filter(|_| !known.held) {
+                let load = self.loads.entry(party).or_default();
+                load.trust = load.trust.saturating_add(1).min(MOST_TRUST);
+            }
+        }
+        self.count();
+    }
+
+    fn count(&mut self) {
+        for load in self.loads.values_mut() {
+            (load.held, load.active, load.last_held, load.newest_held) = (0, 0, 0, 0);
+        }
+        for known in self.known.values() {
+            for party in &known.parties {
+                let load = self.loads.entry(party.clone()).or_default();
+                if known.held {
+                    load.held = load.held.saturating_add(1);
+                    load.last_held = load.last_held.max(known.since);
+                    load.newest_held = load.newest_held.max(known.created);
+                } else {
+                    load.active = load.active.saturating_add(1);
+                }
+            }
+        }
+        if self.loads.len() > MOST_PARTIES {
+            self.loads.retain(|_, load| load.held > 0 || load.active > 0);
+        }
+    }
+
+    /// Whether a payout may be sent now; if so, it counts from here on.
+    pub(super) fn admit(&mut self, payout: &Payout, now: UnixMillis) -> Verdict {
+        let parties = parties_of(payout);
+        let mut verdict = Verdict::Send;
+        for party in &parties {
+            let empty = Load::default();
+            let load = self.loads.get(party).unwrap_or(&empty);
+            verdict = match (verdict, judge(party, load, self.slots, payout.created_at, now)) {
+                (Verdict::PutOff(one), Verdict::PutOff(other)) => Verdict::PutOff(one.max(other)),
+                (Verdict::PutOff(until), _) | (_, Verdict::PutOff(until)) => Verdict::PutOff(until),
+                (Verdict::Wait, _) | (_, Verdict::Wait) => Verdict::Wait,
+                (Verdict::Send, Verdict::Send) => Verdict::Send,
+            };
+        }
+        if verdict == Verdict::Send {
+            for party in &parties {
+                let load = self.loads.entry(party.clone()).or_default();
+                load.active = load.active.saturating_add(1);
+            }
+            let created = payout.created_at;
+            self.known.insert(payout.id, Known { parties, created, since: now, held: false, seen: true });
+        }
+        verdict
+    }
+
+    /// A payout that was admitted was not sent after all.
+    pub(super) fn take_back(&mut self, id: PayoutId) {
+        let Some(known) = self.known.remove(&id) else { return };
+        for party in &known.parties {
+            if let Some(load) = self.loads.get_mut(party) {
+                load.active = load.active.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Clients that have all they may have now: their payouts need not be looked at.
+    pub(super) fn full_clients(&self) -> Vec<&str> {
+        let full = self.loads.iter().filter(|(party, load)| !has_room(party, load, self.slots));
+        full.filter_map(|(party, _)| match party {
+            Party::Client(name) => Some(name.as_str()),
+            Party::Dust | Party::Node(_) => None,
+        })
+        .collect()
+    }
+
+    /// Whether no dust may be sent now.
+    pub(super) fn dust_is_full(&self) -> bool {
+        self.loads.get(&Party::Dust).is_some_and(|load| !has_room(&Party::Dust, load, self.slots))
+    }
+}
+
+/// The most that a party may have under way.
+fn limit(party: &Party, slots: usize) -> usize {
+    let two_thirds = slots.saturating_mul(2) / 3;
+    match party {
+        Party::Dust => two_thirds,
+        Party::Node(_) | Party::Client(_) => two_thirds.max(slots.min(OF_ONE_CHANNEL)),
+    }
+    .max(1)
+}
+
+/// How many a party may have under way without further ado.
+fn window(load: &Load, limit: usize, slots: usize) -> usize {
+    let begin = (slots / 4).max(8);
+    begin.saturating_add(load.trust).min(limit.saturating_sub((limit / 9).max(2))).max(1)
+}
+
+/// Whether a party may have one more under way.
+fn has_room(party: &Party, load: &Load, slots: usize) -> bool {
+    let limit = limit(party, slots);
+    let all = load.held.saturating_add(load.active);
+    if all < window(load, limit, slots) {
+        return true;
+    }
+    // Beyond the window, some at a time: those that are not held make room for the next.
+    let some = (limit.saturating_sub(load.held) / 4).max(1);
+    load.held > 0 && load.active < some && all < limit
+}
+
+fn judge(party: &Party, load: &Load, slots: usize, created_at: UnixMillis, now: UnixMillis) -> Verdict {
+    let few = (slots / 16).max(2);
+    if load.held >= few && created_at <= load.newest_held {
+        let doublings = u32::try_from(load.held.saturating_sub(few)).unwrap_or(u32::MAX).min(8);
+        let pause = HELD_AFTER.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+        let until = load.last_held.saturating_add(millis(pause));
+        if now < until || load.active > 0 {
+            // The newest first: it is the least likely to be of the same kind.
+            let age = now.saturating_sub(created_at).max(0) / 100;
+            return Verdict::PutOff(until.max(now.saturating_add(millis(NODE_PAUSE))).saturating_add(age));
+        }
+    }
+    if has_room(party, load, slots) {
+        return Verdict::Send;
+    }
+    match party {
+        // The dispatcher doesn't know of a row where it goes: others must not wait behind it.
+        Party::Node(_) if load.held >= few => Verdict::PutOff(now.saturating_add(millis(NODE_PAUSE))),
+        _ => Verdict::Wait,
+    }
+}
+
+fn parties_of(payout: &Payout) -> Vec<Party> {
+    if payout.family == Family::Operator {
+        return Vec::new();
+    }
+    let node = Bolt11Invoice::from_str(&payout.invoice).ok().map(|invoice| {
+        let named = invoice.payee_pub_key().copied();
+        Party::Node(named.unwrap_or_else(|| invoice.recover_payee_pub_key()))
+    });
+    let dust = (payout.amount < DUST_BELOW).then_some(Party::Dust);
+    let client = payout.source.clone().map(Party::Client);
+    [dust, node, client].into_iter().flatten().collect()
+}
