@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use regtest::wallet::PaymentStatus;
-use regtest::{InvoiceRequest, WalletError};
+use regtest::{InvoiceRequest, Network, WalletError};
 use tokio::task::JoinSet;
 
 use super::common::choices::Choices;
@@ -64,7 +64,9 @@ pub fn read(counter: &AtomicU64) -> u64 {
 
 impl World {
     pub async fn start() -> Self {
-        let scene = Scene::start("").await;
+        // Named by whoever runs an hour's soak, so that a build meanwhile doesn't change the binary.
+        let binary = std::env::var_os("SATCHEL_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_satchel").into());
+        let scene = Scene::with(Network::builder().satchel_bin(binary)).await;
         let services = Services::of(&scene).await;
         Self {
             scene,
