@@ -6,6 +6,7 @@
 mod chain;
 mod coins;
 mod fake;
+mod holdings;
 mod incoming;
 mod offers;
 
@@ -19,9 +20,9 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
-    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, Holdings, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, RecordStatus,
-    Refusal, SendingRoom, Standing, Waiting,
+    Refusal, SendingRoom, Spent, Standing, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -99,6 +100,7 @@ struct State {
     commit_at_once: bool,
     trap: Trap,
     height: u32,
+    told: holdings::Told,
 }
 
 /// The node.
@@ -495,5 +497,13 @@ impl Lightning for Sim {
     fn balances(&self) -> Balances {
         let onchain_sat = if self.state().no_coins { 0 } else { COINS_SAT };
         Balances { onchain_sat, onchain_spendable_sat: onchain_sat, ..Balances::default() }
+    }
+
+    fn holdings(&self) -> Result<Holdings, String> {
+        self.told_holdings()
+    }
+
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        Ok(self.told_inputs(txid))
     }
 }

@@ -3,6 +3,7 @@
 pub(super) mod charges;
 pub(super) mod coins;
 pub(super) mod held;
+pub(super) mod node;
 pub(super) mod offers;
 pub(super) mod operator_sends;
 pub(super) mod payout_list;

@@ -7,6 +7,7 @@
 mod cache;
 mod coins;
 mod convert;
+mod holdings;
 mod htlcs;
 mod kv;
 mod logs;
