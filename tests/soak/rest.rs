@@ -10,7 +10,7 @@ use regtest::wallet::PaymentStatus;
 
 use super::common::choices::Choices;
 use super::common::scene::account;
-use super::services::{DUST_LIMIT_SAT, Item, Said};
+use super::services::{DUST_LIMIT_SAT, Item, Kind, Said};
 use super::world::{World, add, read};
 
 /// How long everything may take to come to its end.
@@ -18,6 +18,9 @@ const SETTLING: Duration = Duration::from_secs(300);
 
 /// Longer than satchel waits after a start before it looks at what was under way.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the books may take to agree.
+const COMPARING: Duration = Duration::from_secs(90);
 
 /// Items looked at at a time.
 const AT_ONCE: usize = 12;
@@ -36,8 +39,10 @@ enum Found {
     Undecided(String),
     /// Its recipients have it more than once, or once and it is open.
     Twice(String),
-    /// Received or paid as dust in a channel that closed: nobody has it.
+    /// Received as dust in a channel that closed: nobody has it.
     Burnt,
+    /// Paid as dust in a channel that closed: the payer has lost it, or satchel.
+    PriceBurnt,
 }
 
 /// What the wallets' own records say of all items, in msat.
@@ -51,6 +56,7 @@ struct Sums {
 #[derive(Default)]
 pub struct Books {
     known_difference: i64,
+    known_of_earnings: i64,
 }
 
 impl Books {
@@ -69,6 +75,9 @@ impl Books {
         self.settle(world, all, &mut Choices::of(seed, 4)).await;
         let burnt_msat = i64::try_from((read(&world.counts.burnt_sat) - burnt) * 1_000).unwrap();
         self.compare(world, burnt_msat).await;
+        if world.services.withdraws() {
+            self.compare_earnings(world, burnt_msat).await;
+        }
         world.rested();
     }
 
@@ -95,6 +104,12 @@ impl Books {
                         add(&world.counts.burnt, 1);
                         add(&world.counts.burnt_sat, item.sat);
                         item.burnt.fetch_add(1, Ordering::Relaxed);
+                        keep.push(item);
+                    }
+                    Found::PriceBurnt => {
+                        add(&world.counts.burnt, 1);
+                        add(&world.counts.burnt_sat, item.price_sat);
+                        item.price_burnt.store(true, Ordering::Relaxed);
                         keep.push(item);
                     }
                     // Some stay open until the end.
@@ -132,42 +147,69 @@ impl Books {
         }
     }
 
-    /// Compares the ledger with the wallets' own records, to the msat; `burnt_msat` may be missing.
+    /// Compares the ledger with the wallets' own records, to the msat; `burnt_msat` may be missing. And sees that
+    /// satchel's own comparison with its node says the same.
     async fn compare(&mut self, world: &Arc<World>, burnt_msat: i64) {
-        let end = Instant::now() + PATIENCE;
+        let (end, sums) = (Instant::now() + COMPARING, sums(world, None).await);
+        let wallets = i64::try_from(sums.paid).unwrap() - i64::try_from(sums.received).unwrap();
         loop {
-            let sums = sums(world).await;
-            let audit = world.scene.network.satchel.command_json("audit", &[]).await;
-            let audit = match audit {
+            let audit = match world.scene.network.satchel.command_json("audit", &[]).await {
                 Ok(audit) => audit,
-                Err(error) => return world.fault(&world.counts.lost, format!("audit fails: {error:#}")),
+                Err(error) => return world.fault(&world.counts.books, format!("the audit fails: {error:#}")),
             };
-            let wallets = i64::try_from(sums.paid).unwrap() - i64::try_from(sums.received).unwrap();
             let difference = account(&audit, "lightning") - wallets - self.known_difference;
             let under_way = account(&audit, "in_flight");
-            if under_way == 0 && (difference == 0 || (0..=burnt_msat).contains(&difference)) {
+            let agree = under_way == 0 && (difference == 0 || (0..=burnt_msat).contains(&difference));
+            let node = audit["node"]["state"] == "equal" && audit["clean"] == true;
+            if agree && node || Instant::now() > end {
                 self.known_difference += difference;
+                if !agree {
+                    let text = format!(
+                        "wallets paid {} and received {} msat; the ledger differs by {difference}, {under_way} under way",
+                        sums.paid, sums.received
+                    );
+                    world.fault(&world.counts.books, text);
+                }
+                if !node {
+                    let text =
+                        format!("the audit: {}, {}, {}", audit["problems"], audit["warnings"], audit["node"]);
+                    world.fault(&world.counts.books, text);
+                }
                 return;
             }
-            if Instant::now() > end {
-                self.known_difference += difference;
-                return world.fault(
-                    &world.counts.lost,
-                    format!(
-                        "wallets paid {} and received {} msat; the ledger differs by {difference}, {under_way} under way: {audit}",
-                        sums.paid, sums.received
-                    ),
-                );
+            if world.closed_since_rest() {
+                world.mine(BURIAL).await;
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(Duration::from_millis(1_000)).await;
         }
     }
 }
 
-/// All that wallets paid for items and received for them, by their own records.
-async fn sums(world: &Arc<World>) -> Sums {
+impl Books {
+    /// Compares what the withdrawing shop has with what was paid to it and withdrawn.
+    async fn compare_earnings(&mut self, world: &Arc<World>, burnt_msat: i64) {
+        let sums = sums(world, Some(Kind::Earning)).await;
+        let wallets = i64::try_from(sums.paid).unwrap() - i64::try_from(sums.received).unwrap();
+        let Some((balance, pending)) = world.services.earnings().await else {
+            return world.fault(&world.counts.books, "an account tells no balance".to_owned());
+        };
+        let difference = i64::try_from(balance).unwrap() - wallets - self.known_of_earnings;
+        self.known_of_earnings += difference;
+        if pending != 0 || !(0..=burnt_msat).contains(&difference) {
+            let text = format!(
+                "an account was paid {} and withdrew {} msat, {pending} pending; its balance differs by {difference}",
+                sums.paid, sums.received
+            );
+            world.fault(&world.counts.books, text);
+        }
+    }
+}
+
+/// All that wallets paid for items of these kinds and received for them, by their own records.
+async fn sums(world: &Arc<World>, only: Option<Kind>) -> Sums {
     let mut items = world.settled.lock().unwrap().clone();
     items.extend(world.live.lock().unwrap().iter().map(Arc::clone));
+    items.retain(|item| only.is_none_or(|only| item.kind == only));
     let each = futures_util::stream::iter(items)
         .map(|item| async move {
             let paid = succeeded(world, item.payer, &item.payment_hash).await;
@@ -215,12 +257,15 @@ async fn look(world: &World, item: &Item) -> Found {
             asked.len()
         )
     };
-    let paid_as_dust = item.price_sat < DUST_LIMIT_SAT && world.closes(item.payer) > item.payer_closes;
-    let paid = match paid {
-        // Satchel took what its payer's channel could not carry to the chain.
-        PaymentStatus::Failed if paid_as_dust && said != Said::Unfunded => PaymentStatus::Succeeded,
-        other => other,
-    };
+    // Satchel took what its payer's channel could not carry to the chain.
+    let paid_as_dust = item.price_sat < DUST_LIMIT_SAT
+        && world.closes(item.payer) > item.payer_closes
+        && paid == PaymentStatus::Failed
+        && said != Said::Unfunded;
+    if paid_as_dust && !item.price_burnt.load(Ordering::Relaxed) {
+        return Found::PriceBurnt;
+    }
+    let paid = if paid_as_dust { PaymentStatus::Succeeded } else { paid };
     match (said, paid, received) {
         (Said::PaidOut, PaymentStatus::Succeeded, 1) | (Said::Unfunded, PaymentStatus::Failed, 0) => {
             Found::Done

@@ -1,7 +1,7 @@
 //! Gifts, tips and orders as one thing: what is paid for once and paid out once.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -16,18 +16,24 @@ pub const DUST_LIMIT_SAT: u64 = 354;
 /// How far away a tip's end is: beyond any soak.
 const TIP_SECS: u64 = 21 * 86_400;
 
+/// Where withdrawals are asked for.
+const WITHDRAWALS: &str = "/v1/account/withdrawals";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Gift,
     Tip,
     /// An order of a shop, whose payment is refunded whole.
     Order,
+    /// An order of another shop, which withdraws as much as was paid.
+    Earning,
 }
 
 /// An invoice of a wallet that something was asked to be paid out to.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub wallet: usize,
+    pub invoice: String,
     pub payment_hash: String,
     /// How often the wallet's channel had been closed then.
     pub closes: u64,
@@ -49,6 +55,8 @@ pub struct Item {
     pub asked: Mutex<Vec<Asked>>,
     /// How many of its payouts are known to have gone to miners, as dust of a closed channel.
     pub burnt: AtomicU64,
+    /// Whether its payer's sats are known to have gone so.
+    pub price_burnt: AtomicBool,
 }
 
 /// What satchel says of an item.
@@ -80,32 +88,44 @@ pub struct Services {
     client: Client,
     tips_key: String,
     payments_key: String,
+    withdraw_key: Option<String>,
     orders: AtomicU64,
     pub unanswered: AtomicU64,
 }
 
 impl Services {
     pub async fn of(scene: &Scene) -> Self {
-        let key = async |scope: &str| {
-            let arguments = ["create", "soak", "--scope", scope];
-            let made = scene.network.satchel.command_json("key", &arguments).await.unwrap();
-            made["key"].as_str().unwrap().to_owned()
+        let made = async |scope: &str| {
+            // A key of every scope belongs to an account of its own.
+            let arguments = ["create", scope, "--scope", scope];
+            let made = scene.network.satchel.command_json("key", &arguments).await;
+            made.map(|made| made["key"].as_str().unwrap().to_owned())
         };
+        let key = async |scope: &str| made(scope).await.unwrap();
         // A kept connection would be a dead one after each restart of satchel.
         let client = Client::builder().timeout(REQUEST_LIMIT).pool_max_idle_per_host(0).build().unwrap();
         let (tips_key, payments_key) = (key("tips").await, key("payments").await);
+        let withdraw_key = made("payments,withdraw").await.ok();
         let url = scene.api.url.clone();
         let (orders, unanswered) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { url, client, tips_key, payments_key, orders, unanswered }
+        Self { url, client, tips_key, payments_key, withdraw_key, orders, unanswered }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Answer> {
+    /// Whether accounts can withdraw.
+    pub fn withdraws(&self) -> bool {
+        self.withdraw_key.is_some()
+    }
+
+    /// Asks with the key that an item of this kind needs.
+    async fn ask(&self, kind: Kind, method: Method, path: &str, body: Option<&Value>) -> Option<Answer> {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
-        if path.starts_with("/api/tipper") {
-            request = request.bearer_auth(&self.tips_key);
-        } else if path.starts_with("/api/payments") || path.starts_with("/api/refunds") {
-            request = request.header("x-api-key", &self.payments_key);
-        }
+        request = match kind {
+            Kind::Gift => request,
+            Kind::Tip if path.starts_with("/api/tipper") => request.bearer_auth(&self.tips_key),
+            Kind::Tip => request,
+            Kind::Order => request.header("x-api-key", &self.payments_key),
+            Kind::Earning => request.header("x-api-key", self.withdraw_key.as_deref().unwrap_or_default()),
+        };
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -131,12 +151,12 @@ impl Services {
                 "/api/tipper/tips",
                 json!({ "amount": sat, "quantity": 1, "expiry": in_secs(TIP_SECS), "onboardingFlow": "SKIP" }),
             ),
-            Kind::Order => {
+            Kind::Order | Kind::Earning => {
                 let order = format!("soak {}", self.orders.fetch_add(1, Ordering::Relaxed));
                 ("/api/payments", json!({ "orderId": order, "amount": sat, "currency": "sats" }))
             }
         };
-        let answer = self.ask(Method::POST, path, Some(&body)).await?;
+        let answer = self.ask(kind, Method::POST, path, Some(&body)).await?;
         if !matches!(answer.status, 200 | 201) {
             assert!(matches!(answer.status, 409 | 503), "{kind:?} of {sat} sat: {answer:?}");
             return None;
@@ -149,12 +169,24 @@ impl Services {
                 let fee = answer.body["fee"].as_u64().unwrap_or(0);
                 (&answer.body["id"], &answer.body["invoice"], sat + fee)
             }
-            Kind::Order => (&answer.body["invoiceId"], &answer.body["lightningInvoice"], sat),
+            Kind::Order | Kind::Earning => (&answer.body["invoiceId"], &answer.body["lightningInvoice"], sat),
         };
         let (id, invoice) = (text(id), text(invoice));
-        let (asked, burnt) = (Mutex::default(), AtomicU64::new(0));
+        let (asked, burnt, price_burnt) = (Mutex::default(), AtomicU64::new(0), AtomicBool::new(false));
         let payment_hash = payment_hash(&invoice);
-        Some(Item { kind, id, invoice, payment_hash, sat, price_sat, payer, payer_closes, asked, burnt })
+        Some(Item {
+            kind,
+            id,
+            invoice,
+            payment_hash,
+            sat,
+            price_sat,
+            payer,
+            payer_closes,
+            asked,
+            burnt,
+            price_burnt,
+        })
     }
 
     /// Asks for an item to be paid out to an invoice.
@@ -170,10 +202,16 @@ impl Services {
                 json!({ "invoiceId": item.id, "amount": item.sat, "currency": "sats",
                     "lightningInvoice": invoice }),
             ),
+            Kind::Earning => (WITHDRAWALS.to_owned(), json!({ "target": invoice, "amountSat": item.sat })),
         };
-        let Some(answer) = self.ask(Method::POST, &path, Some(&body)).await else { return Reply::None };
+        let Some(answer) = self.ask(item.kind, Method::POST, &path, Some(&body)).await else {
+            return Reply::None;
+        };
         let code = if item.kind == Kind::Gift { "message" } else { "code" };
         match (answer.status, answer.body[code].as_str().unwrap_or_default()) {
+            (200..=204, _) if item.kind == Kind::Earning && answer.body["status"] == "failed" => {
+                Reply::FreshInvoice
+            }
             (200..=204, _) => Reply::Accepted,
             (400, "GIFT_REDEEM_PENDING" | "GIFT_SPENT")
             | (409, "NOTHING_TO_WITHDRAW" | "TIP_WITHDRAWN" | "WITHDRAWAL_PENDING" | "WITHDRAWAL_FAILED")
@@ -181,7 +219,7 @@ impl Services {
             (400, "GIFT_INVOICE_UNPAID") | (409, "TIP_UNFUNDED" | "PAYMENT_NOT_PAID") | (503, _) => {
                 Reply::Later
             }
-            (400, "BAD_INVOICE") | (409, "INVOICE_USED") => Reply::FreshInvoice,
+            (400, "BAD_INVOICE") | (409, "INVOICE_USED" | "TARGET_USED") => Reply::FreshInvoice,
             other => {
                 panic!("{:?} {} of {} sat answers {other:?}: {}", item.kind, item.id, item.sat, answer.body)
             }
@@ -193,9 +231,9 @@ impl Services {
         let path = match item.kind {
             Kind::Gift => format!("/gift/{}", item.id),
             Kind::Tip => format!("/api/tippee/tips/{}", item.id),
-            Kind::Order => format!("/api/payments/{}", item.id),
+            Kind::Order | Kind::Earning => format!("/api/payments/{}", item.id),
         };
-        let answer = self.ask(Method::GET, &path, None).await?;
+        let answer = self.ask(item.kind, Method::GET, &path, None).await?;
         if answer.status == 503 {
             return None;
         }
@@ -221,12 +259,39 @@ impl Services {
                 "paid" => self.refund_said(item).await?,
                 other => panic!("order {} is {other}", item.id),
             },
+            Kind::Earning => match body["status"].as_str().unwrap_or_default() {
+                "unpaid" | "processing" => Said::Unfunded,
+                "paid" => self.withdrawal_said(item).await?,
+                other => panic!("order {} is {other}", item.id),
+            },
         })
     }
 
     async fn refund_said(&self, item: &Item) -> Option<Said> {
-        let answer = self.ask(Method::GET, &format!("/api/refunds/invoice/{}", item.id), None).await?;
+        let path = format!("/api/refunds/invoice/{}", item.id);
+        let answer = self.ask(item.kind, Method::GET, &path, None).await?;
         let ended = |refund: &Value| refund["status"] == "failed";
         Some(if answer.body["refunds"].as_array()?.iter().all(ended) { Said::Open } else { Said::Pending })
+    }
+
+    /// Asks for the last withdrawal once more: the same invoice is the same withdrawal.
+    async fn withdrawal_said(&self, item: &Item) -> Option<Said> {
+        let last = item.asked.lock().unwrap().last().map(|asked| asked.invoice.clone());
+        let Some(invoice) = last else { return Some(Said::Open) };
+        let body = json!({ "target": invoice, "amountSat": item.sat });
+        let answer = self.ask(item.kind, Method::POST, WITHDRAWALS, Some(&body)).await?;
+        match (answer.status, answer.body["status"].as_str().unwrap_or_default()) {
+            (200 | 201, "pending") => Some(Said::Pending),
+            (200 | 201, "completed") => Some(Said::PaidOut),
+            (200 | 201, "failed") | (409, _) => Some(Said::Open),
+            (503, _) => None,
+            other => panic!("withdrawal of {}: {other:?} {}", item.id, answer.body),
+        }
+    }
+
+    /// What the withdrawing shop has, and what is on its way to it, in msat.
+    pub async fn earnings(&self) -> Option<(u64, u64)> {
+        let answer = self.ask(Kind::Earning, Method::GET, "/v1/account", None).await?;
+        Some((answer.body["balanceMsat"].as_u64()?, answer.body["pendingMsat"].as_u64()?))
     }
 }

@@ -9,7 +9,7 @@ use super::world::{World, read};
 pub fn line(world: &World, what: &str) {
     let counts = &world.counts;
     eprintln!(
-        "[{:6.0} s] {what}: {} kills, {} payouts accepted, {} items, {} channels closed, {} dust burnt; twice {}, lost {}, stuck {}",
+        "[{:6.0} s] {what}: {} kills, {} payouts accepted, {} items, {} channels closed, {} dust burnt; twice {}, lost {}, stuck {}, books {}",
         world.started.elapsed().as_secs_f64(),
         read(&counts.kills),
         read(&counts.accepted),
@@ -19,6 +19,7 @@ pub fn line(world: &World, what: &str) {
         read(&counts.twice),
         read(&counts.lost),
         read(&counts.stuck),
+        read(&counts.books),
     );
 }
 
@@ -53,6 +54,7 @@ pub async fn print(world: &Arc<World>, seed: u64) -> Vec<String> {
         ("paid twice", read(&counts.twice)),
         ("lost", read(&counts.lost)),
         ("stuck", read(&counts.stuck)),
+        ("books disagree", read(&counts.books)),
         ("starts at which LDK closed", read(&counts.stale_starts)),
         ("channels LDK closed", counter(&audit, "channels_closed").max(read(&counts.channels_closed))),
         ("dust burnt in closes", read(&counts.burnt)),

@@ -28,6 +28,8 @@ pub struct Counts {
     pub twice: AtomicU64,
     pub lost: AtomicU64,
     pub stuck: AtomicU64,
+    /// Rests at which the books didn't agree.
+    pub books: AtomicU64,
     pub burnt: AtomicU64,
     pub burnt_sat: AtomicU64,
     pub rests: AtomicU64,
@@ -137,8 +139,9 @@ impl World {
     pub async fn invoice(&self, item: &Item, wallet: usize) -> String {
         let invoice = self.scene.wallet(wallet).invoice(InvoiceRequest::sat(item.sat)).await.unwrap();
         let (payment_hash, closes) = (invoice.payment_hash, self.closes(wallet));
-        item.asked.lock().unwrap().push(Asked { wallet, payment_hash, closes });
-        invoice.invoice
+        let invoice = invoice.invoice;
+        item.asked.lock().unwrap().push(Asked { wallet, invoice: invoice.clone(), payment_hash, closes });
+        invoice
     }
 
     pub async fn pay_out(&self, item: &Item, invoice: &str) -> Reply {
