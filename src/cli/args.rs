@@ -11,7 +11,7 @@ use crate::config::Overrides;
 use crate::ids::Secret;
 
 use super::{
-    channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
+    account, channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
     suspense, tip, webhook,
 };
 
@@ -97,6 +97,9 @@ pub enum Command {
     /// Payments
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
+    /// What accounts have earned, and taking it out
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Payments that went out, or are on their way
     #[command(subcommand)]
     Payout(payout::PayoutCommand),

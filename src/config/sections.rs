@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields;
 use super::l402::{L402Content, L402Proxy};
+use super::withdrawals::Bearer;
 use crate::ids::Secret;
 
 /// `[http]`
@@ -366,6 +367,18 @@ pub struct Payouts {
     pub send_window_secs: u64,
     /// An invoice must be payable for at least so long, in seconds.
     pub min_invoice_expiry_secs: u64,
+    /// Who bears the miners' fee of a withdrawal.
+    pub onchain_fee_paid_by: Bearer,
+    /// Who bears that of a refund.
+    pub onchain_refund_fee_paid_by: Bearer,
+    /// The most that one transaction may cost, in sat.
+    pub max_onchain_fee_sat: u64,
+    /// What one account's may cost the operator in an hour, in sat.
+    pub max_onchain_fee_per_account_hour_sat: u64,
+    /// What all of them may, in sat.
+    pub max_onchain_fee_per_hour_sat: u64,
+    /// What the miners get, in sat a virtual byte; 0: as the chain source says.
+    pub onchain_fee_rate_sat_vb: u64,
 }
 
 impl Default for Payouts {
@@ -377,6 +390,12 @@ impl Default for Payouts {
             in_flight_per_channel: 45,
             send_window_secs: 600,
             min_invoice_expiry_secs: 30,
+            onchain_fee_paid_by: Bearer::Account,
+            onchain_refund_fee_paid_by: Bearer::Operator,
+            max_onchain_fee_sat: 20_000,
+            max_onchain_fee_per_account_hour_sat: 20_000,
+            max_onchain_fee_per_hour_sat: 100_000,
+            onchain_fee_rate_sat_vb: 0,
         }
     }
 }

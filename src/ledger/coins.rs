@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The books know no coins: those are the operator's. Coins that arrive are bought from them with the sats in the
-//! channels that were owed; the miners' fee is theirs too.
+//! channels that were owed. The miners' fee is limited, and who bears it is said beforehand ([`coin_fees`]).
 //!
 //! The address is the idempotency key. It is paid once, for ever, unless nothing was sent; so a transaction that
 //! pays it is the proof that this was done. One is sent at a time, after the wallet has seen the last: before that
@@ -35,11 +35,14 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use serde::Serialize;
 
 use super::books::{Account, Journal, Kind};
+#[cfg(doc)]
+use super::coin_fees;
+use super::coin_fees::Quote;
 use super::rows::coins as rows;
 use super::{End, Family, Ledger, LedgerError, Listeners, operator_sends};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::CoinSendId;
+use crate::ids::{AccountId, CoinSendId, FeeReserveId};
 use crate::lightning::{CoinDispatch, CoinOrder};
 use crate::money::Msat;
 use crate::store::Tx;
@@ -130,9 +133,18 @@ pub struct CoinSend {
     pub finished_at: Option<UnixMillis>,
     /// What the wallet said last, if it sent nothing.
     pub error: Option<String>,
+    /// The most that the miners may get.
+    #[serde(rename = "max_fee_msat")]
+    pub max_fee: Msat,
+    /// What was withheld for them from the account that bears it; `None`: the operator does.
+    #[serde(skip)]
+    pub fee_reserve: Option<FeeReserveId>,
     /// At what rate, in sat for 1,000 weight units; `None`: as the node estimates.
     #[serde(skip)]
     pub fee_rate: Option<u64>,
+    /// What the miners got, once known.
+    #[serde(rename = "fee_msat")]
+    pub fee: Option<Msat>,
     /// All above the reserve: until its transaction is seen, the amount is an estimate.
     pub everything: bool,
     /// Whether the amount is what the recipient gets.
@@ -153,6 +165,19 @@ pub struct CoinsWanted<'a> {
     pub address: &'a Address,
     /// Whole sats.
     pub amount: Msat,
+    /// What the miners may get: checked by [`coin_fees`](super::coin_fees). `None`: the operator sends their own coins.
+    pub fee: Option<CoinFee>,
+}
+
+/// What the miners may get, and who bears it.
+#[derive(Clone, Copy, Debug)]
+pub struct CoinFee {
+    /// For which account it is.
+    pub account: AccountId,
+    /// At what rate, and how much at most.
+    pub quote: Quote,
+    /// What was withheld for it from that account; `None`: the operator bears it.
+    pub reserve: Option<FeeReserveId>,
 }
 
 /// Reads an address of this network.
@@ -278,6 +303,12 @@ fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
     if let Some(sat) = record.amount_sat.filter(|_| !send.amount_known) {
         let (id, now) = (send.id, ledger.clock.now());
         ledger.store.write_blocking(move |tx| operator_sends::learn_amount(tx, id, sat, now))?;
+    }
+    if send.fee.is_none()
+        && let Some(fee) = record.fee
+    {
+        let id = send.id;
+        ledger.store.write_blocking(move |tx| rows::note_fee(tx, id, fee))?;
     }
     if send.status == CoinStatus::Sending {
         let (id, now, found) = (send.id, ledger.clock.now(), txid.clone());

@@ -35,8 +35,10 @@ use super::{Done, PaymentError, Payments, json, remember, seen};
 use crate::crash_point;
 use crate::http::idempotency::Ask;
 use crate::ids::{AccountId, PaymentId};
+use crate::ledger::accounts::{self, Change, LineKind};
+use crate::ledger::coin_fees::Quote;
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coins};
+use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coin_fees, coins};
 use crate::lightning::invoice;
 use crate::money::Msat;
 use crate::store::Tx;
@@ -97,9 +99,18 @@ impl Payments {
             Target::Onchain(text) => coins::read_address(text, self.rules().network).ok(),
             Target::Lightning(_) => None,
         };
-        let asked = self.0.parts.node.ask(move |node| Wallet {
-            running: node.is_running(),
-            spendable: address.filter(|_| node.is_running()).map(|_| node.balances().onchain_spendable_sat),
+        let rules = self.rules().onchain_fees;
+        let asked = self.0.parts.node.ask(move |node| {
+            let onchain = address.is_some() && node.is_running();
+            let quote = |node| {
+                let asked = coin_fees::quote(node, &rules);
+                asked.map_err(|error| tracing::warn!(%error, "no refund to an address")).ok()
+            };
+            Wallet {
+                running: node.is_running(),
+                spendable: onchain.then(|| node.balances().onchain_spendable_sat),
+                quote: if onchain { quote(node) } else { None },
+            }
         });
         asked.await.unwrap_or_default()
     }
@@ -147,6 +158,13 @@ impl Payments {
     /// Writes a refund down and takes it out of what can be refunded.
     fn begun(&self, tx: &Tx<'_>, draft: &Draft<'_>) -> Result<Refund, LedgerError> {
         let now = self.now();
+        let reference = draft.public_id.to_string();
+        let (account, amount) = (draft.payment.account, draft.sats);
+        let change = Change { account, kind: LineKind::Refund, reference: &reference, amount };
+        // Asked for before; the same transaction has taken nothing since.
+        if !accounts::debit(tx, &change, now)? {
+            return Err(LedgerError::Broken(format!("a refund of more than account {account} has")));
+        }
         let id = store::insert(tx, draft, now)?;
         payments::add_refunding(tx, draft.payment.id, draft.sats)?;
         let refund = store::by_id(tx, id)?;
@@ -199,6 +217,8 @@ struct Wallet {
     running: bool,
     /// Coins that may be sent, in sat; `None` if they were not asked for.
     spendable: Option<u64>,
+    /// What the miners would get.
+    quote: Option<Quote>,
 }
 
 /// What the customer of a refund gets, if the payment allows it.
@@ -210,7 +230,20 @@ fn owed(connection: &Connection, payment: &Payment, new: &NewRefund) -> Result<M
     if payment.paid_at.is_none() {
         return Err(PaymentError::Conflict { code: "PAYMENT_NOT_PAID", message: "Payment is not paid" });
     }
-    share::share(payment, &store::live_amounts(connection, payment.id)?, new.amount)
+    let sats = share::share(payment, &store::live_amounts(connection, payment.id)?, new.amount)?;
+    // What came in may have been withdrawn.
+    if accounts::balance(connection, payment.account)?.available < sats {
+        return Err(no_balance());
+    }
+    Ok(sats)
+}
+
+/// The account has less than it takes.
+const fn no_balance() -> PaymentError {
+    PaymentError::Conflict {
+        code: "INSUFFICIENT_BALANCE",
+        message: "The account's balance does not cover it: what came in was withdrawn or refunded",
+    }
 }
 
 fn payment_of(connection: &Connection, account: AccountId, id: InvoiceId) -> Result<Payment, PaymentError> {
