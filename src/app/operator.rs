@@ -282,6 +282,7 @@ fn view_of_offer(payout: &OfferPayout) -> PayoutView {
         max_fee_msat: payout.max_fee.get(),
         fee_msat: payout.fee.map(Msat::get),
         preimage: payout.preimage,
+        left_msat: None,
         error: payout.error.clone(),
     }
 }
@@ -303,6 +304,7 @@ fn view_of_coins(coins: &CoinSend) -> PayoutView {
         max_fee_msat: coins.max_fee.get(),
         fee_msat: coins.fee.map(Msat::get),
         preimage: None,
+        left_msat: None,
         error: coins.error.clone(),
     }
 }
