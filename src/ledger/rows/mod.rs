@@ -4,6 +4,7 @@ pub(super) mod accounts;
 pub(super) mod charges;
 pub(super) mod coins;
 pub(super) mod held;
+pub(super) mod node;
 pub(super) mod offer_payouts;
 pub(super) mod offers;
 pub(super) mod operator_sends;

@@ -20,7 +20,7 @@ use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning};
 use crate::money::Msat;
 
 /// Where ldk-node keeps the transactions of its wallet.
-const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
+pub(super) const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
 
 /// How far before an output its transaction may begin: the largest that a node relays.
 const LONGEST_TRANSACTION: usize = 400_000;
