@@ -25,7 +25,7 @@ const PAST_THE_SECOND_LOOK: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gift_is_paid_out_once_or_stays() {
-    let scene = Scene::start("[gifts]\nmax_sat = 10000000").await;
+    let scene = Scene::start("[gifts]\nmax_sat = 10000000\n[solvency]\nwhen_short = \"warn\"").await;
     case("by invoice", by_invoice(&scene)).await;
     case("by LNURL, with a code", by_lnurl(&scene)).await;
     case("made by LNURL-pay", made_by_lnurl_pay(&scene)).await;

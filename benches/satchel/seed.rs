@@ -28,9 +28,9 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceError, InvoiceRequest,
-    Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound,
-    PaymentRecord, Refusal, SendingRoom, Standing, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
+    OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom, Spent, Standing, Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -321,5 +321,12 @@ impl Lightning for NoNode {
 
     fn balances(&self) -> Balances {
         Balances::default()
+    }
+    fn holdings(&self) -> Result<Holdings, String> {
+        Err("there is no node".into())
+    }
+
+    fn spent_by(&self, _txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        Ok(None)
     }
 }

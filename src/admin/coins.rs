@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use bitcoin::Txid;
+use bitcoin::{Address, Txid};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::extract::{Body, By};
 use super::{AdminError, AdminState};
 use crate::acts::{Act, ActKind};
+use crate::ledger::coins::read_address;
+use crate::money::Msat;
 
 /// The room of the coins.
 pub trait CoinAdmin: Send + Sync {
@@ -20,6 +22,22 @@ pub trait CoinAdmin: Send + Sync {
     /// [`AdminError::Unavailable`].
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
 
+    /// Sends coins of the wallet, and records that as this act; the outcome is asked with [`CoinAdmin::show`]. The
+    /// reserve for closing channels stays. The same address and amount again are the same coins.
+    ///
+    /// Crash behaviour: as all coins. Once answered they are sent, or seen not to have been.
+    ///
+    /// # Errors
+    /// [`AdminError::Refused`] if there are too few, too many for the address to be used again, or too dear;
+    /// [`AdminError::Unavailable`].
+    fn send(&self, order: SendOrder, act: Act) -> BoxFuture<'_, Result<Value, AdminError>>;
+
+    /// One of all there ever were, as in [`CoinAdmin::list`].
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`], [`AdminError::Unavailable`].
+    fn show(&self, id: i64) -> BoxFuture<'_, Result<Value, AdminError>>;
+
     /// Ends what nobody could tell of, and records that as this act: this transaction paid it, or none did. Answers
     /// its status.
     ///
@@ -27,6 +45,59 @@ pub trait CoinAdmin: Send + Sync {
     /// [`AdminError::NotFound`]; [`AdminError::Refused`] for what has ended, or was never given to the wallet;
     /// [`AdminError::Unavailable`].
     fn settle(&self, id: i64, paid_by: Option<Txid>, act: Act) -> BoxFuture<'_, Result<String, AdminError>>;
+}
+
+/// Coins to send.
+#[derive(Clone, Debug)]
+pub struct SendOrder {
+    /// Where to.
+    pub address: Address,
+    /// How many; `None`: all above the reserve.
+    pub amount: Option<Msat>,
+    /// What the miners get, in sat for a virtual byte.
+    pub sat_per_vb: Option<u64>,
+}
+
+/// The same as it is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SendRequest {
+    address: String,
+    amount_sat: Option<u64>,
+    #[serde(default)]
+    all: bool,
+    sat_per_vb: Option<u64>,
+}
+
+/// `POST /admin/v1/send`
+pub async fn send(
+    State(state): State<AdminState>,
+    By(key): By,
+    Body(asked): Body<SendRequest>,
+) -> Result<Json<Value>, AdminError> {
+    let address = read_address(asked.address.trim(), state.config.network)
+        .map_err(|why| AdminError::BadRequest(format!("address is {why}")))?;
+    let amount = match (asked.amount_sat, asked.all) {
+        (Some(sat), false) if sat > 0 => Some(super::money::sat_amount("amount_sat", sat)?),
+        (None, true) => None,
+        _ => return Err(AdminError::BadRequest("give either amount_sat or all".into())),
+    };
+    let act = Act::new(key, ActKind::Send)
+        .with("address", address.to_string())
+        .with("amount_sat", asked.amount_sat)
+        .with("all", asked.all)
+        .with("sat_per_vb", asked.sat_per_vb);
+    let order = SendOrder { address, amount, sat_per_vb: asked.sat_per_vb };
+    state.acts.recorded(act.clone(), state.coins.send(order, act)).await.map(Json)
+}
+
+/// `GET /admin/v1/coins/{id}`
+pub async fn show(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, AdminError> {
+    let row = id.parse().map_err(|_| AdminError::NotFound(format!("no coins with the id {id}")))?;
+    state.coins.show(row).await.map(Json)
 }
 
 /// What was found: one of the two.

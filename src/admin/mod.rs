@@ -48,7 +48,7 @@ use crate::telemetry::Health;
 
 pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, WithdrawRequest};
 pub use acts::Acts;
-pub use coins::CoinAdmin;
+pub use coins::{CoinAdmin, SendOrder};
 pub use error::{AdminError, method_not_allowed, refusal};
 pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
@@ -156,6 +156,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/withdrawals/{id}/settle", post(accounts::settle))
         .route("/admin/v1/keys/{id}/withdraw-limit", post(accounts::limit_key))
         .route("/admin/v1/coins", get(coins::list))
+        .route("/admin/v1/send", post(coins::send))
+        .route("/admin/v1/coins/{id}", get(coins::show))
         .route("/admin/v1/coins/{id}/settle", post(coins::settle))
         .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
         .route("/admin/v1/proxies/{id}/price", post(proxies::price))

@@ -188,6 +188,6 @@ pub(super) fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bol
     Ok(invoice)
 }
 
-fn sat_amount(name: &str, sat: u64) -> Result<Msat, AdminError> {
+pub(super) fn sat_amount(name: &str, sat: u64) -> Result<Msat, AdminError> {
     Msat::from_sat(sat).ok_or_else(|| AdminError::BadRequest(format!("{name} is more than there is bitcoin")))
 }

@@ -103,8 +103,10 @@ impl House {
             tips_rules.return_fee,
         );
         let payments_teller =
-            payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system());
-        let l402_teller = l402::Teller::new(log.clone(), Clock::system());
+            payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system())
+                .taking(payments::Rules::from_config(&config).fee);
+        let l402_teller =
+            l402::Teller::new(log.clone(), Clock::system()).taking(l402::Rules::from_config(&config).fee);
         let l402_mint = l402::mint(&store)?;
         let accounts_teller = accounts::Teller::new(log.clone());
         let vouchers = Vouchers::new([

@@ -7,16 +7,52 @@ use serde_json::Value;
 use super::OperatorDesk;
 use super::operator::unavailable;
 use crate::acts::Act;
-use crate::admin::{AdminError, CoinAdmin};
+use crate::admin::{AdminError, CoinAdmin, SendOrder};
 use crate::ids::CoinSendId;
 use crate::ledger::LedgerError;
 use crate::ledger::coins::{self, Found};
+use crate::ledger::operator_sends::{self, Send};
 
 impl CoinAdmin for OperatorDesk {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
             let open = self.0.store.read(coins::open).await.map_err(unavailable)?;
             open.iter().map(|send| serde_json::to_value(send).map_err(AdminError::internal)).collect()
+        })
+    }
+
+    fn send(&self, order: SendOrder, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let balances = self.0.asked.ask(|node| node.is_running().then(|| node.balances())).await?;
+            let balances = balances.ok_or_else(|| {
+                AdminError::Unavailable("the node is not running; see `satchel doctor`".into())
+            })?;
+            let send = Send {
+                address: order.address,
+                amount: order.amount,
+                sat_per_vb: order.sat_per_vb,
+                spendable_sat: balances.onchain_spendable_sat,
+            };
+            let ledger = self.0.ledger.clone();
+            let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
+                let queued = operator_sends::queue(tx, &ledger, &send)?;
+                if let Ok((coins, true)) = &queued {
+                    act.to(coins.id.to_string()).done(tx, ledger.clock.now())?;
+                }
+                Ok(queued)
+            });
+            let queued = written.await.map_err(unavailable)?;
+            let (coins, _) = queued.map_err(|why| AdminError::Refused(why.to_string()))?;
+            serde_json::to_value(&coins).map_err(AdminError::internal)
+        })
+    }
+
+    fn show(&self, id: i64) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let found = self.0.store.read(move |connection| coins::find(connection, CoinSendId(id))).await;
+            let coins = found.map_err(unavailable)?;
+            let coins = coins.ok_or_else(|| AdminError::NotFound(format!("no coins with the id {id}")))?;
+            serde_json::to_value(&coins).map_err(AdminError::internal)
         })
     }
 

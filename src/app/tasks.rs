@@ -1,7 +1,7 @@
 //! What runs beside the workers and moves no money by itself: webhooks, upkeep, numbers.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -11,7 +11,7 @@ use super::build::House;
 use crate::admin;
 use crate::http::events::{self, Keep};
 use crate::http::idempotency;
-use crate::ledger::{Family, audit};
+use crate::ledger::{Family, audit, node};
 use crate::payments::{self, Payments};
 use crate::store::StoreError;
 use crate::telemetry::{Health, metrics as names};
@@ -26,6 +26,11 @@ const OBSERVE_EVERY: Duration = Duration::from_secs(15);
 
 /// How often the whole books are looked at; it takes longer the older the data folder is.
 const AUDIT_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// How often the books are laid beside the node, and how long a difference may take to settle.
+const COMPARE_EVERY: Duration = Duration::from_secs(30);
+const COMPARE_TICK: Duration = Duration::from_secs(2);
+const COMPARE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How often old answers, deliveries and events are removed.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
@@ -90,6 +95,12 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
     tasks.spawn(every(AUDIT_EVERY, stop, move || {
         let house = Arc::clone(&audited);
         async move { check_books(&house).await }
+    }));
+    let (compared, stop) = (Arc::clone(house), stopped.clone());
+    let next = Arc::new(Mutex::new(None));
+    tasks.spawn(every(COMPARE_TICK, stop, move || {
+        let (house, next) = (Arc::clone(&compared), Arc::clone(&next));
+        async move { when_ready(&house.health, compare_when_due(&house, &next)).await }
     }));
     let (pruned, stop) = (Arc::clone(house), stopped.clone());
     tasks.spawn(every(PRUNE_EVERY, stop, move || {
@@ -215,6 +226,39 @@ async fn check_books(house: &House) {
         Ok(Err(error)) => tracing::error!(%error, "the books can't be read"),
         Err(error) => tracing::error!(%error, "the audit ended before its time"),
     }
+}
+
+/// Once at the start as soon as all is at rest, so that what comes after is booked as what it is; then now and then.
+async fn compare_when_due(house: &House, next: &Mutex<Option<Instant>>) {
+    let due = *next.lock().unwrap_or_else(PoisonError::into_inner);
+    if due.is_some_and(|due| due > Instant::now()) {
+        return;
+    }
+    let state = compare_with_node(house).await;
+    if due.is_some() || state == Some(node::State::Equal) {
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + COMPARE_EVERY);
+    }
+}
+
+/// The books beside what the node has; books what explains the difference.
+async fn compare_with_node(house: &House) -> Option<node::State> {
+    let ledger = house.ledger.clone();
+    let compared = tokio::task::spawn_blocking(move || node::compare(&ledger, COMPARE_PATIENCE)).await;
+    match compared {
+        Ok(Ok(comparison)) => {
+            let drifts = comparison.state == node::State::Drift;
+            metrics::gauge!(names::NODE_DRIFT).set(names::flag(drifts));
+            if drifts {
+                tracing::error!(why = ?comparison.why, "the books differ from the node; see `satchel audit`");
+            }
+            return Some(comparison.state);
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the books could not be compared with the node; trying again")
+        }
+        Err(error) => tracing::error!(%error, "the comparison with the node ended before its time"),
+    }
+    None
 }
 
 /// Removes what nobody will ask for any more, a little at a time.

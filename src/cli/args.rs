@@ -11,7 +11,7 @@ use crate::config::Overrides;
 use crate::ids::Secret;
 
 use super::{
-    account, channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy,
+    account, channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
     suspense, tip, webhook,
 };
 
@@ -81,6 +81,8 @@ pub enum Command {
     Peer(peer::PeerCommand),
     /// Pay a BOLT11 invoice from the operator's own funds
     Pay(pay::PayArgs),
+    /// Send coins of the wallet to an address
+    Send(send::SendArgs),
     /// Make an invoice that is paid to the operator
     Invoice(invoice::InvoiceArgs),
     /// API keys

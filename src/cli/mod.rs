@@ -30,6 +30,7 @@ mod peer;
 mod proxy;
 mod report;
 mod run;
+mod send;
 mod show;
 mod status;
 mod suspense;
@@ -104,6 +105,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Payout(command) => payout::run(client, command).await,
         Command::Suspense(command) => suspense::run(client, command).await,
         Command::Export(args) => export::run(client, args).await,
+        Command::Send(args) => send::run(client, &args).await,
         Command::Coins(command) => coins::run(client, command).await,
         Command::Account(command) => account::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,

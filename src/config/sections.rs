@@ -214,6 +214,10 @@ pub struct Payments {
     pub min_onchain_refund_sat: u64,
     /// Whether what is ordered can be paid by a BOLT12 offer too.
     pub offers: bool,
+    /// The least that the operator takes of a payment, in sat.
+    pub min_fee_sat: u64,
+    /// What the operator takes of a payment, in percent of it.
+    pub fee_percent: u32,
 }
 
 impl Default for Payments {
@@ -224,6 +228,8 @@ impl Default for Payments {
             max_amount_sat: 100_000_000,
             min_onchain_refund_sat: 5_000,
             offers: false,
+            min_fee_sat: 0,
+            fee_percent: 0,
         }
     }
 }
@@ -246,6 +252,10 @@ pub struct L402 {
     pub invoice_expiry_secs: u64,
     /// New challenges of one client in a minute.
     pub challenges_per_minute: u32,
+    /// The least that the operator takes of what an account sells, in sat.
+    pub min_fee_sat: u64,
+    /// What the operator takes of that, in percent.
+    pub fee_percent: u32,
     /// Services.
     pub proxy: L402Proxy,
     /// Documents.
@@ -262,6 +272,8 @@ impl Default for L402 {
             token_secs: 3_600,
             invoice_expiry_secs: 600,
             challenges_per_minute: 60,
+            min_fee_sat: 0,
+            fee_percent: 0,
             proxy: L402Proxy::default(),
             content: L402Content::default(),
         }

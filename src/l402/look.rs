@@ -7,6 +7,7 @@ use super::store::{self, Challenge, Earned};
 use super::{L402, L402Error, check};
 use crate::clock::UnixMillis;
 use crate::ids::{AccountId, PaymentHash};
+use crate::ledger::LedgerError;
 use crate::money::Msat;
 
 /// Resources that statistics name.
@@ -34,6 +35,8 @@ pub struct Stats {
     pub payments: u64,
     /// What they brought in.
     pub received: Msat,
+    /// What the operator took of it.
+    pub fees: Msat,
     /// By resource, those that brought in most first.
     pub resources: Vec<Earned>,
 }
@@ -57,13 +60,16 @@ impl L402 {
     /// The store's.
     pub async fn stats(&self, account: Option<AccountId>) -> Result<Stats, L402Error> {
         let id = account.map(|account| account.0);
-        let read = self.store().read(move |connection| store::earnings(connection, id, NAMED)).await?;
-        let (resources, payments, received) = read;
+        let read = self.store().read(move |connection| -> Result<_, LedgerError> {
+            Ok((store::earnings(connection, id, NAMED)?, store::fees(connection, id)?))
+        });
+        let ((resources, payments, received), fees) = read.await?;
         Ok(Stats {
             requests: self.counters().requests(account),
             since: self.0.started_at,
             payments,
             received,
+            fees,
             resources,
         })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bitcoin::Network;
 
 use crate::config::Config;
+use crate::fees::FeeRule;
 
 /// Characters of a resource's name, and of a challenge's description.
 pub const LONGEST_RESOURCE: usize = 512;
@@ -30,6 +31,8 @@ pub struct Rules {
     pub premium_price_sat: u64,
     /// The most that one resource may cost, in sat.
     pub max_price_sat: u64,
+    /// What the operator takes of what an account sells.
+    pub fee: FeeRule,
 }
 
 impl Rules {
@@ -48,6 +51,7 @@ impl Rules {
             default_price_sat: l402.default_price_sat,
             premium_price_sat: l402.premium_price_sat,
             max_price_sat: l402.max_price_sat,
+            fee: FeeRule { min_sat: l402.min_fee_sat, percent: l402.fee_percent },
         }
     }
 

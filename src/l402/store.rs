@@ -194,18 +194,26 @@ pub(super) fn paid(
     tx: &Tx<'_>,
     challenge: &Challenge,
     received: Msat,
+    fee: Msat,
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "UPDATE l402_challenges SET paid_at = ?2, received_msat = ?3 WHERE id = ?1 AND paid_at IS NULL",
+        "UPDATE l402_challenges SET paid_at = ?2, received_msat = ?3, fee_msat = ?4 WHERE id = ?1 AND paid_at IS NULL",
     )?
-    .execute(params![challenge.id, now, received])?;
+    .execute(params![challenge.id, now, received, fee])?;
     tx.prepare_cached(
-        "INSERT INTO l402_earnings (account_id, resource, payments, received_msat) VALUES (?1, ?2, 1, ?3)
+        "INSERT INTO l402_earnings (account_id, resource, payments, received_msat, fee_msat)
+         VALUES (?1, ?2, 1, ?3, ?4)
          ON CONFLICT (account_id, resource) DO UPDATE
-             SET payments = payments + 1, received_msat = received_msat + excluded.received_msat",
+             SET payments = payments + 1, received_msat = received_msat + excluded.received_msat,
+                 fee_msat = fee_msat + excluded.fee_msat",
     )?
-    .execute(params![challenge.account.map_or(0, |account| account.0), challenge.resource, received])?;
+    .execute(params![
+        challenge.account.map_or(0, |account| account.0),
+        challenge.resource,
+        received,
+        fee
+    ])?;
     Ok(())
 }
 
@@ -265,6 +273,14 @@ pub struct Earned {
     pub payments: u64,
     /// What came in for it.
     pub received: Msat,
+}
+
+/// What the operator took of what an account (`None`: all) sold.
+pub(super) fn fees(connection: &Connection, account: Option<i64>) -> Result<Msat, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(fee_msat), 0) FROM l402_earnings WHERE ?1 IS NULL OR account_id = ?1",
+    )?;
+    Ok(statement.query_row([account], |row| row.get(0))?)
 }
 
 /// What the resources of an account (0: the operator's own; `None`: of all) have earned, most first: at most

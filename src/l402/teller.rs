@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::counters::Counters;
 use super::store;
 use crate::clock::Clock;
+use crate::fees::FeeRule;
 use crate::http::events::EventLog;
 use crate::ids::ChargeId;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::books::{Journal, Kind};
+use crate::ledger::service_fees;
 use crate::ledger::{Account, Charge, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
@@ -19,12 +21,19 @@ pub struct Teller {
     log: EventLog,
     clock: Clock,
     counters: Arc<Counters>,
+    fee: FeeRule,
 }
 
 impl Teller {
     /// With whom it tells.
     pub fn new(log: EventLog, clock: Clock) -> Self {
-        Self { log, clock, counters: Arc::default() }
+        Self { log, clock, counters: Arc::default(), fee: FeeRule::FREE }
+    }
+
+    /// With what the operator takes of what an account sells.
+    #[must_use]
+    pub fn taking(self, fee: FeeRule) -> Self {
+        Self { fee, ..self }
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -40,11 +49,14 @@ impl Listener for Teller {
         };
         let now = charge.settled_at.unwrap_or_else(|| self.clock.now());
         let received = charge.received.unwrap_or(Msat::ZERO);
-        store::paid(tx, &challenge, received, now)?;
+        let fee = if challenge.account.is_some() { self.fee.taken_from(received) } else { Msat::ZERO };
+        store::paid(tx, &challenge, received, fee, now)?;
+        service_fees::earn(tx, charge.id, fee, now)?;
         if let Some(account) = challenge.account {
             let reference = challenge.payment_hash.to_string();
-            let change = Change { account, kind: LineKind::L402, reference: &reference, amount: received };
-            accounts::credit(tx, &change, now)?;
+            let sold = Change { account, kind: LineKind::L402, reference: &reference, amount: received };
+            accounts::credit(tx, &sold, now)?;
+            accounts::charge_service_fee(tx, account, &reference, fee, now)?;
         } else {
             // Nobody is owed it: it was the operator's own resource.
             Journal::new(Kind::FeeEarned, charge.id.0)

@@ -1,16 +1,22 @@
 //! Proof that the books are right: every journal sums to zero, the running sums agree with the entries,
 //! and what the books say we owe agrees with the rows that say to whom, and with what the node has.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 use super::books::Account;
 use super::coins::{self, CoinSend, CoinStatus};
+use super::node::{self, Comparison, State};
 use super::rows::payouts as rows;
-use super::{Ledger, LedgerError, suspense};
+use super::{Ledger, LedgerError, consistency, suspense};
 use crate::clock::{UnixMillis, millis};
 use crate::lightning::Balances;
 use crate::money::Msat;
+
+/// How long an audit waits for the node's balances to stand still where they differ from the books.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What an audit found. Amounts in msat; credits (what we owe) are shown as positive numbers.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +33,8 @@ pub struct Audit {
     pub owed_msat: i64,
     /// What the node could send now, in msat; none while it isn't running.
     pub spendable_msat: Option<u64>,
+    /// The books beside what the node itself says it has.
+    pub node: Option<Comparison>,
     /// Payouts by status.
     pub payouts: Vec<StatusCount>,
     /// Vouchers by state.
@@ -59,11 +67,18 @@ pub struct StatusCount {
 /// # Errors
 /// The store's.
 pub fn audit(ledger: &Ledger) -> Result<Audit, LedgerError> {
+    // First, since it books what explains a difference.
+    let running = ledger.lightning.is_running();
+    let compared = if running { Some(node::compare(ledger, PATIENCE)?) } else { None };
     let mut audit = ledger.store.read_blocking(books)?;
     let open = ledger.store.read_blocking(coins::open)?;
     audit.warnings.extend(lost_coins(&open, ledger.clock.now()));
-    if ledger.lightning.is_running() {
+    if let Some(compared) = compared {
         compare_with_node(&mut audit, &ledger.lightning.balances());
+        if compared.state == State::Drift {
+            audit.problems.extend(compared.why.iter().cloned());
+        }
+        audit.node = Some(compared);
     }
     audit.clean = audit.problems.is_empty();
     Ok(audit)
@@ -117,11 +132,7 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
     let mut problems = Vec::new();
     let one = |sql: &str| -> Result<i64, LedgerError> { Ok(snapshot.query_row(sql, [], |row| row.get(0))?) };
 
-    let unbalanced =
-        one("SELECT count(*) FROM (SELECT 1 FROM entries GROUP BY journal HAVING sum(msat) <> 0)")?;
-    if unbalanced > 0 {
-        problems.push(format!("{unbalanced} journals do not sum to zero"));
-    }
+    problems.extend(consistency::look(&snapshot)?);
     let mut accounts = Vec::new();
     for account in Account::ALL {
         let of = |table: &str| {
@@ -264,6 +275,7 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         owed_msat,
         accounts,
         spendable_msat: None,
+        node: None,
         payouts: counts(&snapshot, "SELECT status, count(*) FROM payouts GROUP BY status")?,
         vouchers: counts(&snapshot, "SELECT state, count(*) FROM vouchers GROUP BY state")?,
         counters: counters(&snapshot)?,
@@ -285,8 +297,9 @@ fn accounts_disagree(snapshot: &Connection, merchants: i64) -> Result<Vec<String
     let mut statement = snapshot.prepare(
         "SELECT a.name, coalesce(b.msat, 0), coalesce(b.pending_msat, 0),
              (SELECT coalesce(sum(l.msat), 0) FROM account_lines l WHERE l.account_id = a.id),
-             (SELECT coalesce(sum(p.received_msat - p.refunding_msat), 0) FROM payments p WHERE p.account_id = a.id)
-               + (SELECT coalesce(sum(e.received_msat), 0) FROM l402_earnings e WHERE e.account_id = a.id)
+             (SELECT coalesce(sum(p.received_msat - p.refunding_msat - iif(p.paid_at IS NULL, 0, p.fee_msat)), 0)
+                FROM payments p WHERE p.account_id = a.id)
+               + (SELECT coalesce(sum(e.received_msat - e.fee_msat), 0) FROM l402_earnings e WHERE e.account_id = a.id)
                - (SELECT coalesce(sum(w.amount_msat - w.uncovered_msat), 0) FROM withdrawals w
                   WHERE w.account_id = a.id AND w.status <> 'failed')
                - (SELECT coalesce(sum(coalesce(f.charged_msat, f.reserve_msat)), 0) FROM fee_reserves f

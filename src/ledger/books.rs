@@ -17,6 +17,13 @@ use crate::store::Tx;
 pub enum Account {
     /// Ours on the Lightning Network, by our own services' payments alone (debit).
     Lightning,
+    /// Ours in open channels beside that: what came with them, what forwarding left, less what went with those that
+    /// were closed (debit). With `Lightning` it is what the node has in its channels.
+    Channels,
+    /// Of closed channels, on its way to the wallet (debit).
+    Closing,
+    /// The wallet's coins, confirmed (debit).
+    Onchain,
     /// Owed to whoever holds an open voucher (credit).
     Holders,
     /// Owed to merchants who took payments (credit).
@@ -31,6 +38,8 @@ pub enum Account {
     Clearing,
     /// Spent on routing (debit).
     RoutingPaid,
+    /// Spent on miners' fees, anchors and what is too small for an output (debit).
+    ChainFees,
     /// Came in and belongs to nobody we know: over- and double-paid, unknown hashes (credit).
     Suspense,
     /// The operator's own invoices and payments (credit).
@@ -39,14 +48,21 @@ pub enum Account {
     FeesEarned,
     /// Charged to accounts for routing and miners' fees (credit).
     FeesCharged,
+    /// Earned by forwarding payments of others (credit).
+    ForwardingIncome,
+    /// What the operator put into the node, less what they took out or gave to peers with a new channel (credit).
+    Capital,
     /// Paid to somebody although what it was taken from had been given to somebody else (debit).
     Loss,
 }
 
 impl Account {
     /// Every account, in the order of reports.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::Lightning,
+        Self::Channels,
+        Self::Closing,
+        Self::Onchain,
         Self::Holders,
         Self::Merchants,
         Self::Withheld,
@@ -54,10 +70,13 @@ impl Account {
         Self::FeeReserve,
         Self::Clearing,
         Self::RoutingPaid,
+        Self::ChainFees,
         Self::Suspense,
         Self::Operator,
         Self::FeesEarned,
         Self::FeesCharged,
+        Self::ForwardingIncome,
+        Self::Capital,
         Self::Loss,
     ];
 
@@ -65,6 +84,9 @@ impl Account {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Lightning => "lightning",
+            Self::Channels => "channels",
+            Self::Closing => "closing",
+            Self::Onchain => "onchain",
             Self::Holders => "holders",
             Self::Merchants => "merchants",
             Self::Withheld => "withheld",
@@ -72,10 +94,13 @@ impl Account {
             Self::FeeReserve => "fee_reserve",
             Self::Clearing => "clearing",
             Self::RoutingPaid => "routing_paid",
+            Self::ChainFees => "chain_fees",
             Self::Suspense => "suspense",
             Self::Operator => "operator",
             Self::FeesEarned => "fees_earned",
             Self::FeesCharged => "fees_charged",
+            Self::ForwardingIncome => "forwarding_income",
+            Self::Capital => "capital",
             Self::Loss => "loss",
         }
     }
@@ -136,12 +161,26 @@ pub enum Kind {
     SuspenseSettledLate,
     /// Coins to send took their money.
     CoinsQueued,
+    /// Coins that were to be all there are turned out to be so many.
+    CoinsCounted,
     /// Coins arrived: the operator's, who has the sats of the channels for them.
     CoinsPaid,
     /// Coins were not sent.
     CoinsFailed,
     /// A refund's loss turned out to be none, by coins that were not sent after it.
     CoinsLossRecovered,
+    /// What the node had when it was first compared with the books: by the look.
+    NodeOpening,
+    /// A channel of a peer's became ours to use, with what it gave us: by the channel.
+    ChannelOpened,
+    /// Channels were closed: by the look that found it.
+    ChannelsClosed,
+    /// What a closed channel gave in the end is a little less or more than was booked: by the look.
+    ClosingSettled,
+    /// A transaction of the wallet: by its row.
+    WalletTransaction,
+    /// Payments of others went through us: by the last of their rows.
+    Forwarded,
 }
 
 impl Kind {
@@ -170,9 +209,16 @@ impl Kind {
             Self::SuspenseReturned => "suspense_returned",
             Self::SuspenseSettledLate => "suspense_settled_late",
             Self::CoinsQueued => "coins_queued",
+            Self::CoinsCounted => "coins_counted",
             Self::CoinsPaid => "coins_paid",
             Self::CoinsFailed => "coins_failed",
             Self::CoinsLossRecovered => "coins_loss_recovered",
+            Self::NodeOpening => "node_opening",
+            Self::ChannelOpened => "channel_opened",
+            Self::ChannelsClosed => "channels_closed",
+            Self::ClosingSettled => "closing_settled",
+            Self::WalletTransaction => "wallet_transaction",
+            Self::Forwarded => "forwarded",
         }
     }
 }
@@ -200,6 +246,11 @@ impl Journal {
     /// Takes from what an account owns, or adds to what it owes.
     pub fn credit(self, account: Account, amount: Msat) -> Self {
         self.add(account, -amount.signed())
+    }
+
+    /// Adds a signed amount: debit positive.
+    pub fn signed(self, account: Account, msat: i64) -> Self {
+        self.add(account, msat)
     }
 
     fn add(mut self, account: Account, msat: i64) -> Self {

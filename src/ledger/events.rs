@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::charges::{self, Receipt};
 use super::held::{self, Arrival};
+use super::node;
 use super::offer_payouts::{self, Ended};
 use super::payouts::Reported;
 use super::rows::payouts as rows;
@@ -131,12 +132,21 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
             tracing::info!(%hash, %reason, ?reported, "a payment failed, says the node");
         }
         NodeEvent::Failed { hash: None, .. } => {}
+        NodeEvent::Forwarded { from, to, fee } => {
+            tracing::debug!(%from, %to, %fee, "a payment of others went through");
+            ledger.store.write_blocking(move |tx| node::note_forward(tx, &from, &to, fee, now))?;
+        }
         NodeEvent::Channel(news) => {
             if let ChannelNews::Closed { channel, reason } = &news {
                 tracing::warn!(%channel, %reason, "a channel was closed");
-                ledger.store.write_blocking(|tx| rows::count_event(tx, "channels_closed"))?;
+                let (channel, reason) = (channel.clone(), reason.clone());
+                ledger.store.write_blocking(move |tx| {
+                    node::note_closed(tx, &channel, &reason, now)?;
+                    rows::count_event(tx, "channels_closed")
+                })?;
             } else {
                 tracing::info!(?news, "a channel changed");
+                node::note_channels(ledger)?;
             }
             ledger.wake.ring();
         }

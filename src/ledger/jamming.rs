@@ -8,10 +8,10 @@
 //!   thirds (of a single channel a little more). So whoever holds all they can get leaves the rest to others.
 //! * Each begins with a **window** of a quarter of the slots, which grows by one with each payout that ends soon, and
 //!   is halved with each that is held. So fifty at once of somebody who has never been seen are not fifty slots.
-//! * A party of which some are held is **slowed down**: what waited since before the last of them was sent is tried
-//!   after 5, 10, 20, … 60 seconds, and put off meanwhile. What was asked for since is sent, as long as the window
-//!   allows, and beyond it a few at a time, up to the limit. So a recipient who means to be paid is paid even if all
-//!   others of the same node and client hold.
+//! * A party of which some are held is **slowed down**: what was asked for before the last of them is tried one at a time,
+//!   after 5, 10, 20, … 60 seconds, the newest first, and put off meanwhile. What was asked for since is sent, as long
+//!   as the window allows, and beyond it a few at a time, up to the limit. So a recipient who means to be paid is paid
+//!   even if all others of the same node and client hold.
 //!
 //! Payouts of the operator's own aren't limited. The memory is the dispatcher's: after a restart windows begin small, and
 //! what is held is known from the rows.
@@ -68,6 +68,7 @@ enum Party {
 #[derive(Debug)]
 struct Known {
     parties: Vec<Party>,
+    created: UnixMillis,
     since: UnixMillis,
     held: bool,
     /// Still in the rows at the last look.
@@ -81,6 +82,8 @@ struct Load {
     active: usize,
     /// When the last of those that are held was sent.
     last_held: UnixMillis,
+    /// When the newest of those that are held was asked for.
+    newest_held: UnixMillis,
     trust: usize,
 }
 
@@ -123,7 +126,13 @@ impl Fairness {
         }
         for payout in strangers {
             let since = payout.dispatched_at.unwrap_or(payout.created_at);
-            let known = Known { parties: parties_of(payout), since, held: false, seen: true };
+            let known = Known {
+                parties: parties_of(payout),
+                created: payout.created_at,
+                since,
+                held: false,
+                seen: true,
+            };
             self.known.insert(payout.id, known);
         }
         for row in unsettled {
@@ -158,7 +167,7 @@ impl Fairness {
 
     fn count(&mut self) {
         for load in self.loads.values_mut() {
-            (load.held, load.active, load.last_held) = (0, 0, 0);
+            (load.held, load.active, load.last_held, load.newest_held) = (0, 0, 0, 0);
         }
         for known in self.known.values() {
             for party in &known.parties {
@@ -166,6 +175,7 @@ impl Fairness {
                 if known.held {
                     load.held = load.held.saturating_add(1);
                     load.last_held = load.last_held.max(known.since);
+                    load.newest_held = load.newest_held.max(known.created);
                 } else {
                     load.active = load.active.saturating_add(1);
                 }
@@ -195,7 +205,8 @@ impl Fairness {
                 let load = self.loads.entry(party.clone()).or_default();
                 load.active = load.active.saturating_add(1);
             }
-            self.known.insert(payout.id, Known { parties, since: now, held: false, seen: true });
+            let created = payout.created_at;
+            self.known.insert(payout.id, Known { parties, created, since: now, held: false, seen: true });
         }
         verdict
     }
@@ -256,21 +267,23 @@ fn has_room(party: &Party, load: &Load, slots: usize) -> bool {
 
 fn judge(party: &Party, load: &Load, slots: usize, created_at: UnixMillis, now: UnixMillis) -> Verdict {
     let few = (slots / 16).max(2);
-    if load.held >= few && created_at <= load.last_held {
+    if load.held >= few && created_at <= load.newest_held {
         let doublings = u32::try_from(load.held.saturating_sub(few)).unwrap_or(u32::MAX).min(8);
         let pause = HELD_AFTER.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
         let until = load.last_held.saturating_add(millis(pause));
-        if now < until {
-            return Verdict::PutOff(until);
+        if now < until || load.active > 0 {
+            // The newest first: it is the least likely to be of the same kind.
+            let age = now.saturating_sub(created_at).max(0) / 100;
+            return Verdict::PutOff(until.max(now.saturating_add(millis(NODE_PAUSE))).saturating_add(age));
         }
     }
     if has_room(party, load, slots) {
         return Verdict::Send;
     }
     match party {
-        Party::Dust | Party::Client(_) => Verdict::Wait,
         // The dispatcher doesn't know of a row where it goes: others must not wait behind it.
-        Party::Node(_) => Verdict::PutOff(now.saturating_add(millis(NODE_PAUSE))),
+        Party::Node(_) if load.held >= few => Verdict::PutOff(now.saturating_add(millis(NODE_PAUSE))),
+        _ => Verdict::Wait,
     }
 }
 

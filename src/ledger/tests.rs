@@ -3,7 +3,9 @@
 mod again;
 mod by_hand;
 mod export;
+mod jamming;
 mod proof;
+mod sends;
 mod suspense;
 
 use std::sync::Arc;
@@ -282,6 +284,8 @@ fn without_a_route_while_others_are_under_way_a_payout_waits() {
 fn what_routing_may_cost_in_an_hour_is_shared() {
     let mut desk = Desk::new();
     desk.ledger.settings.max_routing_per_hour = sat(100);
+    // Slots for all of them, although nobody knows their recipients yet.
+    desk.ledger.settings.in_flight_per_channel = 120;
     let mut dispatcher = Dispatcher::default();
     let mut round = |desk: &Desk| {
         dispatcher.round(&desk.ledger).unwrap();

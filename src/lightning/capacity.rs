@@ -338,7 +338,7 @@ mod tests {
             inbound_msat: 980_000 * SAT,
             ..half()
         };
-        let model = Model::of(&[empty.clone()]);
+        let model = Model::of(std::slice::from_ref(&empty));
         assert_eq!(model.spendable_after(sat(5_000)), 0);
         assert_eq!(model.spendable_after(sat(15_000)), 5_000 * SAT);
         assert!(model.no_way_out_after(sat(15_000), sat(15_000)).is_some());

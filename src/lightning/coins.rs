@@ -13,12 +13,15 @@ pub struct CoinOrder {
     pub amount_sat: u64,
     /// What the miners get, in sat for 1,000 weight units; `None`: as the node estimates.
     pub fee_rate: Option<u64>,
+    /// All that the wallet may spend, less the miners' fee, whatever the amount says.
+    pub everything: bool,
 }
 
 impl CoinOrder {
-    /// The output that a transaction has which does it.
-    pub fn output(&self) -> TxOut {
-        TxOut { value: Amount::from_sat(self.amount_sat), script_pubkey: self.address.script_pubkey() }
+    /// Whether a transaction with this output does it.
+    pub fn is_done_by(&self, output: &TxOut) -> bool {
+        let amount_fits = self.everything || output.value == Amount::from_sat(self.amount_sat);
+        amount_fits && output.script_pubkey == self.address.script_pubkey()
     }
 }
 
@@ -40,4 +43,6 @@ pub struct CoinRecord {
     pub is_final: bool,
     /// What the miners got, once the wallet has listed it.
     pub fee: Option<Msat>,
+    /// What the address got, in sat, if the transaction could be read.
+    pub amount_sat: Option<u64>,
 }

@@ -46,6 +46,15 @@ pub enum NodeEvent {
         /// The block height at which the node gives it back, if it knows.
         deadline: Option<u32>,
     },
+    /// A payment of others went through us: final.
+    Forwarded {
+        /// The channel it came by, hex.
+        from: String,
+        /// The channel it left by, hex.
+        to: String,
+        /// What it left with us.
+        fee: Msat,
+    },
     /// A channel changed: opened, ready, closed. For the log, the counters and the dispatcher.
     Channel(ChannelNews),
     /// Nothing the ledger cares about.

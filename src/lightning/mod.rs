@@ -10,6 +10,7 @@
 pub mod capacity;
 mod coins;
 mod events;
+mod holdings;
 pub mod invoice;
 pub mod ldk;
 mod node;
@@ -32,6 +33,7 @@ use crate::money::Msat;
 pub use capacity::{ChannelRoom, Limit, Model, Shortfall};
 pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
 pub use events::{ChannelNews, NodeEvent};
+pub use holdings::{ChannelHolding, Claim, ClaimKind, Holdings, Spent, Sweep, WalletTransaction};
 pub use node::{Draft, Node};
 pub use offer::{Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest};
 pub use operator::{Channel, ChannelOrder, NodeStatus, Operator, OperatorError, Peer};
@@ -318,4 +320,16 @@ pub trait Lightning: Send + Sync + 'static {
 
     /// Sums.
     fn balances(&self) -> Balances;
+
+    /// Everything the node owns, part by part, exact while nothing is under way.
+    ///
+    /// # Errors
+    /// A text for the operator: it can't be read now.
+    fn holdings(&self) -> Result<Holdings, String>;
+
+    /// What a transaction of the wallet spends; `None` if the wallet does not have it.
+    ///
+    /// # Errors
+    /// A text for the log: the wallet could not be read.
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String>;
 }

@@ -6,6 +6,7 @@
 mod chain;
 mod coins;
 mod fake;
+mod holdings;
 mod incoming;
 mod offers;
 mod paid_offers;
@@ -20,9 +21,9 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
-    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, InvoiceError,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, Holdings, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
-    OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Standing, Waiting,
+    OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Spent, Standing, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -48,6 +49,8 @@ struct Htlc {
     hash: PaymentHash,
     /// What the recipient gets, which may be more than they asked for.
     amount: Msat,
+    /// The most that routing may still cost.
+    fee_limit: Msat,
     place: Place,
 }
 
@@ -101,6 +104,7 @@ struct State {
     commit_at_once: bool,
     trap: Trap,
     height: u32,
+    told: holdings::Told,
 }
 
 /// The node.
@@ -111,6 +115,9 @@ pub struct Sim {
 
 /// The panic that stands for a crash.
 pub const CRASH: &str = "the process dies here";
+
+/// What the wallet has, unless it has nothing.
+const COINS_SAT: u64 = 100_000_000;
 
 impl Sim {
     /// A node without any history.
@@ -205,6 +212,7 @@ impl Sim {
             return;
         };
         let htlc = state.htlcs.remove(at);
+        let fee = fee.min(htlc.fee_limit);
         let status = if arrives {
             state.deliver(&htlc, fee);
             RecordStatus::Succeeded
@@ -329,12 +337,12 @@ impl Sim {
         }
     }
 
-    fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat) {
+    fn add_htlc(&self, state: &mut State, hash: PaymentHash, amount: Msat, fee_limit: Msat) {
         let place = if state.commit_at_once { Place::Committed } else { Place::Waiting };
         if place == Place::Committed {
             state.committed.insert(hash);
         }
-        state.htlcs.push(Htlc { hash, amount, place });
+        state.htlcs.push(Htlc { hash, amount, fee_limit, place });
     }
 }
 
@@ -405,7 +413,7 @@ impl Lightning for Sim {
         if has_htlc || untold {
             return Dispatch::Known;
         }
-        self.add_htlc(&mut state, hash, sent);
+        self.add_htlc(&mut state, hash, sent, max_fee.saturating_sub(sent.saturating_sub(amount)));
         state.limits.push(max_fee);
         if trap == Trap::DieAfter {
             drop(state);
@@ -507,7 +515,15 @@ impl Lightning for Sim {
     }
 
     fn balances(&self) -> Balances {
-        let onchain_sat = if self.state().no_coins { 0 } else { 100_000_000 };
+        let onchain_sat = if self.state().no_coins { 0 } else { COINS_SAT };
         Balances { onchain_sat, onchain_spendable_sat: onchain_sat, ..Balances::default() }
+    }
+
+    fn holdings(&self) -> Result<Holdings, String> {
+        self.told_holdings()
+    }
+
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        Ok(self.told_inputs(txid))
     }
 }

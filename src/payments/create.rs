@@ -110,6 +110,7 @@ impl Payments {
                         charge,
                         new: &new,
                         sats,
+                        fee: payments.rules().fee.taken_from(sats),
                         quote: quote.as_ref(),
                         expires_at: invoice.expires_at().map_or(now, millis),
                     };

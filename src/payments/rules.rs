@@ -5,6 +5,7 @@ use std::time::Duration;
 use bitcoin::Network;
 
 use crate::config::{Bearer, Config};
+use crate::fees::FeeRule;
 use crate::ledger::coin_fees::FeeRules;
 use crate::money::Msat;
 
@@ -25,6 +26,8 @@ pub struct Rules {
     pub min_onchain: Msat,
     /// Whether payments have a BOLT12 offer beside their invoice.
     pub offers: bool,
+    /// What the operator takes of a payment.
+    pub fee: FeeRule,
     /// A refund may always cost this much in routing fees.
     pub max_fee_base: Msat,
     /// Or this share of it, in parts per million, whichever is more.
@@ -49,6 +52,7 @@ impl Rules {
             max_amount: Msat::from_sat(payments.max_amount_sat).unwrap_or(Msat::ZERO),
             min_onchain: Msat::from_sat(payments.min_onchain_refund_sat).unwrap_or(Msat::ZERO),
             offers: payments.offers,
+            fee: FeeRule { min_sat: payments.min_fee_sat, percent: payments.fee_percent },
             max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
             max_fee_ppm: payouts.max_fee_ppm,
             min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),

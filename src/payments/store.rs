@@ -42,6 +42,8 @@ pub struct Payment {
     pub rate_source: Option<String>,
     /// What came in.
     pub received: Msat,
+    /// What the operator takes of it.
+    pub fee: Msat,
     /// Refunds that have not failed.
     pub refunding: Msat,
     /// Refunds that have arrived.
@@ -73,7 +75,7 @@ impl Payment {
 const PAYMENT: &str =
     "SELECT p.id, p.public_id, p.account_id, p.order_id, p.charge_id, c.invoice, p.status, p.amount,
      p.currency, p.amount_msat, p.rate, p.rate_source, p.received_msat, p.refunding_msat, p.refunded_msat,
-     p.description, p.success_url, p.cancel_url, p.created_at, p.expires_at, p.paid_at
+     p.description, p.success_url, p.cancel_url, p.created_at, p.expires_at, p.paid_at, p.fee_msat
      FROM payments p JOIN charges c ON c.id = p.charge_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
@@ -99,6 +101,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
         created_at: row.get(18)?,
         expires_at: row.get(19)?,
         paid_at: row.get(20)?,
+        fee: row.get(21)?,
     })
 }
 
@@ -109,6 +112,7 @@ pub(super) struct Draft<'a> {
     pub(super) charge: ChargeId,
     pub(super) new: &'a NewPayment,
     pub(super) sats: Msat,
+    pub(super) fee: Msat,
     pub(super) quote: Option<&'a Quote>,
     pub(super) expires_at: UnixMillis,
 }
@@ -124,8 +128,8 @@ pub(super) fn insert(
     tx.prepare_cached(
         "INSERT INTO payments (public_id, account_id, order_id, charge_id, status, amount, currency, amount_msat, rate,
              rate_source, rate_at, description, customer_email, customer_name, success_url, cancel_url, metadata,
-             created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+             created_at, expires_at, fee_msat)
+         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?
     .execute(params![
         draft.public_id,
@@ -146,6 +150,7 @@ pub(super) fn insert(
         new.metadata,
         now,
         draft.expires_at,
+        draft.fee,
     ])?;
     Ok(Payment {
         id: PaymentId(tx.last_insert_rowid()),
@@ -161,6 +166,7 @@ pub(super) fn insert(
         rate: draft.quote.map(|quote| quote.rate),
         rate_source: draft.quote.map(Quote::source),
         received: Msat::ZERO,
+        fee: draft.fee,
         refunding: Msat::ZERO,
         refunded: Msat::ZERO,
         description: new.description.clone(),
@@ -263,6 +269,12 @@ pub(super) fn paid(tx: &Tx<'_>, id: PaymentId, received: Msat, now: UnixMillis) 
          WHERE id = ?1",
     )?
     .execute(params![id, received, now])?;
+    Ok(())
+}
+
+/// What the operator took of a payment.
+pub(super) fn set_fee(tx: &Tx<'_>, id: PaymentId, fee: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payments SET fee_msat = ?2 WHERE id = ?1")?.execute(params![id, fee])?;
     Ok(())
 }
 

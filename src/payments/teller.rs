@@ -15,10 +15,12 @@ use super::store::{self, Payment};
 use crate::clock::iso::IsoSeconds;
 use crate::clock::{Clock, UnixMillis};
 use crate::decimal::Decimal;
+use crate::fees::FeeRule;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::{AccountId, ChargeId};
 use crate::ledger::accounts::{self, Change, LineKind};
+use crate::ledger::service_fees;
 use crate::ledger::{Charge, CoinSend, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
@@ -32,6 +34,7 @@ pub struct Teller {
     outbox: Outbox,
     log: EventLog,
     clock: Clock,
+    fee: FeeRule,
 }
 
 /// What a webhook carries.
@@ -64,7 +67,13 @@ struct PaymentNews<'a> {
 impl Teller {
     /// With whom it tells.
     pub fn new(hub: Arc<Hub>, outbox: Outbox, log: EventLog, clock: Clock) -> Self {
-        Self { hub, outbox, log, clock }
+        Self { hub, outbox, log, clock, fee: FeeRule::FREE }
+    }
+
+    /// With what the operator takes of a payment.
+    #[must_use]
+    pub fn taking(self, fee: FeeRule) -> Self {
+        Self { fee, ..self }
     }
 
     /// Where pages listen.
@@ -201,6 +210,11 @@ impl Listener for Teller {
         let received = charge.received.unwrap_or(payment.sats);
         store::paid(tx, payment.id, received, now)?;
         credit(tx, &payment, LineKind::Payment, received, now)?;
+        // As it was shown when it was ordered, unless something else came than was asked.
+        let fee = if received == payment.sats { payment.fee } else { self.fee.taken_from(received) };
+        service_fees::earn(tx, charge.id, fee, now)?;
+        accounts::charge_service_fee(tx, payment.account, &payment.public_id.to_string(), fee, now)?;
+        store::set_fee(tx, payment.id, fee)?;
         self.changed(tx, &store::by_id(tx, payment.id)?, PaymentStatus::Paid, now)
     }
 

@@ -48,6 +48,9 @@ pub struct PaymentView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<f64>)]
     exchange_rate: Option<Decimal>,
+    /// What the operator takes of it; only if there is a fee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee_sats: Option<u64>,
 }
 
 impl<'a> PaymentView<'a> {
@@ -70,6 +73,7 @@ impl<'a> PaymentView<'a> {
             amount_received_sats: payment.paid_at.map(|_| sats(payment.received)),
             amount_refunded_sats: (payment.refunding.get() > 0).then(|| sats(payment.refunding)),
             exchange_rate: payment.rate,
+            fee_sats: (payment.fee.get() > 0).then(|| sats(payment.fee)),
         }
     }
 }

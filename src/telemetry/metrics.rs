@@ -68,6 +68,8 @@ pub const L402_REQUESTS: &str = "satchel_l402_requests_total";
 pub const L402_REVENUE: &str = "satchel_l402_revenue_sat_total";
 /// Received, but for nothing we know.
 pub const SUSPENSE: &str = "satchel_suspense_msat";
+/// 1 if the books differ from what the node has, and nothing explains it.
+pub const NODE_DRIFT: &str = "satchel_node_drift";
 /// 1 if the last audit found the books in order.
 pub const AUDIT_OK: &str = "satchel_audit_ok";
 /// Deliveries to other people's servers; label `outcome` (`delivered`, `failed`, `parked`).
@@ -203,6 +205,7 @@ fn describe() {
     describe_counter!(L402_REVENUE, "What came in for resources sold by the request, in sat");
     describe_counter!(TIPS_SAT, "What the tips of an event held together, in sat");
     describe_gauge!(SUSPENSE, "Received but not assigned to anything, in msat");
+    describe_gauge!(NODE_DRIFT, "1 if the books differ from what the node has");
     describe_gauge!(AUDIT_OK, "1 if the last audit found the books in order");
     describe_counter!(WEBHOOKS, "Webhook deliveries tried");
     describe_gauge!(WEBHOOKS_WAITING, "Webhook deliveries waiting");

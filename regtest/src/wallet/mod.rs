@@ -228,6 +228,25 @@ impl Wallet {
         }
     }
 
+    /// Closes a channel by force: publishes the wallet's own state of it, without asking the peer.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such channel, `Failed` if it can't be closed.
+    pub async fn force_close(&self, channel_id: &str) -> Result<(), WalletError> {
+        let wanted = channel_id.to_owned();
+        let closed = self
+            .inner
+            .call(move |node| {
+                let channels = node.list_channels();
+                let channel = channels.iter().find(|channel| channel.channel_id.to_string() == wanted)?;
+                let (ours, peer) = (channel.user_channel_id, channel.counterparty_node_id);
+                Some(node.force_close_channel(&ours, peer, None))
+            })
+            .await?;
+        let closed = closed.ok_or_else(|| WalletError::NotFound(format!("no channel {channel_id}")))?;
+        closed.map_err(|error| WalletError::Failed(format!("{} can't close a channel: {error}", self.name())))
+    }
+
     /// Connects to a peer and keeps connecting to it, also after a restart of either side.
     ///
     /// # Errors

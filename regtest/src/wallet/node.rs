@@ -48,6 +48,8 @@ pub(super) fn start(wallet: &Inner) -> Result<Arc<Node>> {
     builder.set_entropy_seed_bytes(wallet.seed);
     builder.set_chain_source_bitcoind_rpc("127.0.0.1".to_owned(), port, user, password);
     builder.set_listening_addresses(vec![wallet.p2p.into()]).context("a wallet can't listen for peers")?;
+    // With a name others may announce channels to it, and so route through them.
+    builder.set_node_alias("wallet".to_owned()).context("a wallet can't have a name")?;
     let log =
         NodeLog::open(&wallet.name, &wallet.dir.join("node.log")).context("can't write a wallet's log")?;
     builder.set_custom_logger(Arc::new(log));

@@ -326,6 +326,29 @@ async fn tables_come_in_parts() {
 }
 
 #[tokio::test]
+async fn coins_are_sent_to_addresses_of_this_network() {
+    let fixture = fixture(true);
+    let address = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    let (_, sent) = fixture
+        .ask("POST", "send", json!({ "address": address, "amount_sat": 5_000, "sat_per_vb": 3 }))
+        .await;
+    assert_eq!(sent, json!({ "id": 1, "amount": 5_000, "rate": 3 }));
+    let (_, all) = fixture.ask("POST", "send", json!({ "address": address, "all": true })).await;
+    assert_eq!(all["amount"], Value::Null);
+    assert_eq!(fixture.ask("GET", "coins/1", Value::Null).await.1["status"], "sent");
+    let bad = StatusCode::BAD_REQUEST;
+    for (body, message) in [
+        (json!({ "address": address }), "either"),
+        (json!({ "address": address, "amount_sat": 0 }), "either"),
+        (json!({ "address": address, "amount_sat": 5, "all": true }), "either"),
+        (json!({ "address": "x", "all": true }), "not a bitcoin address"),
+        (json!({ "address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "all": true }), "regtest"),
+    ] {
+        fixture.refused("POST", "send", body, bad, "bad_request", message).await;
+    }
+}
+
+#[tokio::test]
 async fn the_rest_is_told_in_the_same_shape() {
     let fixture = fixture(true);
     assert_eq!(fixture.ask("GET", "audit", Value::Null).await.1, json!({ "clean": true }));

@@ -21,10 +21,10 @@ use crate::ids::{AccountId, PaymentHash, Preimage};
 use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
     InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
     OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
-    SendingRoom, Standing, Waiting,
+    SendingRoom, Spent, Standing, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -118,6 +118,13 @@ impl Lightning for FakeNode {
     }
     fn balances(&self) -> Balances {
         Balances { outbound_msat: 5_000_000, ..Balances::default() }
+    }
+    fn holdings(&self) -> Result<Holdings, String> {
+        Err("there is no node".into())
+    }
+
+    fn spent_by(&self, _txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        Ok(None)
     }
 }
 
@@ -334,6 +341,13 @@ impl PaymentAdmin for Rooms {
 }
 
 impl CoinAdmin for Rooms {
+    fn send(&self, order: SendOrder, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let amount = order.amount.map(Msat::sat_floor);
+        Box::pin(async move { Ok(json!({ "id": 1, "amount": amount, "rate": order.sat_per_vb })) })
+    }
+    fn show(&self, id: i64) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "status": "sent" })) })
+    }
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move { Ok(vec![json!({ "id": 1 })]) })
     }

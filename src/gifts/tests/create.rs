@@ -62,8 +62,8 @@ async fn the_invoice_names_the_amount_and_nothing_else() {
 async fn without_a_node_or_room_there_is_no_gift() {
     let house = House::new();
     house.node.inbound_msat.store(999_000, Ordering::SeqCst);
-    house.post("/create", &json!({"amount": 1_000})).await.is_error(503, "NO_INBOUND_CAPACITY");
-    house.post("/create", &json!({"amount": 500, "quantity": 2})).await.is_error(503, "NO_INBOUND_CAPACITY");
+    house.post("/create", &json!({"amount": 1_000})).await.is_limit("NO_INBOUND_CAPACITY", 999);
+    house.post("/create", &json!({"amount": 500, "quantity": 2})).await.is_limit("NO_INBOUND_CAPACITY", 999);
     assert_eq!(house.post("/create", &json!({"amount": 999})).await.status, OK);
     // A channel that opened is noticed without waiting long.
     house.node.inbound_msat.store(1_000_000, Ordering::SeqCst);
@@ -72,6 +72,54 @@ async fn without_a_node_or_room_there_is_no_gift() {
 
     house.node.running.store(false, Ordering::SeqCst);
     house.post("/create", &json!({"amount": 1_000})).await.is_error(503, "NODE_UNAVAILABLE");
+}
+
+/// One channel of which a tenth may be in flight: what it could never pay out in one payment is not sold.
+#[tokio::test(flavor = "multi_thread")]
+async fn gift_that_no_payment_could_carry_is_refused() {
+    let house = House::new();
+    house.node.outbound_msat.store(490_000_000, Ordering::SeqCst);
+    house.node.in_flight_msat.store(100_000_000, Ordering::SeqCst);
+    house.post("/create", &json!({"amount": 110_000})).await.is_limit("NO_OUTBOUND_CAPACITY", 100_000);
+    house.post("/create", &json!({"amount": 300_000})).await.is_limit("NO_OUTBOUND_CAPACITY", 100_000);
+    assert_eq!(house.post("/create", &json!({"amount": 100_000})).await.status, OK);
+    assert_eq!(house.post("/create", &json!({"amount": 10_000, "quantity": 30})).await.status, OK);
+}
+
+/// The channels were drained: what they can't pay out is owed, and nothing more is sold until they can.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sold_while_gifts_are_not_covered() {
+    let house = House::new();
+    let created = house.create(json!({"amount": 400_000})).await;
+    house.fund(&created);
+    house.node.outbound_msat.store(399_999_000, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    // The first one after a while may be answered from memory.
+    house.post("/create", &json!({"amount": 1_000})).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    house.post("/create", &json!({"amount": 1_000})).await.is_error(503, "NO_OUTBOUND_CAPACITY");
+    house.node.outbound_msat.store(400_000_000, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(house.post("/create", &json!({"amount": 1_000})).await.status, OK);
+}
+
+/// A clock that is days ahead for a while makes an order look old that can still be paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_that_is_ahead_removes_no_order_that_can_be_paid() {
+    let house = House::new();
+    let tidy = async || crate::vouchers::upkeep::expire_due(&house.ledger, &house.vouchers).await.unwrap();
+    tidy().await;
+    let created = house.create(json!({"amount": 1_000})).await;
+    let days = Duration::from_secs(4 * 86_400);
+    house.clock.jump(days);
+    for _ in 0..3 {
+        tidy().await;
+        house.clock.advance(Duration::from_secs(60));
+    }
+    house.clock.jump_back(days);
+    house.fund(&created);
+    let id = created["orderId"].as_str().unwrap();
+    assert_eq!(house.get(&format!("/gift/{id}")).await.ok()["state"], "open");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,6 +54,13 @@ impl Answer {
         assert_eq!(self.headers["access-control-allow-origin"], "*");
     }
 
+    /// The answer is this error, with the most that would do.
+    #[track_caller]
+    pub(super) fn is_limit(&self, code: &str, max_sat: u64) {
+        let expected = format!(r#"{{"statusCode":503,"message":"{code}","maxSat":{max_sat}}}"#);
+        assert_eq!((self.status, self.text.as_str()), (503, expected.as_str()));
+    }
+
     #[track_caller]
     pub(super) fn is_lnurl_error(&self, code: &str) {
         let expected = format!(r#"{{"status":"ERROR","reason":"{code}"}}"#);

@@ -20,6 +20,8 @@ struct Address {
     sim: Arc<Sim>,
     asked: AtomicUsize,
     answers: std::sync::atomic::AtomicBool,
+    /// Its invoices ask for four days of holding.
+    holds: std::sync::atomic::AtomicBool,
     given: Mutex<Vec<String>>,
 }
 
@@ -30,10 +32,40 @@ impl Resolve for Address {
         if !self.answers.load(Ordering::SeqCst) {
             return std::future::ready(Err("away".to_owned())).boxed();
         }
-        let (invoice, _) = self.sim.invoice(amount, Duration::from_secs(3_600));
+        let (mut invoice, _) = self.sim.invoice(amount, Duration::from_secs(3_600));
+        if self.holds.load(Ordering::SeqCst) {
+            invoice = held_for(&invoice, 576);
+        }
         self.given.lock().unwrap().push(invoice.to_string());
         std::future::ready(Ok(invoice)).boxed()
     }
+}
+
+/// The same invoice, but it may be held for so many blocks.
+fn held_for(invoice: &Bolt11Invoice, blocks: u64) -> Bolt11Invoice {
+    use bitcoin::secp256k1::{Secp256k1, SecretKey};
+    let key = SecretKey::from_slice(&[0x42; 32]).unwrap();
+    lightning_invoice::InvoiceBuilder::new(invoice.currency())
+        .description("sim".into())
+        .payment_hash(*invoice.payment_hash())
+        .payment_secret(*invoice.payment_secret())
+        .amount_milli_satoshis(invoice.amount_milli_satoshis().unwrap())
+        .duration_since_epoch(invoice.duration_since_epoch())
+        .min_final_cltv_expiry_delta(blocks)
+        .expiry_time(invoice.expiry_time())
+        .build_signed(|hash| Secp256k1::new().sign_ecdsa_recoverable(hash, &key))
+        .unwrap()
+}
+
+/// An address is a recipient like any other: it can't have an invoice paid that may be held for days.
+#[tokio::test(flavor = "multi_thread")]
+async fn invoice_that_may_be_held_for_days_is_not_returned_to() {
+    let post = post().await;
+    post.address.holds.store(true, Ordering::SeqCst);
+    assert_eq!(post.after(61).await, 0);
+    assert_eq!(post.address.asked.load(Ordering::SeqCst), 1);
+    post.address.holds.store(false, Ordering::SeqCst);
+    assert_eq!(post.after(3_600).await, 1);
 }
 
 struct Post {
@@ -49,6 +81,7 @@ async fn post() -> Post {
         sim: Arc::clone(&house.sim),
         asked: AtomicUsize::new(0),
         answers: true.into(),
+        holds: false.into(),
         given: Mutex::default(),
     });
     let returns = Returns {

@@ -29,6 +29,9 @@ pub(super) struct StatsView<'a> {
     payments: u64,
     /// What they brought in, in sat.
     revenue_sats: u64,
+    /// What the operator took of that; only if there were fees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee_sats: Option<u64>,
     /// Those that brought in most, at most 50.
     resources: Vec<ResourceView<'a>>,
 }
@@ -52,6 +55,7 @@ impl<'a> StatsView<'a> {
             since: IsoSeconds(stats.since),
             payments: stats.payments,
             revenue_sats: stats.received.sat_floor(),
+            fee_sats: (stats.fees.get() > 0).then(|| stats.fees.sat_floor()),
             resources: stats
                 .resources
                 .iter()

@@ -5,9 +5,11 @@ use utoipa::ToSchema;
 
 use crate::clock::UnixMillis;
 use crate::clock::iso::IsoSeconds;
+use crate::fees::FeeRule;
 use crate::ids::PaymentHash;
 use crate::l402::status::ChallengeStatus;
 use crate::l402::{Challenge, Offer, Verdict};
+use crate::money::Msat;
 
 /// A challenge, to be handed on to whoever is to pay.
 #[derive(Serialize, ToSchema)]
@@ -26,11 +28,16 @@ pub(super) struct OfferView<'a> {
     price_sats: u64,
     /// A whole `WWW-Authenticate` value of the `Payment` scheme.
     mpp_challenge: Option<&'a str>,
+    /// What the operator takes of the price; only if there is a fee.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee_sats: Option<u64>,
 }
 
 impl<'a> OfferView<'a> {
-    pub(super) fn new(offer: &'a Offer) -> Self {
+    pub(super) fn new(offer: &'a Offer, rule: FeeRule) -> Self {
         let challenge = &offer.challenge;
+        let price = Msat::from_sat(challenge.price_sat).unwrap_or(Msat::ZERO);
+        let fee = if challenge.account.is_some() { rule.taken_from(price) } else { Msat::ZERO };
         Self {
             invoice: &challenge.invoice,
             macaroon: &offer.macaroon,
@@ -39,6 +46,7 @@ impl<'a> OfferView<'a> {
             resource: &challenge.resource,
             price_sats: challenge.price_sat,
             mpp_challenge: offer.payment.as_deref(),
+            fee_sats: (fee > Msat::ZERO).then(|| fee.sat_floor()),
         }
     }
 }

@@ -77,6 +77,7 @@ impl Default for Setup {
                 default_price_sat: 10,
                 premium_price_sat: 100,
                 max_price_sat: 1_000_000,
+                fee: crate::fees::FeeRule::FREE,
             },
         }
     }
@@ -107,7 +108,7 @@ impl House {
         let clock = Clock::manual(NOON);
         let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
-        let teller = Teller::new(log, clock.clone());
+        let teller = Teller::new(log, clock.clone()).taking(setup.rules.fee);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,

@@ -60,3 +60,19 @@ async fn statistics_are_one_s_own() {
     assert!(house.l402.sold(room(Some("nobody"))).await.is_err());
     house.get("", stats).await.is_error(401, "missing_api_key", stats);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_takes_a_fee_of_what_others_sell_and_none_of_their_own() {
+    let mut setup = super::house::Setup::default();
+    setup.rules.fee = crate::fees::FeeRule { min_sat: 1, percent: 10 };
+    let house = House::with(setup).await;
+    let made = house.challenge("/weather", 25).await;
+    assert_eq!((&made["priceSats"], &made["feeSats"]), (&json!(25), &json!(3)));
+    house.pay(made["invoice"].as_str().unwrap());
+    house.pay(made["invoice"].as_str().unwrap());
+    assert_eq!(house.books(), (22, 3));
+    house.buy(DEMO).await;
+    assert_eq!(house.books(), (22, 13));
+    let own = house.get(&house.shop, "/api/stats/l402").await.ok();
+    assert_eq!((&own["revenueSats"], &own["feeSats"]), (&json!(25), &json!(3)));
+}

@@ -11,7 +11,9 @@ use crate::store::Tx;
 
 const SEND: &str =
     "SELECT id, family, address, amount_msat, status, txid, created_at, deadline, sent_at, finished_at,
-     error, max_fee_msat, fee_reserve_id, fee_rate, fee_msat FROM coin_sends";
+     error, max_fee_msat, fee_reserve_id, coalesce(o.fee_rate, c.fee_rate), fee_msat, coalesce(o.everything, 0),
+     coalesce(o.amount_known, 1)
+     FROM coin_sends c LEFT JOIN operator_sends o ON o.coin_send_id = c.id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
     Ok(CoinSend {
@@ -30,6 +32,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
         fee_reserve: row.get(12)?,
         fee_rate: row.get(13)?,
         fee: row.get(14)?,
+        everything: row.get(15)?,
+        amount_known: row.get(16)?,
     })
 }
 
@@ -50,10 +54,10 @@ pub(crate) fn insert(
         wanted.amount,
         now,
         deadline,
-        wanted.fee.account,
-        wanted.fee.reserve,
-        wanted.fee.quote.max,
-        wanted.fee.quote.rate,
+        wanted.fee.map(|fee| fee.account),
+        wanted.fee.and_then(|fee| fee.reserve),
+        wanted.fee.map_or(Msat::ZERO, |fee| fee.quote.max),
+        wanted.fee.map(|fee| fee.quote.rate),
     ])?;
     Ok(CoinSendId(tx.last_insert_rowid()))
 }
@@ -105,7 +109,7 @@ pub(crate) fn borne_since(
     let mut statement = connection.prepare_cached(
         "SELECT coalesce(sum(CASE WHEN account_id = ?1 THEN coalesce(fee_msat, max_fee_msat) END), 0),
                 coalesce(sum(coalesce(fee_msat, max_fee_msat)), 0)
-         FROM coin_sends WHERE created_at > ?2 AND fee_reserve_id IS NULL AND status <> 'failed'",
+         FROM coin_sends WHERE created_at > ?2 AND account_id IS NOT NULL AND fee_reserve_id IS NULL AND status <> 'failed'",
     )?;
     Ok(statement.query_row(params![account, since], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

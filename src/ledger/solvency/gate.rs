@@ -28,7 +28,7 @@ pub(crate) struct Ages {
 }
 
 const AGES: Ages =
-    Ages { fresh: Duration::from_secs(1), stale: Duration::from_secs(10), patience: Duration::from_secs(2) };
+    Ages { fresh: Duration::from_secs(1), stale: Duration::from_secs(3), patience: Duration::from_secs(2) };
 
 /// Never asked.
 const NEVER: i64 = -1;

@@ -16,6 +16,8 @@
 pub mod alerts;
 mod gate;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bitcoin::consensus::{deserialize_partial, serialize};
 use bitcoin::hashes::Hash;
-use bitcoin::{FeeRate, Transaction, TxOut, Txid};
+use bitcoin::{Amount, FeeRate, Transaction, Txid};
 use ldk_node::payment::PaymentStatus;
 use lightning::ln::channelmanager::PaymentId;
 use lightning::util::persist::KVStoreSync;
@@ -20,7 +20,7 @@ use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning};
 use crate::money::Msat;
 
 /// Where ldk-node keeps the transactions of its wallet.
-const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
+pub(super) const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
 
 /// How far before an output its transaction may begin: the largest that a node relays.
 const LONGEST_TRANSACTION: usize = 400_000;
@@ -35,8 +35,13 @@ impl LdkNode {
             Ok(turn) => turn,
             Err(error) => return CoinDispatch::NotSent(error.to_string()),
         };
-        let rate = order.fee_rate.map(FeeRate::from_sat_per_kwu);
-        match self.node.onchain_payment().send_to_address(&order.address, order.amount_sat, rate) {
+        let (payment, rate) = (self.node.onchain_payment(), order.fee_rate.map(FeeRate::from_sat_per_kwu));
+        let sent = if order.everything {
+            payment.send_all_to_address(&order.address, true, rate)
+        } else {
+            payment.send_to_address(&order.address, order.amount_sat, rate)
+        };
+        match sent {
             Ok(txid) => {
                 *turn = Some((txid, Instant::now()));
                 CoinDispatch::Sent(txid)
@@ -47,10 +52,10 @@ impl LdkNode {
     }
 
     pub(super) fn spent(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
-        if let Some(txid) = txid
-            && let Some((is_final, fee)) = self.listed(txid)
-        {
-            return Ok(Some(CoinRecord { txid: Some(txid), is_final, fee }));
+        let listed = txid.and_then(|txid| Some((txid, self.listed(txid)?)));
+        if let Some((txid, (is_final, fee))) = listed.filter(|_| !order.everything) {
+            let amount_sat = Some(order.amount_sat);
+            return Ok(Some(CoinRecord { txid: Some(txid), is_final, fee, amount_sat }));
         }
         let (primary, secondary, key) = GRAPH;
         let graph = match KVStoreSync::read(self.kv.as_ref(), primary, secondary, key) {
@@ -58,9 +63,13 @@ impl LdkNode {
             Err(error) if error.kind() == lightning::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        Ok(find(&graph, &order.output()).map(|found| {
-            let (is_final, fee) = found.and_then(|txid| self.listed(txid)).unwrap_or_default();
-            CoinRecord { txid: found.or(txid), is_final, fee }
+        let found = find(&graph, order);
+        let known = found.flatten();
+        let seen = found.is_some() || listed.is_some();
+        Ok(seen.then(|| {
+            let txid = known.map(|(txid, _)| txid).or(txid);
+            let (is_final, fee) = txid.and_then(|txid| self.listed(txid)).unwrap_or_default();
+            CoinRecord { txid, is_final, fee, amount_sat: known.map(|(_, amount)| amount.to_sat()) }
         }))
     }
 
@@ -72,13 +81,21 @@ impl LdkNode {
     }
 }
 
-/// Whether a transaction in `graph` has this output, and which it is, if it can be read.
-fn find(graph: &[u8], output: &TxOut) -> Option<Option<Txid>> {
-    let wanted = serialize(output);
+/// Whether a transaction in `graph` does what is ordered, and which it is and with how much, if it can be read.
+fn find(graph: &[u8], order: &CoinOrder) -> Option<Option<(Txid, Amount)>> {
+    // In an output the script, with its length, follows the amount.
+    let wanted = serialize(&order.address.script_pubkey());
+    let amount = order.amount_sat.to_le_bytes();
     let mut unread = None;
     for at in positions(graph, &wanted) {
-        match transaction_around(graph, at, output) {
-            Some(txid) => return Some(Some(txid)),
+        let Some(start) = at.checked_sub(amount.len()) else { continue };
+        if !order.everything && graph.get(start..at) != Some(amount.as_slice()) {
+            continue;
+        }
+        match transaction_around(graph, start, order) {
+            Some(found) => return Some(Some(found)),
+            // Without the amount, the script alone proves nothing: it may be that of an output which was spent.
+            None if order.everything => {}
             None => unread = Some(None),
         }
     }
@@ -93,16 +110,16 @@ fn positions<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = u
         .map(|(at, _)| at)
 }
 
-/// The transaction that has this output at this place: the nearest that begins before it and reads well.
-fn transaction_around(graph: &[u8], at: usize, output: &TxOut) -> Option<Txid> {
+/// The transaction that has such an output at this place: the nearest that begins before it and reads well.
+fn transaction_around(graph: &[u8], at: usize, order: &CoinOrder) -> Option<(Txid, Amount)> {
     let earliest = at.saturating_sub(LONGEST_TRANSACTION);
     (earliest..at).rev().find_map(|start| {
         let rest = graph.get(start..)?;
         // Versions 1 and 2, the only ones there are; little-endian.
         let (1 | 2, [0, 0, 0]) = (*rest.first()?, rest.get(1..4)?) else { return None };
         let (transaction, length) = deserialize_partial::<Transaction>(rest).ok()?;
-        let around = start.saturating_add(length) > at && transaction.output.contains(output);
-        around.then(|| transaction.compute_txid())
+        let output = transaction.output.iter().find(|output| order.is_done_by(output))?;
+        (start.saturating_add(length) > at).then(|| (transaction.compute_txid(), output.value))
     })
 }
 
@@ -110,7 +127,7 @@ fn transaction_around(graph: &[u8], at: usize, output: &TxOut) -> Option<Txid> {
 mod tests {
     use bitcoin::absolute::LockTime;
     use bitcoin::transaction::Version;
-    use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, TxIn, Witness};
+    use bitcoin::{Address, Network, OutPoint, ScriptBuf, Sequence, TxIn, TxOut, Witness};
 
     use super::*;
 
@@ -131,28 +148,38 @@ mod tests {
         }
     }
 
-    fn output(sat: u64, tag: u8) -> TxOut {
+    fn order(amount_sat: u64, tag: u8) -> CoinOrder {
         let script = ScriptBuf::from_bytes([vec![0x00, 0x14], vec![tag; 20]].concat());
-        TxOut { value: Amount::from_sat(sat), script_pubkey: script }
+        let address = Address::from_script(&script, Network::Regtest).unwrap();
+        CoinOrder { address, amount_sat, fee_rate: None, everything: false }
+    }
+
+    fn output(order: &CoinOrder) -> TxOut {
+        TxOut { value: Amount::from_sat(order.amount_sat), script_pubkey: order.address.script_pubkey() }
     }
 
     #[test]
     fn a_transaction_is_found_by_what_it_pays() {
-        let (ours, other) = (output(12_345, 7), output(12_345, 8));
-        let (wanted, beside) = (paying(&ours, 1), paying(&other, 2));
+        let (ours, other) = (order(12_345, 7), order(12_345, 8));
+        let (wanted, beside) = (paying(&output(&ours), 1), paying(&output(&other), 2));
         let graph =
             [vec![1, 0, 0, 0, 9], serialize(&beside), vec![2, 0], serialize(&wanted), vec![3; 40]].concat();
-        assert_eq!(find(&graph, &ours), Some(Some(wanted.compute_txid())));
-        assert_eq!(find(&graph, &other), Some(Some(beside.compute_txid())));
-        assert_eq!(find(&graph, &output(12_346, 7)), None, "another amount");
-        assert_eq!(find(&graph, &output(12_345, 9)), None, "another address");
+        let paid =
+            |transaction: &Transaction| Some(Some((transaction.compute_txid(), Amount::from_sat(12_345))));
+        assert_eq!(find(&graph, &ours), paid(&wanted));
+        assert_eq!(find(&graph, &other), paid(&beside));
+        assert_eq!(find(&graph, &order(12_346, 7)), None, "another amount");
+        assert_eq!(find(&graph, &order(12_345, 9)), None, "another address");
         assert_eq!(find(&[], &ours), None);
+        let everything = |order: CoinOrder| CoinOrder { everything: true, ..order };
+        assert_eq!(find(&graph, &everything(order(1, 7))), paid(&wanted), "whatever the amount");
+        assert_eq!(find(&graph, &everything(order(1, 9))), None);
     }
 
     #[test]
     fn what_pays_is_seen_even_where_it_cannot_be_read() {
-        let ours = output(12_345, 7);
-        let whole = serialize(&paying(&ours, 1));
+        let ours = order(12_345, 7);
+        let whole = serialize(&paying(&output(&ours), 1));
         let torn = whole.get(10..).unwrap();
         assert_eq!(find(torn, &ours), Some(None));
     }

@@ -155,7 +155,13 @@ pub(super) fn event(event: Event) -> NodeEvent {
             channel: channel_id.to_string(),
             reason: reason.map_or_else(|| "unknown".into(), |reason| reason.to_string()),
         }),
-        Event::PaymentForwarded { .. } => NodeEvent::Other("payment forwarded".into()),
+        Event::PaymentForwarded { prev_channel_id, next_channel_id, total_fee_earned_msat, .. } => {
+            NodeEvent::Forwarded {
+                from: prev_channel_id.to_string(),
+                to: next_channel_id.to_string(),
+                fee: total_fee_earned_msat.and_then(Msat::new).unwrap_or(Msat::ZERO),
+            }
+        }
         Event::SplicePending { .. } => NodeEvent::Other("splice pending".into()),
         Event::SpliceFailed { .. } => NodeEvent::Other("splice failed".into()),
     }

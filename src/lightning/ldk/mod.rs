@@ -8,6 +8,7 @@ mod cache;
 mod coins;
 mod convert;
 mod fees;
+mod holdings;
 mod htlcs;
 mod kv;
 mod logs;

@@ -20,10 +20,10 @@ use super::{LdkNode, convert, rooms};
 use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::capacity::in_parts;
 use crate::lightning::{
-    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, InvoiceDescription, InvoiceError,
-    InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder,
-    OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Standing,
-    Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription,
+    InvoiceError, InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey,
+    OfferOrder, OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom,
+    Spent, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -297,5 +297,13 @@ impl Lightning for LdkNode {
             onchain_spendable_sat: sums.spendable_onchain_balance_sats,
             onchain_reserve_sat: sums.total_anchor_channels_reserve_sats,
         }
+    }
+
+    fn holdings(&self) -> Result<Holdings, String> {
+        self.read_holdings()
+    }
+
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        self.inputs_of(txid)
     }
 }

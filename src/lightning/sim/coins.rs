@@ -54,10 +54,12 @@ impl Sim {
         if state.no_coins {
             return CoinDispatch::NotSent("no coins".into());
         }
+        // The miners get a thousand.
+        let amount_sat = if order.everything { super::COINS_SAT - 1_000 } else { order.amount_sat };
         let txid = Txid::hash(&state.spends.len().to_be_bytes());
         state.spends.push(Spend {
             address: order.address.to_string(),
-            amount_sat: order.amount_sat,
+            amount_sat,
             txid,
             seen: false,
             buried: false,
@@ -75,8 +77,14 @@ impl Sim {
         let found = state.spends.iter().find(|spend| {
             spend.seen
                 && (Some(spend.txid) == txid
-                    || (spend.address == order.address.to_string() && spend.amount_sat == order.amount_sat))
+                    || (spend.address == order.address.to_string()
+                        && (order.everything || spend.amount_sat == order.amount_sat)))
         });
-        found.map(|spend| CoinRecord { txid: Some(spend.txid), is_final: spend.buried, fee: Some(spend.fee) })
+        found.map(|spend| CoinRecord {
+            txid: Some(spend.txid),
+            is_final: spend.buried,
+            fee: Some(spend.fee),
+            amount_sat: Some(spend.amount_sat),
+        })
     }
 }

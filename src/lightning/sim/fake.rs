@@ -12,10 +12,10 @@ use lightning_invoice::Bolt11Invoice;
 use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
     InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch,
     OfferKey, OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
-    SendingRoom, Standing, Waiting,
+    SendingRoom, Spent, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -229,6 +229,14 @@ impl Lightning for FakeNode {
             std::thread::sleep(Duration::from_secs(1));
         }
         Balances { inbound_max_msat: self.inbound_msat.load(Ordering::SeqCst), ..self.sim.balances() }
+    }
+
+    fn holdings(&self) -> Result<Holdings, String> {
+        self.sim.holdings()
+    }
+
+    fn spent_by(&self, txid: Txid) -> Result<Option<Vec<Spent>>, String> {
+        self.sim.spent_by(txid)
     }
 }
 

@@ -67,6 +67,7 @@ impl Default for Setup {
                 max_amount: Msat::from_sat(10_000_000).unwrap(),
                 min_onchain: Msat::from_sat(500).unwrap(),
                 offers: false,
+                fee: crate::fees::FeeRule::FREE,
                 max_fee_base: Msat::from_sat(10).unwrap(),
                 max_fee_ppm: 10_000,
                 min_invoice_expiry: Duration::from_secs(60),
@@ -137,7 +138,7 @@ impl House {
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let outbox = Outbox::default();
-        let teller = Teller::new(hub, outbox.clone(), log, clock.clone());
+        let teller = Teller::new(hub, outbox.clone(), log, clock.clone()).taking(setup.rules.fee);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,

@@ -5,6 +5,7 @@ mod checkout;
 mod document;
 mod errors;
 mod export;
+mod fees;
 mod histories;
 mod house;
 mod money;

@@ -37,3 +37,16 @@ CREATE UNIQUE INDEX suspense_settled_once ON suspense_settlements (journal) WHER
 
 -- What a gift costs its sender besides its amount: earned once it is paid for.
 ALTER TABLE gifts ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
+
+-- What is special about coins that the operator sends.
+CREATE TABLE operator_sends (
+    coin_send_id INTEGER PRIMARY KEY REFERENCES coin_sends (id),
+    fee_rate     INTEGER,                   -- sat for 1,000 weight units; NULL: as the node estimates
+    everything   INTEGER NOT NULL,          -- 1: all above the reserve, so the amount is only an estimate until it is known
+    amount_known INTEGER NOT NULL
+) STRICT;
+
+-- What the operator takes of what pays a shop: as ordered, and as earned once it is paid.
+ALTER TABLE payments ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE l402_challenges ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE l402_earnings ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;

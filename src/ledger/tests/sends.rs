@@ -1,0 +1,99 @@
+//! Coins that the operator sends from the wallet.
+
+use super::*;
+use crate::ledger::coins::{self, CoinSend, CoinStatus};
+use crate::ledger::operator_sends::{NotSent, Send, queue};
+
+const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+const OTHER: &str = "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry";
+
+/// What the simulated wallet has.
+const COINS: u64 = 100_000_000;
+
+fn order(address: &str, amount: Option<u64>) -> Send {
+    let address = coins::read_address(address, bitcoin::Network::Regtest).unwrap();
+    Send { address, amount: amount.map(sat), sat_per_vb: None, spendable_sat: COINS }
+}
+
+fn send(desk: &Desk, order: &Send) -> Result<(CoinSend, bool), NotSent> {
+    let order = order.clone();
+    desk.write(move |tx, ledger| queue(tx, ledger, &order)).unwrap()
+}
+
+fn now(desk: &Desk, coins: &CoinSend) -> CoinSend {
+    let id = coins.id;
+    desk.ledger.store.read_blocking(move |connection| coins::by_id(connection, id)).unwrap()
+}
+
+fn books(desk: &Desk) -> (i64, i64) {
+    (desk.balance(Account::Operator), desk.balance(Account::InFlight))
+}
+
+#[test]
+fn coins_are_sent_once_however_often_they_are_asked_for() {
+    let desk = Desk::new();
+    let (coins, new) = send(&desk, &order(ADDRESS, Some(50_000))).unwrap();
+    assert!(new);
+    let (again, new) = send(&desk, &order(ADDRESS, Some(50_000))).unwrap();
+    assert_eq!((again.id, new), (coins.id, false));
+    assert_eq!(send(&desk, &order(ADDRESS, Some(50_001))).unwrap_err(), NotSent::AddressUsed);
+    assert_eq!(send(&desk, &order(ADDRESS, None)).unwrap_err(), NotSent::AddressUsed);
+    assert_eq!(books(&desk), (50_000_000, -50_000_000));
+    coins::step(&desk.ledger).unwrap();
+    desk.sim.bury_coins();
+    coins::step(&desk.ledger).unwrap();
+    assert_eq!(now(&desk, &coins).status, CoinStatus::Paid);
+    assert_eq!(desk.sim.coins_sent(), [(ADDRESS.to_owned(), 50_000)]);
+    assert_eq!(books(&desk), (0, 0), "coins of the wallet were never in these accounts");
+}
+
+#[test]
+fn everything_is_counted_once_its_transaction_is_seen() {
+    let desk = Desk::new();
+    let (coins, _) = send(&desk, &order(ADDRESS, None)).unwrap();
+    assert_eq!((coins.amount, coins.everything), (sat(COINS), true));
+    coins::step(&desk.ledger).unwrap();
+    assert_eq!(now(&desk, &coins).amount, sat(COINS), "an estimate");
+    desk.sim.see_coins();
+    coins::step(&desk.ledger).unwrap();
+    assert_eq!(now(&desk, &coins).amount, sat(COINS - 1_000));
+    assert_eq!(books(&desk), (99_999_000_000, -99_999_000_000));
+    coins::step(&desk.ledger).unwrap();
+    desk.sim.bury_coins();
+    coins::step(&desk.ledger).unwrap();
+    assert_eq!((now(&desk, &coins).status, books(&desk)), (CoinStatus::Paid, (0, 0)));
+}
+
+#[test]
+fn everything_sent_before_a_crash_is_found_and_not_sent_again() {
+    let desk = Desk::new();
+    let (coins, _) = send(&desk, &order(ADDRESS, None)).unwrap();
+    desk.sim.set_trap(Trap::DieAfter);
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| coins::step(&desk.ledger)));
+    assert!(died.is_err());
+    assert_eq!(now(&desk, &coins).status, CoinStatus::Sending);
+    coins::step(&desk.ledger).unwrap();
+    assert_eq!(now(&desk, &coins).status, CoinStatus::Sending, "not seen yet");
+    desk.sim.bury_coins();
+    coins::step(&desk.ledger).unwrap();
+    coins::step(&desk.ledger).unwrap();
+    let coins = now(&desk, &coins);
+    assert_eq!((coins.status, coins.amount), (CoinStatus::Paid, sat(COINS - 1_000)));
+    assert_eq!(desk.sim.coins_sent(), [(ADDRESS.to_owned(), COINS - 1_000)]);
+    assert_eq!(books(&desk), (0, 0));
+}
+
+#[test]
+fn what_can_not_be_sent_is_refused_with_the_reason() {
+    let desk = Desk::new();
+    assert_eq!(send(&desk, &order(ADDRESS, Some(293))).unwrap_err(), NotSent::TooLittle(294));
+    let rate = |sat_per_vb| Send { sat_per_vb: Some(sat_per_vb), ..order(ADDRESS, Some(5_000)) };
+    assert_eq!(send(&desk, &rate(501)).unwrap_err(), NotSent::FeeRate);
+    assert_eq!(send(&desk, &rate(0)).unwrap_err(), NotSent::FeeRate);
+    let (first, _) = send(&desk, &rate(2)).unwrap();
+    assert_eq!(first.fee_rate, Some(500));
+    let beyond = NotSent::NotEnough { spendable: COINS - 5_000, promised: 5_000 };
+    assert_eq!(send(&desk, &order(OTHER, Some(COINS - 4_999))).unwrap_err(), beyond);
+    let poor = Send { spendable_sat: 5_100, ..order(OTHER, None) };
+    assert_eq!(send(&desk, &poor).unwrap_err(), NotSent::NotEnough { spendable: 100, promised: 5_000 });
+}

@@ -1,0 +1,147 @@
+//! What is sold can be paid out: on real channels, whose peers let only a tenth be in flight.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail it"
+)]
+
+mod common;
+
+use common::{Gift, SOON, Scene, case, until};
+use regtest::{InvoiceRequest, Network};
+use serde_json::{Value, json};
+
+/// What was found: one channel of a million, and gifts of 110,000 and 300,000 that could be neither redeemed nor
+/// returned.
+const CHANNEL_SAT: u64 = 1_000_000;
+
+/// The most of it that an LDK peer lets be in flight.
+const TENTH_SAT: u64 = CHANNEL_SAT / 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sold_can_be_paid_out() {
+    let builder = Network::builder().wallets(1).channel_sat(CHANNEL_SAT);
+    let scene = Scene::of(builder).await;
+    case("more than may be in flight is not sold", too_large(&scene)).await;
+    case("the operator spends what is free, to the sat", edge(&scene)).await;
+    case("drained by force, nothing more is sold", drained(&scene)).await;
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payment_in_parts_over_two_channels_comes_in_and_goes_out() {
+    let scene = Scene::of(Network::builder().wallets(2).channel_sat(CHANNEL_SAT)).await;
+    let solvency = solvency(&scene).await;
+    assert_eq!(solvency["capacity"]["largest_out_msat"], json!(2 * TENTH_SAT * 1_000), "{solvency}");
+    let inbound = solvency["capacity"]["largest_in_msat"].as_u64().unwrap();
+    let one = CHANNEL_SAT / 2 * 1_000;
+    assert!(inbound > one, "{solvency}");
+    // More than one channel can take, less than both.
+    let body = json!({"amount": 150_000, "quantity": 4});
+    assert_eq!(scene.api.post("/create", body).await.status, 200);
+    let refused = scene.api.post("/create", json!({"amount": 2 * TENTH_SAT + 1})).await;
+    assert_eq!(refused.refusal(), (503, "NO_OUTBOUND_CAPACITY"));
+    scene.network.shutdown().await.unwrap();
+}
+
+async fn solvency(scene: &Scene) -> Value {
+    scene.network.satchel.admin_get("/admin/v1/node").await.unwrap()["solvency"].clone()
+}
+
+/// What is free, once nothing is moving.
+async fn free_sat(scene: &Scene) -> u64 {
+    until("nothing is in flight", SOON, || async {
+        let found = solvency(scene).await;
+        (found["capacity"]["pending_msat"] == 0).then(|| found["free_msat"].as_u64().unwrap() / 1_000)
+    })
+    .await
+}
+
+async fn pay(scene: &Scene, sat: u64, force: bool) -> Result<Value, String> {
+    let invoice = scene.wallet(0).invoice(InvoiceRequest::sat(sat)).await.unwrap();
+    let body = json!({"invoice": invoice.invoice, "max_fee_sat": 0, "force": force});
+    let satchel = &scene.network.satchel;
+    let payout = satchel.admin_post("/admin/v1/pay", body).await.map_err(|error| error.to_string())?;
+    // Only what was queued can have moved money that the book must know of.
+    scene.note_asked(0, "the operator", &invoice.payment_hash);
+    let path = format!("/admin/v1/payouts/{}", payout["id"].as_str().unwrap());
+    Ok(until("the operator's payment ends", SOON, || async {
+        let payout = satchel.admin_get(&path).await.unwrap();
+        matches!(payout["status"].as_str(), Some("paid" | "failed")).then_some(payout)
+    })
+    .await)
+}
+
+async fn too_large(scene: &Scene) {
+    for amount in [110_000, 300_000, TENTH_SAT + 1] {
+        let refused = scene.api.post("/create", json!({"amount": amount})).await;
+        assert_eq!(refused.refusal(), (503, "NO_OUTBOUND_CAPACITY"), "{amount}");
+        assert_eq!(refused.body["maxSat"], TENTH_SAT);
+    }
+    // The largest that is sold is redeemed.
+    let gift = scene.funded_gift(TENTH_SAT, 0).await;
+    redeem(scene, &gift).await;
+    let doctor = scene.network.satchel.command("doctor", &["--json"]).await.unwrap();
+    let told: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let check = told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "largest payout");
+    let check = check.unwrap_or_else(|| panic!("doctor says nothing of the largest payout: {told}"));
+    assert_eq!(check["status"], "WARN", "gifts up to 500,000 are offered: {check}");
+}
+
+async fn redeem(scene: &Scene, gift: &Gift) {
+    let invoice = scene.invoice_for(gift, 0).await;
+    scene.api.redeem(&gift.order_id, &invoice.invoice).await.withdrawal_id();
+    scene.api.wait_spent(&gift.order_id, json!(true), SOON).await;
+    scene.received_once(&gift.order_id).await;
+}
+
+async fn edge(scene: &Scene) {
+    let gifts = [scene.funded_gift(90_000, 0).await, scene.funded_gift(60_000, 0).await];
+    let mut free = free_sat(scene).await;
+    while free > 80_000 {
+        assert_eq!(pay(scene, 80_000, false).await.unwrap()["status"], "paid");
+        free = free_sat(scene).await;
+    }
+    let refused = pay(scene, free + 1, false).await.unwrap_err();
+    assert!(refused.contains(&format!("only {free} sat are free to spend")), "{refused}");
+    assert_eq!(pay(scene, free, false).await.unwrap()["status"], "paid");
+    assert_eq!(free_sat(scene).await, 0);
+    assert!(pay(scene, 1, false).await.is_err());
+    // All that was owed is still there to be taken.
+    for gift in &gifts {
+        redeem(scene, gift).await;
+    }
+}
+
+async fn drained(scene: &Scene) {
+    let gift = scene.funded_gift(50_000, 0).await;
+    assert!(pay(scene, 30_000, false).await.is_err());
+    assert_eq!(pay(scene, 30_000, true).await.unwrap()["status"], "paid");
+    let found = until("it is seen", SOON, || async {
+        Some(solvency(scene).await).filter(|found| found["short_msat"].as_u64() > Some(0))
+    })
+    .await;
+    assert_eq!((&found["vouchers"], &found["unredeemable_vouchers"]), (&json!(1), &json!(1)), "{found}");
+    until("nothing more is sold", SOON, || async {
+        let refused = scene.api.post("/create", json!({"amount": 1_000})).await;
+        (refused.refusal() == (503, "NO_OUTBOUND_CAPACITY")).then_some(())
+    })
+    .await;
+    let status = scene.network.satchel.command("status", &[]).await.unwrap();
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(text.contains("free to withdraw") && text.contains("are missing"), "{text}");
+    // A payment to the operator makes good what was taken.
+    let asked = json!({"amount_sat": 40_000, "description": "capital"});
+    let made = scene.network.satchel.admin_post("/admin/v1/invoice", asked).await.unwrap();
+    let invoice = made["invoice"].as_str().unwrap();
+    scene.note_funding(0, invoice);
+    scene.wallet(0).pay(invoice).await.unwrap();
+    until("sales go on", SOON, || async {
+        (scene.api.post("/create", json!({"amount": 1_000})).await.status == 200).then_some(())
+    })
+    .await;
+    redeem(scene, &gift).await;
+}
