@@ -493,8 +493,8 @@ mod deaths {
             }
         };
         tokio::join!(going, doomed.dies_and_rises());
-        scene.network.wait_usable().await.unwrap();
         let lost = scene.replace_lost_channels().await > 0;
+        scene.network.wait_usable().await.unwrap();
         let asked = shop.post(WITHDRAWALS, &body, name).await;
         assert!(matches!(asked.status, 200 | 201), "{asked:?}");
         let id = asked.body["withdrawalId"].as_str().unwrap();
