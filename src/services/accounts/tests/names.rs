@@ -111,14 +111,12 @@ async fn name_leads_to_its_instructions_and_else_to_a_lightning_address() {
     let dns = world(Arc::clone(&first.sim), instructions).await;
     let house = House::with(rules(), Some(&format!("http://127.0.0.1:{}/dns-query", dns.port))).await;
     house.earn(sat(1_000));
-    for name in ["bob@example.com", "₿bob@example.com"] {
-        let made = house.withdraw(&json!({ "target": name, "amountSat": 100 })).await.ok();
-        assert_eq!((&made["type"], &made["target"]), (&json!("lightning"), &json!(name)));
-        let invoice = first.open_invoice(7);
-        if name.starts_with('b') {
-            house.arrives(&invoice, Msat::ZERO);
-        }
-    }
+    let made = house.withdraw(&json!({ "target": "bob@example.com", "amountSat": 100 })).await.ok();
+    assert_eq!((&made["type"], &made["target"]), (&json!("lightning"), &json!("bob@example.com")));
+    house.arrives(&first.open_invoice(7), Msat::ZERO);
+    // The name has the same invoice still, so this is the same withdrawal.
+    let again = house.withdraw(&json!({ "target": "₿bob@example.com", "amountSat": 100 })).await;
+    assert_eq!((again.status, &again.body()["withdrawalId"]), (200, &made["withdrawalId"]));
     assert_eq!(house.sim.delivered().values().copied().collect::<Vec<_>>(), [sat(100)]);
     // Nobody of that name: a lightning address, at a host that isn't there.
     house.withdraw(&to("carol@nowhere.invalid")).await.refused(409, "TARGET_UNREACHABLE");
