@@ -187,7 +187,7 @@ fn nothing_is_sold_while_what_is_owed_is_not_covered() {
 fn fresh_channel_sells_what_it_can_send_again() {
     // Nothing is ours yet, and the peer asks for no reserve: what comes in can go out.
     let fresh = ChannelRoom { outbound_msat: 0, now_max_msat: 0, ..tenth() };
-    let model = Model::of(&[fresh.clone()]);
+    let model = Model::of(std::slice::from_ref(&fresh));
     assert_eq!(judge(&model, &Owed::default(), gift(50_000, 1)), Ok(()));
     // With a reserve of 10,000 that is to be filled first, the first gift could not.
     let reserved = ChannelRoom { missing_reserve_msat: 10_000_000, ..fresh };
