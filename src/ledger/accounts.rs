@@ -123,23 +123,6 @@ pub fn debit(tx: &Tx<'_>, change: &Change<'_>, now: UnixMillis) -> Result<bool, 
     Ok(true)
 }
 
-/// Takes the operator's fee of what has just come; the caller posts its journal.
-///
-/// # Errors
-/// The store's; [`LedgerError::Broken`] if the fee is more than what came.
-pub fn charge_service_fee(
-    tx: &Tx<'_>,
-    account: AccountId,
-    reference: &str,
-    fee: Msat,
-    now: UnixMillis,
-) -> Result<(), LedgerError> {
-    if debit(tx, &Change { account, kind: LineKind::ServiceFee, reference, amount: fee }, now)? {
-        return Ok(());
-    }
-    Err(LedgerError::Broken(format!("a fee of {fee} is more than account {account} has")))
-}
-
 /// An account's balance.
 ///
 /// # Errors
