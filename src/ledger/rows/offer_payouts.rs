@@ -239,12 +239,15 @@ pub(crate) fn mark_unknown(tx: &Tx<'_>) -> Result<usize, LedgerError> {
         .execute([])?)
 }
 
+/// An ended payout, and the node's id of its payment.
+pub(crate) type EndedRow = (OfferPayoutId, Option<[u8; 32]>);
+
 /// Ended ones of which the node still has a record.
 pub(crate) fn to_forget(
     connection: &Connection,
     before: UnixMillis,
     limit: usize,
-) -> Result<Vec<(OfferPayoutId, Option<[u8; 32]>)>, LedgerError> {
+) -> Result<Vec<EndedRow>, LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT id, payment_id FROM offer_payouts
          WHERE status IN ('paid', 'failed') AND forgotten = 0 AND finished_at < ?1 ORDER BY finished_at LIMIT ?2",
