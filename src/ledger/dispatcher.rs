@@ -290,7 +290,7 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
 
 /// Asks the node to send.
 fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
-    let answer = ledger.lightning.pay(invoice, max_fee);
+    let answer = ledger.lightning.pay(invoice, payout.amount, max_fee);
     let hash = payout.payment_hash;
     let came_in = |record: crate::lightning::PaymentRecord| record.direction == Direction::Inbound;
     if answer == Dispatch::Known && ledger.lightning.record(hash).is_some_and(came_in) {
@@ -299,7 +299,7 @@ fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, max_fee: Msat)
             tracing::warn!(%error, "the node could not forget a record");
             return answer;
         }
-        return ledger.lightning.pay(invoice, max_fee);
+        return ledger.lightning.pay(invoice, payout.amount, max_fee);
     }
     answer
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regtest::wallet::{Invoice, PaymentStatus};
 use regtest::{InvoiceRequest, Network, NetworkBuilder, Wallet, WalletError};
@@ -182,22 +182,30 @@ impl Scene {
     /// Opens a channel to each wallet whose channel LDK closed, as it does when it finds after a death that a
     /// channel is further than its own state; answers how many.
     pub async fn replace_lost_channels(&self) -> usize {
-        let satchel = &self.network.satchel;
-        let channels = satchel.admin_get("/admin/v1/channels").await.unwrap();
-        let mut replaced = 0;
-        for (index, wallet) in self.network.wallets.iter().enumerate() {
-            let node_id = wallet.node_id().await.unwrap().to_string();
-            if channels["channels"].as_array().unwrap().iter().any(|channel| channel["node_id"] == node_id) {
-                continue;
-            }
+        let without = self.wallets_without_channel().await;
+        for index in &without {
+            let wallet = self.wallet(*index);
             eprintln!("   LDK closed the channel to {}; opening another", wallet.name());
-            self.lost.lock().unwrap().insert(index);
+            self.lost.lock().unwrap().insert(*index);
             while !self.opens(wallet).await {
                 eprintln!("   its coin was spent for the closed one, too; opening another");
             }
-            replaced += 1;
         }
-        replaced
+        without.len()
+    }
+
+    /// Wallets whose channel LDK closed.
+    pub async fn wallets_without_channel(&self) -> Vec<usize> {
+        let channels = self.network.satchel.admin_get("/admin/v1/channels").await.unwrap();
+        let channels = channels["channels"].as_array().unwrap();
+        let mut without = Vec::new();
+        for (index, wallet) in self.network.wallets.iter().enumerate() {
+            let node_id = wallet.node_id().await.unwrap().to_string();
+            if !channels.iter().any(|channel| channel["node_id"] == node_id) {
+                without.push(index);
+            }
+        }
+        without
     }
 
     /// Opens a channel to a wallet and waits until it is ready. `false` if it never will be: LDK spends coins of the
@@ -304,6 +312,42 @@ impl Scene {
             }
         }
         Ok(audit)
+    }
+
+    /// Waits until the books equal the node, to the msat and to the sat. On the way there they may be not at rest, but
+    /// never differ.
+    pub async fn equals_the_node(&self, limit: Duration) -> Value {
+        let mut last = Value::Null;
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            let audit = self.audit().await;
+            if audit["node"]["state"] == "equal" {
+                let node = &audit["node"];
+                assert_eq!(node["node"], node["booked"], "{node}");
+                let lightning = account(&audit, "lightning") + account(&audit, "channels");
+                assert_eq!(node["node"]["channels_msat"], lightning, "{audit}");
+                assert_eq!(node["node"]["closing_msat"], account(&audit, "closing"), "{audit}");
+                assert_eq!(node["node"]["wallet_msat"], account(&audit, "onchain"), "{audit}");
+                return audit;
+            }
+            last = audit;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        panic!("the books don't equal the node: {}", last["node"]);
+    }
+
+    /// Mines until the chain has decided about every channel that was closed; then the books must equal the node.
+    pub async fn comes_to_rest(&self) -> Value {
+        for _ in 0..60 {
+            let audit = self.audit().await;
+            if audit["node"]["state"] == "equal" {
+                break;
+            }
+            eprintln!("   not at rest: {}", audit["node"]["why"]);
+            self.network.mine(10).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+        self.equals_the_node(Duration::from_secs(30)).await
     }
 
     /// The end of a test: everybody agrees, and everything stops in order.

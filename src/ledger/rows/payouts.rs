@@ -346,7 +346,7 @@ pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(),
 }
 
 /// What routing has cost in this hour and the last, and what those payouts may still cost that were sent and have not
-/// ended, however long ago; and the most that one of these may. Without the operator's own.
+/// ended, however long ago; and the most that one of these may. Without those that pay their own routing.
 pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<(Msat, Msat), LedgerError> {
     Ok(connection
         .prepare_cached(
@@ -355,7 +355,7 @@ pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result
                 coalesce(max(granted_msat), 0)
              FROM payouts
              WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'
-               AND family <> 'operator'",
+               AND family NOT IN ('operator', 'accounts')",
         )?
         .query_row([now / HOUR_MS - 1], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
