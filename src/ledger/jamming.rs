@@ -250,6 +250,11 @@ impl Fairness {
         .collect()
     }
 
+    /// Whether some party is slowed down, so that what was asked for last comes first.
+    pub(super) fn is_wary(&self) -> bool {
+        self.loads.values().any(|load| load.held >= few(self.slots))
+    }
+
     /// Whether no dust may be sent now.
     pub(super) fn dust_is_full(&self) -> bool {
         self.loads.get(&Party::Dust).is_some_and(|load| !has_room(&Party::Dust, load, self.slots))
