@@ -16,9 +16,10 @@ mod common;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use common::api::payment_hash;
+use common::choices::{Choices, seed};
 use common::{Gift, Scene, case};
 use regtest::wallet::PaymentStatus;
 use regtest::{InvoiceRequest, WalletError};
@@ -36,34 +37,6 @@ const SETTLING: Duration = Duration::from_secs(150);
 
 /// Every HTLC of a closed channel is decided on the chain by then.
 const MOST_BLOCKS: u32 = 2_200;
-
-/// Random choices that can be repeated (SplitMix64).
-struct Choices(u64);
-
-impl Choices {
-    fn of(seed: u64, who: u64) -> Self {
-        Self(seed ^ who.wrapping_mul(0xD134_2543_DE82_EF95))
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    fn millis(&mut self, from: u64, to: u64) -> Duration {
-        Duration::from_millis(from + self.below(to - from))
-    }
-
-    fn wallet(&mut self) -> usize {
-        usize::from(self.below(2) == 1)
-    }
-}
 
 /// A gift under test.
 #[derive(Clone)]
@@ -97,7 +70,7 @@ struct Load {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_paid_twice() {
     let kills: u32 = std::env::var("SATCHEL_KILLS").map_or(50, |text| text.parse().unwrap());
-    let seed = std::env::var("SATCHEL_SEED").map_or_else(|_| clock(), |text| text.parse().unwrap());
+    let seed = seed();
     eprintln!("SATCHEL_KILLS={kills} SATCHEL_SEED={seed}");
     let scene = Arc::new(Scene::start("").await);
     let load = Arc::new(Load::default());
@@ -135,10 +108,6 @@ async fn nothing_is_lost_and_nothing_paid_twice() {
     );
     assert!(gifts > usize::try_from(kills).unwrap() && promises > 0, "too little load to prove anything");
     Arc::into_inner(scene).expect("the workers have ended").close().await;
-}
-
-fn clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 impl Load {

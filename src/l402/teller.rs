@@ -51,12 +51,11 @@ impl Listener for Teller {
         let received = charge.received.unwrap_or(Msat::ZERO);
         let fee = if challenge.account.is_some() { self.fee.taken_from(received) } else { Msat::ZERO };
         store::paid(tx, &challenge, received, fee, now)?;
-        service_fees::earn(tx, charge.id, fee, now)?;
         if let Some(account) = challenge.account {
             let reference = challenge.payment_hash.to_string();
-            let sold = Change { account, kind: LineKind::L402, reference: &reference, amount: received };
-            accounts::credit(tx, &sold, now)?;
-            accounts::charge_service_fee(tx, account, &reference, fee, now)?;
+            let change = Change { account, kind: LineKind::L402, reference: &reference, amount: received };
+            accounts::credit(tx, &change, now)?;
+            service_fees::earn(tx, charge.id, account, &reference, fee, now)?;
         } else {
             // Nobody is owed it: it was the operator's own resource.
             Journal::new(Kind::FeeEarned, charge.id.0)

@@ -29,8 +29,10 @@ pub enum LineKind {
     PaymentMore,
     /// A request was sold.
     L402,
-    /// What the operator takes of it.
+    /// What the operator takes of either.
     ServiceFee,
+    /// Money that had belonged to nobody was given to the account.
+    Suspense,
     /// A refund began.
     Refund,
     /// A refund did not arrive.
@@ -57,6 +59,7 @@ impl LineKind {
             Self::PaymentMore => "payment_more",
             Self::L402 => "l402",
             Self::ServiceFee => "service_fee",
+            Self::Suspense => "suspense",
             Self::Refund => "refund",
             Self::RefundFailed => "refund_failed",
             Self::RefundLate => "refund_late",
@@ -115,23 +118,6 @@ pub fn debit(tx: &Tx<'_>, change: &Change<'_>, now: UnixMillis) -> Result<bool, 
     let Some(after) = rows::take(tx, change.account, change.amount)? else { return Ok(false) };
     rows::insert_line(tx, change, -change.amount.signed(), after, now)?;
     Ok(true)
-}
-
-/// Takes the operator's fee of what has just come; the caller posts its journal.
-///
-/// # Errors
-/// The store's; [`LedgerError::Broken`] if the fee is more than what came.
-pub fn charge_service_fee(
-    tx: &Tx<'_>,
-    account: AccountId,
-    reference: &str,
-    fee: Msat,
-    now: UnixMillis,
-) -> Result<(), LedgerError> {
-    if debit(tx, &Change { account, kind: LineKind::ServiceFee, reference, amount: fee }, now)? {
-        return Ok(());
-    }
-    Err(LedgerError::Broken(format!("a fee of {fee} is more than account {account} has")))
 }
 
 /// An account's balance.

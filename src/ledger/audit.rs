@@ -183,6 +183,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    WHERE e.account = 'loss' AND j.kind = 'offer_payout_late'")?
             - one("SELECT coalesce(sum(coalesce(charged_msat, reserve_msat)), 0) FROM fee_reserves")?
+            + one("SELECT coalesce(sum(amount_msat), 0) FROM suspense_settlements
+                   WHERE way = 'account' AND status = 'done'")?
             // And but for what paid for the operator's own.
             - one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    WHERE e.account = 'merchants' AND j.kind = 'fee_earned'")?,
@@ -297,9 +299,11 @@ fn accounts_disagree(snapshot: &Connection, merchants: i64) -> Result<Vec<String
     let mut statement = snapshot.prepare(
         "SELECT a.name, coalesce(b.msat, 0), coalesce(b.pending_msat, 0),
              (SELECT coalesce(sum(l.msat), 0) FROM account_lines l WHERE l.account_id = a.id),
-             (SELECT coalesce(sum(p.received_msat - p.refunding_msat - iif(p.paid_at IS NULL, 0, p.fee_msat)), 0)
-                FROM payments p WHERE p.account_id = a.id)
+             (SELECT coalesce(sum(p.received_msat - p.refunding_msat), 0) FROM payments p WHERE p.account_id = a.id)
+               - (SELECT coalesce(sum(p.fee_msat), 0) FROM payments p WHERE p.account_id = a.id AND p.paid_at IS NOT NULL)
                + (SELECT coalesce(sum(e.received_msat - e.fee_msat), 0) FROM l402_earnings e WHERE e.account_id = a.id)
+               + (SELECT coalesce(sum(s.amount_msat), 0) FROM suspense_settlements s
+                  WHERE s.account_id = a.id AND s.status = 'done')
                - (SELECT coalesce(sum(w.amount_msat - w.uncovered_msat), 0) FROM withdrawals w
                   WHERE w.account_id = a.id AND w.status <> 'failed')
                - (SELECT coalesce(sum(coalesce(f.charged_msat, f.reserve_msat)), 0) FROM fee_reserves f

@@ -46,10 +46,10 @@ pub enum Account {
     Operator,
     /// Earned by the services' own fees (credit).
     FeesEarned,
-    /// Charged to accounts for routing and miners' fees (credit).
-    FeesCharged,
     /// Earned by forwarding payments of others (credit).
     ForwardingIncome,
+    /// Charged to accounts for routing and miners' fees (credit).
+    FeesCharged,
     /// What the operator put into the node, less what they took out or gave to peers with a new channel (credit).
     Capital,
     /// Paid to somebody although what it was taken from had been given to somebody else (debit).
@@ -74,8 +74,8 @@ impl Account {
         Self::Suspense,
         Self::Operator,
         Self::FeesEarned,
-        Self::FeesCharged,
         Self::ForwardingIncome,
+        Self::FeesCharged,
         Self::Capital,
         Self::Loss,
     ];
@@ -98,8 +98,8 @@ impl Account {
             Self::Suspense => "suspense",
             Self::Operator => "operator",
             Self::FeesEarned => "fees_earned",
-            Self::FeesCharged => "fees_charged",
             Self::ForwardingIncome => "forwarding_income",
+            Self::FeesCharged => "fees_charged",
             Self::Capital => "capital",
             Self::Loss => "loss",
         }

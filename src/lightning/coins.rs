@@ -41,8 +41,8 @@ pub struct CoinRecord {
     pub txid: Option<Txid>,
     /// Deep enough in the chain to stay there: six blocks.
     pub is_final: bool,
-    /// What the miners got, once the wallet has listed it.
-    pub fee: Option<Msat>,
     /// What the address got, in sat, if the transaction could be read.
     pub amount_sat: Option<u64>,
+    /// What the miners got, once the wallet has listed it.
+    pub fee: Option<Msat>,
 }

@@ -212,8 +212,8 @@ impl Listener for Teller {
         credit(tx, &payment, LineKind::Payment, received, now)?;
         // As it was shown when it was ordered, unless something else came than was asked.
         let fee = if received == payment.sats { payment.fee } else { self.fee.taken_from(received) };
-        service_fees::earn(tx, charge.id, fee, now)?;
-        accounts::charge_service_fee(tx, payment.account, &payment.public_id.to_string(), fee, now)?;
+        let reference = payment.public_id.to_string();
+        service_fees::earn(tx, charge.id, payment.account, &reference, fee, now)?;
         store::set_fee(tx, payment.id, fee)?;
         self.changed(tx, &store::by_id(tx, payment.id)?, PaymentStatus::Paid, now)
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{SOON, until};
 
 /// Longer than satchel lets any request take.
-const REQUEST_LIMIT: Duration = Duration::from_secs(40);
+pub const REQUEST_LIMIT: Duration = Duration::from_secs(40);
 
 /// An answer: its status, and its body as JSON, or as a text if it is none.
 #[derive(Clone, Debug)]

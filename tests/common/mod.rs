@@ -13,6 +13,7 @@
 )]
 
 pub mod api;
+pub mod choices;
 pub mod doomed;
 pub mod payments;
 pub mod scene;

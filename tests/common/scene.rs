@@ -182,22 +182,30 @@ impl Scene {
     /// Opens a channel to each wallet whose channel LDK closed, as it does when it finds after a death that a
     /// channel is further than its own state; answers how many.
     pub async fn replace_lost_channels(&self) -> usize {
-        let satchel = &self.network.satchel;
-        let channels = satchel.admin_get("/admin/v1/channels").await.unwrap();
-        let mut replaced = 0;
-        for (index, wallet) in self.network.wallets.iter().enumerate() {
-            let node_id = wallet.node_id().await.unwrap().to_string();
-            if channels["channels"].as_array().unwrap().iter().any(|channel| channel["node_id"] == node_id) {
-                continue;
-            }
+        let without = self.wallets_without_channel().await;
+        for index in &without {
+            let wallet = self.wallet(*index);
             eprintln!("   LDK closed the channel to {}; opening another", wallet.name());
-            self.lost.lock().unwrap().insert(index);
+            self.lost.lock().unwrap().insert(*index);
             while !self.opens(wallet).await {
                 eprintln!("   its coin was spent for the closed one, too; opening another");
             }
-            replaced += 1;
         }
-        replaced
+        without.len()
+    }
+
+    /// Wallets whose channel LDK closed.
+    pub async fn wallets_without_channel(&self) -> Vec<usize> {
+        let channels = self.network.satchel.admin_get("/admin/v1/channels").await.unwrap();
+        let channels = channels["channels"].as_array().unwrap();
+        let mut without = Vec::new();
+        for (index, wallet) in self.network.wallets.iter().enumerate() {
+            let node_id = wallet.node_id().await.unwrap().to_string();
+            if !channels.iter().any(|channel| channel["node_id"] == node_id) {
+                without.push(index);
+            }
+        }
+        without
     }
 
     /// Opens a channel to a wallet and waits until it is ready. `false` if it never will be: LDK spends coins of the

@@ -11,9 +11,8 @@ use crate::store::Tx;
 
 const SEND: &str =
     "SELECT id, family, address, amount_msat, status, txid, created_at, deadline, sent_at, finished_at,
-     error, max_fee_msat, fee_reserve_id, coalesce(o.fee_rate, c.fee_rate), fee_msat, coalesce(o.everything, 0),
-     coalesce(o.amount_known, 1)
-     FROM coin_sends c LEFT JOIN operator_sends o ON o.coin_send_id = c.id";
+     error, max_fee_msat, fee_reserve_id, fee_rate, fee_msat, coalesce(o.everything, 0),
+     coalesce(o.amount_known, 1) FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
     Ok(CoinSend {
@@ -54,10 +53,10 @@ pub(crate) fn insert(
         wanted.amount,
         now,
         deadline,
-        wanted.fee.map(|fee| fee.account),
-        wanted.fee.and_then(|fee| fee.reserve),
-        wanted.fee.map_or(Msat::ZERO, |fee| fee.quote.max),
-        wanted.fee.map(|fee| fee.quote.rate),
+        wanted.fee.as_ref().map(|fee| fee.account),
+        wanted.fee.as_ref().and_then(|fee| fee.reserve),
+        wanted.fee.as_ref().map_or(Msat::ZERO, |fee| fee.quote.max),
+        wanted.fee.as_ref().map(|fee| fee.quote.rate),
     ])?;
     Ok(CoinSendId(tx.last_insert_rowid()))
 }
@@ -109,7 +108,8 @@ pub(crate) fn borne_since(
     let mut statement = connection.prepare_cached(
         "SELECT coalesce(sum(CASE WHEN account_id = ?1 THEN coalesce(fee_msat, max_fee_msat) END), 0),
                 coalesce(sum(coalesce(fee_msat, max_fee_msat)), 0)
-         FROM coin_sends WHERE created_at > ?2 AND account_id IS NOT NULL AND fee_reserve_id IS NULL AND status <> 'failed'",
+         FROM coin_sends
+         WHERE created_at > ?2 AND account_id IS NOT NULL AND fee_reserve_id IS NULL AND status <> 'failed'",
     )?;
     Ok(statement.query_row(params![account, since], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

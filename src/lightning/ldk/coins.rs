@@ -55,7 +55,7 @@ impl LdkNode {
         let listed = txid.and_then(|txid| Some((txid, self.listed(txid)?)));
         if let Some((txid, (is_final, fee))) = listed.filter(|_| !order.everything) {
             let amount_sat = Some(order.amount_sat);
-            return Ok(Some(CoinRecord { txid: Some(txid), is_final, fee, amount_sat }));
+            return Ok(Some(CoinRecord { txid: Some(txid), is_final, amount_sat, fee }));
         }
         let (primary, secondary, key) = GRAPH;
         let graph = match KVStoreSync::read(self.kv.as_ref(), primary, secondary, key) {
@@ -69,7 +69,7 @@ impl LdkNode {
         Ok(seen.then(|| {
             let txid = known.map(|(txid, _)| txid).or(txid);
             let (is_final, fee) = txid.and_then(|txid| self.listed(txid)).unwrap_or_default();
-            CoinRecord { txid, is_final, fee, amount_sat: known.map(|(_, amount)| amount.to_sat()) }
+            CoinRecord { txid, is_final, amount_sat: known.map(|(_, amount)| amount.to_sat()), fee }
         }))
     }
 

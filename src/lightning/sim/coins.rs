@@ -83,8 +83,8 @@ impl Sim {
         found.map(|spend| CoinRecord {
             txid: Some(spend.txid),
             is_final: spend.buried,
-            fee: Some(spend.fee),
             amount_sat: Some(spend.amount_sat),
+            fee: Some(spend.fee),
         })
     }
 }

@@ -58,8 +58,9 @@ impl Payments {
         if wallet.spendable.is_none_or(|spendable| spendable < needed) {
             return Err(PaymentError::NoCoins);
         }
-        let fee = Some(CoinFee { account: payment.account, quote, reserve });
-        let wanted = CoinsWanted { family: Family::Payments, address: &address, amount: sats, fee };
+        let fee = CoinFee { account: payment.account, quote, reserve };
+        let wanted =
+            CoinsWanted { family: Family::Payments, address: &address, amount: sats, fee: Some(fee) };
         let id = coins::queue(tx, self.ledger(), &wanted)?;
         let text = address.to_string();
         let draft = Draft {

@@ -284,8 +284,8 @@ impl Accounts {
         }
         let reserve = if rules.account_pays_miners { quote.max } else { Msat::ZERO };
         let draft = self.debit(tx, plan, amount, reserve)?;
-        let fee = Some(CoinFee { account: plan.account, quote, reserve: draft.fee_reserve });
-        let wanted = CoinsWanted { family: Family::Accounts, address, amount, fee };
+        let fee = CoinFee { account: plan.account, quote, reserve: draft.fee_reserve };
+        let wanted = CoinsWanted { family: Family::Accounts, address, amount, fee: Some(fee) };
         let carrier = Carrier::Coins(coins::queue(tx, self.ledger(), &wanted)?);
         store::insert(tx, &Draft { carrier, ..draft }, now)?;
         self.begun(tx, carrier)
