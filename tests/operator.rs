@@ -52,6 +52,7 @@ async fn operator_acts_are_done_once_and_recorded() {
     case("a payout settled by hand", settling(&scene)).await;
     case("all coins above the reserve", everything(&scene)).await;
     case("the ledger as a table", table(&scene)).await;
+    scene.comes_to_rest().await;
     scene.close().await;
 }
 

@@ -54,7 +54,7 @@ pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use l402::{L402Admin, SoldRequest};
-pub use money::{Issued, Money, PayoutView};
+pub use money::{Issued, Money, PayOrder, PayTo, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
 pub use payouts::{PayoutAdmin, PayoutPage};

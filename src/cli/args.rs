@@ -79,7 +79,7 @@ pub enum Command {
     /// Other nodes
     #[command(subcommand)]
     Peer(peer::PeerCommand),
-    /// Pay a BOLT11 invoice from the operator's own funds
+    /// Pay an invoice, an offer, a name or an address from the operator's own funds
     Pay(pay::PayArgs),
     /// Send coins of the wallet to an address
     Send(send::SendArgs),

@@ -218,6 +218,8 @@ pub struct Payments {
     pub min_fee_sat: u64,
     /// What the operator takes of a payment, in percent of it.
     pub fee_percent: u32,
+    /// Whether that goes back to the account once all of a payment is refunded.
+    pub return_fee: bool,
 }
 
 impl Default for Payments {
@@ -230,6 +232,7 @@ impl Default for Payments {
             offers: false,
             min_fee_sat: 0,
             fee_percent: 0,
+            return_fee: false,
         }
     }
 }

@@ -65,6 +65,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("payments.max_amount_sat", SATS),
     ("payments.min_fee_sat", SATS),
     ("payments.fee_percent", COUNT),
+    ("payments.return_fee", YES_NO),
     ("l402.min_fee_sat", SATS),
     ("l402.fee_percent", COUNT),
     ("l402.enabled", YES_NO),

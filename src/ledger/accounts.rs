@@ -31,6 +31,8 @@ pub enum LineKind {
     L402,
     /// What the operator takes of either.
     ServiceFee,
+    /// It came back with a refund.
+    ServiceFeeReturned,
     /// Money that had belonged to nobody was given to the account.
     Suspense,
     /// A refund began.
@@ -59,6 +61,7 @@ impl LineKind {
             Self::PaymentMore => "payment_more",
             Self::L402 => "l402",
             Self::ServiceFee => "service_fee",
+            Self::ServiceFeeReturned => "service_fee_returned",
             Self::Suspense => "suspense",
             Self::Refund => "refund",
             Self::RefundFailed => "refund_failed",

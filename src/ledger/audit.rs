@@ -179,15 +179,20 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
                 "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends
                  WHERE family IN ('payments', 'accounts') AND status <> 'failed'",
             )?
-            - one("SELECT coalesce(sum(amount_msat), 0) FROM offer_payouts WHERE status <> 'failed'")?
+            - one(
+                "SELECT coalesce(sum(amount_msat), 0) FROM offer_payouts
+                 WHERE family IN ('payments', 'accounts') AND status <> 'failed'",
+            )?
             + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
-                   WHERE e.account = 'loss' AND j.kind = 'offer_payout_late'")?
+                   JOIN offer_payouts p ON p.id = j.subject
+                   WHERE e.account = 'loss' AND j.kind = 'offer_payout_late' AND p.family IN ('payments', 'accounts')")?
             - one("SELECT coalesce(sum(coalesce(charged_msat, reserve_msat)), 0) FROM fee_reserves")?
             + one("SELECT coalesce(sum(amount_msat), 0) FROM suspense_settlements
                    WHERE way = 'account' AND status = 'done'")?
             // And but for what paid for the operator's own.
             - one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
-                   WHERE e.account = 'merchants' AND j.kind = 'fee_earned'")?,
+                   WHERE e.account = 'merchants'
+                     AND j.kind IN ('fee_earned', 'refund_fee_returned', 'refund_fee_earned_again')")?,
     );
     expect(
         "withheld for fees",

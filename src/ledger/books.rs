@@ -153,6 +153,10 @@ pub enum Kind {
     OfferPayoutLate,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
+    /// A fee of a payment that went back with its refund.
+    RefundFeeReturned,
+    /// A fee that had gone back with a refund, before that failed.
+    RefundFeeEarnedAgain,
     /// Money in suspense was given to somebody, by its settlement.
     SuspenseSettled,
     /// It came back: the payout that was to pay it back failed.
@@ -205,6 +209,8 @@ impl Kind {
             Self::OfferPayoutFailed => "offer_payout_failed",
             Self::OfferPayoutLate => "offer_payout_late",
             Self::Unclaimed => "unclaimed",
+            Self::RefundFeeReturned => "refund_fee_returned",
+            Self::RefundFeeEarnedAgain => "refund_fee_earned_again",
             Self::SuspenseSettled => "suspense_settled",
             Self::SuspenseReturned => "suspense_returned",
             Self::SuspenseSettledLate => "suspense_settled_late",

@@ -164,6 +164,17 @@ pub fn by_id(connection: &Connection, id: OfferPayoutId) -> Result<OfferPayout, 
     rows::by_id(connection, id)?.ok_or_else(|| LedgerError::Broken(format!("offer payout {id} is missing")))
 }
 
+/// The one of a public id.
+///
+/// # Errors
+/// The store's.
+pub fn by_public_id(
+    connection: &rusqlite::Connection,
+    public_id: &str,
+) -> Result<Option<OfferPayout>, LedgerError> {
+    rows::by_public_id(connection, public_id)
+}
+
 /// Before anything else at a start: whatever was under way is not known any more.
 ///
 /// # Errors

@@ -34,3 +34,46 @@ pub fn earn(
         .credit(Account::FeesEarned, fee)
         .post(tx, now)
 }
+
+/// Gives a fee back to the account whose refund gives back all of a payment, before the refund takes it.
+///
+/// # Errors
+/// The store's, also if it went back with this refund before.
+pub fn give_back(
+    tx: &Tx<'_>,
+    refund: i64,
+    account: AccountId,
+    reference: &str,
+    fee: Msat,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let change = Change { account, kind: LineKind::ServiceFeeReturned, reference, amount: fee };
+    accounts::credit(tx, &change, now)?;
+    Journal::new(Kind::RefundFeeReturned, refund)
+        .debit(Account::FeesEarned, fee)
+        .credit(Account::Merchants, fee)
+        .post(tx, now)
+}
+
+/// Earns a fee again that went back with a refund which has failed, if the account still has it; whether it does.
+///
+/// # Errors
+/// The store's.
+pub fn earn_again(
+    tx: &Tx<'_>,
+    refund: i64,
+    account: AccountId,
+    reference: &str,
+    fee: Msat,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    let change = Change { account, kind: LineKind::ServiceFee, reference, amount: fee };
+    if fee == Msat::ZERO || !accounts::debit(tx, &change, now)? {
+        return Ok(false);
+    }
+    Journal::new(Kind::RefundFeeEarnedAgain, refund)
+        .debit(Account::Merchants, fee)
+        .credit(Account::FeesEarned, fee)
+        .post(tx, now)?;
+    Ok(true)
+}

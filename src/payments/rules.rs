@@ -28,6 +28,8 @@ pub struct Rules {
     pub offers: bool,
     /// What the operator takes of a payment.
     pub fee: FeeRule,
+    /// Whether that goes back once all of a payment is refunded.
+    pub return_fee: bool,
     /// A refund may always cost this much in routing fees.
     pub max_fee_base: Msat,
     /// Or this share of it, in parts per million, whichever is more.
@@ -53,6 +55,7 @@ impl Rules {
             min_onchain: Msat::from_sat(payments.min_onchain_refund_sat).unwrap_or(Msat::ZERO),
             offers: payments.offers,
             fee: FeeRule { min_sat: payments.min_fee_sat, percent: payments.fee_percent },
+            return_fee: payments.return_fee,
             max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
             max_fee_ppm: payouts.max_fee_ppm,
             min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),

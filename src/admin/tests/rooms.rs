@@ -171,7 +171,7 @@ fn view(id: &str, status: &str) -> PayoutView {
     PayoutView {
         id: id.into(),
         status: status.into(),
-        payment_hash: PaymentHash([1; 32]),
+        payment_hash: Some(PaymentHash([1; 32])),
         amount_msat: 1_000,
         max_fee_msat: 10_000,
         fee_msat: None,
@@ -182,16 +182,14 @@ fn view(id: &str, status: &str) -> PayoutView {
 }
 
 impl Money for Rooms {
-    fn pay(
-        &self,
-        invoice: Bolt11Invoice,
-        max_fee: Option<Msat>,
-        _: bool,
-        _: Act,
-    ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
+    fn pay(&self, order: PayOrder, _: Act) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         let mut answer = view("p1", "queued");
-        answer.amount_msat = invoice.amount_milli_satoshis().unwrap();
-        answer.max_fee_msat = max_fee.unwrap_or_default().get();
+        let asked = match &order.to {
+            PayTo::Invoice(invoice) => invoice.amount_milli_satoshis(),
+            PayTo::Target(_) => None,
+        };
+        answer.amount_msat = asked.or(order.amount.map(Msat::get)).unwrap_or_default();
+        answer.max_fee_msat = order.max_fee.unwrap_or_default().get();
         Box::pin(async { Ok(answer) })
     }
     fn payout(&self, public_id: String) -> BoxFuture<'_, Result<Option<PayoutView>, AdminError>> {

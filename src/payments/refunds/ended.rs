@@ -5,6 +5,7 @@ use crate::clock::UnixMillis;
 use crate::ids::PaymentId;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::books::{Journal, Kind};
+use crate::ledger::service_fees;
 use crate::ledger::{Account, CoinSend, End, Family, LedgerError, Payout, coin_fees};
 use crate::money::Msat;
 use crate::payments::status::PaymentStatus;
@@ -84,6 +85,11 @@ fn failed(
         amount: refund.sats,
     };
     accounts::credit(tx, &change, now)?;
+    let fee = refund.fee_back;
+    if service_fees::earn_again(tx, refund.id, refund.account, &reference, fee, now)? {
+        store::set_fee_back(tx, refund.id, Msat::ZERO)?;
+        payments::set_fee(tx, refund.payment, fee)?;
+    }
     recover(teller, tx, refund, recovery, now)?;
     teller.refund_changed(tx, &store::by_id(tx, refund.id)?, "refund.failed", now)
 }

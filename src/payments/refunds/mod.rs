@@ -38,6 +38,7 @@ use crate::ids::{AccountId, PaymentId};
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::coin_fees::Quote;
 use crate::ledger::payouts::{self, Order, Queued};
+use crate::ledger::service_fees;
 use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coin_fees, coins};
 use crate::lightning::invoice;
 use crate::money::Msat;
@@ -126,7 +127,7 @@ impl Payments {
         if let Some(same) = same(tx, payment, new, invoice)? {
             return Ok((StatusCode::OK, same));
         }
-        let (rules, sats) = (self.rules(), owed(tx, payment, new)?);
+        let (rules, sats) = (self.rules(), owed(tx, payment, new, self.rules().return_fee)?);
         let payable = invoice::check_payable(invoice, rules.network, self.now(), rules.min_invoice_expiry);
         if payable.is_err() || invoice.amount_milli_satoshis() != Some(sats.get()) {
             let amount = format!("lightningInvoice must be for exactly {} sat", sats.sat_floor());
@@ -160,12 +161,18 @@ impl Payments {
         let now = self.now();
         let reference = draft.public_id.to_string();
         let (account, amount) = (draft.payment.account, draft.sats);
+        let id = store::insert(tx, draft, now)?;
+        let fee = fee_back(self.rules().return_fee, draft.payment, draft.sats);
+        if fee > Msat::ZERO {
+            service_fees::give_back(tx, id, account, &reference, fee, now)?;
+            store::set_fee_back(tx, id, fee)?;
+            payments::set_fee(tx, draft.payment.id, Msat::ZERO)?;
+        }
         let change = Change { account, kind: LineKind::Refund, reference: &reference, amount };
         // Asked for before; the same transaction has taken nothing since.
         if !accounts::debit(tx, &change, now)? {
             return Err(LedgerError::Broken(format!("a refund of more than account {account} has")));
         }
-        let id = store::insert(tx, draft, now)?;
         payments::add_refunding(tx, draft.payment.id, draft.sats)?;
         let refund = store::by_id(tx, id)?;
         self.teller().refund_changed(tx, &refund, "refund.created", now)?;
@@ -222,7 +229,12 @@ struct Wallet {
 }
 
 /// What the customer of a refund gets, if the payment allows it.
-fn owed(connection: &Connection, payment: &Payment, new: &NewRefund) -> Result<Msat, PaymentError> {
+fn owed(
+    connection: &Connection,
+    payment: &Payment,
+    new: &NewRefund,
+    return_fee: bool,
+) -> Result<Msat, PaymentError> {
     if new.unit != payment.unit {
         let message = format!("Currency must be that of the payment: {}", payment.unit);
         return Err(PaymentError::invalid("INVALID_CURRENCY", message));
@@ -232,10 +244,19 @@ fn owed(connection: &Connection, payment: &Payment, new: &NewRefund) -> Result<M
     }
     let sats = share::share(payment, &store::live_amounts(connection, payment.id)?, new.amount)?;
     // What came in may have been withdrawn.
-    if accounts::balance(connection, payment.account)?.available < sats {
+    let available = accounts::balance(connection, payment.account)?.available;
+    let available = available.checked_add(fee_back(return_fee, payment, sats)).unwrap_or(available);
+    if available < sats {
         return Err(no_balance());
     }
     Ok(sats)
+}
+
+/// What of the operator's fee goes back with a refund of so much: all of it with the one that gives back all that came.
+fn fee_back(return_fee: bool, payment: &Payment, sats: Msat) -> Msat {
+    let whole =
+        payment.refunding.checked_add(sats).unwrap_or(Msat::MAX).sat_floor() >= payment.received.sat_floor();
+    if return_fee && whole { payment.fee } else { Msat::ZERO }
 }
 
 /// The account has less than it takes.

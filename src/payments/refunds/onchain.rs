@@ -39,7 +39,7 @@ impl Payments {
                 message: "This address was used for another refund; ask for a fresh one",
             });
         }
-        let sats = owed(tx, payment, new)?;
+        let sats = owed(tx, payment, new, self.rules().return_fee)?;
         let (amount, least) =
             (sats.sat_floor(), coins::least(&address).max(self.rules().min_onchain.sat_floor()));
         if amount < least {

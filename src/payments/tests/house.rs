@@ -68,6 +68,7 @@ impl Default for Setup {
                 min_onchain: Msat::from_sat(500).unwrap(),
                 offers: false,
                 fee: crate::fees::FeeRule::FREE,
+                return_fee: false,
                 max_fee_base: Msat::from_sat(10).unwrap(),
                 max_fee_ppm: 10_000,
                 min_invoice_expiry: Duration::from_secs(60),

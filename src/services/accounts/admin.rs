@@ -154,6 +154,11 @@ impl Accounts {
     }
 }
 
+/// In the operator's words.
+pub fn admin_error(error: AccountError) -> AdminError {
+    told(error)
+}
+
 fn told(error: impl Into<AccountError>) -> AdminError {
     let error = error.into();
     let message = format!("{} ({})", error.message(), error.code());

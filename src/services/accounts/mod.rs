@@ -53,11 +53,13 @@ use crate::lightning::Node;
 use crate::lnurl::pay::Addresses;
 use crate::store::Store;
 
+pub use admin::admin_error;
 pub use dns::Dns;
 pub use error::AccountError;
 pub use listener::Teller;
 pub use rules::Rules;
 pub use statement::{HEAD, Span};
+pub use target::Payable;
 pub use withdraw::{By, NewWithdrawal};
 
 /// What the service is built from.

@@ -38,6 +38,17 @@ pub(super) enum Target {
     Pay(PayRequest),
 }
 
+/// What is paid, and how much.
+#[derive(Clone, Debug)]
+pub enum Payable {
+    /// An invoice.
+    Invoice(Box<Bolt11Invoice>, Msat),
+    /// An offer.
+    Offer(Box<Offer>, Msat),
+    /// An address.
+    Address(Address, Msat),
+}
+
 /// A target, and the amount that it asks for, if it does.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
@@ -73,6 +84,32 @@ impl Accounts {
         }
         let request = self.0.parts.addresses.pay_request(bare).await.map_err(|error| refused(&error))?;
         Ok(Asked { target: Target::Pay(request), amount: None })
+    }
+
+    /// What the operator would pay for a target and an amount; the amount may be the target's own.
+    ///
+    /// # Errors
+    /// [`AccountError::Invalid`] for what can't be paid, [`AccountError::Conflict`] for who can't be asked.
+    pub async fn payable(&self, text: &str, amount: Option<Msat>) -> Result<Payable, AccountError> {
+        let Asked { target, amount: asked } = self.read_target(text).await?;
+        let amount = match (amount, asked) {
+            (Some(wanted), Some(asked)) if wanted != asked => {
+                let message =
+                    format!("The target asks for exactly {asked}; leave the amount out, or give the same");
+                return Err(AccountError::invalid("AMOUNT_MISMATCH", message));
+            }
+            (wanted, asked) => wanted.or(asked).ok_or_else(|| {
+                AccountError::invalid("INVALID_AMOUNT", "The target leaves the amount to you; give one")
+            })?,
+        };
+        Ok(match target {
+            Target::Invoice(invoice) => Payable::Invoice(invoice, amount),
+            Target::Offer(offer) => Payable::Offer(offer, amount),
+            Target::Address(address) => Payable::Address(address, amount),
+            Target::Pay(request) => {
+                Payable::Invoice(Box::new(self.invoice_for(&request, amount).await?), amount)
+            }
+        })
     }
 
     /// An invoice of a lightning address for this amount.

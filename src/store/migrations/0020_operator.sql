@@ -49,3 +49,4 @@ CREATE TABLE operator_sends (
 ALTER TABLE payments ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE l402_challenges ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE l402_earnings ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE payment_refunds ADD COLUMN fee_back_msat INTEGER NOT NULL DEFAULT 0;  -- fee that went back with it
