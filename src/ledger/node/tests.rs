@@ -132,7 +132,7 @@ impl World {
             .write_blocking(move |tx| {
                 Journal::new(Kind::ChargePaidTwice, subject)
                     .signed(Account::Lightning, msat)
-                    .signed(Account::Suspense, -msat)
+                    .signed(Account::Operator, -msat)
                     .post(tx, subject)
             })
             .unwrap();
