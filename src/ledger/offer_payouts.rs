@@ -29,7 +29,7 @@
 //! | after `dispatching` is committed, before the node is asked | `unknown` without an id, no record | nobody can tell this from the next: it stays, and nothing else is sent to offers, until an event comes or a person has looked (`satchel account settle`) |
 //! | the node has sent it and written no record | the same; its event comes with an id that no row has | the event is about the one row without an id |
 //! | the node has written its record, the id is not committed | `unknown`, and a record with the note | the id is taken from the record; then as below |
-//! | after the id is committed | `unknown` with an id | the event, or a record of success, ends it as paid. A failure: see below |
+//! | after the id is committed | `unknown` with an id | the event, or a record of success, ends it as paid. A failure: see below. Neither comes if LDK's manager was not written while the payment waited for the offer's invoice: then a person settles it |
 //! | before the event's transaction is committed | the event again | all from the beginning |
 //! | after it, before the event is handled | the event again, and a row that has ended | nothing |
 //!
