@@ -53,13 +53,16 @@ struct Sums {
 }
 
 /// What the ledger may differ by from the wallets' records, in msat: what was found wrong or burnt before.
-#[derive(Default)]
 pub struct Books {
     known_difference: i64,
     known_of_earnings: i64,
 }
 
 impl Books {
+    pub fn new(kept_msat: i64) -> Self {
+        Self { known_difference: kept_msat, known_of_earnings: kept_msat }
+    }
+
     /// Rests. With `all`, also whatever an earlier rest found settled is looked at again.
     pub async fn rest(&mut self, world: &Arc<World>, all: bool, seed: u64) {
         world.replace_channels().await;
