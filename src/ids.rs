@@ -125,6 +125,18 @@ row_id!(
     CoinSendId
 );
 row_id!(
+    /// Row id of an intent to pay a BOLT12 offer: money out.
+    OfferPayoutId
+);
+row_id!(
+    /// Row id of what was withheld from an account for fees.
+    FeeReserveId
+);
+row_id!(
+    /// Row id of a withdrawal: what an account takes out.
+    WithdrawalId
+);
+row_id!(
     /// Row id of a voucher: a claim on sats.
     VoucherId
 );

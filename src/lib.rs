@@ -31,6 +31,7 @@ pub mod names;
 pub mod payments;
 pub mod rates;
 pub mod routes;
+pub mod services;
 pub mod store;
 pub mod telemetry;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
 use crate::payments;
+use crate::services::accounts;
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -38,6 +39,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         content::api::router(house.content.clone(), &house.limits, &house.proxies);
     let (l402_routes, l402_document) =
         l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
+    let (account_routes, account_document) =
+        accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -45,6 +48,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             gift_document,
             tip_document,
             openapi::keyed(payment_document),
+            openapi::keyed(account_document),
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
@@ -58,6 +62,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(gift_routes)
         .merge(tip_routes)
         .merge(payment_routes)
+        .merge(account_routes)
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
@@ -122,6 +127,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         keys: Arc::<OperatorDesk>::clone(&desk),
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
+        accounts: Arc::new(house.accounts.clone()),
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),
@@ -228,6 +234,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         tips::api::failure(path, status)
     } else if payments::api::owns(path) {
         payments::api::failure(path, status)
+    } else if accounts::api::owns(path) {
+        accounts::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {

@@ -10,9 +10,15 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::post;
 use common::{Gift, SOON, Scene, case, until};
 use regtest::{InvoiceRequest, Network};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 /// What was found: one channel of a million, and gifts of 110,000 and 300,000 that could be neither redeemed nor
 /// returned.
@@ -23,12 +29,41 @@ const TENTH_SAT: u64 = CHANNEL_SAT / 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sold_can_be_paid_out() {
+    let (url, told) = receiver().await;
+    let alerts = format!("[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret = \"s3cret\"\nafter_secs = 1");
     let builder = Network::builder().wallets(1).channel_sat(CHANNEL_SAT);
-    let scene = Scene::of(builder).await;
+    let scene = Scene::of(builder.extra_config(alerts.parse().unwrap())).await;
     case("more than may be in flight is not sold", too_large(&scene)).await;
     case("the operator spends what is free, to the sat", edge(&scene)).await;
-    case("drained by force, nothing more is sold", drained(&scene)).await;
+    case("drained by force, nothing more is sold", drained(&scene, &told)).await;
     scene.close().await;
+}
+
+type Told = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A receiver of webhooks on this machine: its address, and the signatures and bodies that came.
+async fn receiver() -> (String, Told) {
+    let told = Told::default();
+    let heard = Arc::clone(&told);
+    let hear = move |headers: HeaderMap, body: String| async move {
+        let signature = headers["webhook-signature"].to_str().unwrap().to_owned();
+        heard.lock().unwrap().push((signature, serde_json::from_str(&body).unwrap()));
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/alerts", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/alerts", post(hear))).await });
+    (url, told)
+}
+
+/// Waits until the operator is told something of this type.
+async fn is_told(told: &Told, kind: &str) -> Value {
+    until(&format!("the operator is told {kind}"), 3 * SOON, || async {
+        let told = told.lock().unwrap();
+        let (signature, body) = told.iter().find(|(_, body)| body["type"] == kind)?;
+        assert!(signature.starts_with("v1,"), "{signature}");
+        Some(body.clone())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +151,7 @@ async fn edge(scene: &Scene) {
     }
 }
 
-async fn drained(scene: &Scene) {
+async fn drained(scene: &Scene, told: &Told) {
     let gift = scene.funded_gift(50_000, 0).await;
     assert!(pay(scene, 30_000, false).await.is_err());
     assert_eq!(pay(scene, 30_000, true).await.unwrap()["status"], "paid");
@@ -133,6 +168,10 @@ async fn drained(scene: &Scene) {
     let status = scene.network.satchel.command("status", &[]).await.unwrap();
     let text = String::from_utf8_lossy(&status.stdout).into_owned();
     assert!(text.contains("free to withdraw") && text.contains("are missing"), "{text}");
+    let alert = is_told(told, "alert.raised").await;
+    assert_eq!(alert["alert"], "redeemability", "{alert}");
+    let message = alert["message"].as_str().unwrap();
+    assert!(message.starts_with("1 of 1 gifts and tips can't be redeemed"), "{message}");
     // A payment to the operator makes good what was taken.
     let asked = json!({"amount_sat": 40_000, "description": "capital"});
     let made = scene.network.satchel.admin_post("/admin/v1/invoice", asked).await.unwrap();
@@ -143,5 +182,7 @@ async fn drained(scene: &Scene) {
         (scene.api.post("/create", json!({"amount": 1_000})).await.status == 200).then_some(())
     })
     .await;
+    is_told(told, "alert.over").await;
     redeem(scene, &gift).await;
+    assert_eq!(told.lock().unwrap().len(), 2, "nothing is told twice: {told:?}");
 }

@@ -61,6 +61,7 @@ async fn a_death_at_any_point_costs_nobody_anything() {
     case("reconciliation.after_forget", reconciling_a_lost_one(&scene)).await;
     case("webhook.after_post", telling(&scene)).await;
     eprintln!("channels closed: {}", scene.channels_closed().await);
+    scene.comes_to_rest().await;
     scene.close().await;
 }
 

@@ -11,7 +11,7 @@
 mod common;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use common::{Gift, SOON, Scene, case, until};
 use futures_util::{StreamExt, stream};
@@ -34,11 +34,12 @@ async fn jammer_leaves_honest_payouts_flowing() {
     let small = case("funding small gifts", funded(&scene, 100, HONEST / 2)).await;
     let larger = case("funding larger gifts", funded(&scene, 2_000, HONEST / 2)).await;
     case("redeemed to hold invoices", hold(&scene, &jam)).await;
+    // Before anybody can know which of them will be held, and after.
+    case("honest redemptions at once", paid_meanwhile(&scene, &small)).await;
     let before = held(&scene).await;
     eprintln!("   {before} of {} are held", jam.len());
     assert!(before >= 10, "nothing was held: {before}");
-    let honest: Vec<String> = small.into_iter().chain(larger).collect();
-    case("honest redemptions", paid_meanwhile(&scene, &honest)).await;
+    case("honest redemptions", paid_meanwhile(&scene, &larger)).await;
     told(&scene).await;
     scene.network.shutdown().await.unwrap();
 }
@@ -59,8 +60,6 @@ async fn hold(scene: &Scene, gifts: &[String]) {
         scene.api.redeem(id, &invoice.invoice).await.withdrawal_id();
     });
     stream::iter(asking).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    // Whatever will be sent of them is.
-    tokio::time::sleep(Duration::from_secs(12)).await;
 }
 
 async fn held(scene: &Scene) -> u64 {
@@ -86,9 +85,10 @@ async fn paid_meanwhile(scene: &Scene, gifts: &[String]) {
         }
     });
     stream::iter(redeeming).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
-    assert_eq!(done.load(Ordering::SeqCst), HONEST);
+    assert_eq!(done.load(Ordering::SeqCst), gifts.len());
     eprintln!(
-        "   {HONEST} paid in {:.1} s, the slowest in {} ms; {} are held",
+        "   {} paid in {:.1} s, the slowest in {} ms; {} are held",
+        gifts.len(),
         began.elapsed().as_secs_f64(),
         slowest.load(Ordering::SeqCst),
         held(scene).await

@@ -52,6 +52,7 @@ async fn operator_acts_are_done_once_and_recorded() {
     case("a payout settled by hand", settling(&scene)).await;
     case("all coins above the reserve", everything(&scene)).await;
     case("the ledger as a table", table(&scene)).await;
+    scene.comes_to_rest().await;
     scene.close().await;
 }
 
@@ -196,8 +197,8 @@ async fn settling(scene: &Scene) {
         list["payouts"].as_array().unwrap().iter().any(|one| one["id"] == id.as_str()).then_some(())
     })
     .await;
-    // Until the HTLC stands in a commitment transaction, nothing is said about it either way.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    scene.wallet(1).wait_held(&invoice.payment_hash, SOON).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let refused = satchel.command_json("payout", &["settle", &id, "--failed", "--i-have-proof"]).await;
     assert!(format!("{refused:?}").contains("open channel"), "{refused:?}");
     let wrong = "ab".repeat(32);

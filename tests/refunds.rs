@@ -127,6 +127,7 @@ async fn a_death_at_any_point_of_a_refund_sends_it_once() {
     }
     case("the table", table(&scene, &desk)).await;
     eprintln!("channels closed: {}", scene.channels_closed().await);
+    scene.comes_to_rest().await;
     scene.close().await;
 }
 

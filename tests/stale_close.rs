@@ -90,6 +90,7 @@ async fn stale_close_pays_each_recipient_once() {
         twice.len()
     );
     scene.replace_lost_channels().await;
+    scene.comes_to_rest().await;
     scene.close().await;
 }
 

@@ -29,8 +29,8 @@ use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
     Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom,
-    Spent, Standing, Waiting,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
+    OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom, Spent, Standing, Waiting,
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
@@ -249,8 +249,16 @@ impl Lightning for NoNode {
         Vec::new()
     }
 
-    fn pay(&self, _invoice: &Bolt11Invoice, _max_fee: Msat) -> Dispatch {
+    fn pay(&self, _invoice: &Bolt11Invoice, _amount: Msat, _max_fee: Msat) -> Dispatch {
         Dispatch::NotSent(Refusal::NotRunning)
+    }
+
+    fn pay_to_offer(&self, _order: &OfferOrder) -> OfferDispatch {
+        OfferDispatch::NotSent { why: "nothing is sent here".into(), retry: false }
+    }
+
+    fn offer_record(&self, _key: OfferKey<'_>) -> Option<OfferRecord> {
+        None
     }
 
     fn forget(&self, _hash: satchel::ids::PaymentHash) -> Result<(), String> {
@@ -297,6 +305,14 @@ impl Lightning for NoNode {
 
     fn send_coins(&self, _order: &CoinOrder) -> CoinDispatch {
         CoinDispatch::NotSent("nothing is sent here".into())
+    }
+
+    fn coin_fee_rate(&self) -> Result<u64, String> {
+        Err("nothing is sent here".into())
+    }
+
+    fn coin_transactions(&self) -> usize {
+        0
     }
 
     fn coin_record(&self, _order: &CoinOrder, _txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

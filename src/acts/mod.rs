@@ -55,10 +55,18 @@ pub enum ActKind {
     ProxyRetire,
     /// A webhook sent again.
     WebhookReplay,
+    /// An account's earnings withdrawn.
+    AccountWithdraw,
+    /// Where an account's earnings go by themselves set.
+    AccountSweep,
+    /// A withdrawal in doubt ended by hand.
+    WithdrawalSettle,
+    /// What a key may withdraw in a day set.
+    KeyLimit,
 }
 
 impl ActKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 20] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -75,6 +83,10 @@ impl ActKind {
         Self::ProxyPrice,
         Self::ProxyRetire,
         Self::WebhookReplay,
+        Self::AccountWithdraw,
+        Self::AccountSweep,
+        Self::WithdrawalSettle,
+        Self::KeyLimit,
     ];
 
     /// Its name in the database and in reports.
@@ -96,6 +108,10 @@ impl ActKind {
             Self::ProxyPrice => "proxy.price",
             Self::ProxyRetire => "proxy.retire",
             Self::WebhookReplay => "webhook.replay",
+            Self::AccountWithdraw => "account.withdraw",
+            Self::AccountSweep => "account.sweep",
+            Self::WithdrawalSettle => "withdrawal.settle",
+            Self::KeyLimit => "key.withdraw_limit",
         }
     }
 

@@ -3,12 +3,13 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`], [`CoinAdmin`], [`PayoutAdmin`],
-//! [`SuspenseAdmin`], [`ExportAdmin`]),
+//! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`],
+//! [`CoinAdmin`], [`PayoutAdmin`], [`SuspenseAdmin`], [`ExportAdmin`]),
 //! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
+mod accounts;
 mod acts;
 mod audit;
 mod channels;
@@ -45,6 +46,7 @@ use crate::rates::Rates;
 use crate::store::Store;
 use crate::telemetry::Health;
 
+pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, WithdrawRequest};
 pub use acts::Acts;
 pub use coins::{CoinAdmin, SendOrder};
 pub use error::{AdminError, method_not_allowed, refusal};
@@ -52,7 +54,7 @@ pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
 pub use l402::{L402Admin, SoldRequest};
-pub use money::{Issued, Money, PayoutView};
+pub use money::{Issued, Money, PayOrder, PayTo, PayoutView};
 pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
 pub use payouts::{PayoutAdmin, PayoutPage};
@@ -108,6 +110,8 @@ pub struct AdminState {
     pub webhooks: Arc<dyn WebhookAdmin>,
     /// Coins on their way to addresses.
     pub coins: Arc<dyn CoinAdmin>,
+    /// What accounts have earned.
+    pub accounts: Arc<dyn AccountAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -143,6 +147,14 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/tips/{id}/reclaim", post(tips::reclaim))
         .route("/admin/v1/payments/export", get(payments::export))
         .route("/admin/v1/l402", get(l402::sold))
+        .route("/admin/v1/accounts", get(accounts::list))
+        .route("/admin/v1/accounts/{name}", get(accounts::show))
+        .route("/admin/v1/accounts/{name}/statement", get(accounts::statement))
+        .route("/admin/v1/accounts/{name}/withdrawals", post(accounts::withdraw))
+        .route("/admin/v1/accounts/{name}/sweep", post(accounts::sweep))
+        .route("/admin/v1/withdrawals/{id}", get(accounts::withdrawal))
+        .route("/admin/v1/withdrawals/{id}/settle", post(accounts::settle))
+        .route("/admin/v1/keys/{id}/withdraw-limit", post(accounts::limit_key))
         .route("/admin/v1/coins", get(coins::list))
         .route("/admin/v1/send", post(coins::send))
         .route("/admin/v1/coins/{id}", get(coins::show))

@@ -29,20 +29,14 @@ const MAX_EXPIRY_SECS: u64 = 366 * 86_400;
 /// The operator's access to the ledger.
 pub trait Money: Send + Sync {
     /// Notes the intent to pay durably, with this act, and answers; the outcome is asked with [`Money::payout`]. The same
-    /// invoice again gives the same payout. `max_fee` is by default what `[payouts]` says. What is owed to others is
-    /// left untouched unless `force`.
+    /// invoice or address again gives the same payout; an offer or a name is paid again. What is owed to others is left
+    /// untouched unless the order says otherwise.
     ///
     /// Crash behaviour: as every payout. Once answered it is carried out, or seen to have failed.
     ///
     /// # Errors
     /// [`AdminError::Refused`] when the books or the invoice forbid it, [`AdminError::Unavailable`].
-    fn pay(
-        &self,
-        invoice: Bolt11Invoice,
-        max_fee: Option<Msat>,
-        force: bool,
-        act: Act,
-    ) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
+    fn pay(&self, order: PayOrder, act: Act) -> BoxFuture<'_, Result<PayoutView, AdminError>>;
 
     /// A payout of anybody's, by its public id.
     ///
@@ -57,6 +51,28 @@ pub trait Money: Send + Sync {
     fn invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Issued, AdminError>>;
 }
 
+/// Whom to pay.
+#[derive(Clone, Debug)]
+pub enum PayTo {
+    /// Whoever made this invoice.
+    Invoice(Box<Bolt11Invoice>),
+    /// What this text stands for: an offer, a lightning address, a BIP353 name, an address, a `bitcoin:` URI.
+    Target(String),
+}
+
+/// What to pay.
+#[derive(Clone, Debug)]
+pub struct PayOrder {
+    /// Whom.
+    pub to: PayTo,
+    /// How much, if they leave that open.
+    pub amount: Option<Msat>,
+    /// The most that it may cost in routing fees; by default what `[payouts]` says.
+    pub max_fee: Option<Msat>,
+    /// Even if what is owed to others could then not be paid out.
+    pub force: bool,
+}
+
 /// A payout as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PayoutView {
@@ -64,8 +80,8 @@ pub struct PayoutView {
     pub id: String,
     /// `queued`, `dispatching`, `in_flight`, `unknown`, `paid` or `failed`; the last two are final.
     pub status: String,
-    /// What it pays.
-    pub payment_hash: PaymentHash,
+    /// What it pays; of an offer known only late, of an address never.
+    pub payment_hash: Option<PaymentHash>,
     /// How much, in msat.
     pub amount_msat: u64,
     /// The most it may cost in routing fees, in msat.
@@ -97,7 +113,9 @@ pub struct Issued {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PayRequest {
-    invoice: String,
+    invoice: Option<String>,
+    target: Option<String>,
+    amount_sat: Option<u64>,
     max_fee_sat: Option<u64>,
     #[serde(default)]
     force: bool,
@@ -118,15 +136,34 @@ pub async fn pay(
     By(key): By,
     Body(request): Body<PayRequest>,
 ) -> Result<Json<PayoutView>, AdminError> {
-    let invoice = parse_invoice(&request.invoice, state.config.network)?;
     let max_fee = request.max_fee_sat.map(|sat| sat_amount("max_fee_sat", sat)).transpose()?;
+    let amount = request.amount_sat.map(|sat| sat_amount("amount_sat", sat)).transpose()?;
+    if amount == Some(Msat::ZERO) {
+        return Err(AdminError::BadRequest("amount_sat must be at least 1".into()));
+    }
     let act = Act::new(key, ActKind::Pay)
-        .with("payment_hash", charges::hash_of(&invoice))
-        .with("amount_msat", invoice.amount_milli_satoshis())
+        .with("amount_msat", amount)
         .with("max_fee_msat", max_fee)
         .with("force", request.force);
-    let paid = state.money.pay(invoice, max_fee, request.force, act.clone());
-    state.acts.recorded(act, paid).await.map(Json)
+    let (to, act) = match (request.invoice, request.target) {
+        (Some(text), None) => {
+            let invoice = match amount {
+                None => parse_invoice(&text, state.config.network)?,
+                Some(amount) => parse_invoice_for(&text, state.config.network, amount)?,
+            };
+            let act = act
+                .with("payment_hash", charges::hash_of(&invoice))
+                .with("amount_msat", invoice.amount_milli_satoshis().or(amount.map(Msat::get)));
+            (PayTo::Invoice(Box::new(invoice)), act)
+        }
+        (None, Some(text)) => {
+            let act = act.with("target", text.trim());
+            (PayTo::Target(text), act)
+        }
+        _ => return Err(AdminError::BadRequest("give either invoice or target".into())),
+    };
+    let order = PayOrder { to, amount, max_fee, force: request.force };
+    state.acts.recorded(act.clone(), state.money.pay(order, act)).await.map(Json)
 }
 
 /// `GET /admin/v1/payouts/{public_id}`
@@ -172,6 +209,30 @@ fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {
 
 /// Refuses what can never be paid, before the ledger hears of it.
 pub(super) fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
+    let invoice = read_invoice(text, network)?;
+    if invoice.amount_milli_satoshis().is_none_or(|msat| msat == 0) {
+        let text = "the invoice has no amount; ask for one with an amount, or say how much";
+        return Err(AdminError::BadRequest(text.into()));
+    }
+    Ok(invoice)
+}
+
+/// The same for one that is paid with this amount.
+fn parse_invoice_for(
+    text: &str,
+    network: bitcoin::Network,
+    amount: Msat,
+) -> Result<Bolt11Invoice, AdminError> {
+    let invoice = read_invoice(text, network)?;
+    match invoice.amount_milli_satoshis() {
+        Some(asked) if asked != amount.get() => Err(AdminError::BadRequest(format!(
+            "the invoice asks for exactly {asked} msat; leave amount_sat out"
+        ))),
+        _ => Ok(invoice),
+    }
+}
+
+fn read_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
     let bad = |text: &str| AdminError::BadRequest(text.into());
     let text = text.trim();
     let text = text.strip_prefix("lightning:").or_else(|| text.strip_prefix("LIGHTNING:")).unwrap_or(text);
@@ -181,9 +242,6 @@ pub(super) fn parse_invoice(text: &str, network: bitcoin::Network) -> Result<Bol
     }
     if invoice.is_expired() {
         return Err(bad("the invoice has expired; ask for a new one"));
-    }
-    if invoice.amount_milli_satoshis().is_none_or(|msat| msat == 0) {
-        return Err(bad("the invoice has no amount; ask for one with an amount"));
     }
     Ok(invoice)
 }

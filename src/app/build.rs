@@ -25,7 +25,7 @@ use crate::l402::content::Content;
 use crate::l402::proxy::{self, PaidProxies};
 use crate::l402::{self, L402};
 use crate::ledger::suspense::PaidBack;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, recovery, solvency};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery, solvency};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
@@ -34,6 +34,7 @@ use crate::money::Msat;
 use crate::payments::{self, Payments};
 use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
+use crate::services::accounts::{self, Accounts};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -59,6 +60,7 @@ pub struct House {
     pub(crate) l402: L402,
     pub(crate) paid_proxies: PaidProxies,
     pub(crate) content: Content,
+    pub(crate) accounts: Accounts,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -106,6 +108,7 @@ impl House {
         let l402_teller =
             l402::Teller::new(log.clone(), Clock::system()).taking(l402::Rules::from_config(&config).fee);
         let l402_mint = l402::mint(&store)?;
+        let accounts_teller = accounts::Teller::new(log.clone());
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
             (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
@@ -120,6 +123,7 @@ impl House {
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
+                (Family::Accounts, Arc::new(accounts_teller.clone()) as Arc<dyn Listener>),
                 (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
@@ -161,6 +165,19 @@ impl House {
                 newcomers: Budget::per_minute(invoices_per_minute(&config)),
             }),
             budget: Arc::clone(&budget),
+        });
+        let accounts = Accounts::new(accounts::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: accounts::Rules::from_config(&config),
+            teller: accounts_teller,
+            addresses: addresses.clone(),
+            dns: accounts::Dns::new(
+                &config.withdrawals.dns_over_https,
+                config.withdrawals.dns_unsigned,
+                ledger.clock.clone(),
+            )
+            .map_err(AppError::System)?,
         });
         let rates = rates(&config.rates, ledger.clock.clone())?;
         let payments = Payments::new(payments::Parts {
@@ -205,6 +222,7 @@ impl House {
         let content = Content::from_config(&config, l402.clone());
         acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
+        offer_payouts::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {
             config,
             store,
@@ -218,6 +236,7 @@ impl House {
             l402,
             paid_proxies,
             content,
+            accounts,
             rates,
             health,
             watchdog,

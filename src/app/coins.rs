@@ -10,7 +10,7 @@ use crate::acts::Act;
 use crate::admin::{AdminError, CoinAdmin, SendOrder};
 use crate::ids::CoinSendId;
 use crate::ledger::LedgerError;
-use crate::ledger::coins::{self, Found};
+use crate::ledger::coins::{self, CoinSend, Found};
 use crate::ledger::operator_sends::{self, Send};
 
 impl CoinAdmin for OperatorDesk {
@@ -23,27 +23,7 @@ impl CoinAdmin for OperatorDesk {
 
     fn send(&self, order: SendOrder, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
-            let balances = self.0.asked.ask(|node| node.is_running().then(|| node.balances())).await?;
-            let balances = balances.ok_or_else(|| {
-                AdminError::Unavailable("the node is not running; see `satchel doctor`".into())
-            })?;
-            let send = Send {
-                address: order.address,
-                amount: order.amount,
-                sat_per_vb: order.sat_per_vb,
-                spendable_sat: balances.onchain_spendable_sat,
-            };
-            let ledger = self.0.ledger.clone();
-            let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
-                let queued = operator_sends::queue(tx, &ledger, &send)?;
-                if let Ok((coins, true)) = &queued {
-                    act.to(coins.id.to_string()).done(tx, ledger.clock.now())?;
-                }
-                Ok(queued)
-            });
-            let queued = written.await.map_err(unavailable)?;
-            let (coins, _) = queued.map_err(|why| AdminError::Refused(why.to_string()))?;
-            serde_json::to_value(&coins).map_err(AdminError::internal)
+            serde_json::to_value(self.send_coins(order, act).await?).map_err(AdminError::internal)
         })
     }
 
@@ -81,5 +61,30 @@ impl CoinAdmin for OperatorDesk {
             let settled = written.await.map_err(unavailable)?.map_err(AdminError::Refused)?;
             Ok(settled.map_err(unavailable)?.status.name().into())
         })
+    }
+}
+
+impl OperatorDesk {
+    /// Decides to send coins of the wallet.
+    pub(super) async fn send_coins(&self, order: SendOrder, act: Act) -> Result<CoinSend, AdminError> {
+        let balances = self.0.asked.ask(|node| node.is_running().then(|| node.balances())).await?;
+        let balances = balances
+            .ok_or_else(|| AdminError::Unavailable("the node is not running; see `satchel doctor`".into()))?;
+        let send = Send {
+            address: order.address,
+            amount: order.amount,
+            sat_per_vb: order.sat_per_vb,
+            spendable_sat: balances.onchain_spendable_sat,
+        };
+        let ledger = self.0.ledger.clone();
+        let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
+            let queued = operator_sends::queue(tx, &ledger, &send)?;
+            if let Ok((coins, true)) = &queued {
+                act.to(coins.id.to_string()).done(tx, ledger.clock.now())?;
+            }
+            Ok(queued)
+        });
+        let queued = written.await.map_err(unavailable)?;
+        queued.map(|(coins, _)| coins).map_err(|why| AdminError::Refused(why.to_string()))
     }
 }

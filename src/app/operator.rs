@@ -8,72 +8,74 @@ use serde_json::{Value, json};
 
 use super::build::House;
 use crate::acts::Act;
-use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayoutView};
+use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayOrder, PayTo, PayoutView, SendOrder};
 use crate::http::keys::{KeyError, KeyId, KeyInfo, Scope};
-use crate::ids::Preimage;
 #[cfg(feature = "failpoints")]
 use crate::ids::random_bytes;
-use crate::ledger::payouts::{self, Order, Payout, Queued};
+use crate::ids::{CoinSendId, Preimage};
+use crate::ledger::coins::{self, CoinSend, CoinStatus};
+use crate::ledger::offer_payouts::{self, OfferPayout};
+use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
 use crate::ledger::solvency::{NotFree, Standing};
 use crate::ledger::{Family, LedgerError, charges};
 use crate::lightning::{InvoiceError, InvoiceRequest};
 use crate::money::Msat;
+use crate::services::accounts::{self, Payable};
 use crate::store::Tx;
+
+/// What the ids of coins begin with among those of payouts.
+const COINS: &str = "coins-";
 
 /// The operator's side of the house.
 #[derive(Clone)]
 pub(crate) struct OperatorDesk(pub(crate) Arc<House>);
 
 impl Money for OperatorDesk {
-    fn pay(
-        &self,
-        invoice: Bolt11Invoice,
-        max_fee: Option<Msat>,
-        force: bool,
-        act: Act,
-    ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
+    fn pay(&self, order: PayOrder, act: Act) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         Box::pin(async move {
-            let amount = invoice
-                .amount_milli_satoshis()
-                .and_then(Msat::new)
-                .ok_or_else(|| AdminError::BadRequest("the invoice has no amount".into()))?;
-            let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
-            let ledger = self.0.ledger.clone();
-            let standing = if force { None } else { Some(self.standing().await?) };
-            let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
-                let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee };
-                let known = payouts::by_hash(tx, charges::hash_of(&invoice))?.is_some()
-                    || charges::by_hash(tx, charges::hash_of(&invoice))?.is_some();
-                // What exists is only looked up, and an invoice of our own leaves no channel.
-                if let Some(standing) = standing.filter(|_| !known) {
-                    let whole = amount.checked_add(max_fee).unwrap_or(Msat::MAX);
-                    if let Err(not_free) = standing.covers(tx, whole)? {
-                        return Ok(Err(not_enough(&not_free, amount, max_fee)));
-                    }
+            let payable = match order.to {
+                PayTo::Invoice(invoice) => {
+                    let asked = invoice.amount_milli_satoshis().and_then(Msat::new).or(order.amount);
+                    let amount =
+                        asked.ok_or_else(|| AdminError::BadRequest("the invoice has no amount".into()))?;
+                    Payable::Invoice(invoice, amount)
                 }
-                Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
-                    Queued::New(payout) => {
-                        act.to(&payout.public_id).done(tx, ledger.clock.now())?;
-                        Ok(payout)
-                    }
-                    Queued::Existing(payout) if payout.family == Family::Operator => Ok(payout),
-                    Queued::Unpayable => {
-                        Err(AdminError::Refused("this invoice of ours is paid or over already".into()))
-                    }
-                    Queued::Existing(_) => {
-                        Err(AdminError::Refused("this invoice is being paid for somebody else".into()))
-                    }
-                })
-            });
-            queued.await.map_err(unavailable)?.map(|payout| view(&payout))
+                PayTo::Target(text) => {
+                    self.0.accounts.payable(&text, order.amount).await.map_err(accounts::admin_error)?
+                }
+            };
+            match payable {
+                Payable::Invoice(invoice, amount) => {
+                    self.pay_invoice(*invoice, amount, order.max_fee, order.force, act).await
+                }
+                Payable::Offer(offer, amount) => {
+                    self.pay_offer(offer.to_string(), amount, order.max_fee, order.force, act).await
+                }
+                // The wallet's coins are nobody else's, so nothing that is owed is touched.
+                Payable::Address(address, amount) => {
+                    let send = SendOrder { address, amount: Some(amount), sat_per_vb: None };
+                    let coins = self.send_coins(send, act).await?;
+                    Ok(view_of_coins(&coins))
+                }
+            }
         })
     }
 
     fn payout(&self, public_id: String) -> BoxFuture<'_, Result<Option<PayoutView>, AdminError>> {
         Box::pin(async move {
-            let found =
-                self.0.store.read(move |connection| payouts::by_public_id(connection, &public_id)).await;
-            found.map(|payout| payout.as_ref().map(view)).map_err(unavailable)
+            let read = self.0.store.read(move |connection| -> Result<_, LedgerError> {
+                if let Some(payout) = payouts::by_public_id(connection, &public_id)? {
+                    return Ok(Some(view(&payout)));
+                }
+                if let Some(payout) = offer_payouts::by_public_id(connection, &public_id)? {
+                    return Ok(Some(view_of_offer(&payout)));
+                }
+                let Some(id) = public_id.strip_prefix(COINS).and_then(|id| id.parse().ok()) else {
+                    return Ok(None);
+                };
+                Ok(coins::find(connection, CoinSendId(id))?.as_ref().map(view_of_coins))
+            });
+            read.await.map_err(unavailable)
         })
     }
 
@@ -104,6 +106,79 @@ impl Money for OperatorDesk {
 }
 
 impl OperatorDesk {
+    async fn pay_invoice(
+        &self,
+        invoice: Bolt11Invoice,
+        amount: Msat,
+        max_fee: Option<Msat>,
+        force: bool,
+        act: Act,
+    ) -> Result<PayoutView, AdminError> {
+        let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
+        let ledger = self.0.ledger.clone();
+        let standing = if force { None } else { Some(self.standing().await?) };
+        let queued = self.0.store.write(move |tx| -> Result<Result<Payout, AdminError>, LedgerError> {
+            let order = Order { family: Family::Operator, invoice: &invoice, amount, max_fee };
+            let known = payouts::by_hash(tx, charges::hash_of(&invoice))?.is_some()
+                || charges::by_hash(tx, charges::hash_of(&invoice))?.is_some();
+            // What exists is only looked up, and an invoice of our own leaves no channel.
+            if let Some(standing) = standing.filter(|_| !known) {
+                let whole = amount.checked_add(max_fee).unwrap_or(Msat::MAX);
+                if let Err(not_free) = standing.covers(tx, whole)? {
+                    return Ok(Err(not_enough(&not_free, amount, max_fee)));
+                }
+            }
+            Ok(match payouts::queue(tx, &ledger, &order, |_| Ok(()))? {
+                Queued::New(payout) => {
+                    act.to(&payout.public_id).done(tx, ledger.clock.now())?;
+                    Ok(payout)
+                }
+                Queued::Existing(payout) if payout.family == Family::Operator => Ok(payout),
+                Queued::Unpayable => {
+                    Err(AdminError::Refused("this invoice of ours is paid or over already".into()))
+                }
+                Queued::Existing(_) => {
+                    Err(AdminError::Refused("this invoice is being paid for somebody else".into()))
+                }
+            })
+        });
+        queued.await.map_err(unavailable)?.map(|payout| view(&payout))
+    }
+
+    /// An offer has no payment hash before it is paid, so each order is another payment.
+    async fn pay_offer(
+        &self,
+        offer: String,
+        amount: Msat,
+        max_fee: Option<Msat>,
+        force: bool,
+        act: Act,
+    ) -> Result<PayoutView, AdminError> {
+        let max_fee = max_fee.unwrap_or_else(|| self.0.gifts.rules().max_fee(amount));
+        let ledger = self.0.ledger.clone();
+        let standing = if force { None } else { Some(self.standing().await?) };
+        let queued = self.0.store.write(move |tx| -> Result<Result<_, AdminError>, LedgerError> {
+            if let Some(standing) = standing {
+                let whole = amount.checked_add(max_fee).unwrap_or(Msat::MAX);
+                if let Err(not_free) = standing.covers(tx, whole)? {
+                    return Ok(Err(not_enough(&not_free, amount, max_fee)));
+                }
+            }
+            let public_id = uuid::Uuid::new_v4().to_string();
+            let wanted = offer_payouts::Wanted {
+                family: Family::Operator,
+                offer: &offer,
+                amount,
+                max_fee,
+                public_id: &public_id,
+            };
+            let id = offer_payouts::queue(tx, &ledger, &wanted)?;
+            act.to(&public_id).done(tx, ledger.clock.now())?;
+            Ok(Ok(offer_payouts::by_id(tx, id)?))
+        });
+        queued.await.map_err(unavailable)?.map(|payout| view_of_offer(&payout))
+    }
+
     /// What the operator's payment is judged by.
     pub(super) async fn standing(&self) -> Result<Standing, AdminError> {
         let ledger = self.0.ledger.clone();
@@ -188,13 +263,49 @@ fn view(payout: &Payout) -> PayoutView {
     PayoutView {
         id: payout.public_id.clone(),
         status: payout.status.name().into(),
-        payment_hash: payout.payment_hash,
+        payment_hash: Some(payout.payment_hash),
         amount_msat: payout.amount.get(),
         max_fee_msat: payout.max_fee.get(),
         fee_msat: payout.fee.map(Msat::get),
         left_msat: payout.left.map(Msat::get),
         preimage: payout.preimage,
         error: payout.error.clone(),
+    }
+}
+
+fn view_of_offer(payout: &OfferPayout) -> PayoutView {
+    PayoutView {
+        id: payout.public_id.clone(),
+        status: payout.status.name().into(),
+        payment_hash: payout.payment_hash,
+        amount_msat: payout.amount.get(),
+        max_fee_msat: payout.max_fee.get(),
+        fee_msat: payout.fee.map(Msat::get),
+        preimage: payout.preimage,
+        left_msat: None,
+        error: payout.error.clone(),
+    }
+}
+
+/// Coins in the words of payouts: they are under way until their transaction is six blocks deep.
+fn view_of_coins(coins: &CoinSend) -> PayoutView {
+    let status = match coins.status {
+        CoinStatus::Queued => PayoutStatus::Queued,
+        CoinStatus::Sending => PayoutStatus::Dispatching,
+        CoinStatus::Sent => PayoutStatus::InFlight,
+        CoinStatus::Paid => PayoutStatus::Paid,
+        CoinStatus::Failed => PayoutStatus::Failed,
+    };
+    PayoutView {
+        id: format!("{COINS}{}", coins.id),
+        status: status.name().into(),
+        payment_hash: None,
+        amount_msat: coins.amount.get(),
+        max_fee_msat: coins.max_fee.get(),
+        fee_msat: coins.fee.map(Msat::get),
+        preimage: None,
+        left_msat: None,
+        error: coins.error.clone(),
     }
 }
 

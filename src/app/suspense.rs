@@ -9,7 +9,7 @@ use crate::acts::Act;
 use crate::admin::{AdminError, Recipient, SuspenseAdmin};
 use crate::ledger::payouts::Order;
 use crate::ledger::suspense::{self, NotSettled};
-use crate::ledger::{Family, LedgerError};
+use crate::ledger::{Family, LedgerError, accounts};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -34,7 +34,11 @@ impl SuspenseAdmin for OperatorDesk {
                     Recipient::Operator => suspense::to_operator(tx, id, now)?
                         .map(|item| json!({ "id": id, "to": "operator", "amount_msat": item.amount })),
                     Recipient::Account(name) => {
-                        return Ok(Err(AdminError::NotFound(format!("there is no account {name:?}"))));
+                        let Some(account) = accounts::by_name(tx, &name)? else {
+                            return Ok(Err(AdminError::NotFound(format!("there is no account {name:?}"))));
+                        };
+                        suspense::to_account(tx, id, account, now)?
+                            .map(|item| json!({ "id": id, "to": "account", "amount_msat": item.amount }))
                     }
                     Recipient::Invoice(invoice) => {
                         let amount = invoice.amount_milli_satoshis().and_then(Msat::new).unwrap_or_default();

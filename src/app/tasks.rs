@@ -44,6 +44,9 @@ const PAYMENTS_EVERY: Duration = Duration::from_secs(5);
 /// How often tippers are looked for whose tips came back.
 const REFUND_EVERY: Duration = Duration::from_secs(5);
 
+/// How often accounts are looked for that are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
 /// How often it is looked who should be reminded of a tip by a letter.
 const REMIND_EVERY: Duration = Duration::from_secs(60);
 
@@ -117,6 +120,21 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             };
             if let Err(error) = round {
                 tracing::warn!(%error, "tips could not be refunded; trying again");
+            }
+        }
+    }));
+    let (swept, stop) = (Arc::clone(house), stopped.clone());
+    let stopping = stopped.clone();
+    tasks.spawn(every(SWEEP_EVERY, stop, move || {
+        let (house, stopping) = (Arc::clone(&swept), stopping.clone());
+        async move {
+            // An address may be slow; whatever was begun is whole, and the rest waits.
+            let round = tokio::select! {
+                round = house.accounts.sweep_due() => round,
+                () = until(stopping) => return,
+            };
+            if let Err(error) = round {
+                tracing::warn!(%error, "accounts could not be swept; trying again");
             }
         }
     }));

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::AppError;
 use super::build::House;
 use crate::ledger::recovery::Recovery;
-use crate::ledger::{coins, dispatcher, events};
+use crate::ledger::{coins, dispatcher, events, offer_payouts};
 use crate::lightning::Lightning;
 use crate::telemetry::{Health, Phase};
 
@@ -86,6 +86,17 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
             }
             thread::sleep(RECOVERY_TICK);
         }
+        beat.finish();
+    })?);
+
+    let (at_offers, stop, quiet) = (Arc::clone(house), stopped.clone(), Arc::clone(&drained));
+    threads.push(spawn("offer-payouts", move || {
+        let beat = at_offers.watchdog.register("payouts to offers", SILENCE);
+        while !quiet.load(Ordering::Acquire) && !*stop.borrow() {
+            beat.beat();
+            thread::sleep(RECOVERY_TICK);
+        }
+        offer_payouts::run(&at_offers.ledger, || *stop.borrow(), || beat.beat());
         beat.finish();
     })?);
 

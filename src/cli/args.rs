@@ -11,7 +11,7 @@ use crate::config::Overrides;
 use crate::ids::Secret;
 
 use super::{
-    channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
+    account, channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
     suspense, tip, webhook,
 };
 
@@ -79,7 +79,7 @@ pub enum Command {
     /// Other nodes
     #[command(subcommand)]
     Peer(peer::PeerCommand),
-    /// Pay a BOLT11 invoice from the operator's own funds
+    /// Pay an invoice, an offer, a name or an address from the operator's own funds
     Pay(pay::PayArgs),
     /// Send coins of the wallet to an address
     Send(send::SendArgs),
@@ -97,6 +97,9 @@ pub enum Command {
     /// Payments
     #[command(subcommand)]
     Payments(payments::PaymentsCommand),
+    /// What accounts have earned, and taking it out
+    #[command(subcommand)]
+    Account(account::AccountCommand),
     /// Payments that went out, or are on their way
     #[command(subcommand)]
     Payout(payout::PayoutCommand),

@@ -7,6 +7,7 @@
 //! Exit codes: 0 done; 1 refused or failed; 2 bad usage or configuration; 3 satchel or its node is not
 //! reachable; 4 `doctor` or `audit` found problems.
 
+mod account;
 mod address;
 mod args;
 mod audit;
@@ -106,6 +107,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Export(args) => export::run(client, args).await,
         Command::Send(args) => send::run(client, &args).await,
         Command::Coins(command) => coins::run(client, command).await,
+        Command::Account(command) => account::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
         Command::Log(args) => log::run(client, &args).await,

@@ -1,6 +1,7 @@
 //! `satchel pay`: exit code 0 when the payment arrived, 1 when it failed or is still under way.
 //!
-//! The same invoice again is the same payout, so asking twice can't pay twice.
+//! The same invoice or address again is the same payout, so asking twice can't pay twice. An offer, or a name, gives
+//! another invoice each time: whoever asks twice pays twice.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,11 @@ const LOOK: Duration = Duration::from_millis(300);
 /// An invoice to pay.
 #[derive(Args, Debug)]
 pub struct PayArgs {
-    /// A BOLT11 invoice with an amount
-    invoice: String,
+    /// BOLT11 invoice, BOLT12 offer, lightning address, BIP353 name or bitcoin address
+    target: String,
+    /// How much, in sat, if the target leaves that open
+    #[arg(long = "amount", value_name = "SAT")]
+    amount_sat: Option<u64>,
     /// The most it may cost in routing fees, in sat [default: what [payouts] says]
     #[arg(long, value_name = "SAT")]
     max_fee_sat: Option<u64>,
@@ -33,7 +37,11 @@ pub struct PayArgs {
 }
 
 pub async fn run(client: &Client, args: &PayArgs) -> Result<Report, CliError> {
-    let mut body = json!({ "invoice": args.invoice });
+    let kind = if is_invoice(&args.target) { "invoice" } else { "target" };
+    let mut body = json!({ kind: args.target });
+    if let (Some(amount), Some(fields)) = (args.amount_sat, body.as_object_mut()) {
+        fields.insert("amount_sat".into(), json!(amount));
+    }
     if let (Some(fee), Some(fields)) = (args.max_fee_sat, body.as_object_mut()) {
         fields.insert("max_fee_sat".into(), json!(fee));
     }
@@ -48,6 +56,13 @@ pub async fn run(client: &Client, args: &PayArgs) -> Result<Report, CliError> {
         payout = client.get(&path).await?;
     }
     Ok(report(payout))
+}
+
+/// Whether a text is meant to be an invoice.
+fn is_invoice(text: &str) -> bool {
+    let text = text.trim().to_lowercase();
+    let text = text.strip_prefix("lightning:").unwrap_or(&text);
+    ["lnbc", "lntb"].iter().any(|prefix| text.starts_with(prefix)) && !text.contains('@')
 }
 
 fn is_over(payout: &Value) -> bool {
@@ -81,6 +96,16 @@ fn report(payout: Value) -> Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn invoices_are_told_from_names_and_offers() {
+        assert!(is_invoice("LNBCRT1P") && is_invoice(" lightning:lntb1"));
+        for other in
+            ["lno1abc", "lnbc@example.com", "bob@example.com", "bcrt1q", "bitcoin:bcrt1q?lightning=lnbcrt1"]
+        {
+            assert!(!is_invoice(other), "{other}");
+        }
+    }
 
     #[test]
     fn only_what_arrived_is_a_success() {

@@ -17,11 +17,11 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Coins to send.
 #[derive(Args, Debug)]
-#[group(id = "how_many", required = true, multiple = false, args = ["amount_sat", "all"])]
 pub struct SendArgs {
     /// Where to
     address: String,
     /// How many sat; the miners' fee comes on top
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
     amount_sat: Option<u64>,
     /// All that the wallet may spend: the reserve for closing channels stays
     #[arg(long)]

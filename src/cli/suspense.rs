@@ -27,15 +27,14 @@ pub enum SuspenseCommand {
 
 /// To whom.
 #[derive(Args, Debug)]
-#[group(id = "recipient", required = true, multiple = false, args = ["operator", "account", "pay"])]
 pub struct SettleArgs {
     /// Its id
     id: String,
     /// It is yours
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["account", "pay"], conflicts_with_all = ["account", "pay"])]
     operator: bool,
     /// It belongs to this account
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "pay")]
     account: Option<String>,
     /// Pay it back to this invoice, over all of its whole sats; routing is yours to pay
     #[arg(long, value_name = "INVOICE")]

@@ -49,6 +49,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
     config.l402.proxy.check(&mut found);
+    config.withdrawals.check(config.network, &mut found);
     config.alerts.check(&mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
@@ -306,6 +307,17 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("payouts.in_flight_per_channel", u64::from(payouts.in_flight_per_channel), 1, u64::from(MAX_HTLCS)),
         ("payouts.send_window_secs", payouts.send_window_secs, 1, ANY),
         ("payouts.min_invoice_expiry_secs", payouts.min_invoice_expiry_secs, 1, ANY),
+        ("payouts.max_onchain_fee_sat", payouts.max_onchain_fee_sat, 0, supply),
+        (
+            "payouts.max_onchain_fee_per_account_hour_sat",
+            payouts.max_onchain_fee_per_account_hour_sat,
+            0,
+            supply,
+        ),
+        ("payouts.max_onchain_fee_per_hour_sat", payouts.max_onchain_fee_per_hour_sat, 0, supply),
+        ("payouts.onchain_fee_rate_sat_vb", payouts.onchain_fee_rate_sat_vb, 0, 100_000),
+        ("withdrawals.key_day_sat", config.withdrawals.key_day_sat, 0, supply),
+        ("withdrawals.min_onchain_sat", config.withdrawals.min_onchain_sat, 0, supply),
         ("webhooks.timeout_secs", webhooks.timeout_secs, 1, 300),
         ("smtp.max_per_hour", u64::from(config.smtp.max_per_hour), 1, ANY),
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),

@@ -216,6 +216,7 @@ fn fill_in(config: &mut Config) {
         config.smtp.port = config.smtp.security.usual_port();
     }
     config.rates.fill_in(config.network);
+    config.withdrawals.fill_in(config.network);
 }
 
 /// Every key with its default value.

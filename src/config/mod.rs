@@ -19,6 +19,7 @@ mod sections;
 mod settings;
 mod smtp;
 mod solvency;
+mod withdrawals;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use sections::{
 };
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
+pub use withdrawals::{Bearer, Withdrawals};
 
 /// The documented example: every setting with its default and one line of why.
 pub const EXAMPLE: &str = include_str!("../../config.toml.example");
@@ -75,6 +77,8 @@ pub struct Config {
     pub limits: Limits,
     /// Money out.
     pub payouts: Payouts,
+    /// What accounts take out.
+    pub withdrawals: Withdrawals,
     /// What happens when more is owed than can be paid out.
     pub solvency: Solvency,
     /// Who is told of it.
@@ -102,6 +106,7 @@ impl Default for Config {
             rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),
+            withdrawals: Withdrawals::default(),
             solvency: Solvency::default(),
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields;
 use super::l402::{L402Content, L402Proxy};
+use super::withdrawals::Bearer;
 use crate::ids::Secret;
 
 /// `[http]`
@@ -217,6 +218,8 @@ pub struct Payments {
     pub min_fee_sat: u64,
     /// What the operator takes of a payment, in percent of it.
     pub fee_percent: u32,
+    /// Whether that goes back to the account once all of a payment is refunded.
+    pub return_fee: bool,
 }
 
 impl Default for Payments {
@@ -229,6 +232,7 @@ impl Default for Payments {
             offers: false,
             min_fee_sat: 0,
             fee_percent: 0,
+            return_fee: false,
         }
     }
 }
@@ -366,6 +370,18 @@ pub struct Payouts {
     pub send_window_secs: u64,
     /// An invoice must be payable for at least so long, in seconds.
     pub min_invoice_expiry_secs: u64,
+    /// Who bears the miners' fee of a withdrawal.
+    pub onchain_fee_paid_by: Bearer,
+    /// Who bears that of a refund.
+    pub onchain_refund_fee_paid_by: Bearer,
+    /// The most that one transaction may cost, in sat.
+    pub max_onchain_fee_sat: u64,
+    /// What one account's may cost the operator in an hour, in sat.
+    pub max_onchain_fee_per_account_hour_sat: u64,
+    /// What all of them may, in sat.
+    pub max_onchain_fee_per_hour_sat: u64,
+    /// What the miners get, in sat a virtual byte; 0: as the chain source says.
+    pub onchain_fee_rate_sat_vb: u64,
 }
 
 impl Default for Payouts {
@@ -377,6 +393,12 @@ impl Default for Payouts {
             in_flight_per_channel: 45,
             send_window_secs: 600,
             min_invoice_expiry_secs: 30,
+            onchain_fee_paid_by: Bearer::Account,
+            onchain_refund_fee_paid_by: Bearer::Operator,
+            max_onchain_fee_sat: 20_000,
+            max_onchain_fee_per_account_hour_sat: 20_000,
+            max_onchain_fee_per_hour_sat: 100_000,
+            onchain_fee_rate_sat_vb: 0,
         }
     }
 }

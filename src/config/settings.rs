@@ -10,6 +10,7 @@ const BYTES: &str = "give a number of bytes without quotes, at least 1024";
 const SATS: &str = "give a whole number of sat without quotes";
 const COUNT: &str = "give a whole number without quotes, at least 1";
 const NETWORKS: &str = "give a list of IP networks, like [\"10.0.0.0/8\", \"::1\"]";
+const BEARER: &str = "give \"account\" or \"operator\"";
 const YES_NO: &str = "give true or false, without quotes";
 
 /// Every key of the file. A test compares it with [`super::Config`].
@@ -64,6 +65,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("payments.max_amount_sat", SATS),
     ("payments.min_fee_sat", SATS),
     ("payments.fee_percent", COUNT),
+    ("payments.return_fee", YES_NO),
     ("l402.min_fee_sat", SATS),
     ("l402.fee_percent", COUNT),
     ("l402.enabled", YES_NO),
@@ -113,6 +115,24 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("payouts.in_flight_per_channel", "give a whole number without quotes, from 1 to 483"),
     ("payouts.send_window_secs", SECONDS),
     ("payouts.min_invoice_expiry_secs", SECONDS),
+    ("payouts.onchain_fee_paid_by", BEARER),
+    ("payouts.onchain_refund_fee_paid_by", BEARER),
+    ("payouts.max_onchain_fee_sat", SATS),
+    ("payouts.max_onchain_fee_per_account_hour_sat", SATS),
+    ("payouts.max_onchain_fee_per_hour_sat", SATS),
+    (
+        "payouts.onchain_fee_rate_sat_vb",
+        "give a whole number of sat a virtual byte without quotes; 0 asks the chain source",
+    ),
+    ("withdrawals.enabled", YES_NO),
+    ("withdrawals.routing_fee_paid_by", BEARER),
+    ("withdrawals.key_day_sat", "give a whole number of sat without quotes; 0 for no limit"),
+    ("withdrawals.min_onchain_sat", "give a whole number of sat without quotes; 0 for none on-chain"),
+    (
+        "withdrawals.dns_over_https",
+        "give a list of addresses, like [\"https://dns.google/dns-query\"], or []",
+    ),
+    ("withdrawals.dns_unsigned", "leave it out, or give false: true is for tests on regtest"),
     ("solvency.when_short", "give \"refuse\" or \"warn\""),
     (
         "alerts.webhook_url",

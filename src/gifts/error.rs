@@ -140,7 +140,8 @@ impl GiftError {
     /// The most that would have been taken, in sat, where a limit of the channels is the reason.
     pub const fn max_sat(self) -> Option<u64> {
         match self {
-            Self::NoCapacity(refusal) => refusal.max_sat,
+            // The contract has the body of the other letter by letter.
+            Self::NoCapacity(refusal) if !refusal.inbound => refusal.max_sat,
             _ => None,
         }
     }

@@ -51,6 +51,8 @@ pub enum Scope {
     Payments,
     /// Challenges, proxies and their prices.
     L402,
+    /// Taking out what the account has earned.
+    Withdraw,
     /// Triggers for what the built-in scheduler does.
     Scheduler,
     /// The operator: `/admin/v1`, and everything else.
@@ -59,8 +61,8 @@ pub enum Scope {
 
 impl Scope {
     /// All of them, in the order in which help texts list them.
-    pub const ALL: [Self; 6] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Scheduler, Self::Admin];
+    pub const ALL: [Self; 7] =
+        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Withdraw, Self::Scheduler, Self::Admin];
 
     /// The name in the database, the command line and JSON.
     pub fn name(self) -> &'static str {
@@ -69,6 +71,7 @@ impl Scope {
             Self::Tips => "tips",
             Self::Payments => "payments",
             Self::L402 => "l402",
+            Self::Withdraw => "withdraw",
             Self::Scheduler => "scheduler",
             Self::Admin => "admin",
         }
@@ -83,7 +86,7 @@ impl fmt::Display for Scope {
 
 /// The text names no scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, scheduler, admin")]
+#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, withdraw, scheduler, admin")]
 pub struct BadScope(String);
 
 impl FromStr for Scope {
@@ -359,15 +362,33 @@ pub struct Gate {
     pub refusal: fn(&KeyError) -> Response,
 }
 
+/// What [`require_any_scope`] needs.
+#[derive(Clone)]
+pub struct AnyGate {
+    /// The gate, whose scope is named in a refusal.
+    pub gate: Gate,
+    /// Other scopes that open it too.
+    pub or: &'static [Scope],
+}
+
 /// Middleware: lets a request pass only with a key of the scope, and puts the [`Caller`] on it.
 /// Use with `axum::middleware::from_fn_with_state`.
-pub async fn require_scope(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+pub async fn require_scope(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    require_any_scope(State(AnyGate { gate, or: &[] }), request, next).await
+}
+
+/// The same with a key of any of some scopes.
+pub async fn require_any_scope(
+    State(AnyGate { gate, or }): State<AnyGate>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let found = match request.extensions_mut().remove::<Recognised>() {
         Some(Recognised(found)) => found,
         None => gate.keys.authenticate(request.headers()).await,
     };
     let checked = match found {
-        Ok(Some(caller)) if caller.may(gate.scope) => Ok(caller),
+        Ok(Some(caller)) if caller.may(gate.scope) || or.iter().any(|scope| caller.may(*scope)) => Ok(caller),
         Ok(Some(_)) => Err(KeyError::Lacks(gate.scope)),
         Ok(None) => Err(KeyError::Missing),
         Err(error) => Err(error),

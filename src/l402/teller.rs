@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::fees::FeeRule;
 use crate::http::events::EventLog;
 use crate::ids::ChargeId;
+use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::books::{Journal, Kind};
 use crate::ledger::service_fees;
 use crate::ledger::{Account, Charge, End, Lapsed, LedgerError, Listener, Payout};
@@ -50,8 +51,12 @@ impl Listener for Teller {
         let received = charge.received.unwrap_or(Msat::ZERO);
         let fee = if challenge.account.is_some() { self.fee.taken_from(received) } else { Msat::ZERO };
         store::paid(tx, &challenge, received, fee, now)?;
-        service_fees::earn(tx, charge.id, fee, now)?;
-        if challenge.account.is_none() {
+        if let Some(account) = challenge.account {
+            let reference = challenge.payment_hash.to_string();
+            let change = Change { account, kind: LineKind::L402, reference: &reference, amount: received };
+            accounts::credit(tx, &change, now)?;
+            service_fees::earn(tx, charge.id, account, &reference, fee, now)?;
+        } else {
             // Nobody is owed it: it was the operator's own resource.
             Journal::new(Kind::FeeEarned, charge.id.0)
                 .debit(Account::Merchants, received)

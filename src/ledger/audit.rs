@@ -167,39 +167,67 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             "SELECT coalesce(sum(received_msat), 0) FROM charges
              WHERE family IN ('payments', 'l402') AND status = 'paid'",
         )? - one(
-            "SELECT coalesce(sum(amount_msat), 0) FROM payouts WHERE family = 'payments' AND status <> 'failed'",
+            "SELECT coalesce(sum(amount_msat), 0) FROM payouts
+             WHERE family IN ('payments', 'accounts') AND status <> 'failed'",
         )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    JOIN payouts p ON p.id = j.subject
-                   WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered') AND p.family = 'payments'")?
+                   WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered')
+                     AND p.family IN ('payments', 'accounts')")?
             + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    WHERE e.account = 'loss' AND j.kind = 'coins_loss_recovered'")?
             - one(
-                "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE family = 'payments' AND status <> 'failed'",
+                "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends
+                 WHERE family IN ('payments', 'accounts') AND status <> 'failed'",
             )?
+            - one(
+                "SELECT coalesce(sum(amount_msat), 0) FROM offer_payouts
+                 WHERE family IN ('payments', 'accounts') AND status <> 'failed'",
+            )?
+            + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
+                   JOIN offer_payouts p ON p.id = j.subject
+                   WHERE e.account = 'loss' AND j.kind = 'offer_payout_late' AND p.family IN ('payments', 'accounts')")?
+            - one("SELECT coalesce(sum(coalesce(charged_msat, reserve_msat)), 0) FROM fee_reserves")?
+            + one("SELECT coalesce(sum(amount_msat), 0) FROM suspense_settlements
+                   WHERE way = 'account' AND status = 'done'")?
             // And but for what paid for the operator's own.
             - one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
-                   WHERE e.account = 'merchants' AND j.kind = 'fee_earned'")?,
+                   WHERE e.account = 'merchants'
+                     AND j.kind IN ('fee_earned', 'refund_fee_returned', 'refund_fee_earned_again')")?,
     );
-    let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed')";
+    expect(
+        "withheld for fees",
+        -balance(Account::Withheld),
+        one("SELECT coalesce(sum(reserve_msat), 0) FROM fee_reserves WHERE settled_at IS NULL")?,
+    );
+    expect(
+        "fees charged to accounts",
+        -balance(Account::FeesCharged),
+        one("SELECT coalesce(sum(charged_msat), 0) FROM fee_reserves")?,
+    );
+    let open_payouts = |sum: &str| -> Result<i64, LedgerError> {
+        let of = |table: &str| {
+            one(&format!(
+                "SELECT coalesce(sum({sum}), 0) FROM {table} WHERE status NOT IN ('paid', 'failed')"
+            ))
+        };
+        Ok(of("payouts")? + of("offer_payouts")?)
+    };
     expect(
         "in flight",
         -balance(Account::InFlight),
-        one(&format!("SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"))?
+        open_payouts("amount_msat + max_fee_msat")?
             + one(
                 "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE status IN ('queued', 'sending', 'sent')",
             )?,
     );
-    expect(
-        "fee reserve",
-        balance(Account::FeeReserve),
-        one(&format!("SELECT coalesce(sum(max_fee_msat), 0) {under_way}"))?,
-    );
+    expect("fee reserve", balance(Account::FeeReserve), open_payouts("max_fee_msat")?);
     expect("in suspense", -balance(Account::Suspense), suspense::open_msat(&snapshot)?);
     expect("clearing", balance(Account::Clearing), 0);
     expect(
         "routing paid",
         balance(Account::RoutingPaid),
-        one("SELECT coalesce(sum(fee_msat), 0) FROM payouts WHERE status = 'paid'")?,
+        one("SELECT coalesce(sum(fee_msat), 0) FROM payouts WHERE status = 'paid'")?
+            + one("SELECT coalesce(sum(fee_msat), 0) FROM offer_payouts WHERE status = 'paid'")?,
     );
 
     let twice =
@@ -227,6 +255,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             .push(format!("{unlike} charges with an offer received something else than their receipts say"));
     }
 
+    problems.extend(accounts_disagree(&snapshot, -balance(Account::Merchants))?);
+
     let kept_apart = one("SELECT count(*) FROM quarantine")?;
     if kept_apart > 0 {
         problems.push(format!("{kept_apart} events of the node could not be applied (table quarantine)"));
@@ -242,7 +272,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             warnings.push(format!("{} msat {what} (account {account})", msat.abs()));
         }
     }
-    let owed_to = [Account::Holders, Account::Merchants, Account::InFlight, Account::Suspense];
+    let owed_to =
+        [Account::Holders, Account::Merchants, Account::Withheld, Account::InFlight, Account::Suspense];
     let owed_msat = -owed_to.into_iter().map(balance).sum::<i64>();
     Ok(Audit {
         clean: false,
@@ -256,6 +287,53 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         vouchers: counts(&snapshot, "SELECT state, count(*) FROM vouchers GROUP BY state")?,
         counters: counters(&snapshot)?,
     })
+}
+
+/// What accounts have, against the books, their statements, and the rows that caused it.
+fn accounts_disagree(snapshot: &Connection, merchants: i64) -> Result<Vec<String>, LedgerError> {
+    let one = |sql: &str| -> Result<i64, LedgerError> { Ok(snapshot.query_row(sql, [], |row| row.get(0))?) };
+    let mut problems = Vec::new();
+    // Without any account nobody can have earned anything; tests of the ledger alone have none.
+    if one("SELECT EXISTS (SELECT 1 FROM accounts)")? == 0 {
+        return Ok(problems);
+    }
+    let sum = one("SELECT coalesce(sum(msat), 0) FROM account_balances")?;
+    if sum != merchants {
+        problems.push(format!("the books owe {merchants} msat to merchants, their accounts have {sum} msat"));
+    }
+    let mut statement = snapshot.prepare(
+        "SELECT a.name, coalesce(b.msat, 0), coalesce(b.pending_msat, 0),
+             (SELECT coalesce(sum(l.msat), 0) FROM account_lines l WHERE l.account_id = a.id),
+             (SELECT coalesce(sum(p.received_msat - p.refunding_msat), 0) FROM payments p WHERE p.account_id = a.id)
+               - (SELECT coalesce(sum(p.fee_msat), 0) FROM payments p WHERE p.account_id = a.id AND p.paid_at IS NOT NULL)
+               + (SELECT coalesce(sum(e.received_msat - e.fee_msat), 0) FROM l402_earnings e WHERE e.account_id = a.id)
+               + (SELECT coalesce(sum(s.amount_msat), 0) FROM suspense_settlements s
+                  WHERE s.account_id = a.id AND s.status = 'done')
+               - (SELECT coalesce(sum(w.amount_msat - w.uncovered_msat), 0) FROM withdrawals w
+                  WHERE w.account_id = a.id AND w.status <> 'failed')
+               - (SELECT coalesce(sum(coalesce(f.charged_msat, f.reserve_msat)), 0) FROM fee_reserves f
+                  WHERE f.account_id = a.id),
+             (SELECT coalesce(sum(w.amount_msat + w.reserve_msat), 0) FROM withdrawals w
+              WHERE w.account_id = a.id AND w.status = 'pending')
+         FROM accounts a LEFT JOIN account_balances b ON b.account_id = a.id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    })?;
+    for row in rows {
+        let (name, kept, pending, lines, rows, open): (String, i64, i64, i64, i64, i64) = row?;
+        if kept != lines || kept != rows {
+            problems.push(format!(
+                "account {name}: its balance is {kept} msat, its statement says {lines} msat, its payments and withdrawals {rows} msat"
+            ));
+        }
+        if pending != open {
+            problems.push(format!(
+                "account {name}: {pending} msat are noted as under way, its withdrawals say {open} msat"
+            ));
+        }
+    }
+    Ok(problems)
 }
 
 /// Coins that were perhaps never sent: a person has to look.

@@ -28,6 +28,8 @@ pub enum Account {
     Holders,
     /// Owed to merchants who took payments (credit).
     Merchants,
+    /// Withheld from accounts for the fees of what they send, until those are known (credit).
+    Withheld,
     /// Promised to payouts under way, routing fee limits included (credit).
     InFlight,
     /// The part of `InFlight` that is only there for routing fees (debit).
@@ -46,6 +48,8 @@ pub enum Account {
     FeesEarned,
     /// Earned by forwarding payments of others (credit).
     ForwardingIncome,
+    /// Charged to accounts for routing and miners' fees (credit).
+    FeesCharged,
     /// What the operator put into the node, less what they took out or gave to peers with a new channel (credit).
     Capital,
     /// Paid to somebody although what it was taken from had been given to somebody else (debit).
@@ -54,13 +58,14 @@ pub enum Account {
 
 impl Account {
     /// Every account, in the order of reports.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Lightning,
         Self::Channels,
         Self::Closing,
         Self::Onchain,
         Self::Holders,
         Self::Merchants,
+        Self::Withheld,
         Self::InFlight,
         Self::FeeReserve,
         Self::Clearing,
@@ -70,6 +75,7 @@ impl Account {
         Self::Operator,
         Self::FeesEarned,
         Self::ForwardingIncome,
+        Self::FeesCharged,
         Self::Capital,
         Self::Loss,
     ];
@@ -83,6 +89,7 @@ impl Account {
             Self::Onchain => "onchain",
             Self::Holders => "holders",
             Self::Merchants => "merchants",
+            Self::Withheld => "withheld",
             Self::InFlight => "in_flight",
             Self::FeeReserve => "fee_reserve",
             Self::Clearing => "clearing",
@@ -92,6 +99,7 @@ impl Account {
             Self::Operator => "operator",
             Self::FeesEarned => "fees_earned",
             Self::ForwardingIncome => "forwarding_income",
+            Self::FeesCharged => "fees_charged",
             Self::Capital => "capital",
             Self::Loss => "loss",
         }
@@ -131,8 +139,24 @@ pub enum Kind {
     FeeReturned,
     /// A fee that had gone back with its voucher, before a payout of it arrived after all.
     FeeEarnedAgain,
+    /// The most that fees may be was withheld from an account.
+    FeeWithheld,
+    /// What fees came to was charged to it.
+    FeeCharged,
+    /// A payout to an offer took its money.
+    OfferPayoutQueued,
+    /// A payout to an offer arrived.
+    OfferPayoutPaid,
+    /// A payout to an offer was given up.
+    OfferPayoutFailed,
+    /// A payout to an offer arrived after it had been given up.
+    OfferPayoutLate,
     /// Money came for a hash we never made an invoice for.
     Unclaimed,
+    /// A fee of a payment that went back with its refund.
+    RefundFeeReturned,
+    /// A fee that had gone back with a refund, before that failed.
+    RefundFeeEarnedAgain,
     /// Money in suspense was given to somebody, by its settlement.
     SuspenseSettled,
     /// It came back: the payout that was to pay it back failed.
@@ -178,7 +202,15 @@ impl Kind {
             Self::FeeEarned => "fee_earned",
             Self::FeeReturned => "fee_returned",
             Self::FeeEarnedAgain => "fee_earned_again",
+            Self::FeeWithheld => "fee_withheld",
+            Self::FeeCharged => "fee_charged",
+            Self::OfferPayoutQueued => "offer_payout_queued",
+            Self::OfferPayoutPaid => "offer_payout_paid",
+            Self::OfferPayoutFailed => "offer_payout_failed",
+            Self::OfferPayoutLate => "offer_payout_late",
             Self::Unclaimed => "unclaimed",
+            Self::RefundFeeReturned => "refund_fee_returned",
+            Self::RefundFeeEarnedAgain => "refund_fee_earned_again",
             Self::SuspenseSettled => "suspense_settled",
             Self::SuspenseReturned => "suspense_returned",
             Self::SuspenseSettledLate => "suspense_settled_late",

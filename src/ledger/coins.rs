@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The books know no coins: those are the operator's. Coins that arrive are bought from them with the sats in the
-//! channels that were owed; the miners' fee is theirs too.
+//! channels that were owed. The miners' fee is limited, and who bears it is said beforehand ([`coin_fees`]).
 //!
 //! The address is the idempotency key. It is paid once, for ever, unless nothing was sent; so a transaction that
 //! pays it is the proof that this was done. One is sent at a time, after the wallet has seen the last: before that
@@ -26,6 +26,8 @@
 //! broadcast, or was rejected, or forgotten by every mempool; which, nobody can tell from here. It stays as it is,
 //! the audit warns of it, nothing else is sent, and a person decides with `satchel coins`.
 
+mod by_hand;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -35,14 +37,19 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use serde::Serialize;
 
 use super::books::{Account, Journal, Kind};
+#[cfg(doc)]
+use super::coin_fees;
+use super::coin_fees::Quote;
 use super::rows::coins as rows;
 use super::{End, Family, Ledger, LedgerError, Listeners, operator_sends};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::CoinSendId;
+use crate::ids::{AccountId, CoinSendId, FeeReserveId};
 use crate::lightning::{CoinDispatch, CoinOrder};
 use crate::money::Msat;
 use crate::store::Tx;
+
+pub use by_hand::{Found, NotSettled, is_seen, settle};
 
 /// How often it is looked whether something is due.
 const TICK: Duration = Duration::from_secs(2);
@@ -130,9 +137,18 @@ pub struct CoinSend {
     pub finished_at: Option<UnixMillis>,
     /// What the wallet said last, if it sent nothing.
     pub error: Option<String>,
+    /// The most that the miners may get.
+    #[serde(rename = "max_fee_msat")]
+    pub max_fee: Msat,
+    /// What was withheld for them from the account that bears it; `None`: the operator does.
+    #[serde(skip)]
+    pub fee_reserve: Option<FeeReserveId>,
     /// At what rate, in sat for 1,000 weight units; `None`: as the node estimates.
     #[serde(skip)]
     pub fee_rate: Option<u64>,
+    /// What the miners got, once known.
+    #[serde(rename = "fee_msat")]
+    pub fee: Option<Msat>,
     /// All above the reserve: until its transaction is seen, the amount is an estimate.
     pub everything: bool,
     /// Whether the amount is what the recipient gets.
@@ -153,6 +169,19 @@ pub struct CoinsWanted<'a> {
     pub address: &'a Address,
     /// Whole sats.
     pub amount: Msat,
+    /// What the miners may get: checked by [`coin_fees`](super::coin_fees). `None`: the operator sends their own coins.
+    pub fee: Option<CoinFee>,
+}
+
+/// What the miners may get, and who bears it.
+#[derive(Clone, Copy, Debug)]
+pub struct CoinFee {
+    /// For which account it is.
+    pub account: AccountId,
+    /// At what rate, and how much at most.
+    pub quote: Quote,
+    /// What was withheld for it from that account; `None`: the operator bears it.
+    pub reserve: Option<FeeReserveId>,
 }
 
 /// Reads an address of this network.
@@ -279,6 +308,12 @@ fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
         let (id, now) = (send.id, ledger.clock.now());
         ledger.store.write_blocking(move |tx| operator_sends::learn_amount(tx, id, sat, now))?;
     }
+    if send.fee.is_none()
+        && let Some(fee) = record.fee
+    {
+        let id = send.id;
+        ledger.store.write_blocking(move |tx| rows::note_fee(tx, id, fee))?;
+    }
     if send.status == CoinStatus::Sending {
         let (id, now, found) = (send.id, ledger.clock.now(), txid.clone());
         let sent = ledger.store.write_blocking(move |tx| {
@@ -360,65 +395,6 @@ fn order(ledger: &Ledger, send: &CoinSend) -> Option<CoinOrder> {
             None
         }
     }
-}
-
-/// What a person found out about coins that nobody could tell of.
-#[derive(Clone, Debug)]
-pub enum Found {
-    /// This transaction paid it.
-    Paid(Txid),
-    /// No transaction did, and none can any more.
-    NotSent,
-}
-
-/// Why coins were not settled by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotSettled {
-    /// It has ended, or nothing of it could have been sent yet.
-    #[error("only what was given to the wallet and has not ended can be settled")]
-    NotUnderWay,
-    /// The transaction was given for others.
-    #[error("this transaction has paid other coins")]
-    Another,
-}
-
-/// Ends what a person has looked into. The caller has made sure that the wallet knows no transaction that pays it.
-///
-/// # Errors
-/// The store's or the listener's.
-pub fn settle(
-    tx: &Tx<'_>,
-    listeners: &Listeners,
-    id: CoinSendId,
-    found: &Found,
-    now: UnixMillis,
-) -> Result<Result<(), NotSettled>, LedgerError> {
-    let send = by_id(tx, id)?;
-    if !matches!(send.status, CoinStatus::Sending | CoinStatus::Sent) {
-        return Ok(Err(NotSettled::NotUnderWay));
-    }
-    let settled = match found {
-        Found::Paid(txid) => {
-            let text = txid.to_string();
-            if rows::is_of_another(tx, id, &text)? {
-                return Ok(Err(NotSettled::Another));
-            }
-            rows::advance(tx, id, send.status, CoinStatus::Sent, Some(&text), None, now)?;
-            pay(tx, listeners, id, Some(&text), now)?
-        }
-        Found::NotSent => fail(tx, listeners, id, send.status, "not sent, says the operator", now)?,
-    };
-    Ok(if settled { Ok(()) } else { Err(NotSettled::NotUnderWay) })
-}
-
-/// Whether the wallet knows a transaction that pays it: then there is nothing to find out by hand. Asks the node.
-///
-/// # Errors
-/// A text for the operator.
-pub fn is_seen(ledger: &Ledger, send: &CoinSend) -> Result<bool, String> {
-    let order = order(ledger, send).ok_or("its address can't be read")?;
-    let known = send.txid.as_deref().and_then(|txid| txid.parse::<Txid>().ok());
-    Ok(ledger.lightning.coin_record(&order, known)?.is_some())
 }
 
 fn pay(

@@ -22,11 +22,13 @@ const ORPHANS: &str =
     "SELECT 'entries of journal ' || journal || ', which is missing, sum to ' || sum(msat) || ' msat'
      FROM entries WHERE journal NOT IN (SELECT id FROM journals) GROUP BY journal ORDER BY journal LIMIT ?1";
 
-/// Payouts whose journals don't say what the row does.
-const PAYOUTS: &str = "SELECT 'payout ' || id || ' (' || public_id || ', ' || status || '): by its journals '
-        || in_flight || ' msat in flight, ' || reserve || ' reserved, ' || spent || ' spent; by its row '
-        || row_in_flight || ', ' || row_reserve || ', ' || row_spent
-     FROM (SELECT p.id, p.public_id, p.status,
+/// Payouts of a table whose journals don't say what the row does.
+fn payouts(table: &str, kinds: &str, name: &str) -> String {
+    format!(
+        "SELECT '{name} ' || id || ' (' || public_id || ', ' || status || '): by its journals '
+            || in_flight || ' msat in flight, ' || reserve || ' reserved, ' || spent || ' spent; by its row '
+            || row_in_flight || ', ' || row_reserve || ', ' || row_spent
+         FROM (SELECT p.id, p.public_id, p.status,
             CASE WHEN p.status IN ('paid', 'failed') THEN 0 ELSE p.amount_msat + p.max_fee_msat END AS row_in_flight,
             CASE WHEN p.status IN ('paid', 'failed') THEN 0 ELSE p.max_fee_msat END AS row_reserve,
             CASE WHEN p.status = 'paid' THEN p.amount_msat + coalesce(p.fee_msat, 0) ELSE 0 END AS row_spent,
@@ -34,13 +36,15 @@ const PAYOUTS: &str = "SELECT 'payout ' || id || ' (' || public_id || ', ' || st
             coalesce(sum(e.msat) FILTER (WHERE e.account = 'fee_reserve'), 0) AS reserve,
             -coalesce(sum(e.msat) FILTER (WHERE e.account IN ('lightning', 'clearing')), 0) AS spent,
             count(DISTINCT j.id) AS journals
-        FROM payouts p
-        LEFT JOIN journals j ON j.subject = p.id
-            AND j.kind IN ('payout_queued', 'payout_paid', 'payout_failed', 'payout_late')
-        LEFT JOIN entries e ON e.journal = j.id
-        GROUP BY p.id)
-     WHERE in_flight <> row_in_flight OR reserve <> row_reserve OR spent <> row_spent OR journals = 0
-     ORDER BY id LIMIT ?1";
+            FROM {table} p
+            LEFT JOIN journals j ON j.subject = p.id
+                AND j.kind IN ('{kinds}_queued', '{kinds}_paid', '{kinds}_failed', '{kinds}_late')
+            LEFT JOIN entries e ON e.journal = j.id
+            GROUP BY p.id)
+         WHERE in_flight <> row_in_flight OR reserve <> row_reserve OR spent <> row_spent OR journals = 0
+         ORDER BY id LIMIT ?1"
+    )
+}
 
 /// Paid charges whose journal is missing or says something else.
 const CHARGES: &str = "SELECT 'charge ' || id || ' (' || family || ', paid): by its journals ' || came
@@ -68,7 +72,7 @@ const COINS: &str = "SELECT 'coins ' || id || ' (' || status || '): by their jou
             -coalesce(sum(e.msat) FILTER (WHERE e.account = 'in_flight'), 0) AS in_flight,
             count(DISTINCT j.id) AS journals
         FROM coin_sends s
-        LEFT JOIN journals j ON j.subject = s.id AND j.kind IN ('coins_queued', 'coins_paid', 'coins_failed')
+        LEFT JOIN journals j ON j.subject = s.id AND j.kind IN ('coins_queued', 'coins_counted', 'coins_paid', 'coins_failed')
         LEFT JOIN entries e ON e.journal = j.id
         GROUP BY s.id)
      WHERE in_flight <> row_in_flight OR journals = 0
@@ -103,7 +107,11 @@ const FORWARDS: &str =
 /// The store's.
 pub(super) fn look(connection: &Connection) -> Result<Vec<String>, LedgerError> {
     let mut found = Vec::new();
-    for question in [UNBALANCED, ORPHANS, PAYOUTS, CHARGES, UNCLAIMED, COINS, WALLET, CHANNELS, FORWARDS] {
+    let invoices = payouts("payouts", "payout", "payout");
+    let offers = payouts("offer_payouts", "offer_payout", "payout to an offer");
+    for question in
+        [UNBALANCED, ORPHANS, &invoices, &offers, CHARGES, UNCLAIMED, COINS, WALLET, CHANNELS, FORWARDS]
+    {
         let mut statement = connection.prepare(question)?;
         let limit = i64::try_from(NAMED).unwrap_or(i64::MAX);
         let named = statement.query_map([limit], |row| row.get::<_, String>(0))?;

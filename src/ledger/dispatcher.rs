@@ -5,7 +5,7 @@
 //! time and rations dust, so a payout that finds no room waits its turn: it isn't failed, and isn't even
 //! tried.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ use crate::money::Msat;
 
 /// Payouts marked in one commit.
 const BATCH: usize = 32;
+
+/// Payouts looked at first, the newest ones, while some are held.
+const NEWEST: usize = 16;
 
 /// Every amount.
 const ANY_SIZE: (Msat, Msat) = (Msat::ZERO, Msat::MAX);
@@ -105,18 +108,23 @@ impl Dispatcher {
         self.look(ledger, slots, now)?;
         let full = serde_json::to_string(&self.fairness.full_clients()).unwrap_or_else(|_| "[]".into());
         let least = if self.fairness.dust_is_full() { DUST_BELOW } else { Msat::ZERO };
-        let (due, under_way, (used, largest)) =
+        let wary = self.fairness.is_wary();
+        let (newest, due, under_way, (used, largest)) =
             ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
                 let under_way = rows::under_way(connection, since)?;
                 // What no channel takes now waits without keeping from their turn those that one would take; but
                 // without anything under way the node may say so itself.
                 let sizes = if under_way == 0 { ANY_SIZE } else { sizes };
                 let due = rows::due(connection, now, (sizes.0.max(least), sizes.1), &full, BATCH)?;
-                Ok((due, under_way, rows::recent_routing(connection, now)?))
+                let newest = if wary { rows::newest_untried(connection, now, NEWEST)? } else { Vec::new() };
+                Ok((newest, due, under_way, rows::recent_routing(connection, now)?))
             })?;
         let mut budget = Budget::new(ledger.settings.max_routing_per_hour, used, largest);
         let mut live = Vec::with_capacity(due.len());
-        for payout in due {
+        // Where some are held, the newest come first: they are the least likely to be held like the others.
+        let first: HashSet<_> = newest.iter().map(|payout| payout.id).collect();
+        let due = due.into_iter().filter(|payout| !first.contains(&payout.id));
+        for payout in newest.into_iter().chain(due) {
             match hopeless(ledger, &payout, now) {
                 Some(reason) => {
                     set_aside(fail(ledger, &payout, &reason))?;
@@ -150,6 +158,8 @@ impl Dispatcher {
                     now_ones.push(payout);
                 }
                 Verdict::Wait => done.waiting += 1,
+                // It is looked at in the next round anyway.
+                Verdict::PutOff(_) if first.contains(&payout.id) => done.waiting += 1,
                 Verdict::PutOff(until) => put_off.push((payout.id, until)),
             }
         }
@@ -226,7 +236,7 @@ fn hopeless(ledger: &Ledger, payout: &Payout, now: UnixMillis) -> Option<String>
 fn true_limit(ledger: &Ledger, payout: &Payout) -> String {
     let model = Model::of(&ledger.lightning.channel_rooms());
     if let Some(ours) = model.no_way_out(payout.amount) {
-        return ours.to_string();
+        return format!("no outbound capacity: {ours}");
     }
     let granted = payout.granted.unwrap_or(payout.max_fee);
     let fee = if granted < payout.max_fee {
@@ -280,7 +290,7 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
 
 /// Asks the node to send.
 fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
-    let answer = ledger.lightning.pay(invoice, max_fee);
+    let answer = ledger.lightning.pay(invoice, payout.amount, max_fee);
     let hash = payout.payment_hash;
     let came_in = |record: crate::lightning::PaymentRecord| record.direction == Direction::Inbound;
     if answer == Dispatch::Known && ledger.lightning.record(hash).is_some_and(came_in) {
@@ -289,7 +299,7 @@ fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, max_fee: Msat)
             tracing::warn!(%error, "the node could not forget a record");
             return answer;
         }
-        return ledger.lightning.pay(invoice, max_fee);
+        return ledger.lightning.pay(invoice, payout.amount, max_fee);
     }
     answer
 }

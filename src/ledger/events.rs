@@ -14,12 +14,14 @@ use std::time::Duration;
 use super::charges::{self, Receipt};
 use super::held::{self, Arrival};
 use super::node;
+use super::offer_payouts::{self, Ended};
 use super::payouts::Reported;
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError, reconciliation};
 use crate::crash_point;
 use crate::ids::PaymentHash;
-use crate::lightning::{ChannelNews, NodeEvent};
+use crate::lightning::{ChannelNews, NodeEvent, OfferKey};
+use crate::money::Msat;
 
 /// How long to wait for an event before looking whether to stop.
 const POLL: Duration = Duration::from_millis(500);
@@ -104,7 +106,21 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
                 ledger.store.write_blocking(move |tx| held::note(tx, &listeners, &arrival, height, now))?;
             held::act(ledger, &arrival, answer);
         }
-        NodeEvent::Sent { hash, preimage, fee } => {
+        // A payment to an offer has an id of its own, and a hash that its recipient chose, perhaps that of another.
+        NodeEvent::Sent { hash, payment_id, preimage, fee } if payment_id != hash.0 => {
+            let note = note_of(ledger, payment_id);
+            let ended = Ended { payment_id, note, hash: Some(hash), preimage, fee };
+            let reported = offer_payouts::arrived(ledger, ended)?;
+            note_stranger(reported, hash, "arrived");
+        }
+        NodeEvent::Failed { hash, payment_id, reason } if hash.is_none_or(|hash| hash.0 != payment_id) => {
+            let note = note_of(ledger, payment_id);
+            let ended = Ended { payment_id, note, hash, preimage: None, fee: Msat::ZERO };
+            tracing::info!(%reason, "a payment to an offer failed");
+            let reported = offer_payouts::failure_reported(ledger, ended, &reason)?;
+            note_stranger(reported, hash.unwrap_or(PaymentHash(payment_id)), "failed");
+        }
+        NodeEvent::Sent { hash, preimage, fee, .. } => {
             let reported = reconciliation::arrived(ledger, hash, preimage, fee)?;
             ledger.wake.ring();
             note_stranger(reported, hash, "arrived");
@@ -115,9 +131,7 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
             note_stranger(reported, hash, "failed");
             tracing::info!(%hash, %reason, ?reported, "a payment failed, says the node");
         }
-        NodeEvent::Failed { hash: None, reason, .. } => {
-            tracing::warn!(%reason, "a payment that never had a hash failed");
-        }
+        NodeEvent::Failed { hash: None, .. } => {}
         NodeEvent::Forwarded { from, to, fee } => {
             tracing::debug!(%from, %to, %fee, "a payment of others went through");
             ledger.store.write_blocking(move |tx| node::note_forward(tx, &from, &to, fee, now))?;
@@ -139,6 +153,11 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
         NodeEvent::Other(what) => tracing::debug!(what, "an event that moves no money of ours"),
     }
     Ok(())
+}
+
+/// The note of a payment to an offer, if the node has a record of it.
+fn note_of(ledger: &Ledger, payment_id: [u8; 32]) -> Option<String> {
+    ledger.lightning.offer_record(OfferKey::Payment(payment_id))?.note
 }
 
 fn note_stranger(reported: Reported, hash: PaymentHash, what: &'static str) {

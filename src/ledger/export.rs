@@ -39,9 +39,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<ReadLine> {
     Ok(ReadLine { row: journal, at, text: line.end() })
 }
 
-/// Everything that went out, or was to: over Lightning, then coins to addresses.
+/// Everything that went out, or was to: to invoices, to offers, then coins to addresses. The fee is that of routing, or
+/// the miners'.
 pub const PAYOUTS: Table = Table {
-    head: "type,id,family,status,createdAt,endedAt,amountSats,routingFeeSats,maxFeeSats,paymentHash,address,txid,error\r\n",
+    head: "type,id,family,status,createdAt,endedAt,amountSats,feeSats,maxFeeSats,paymentHash,address,txid,error\r\n",
     sections: &[
         Section {
             rows: ("payouts", "id"),
@@ -50,8 +51,15 @@ pub const PAYOUTS: Table = Table {
             read: payout,
         },
         Section {
+            rows: ("offer_payouts", "id"),
+            sql: "SELECT id, public_id, family, status, created_at, finished_at, amount_msat, fee_msat, max_fee_msat,
+                  payment_hash, error FROM offer_payouts WHERE id > ?1 AND id <= ?2 ORDER BY id",
+            read: offer_payout,
+        },
+        Section {
             rows: ("coin_sends", "id"),
-            sql: "SELECT id, family, status, created_at, finished_at, amount_msat, address, txid, error FROM coin_sends
+            sql: "SELECT id, family, status, created_at, finished_at, amount_msat, address, txid, error,
+                  fee_msat, max_fee_msat FROM coin_sends
                   WHERE id > ?1 AND id <= ?2 ORDER BY id",
             read: coins,
         },
@@ -59,9 +67,17 @@ pub const PAYOUTS: Table = Table {
 };
 
 fn payout(row: &Row<'_>) -> rusqlite::Result<ReadLine> {
+    over_lightning("invoice", row)
+}
+
+fn offer_payout(row: &Row<'_>) -> rusqlite::Result<ReadLine> {
+    over_lightning("offer", row)
+}
+
+fn over_lightning(kind: &str, row: &Row<'_>) -> rusqlite::Result<ReadLine> {
     let (created_at, ended_at): (UnixMillis, Option<UnixMillis>) = (row.get(4)?, row.get(5)?);
     let line = Line::default()
-        .own("lightning")
+        .own(kind)
         .own(row.get::<_, String>(1)?)
         .own(row.get::<_, Family>(2)?)
         .own(row.get::<_, String>(3)?)
@@ -70,7 +86,7 @@ fn payout(row: &Row<'_>) -> rusqlite::Result<ReadLine> {
         .own(sats(row.get(6)?))
         .maybe(row.get::<_, Option<Msat>>(7)?.map(sats))
         .own(sats(row.get(8)?))
-        .own(row.get::<_, PaymentHash>(9)?)
+        .maybe(row.get::<_, Option<PaymentHash>>(9)?)
         .own("")
         .own("")
         .text(row.get(10)?);
@@ -87,8 +103,8 @@ fn coins(row: &Row<'_>) -> rusqlite::Result<ReadLine> {
         .own(IsoSeconds(created_at))
         .maybe(ended_at.map(IsoSeconds))
         .own(sats(row.get(5)?))
-        .own("")
-        .own("")
+        .maybe(row.get::<_, Option<Msat>>(9)?.map(sats))
+        .own(sats(row.get(10)?))
         .own("")
         .own(row.get::<_, String>(6)?)
         .maybe(row.get::<_, Option<String>>(7)?)

@@ -8,10 +8,11 @@
 //!   thirds (of a single channel a little more). So whoever holds all they can get leaves the rest to others.
 //! * Each begins with a **window** of a quarter of the slots, which grows by one with each payout that ends soon, and
 //!   is halved with each that is held. So fifty at once of somebody who has never been seen are not fifty slots.
-//! * A party of which some are held is **slowed down**: what was asked for before the last of them is tried one at a time,
-//!   after 5, 10, 20, … 60 seconds, the newest first, and put off meanwhile. What was asked for since is sent, as long
-//!   as the window allows, and beyond it a few at a time, up to the limit. So a recipient who means to be paid is paid
-//!   even if all others of the same node and client hold.
+//! * A party of which some are held is **slowed down**: what was asked for before that showed is suspect. Suspects are
+//!   tried one at a time, the newest first: the next one at once, and soon some together, if the last was paid; after
+//!   5, 10, 20, … 60 seconds if it is held too. What was asked for since is sent, as long as the window allows, and
+//!   beyond it a few at a time, up to the limit. So a recipient who means to be paid is paid even if all others of the
+//!   same node and client hold.
 //!
 //! Payouts of the operator's own aren't limited. The memory is the dispatcher's: after a restart windows begin small, and
 //! what is held is known from the rows.
@@ -38,10 +39,13 @@ pub(super) const DUST_BELOW: Msat = match Msat::from_sat(1_000) {
     None => Msat::MAX,
 };
 
-/// The longest pause of a party that is slowed down.
+/// The longest pause between two suspects that are held.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a payout waits whose node has all it may have.
+/// Suspects tried together besides the one, after as many have been paid.
+const MOST_CREDIT: usize = 4;
+
+/// How long a payout waits while others like it are tried, or whose node has all it may have.
 const NODE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Slots of a single channel that one node or client may have.
@@ -68,8 +72,8 @@ enum Party {
 #[derive(Debug)]
 struct Known {
     parties: Vec<Party>,
-    created: UnixMillis,
     since: UnixMillis,
+    suspect: bool,
     held: bool,
     /// Still in the rows at the last look.
     seen: bool,
@@ -82,9 +86,16 @@ struct Load {
     active: usize,
     /// When the last of those that are held was sent.
     last_held: UnixMillis,
-    /// When the newest of those that are held was asked for.
-    newest_held: UnixMillis,
+    /// Until when nobody could know that some are held: what was asked for by then is suspect.
+    shown_at: UnixMillis,
+    /// Suspects that are not held.
+    suspects: usize,
+    /// Payouts that ended soon, halved with each that was held.
     trust: usize,
+    /// Suspects that ended soon, since the last that was held.
+    credit: usize,
+    /// Suspects held in a row.
+    failures: u32,
 }
 
 /// What may be done with a payout now.
@@ -126,13 +137,7 @@ impl Fairness {
         }
         for payout in strangers {
             let since = payout.dispatched_at.unwrap_or(payout.created_at);
-            let known = Known {
-                parties: parties_of(payout),
-                created: payout.created_at,
-                since,
-                held: false,
-                seen: true,
-            };
+            let known = Known { parties: parties_of(payout), since, suspect: false, held: false, seen: true };
             self.known.insert(payout.id, known);
         }
         for row in unsettled {
@@ -152,6 +157,10 @@ impl Fairness {
                 for party in &known.parties {
                     let load = self.loads.entry(party.clone()).or_default();
                     load.trust /= 2;
+                    if known.suspect {
+                        load.credit = 0;
+                        load.failures = load.failures.saturating_add(1);
+                    }
                 }
             }
         }
@@ -160,6 +169,10 @@ impl Fairness {
             for party in known.parties.into_iter().filter(|_| !known.held) {
                 let load = self.loads.entry(party).or_default();
                 load.trust = load.trust.saturating_add(1).min(MOST_TRUST);
+                if known.suspect {
+                    load.credit = load.credit.saturating_add(1).min(MOST_CREDIT);
+                    load.failures = 0;
+                }
             }
         }
         self.count();
@@ -167,7 +180,8 @@ impl Fairness {
 
     fn count(&mut self) {
         for load in self.loads.values_mut() {
-            (load.held, load.active, load.last_held, load.newest_held) = (0, 0, 0, 0);
+            (load.held, load.active, load.suspects) = (0, 0, 0);
+            (load.last_held, load.shown_at) = (0, 0);
         }
         for known in self.known.values() {
             for party in &known.parties {
@@ -175,9 +189,12 @@ impl Fairness {
                 if known.held {
                     load.held = load.held.saturating_add(1);
                     load.last_held = load.last_held.max(known.since);
-                    load.newest_held = load.newest_held.max(known.created);
+                    if !known.suspect {
+                        load.shown_at = load.shown_at.max(known.since.saturating_add(millis(HELD_AFTER)));
+                    }
                 } else {
                     load.active = load.active.saturating_add(1);
+                    load.suspects = load.suspects.saturating_add(usize::from(known.suspect));
                 }
             }
         }
@@ -189,10 +206,11 @@ impl Fairness {
     /// Whether a payout may be sent now; if so, it counts from here on.
     pub(super) fn admit(&mut self, payout: &Payout, now: UnixMillis) -> Verdict {
         let parties = parties_of(payout);
-        let mut verdict = Verdict::Send;
+        let (mut verdict, mut suspect) = (Verdict::Send, false);
         for party in &parties {
             let empty = Load::default();
             let load = self.loads.get(party).unwrap_or(&empty);
+            suspect |= is_suspect(load, self.slots, payout.created_at);
             verdict = match (verdict, judge(party, load, self.slots, payout.created_at, now)) {
                 (Verdict::PutOff(one), Verdict::PutOff(other)) => Verdict::PutOff(one.max(other)),
                 (Verdict::PutOff(until), _) | (_, Verdict::PutOff(until)) => Verdict::PutOff(until),
@@ -204,9 +222,9 @@ impl Fairness {
             for party in &parties {
                 let load = self.loads.entry(party.clone()).or_default();
                 load.active = load.active.saturating_add(1);
+                load.suspects = load.suspects.saturating_add(usize::from(suspect));
             }
-            let created = payout.created_at;
-            self.known.insert(payout.id, Known { parties, created, since: now, held: false, seen: true });
+            self.known.insert(payout.id, Known { parties, since: now, suspect, held: false, seen: true });
         }
         verdict
     }
@@ -217,6 +235,7 @@ impl Fairness {
         for party in &known.parties {
             if let Some(load) = self.loads.get_mut(party) {
                 load.active = load.active.saturating_sub(1);
+                load.suspects = load.suspects.saturating_sub(usize::from(known.suspect));
             }
         }
     }
@@ -229,6 +248,11 @@ impl Fairness {
             Party::Dust | Party::Node(_) => None,
         })
         .collect()
+    }
+
+    /// Whether some party is slowed down, so that what was asked for last comes first.
+    pub(super) fn is_wary(&self) -> bool {
+        self.loads.values().any(|load| load.held >= few(self.slots))
     }
 
     /// Whether no dust may be sent now.
@@ -247,10 +271,15 @@ fn limit(party: &Party, slots: usize) -> usize {
     .max(1)
 }
 
+/// What of a limit is kept for what comes when all else is held.
+fn kept(limit: usize) -> usize {
+    (limit / 9).max(2)
+}
+
 /// How many a party may have under way without further ado.
 fn window(load: &Load, limit: usize, slots: usize) -> usize {
     let begin = (slots / 4).max(8);
-    begin.saturating_add(load.trust).min(limit.saturating_sub((limit / 9).max(2))).max(1)
+    begin.saturating_add(load.trust).min(limit.saturating_sub(kept(limit))).max(1)
 }
 
 /// Whether a party may have one more under way.
@@ -265,16 +294,29 @@ fn has_room(party: &Party, load: &Load, slots: usize) -> bool {
     load.held > 0 && load.active < some && all < limit
 }
 
+/// So many held payouts are no accident.
+fn few(slots: usize) -> usize {
+    (slots / 16).max(2)
+}
+
+/// Whether what was asked for then could be held like the others.
+fn is_suspect(load: &Load, slots: usize, created_at: UnixMillis) -> bool {
+    load.held >= few(slots) && created_at <= load.shown_at
+}
+
 fn judge(party: &Party, load: &Load, slots: usize, created_at: UnixMillis, now: UnixMillis) -> Verdict {
-    let few = (slots / 16).max(2);
-    if load.held >= few && created_at <= load.newest_held {
-        let doublings = u32::try_from(load.held.saturating_sub(few)).unwrap_or(u32::MAX).min(8);
-        let pause = HELD_AFTER.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
-        let until = load.last_held.saturating_add(millis(pause));
-        if now < until || load.active > 0 {
+    if is_suspect(load, slots, created_at) {
+        let pause = HELD_AFTER.saturating_mul(1 << load.failures.min(8)).min(LONGEST_PAUSE);
+        let resting = load.last_held.saturating_add(millis(pause)).saturating_sub(now);
+        let resting = if load.credit > 0 { 0 } else { resting };
+        // The last places are for what is not suspect.
+        let limit = limit(party, slots);
+        let full = load.held.saturating_add(load.active) >= limit.saturating_sub(kept(limit));
+        if resting > 0 || full || load.suspects > load.credit {
             // The newest first: it is the least likely to be of the same kind.
             let age = now.saturating_sub(created_at).max(0) / 100;
-            return Verdict::PutOff(until.max(now.saturating_add(millis(NODE_PAUSE))).saturating_add(age));
+            let wait = resting.max(millis(NODE_PAUSE)).saturating_add(age);
+            return Verdict::PutOff(now.saturating_add(wait));
         }
     }
     if has_room(party, load, slots) {
@@ -282,7 +324,7 @@ fn judge(party: &Party, load: &Load, slots: usize, created_at: UnixMillis, now: 
     }
     match party {
         // The dispatcher doesn't know of a row where it goes: others must not wait behind it.
-        Party::Node(_) if load.held >= few => Verdict::PutOff(now.saturating_add(millis(NODE_PAUSE))),
+        Party::Node(_) if load.held >= few(slots) => Verdict::PutOff(now.saturating_add(millis(NODE_PAUSE))),
         _ => Verdict::Wait,
     }
 }

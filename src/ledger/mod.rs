@@ -24,10 +24,12 @@
 //! * Coins to an address ([`coins`]) are marked `sending` durably before the wallet is asked; a transaction that pays
 //!   the address is the proof that they were sent.
 
+pub mod accounts;
 pub mod audit;
 pub mod books;
 pub mod by_hand;
 pub mod charges;
+pub mod coin_fees;
 pub mod coins;
 mod consistency;
 pub mod dispatcher;
@@ -36,6 +38,7 @@ pub mod export;
 pub mod held;
 mod jamming;
 pub mod node;
+pub mod offer_payouts;
 pub mod offers;
 pub mod operator_sends;
 pub mod payouts;
@@ -68,6 +71,7 @@ use crate::store::{Store, StoreError, Tx};
 pub use books::Account;
 pub use charges::{Charge, ChargeStatus, SettledBy};
 pub use coins::CoinSend;
+pub use offer_payouts::OfferPayout;
 pub use payouts::{Payout, PayoutStatus};
 pub use wake::Wake;
 
@@ -82,13 +86,16 @@ pub enum Family {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// Withdrawals of what accounts have earned.
+    Accounts,
     /// The operator's own invoices and payments.
     Operator,
 }
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 5] = [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Operator];
+    pub const ALL: [Self; 6] =
+        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Accounts, Self::Operator];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -97,6 +104,7 @@ impl Family {
             Self::Tips => "tips",
             Self::Payments => "payments",
             Self::L402 => "l402",
+            Self::Accounts => "accounts",
             Self::Operator => "operator",
         }
     }
@@ -106,7 +114,7 @@ impl Family {
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
-            Self::Payments | Self::L402 => Account::Merchants,
+            Self::Payments | Self::L402 | Self::Accounts => Account::Merchants,
             Self::Operator => Account::Operator,
         }
     }
@@ -115,6 +123,12 @@ impl Family {
     /// suspense.
     pub const fn keeps_more(self) -> bool {
         matches!(self, Self::Payments | Self::L402)
+    }
+
+    /// Whether its payouts cost the services nothing in routing: the operator pays their own way, and for accounts
+    /// there is a limit of their own. So they don't count for what routing may cost in an hour.
+    pub const fn pays_own_routing(self) -> bool {
+        matches!(self, Self::Operator | Self::Accounts)
     }
 
     /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request that was not
@@ -217,6 +231,14 @@ pub trait Listener: Send + Sync + 'static {
     /// # Errors
     /// Undoes the step; the node's event is then delivered again.
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError>;
+
+    /// As [`Listener::payout_ended`], for a payout to a BOLT12 [offer](offer_payouts).
+    ///
+    /// # Errors
+    /// Undoes the step; the node's event is then delivered again.
+    fn offer_payout_ended(&self, _tx: &Tx<'_>, payout: &OfferPayout, _end: End) -> Result<Msat, LedgerError> {
+        Ok(payout.amount)
+    }
 
     /// Coins of one of the family's [`coins`] arrived or were not sent. Told once.
     ///

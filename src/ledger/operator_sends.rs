@@ -92,7 +92,7 @@ pub fn queue(
     }
     let amount =
         Msat::from_sat(sat).ok_or_else(|| LedgerError::Broken("more coins than there are".into()))?;
-    let wanted = CoinsWanted { family: Family::Operator, address: &send.address, amount };
+    let wanted = CoinsWanted { family: Family::Operator, address: &send.address, amount, fee: None };
     let id = coins::queue(tx, ledger, &wanted)?;
     let fee_rate = send.sat_per_vb.map(|rate| rate.saturating_mul(KWU_PER_VB));
     rows::insert(tx, id, fee_rate, send.amount.is_none())?;

@@ -328,7 +328,7 @@ pub fn mark_paid(
     }
     let fee = arrival.cost(&payout);
     rows::finish_paid(tx, payout.id, arrival.preimage, fee, arrival.left, now)?;
-    if fee > Msat::ZERO && payout.family != Family::Operator {
+    if fee > Msat::ZERO && !payout.family.pays_own_routing() {
         rows::add_routing(tx, fee, now)?;
     }
     let paid = by_id(tx, payout.id)?;

@@ -7,7 +7,7 @@
 
 use crate::money::Msat;
 
-use super::{Family, Payout};
+use super::Payout;
 
 /// The part of what is left that one payout may use without further ado.
 const PART: u64 = 20;
@@ -33,8 +33,8 @@ impl Budget {
     /// What a payout may cost now. Taken from the budget.
     pub(super) fn grant(&mut self, payout: &Payout) -> Msat {
         let wanted = payout.max_fee;
-        // The operator pays their own way, and says what it may cost.
-        if payout.family == Family::Operator {
+        // The operator says what it may cost; of an account's withdrawal it was withheld.
+        if payout.family.pays_own_routing() {
             return wanted;
         }
         let pool = if wanted <= part(self.most, SMALL) {

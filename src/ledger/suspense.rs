@@ -23,6 +23,7 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
+use super::accounts::{self, Change, LineKind};
 use super::books::{Account, Journal, Kind};
 use super::payouts::{self, Order, Queued};
 use super::rows::suspense as rows;
@@ -114,7 +115,7 @@ pub fn to_operator(tx: &Tx<'_>, id: i64, now: UnixMillis) -> Result<Result<Item,
     Ok(Ok(item))
 }
 
-/// Makes an item part of what an account has. The caller adds it to the account's balance in the same transaction.
+/// Makes an item part of what an account has.
 ///
 /// # Errors
 /// The store's.
@@ -130,6 +131,9 @@ pub fn to_account(
     };
     let settlement = rows::insert(tx, &item, rows::Way::Account(account), now)?;
     settled(settlement, item.amount, Account::Merchants).post(tx, now)?;
+    let reference = format!("suspense {id}");
+    let change = Change { account, kind: LineKind::Suspense, reference: &reference, amount: item.amount };
+    accounts::credit(tx, &change, now)?;
     crash_point!("suspense.before_commit");
     Ok(Ok(item))
 }

@@ -285,7 +285,7 @@ fn what_routing_may_cost_in_an_hour_is_shared() {
     let mut desk = Desk::new();
     desk.ledger.settings.max_routing_per_hour = sat(100);
     // Slots for all of them, although nobody knows their recipients yet.
-    desk.ledger.settings.in_flight_per_channel = 120;
+    desk.ledger.settings.in_flight_per_channel = 200;
     let mut dispatcher = Dispatcher::default();
     let mut round = |desk: &Desk| {
         dispatcher.round(&desk.ledger).unwrap();

@@ -2,6 +2,8 @@
 
 use bitcoin::{Address, Amount, TxOut, Txid};
 
+use crate::money::Msat;
+
 /// Coins to send.
 #[derive(Clone, Debug)]
 pub struct CoinOrder {
@@ -41,4 +43,6 @@ pub struct CoinRecord {
     pub is_final: bool,
     /// What the address got, in sat, if the transaction could be read.
     pub amount_sat: Option<u64>,
+    /// What the miners got, once the wallet has listed it.
+    pub fee: Option<Msat>,
 }

@@ -11,6 +11,8 @@ pub enum NodeEvent {
     Sent {
         /// Which.
         hash: PaymentHash,
+        /// The node's id of the payment: the hash for BOLT11, random for BOLT12.
+        payment_id: [u8; 32],
         /// The receipt.
         preimage: Option<Preimage>,
         /// Routing fee paid.

@@ -48,11 +48,25 @@ pub fn check_payable(
     now: UnixMillis,
     at_least: Duration,
 ) -> Result<(), BadInvoice> {
+    check_sendable(invoice, network, now, at_least)?;
+    if invoice.amount_milli_satoshis().is_some() { Ok(()) } else { Err(BadInvoice) }
+}
+
+/// The same for one that may leave the amount to us.
+///
+/// # Errors
+/// [`BadInvoice`].
+pub fn check_sendable(
+    invoice: &Bolt11Invoice,
+    network: Network,
+    now: UnixMillis,
+    at_least: Duration,
+) -> Result<(), BadInvoice> {
     let now = Duration::from_millis(u64::try_from(now).unwrap_or(0));
     let lasts = invoice.expires_at().is_none_or(|end| end >= now.saturating_add(at_least));
     let ours = invoice.currency() == Currency::from(network);
     let brief = invoice.min_final_cltv_expiry_delta() <= LONGEST_HOLD_BLOCKS;
-    if lasts && ours && brief && invoice.amount_milli_satoshis().is_some() { Ok(()) } else { Err(BadInvoice) }
+    if lasts && ours && brief { Ok(()) } else { Err(BadInvoice) }
 }
 
 #[cfg(test)]

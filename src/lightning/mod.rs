@@ -35,7 +35,7 @@ pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
 pub use events::{ChannelNews, NodeEvent};
 pub use holdings::{ChannelHolding, Claim, ClaimKind, Holdings, Spent, Sweep, WalletTransaction};
 pub use node::{Draft, Node};
-pub use offer::{Offer, OfferRequest};
+pub use offer::{Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest};
 pub use operator::{Channel, ChannelOrder, NodeStatus, Operator, OperatorError, Peer};
 pub use standing::{Outbound, Standing};
 
@@ -236,10 +236,20 @@ pub trait Lightning: Send + Sync + 'static {
     /// can't tell says nothing.
     fn waiting(&self) -> Vec<Waiting>;
 
-    /// Starts to pay.
+    /// Starts to pay. `amount` is what the recipient gets: the invoice's own, where it has one.
     ///
     /// Crash behaviour: may or may not have been sent. The caller must have durably noted that it would.
-    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch;
+    fn pay(&self, invoice: &Bolt11Invoice, amount: Msat, max_fee: Msat) -> Dispatch;
+
+    /// Starts to pay a BOLT12 offer: asks its maker for an invoice and pays it. **Not idempotent**: each call is another
+    /// payment, whose id the node makes up.
+    ///
+    /// Crash behaviour: may or may not have been sent. The caller must have durably noted that it would, and finds the
+    /// payment again by its note, if the node wrote it down.
+    fn pay_to_offer(&self, order: &OfferOrder) -> OfferDispatch;
+
+    /// What the node remembers of a payment to an offer. None: it may have been sent all the same.
+    fn offer_record(&self, key: OfferKey<'_>) -> Option<OfferRecord>;
 
     /// Makes the node forget its record of an outbound payment, so that [`Lightning::pay`] asks its
     /// channels instead of its record. HTLCs under way are not touched.
@@ -289,6 +299,17 @@ pub trait Lightning: Send + Sync + 'static {
     /// must not send anything else before [`Lightning::coin_record`] has found the last: until the wallet has
     /// seen it, it spends the same coins again.
     fn send_coins(&self, order: &CoinOrder) -> CoinDispatch;
+
+    /// What the chain source says that a transaction should pay to confirm within some blocks, in sat for 1,000 weight
+    /// units.
+    ///
+    /// # Errors
+    /// A text for the log: it says nothing.
+    fn coin_fee_rate(&self) -> Result<u64, String>;
+
+    /// How many transactions the wallet has been part of: it has no more coins than that, but for transactions that
+    /// paid it more than once.
+    fn coin_transactions(&self) -> usize;
 
     /// What the wallet knows of a transaction that pays an order, by its name or by what it pays. `None`: it has
     /// seen none, which doesn't say that there is none.

@@ -9,6 +9,7 @@ mod fake;
 mod holdings;
 mod incoming;
 mod offers;
+mod paid_offers;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,8 +22,8 @@ use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
     Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, Holdings, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, Offer, OfferRequest, Outbound, PaymentRecord, RecordStatus,
-    Refusal, SendingRoom, Spent, Standing, Waiting,
+    InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
+    OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Spent, Standing, Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -32,6 +33,7 @@ use chain::OnChain;
 use coins::Spend;
 pub use fake::FakeNode;
 use incoming::Incoming;
+use paid_offers::ToOffer;
 
 /// Where an HTLC is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,8 @@ struct State {
     room: Option<Msat>,
     spends: Vec<Spend>,
     no_coins: bool,
+    fee_rate: Option<u64>,
+    to_offers: Vec<ToOffer>,
     stopped: bool,
     commit_at_once: bool,
     trap: Trap,
@@ -220,7 +224,7 @@ impl Sim {
             record.fee = arrives.then_some(fee);
         }
         state.events.push_back(if arrives {
-            NodeEvent::Sent { hash, preimage: None, fee }
+            NodeEvent::Sent { hash, payment_id: hash.0, preimage: None, fee }
         } else {
             NodeEvent::Failed { hash: Some(hash), payment_id: hash.0, reason: "the recipient refused".into() }
         });
@@ -381,9 +385,9 @@ impl Lightning for Sim {
         self.lying_there()
     }
 
-    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
+    fn pay(&self, invoice: &Bolt11Invoice, amount: Msat, max_fee: Msat) -> Dispatch {
         let hash = hash_of(invoice);
-        let amount = Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap();
+        let amount = invoice.amount_milli_satoshis().map_or(amount, |msat| Msat::new(msat).unwrap());
         let mut state = self.state();
         let trap = std::mem::take(&mut state.trap);
         assert!(trap != Trap::DieBefore, "{CRASH}");
@@ -421,6 +425,14 @@ impl Lightning for Sim {
         let pending = self.new_record(hash, Direction::Outbound, RecordStatus::Pending, amount);
         state.records.insert(hash, pending);
         Dispatch::Sent
+    }
+
+    fn pay_to_offer(&self, order: &OfferOrder) -> OfferDispatch {
+        self.send_to_offer(order)
+    }
+
+    fn offer_record(&self, key: OfferKey<'_>) -> Option<OfferRecord> {
+        self.sent_to_offer(key)
     }
 
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
@@ -488,6 +500,14 @@ impl Lightning for Sim {
 
     fn send_coins(&self, order: &CoinOrder) -> CoinDispatch {
         self.spend(order)
+    }
+
+    fn coin_fee_rate(&self) -> Result<u64, String> {
+        Ok(self.state().fee_rate.unwrap_or(250))
+    }
+
+    fn coin_transactions(&self) -> usize {
+        1
     }
 
     fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

@@ -83,6 +83,18 @@ pub struct Addresses {
     pub comment: String,
 }
 
+/// What an address takes.
+#[derive(Clone, Debug)]
+pub struct PayRequest {
+    callback: Url,
+    /// In msat.
+    least: u64,
+    /// In msat.
+    most: u64,
+    /// Characters of a comment.
+    comment: usize,
+}
+
 impl Resolve for Addresses {
     fn invoice<'a>(&'a self, address: &'a str, amount: Msat) -> BoxFuture<'a, Result<Bolt11Invoice, String>> {
         let asked = self.ask(address, amount);
@@ -96,6 +108,15 @@ impl Addresses {
     /// # Errors
     /// [`PayError`].
     pub async fn ask(&self, address: &str, amount: Msat) -> Result<Bolt11Invoice, PayError> {
+        let request = self.pay_request(address).await?;
+        self.invoice_of(&request, amount).await
+    }
+
+    /// What an address takes, and where to ask it for an invoice.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub async fn pay_request(&self, address: &str) -> Result<PayRequest, PayError> {
         let url = address_url(address).ok_or(PayError::BadAddress)?;
         let offer = fetch(&self.client, url.as_str()).await?;
         if offer.get("tag").and_then(Value::as_str) != Some("payRequest") {
@@ -103,15 +124,25 @@ impl Addresses {
         }
         let number = |name| offer.get(name).and_then(Value::as_u64);
         let limit = |name| number(name).ok_or(PayError::Nonsense("no limits"));
-        if !(limit("minSendable")?..=limit("maxSendable")?).contains(&amount.get()) {
-            return Err(PayError::Amount);
-        }
+        let (least, most) = (limit("minSendable")?, limit("maxSendable")?);
         let callback =
             offer.get("callback").and_then(Value::as_str).ok_or(PayError::Nonsense("no callback"))?;
-        let mut callback = Url::parse(callback).map_err(|_| PayError::Nonsense("no callback"))?;
+        let callback = Url::parse(callback).map_err(|_| PayError::Nonsense("no callback"))?;
+        let comment = number("commentAllowed").and_then(|most| usize::try_from(most).ok()).unwrap_or(0);
+        Ok(PayRequest { callback, least, most, comment })
+    }
+
+    /// Asks for an invoice over exactly `amount`, on our network, signed, and not about to expire.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub async fn invoice_of(&self, request: &PayRequest, amount: Msat) -> Result<Bolt11Invoice, PayError> {
+        if !(request.least..=request.most).contains(&amount.get()) {
+            return Err(PayError::Amount);
+        }
+        let mut callback = request.callback.clone();
         callback.query_pairs_mut().append_pair("amount", &amount.get().to_string());
-        let most = number("commentAllowed").and_then(|most| usize::try_from(most).ok()).unwrap_or(0);
-        if !self.comment.is_empty() && self.comment.chars().count() <= most {
+        if !self.comment.is_empty() && self.comment.chars().count() <= request.comment {
             callback.query_pairs_mut().append_pair("comment", &self.comment);
         }
         let answer = fetch(&self.client, callback.as_str()).await?;

@@ -8,12 +8,16 @@ use axum::response::{IntoResponse, Response};
 use super::request::Invalid;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
+use crate::ledger::coin_fees::FeeRefused;
 use crate::lightning::invoice::BadInvoice;
 use crate::rates::{ConvertError, RateUnavailable};
 use crate::trouble::{Cause, Trouble};
 
 /// Seconds after which another try makes sense where something is down.
 const SOON_SECS: u64 = 5;
+
+/// The same where fees have to fall.
+const LATER_SECS: u64 = 600;
 
 /// Why a request was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +77,8 @@ pub enum PaymentError {
     },
     /// 503: the wallet has too few coins for a refund to an address.
     NoCoins,
+    /// 503: a refund to an address would cost the miners' fee more than it may.
+    MinersFee(FeeRefused),
 }
 
 impl PaymentError {
@@ -122,6 +128,16 @@ impl PaymentError {
                 (503, "NODE_UNAVAILABLE", "Payments can't be taken at the moment; try again soon")
             }
             Self::NoCapacity { code, message } => (503, code, message),
+            Self::MinersFee(FeeRefused::TooHigh { .. }) => (
+                503,
+                "ONCHAIN_FEE_TOO_HIGH",
+                "Miners' fees are above this server's limit now; ask the customer for a lightningInvoice, or try later",
+            ),
+            Self::MinersFee(FeeRefused::AccountHour | FeeRefused::Hour) => (
+                503,
+                "ONCHAIN_FEE_LIMIT",
+                "What this server pays for miners' fees in an hour is used up; ask the customer for a lightningInvoice, or try later",
+            ),
             Self::NoCoins => (
                 503,
                 "INSUFFICIENT_ONCHAIN_FUNDS",
@@ -153,6 +169,7 @@ impl PaymentError {
             Self::TooMany { quota, retry_after } => {
                 problem.too_many(quota.map(|(limit, secs)| (limit, span(secs))), *retry_after)
             }
+            Self::MinersFee(_) => problem.retry_after(LATER_SECS),
             Self::RateUnavailable | Self::NodeUnavailable | Self::NoCapacity { .. } | Self::NoCoins => {
                 problem.retry_after(SOON_SECS)
             }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bitcoin::Network;
 
-use crate::config::Config;
+use crate::config::{Bearer, Config};
 use crate::fees::FeeRule;
+use crate::ledger::coin_fees::FeeRules;
 use crate::money::Msat;
 
 /// Limits and windows.
@@ -27,12 +28,18 @@ pub struct Rules {
     pub offers: bool,
     /// What the operator takes of a payment.
     pub fee: FeeRule,
+    /// Whether that goes back once all of a payment is refunded.
+    pub return_fee: bool,
     /// A refund may always cost this much in routing fees.
     pub max_fee_base: Msat,
     /// Or this share of it, in parts per million, whichever is more.
     pub max_fee_ppm: u32,
     /// A refund's invoice must be payable for at least so long.
     pub min_invoice_expiry: Duration,
+    /// Limits of what the miners may get for a refund to an address.
+    pub onchain_fees: FeeRules,
+    /// Whether the account bears that; else the operator does.
+    pub account_pays_miners: bool,
 }
 
 impl Rules {
@@ -48,9 +55,12 @@ impl Rules {
             min_onchain: Msat::from_sat(payments.min_onchain_refund_sat).unwrap_or(Msat::ZERO),
             offers: payments.offers,
             fee: FeeRule { min_sat: payments.min_fee_sat, percent: payments.fee_percent },
+            return_fee: payments.return_fee,
             max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
             max_fee_ppm: payouts.max_fee_ppm,
             min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),
+            onchain_fees: payouts.fee_rules(),
+            account_pays_miners: payouts.onchain_refund_fee_paid_by == Bearer::Account,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::fees::FeeRule;
 use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ids::{AccountId, ChargeId};
+use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::service_fees;
 use crate::ledger::{Charge, CoinSend, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
@@ -187,6 +188,18 @@ impl Teller {
     }
 }
 
+/// What came belongs to the account that ordered it.
+fn credit(
+    tx: &Tx<'_>,
+    payment: &Payment,
+    kind: LineKind,
+    amount: Msat,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let reference = payment.public_id.to_string();
+    accounts::credit(tx, &Change { account: payment.account, kind, reference: &reference, amount }, now)
+}
+
 impl Listener for Teller {
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         let Some(payment) = store::by_charge(tx, charge.id)? else {
@@ -196,9 +209,11 @@ impl Listener for Teller {
         let now = charge.settled_at.unwrap_or_else(|| self.clock.now());
         let received = charge.received.unwrap_or(payment.sats);
         store::paid(tx, payment.id, received, now)?;
+        credit(tx, &payment, LineKind::Payment, received, now)?;
         // As it was shown when it was ordered, unless something else came than was asked.
         let fee = if received == payment.sats { payment.fee } else { self.fee.taken_from(received) };
-        service_fees::earn(tx, charge.id, fee, now)?;
+        let reference = payment.public_id.to_string();
+        service_fees::earn(tx, charge.id, payment.account, &reference, fee, now)?;
         store::set_fee(tx, payment.id, fee)?;
         self.changed(tx, &store::by_id(tx, payment.id)?, PaymentStatus::Paid, now)
     }
@@ -209,7 +224,9 @@ impl Listener for Teller {
             tracing::error!(charge = %charge.id, "a charge has no payment");
             return Ok(());
         };
-        store::paid(tx, payment.id, more, self.clock.now())?;
+        let now = self.clock.now();
+        store::paid(tx, payment.id, more, now)?;
+        credit(tx, &payment, LineKind::PaymentMore, more, now)?;
         let (hub, topic) = (Arc::clone(&self.hub), payment.public_id.topic());
         tx.after_commit(move || hub.tell(&topic));
         let data = serde_json::json!({ "amount_sat": more.sat_floor() });

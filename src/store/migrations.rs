@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0014_charge_offers.sql"),
     include_str!("migrations/0015_deleted_proxies.sql"),
     include_str!("migrations/0016_payout_proof.sql"),
+    include_str!("migrations/0017_accounts.sql"),
     include_str!("migrations/0018_solvency.sql"),
     include_str!("migrations/0019_node_books.sql"),
     include_str!("migrations/0020_operator.sql"),

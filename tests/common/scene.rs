@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regtest::wallet::{Invoice, PaymentStatus};
 use regtest::{InvoiceRequest, Network, NetworkBuilder, Wallet, WalletError};
@@ -312,6 +312,42 @@ impl Scene {
             }
         }
         Ok(audit)
+    }
+
+    /// Waits until the books equal the node, to the msat and to the sat. On the way there they may be not at rest, but
+    /// never differ.
+    pub async fn equals_the_node(&self, limit: Duration) -> Value {
+        let mut last = Value::Null;
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            let audit = self.audit().await;
+            if audit["node"]["state"] == "equal" {
+                let node = &audit["node"];
+                assert_eq!(node["node"], node["booked"], "{node}");
+                let lightning = account(&audit, "lightning") + account(&audit, "channels");
+                assert_eq!(node["node"]["channels_msat"], lightning, "{audit}");
+                assert_eq!(node["node"]["closing_msat"], account(&audit, "closing"), "{audit}");
+                assert_eq!(node["node"]["wallet_msat"], account(&audit, "onchain"), "{audit}");
+                return audit;
+            }
+            last = audit;
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        panic!("the books don't equal the node: {}", last["node"]);
+    }
+
+    /// Mines until the chain has decided about every channel that was closed; then the books must equal the node.
+    pub async fn comes_to_rest(&self) -> Value {
+        for _ in 0..60 {
+            let audit = self.audit().await;
+            if audit["node"]["state"] == "equal" {
+                break;
+            }
+            eprintln!("   not at rest: {}", audit["node"]["why"]);
+            self.network.mine(10).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+        self.equals_the_node(Duration::from_secs(30)).await
     }
 
     /// The end of a test: everybody agrees, and everything stops in order.

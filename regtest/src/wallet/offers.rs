@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ldk_node::lightning::ln::channelmanager::PaymentId;
 use ldk_node::lightning::offers::offer::Offer;
-use ldk_node::payment::PaymentStatus;
+use ldk_node::payment::{PaymentDirection, PaymentKind, PaymentStatus};
 
 use super::Wallet;
 use super::error::WalletError;
@@ -35,5 +35,39 @@ impl Wallet {
                 Some(PaymentStatus::Pending) => tokio::time::sleep(POLL).await,
             }
         }
+    }
+}
+
+impl Wallet {
+    /// A new offer that leaves the amount to the payer.
+    ///
+    /// # Errors
+    /// `Failed` while nobody could reach the wallet to ask for an invoice; `Stopped`.
+    pub async fn offer(&self) -> Result<String, WalletError> {
+        let made =
+            self.inner.call(|node| node.bolt12_payment().receive_variable_amount("an offer", None)).await?;
+        made.map(|offer| offer.to_string()).map_err(|error| WalletError::Failed(error.to_string()))
+    }
+
+    /// What came by an offer, each payment in msat, with its payment hash in hex.
+    ///
+    /// # Errors
+    /// `BadRequest` for what is no offer; `Stopped`.
+    pub async fn received_by(&self, offer: &str) -> Result<Vec<(String, u64)>, WalletError> {
+        let wanted = Offer::from_str(offer)
+            .map_err(|error| WalletError::BadRequest(format!("that is no BOLT12 offer: {error:?}")))?
+            .id();
+        let found = self.inner.call(move |node| {
+            node.list_payments_with_filter(|payment| {
+                payment.direction == PaymentDirection::Inbound
+                    && payment.status == PaymentStatus::Succeeded
+                    && matches!(&payment.kind, PaymentKind::Bolt12Offer { offer_id, .. } if *offer_id == wanted)
+            })
+        });
+        let found = found.await?;
+        Ok(found
+            .iter()
+            .map(|payment| (ports::hex(&payment.id.0), payment.amount_msat.unwrap_or(0)))
+            .collect())
     }
 }

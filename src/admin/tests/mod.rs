@@ -106,6 +106,13 @@ async fn only_an_invoice_that_can_be_paid_reaches_the_ledger() {
     ] {
         fixture.refused("POST", "pay", json!({ "invoice": text }), bad, "bad_request", message).await;
     }
+    let open = json!({ "invoice": invoice(Currency::Regtest, None), "amount_sat": 7 });
+    assert_eq!(fixture.ask("POST", "pay", open).await.1["amount_msat"], 7_000);
+    let other = json!({ "invoice": invoice(Currency::Regtest, Some(1_000)), "amount_sat": 7 });
+    fixture.refused("POST", "pay", other, bad, "bad_request", "exactly 1000 msat").await;
+    let name = json!({ "target": "bob@example.com", "amount_sat": 7 });
+    assert_eq!(fixture.ask("POST", "pay", name).await.1["amount_msat"], 7_000);
+    fixture.refused("POST", "pay", json!({}), bad, "bad_request", "either").await;
     assert_eq!(fixture.ask("GET", "payouts/p1", Value::Null).await.1["status"], "paid");
     let missing = StatusCode::NOT_FOUND;
     fixture.refused("GET", "payouts/p2", Value::Null, missing, "not_found", "no payout").await;

@@ -22,8 +22,9 @@ use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
-    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest, Operator,
-    OperatorError, Outbound, PaymentRecord, Peer, SendingRoom, Spent, Standing, Waiting,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
+    OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
+    SendingRoom, Spent, Standing, Waiting,
 };
 use crate::money::Msat;
 use crate::rates::RatesSettings;
@@ -63,8 +64,14 @@ impl Lightning for FakeNode {
     fn waiting(&self) -> Vec<Waiting> {
         Vec::new()
     }
-    fn pay(&self, _: &Bolt11Invoice, _: Msat) -> Dispatch {
+    fn pay(&self, _: &Bolt11Invoice, _: Msat, _: Msat) -> Dispatch {
         Dispatch::Sent
+    }
+    fn pay_to_offer(&self, _: &OfferOrder) -> OfferDispatch {
+        OfferDispatch::Sent([0; 32])
+    }
+    fn offer_record(&self, _: OfferKey<'_>) -> Option<OfferRecord> {
+        None
     }
     fn forget(&self, _: PaymentHash) -> Result<(), String> {
         Ok(())
@@ -96,6 +103,12 @@ impl Lightning for FakeNode {
     fn event_handled(&self) {}
     fn send_coins(&self, _: &CoinOrder) -> CoinDispatch {
         CoinDispatch::NotSent("no coins".into())
+    }
+    fn coin_fee_rate(&self) -> Result<u64, String> {
+        Ok(250)
+    }
+    fn coin_transactions(&self) -> usize {
+        0
     }
     fn coin_record(&self, _: &CoinOrder, _: Option<Txid>) -> Result<Option<CoinRecord>, String> {
         Ok(None)
@@ -158,7 +171,7 @@ fn view(id: &str, status: &str) -> PayoutView {
     PayoutView {
         id: id.into(),
         status: status.into(),
-        payment_hash: PaymentHash([1; 32]),
+        payment_hash: Some(PaymentHash([1; 32])),
         amount_msat: 1_000,
         max_fee_msat: 10_000,
         fee_msat: None,
@@ -169,16 +182,14 @@ fn view(id: &str, status: &str) -> PayoutView {
 }
 
 impl Money for Rooms {
-    fn pay(
-        &self,
-        invoice: Bolt11Invoice,
-        max_fee: Option<Msat>,
-        _: bool,
-        _: Act,
-    ) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
+    fn pay(&self, order: PayOrder, _: Act) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         let mut answer = view("p1", "queued");
-        answer.amount_msat = invoice.amount_milli_satoshis().unwrap();
-        answer.max_fee_msat = max_fee.unwrap_or_default().get();
+        let asked = match &order.to {
+            PayTo::Invoice(invoice) => invoice.amount_milli_satoshis(),
+            PayTo::Target(_) => None,
+        };
+        answer.amount_msat = asked.or(order.amount.map(Msat::get)).unwrap_or_default();
+        answer.max_fee_msat = order.max_fee.unwrap_or_default().get();
         Box::pin(async { Ok(answer) })
     }
     fn payout(&self, public_id: String) -> BoxFuture<'_, Result<Option<PayoutView>, AdminError>> {
@@ -348,6 +359,36 @@ impl CoinAdmin for Rooms {
     }
 }
 
+impl AccountAdmin for Rooms {
+    fn list(&self, after: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "accounts": [{ "account": "shop" }], "after": after })) })
+    }
+    fn show(&self, name: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let known = (name == "my shop").then(|| json!({ "account": name }));
+            known.ok_or_else(|| AdminError::NotFound("no account".into()))
+        })
+    }
+    fn statement(&self, _: String, asked: StatementRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "lines": [], "from": asked.from })) })
+    }
+    fn withdraw(&self, _: String, asked: WithdrawRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "target": asked.target, "amount": asked.amount_sat })) })
+    }
+    fn withdrawal(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "withdrawalId": id })) })
+    }
+    fn settle(&self, id: String, paid: bool) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "withdrawalId": id, "paid": paid })) })
+    }
+    fn sweep(&self, _: String, asked: SweepRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "target": asked.target, "min_sat": asked.min_sat })) })
+    }
+    fn limit_key(&self, key: i64, _: Option<u64>) -> BoxFuture<'_, Result<bool, AdminError>> {
+        Box::pin(async move { Ok(key == 1) })
+    }
+}
+
 impl L402Admin for Rooms {
     fn sold(&self, asked: SoldRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "payments": 0, "account": asked.account })) })
@@ -387,7 +428,8 @@ pub(super) fn fixture(running: bool) -> Fixture {
         l402: Arc::<Rooms>::clone(&rooms),
         proxies: Arc::<Rooms>::clone(&rooms),
         webhooks: Arc::<Rooms>::clone(&rooms),
-        coins: rooms,
+        coins: Arc::<Rooms>::clone(&rooms),
+        accounts: rooms,
     };
     let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };
     let router = router(state).layer(axum::Extension(caller));

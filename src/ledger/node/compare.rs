@@ -85,6 +85,15 @@ impl Comparison {
 /// # Errors
 /// The store's.
 pub fn compare(ledger: &Ledger, patience: Duration) -> Result<Comparison, LedgerError> {
+    compare_steady(ledger, patience, STEADY)
+}
+
+/// The same with another time that a difference must stay as it is.
+pub(super) fn compare_steady(
+    ledger: &Ledger,
+    patience: Duration,
+    steady_for: Duration,
+) -> Result<Comparison, LedgerError> {
     let until = Instant::now() + patience;
     let mut seen: Option<(Instant, Verdict)> = None;
     let mut comparison = loop {
@@ -107,7 +116,7 @@ pub fn compare(ledger: &Ledger, patience: Duration) -> Result<Comparison, Ledger
             }
             _ => {}
         }
-        let steady = matches!(&seen, Some((at, before)) if *before == verdict && at.elapsed() >= STEADY);
+        let steady = matches!(&seen, Some((at, before)) if *before == verdict && at.elapsed() >= steady_for);
         if steady {
             match verdict.finding.clone() {
                 Finding::Drift(more) => {
@@ -127,7 +136,7 @@ pub fn compare(ledger: &Ledger, patience: Duration) -> Result<Comparison, Ledger
             let why = vec!["the node's balances are changing".into()];
             break Comparison::of(State::NotAtRest, why, &verdict, height);
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(PAUSE.min(steady_for));
     };
     comparison.last_equal_at = ledger.store.read_blocking(rows::last_equal)?.map(|look| look.at);
     Ok(comparison)

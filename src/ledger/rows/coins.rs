@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock::UnixMillis;
-use crate::ids::CoinSendId;
+use crate::ids::{AccountId, CoinSendId};
 use crate::ledger::LedgerError;
 use crate::ledger::coins::{CoinSend, CoinStatus, CoinsWanted};
 use crate::money::Msat;
@@ -11,8 +11,8 @@ use crate::store::Tx;
 
 const SEND: &str =
     "SELECT id, family, address, amount_msat, status, txid, created_at, deadline, sent_at, finished_at,
-     error, o.fee_rate, coalesce(o.everything, 0), coalesce(o.amount_known, 1)
-     FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id";
+     error, max_fee_msat, fee_reserve_id, fee_rate, fee_msat, coalesce(o.everything, 0),
+     coalesce(o.amount_known, 1) FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
     Ok(CoinSend {
@@ -27,9 +27,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
         sent_at: row.get(8)?,
         finished_at: row.get(9)?,
         error: row.get(10)?,
-        fee_rate: row.get(11)?,
-        everything: row.get(12)?,
-        amount_known: row.get(13)?,
+        max_fee: row.get(11)?,
+        fee_reserve: row.get(12)?,
+        fee_rate: row.get(13)?,
+        fee: row.get(14)?,
+        everything: row.get(15)?,
+        amount_known: row.get(16)?,
     })
 }
 
@@ -40,10 +43,21 @@ pub(crate) fn insert(
     deadline: UnixMillis,
 ) -> Result<CoinSendId, LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO coin_sends (family, address, amount_msat, status, created_at, deadline)
-         VALUES (?1, ?2, ?3, 'queued', ?4, ?5)",
+        "INSERT INTO coin_sends (family, address, amount_msat, status, created_at, deadline, account_id, fee_reserve_id,
+             max_fee_msat, fee_rate)
+         VALUES (?1, ?2, ?3, 'queued', ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
-    .execute(params![wanted.family, wanted.address.to_string(), wanted.amount, now, deadline])?;
+    .execute(params![
+        wanted.family,
+        wanted.address.to_string(),
+        wanted.amount,
+        now,
+        deadline,
+        wanted.fee.as_ref().map(|fee| fee.account),
+        wanted.fee.as_ref().and_then(|fee| fee.reserve),
+        wanted.fee.as_ref().map_or(Msat::ZERO, |fee| fee.quote.max),
+        wanted.fee.as_ref().map(|fee| fee.quote.rate),
+    ])?;
     Ok(CoinSendId(tx.last_insert_rowid()))
 }
 
@@ -80,9 +94,29 @@ pub(crate) fn is_of_another(
 
 pub(crate) fn promised(connection: &Connection) -> Result<Msat, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT coalesce(sum(amount_msat), 0) FROM coin_sends WHERE status IN ('queued', 'sending')",
+        "SELECT coalesce(sum(amount_msat + max_fee_msat), 0) FROM coin_sends WHERE status IN ('queued', 'sending')",
     )?;
     Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// What the miners got, or may get, of transactions begun since that the operator bears: of one account, and of all.
+pub(crate) fn borne_since(
+    connection: &Connection,
+    account: AccountId,
+    since: UnixMillis,
+) -> Result<(Msat, Msat), LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(CASE WHEN account_id = ?1 THEN coalesce(fee_msat, max_fee_msat) END), 0),
+                coalesce(sum(coalesce(fee_msat, max_fee_msat)), 0)
+         FROM coin_sends
+         WHERE created_at > ?2 AND account_id IS NOT NULL AND fee_reserve_id IS NULL AND status <> 'failed'",
+    )?;
+    Ok(statement.query_row(params![account, since], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+pub(crate) fn note_fee(tx: &Tx<'_>, id: CoinSendId, fee: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE coin_sends SET fee_msat = ?2 WHERE id = ?1")?.execute(params![id, fee])?;
+    Ok(())
 }
 
 /// Moves on, if it still stands where the caller saw it; whether it did.

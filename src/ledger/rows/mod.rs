@@ -1,9 +1,11 @@
 //! The ledger's SQL, and nothing else's.
 
+pub(super) mod accounts;
 pub(super) mod charges;
 pub(super) mod coins;
 pub(super) mod held;
 pub(super) mod node;
+pub(super) mod offer_payouts;
 pub(super) mod offers;
 pub(super) mod operator_sends;
 pub(super) mod payout_list;

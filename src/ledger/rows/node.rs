@@ -65,10 +65,18 @@ pub(crate) fn known(connection: &Connection) -> Result<Known, LedgerError> {
         .collect::<Result<_, _>>()?;
     forwards.sort_by_key(|forward| forward.id);
     let coins = connection
-        .prepare_cached("SELECT txid FROM coin_sends WHERE txid IS NOT NULL")?
+        .prepare_cached(
+            "SELECT txid FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id
+             WHERE txid IS NOT NULL AND coalesce(o.amount_known, 1) = 1",
+        )?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let under_way = "FROM payouts WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'";
+    let under_way =
+        |table: &str| format!("FROM {table} WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'");
+    let both = |what: &str| -> Result<i64, LedgerError> {
+        let of = |table: &str| one(&format!("SELECT {what} {}", under_way(table)));
+        Ok(of("payouts")?.saturating_add(of("offer_payouts")?))
+    };
     Ok(Known {
         is_open: one("SELECT EXISTS (SELECT 1 FROM journals WHERE kind = 'node_opening')")? == 1,
         sums: sums(connection)?,
@@ -76,12 +84,11 @@ pub(crate) fn known(connection: &Connection) -> Result<Known, LedgerError> {
         booked,
         forwards,
         coins,
-        payouts_under_way: one(&format!("SELECT count(*) {under_way}"))?,
-        payouts_under_way_msat: one(&format!(
-            "SELECT coalesce(sum(amount_msat + max_fee_msat), 0) {under_way}"
-        ))?,
+        payouts_under_way: both("count(*)")?,
+        payouts_under_way_msat: both("coalesce(sum(amount_msat + max_fee_msat), 0)")?,
         held: one("SELECT count(*) FROM charges WHERE held_at IS NOT NULL AND status <> 'paid'")?,
-        coins_asked: one("SELECT count(*) FROM coin_sends WHERE status = 'sending'")?,
+        coins_asked: one("SELECT count(*) FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id
+             WHERE status = 'sending' OR (status = 'sent' AND coalesce(o.amount_known, 1) = 0)")?,
     })
 }
 

@@ -14,9 +14,10 @@ pub(crate) fn insert(
     everything: bool,
 ) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO operator_sends (coin_send_id, fee_rate, everything, amount_known) VALUES (?1, ?2, ?3, NOT ?3)",
+        "INSERT INTO operator_sends (coin_send_id, everything, amount_known) VALUES (?1, ?2, NOT ?2)",
     )?
-    .execute(params![id, fee_rate, everything])?;
+    .execute(params![id, everything])?;
+    tx.prepare_cached("UPDATE coin_sends SET fee_rate = ?2 WHERE id = ?1")?.execute(params![id, fee_rate])?;
     Ok(())
 }
 

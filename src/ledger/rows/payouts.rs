@@ -117,6 +117,22 @@ pub(crate) fn with_status(connection: &Connection, status: &str) -> Result<Vec<P
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Queued ones that were never tried, the newest first, whether their time has come or not.
+pub(crate) fn newest_untried(
+    connection: &Connection,
+    now: UnixMillis,
+    limit: usize,
+) -> Result<Vec<Payout>, LedgerError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM payouts
+         WHERE status = 'queued' AND status NOT IN ('paid', 'failed') AND attempts = 0 AND deadline > ?1
+         ORDER BY id DESC LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// For whom a payout is made: a client or an account, as [`crate::http::client::source`] names it.
 pub(crate) fn note_source(tx: &Tx<'_>, id: PayoutId, source: &str) -> Result<(), LedgerError> {
     tx.prepare_cached("UPDATE payouts SET source = ?2 WHERE id = ?1 AND source IS NULL")?
@@ -330,7 +346,7 @@ pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(),
 }
 
 /// What routing has cost in this hour and the last, and what those payouts may still cost that were sent and have not
-/// ended, however long ago; and the most that one of these may. Without the operator's own.
+/// ended, however long ago; and the most that one of these may. Without those that pay their own routing.
 pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<(Msat, Msat), LedgerError> {
     Ok(connection
         .prepare_cached(
@@ -339,7 +355,7 @@ pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result
                 coalesce(max(granted_msat), 0)
              FROM payouts
              WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'
-               AND family <> 'operator'",
+               AND family NOT IN ('operator', 'accounts')",
         )?
         .query_row([now / HOUR_MS - 1], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }

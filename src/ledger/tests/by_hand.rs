@@ -22,6 +22,7 @@ fn in_flight(desk: &Desk) -> (lightning_invoice::Bolt11Invoice, Preimage, Payout
     let (invoice, preimage) = desk.sim.invoice(sat(500), Duration::from_secs(600));
     assert!(matches!(desk.queue(&invoice), Queued::New(_)));
     Dispatcher::default().round(&desk.ledger).unwrap();
+    desk.settle_queue();
     assert_eq!(desk.status(&invoice), PayoutStatus::InFlight);
     let id = id_of(desk, &invoice);
     (invoice, preimage, id)

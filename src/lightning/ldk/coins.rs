@@ -17,6 +17,7 @@ use lightning::util::persist::KVStoreSync;
 
 use super::LdkNode;
 use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning};
+use crate::money::Msat;
 
 /// Where ldk-node keeps the transactions of its wallet.
 pub(super) const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");
@@ -51,10 +52,10 @@ impl LdkNode {
     }
 
     pub(super) fn spent(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {
-        let listed = txid.and_then(|txid| Some((txid, self.depth(txid)?)));
-        if let Some((txid, is_final)) = listed.filter(|_| !order.everything) {
+        let listed = txid.and_then(|txid| Some((txid, self.listed(txid)?)));
+        if let Some((txid, (is_final, fee))) = listed.filter(|_| !order.everything) {
             let amount_sat = Some(order.amount_sat);
-            return Ok(Some(CoinRecord { txid: Some(txid), is_final, amount_sat }));
+            return Ok(Some(CoinRecord { txid: Some(txid), is_final, amount_sat, fee }));
         }
         let (primary, secondary, key) = GRAPH;
         let graph = match KVStoreSync::read(self.kv.as_ref(), primary, secondary, key) {
@@ -67,18 +68,16 @@ impl LdkNode {
         let seen = found.is_some() || listed.is_some();
         Ok(seen.then(|| {
             let txid = known.map(|(txid, _)| txid).or(txid);
-            CoinRecord {
-                txid,
-                is_final: txid.and_then(|txid| self.depth(txid)).unwrap_or(false),
-                amount_sat: known.map(|(_, amount)| amount.to_sat()),
-            }
+            let (is_final, fee) = txid.and_then(|txid| self.listed(txid)).unwrap_or_default();
+            CoinRecord { txid, is_final, amount_sat: known.map(|(_, amount)| amount.to_sat()), fee }
         }))
     }
 
-    /// Whether the wallet holds a transaction for final; `None` if it has not listed it.
-    fn depth(&self, txid: Txid) -> Option<bool> {
-        let listed = self.node.payment(&PaymentId(txid.to_byte_array()));
-        listed.map(|payment| payment.status == PaymentStatus::Succeeded)
+    /// Whether the wallet holds a transaction for final, and what it paid the miners; `None` if it has not listed it.
+    fn listed(&self, txid: Txid) -> Option<(bool, Option<Msat>)> {
+        let listed = self.node.payment(&PaymentId(txid.to_byte_array()))?;
+        let fee = listed.fee_paid_msat.and_then(Msat::new);
+        Some((listed.status == PaymentStatus::Succeeded, fee))
     }
 }
 

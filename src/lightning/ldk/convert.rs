@@ -5,7 +5,10 @@ use ldk_node::{Event, NodeError};
 use lightning::ln::channelmanager::PaymentId;
 
 use crate::ids::{OfferId, PaymentHash, Preimage};
-use crate::lightning::{ChannelNews, Direction, Dispatch, NodeEvent, PaymentRecord, RecordStatus, Refusal};
+use crate::lightning::{
+    ChannelNews, Direction, Dispatch, NodeEvent, OfferDispatch, OfferRecord, PaymentRecord, RecordStatus,
+    Refusal,
+};
 use crate::money::Msat;
 
 /// Whether a later try may succeed, because only the chain source was away. ldk-node raises these before
@@ -38,7 +41,13 @@ pub(super) fn dispatch_of(error: NodeError, expired: bool) -> Dispatch {
     }
 }
 
+/// A payment that its hash names. One of ours to an offer has an id of its own, and a hash that its recipient chose: it
+/// must not be taken for another payment of the same hash.
 pub(super) fn record(details: &PaymentDetails) -> Option<PaymentRecord> {
+    let to_offer = matches!(details.kind, PaymentKind::Bolt12Offer { .. } | PaymentKind::Bolt12Refund { .. });
+    if to_offer && details.direction == PaymentDirection::Outbound {
+        return None;
+    }
     let (hash, preimage) = match &details.kind {
         PaymentKind::Bolt11 { hash, preimage, .. }
         | PaymentKind::Bolt11Jit { hash, preimage, .. }
@@ -58,11 +67,7 @@ pub(super) fn record(details: &PaymentDetails) -> Option<PaymentRecord> {
             PaymentDirection::Inbound => Direction::Inbound,
             PaymentDirection::Outbound => Direction::Outbound,
         },
-        status: match details.status {
-            PaymentStatus::Pending => RecordStatus::Pending,
-            PaymentStatus::Succeeded => RecordStatus::Succeeded,
-            PaymentStatus::Failed => RecordStatus::Failed,
-        },
+        status: status(details.status),
         amount: details.amount_msat.and_then(Msat::new),
         fee: details.fee_paid_msat.and_then(Msat::new),
         preimage: preimage.map(|preimage| Preimage(preimage.0)),
@@ -70,16 +75,62 @@ pub(super) fn record(details: &PaymentDetails) -> Option<PaymentRecord> {
     })
 }
 
+/// One of our payments to an offer.
+pub(super) fn offer_record(details: &PaymentDetails) -> Option<OfferRecord> {
+    if details.direction != PaymentDirection::Outbound {
+        return None;
+    }
+    let PaymentKind::Bolt12Offer { hash, preimage, payer_note, .. } = &details.kind else { return None };
+    Some(OfferRecord {
+        payment_id: details.id.0,
+        note: payer_note.as_ref().map(|note| note.0.clone()),
+        hash: hash.map(|hash| PaymentHash(hash.0)),
+        status: status(details.status),
+        fee: details.fee_paid_msat.and_then(Msat::new),
+        preimage: preimage.map(|preimage| Preimage(preimage.0)),
+    })
+}
+
+const fn status(status: PaymentStatus) -> RecordStatus {
+    match status {
+        PaymentStatus::Pending => RecordStatus::Pending,
+        PaymentStatus::Succeeded => RecordStatus::Succeeded,
+        PaymentStatus::Failed => RecordStatus::Failed,
+    }
+}
+
+/// What an error of `send` to an offer proves. ldk-node makes the id of the payment itself and gives it back only if
+/// all went well.
+pub(super) fn offer_dispatch_of(error: NodeError) -> OfferDispatch {
+    let not_sent = |why: &str, retry| OfferDispatch::NotSent { why: why.into(), retry };
+    match error {
+        NodeError::NotRunning => not_sent("the node is not running", true),
+        NodeError::InvoiceRequestCreationFailed | NodeError::PaymentSendingFailed => {
+            not_sent("no way to ask the offer's maker for an invoice", true)
+        }
+        NodeError::InvalidOffer | NodeError::InvalidAmount | NodeError::UnsupportedCurrency => {
+            not_sent("the offer can't be paid", false)
+        }
+        other => OfferDispatch::Ambiguous(other.to_string()),
+    }
+}
+
 pub(super) fn event(event: Event) -> NodeEvent {
     match event {
-        Event::PaymentSuccessful { payment_hash, payment_preimage, fee_paid_msat, .. } => NodeEvent::Sent {
-            hash: PaymentHash(payment_hash.0),
-            preimage: payment_preimage.map(|preimage| Preimage(preimage.0)),
-            fee: fee_paid_msat.and_then(Msat::new).unwrap_or(Msat::ZERO),
-        },
+        Event::PaymentSuccessful { payment_id, payment_hash, payment_preimage, fee_paid_msat, .. } => {
+            NodeEvent::Sent {
+                hash: PaymentHash(payment_hash.0),
+                payment_id: payment_id.map_or(payment_hash.0, |PaymentId(id)| id),
+                preimage: payment_preimage.map(|preimage| Preimage(preimage.0)),
+                fee: fee_paid_msat.and_then(Msat::new).unwrap_or(Msat::ZERO),
+            }
+        }
         Event::PaymentFailed { payment_id, payment_hash, reason } => NodeEvent::Failed {
             hash: payment_hash.map(|hash| PaymentHash(hash.0)),
-            payment_id: payment_id.map_or([0; 32], |PaymentId(id)| id),
+            payment_id: payment_id
+                .map(|PaymentId(id)| id)
+                .or(payment_hash.map(|hash| hash.0))
+                .unwrap_or([0; 32]),
             reason: failure(reason),
         },
         Event::PaymentReceived { payment_hash, amount_msat, .. } => NodeEvent::Received {

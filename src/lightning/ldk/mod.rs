@@ -7,6 +7,7 @@
 mod cache;
 mod coins;
 mod convert;
+mod fees;
 mod holdings;
 mod htlcs;
 mod kv;

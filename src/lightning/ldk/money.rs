@@ -7,10 +7,11 @@ use std::time::Duration;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Network, Txid};
-use ldk_node::payment::PaymentStatus;
+use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
 use ldk_node::{Event, LightningBalance};
 use lightning::chain::channelmonitor::HTLC_FAIL_BACK_BUFFER;
 use lightning::ln::channelmanager::PaymentId;
+use lightning::offers::offer::Offer as LdkOffer;
 use lightning::routing::router::RouteParametersConfig;
 use lightning::types::payment::{PaymentHash as LdkHash, PaymentPreimage};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
@@ -20,10 +21,20 @@ use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::capacity::in_parts;
 use crate::lightning::{
     Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription,
-    InvoiceError, InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferRequest, Outbound,
-    PaymentRecord, RecordStatus, Refusal, SendingRoom, Spent, Standing, Waiting,
+    InvoiceError, InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey,
+    OfferOrder, OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom,
+    Spent, Standing, Waiting,
 };
 use crate::money::Msat;
+
+/// What routes may cost and how long they may lock what is sent.
+fn limits(max_fee: Msat) -> RouteParametersConfig {
+    RouteParametersConfig {
+        max_total_routing_fee_msat: Some(max_fee.get()),
+        max_total_cltv_expiry_delta: LONGEST_LOCK_BLOCKS,
+        ..RouteParametersConfig::default()
+    }
+}
 
 impl Lightning for LdkNode {
     fn network(&self) -> Network {
@@ -125,19 +136,51 @@ impl Lightning for LdkNode {
         waiting.collect()
     }
 
-    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
+    fn pay(&self, invoice: &Bolt11Invoice, amount: Msat, max_fee: Msat) -> Dispatch {
         if !self.is_running() {
             return Dispatch::NotSent(Refusal::NotRunning);
         }
-        let limits = RouteParametersConfig {
-            max_total_routing_fee_msat: Some(max_fee.get()),
-            max_total_cltv_expiry_delta: LONGEST_LOCK_BLOCKS,
-            ..RouteParametersConfig::default()
-        };
         self.kv.htlcs().note_asked(PaymentHash(invoice.payment_hash().to_byte_array()));
-        match self.node.bolt11_payment().send(invoice, Some(limits)) {
+        let (payments, limits) = (self.node.bolt11_payment(), Some(limits(max_fee)));
+        let sent = match invoice.amount_milli_satoshis() {
+            Some(_) => payments.send(invoice, limits),
+            None => payments.send_using_amount(invoice, amount.get(), limits),
+        };
+        match sent {
             Ok(_) => Dispatch::Sent,
             Err(error) => convert::dispatch_of(error, invoice.is_expired()),
+        }
+    }
+
+    fn pay_to_offer(&self, order: &OfferOrder) -> OfferDispatch {
+        if !self.is_running() {
+            return OfferDispatch::NotSent { why: "the node is not running".into(), retry: true };
+        }
+        let Ok(offer) = order.offer.parse::<LdkOffer>() else {
+            return OfferDispatch::NotSent { why: "the stored offer can't be read".into(), retry: false };
+        };
+        let (note, limits) = (Some(order.note.clone()), Some(limits(order.max_fee)));
+        let payments = self.node.bolt12_payment();
+        match payments.send_using_amount(&offer, order.amount.get(), None, note, limits) {
+            Ok(PaymentId(id)) => OfferDispatch::Sent(id),
+            Err(error) => convert::offer_dispatch_of(error),
+        }
+    }
+
+    fn offer_record(&self, key: OfferKey<'_>) -> Option<OfferRecord> {
+        match key {
+            OfferKey::Payment(id) => {
+                self.node.payment(&PaymentId(id)).as_ref().and_then(convert::offer_record)
+            }
+            OfferKey::Note(wanted) => {
+                let noted = |details: &&PaymentDetails| match &details.kind {
+                    PaymentKind::Bolt12Offer { payer_note: Some(note), .. } => {
+                        details.direction == PaymentDirection::Outbound && note.0 == wanted
+                    }
+                    _ => false,
+                };
+                self.node.list_payments_with_filter(noted).iter().find_map(convert::offer_record)
+            }
         }
     }
 
@@ -223,6 +266,15 @@ impl Lightning for LdkNode {
 
     fn send_coins(&self, order: &CoinOrder) -> CoinDispatch {
         self.spend(order)
+    }
+
+    fn coin_fee_rate(&self) -> Result<u64, String> {
+        self.fee_rate()
+    }
+
+    fn coin_transactions(&self) -> usize {
+        let onchain = |details: &&PaymentDetails| matches!(details.kind, PaymentKind::Onchain { .. });
+        self.node.list_payments_with_filter(onchain).len()
     }
 
     fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

@@ -125,7 +125,12 @@ impl Sim {
                 if let Some(record) = state.records.get_mut(&hash) {
                     (record.status, record.fee) = (RecordStatus::Succeeded, Some(Msat::ZERO));
                 }
-                state.events.push_back(NodeEvent::Sent { hash, preimage: None, fee: Msat::ZERO });
+                state.events.push_back(NodeEvent::Sent {
+                    hash,
+                    payment_id: hash.0,
+                    preimage: None,
+                    fee: Msat::ZERO,
+                });
             }
         }
         state.bury();

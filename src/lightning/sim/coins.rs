@@ -5,6 +5,7 @@ use bitcoin::hashes::Hash;
 
 use super::{CRASH, Sim, Trap};
 use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord};
+use crate::money::Msat;
 
 /// A transaction that left the wallet.
 #[derive(Clone, Debug)]
@@ -15,6 +16,7 @@ pub(super) struct Spend {
     /// The wallet has heard of it.
     seen: bool,
     buried: bool,
+    fee: Msat,
 }
 
 impl Sim {
@@ -33,6 +35,11 @@ impl Sim {
         for spend in &mut self.state().spends {
             (spend.seen, spend.buried) = (true, true);
         }
+    }
+
+    /// What the miners want from now on, in sat for 1,000 weight units.
+    pub fn set_fee_rate(&self, rate: u64) {
+        self.state().fee_rate = Some(rate);
     }
 
     /// Whether the wallet has nothing to send.
@@ -56,6 +63,7 @@ impl Sim {
             txid,
             seen: false,
             buried: false,
+            fee: Msat::from_sat(order.fee_rate.unwrap_or(250) * 561 / 1_000).unwrap(),
         });
         if trap == Trap::DieAfter {
             drop(state);
@@ -76,6 +84,7 @@ impl Sim {
             txid: Some(spend.txid),
             is_final: spend.buried,
             amount_sat: Some(spend.amount_sat),
+            fee: Some(spend.fee),
         })
     }
 }

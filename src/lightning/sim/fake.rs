@@ -13,8 +13,9 @@ use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
-    InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferRequest,
-    Operator, OperatorError, Outbound, PaymentRecord, Peer, SendingRoom, Spent, Standing, Waiting,
+    InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch,
+    OfferKey, OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
+    SendingRoom, Spent, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -137,8 +138,16 @@ impl Lightning for FakeNode {
         self.sim.waiting()
     }
 
-    fn pay(&self, invoice: &Bolt11Invoice, max_fee: Msat) -> Dispatch {
-        self.sim.pay(invoice, max_fee)
+    fn pay(&self, invoice: &Bolt11Invoice, amount: Msat, max_fee: Msat) -> Dispatch {
+        self.sim.pay(invoice, amount, max_fee)
+    }
+
+    fn pay_to_offer(&self, order: &OfferOrder) -> OfferDispatch {
+        self.sim.pay_to_offer(order)
+    }
+
+    fn offer_record(&self, key: OfferKey<'_>) -> Option<OfferRecord> {
+        self.sim.offer_record(key)
     }
 
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
@@ -201,6 +210,14 @@ impl Lightning for FakeNode {
 
     fn send_coins(&self, order: &CoinOrder) -> CoinDispatch {
         self.sim.send_coins(order)
+    }
+
+    fn coin_fee_rate(&self) -> Result<u64, String> {
+        self.sim.coin_fee_rate()
+    }
+
+    fn coin_transactions(&self) -> usize {
+        self.sim.coin_transactions()
     }
 
     fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

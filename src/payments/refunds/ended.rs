@@ -3,8 +3,10 @@
 use super::store::{self, Refund};
 use crate::clock::UnixMillis;
 use crate::ids::PaymentId;
+use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::books::{Journal, Kind};
-use crate::ledger::{Account, CoinSend, End, Family, LedgerError, Payout};
+use crate::ledger::service_fees;
+use crate::ledger::{Account, CoinSend, End, Family, LedgerError, Payout, coin_fees};
 use crate::money::Msat;
 use crate::payments::status::PaymentStatus;
 use crate::payments::store as payments;
@@ -28,6 +30,7 @@ pub(in crate::payments) fn ended(
         }
         End::PaidAfterFailure => {
             let covered = super::room(&payments::by_id(tx, refund.payment)?).min(refund.sats);
+            let covered = take(tx, &refund, covered, now)?;
             payments::add_refunding(tx, refund.payment, covered)?;
             payments::add_refunded(tx, refund.payment, covered)?;
             let uncovered = refund.sats.saturating_sub(covered);
@@ -51,6 +54,7 @@ pub(in crate::payments) fn coins_ended(
     let found = store::by_coins(tx, send.id)?;
     let refund = found.ok_or_else(|| LedgerError::Broken(format!("coins {} are no refund", send.id)))?;
     let now = send.finished_at.unwrap_or(send.created_at);
+    coin_fees::settle(tx, send, end, &refund.public_id.to_string(), now)?;
     match end {
         End::Paid => completed(teller, tx, &refund, now),
         End::Failed => failed(teller, tx, &refund, Journal::new(Kind::CoinsLossRecovered, send.id.0), now),
@@ -73,6 +77,19 @@ fn failed(
 ) -> Result<(), LedgerError> {
     store::fail(tx, refund.id)?;
     payments::take_refunding(tx, refund.payment, refund.sats)?;
+    let reference = refund.public_id.to_string();
+    let change = Change {
+        account: refund.account,
+        kind: LineKind::RefundFailed,
+        reference: &reference,
+        amount: refund.sats,
+    };
+    accounts::credit(tx, &change, now)?;
+    let fee = refund.fee_back;
+    if service_fees::earn_again(tx, refund.id, refund.account, &reference, fee, now)? {
+        store::set_fee_back(tx, refund.id, Msat::ZERO)?;
+        payments::set_fee(tx, refund.payment, fee)?;
+    }
     recover(teller, tx, refund, recovery, now)?;
     teller.refund_changed(tx, &store::by_id(tx, refund.id)?, "refund.failed", now)
 }
@@ -90,6 +107,16 @@ fn arrived(
     whole(teller, tx, refund.payment, now)
 }
 
+/// Takes from the account what a refund took that arrived late, as far as it is there; how much that was.
+fn take(tx: &Tx<'_>, refund: &Refund, wanted: Msat, now: UnixMillis) -> Result<Msat, LedgerError> {
+    let amount = accounts::balance(tx, refund.account)?.available.min(wanted);
+    let reference = refund.public_id.to_string();
+    let change =
+        Change { account: refund.account, kind: LineKind::RefundLate, reference: &reference, amount };
+    let taken = accounts::debit(tx, &change, now)?;
+    Ok(if taken { amount } else { Msat::ZERO })
+}
+
 /// What a failure has set free belongs to those that arrived late first: it was booked as a loss, and is none.
 fn recover(
     teller: &Teller,
@@ -101,6 +128,7 @@ fn recover(
     let mut recovered = Msat::ZERO;
     for late in store::uncovered(tx, refund.payment)? {
         let taken = super::room(&payments::by_id(tx, refund.payment)?).min(late.uncovered);
+        let taken = take(tx, &late, taken, now)?;
         payments::add_refunding(tx, refund.payment, taken)?;
         payments::add_refunded(tx, refund.payment, taken)?;
         store::cover(tx, late.id, taken)?;

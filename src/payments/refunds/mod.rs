@@ -35,8 +35,11 @@ use super::{Done, PaymentError, Payments, json, remember, seen};
 use crate::crash_point;
 use crate::http::idempotency::Ask;
 use crate::ids::{AccountId, PaymentId};
+use crate::ledger::accounts::{self, Change, LineKind};
+use crate::ledger::coin_fees::Quote;
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coins};
+use crate::ledger::service_fees;
+use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coin_fees, coins};
 use crate::lightning::invoice;
 use crate::money::Msat;
 use crate::store::Tx;
@@ -97,9 +100,18 @@ impl Payments {
             Target::Onchain(text) => coins::read_address(text, self.rules().network).ok(),
             Target::Lightning(_) => None,
         };
-        let asked = self.0.parts.node.ask(move |node| Wallet {
-            running: node.is_running(),
-            spendable: address.filter(|_| node.is_running()).map(|_| node.balances().onchain_spendable_sat),
+        let rules = self.rules().onchain_fees;
+        let asked = self.0.parts.node.ask(move |node| {
+            let onchain = address.is_some() && node.is_running();
+            let quote = |node| {
+                let asked = coin_fees::quote(node, &rules);
+                asked.map_err(|error| tracing::warn!(%error, "no refund to an address")).ok()
+            };
+            Wallet {
+                running: node.is_running(),
+                spendable: onchain.then(|| node.balances().onchain_spendable_sat),
+                quote: if onchain { quote(node) } else { None },
+            }
         });
         asked.await.unwrap_or_default()
     }
@@ -115,7 +127,7 @@ impl Payments {
         if let Some(same) = same(tx, payment, new, invoice)? {
             return Ok((StatusCode::OK, same));
         }
-        let (rules, sats) = (self.rules(), owed(tx, payment, new)?);
+        let (rules, sats) = (self.rules(), owed(tx, payment, new, self.rules().return_fee)?);
         let payable = invoice::check_payable(invoice, rules.network, self.now(), rules.min_invoice_expiry);
         if payable.is_err() || invoice.amount_milli_satoshis() != Some(sats.get()) {
             let amount = format!("lightningInvoice must be for exactly {} sat", sats.sat_floor());
@@ -147,7 +159,20 @@ impl Payments {
     /// Writes a refund down and takes it out of what can be refunded.
     fn begun(&self, tx: &Tx<'_>, draft: &Draft<'_>) -> Result<Refund, LedgerError> {
         let now = self.now();
+        let reference = draft.public_id.to_string();
+        let (account, amount) = (draft.payment.account, draft.sats);
         let id = store::insert(tx, draft, now)?;
+        let fee = fee_back(self.rules().return_fee, draft.payment, draft.sats);
+        if fee > Msat::ZERO {
+            service_fees::give_back(tx, id, account, &reference, fee, now)?;
+            store::set_fee_back(tx, id, fee)?;
+            payments::set_fee(tx, draft.payment.id, Msat::ZERO)?;
+        }
+        let change = Change { account, kind: LineKind::Refund, reference: &reference, amount };
+        // Asked for before; the same transaction has taken nothing since.
+        if !accounts::debit(tx, &change, now)? {
+            return Err(LedgerError::Broken(format!("a refund of more than account {account} has")));
+        }
         payments::add_refunding(tx, draft.payment.id, draft.sats)?;
         let refund = store::by_id(tx, id)?;
         self.teller().refund_changed(tx, &refund, "refund.created", now)?;
@@ -199,10 +224,17 @@ struct Wallet {
     running: bool,
     /// Coins that may be sent, in sat; `None` if they were not asked for.
     spendable: Option<u64>,
+    /// What the miners would get.
+    quote: Option<Quote>,
 }
 
 /// What the customer of a refund gets, if the payment allows it.
-fn owed(connection: &Connection, payment: &Payment, new: &NewRefund) -> Result<Msat, PaymentError> {
+fn owed(
+    connection: &Connection,
+    payment: &Payment,
+    new: &NewRefund,
+    return_fee: bool,
+) -> Result<Msat, PaymentError> {
     if new.unit != payment.unit {
         let message = format!("Currency must be that of the payment: {}", payment.unit);
         return Err(PaymentError::invalid("INVALID_CURRENCY", message));
@@ -210,7 +242,29 @@ fn owed(connection: &Connection, payment: &Payment, new: &NewRefund) -> Result<M
     if payment.paid_at.is_none() {
         return Err(PaymentError::Conflict { code: "PAYMENT_NOT_PAID", message: "Payment is not paid" });
     }
-    share::share(payment, &store::live_amounts(connection, payment.id)?, new.amount)
+    let sats = share::share(payment, &store::live_amounts(connection, payment.id)?, new.amount)?;
+    // What came in may have been withdrawn.
+    let available = accounts::balance(connection, payment.account)?.available;
+    let available = available.checked_add(fee_back(return_fee, payment, sats)).unwrap_or(available);
+    if available < sats {
+        return Err(no_balance());
+    }
+    Ok(sats)
+}
+
+/// What of the operator's fee goes back with a refund of so much: all of it with the one that gives back all that came.
+fn fee_back(return_fee: bool, payment: &Payment, sats: Msat) -> Msat {
+    let whole =
+        payment.refunding.checked_add(sats).unwrap_or(Msat::MAX).sat_floor() >= payment.received.sat_floor();
+    if return_fee && whole { payment.fee } else { Msat::ZERO }
+}
+
+/// The account has less than it takes.
+const fn no_balance() -> PaymentError {
+    PaymentError::Conflict {
+        code: "INSUFFICIENT_BALANCE",
+        message: "The account's balance does not cover it: what came in was withdrawn or refunded",
+    }
 }
 
 fn payment_of(connection: &Connection, account: AccountId, id: InvoiceId) -> Result<Payment, PaymentError> {

@@ -4,18 +4,16 @@ use axum::http::StatusCode;
 
 use super::request::NewRefund;
 use super::store::{self, Carrier, Draft, Refund};
-use super::{Wallet, owed};
-use crate::ledger::Family;
-use crate::ledger::coins::{self, CoinsWanted};
+use super::{Wallet, no_balance, owed};
+use crate::ids::FeeReserveId;
+use crate::ledger::coin_fees::{self, Quote};
+use crate::ledger::coins::{self, CoinFee, CoinsWanted};
+use crate::ledger::{Family, accounts};
 use crate::money::Msat;
 use crate::payments::ids::RefundId;
 use crate::payments::store::Payment;
 use crate::payments::{PaymentError, Payments};
 use crate::store::Tx;
-
-/// What is kept free for the miners beside the amount, in sat, before the wallet is asked to do it: it says no by
-/// itself if that is too little.
-const FOR_MINERS: u64 = 200;
 
 impl Payments {
     pub(super) fn to_address(
@@ -41,7 +39,7 @@ impl Payments {
                 message: "This address was used for another refund; ask for a fresh one",
             });
         }
-        let sats = owed(tx, payment, new)?;
+        let sats = owed(tx, payment, new, self.rules().return_fee)?;
         let (amount, least) =
             (sats.sat_floor(), coins::least(&address).max(self.rules().min_onchain.sat_floor()));
         if amount < least {
@@ -52,16 +50,21 @@ impl Payments {
         if !wallet.running {
             return Err(PaymentError::NodeUnavailable);
         }
+        let quote = wallet.quote.ok_or(PaymentError::NodeUnavailable)?;
+        let public_id = RefundId::random()?;
+        let reserve = self.miners_fee(tx, payment, sats, &quote, public_id)?;
         let promised = coins::promised(tx)?.sat_floor();
-        let needed = amount.saturating_add(FOR_MINERS).saturating_add(promised);
+        let needed = amount.saturating_add(quote.max.sat_floor()).saturating_add(promised);
         if wallet.spendable.is_none_or(|spendable| spendable < needed) {
             return Err(PaymentError::NoCoins);
         }
-        let wanted = CoinsWanted { family: Family::Payments, address: &address, amount: sats };
+        let fee = CoinFee { account: payment.account, quote, reserve };
+        let wanted =
+            CoinsWanted { family: Family::Payments, address: &address, amount: sats, fee: Some(fee) };
         let id = coins::queue(tx, self.ledger(), &wanted)?;
         let text = address.to_string();
         let draft = Draft {
-            public_id: RefundId::random()?,
+            public_id,
             payment,
             carrier: Carrier::Coins(id, &text),
             amount: new.amount,
@@ -70,5 +73,30 @@ impl Payments {
         };
         let refund = self.begun(tx, &draft)?;
         Ok((StatusCode::CREATED, refund))
+    }
+
+    /// What the miners may get for it: withheld from the account if it bears that, else within the operator's limits.
+    fn miners_fee(
+        &self,
+        tx: &Tx<'_>,
+        payment: &Payment,
+        sats: Msat,
+        quote: &Quote,
+        public_id: RefundId,
+    ) -> Result<Option<FeeReserveId>, PaymentError> {
+        let (rules, account, now) = (self.rules(), payment.account, self.now());
+        let operator_bears = (!rules.account_pays_miners).then_some(account);
+        if let Err(refused) = coin_fees::check(tx, &rules.onchain_fees, quote, operator_bears, now)? {
+            return Err(PaymentError::MinersFee(refused));
+        }
+        if operator_bears.is_some() {
+            return Ok(None);
+        }
+        let whole = sats.checked_add(quote.max).ok_or_else(no_balance)?;
+        if accounts::balance(tx, account)?.available < whole {
+            return Err(no_balance());
+        }
+        let reserve = accounts::withhold(tx, account, quote.max, &public_id.to_string(), now)?;
+        reserve.map(Some).ok_or_else(no_balance)
     }
 }

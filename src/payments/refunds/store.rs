@@ -50,12 +50,14 @@ pub struct Refund {
     pub error: Option<String>,
     /// Of one that arrived after it had failed: what had been refunded otherwise meanwhile.
     pub uncovered: Msat,
+    /// The operator's fee that went back to the account with it.
+    pub fee_back: Msat,
 }
 
 const REFUND: &str =
     "SELECT r.id, r.public_id, r.payment_id, p.public_id, r.account_id, r.amount, p.currency,
      r.amount_msat, r.reason, r.status, r.created_at, r.completed_at, r.uncovered_msat, r.address, c.txid,
-     coalesce(o.finished_at, c.finished_at), coalesce(o.error, c.error)
+     coalesce(o.finished_at, c.finished_at), coalesce(o.error, c.error), r.fee_back_msat
      FROM payment_refunds r JOIN payments p ON p.id = r.payment_id
      LEFT JOIN payouts o ON o.id = r.payout_id
      LEFT JOIN coin_sends c ON c.id = r.coin_send_id";
@@ -78,6 +80,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Refund> {
         address: row.get(13)?,
         txid: row.get(14)?,
         ended_at: row.get(15)?,
+        fee_back: row.get(17)?,
         error: row.get(16)?,
     })
 }
@@ -184,6 +187,13 @@ pub(super) fn list(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = statement.query_map(params![account, payment, before.unwrap_or(i64::MAX), limit], read)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The operator's fee went back with it, or did not after all.
+pub(super) fn set_fee_back(tx: &Tx<'_>, id: i64, fee: Msat) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE payment_refunds SET fee_back_msat = ?2 WHERE id = ?1")?
+        .execute(params![id, fee])?;
+    Ok(())
 }
 
 /// It arrived; `uncovered` of it had been refunded otherwise.

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::house::{House, Setup, id, invoice};
+use super::till::{REFUNDS, Till};
 use crate::fees::FeeRule;
 use crate::ledger::audit;
+use crate::money::Msat;
 
 /// Owed to the shop and earned, in sat; the books must be right.
 fn books(house: &House) -> (i64, i64) {
@@ -52,4 +54,34 @@ async fn without_a_fee_nothing_is_told_of_one() {
     house.pay(&made);
     assert_eq!(house.shown(&id(&made)).await.get("feeSats"), None);
     assert_eq!(books(&house), (125_000, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fee_goes_back_with_a_whole_refund_and_is_earned_again_if_that_fails() {
+    let mut setup = Setup::default();
+    setup.rules.fee = FeeRule { min_sat: 10, percent: 1 };
+    setup.rules.return_fee = true;
+    let till = Till::with(setup).await;
+    let made = till.paid(&json!({})).await;
+    assert_eq!(books(&till), (123_750, 1_250));
+    till.refund_of(&made, 125_000, &json!({})).await.created();
+    assert_eq!(books(&till), (0, 0));
+    till.finish(false, Msat::ZERO);
+    assert_eq!(books(&till), (123_750, 1_250));
+    till.refund_of(&made, 125_000, &json!({})).await.created();
+    till.finish(true, Msat::ZERO);
+    assert_eq!(books(&till), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fee_that_is_kept_must_be_covered_by_other_sats_of_the_shop() {
+    let mut setup = Setup::default();
+    setup.rules.fee = FeeRule { min_sat: 10, percent: 1 };
+    let till = Till::with(setup).await;
+    let made = till.paid(&json!({})).await;
+    till.refund_of(&made, 125_000, &json!({})).await.is_error(409, "INSUFFICIENT_BALANCE", REFUNDS);
+    till.paid(&json!({ "orderId": "ANOTHER" })).await;
+    till.refund_of(&made, 125_000, &json!({})).await.created();
+    till.finish(true, Msat::ZERO);
+    assert_eq!(books(&till), (122_500, 2_500));
 }

@@ -22,6 +22,7 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
+use crate::ledger::coin_fees::FeeRules;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, held};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
@@ -67,9 +68,17 @@ impl Default for Setup {
                 min_onchain: Msat::from_sat(500).unwrap(),
                 offers: false,
                 fee: crate::fees::FeeRule::FREE,
+                return_fee: false,
                 max_fee_base: Msat::from_sat(10).unwrap(),
                 max_fee_ppm: 10_000,
                 min_invoice_expiry: Duration::from_secs(60),
+                onchain_fees: FeeRules {
+                    max: Msat::from_sat(5_000).unwrap(),
+                    max_account_hour: Msat::from_sat(1_000_000).unwrap(),
+                    max_hour: Msat::from_sat(1_000_000).unwrap(),
+                    rate: None,
+                },
+                account_pays_miners: false,
             },
             guard: Guard::offline(GuardSettings::default()),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::house::{House, id};
+use super::house::{House, Setup, id};
 use crate::ledger::audit;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::money::Msat;
@@ -30,6 +30,10 @@ impl Deref for Till {
 impl Till {
     pub(super) async fn new() -> Self {
         Self { house: House::new().await, dispatcher: Mutex::default() }
+    }
+
+    pub(super) async fn with(setup: Setup) -> Self {
+        Self { house: House::with(setup).await, dispatcher: Mutex::default() }
     }
 
     /// A payment that a customer has paid.

@@ -41,7 +41,6 @@ ALTER TABLE gifts ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
 -- What is special about coins that the operator sends.
 CREATE TABLE operator_sends (
     coin_send_id INTEGER PRIMARY KEY REFERENCES coin_sends (id),
-    fee_rate     INTEGER,                   -- sat for 1,000 weight units; NULL: as the node estimates
     everything   INTEGER NOT NULL,          -- 1: all above the reserve, so the amount is only an estimate until it is known
     amount_known INTEGER NOT NULL
 ) STRICT;
@@ -50,3 +49,4 @@ CREATE TABLE operator_sends (
 ALTER TABLE payments ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE l402_challenges ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE l402_earnings ADD COLUMN fee_msat INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE payment_refunds ADD COLUMN fee_back_msat INTEGER NOT NULL DEFAULT 0;  -- fee that went back with it

@@ -1,0 +1,9 @@
+//! The service on the real routes, store and ledger and a simulated node.
+
+mod house;
+mod invoices;
+mod money;
+mod names;
+mod offers;
+mod onchain;
+mod reading;

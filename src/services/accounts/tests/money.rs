@@ -1,0 +1,72 @@
+//! The books of accounts.
+
+use super::house::{House, sat, to};
+use crate::ledger::audit;
+use crate::services::accounts::Rules;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_names_the_account_whose_balance_is_wrong() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    house.withdraw(&to(house.invoice(sat(100)))).await.ok();
+    house.has();
+    for (change, words) in [
+        ("UPDATE account_balances SET msat = msat + 1", "account shop: its balance"),
+        ("UPDATE account_balances SET pending_msat = 7", "account shop: 7 msat are noted as under way"),
+        ("UPDATE account_lines SET msat = msat + 1 WHERE id = 1", "account shop: its balance"),
+        ("UPDATE fee_reserves SET reserve_msat = 1", "withheld for fees"),
+    ] {
+        let checked = house.ledger.store.write_blocking(move |tx| -> Result<(), crate::store::StoreError> {
+            tx.execute(change, [])?;
+            Err(crate::store::StoreError::Unavailable("only looked at".into()))
+        });
+        assert!(checked.is_err());
+        house
+            .ledger
+            .store
+            .write_blocking(move |tx| {
+                tx.execute(change, []).map(drop).map_err(crate::store::StoreError::from)
+            })
+            .unwrap();
+        let audit = tokio::task::block_in_place(|| audit::audit(&house.ledger).unwrap());
+        assert!(
+            audit.problems.iter().any(|problem| problem.contains(words)),
+            "{change}: {:?}",
+            audit.problems
+        );
+        let undo = match words {
+            "withheld for fees" => "UPDATE fee_reserves SET reserve_msat = 10000",
+            _ if change.contains("pending") => "UPDATE account_balances SET pending_msat = 110000",
+            _ if change.contains("lines") => "UPDATE account_lines SET msat = msat - 1 WHERE id = 1",
+            _ => "UPDATE account_balances SET msat = msat - 1",
+        };
+        house
+            .ledger
+            .store
+            .write_blocking(move |tx| tx.execute(undo, []).map(drop).map_err(crate::store::StoreError::from))
+            .unwrap();
+        house.has();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_bears_routing_where_so_set() {
+    let rules = Rules { account_pays_routing: false, ..super::house::rules() };
+    let house = House::with(rules, None).await;
+    house.earn(sat(1_000));
+    let invoice = house.invoice(sat(1_000));
+    let made = house.withdraw(&to(&invoice)).await.ok();
+    assert_eq!(made["reserveMsat"], 0);
+    house.arrives(&invoice, sat(5));
+    assert_eq!(house.has(), (0, 0));
+    assert_eq!((house.booked("fees_charged"), house.booked("routing_paid")), (0, 5_000));
+    assert_eq!(house.shown(&made).await["feeSat"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_withdrawn_where_it_is_switched_off() {
+    let house = House::with(Rules { enabled: false, ..super::house::rules() }, None).await;
+    house.earn(sat(1_000));
+    house.withdraw(&to(house.invoice(sat(100)))).await.refused(503, "WITHDRAWALS_DISABLED");
+    assert_eq!(house.get("/v1/account").await.ok()["withdrawableMsat"], 990_000);
+}

@@ -1,0 +1,152 @@
+//! Lightning addresses, names of BIP 353, and sweeps, on loopback.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::house::{House, rules, sat, to};
+use crate::admin::{AccountAdmin, SweepRequest};
+use crate::lightning::sim::Sim;
+use crate::money::Msat;
+
+/// A host with a wallet behind a lightning address, and a DNS server that knows one name.
+struct World {
+    port: u16,
+    asked: Arc<AtomicUsize>,
+}
+
+type Wallet = (Arc<Sim>, u16, Arc<AtomicUsize>);
+
+async fn world(sim: Arc<Sim>, instructions: String) -> World {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let pay = |State((_, port, _)): State<Wallet>| async move {
+        let callback = format!("http://127.0.0.1:{port}/callback");
+        let offer = json!({ "tag": "payRequest", "callback": callback, "minSendable": 1_000, "maxSendable": 900_000_000,
+            "metadata": "[]" });
+        offer.to_string()
+    };
+    let callback = |State((sim, _, asked)): State<Wallet>, Query(query): Query<Value>| async move {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let msat = query["amount"].as_str().unwrap().parse().unwrap();
+        let (invoice, _) = sim.invoice(Msat::new(msat).unwrap(), std::time::Duration::from_secs(600));
+        json!({ "pr": invoice.to_string(), "routes": [] }).to_string()
+    };
+    let dns = move |Query(query): Query<Value>| {
+        let question = URL_SAFE_NO_PAD.decode(query["dns"].as_str().unwrap()).unwrap();
+        std::future::ready(answer(&question, &instructions))
+    };
+    let router = Router::new()
+        .route("/.well-known/lnurlp/alice", get(pay))
+        .route("/callback", get(callback))
+        .route("/dns-query", get(dns))
+        .with_state((sim, port, Arc::clone(&asked)));
+    tokio::spawn(async move {
+        crate::http::server::serve(listener, router, Default::default(), std::future::pending()).await;
+    });
+    World { port, asked }
+}
+
+/// A DNS answer: one text for bob, none for others.
+fn answer(question: &[u8], text: &str) -> Vec<u8> {
+    let bob = question.windows(4).any(|bytes| bytes == b"\x03bob");
+    let mut message = question.to_vec();
+    // One question, no answer yet, nothing else; what the question says of itself beyond that is cut off.
+    let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+    message.truncate(end);
+    message[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(bob), 0, 0, 0, 0]);
+    if bob {
+        let data: Vec<u8> = text
+            .as_bytes()
+            .chunks(255)
+            .flat_map(|part| [vec![u8::try_from(part.len()).unwrap()], part.to_vec()].concat())
+            .collect();
+        message.extend_from_slice(&[0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60]);
+        message.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
+        message.extend(data);
+    }
+    message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lightning_address_gets_all_of_it_once() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let world = world(Arc::clone(&house.sim), String::new()).await;
+    let body = to(format!("alice@127.0.0.1:{}", world.port));
+    let answers =
+        futures_util::future::join_all((0..50).map(|number| {
+            let (house, body) = (&house, &body);
+            // Half of them are the same request.
+            async move {
+                house.once(body, &if number % 2 == 0 { "same".into() } else { format!("k{number}") }).await
+            }
+        }));
+    let answers = answers.await;
+    let made = answers.iter().filter(|answer| answer.status == 201).map(|answer| answer.text.clone());
+    let mut made: Vec<_> = made.collect();
+    made.dedup();
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert!(made[0].contains("\"amountSat\":990"), "{made:?}");
+    house.dispatch();
+    assert_eq!(house.sim.under_way().len(), 1);
+    let hash = house.sim.under_way()[0];
+    house.sim.resolve(hash, true, Msat::ZERO);
+    house.drain();
+    assert_eq!(house.has(), (10_000, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_leads_to_its_instructions_and_else_to_a_lightning_address() {
+    let first = House::new().await;
+    let instructions = format!("bitcoin:?lightning={}", first.open_invoice(7));
+    let dns = world(Arc::clone(&first.sim), instructions).await;
+    let house = House::with(rules(), Some(&format!("http://127.0.0.1:{}/dns-query", dns.port))).await;
+    house.earn(sat(1_000));
+    let made = house.withdraw(&json!({ "target": "bob@example.com", "amountSat": 100 })).await.ok();
+    assert_eq!((&made["type"], &made["target"]), (&json!("lightning"), &json!("bob@example.com")));
+    house.arrives(&first.open_invoice(7), Msat::ZERO);
+    // The name has the same invoice still, so this is the same withdrawal.
+    let again = house.withdraw(&json!({ "target": "₿bob@example.com", "amountSat": 100 })).await;
+    assert_eq!((again.status, &again.body()["withdrawalId"]), (200, &made["withdrawalId"]));
+    assert_eq!(house.sim.delivered().values().copied().collect::<Vec<_>>(), [sat(100)]);
+    // Nobody of that name: a lightning address, at a host that isn't there.
+    house.withdraw(&to("carol@nowhere.invalid")).await.refused(409, "TARGET_UNREACHABLE");
+    house.withdraw(&to("₿carol@nowhere.invalid")).await.refused(400, "INVALID_TARGET");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_is_swept_when_there_is_enough() {
+    let house = House::new().await;
+    let world = world(Arc::clone(&house.sim), String::new()).await;
+    let target = format!("alice@127.0.0.1:{}", world.port);
+    let wanted = SweepRequest { target: Some(target), min_sat: Some(500) };
+    AccountAdmin::sweep(&house.accounts, "shop".into(), wanted).await.unwrap();
+    house.earn(sat(499));
+    assert_eq!(house.accounts.sweep_due().await.unwrap(), 0);
+    house.earn(sat(501));
+    assert_eq!(house.accounts.sweep_due().await.unwrap(), 1);
+    assert_eq!(house.accounts.sweep_due().await.unwrap(), 0);
+    house.dispatch();
+    let hash = house.sim.under_way()[0];
+    house.sim.resolve(hash, false, Msat::ZERO);
+    house.drain();
+    assert_eq!(house.has(), (1_000_000, 0));
+    // One that failed is tried again, later.
+    house.clock.advance(std::time::Duration::from_secs(61));
+    assert_eq!(house.accounts.sweep_due().await.unwrap(), 1);
+    assert_eq!(world.asked.load(Ordering::SeqCst), 2);
+    let once = SweepRequest { target: Some(house.invoice(sat(1)).to_string()), min_sat: None };
+    assert!(AccountAdmin::sweep(&house.accounts, "shop".into(), once).await.is_err());
+    AccountAdmin::sweep(&house.accounts, "shop".into(), SweepRequest::default()).await.unwrap();
+    let none = house.accounts.sweep_due().await.unwrap();
+    assert_eq!(none, 0);
+}

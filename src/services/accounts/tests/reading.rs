@@ -1,0 +1,139 @@
+//! Who may read and do what, and how it looks.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::house::{House, RESERVE, WITHDRAWALS, sat, to};
+use crate::http::keys::Scope;
+use crate::money::Msat;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_needs_one_of_three_scopes_and_withdrawing_its_own() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let body = to(house.invoice(sat(100))).to_string();
+    for (scope, reads, withdraws) in [
+        (Scope::Payments, true, false),
+        (Scope::L402, true, false),
+        (Scope::Withdraw, true, true),
+        (Scope::Gifts, false, false),
+        (Scope::Tips, false, false),
+        (Scope::Scheduler, false, false),
+    ] {
+        let key = house.key(&[scope], "shop").await;
+        for path in ["/v1/account", "/v1/account/statement", "/v1/account/statement.csv"] {
+            let answer = house.ask("GET", &key, path, "", "").await;
+            assert_eq!(answer.status, if reads { 200 } else { 403 }, "{scope} {path} {answer:?}");
+        }
+        let answer = house.ask("POST", &key, WITHDRAWALS, &body, "").await;
+        if withdraws {
+            answer.ok();
+        } else {
+            answer.refused(403, "FORBIDDEN");
+        }
+    }
+    house.ask("GET", "satchel_no", "/v1/account", "", "").await.refused(401, "INVALID_API_KEY");
+    assert_eq!(super::super::api::failure("/v1/account/x", StatusCode::NOT_FOUND).status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_see_nothing_of_each_other() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let made = house.withdraw(&to(house.invoice(sat(100)))).await.ok();
+    let rival = house.key(&[Scope::Withdraw], "rival").await;
+    let shown = house.ask("GET", &rival, "/v1/account", "", "").await.ok();
+    assert_eq!(
+        shown,
+        json!({ "account": "rival", "balanceMsat": 0, "withdrawableMsat": 0, "pendingMsat": 0 })
+    );
+    let path = format!("{WITHDRAWALS}/{}", made["withdrawalId"].as_str().unwrap());
+    house.ask("GET", &rival, &path, "", "").await.refused(404, "WITHDRAWAL_NOT_FOUND");
+    house.get(&format!("{WITHDRAWALS}/nonsense")).await.refused(404, "WITHDRAWAL_NOT_FOUND");
+    let statement = house.ask("GET", &rival, "/v1/account/statement", "", "").await.ok();
+    assert_eq!(statement, json!({ "lines": [], "nextCursor": null }));
+    let mut body = to(house.invoice(sat(1)));
+    body["amountSat"] = json!(1);
+    house.ask("POST", &rival, WITHDRAWALS, &body.to_string(), "").await.refused(409, "INSUFFICIENT_BALANCE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statement_tells_every_change_and_its_pages_stay() {
+    let house = House::new().await;
+    for _ in 0..4 {
+        house.earn(sat(500));
+        house.clock.advance(std::time::Duration::from_secs(3_600));
+    }
+    let invoice = house.invoice(sat(700));
+    house.withdraw(&to(&invoice)).await.ok();
+    house.arrives(&invoice, Msat::new(1_234).unwrap());
+    let all = house.get("/v1/account/statement").await.ok();
+    let lines = all["lines"].as_array().unwrap();
+    let brief: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (
+                line["kind"].as_str().unwrap(),
+                line["amountMsat"].as_i64().unwrap(),
+                line["balanceMsat"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    let reserve = i64::try_from(RESERVE).unwrap() * 1_000;
+    assert_eq!(
+        brief,
+        [
+            ("fee_returned", reserve - 1_234, 1_298_766),
+            ("fee_reserved", -reserve, 1_290_000),
+            ("withdrawal", -700_000, 1_300_000),
+            ("l402", 500_000, 2_000_000),
+            ("l402", 500_000, 1_500_000),
+            ("l402", 500_000, 1_000_000),
+            ("l402", 500_000, 500_000),
+        ]
+    );
+    // Pages of two, while more is added.
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = house.get(&format!("/v1/account/statement?limit=2&cursor={cursor}")).await.ok();
+        seen.extend(page["lines"].as_array().unwrap().clone());
+        house.earn(sat(1));
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(&seen, lines);
+    // A day, and a time.
+    let day = house.get("/v1/account/statement?from=2027-01-15&to=2027-01-15").await.ok();
+    assert!(!day["lines"].as_array().unwrap().is_empty());
+    let none = house.get("/v1/account/statement?to=2027-01-14").await.ok();
+    assert_eq!(none["lines"], json!([]));
+    house.get("/v1/account/statement?from=yesterday").await.refused(400, "INVALID_TIME");
+    house.get("/v1/account/statement?cursor=x").await.refused(400, "INVALID_CURSOR");
+    house.get("/v1/account/statement?limit=0").await.refused(400, "INVALID_LIMIT");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_has_every_line_and_sums_to_the_balance() {
+    let house = House::new().await;
+    for number in 0..1_203 {
+        house.earn(Msat::new(1_001 + number).unwrap());
+    }
+    house.withdraw(&to(house.invoice(sat(700)))).await.ok();
+    let table = house.get("/v1/account/statement.csv").await.text;
+    let mut lines = table.split_terminator("\r\n");
+    assert_eq!(lines.next(), Some("id,at,kind,reference,amountSats,balanceSats"));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 1_205);
+    let msat = |text: &str| -> i64 {
+        let (whole, rest) =
+            text.trim_start_matches('-').split_once('.').unwrap_or((text.trim_start_matches('-'), ""));
+        let value = whole.parse::<i64>().unwrap() * 1_000 + format!("{rest:0<3}").parse::<i64>().unwrap();
+        if text.starts_with('-') { -value } else { value }
+    };
+    let sum: i64 = rows.iter().map(|row| msat(row[4])).sum();
+    assert_eq!(u64::try_from(sum).unwrap(), house.has().0);
+    assert_eq!(msat(rows[0][5]), sum);
+}

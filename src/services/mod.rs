@@ -1,0 +1,3 @@
+//! The services on the node, all alike inside: rules, store, routes, errors. None imports another.
+
+pub mod accounts;
