@@ -25,8 +25,11 @@ const COMPARING: Duration = Duration::from_secs(90);
 /// Items looked at at a time.
 const AT_ONCE: usize = 12;
 
-/// Blocks that bury a close and what hangs on it.
-const BURIAL: u32 = 12;
+/// Blocks that bury a close.
+const BURIAL: u32 = 8;
+
+/// Blocks at a time: for each LDK broadcasts once more whatever it claims, and ldk-node's queue has room for fifty.
+const STEP: u32 = 4;
 
 /// What is found about an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +147,7 @@ impl Books {
                 .await;
             world.going.store(false, Ordering::Relaxed);
             if undecided > 0 && (world.closed_since_rest() || begun.elapsed() > PATIENCE) {
-                world.mine(BURIAL).await;
+                world.mine(STEP).await;
             }
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
@@ -181,7 +184,7 @@ impl Books {
                 return;
             }
             if world.closed_since_rest() {
-                world.mine(BURIAL).await;
+                world.mine(STEP).await;
             }
             tokio::time::sleep(Duration::from_millis(1_000)).await;
         }

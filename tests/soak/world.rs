@@ -260,7 +260,7 @@ impl World {
             match tokio::time::timeout(Duration::from_millis(500), people.join_next()).await {
                 Ok(Some(ended)) => ended.unwrap(),
                 Ok(None) => break,
-                Err(_) if self.closed_since_rest() => self.mine(6).await,
+                Err(_) if self.closed_since_rest() => self.mine(4).await,
                 Err(_) => assert!(begun.elapsed() < Duration::from_secs(240), "{} never end", people.len()),
             }
         }
