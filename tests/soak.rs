@@ -31,23 +31,38 @@ use std::time::Duration;
 
 use common::choices::{Choices, seed};
 use rest::Books;
-use world::World;
+use world::{Counts, World, add, read};
 
-/// Kills between two rests.
-const KILLS: u64 = 12;
+/// Kills between two rests: a short run has a few of each kind.
+const KILLS: u64 = 10;
+const KILLS_OF_SHORT: u64 = 4;
+
+/// Kills of one network. LDK closes about a channel a kill, and ldk-node's queue of transactions to broadcast is full once
+/// so many of them have claims open that it takes no funding transaction for a new one.
+const KILLS_OF_NETWORK: u64 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_under_load_lose_nothing_and_pay_nothing_twice() {
     let minutes = std::env::var("SATCHEL_SOAK_MINUTES").map_or(1.5, |text| text.parse::<f64>().unwrap());
     let seed = seed();
     eprintln!("SATCHEL_SOAK_MINUTES={minutes} SATCHEL_SEED={seed}");
-    let world = Arc::new(World::start().await);
-    let (mut choices, mut books) = (Choices::of(seed, 0), Books::default());
+    let (mut choices, counts) = (Choices::of(seed, 0), Arc::new(Counts::default()));
     let end = Duration::from_secs_f64(minutes * 60.0);
-    // A short run has a few kills of each kind; a long one rests less often.
-    let kills = if minutes < 5.0 { 4 } else { KILLS };
+    let kills = if minutes < 5.0 { KILLS_OF_SHORT } else { KILLS };
+    while counts.started.elapsed() < end {
+        one_network(&counts, kills, end, &mut choices).await;
+    }
+    table::print(&counts, seed);
+    let faults = counts.faults.lock().unwrap().clone();
+    assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
+}
+
+/// A network until it has had its kills, or the time is over.
+async fn one_network(counts: &Arc<Counts>, kills: u64, end: Duration, choices: &mut Choices) {
+    let world = Arc::new(World::start(Arc::clone(counts)).await);
+    let (mut books, before) = (Books::new(world.kept_msat), read(&counts.kills));
     let mut bursts = false;
-    while world.started.elapsed() < end {
+    while counts.started.elapsed() < end && read(&counts.kills) < before + KILLS_OF_NETWORK {
         if bursts {
             for _ in 0..kills {
                 load::burst(&world, choices.next()).await;
@@ -59,12 +74,13 @@ async fn kills_under_load_lose_nothing_and_pay_nothing_twice() {
             load::steady(&world, kills, choices.next()).await;
         }
         books.rest(&world, false, choices.next()).await;
-        table::line(&world, if bursts { "bursts" } else { "steady" });
+        table::line(counts, if bursts { "bursts" } else { "steady" });
         bursts = !bursts;
     }
     books.rest(&world, true, choices.next()).await;
-    let faults = table::print(&world, seed).await;
-    assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
+    table::line(counts, "at the end of a network");
+    table::take_audit(&world).await;
+    add(&counts.networks, 1);
     let world = Arc::into_inner(world).expect("nobody works any more");
     world.scene.network.shutdown().await.unwrap();
 }

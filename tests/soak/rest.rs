@@ -25,8 +25,11 @@ const COMPARING: Duration = Duration::from_secs(90);
 /// Items looked at at a time.
 const AT_ONCE: usize = 12;
 
-/// Blocks that bury a close and what hangs on it.
-const BURIAL: u32 = 12;
+/// Blocks that bury a close.
+const BURIAL: u32 = 8;
+
+/// Blocks at a time: for each LDK broadcasts once more whatever it claims, and ldk-node's queue has room for fifty.
+const STEP: u32 = 4;
 
 /// What is found about an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +56,16 @@ struct Sums {
 }
 
 /// What the ledger may differ by from the wallets' records, in msat: what was found wrong or burnt before.
-#[derive(Default)]
 pub struct Books {
     known_difference: i64,
     known_of_earnings: i64,
 }
 
 impl Books {
+    pub fn new(kept_msat: i64) -> Self {
+        Self { known_difference: kept_msat, known_of_earnings: kept_msat }
+    }
+
     /// Rests. With `all`, also whatever an earlier rest found settled is looked at again.
     pub async fn rest(&mut self, world: &Arc<World>, all: bool, seed: u64) {
         world.replace_channels().await;
@@ -141,7 +147,7 @@ impl Books {
                 .await;
             world.going.store(false, Ordering::Relaxed);
             if undecided > 0 && (world.closed_since_rest() || begun.elapsed() > PATIENCE) {
-                world.mine(BURIAL).await;
+                world.mine(STEP).await;
             }
             tokio::time::sleep(Duration::from_millis(400)).await;
         }
@@ -178,7 +184,7 @@ impl Books {
                 return;
             }
             if world.closed_since_rest() {
-                world.mine(BURIAL).await;
+                world.mine(STEP).await;
             }
             tokio::time::sleep(Duration::from_millis(1_000)).await;
         }

@@ -96,8 +96,8 @@ pub struct Services {
 impl Services {
     pub async fn of(scene: &Scene) -> Self {
         let made = async |scope: &str| {
-            // A key of every scope belongs to an account of its own.
-            let arguments = ["create", scope, "--scope", scope];
+            // Each key belongs to an account of its own.
+            let arguments = ["create", scope, "--scope", scope, "--account", scope];
             let made = scene.network.satchel.command_json("key", &arguments).await;
             made.map(|made| made["key"].as_str().unwrap().to_owned())
         };

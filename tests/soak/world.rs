@@ -15,15 +15,27 @@ use super::services::{Asked, Item, Kind, Reply, Services};
 /// Tries of a payer, or of somebody who asks for a payout, while satchel dies and rises.
 const TRIES: u32 = 12;
 
+/// What the withdrawing shop has besides what it withdraws: reserves for routing fees are taken from it.
+const RESERVE_SAT: u64 = 100_000;
+
 /// One start in so many is cut off by another kill.
 const KILLED_AT_START: u64 = 8;
 
-/// What was counted, and what was wrong.
+/// What was counted over all networks, and what was wrong.
 #[derive(Default)]
 pub struct Counts {
+    pub networks: AtomicU64,
+    pub items: AtomicU64,
+    pub paid: AtomicU64,
+    pub failed: AtomicU64,
+    /// Payouts that hadn't ended at the end.
+    pub open: AtomicU64,
+    pub unanswered: AtomicU64,
     pub kills: AtomicU64,
     pub accepted: AtomicU64,
     pub stale_starts: AtomicU64,
+    /// Starts at which LDK panicked.
+    pub panics: AtomicU64,
     pub channels_closed: AtomicU64,
     pub twice: AtomicU64,
     pub lost: AtomicU64,
@@ -35,14 +47,29 @@ pub struct Counts {
     pub rests: AtomicU64,
     pub blocks: AtomicU64,
     pub faults: Mutex<Vec<String>>,
+    pub started: Began,
+}
+
+/// When the soak began.
+pub struct Began(Instant);
+
+impl Default for Began {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Began {
+    pub fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// Everything that the parts of the soak share.
 pub struct World {
     pub scene: Scene,
     pub services: Services,
-    pub counts: Counts,
-    pub started: Instant,
+    pub counts: Arc<Counts>,
     /// Items that the next rest looks at.
     pub live: Mutex<Vec<Arc<Item>>>,
     /// Items that an earlier rest found settled.
@@ -51,6 +78,8 @@ pub struct World {
     pub people: tokio::sync::Mutex<JoinSet<()>>,
     /// Whether lanes go on.
     pub going: AtomicBool,
+    /// What the withdrawing shop keeps, in msat.
+    pub kept_msat: i64,
     /// How often each wallet's channel was closed.
     closes: [AtomicU64; 2],
     closed_since_rest: AtomicBool,
@@ -65,20 +94,26 @@ pub fn read(counter: &AtomicU64) -> u64 {
 }
 
 impl World {
-    pub async fn start() -> Self {
+    pub async fn start(counts: Arc<Counts>) -> Self {
         // Named by whoever runs an hour's soak, so that a build meanwhile doesn't change the binary.
         let binary = std::env::var_os("SATCHEL_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_satchel").into());
         let scene = Scene::with(Network::builder().satchel_bin(binary)).await;
         let services = Services::of(&scene).await;
+        let mut kept_msat = 0;
+        if services.withdraws() {
+            let reserve = services.create(Kind::Earning, RESERVE_SAT, 0, 0).await.unwrap();
+            scene.wallet(0).pay(&reserve.invoice).await.unwrap();
+            kept_msat = i64::try_from(RESERVE_SAT * 1_000).unwrap();
+        }
         Self {
             scene,
             services,
-            counts: Counts::default(),
-            started: Instant::now(),
+            counts,
             live: Mutex::default(),
             settled: Mutex::default(),
             people: tokio::sync::Mutex::default(),
             going: AtomicBool::new(false),
+            kept_msat,
             closes: [AtomicU64::new(0), AtomicU64::new(0)],
             closed_since_rest: AtomicBool::new(false),
         }
@@ -188,15 +223,20 @@ impl World {
                 add(&self.counts.kills, 1);
             }
         }
-        common::rises(satchel).await;
+        self.rise().await;
         self.replace_channels().await;
+    }
+
+    async fn rise(&self) {
+        let panics = common::rises(&self.scene.network.satchel).await;
+        add(&self.counts.panics, u64::try_from(panics).unwrap());
     }
 
     /// Opens a channel to each wallet that has none.
     pub async fn replace_channels(&self) {
         let satchel = &self.scene.network.satchel;
         if !satchel.is_running() {
-            common::rises(satchel).await;
+            self.rise().await;
         }
         let without = self.scene.wallets_without_channel().await;
         for wallet in &without {
@@ -220,7 +260,7 @@ impl World {
             match tokio::time::timeout(Duration::from_millis(500), people.join_next()).await {
                 Ok(Some(ended)) => ended.unwrap(),
                 Ok(None) => break,
-                Err(_) if self.closed_since_rest() => self.mine(6).await,
+                Err(_) if self.closed_since_rest() => self.mine(4).await,
                 Err(_) => assert!(begun.elapsed() < Duration::from_secs(240), "{} never end", people.len()),
             }
         }
