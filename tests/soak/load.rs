@@ -24,9 +24,8 @@ const PAYING: u64 = 8;
 /// One item in so many is left open.
 const LEFT_OPEN: u64 = 15;
 
-fn kind(world: &World, choices: &mut Choices) -> Kind {
+fn kind(choices: &mut Choices) -> Kind {
     match choices.below(10) {
-        8.. if !world.services.withdraws() => Kind::Order,
         0..6 => Kind::Gift,
         6 => Kind::Tip,
         7 => Kind::Order,
@@ -56,7 +55,7 @@ pub async fn steady(world: &Arc<World>, kills: u64, seed: u64) {
 
 async fn lane(world: Arc<World>, mut choices: Choices) {
     while world.goes_on() {
-        let (kind, sat, payer) = (kind(&world, &mut choices), amount(&mut choices), choices.wallet());
+        let (kind, sat, payer) = (kind(&mut choices), amount(&mut choices), choices.wallet());
         if let Some(item) = world.create(kind, sat, payer).await
             && world.pay(&item, &mut choices).await
             && choices.below(LEFT_OPEN) > 0
@@ -96,7 +95,7 @@ async fn paid_items(world: &Arc<World>, seed: u64) -> Vec<Arc<Item>> {
     for number in 0..BURST {
         let (world, mut choices) = (Arc::clone(world), Choices::of(seed, 200 + number));
         paying.spawn(async move {
-            let (kind, sat, payer) = (kind(&world, &mut choices), amount(&mut choices), choices.wallet());
+            let (kind, sat, payer) = (kind(&mut choices), amount(&mut choices), choices.wallet());
             let item = world.create(kind, sat, payer).await?;
             if !world.pay(&item, &mut choices).await {
                 return None;

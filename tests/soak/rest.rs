@@ -81,9 +81,7 @@ impl Books {
         self.settle(world, all, &mut Choices::of(seed, 4)).await;
         let burnt_msat = i64::try_from((read(&world.counts.burnt_sat) - burnt) * 1_000).unwrap();
         self.compare(world, burnt_msat).await;
-        if world.services.withdraws() {
-            self.compare_earnings(world, burnt_msat).await;
-        }
+        self.compare_earnings(world, burnt_msat).await;
         world.rested();
     }
 

@@ -88,32 +88,26 @@ pub struct Services {
     client: Client,
     tips_key: String,
     payments_key: String,
-    withdraw_key: Option<String>,
+    withdraw_key: String,
     orders: AtomicU64,
     pub unanswered: AtomicU64,
 }
 
 impl Services {
     pub async fn of(scene: &Scene) -> Self {
-        let made = async |scope: &str| {
+        let key = async |scope: &str| {
             // Each key belongs to an account of its own.
             let arguments = ["create", scope, "--scope", scope, "--account", scope];
-            let made = scene.network.satchel.command_json("key", &arguments).await;
-            made.map(|made| made["key"].as_str().unwrap().to_owned())
+            let made = scene.network.satchel.command_json("key", &arguments).await.unwrap();
+            made["key"].as_str().unwrap().to_owned()
         };
-        let key = async |scope: &str| made(scope).await.unwrap();
         // A kept connection would be a dead one after each restart of satchel.
         let client = Client::builder().timeout(REQUEST_LIMIT).pool_max_idle_per_host(0).build().unwrap();
         let (tips_key, payments_key) = (key("tips").await, key("payments").await);
-        let withdraw_key = made("payments,withdraw").await.ok();
+        let withdraw_key = key("payments,withdraw").await;
         let url = scene.api.url.clone();
         let (orders, unanswered) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { url, client, tips_key, payments_key, withdraw_key, orders, unanswered }
-    }
-
-    /// Whether accounts can withdraw.
-    pub fn withdraws(&self) -> bool {
-        self.withdraw_key.is_some()
     }
 
     /// Asks with the key that an item of this kind needs.
@@ -124,7 +118,7 @@ impl Services {
             Kind::Tip if path.starts_with("/api/tipper") => request.bearer_auth(&self.tips_key),
             Kind::Tip => request,
             Kind::Order => request.header("x-api-key", &self.payments_key),
-            Kind::Earning => request.header("x-api-key", self.withdraw_key.as_deref().unwrap_or_default()),
+            Kind::Earning => request.header("x-api-key", &self.withdraw_key),
         };
         if let Some(body) = body {
             request = request.json(body);

@@ -99,12 +99,9 @@ impl World {
         let binary = std::env::var_os("SATCHEL_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_satchel").into());
         let scene = Scene::with(Network::builder().satchel_bin(binary)).await;
         let services = Services::of(&scene).await;
-        let mut kept_msat = 0;
-        if services.withdraws() {
-            let reserve = services.create(Kind::Earning, RESERVE_SAT, 0, 0).await.unwrap();
-            scene.wallet(0).pay(&reserve.invoice).await.unwrap();
-            kept_msat = i64::try_from(RESERVE_SAT * 1_000).unwrap();
-        }
+        let reserve = services.create(Kind::Earning, RESERVE_SAT, 0, 0).await.unwrap();
+        scene.wallet(0).pay(&reserve.invoice).await.unwrap();
+        let kept_msat = i64::try_from(RESERVE_SAT * 1_000).unwrap();
         Self {
             scene,
             services,
