@@ -92,8 +92,8 @@ pub struct ReadLine {
     pub text: String,
 }
 
-/// One SQL table of a table. Its statement takes a row id, behind which it goes on, as `?1`, and one up to which as
-/// `?2`, and gives lines in the order of their rows.
+/// A part of a [`Table`] that is read from one SQL table. The statement returns the rows with `?1 < id <= ?2`, ordered
+/// by id.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {
     /// The table whose rows are counted, and the name of their ids.

@@ -1,5 +1,5 @@
-//! Looks whether what is owed can be paid out, and tells the operator when it can't: numbers for `/metrics`, a webhook,
-//! a letter.
+//! Checks whether what is owed can be paid out, and alerts the operator when it can't: gauges in `/metrics`, a webhook,
+//! an e-mail.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Tables for bookkeepers, each from the family whose it is.
+//! CSV tables for bookkeepers. Each family defines its own table.
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};

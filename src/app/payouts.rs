@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use super::OperatorDesk;
 use super::operator::unavailable;
 use crate::acts::{self, Act};
-use crate::admin::{AdminError, PayoutAdmin, PayoutPage};
+use crate::admin::{AdminError, Money, PayoutAdmin, PayoutPage};
 use crate::clock::millis;
 use crate::ids::PayoutId;
 use crate::ledger::by_hand::{self, Event, Found, Wanted};
+use crate::ledger::offer_payouts::{self, OfferPayout};
 use crate::ledger::{LedgerError, Payout, payouts};
 use crate::lightning::{Lightning, Outbound, Standing};
 
@@ -51,6 +52,9 @@ impl PayoutAdmin for OperatorDesk {
         act: Act,
     ) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
+            if let Some(offer) = self.offer_row(id.clone()).await? {
+                return self.settle_offer(offer, found, act).await;
+            }
             let payout = self.payout_row(id).await?;
             by_hand::may_settle(&payout, found).map_err(|why| AdminError::Refused(why.to_string()))?;
             if matches!(found, Found::Failed) {
@@ -77,6 +81,48 @@ impl OperatorDesk {
         found.map_err(unavailable)?.ok_or_else(|| {
             AdminError::NotFound("there is no payout with this id; see `satchel payout list`".into())
         })
+    }
+
+    async fn offer_row(&self, id: String) -> Result<Option<OfferPayout>, AdminError> {
+        let found = self.0.store.read(move |connection| offer_payouts::by_public_id(connection, &id)).await;
+        found.map_err(unavailable)
+    }
+
+    /// Ends a payout to an offer whose outcome is in doubt. While one is, no other offer is paid.
+    async fn settle_offer(&self, payout: OfferPayout, found: Found, act: Act) -> Result<Value, AdminError> {
+        let found = match found {
+            Found::Paid { preimage, .. } => {
+                if payout.payment_hash.is_some_and(|hash| preimage.payment_hash() != hash) {
+                    return Err(AdminError::Refused("this preimage doesn't open its payment hash".into()));
+                }
+                offer_payouts::Found::Paid
+            }
+            Found::Failed => {
+                let (ledger, asked) = (self.0.ledger.clone(), payout.clone());
+                let looked =
+                    tokio::task::spawn_blocking(move || offer_payouts::may_be_under_way(&ledger, &asked));
+                if let Some(why) = looked.await.map_err(AdminError::internal)? {
+                    return Err(AdminError::Refused(format!(
+                        "it may have been sent: {why}; try again later"
+                    )));
+                }
+                offer_payouts::Found::NotSent
+            }
+        };
+        let (listeners, now, id) = (self.0.ledger.listeners.clone(), self.0.ledger.clock.now(), payout.id);
+        let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
+            let settled = offer_payouts::settle(tx, &listeners, id, found, now)?;
+            if settled {
+                act.done(tx, now)?;
+            }
+            Ok(settled)
+        });
+        if !written.await.map_err(unavailable)? {
+            let says = "its outcome is not in doubt: it ends by itself, or has ended";
+            return Err(AdminError::Refused(says.into()));
+        }
+        let shown = Money::payout(self, payout.public_id).await?;
+        serde_json::to_value(shown).map_err(AdminError::internal)
     }
 
     async fn told(&self, id: PayoutId) -> Result<Value, AdminError> {

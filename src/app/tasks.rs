@@ -27,7 +27,7 @@ const OBSERVE_EVERY: Duration = Duration::from_secs(15);
 /// How often the whole books are looked at; it takes longer the older the data folder is.
 const AUDIT_EVERY: Duration = Duration::from_secs(6 * 3_600);
 
-/// How often the books are laid beside the node, and how long a difference may take to settle.
+/// How often the books are compared with the node, and how long to wait for a difference to disappear.
 const COMPARE_EVERY: Duration = Duration::from_secs(30);
 const COMPARE_TICK: Duration = Duration::from_secs(2);
 const COMPARE_PATIENCE: Duration = Duration::from_secs(4);

@@ -52,7 +52,7 @@ pub struct PartArgs {
 }
 
 impl ExportArgs {
-    /// Whether the table itself is what is said.
+    /// Whether the table goes to standard output, so that no report is printed there.
     pub fn talks(&self) -> bool {
         self.part.output.is_none()
     }

@@ -35,7 +35,7 @@ pub struct Alerts {
     /// What signs the calls.
     #[serde(with = "fields::secret")]
     pub webhook_secret: Secret,
-    /// Who gets a letter, where `[smtp]` is set. Empty: nobody.
+    /// Mail address for alerts; needs `[smtp]`. Empty: no mail is sent.
     pub mail_to: String,
     /// How long something must have been wrong before anybody is told, in seconds.
     pub after_secs: u64,

@@ -53,7 +53,7 @@ impl Default for Withdrawals {
 }
 
 impl Withdrawals {
-    /// Nobody outside is asked from a test network's node, unless that is wanted.
+    /// On regtest the default DNS servers are removed, so that no public server is contacted.
     pub(super) fn fill_in(&mut self, network: Network) {
         if network == Network::Regtest && self.dns_over_https == Self::default().dns_over_https {
             self.dns_over_https.clear();

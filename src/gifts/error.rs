@@ -140,7 +140,7 @@ impl GiftError {
     /// The most that would have been taken, in sat, where a limit of the channels is the reason.
     pub const fn max_sat(self) -> Option<u64> {
         match self {
-            // The contract has the body of the other letter by letter.
+            // The contract fixes the body of NO_INBOUND_CAPACITY exactly, so it gets no maxSat.
             Self::NoCapacity(refusal) if !refusal.inbound => refusal.max_sat,
             _ => None,
         }

@@ -165,7 +165,7 @@ pub enum Kind {
     SuspenseSettledLate,
     /// Coins to send took their money.
     CoinsQueued,
-    /// Coins that were to be all there are turned out to be so many.
+    /// The amount of a send of all coins became known: the difference to the estimate.
     CoinsCounted,
     /// Coins arrived: the operator's, who has the sats of the channels for them.
     CoinsPaid,

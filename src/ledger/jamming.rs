@@ -86,7 +86,7 @@ struct Load {
     active: usize,
     /// When the last of those that are held was sent.
     last_held: UnixMillis,
-    /// Until when nobody could know that some are held: what was asked for by then is suspect.
+    /// When the newest held payout became known as held. Payouts created before that are suspect.
     shown_at: UnixMillis,
     /// Suspects that are not held.
     suspects: usize,
@@ -271,7 +271,7 @@ fn limit(party: &Party, slots: usize) -> usize {
     .max(1)
 }
 
-/// What of a limit is kept for what comes when all else is held.
+/// The part of a limit that is reserved for payouts that are not suspect.
 fn kept(limit: usize) -> usize {
     (limit / 9).max(2)
 }
@@ -294,7 +294,7 @@ fn has_room(party: &Party, load: &Load, slots: usize) -> bool {
     load.held > 0 && load.active < some && all < limit
 }
 
-/// So many held payouts are no accident.
+/// From this many held payouts on, a party is slowed down. Fewer are taken for slow recipients.
 fn few(slots: usize) -> usize {
     (slots / 16).max(2)
 }
@@ -323,7 +323,8 @@ fn judge(party: &Party, load: &Load, slots: usize, created_at: UnixMillis, now: 
         return Verdict::Send;
     }
     match party {
-        // The dispatcher doesn't know of a row where it goes: others must not wait behind it.
+        // The dispatcher's query can't leave out payouts by node. Without a pause these would fill its batch and delay
+        // the payouts of others.
         Party::Node(_) if load.held >= few(slots) => Verdict::PutOff(now.saturating_add(millis(NODE_PAUSE))),
         _ => Verdict::Wait,
     }

@@ -57,6 +57,10 @@ use crate::store::Tx;
 /// How often it is looked whether something is due.
 const TICK: Duration = Duration::from_millis(500);
 
+/// Payouts to offers under way at once. A recipient can hold a payment for up to two days and takes one of about fifty
+/// slots of a channel with it; those must be left for others.
+const MOST_UNDER_WAY: usize = 10;
+
 /// First wait after the node could not send; doubles each time.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -221,7 +225,9 @@ pub fn step(ledger: &Ledger) -> Result<(), LedgerError> {
         let (id, listeners) = (late.id, ledger.listeners.clone());
         ledger.store.write_blocking(move |tx| give_up(tx, &listeners, id, &why, now))?;
     }
+    let under_way = open.iter().filter(|payout| payout.status != PayoutStatus::Queued).count();
     if !nameless
+        && under_way < MOST_UNDER_WAY
         && let Some(next) = ledger.store.read_blocking(move |connection| rows::next(connection, now))?
     {
         dispatch(ledger, &next)?;
@@ -524,6 +530,30 @@ pub enum Found {
     Paid,
     /// Nobody has, nobody will.
     NotSent,
+}
+
+/// Why a person can't say that nothing of one was sent: the node's state shows that it was, or may show it. Asks the
+/// node for the payment by its hash and by its id, which stands in LDK's state wherever an HTLC of it is.
+pub fn may_be_under_way(ledger: &Ledger, payout: &OfferPayout) -> Option<&'static str> {
+    let key = payout.payment_id.map_or(OfferKey::Note(&payout.public_id), OfferKey::Payment);
+    let record = ledger.lightning.offer_record(key);
+    if record.as_ref().is_some_and(|record| record.status == RecordStatus::Succeeded) {
+        return Some("the node's record says that it arrived: it ends as paid by itself");
+    }
+    let hash = payout.payment_hash.or_else(|| record.as_ref()?.hash);
+    let id = payout.payment_id.or_else(|| record.as_ref().map(|record| record.payment_id)).map(PaymentHash);
+    // Whatever the node reported: open channels are looked at, too.
+    let asked = |name| Outbound { hash: name, amount: payout.amount, reported_failed: false };
+    let asked: Vec<_> = hash.into_iter().chain(id).map(asked).collect();
+    ledger.lightning.standings(&asked).into_iter().find_map(|standing| match standing {
+        Standing::Gone | Standing::NeverSent => None,
+        Standing::Arrived { .. } => Some("the node has its preimage: it arrived"),
+        Standing::UnderWay => Some("an HTLC of it is in an open channel"),
+        Standing::Closing => {
+            Some("an HTLC of it was in a channel that has closed, and the chain has not decided")
+        }
+        Standing::Unclear(why) => Some(why),
+    })
 }
 
 /// Ends what a person has looked into; `false` for one whose outcome is not in doubt.

@@ -19,7 +19,7 @@ use crate::ids::CoinSendId;
 use crate::money::Msat;
 use crate::store::Tx;
 
-/// More than this for a virtual byte is a slip of the keyboard, in sat.
+/// Higher fee rates, in sat/vB, are refused as typing errors.
 pub const MAX_SAT_PER_VB: u64 = 500;
 
 /// Weight units for which a rate is counted, in a virtual byte.

@@ -67,7 +67,7 @@ pub enum ClaimKind {
     Cooperative,
     /// Ours, and waits for blocks only.
     Certain,
-    /// An HTLC, or a revoked output: whose it is, the chain decides.
+    /// An HTLC or a revoked output. A transaction in the chain decides who gets it.
     Contested,
 }
 

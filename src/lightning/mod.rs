@@ -304,7 +304,7 @@ pub trait Lightning: Send + Sync + 'static {
     /// units.
     ///
     /// # Errors
-    /// A text for the log: it says nothing.
+    /// A text for the log: the chain source gave no estimate.
     fn coin_fee_rate(&self) -> Result<u64, String>;
 
     /// How many transactions the wallet has been part of: it has no more coins than that, but for transactions that

@@ -12,7 +12,7 @@ const BURIED: u32 = 6;
 /// lost.
 const CLOSE_SLACK_SAT: u64 = 1_000;
 
-/// Repeated forwards of which it is tried which are real; more at a time are left as a difference.
+/// The most repeated forward events whose combinations are tried. With more, the difference is reported as drift.
 const MOST_REPEATED: usize = 10;
 
 /// What follows from a reading.
@@ -61,7 +61,7 @@ pub(super) struct Verdict {
     pub(super) finding: Finding,
 }
 
-/// Lays a reading beside the books. `events_wait`: the node has something to tell that is not written down.
+/// Compares a reading with the books. `events_wait`: an event of the node has not been handled yet.
 pub(super) fn judge(known: &Known, holdings: &Holdings, events_wait: bool) -> Verdict {
     let (closing_sat, undecided) = closing(known, holdings);
     let counted = |channel: &str| known.channel(channel).is_none_or(|row| row.state != ChannelState::Opening);

@@ -275,7 +275,7 @@ pub(crate) fn add_look(
     Ok(id)
 }
 
-/// The last look is as good now: it says when.
+/// Sets the time and height of a comparison whose result is unchanged.
 pub(crate) fn renew_look(tx: &Tx<'_>, id: i64, height: u32, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached("UPDATE node_looks SET at = ?2, height = ?3 WHERE id = ?1")?
         .execute(params![id, now, height])?;

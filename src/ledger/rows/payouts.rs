@@ -201,7 +201,8 @@ pub(crate) fn start_dispatch(
 
 pub(crate) fn note_in_flight(tx: &Tx<'_>, id: PayoutId) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "UPDATE payouts SET status = 'in_flight' WHERE id = ?1 AND status IN ('dispatching', 'unknown')",
+        "UPDATE payouts SET status = 'in_flight'
+         WHERE id = ?1 AND status IN ('dispatching', 'unknown') AND failure_reported IS NULL",
     )?
     .execute([id])?;
     Ok(())

@@ -1,8 +1,8 @@
-//! The question of every sale, asked of node and books once a second at most, however many ask.
+//! Decides whether something may be sold. The node and the books are read at most about once a second, whatever the
+//! number of requests.
 //!
-//! A yes is given from memory at once while it is young; a new one is fetched meanwhile if it isn't quite. One that
-//! is old is worth nothing: the node is asked first, and who asks waits a moment for it. A no is never given from
-//! memory.
+//! The last reading is reused for `Ages::fresh`. Until `Ages::stale` it still allows a sale, and a new one is taken
+//! in the background. After that the request waits for a new reading. A refusal always comes from a new reading.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -95,7 +95,7 @@ struct State {
     /// Milliseconds since `began` of the last answer.
     asked_at: AtomicI64,
     asking: AtomicBool,
-    /// Who has it asks; the others wait for what it brings.
+    /// Held by the request that takes a new reading; other requests wait for it.
     turn: Mutex<()>,
     ages: Ages,
 }

@@ -60,6 +60,9 @@ pub struct Owed {
     pub fee_reserve: u64,
     /// To nobody we know.
     pub suspense: u64,
+    /// Withheld from accounts for fees, and theirs again as far as it is not needed. For what goes out by Lightning
+    /// `in_flight` has the same, so this errs on the safe side.
+    pub withheld: u64,
 }
 
 impl Owed {
@@ -80,6 +83,7 @@ impl Owed {
                 name if name == Account::Merchants.name() => owed.merchants = credit,
                 name if name == Account::InFlight.name() => owed.in_flight = credit,
                 name if name == Account::Suspense.name() => owed.suspense = credit,
+                name if name == Account::Withheld.name() => owed.withheld = credit,
                 name if name == Account::FeeReserve.name() => {
                     owed.fee_reserve = u64::try_from(msat).unwrap_or(0);
                 }
@@ -91,7 +95,7 @@ impl Owed {
 
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.resting().saturating_add(self.in_flight)
+        self.resting().saturating_add(self.in_flight).saturating_add(self.withheld)
     }
 
     /// What is not on its way out.

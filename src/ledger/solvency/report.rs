@@ -68,7 +68,7 @@ pub(super) fn read(connection: &Connection, model: Model, now: UnixMillis) -> Re
          WHERE state IN ('open', 'expired') AND amount_msat > ?1",
     )?;
     let short_msat = owed.total().saturating_sub(model.spendable_msat);
-    // Whoever can't be paid for another reason leaves what is there to the others.
+    // Vouchers that are too large for one payment take nothing, so their amount covers others.
     let uncovered = short_msat.saturating_sub(too_large_msat);
     let (more, more_msat) = not_covered(connection, largest, uncovered)?;
     let mut found = Report {

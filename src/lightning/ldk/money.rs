@@ -173,9 +173,12 @@ impl Lightning for LdkNode {
                 self.node.payment(&PaymentId(id)).as_ref().and_then(convert::offer_record)
             }
             OfferKey::Note(wanted) => {
+                // A call that sent nothing leaves a failed record with the same note and another id.
                 let noted = |details: &&PaymentDetails| match &details.kind {
                     PaymentKind::Bolt12Offer { payer_note: Some(note), .. } => {
-                        details.direction == PaymentDirection::Outbound && note.0 == wanted
+                        details.direction == PaymentDirection::Outbound
+                            && details.status != PaymentStatus::Failed
+                            && note.0 == wanted
                     }
                     _ => false,
                 };

@@ -35,7 +35,7 @@ const SEARCHED_AT_MOST: usize = 1_000;
 /// A channel, by LDK's id in hex.
 type ChannelId = String;
 
-/// What was seen of channels that have closed. Of one start: a start looks anew.
+/// What was seen of closed channels since the start. Kept in memory only.
 #[derive(Default)]
 pub(super) struct Burials {
     /// The height of the first look at which a channel's closing (`None`), or an HTLC's output in it, was not

@@ -252,10 +252,11 @@ fn owed(
     Ok(sats)
 }
 
-/// What of the operator's fee goes back with a refund of so much: all of it with the one that gives back all that came.
+/// The operator's fee that is returned with a refund of `sats`: the whole fee once everything received is refunded,
+/// else nothing.
 fn fee_back(return_fee: bool, payment: &Payment, sats: Msat) -> Msat {
     let whole =
-        payment.refunding.checked_add(sats).unwrap_or(Msat::MAX).sat_floor() >= payment.received.sat_floor();
+        payment.refunded.checked_add(sats).unwrap_or(Msat::MAX).sat_floor() >= payment.received.sat_floor();
     if return_fee && whole { payment.fee } else { Msat::ZERO }
 }
 

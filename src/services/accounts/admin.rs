@@ -9,8 +9,8 @@ use super::view::WithdrawalView;
 use super::{AccountError, Accounts, By, Done, NewWithdrawal, Span};
 use crate::admin::{AccountAdmin, AdminError, StatementRequest, SweepRequest, WithdrawRequest};
 use crate::ids::AccountId;
-use crate::ledger::accounts;
 use crate::ledger::offer_payouts::{self, Found};
+use crate::ledger::{LedgerError, accounts};
 use crate::money::Msat;
 
 /// Accounts in one page.
@@ -107,6 +107,20 @@ impl AccountAdmin for Accounts {
                 let says = "only a withdrawal to a BOLT12 offer is settled here; for coins there is `satchel coins settle`";
                 return Err(AdminError::Refused(says.into()));
             };
+            if !paid {
+                let ledger = self.ledger().clone();
+                let asked = tokio::task::spawn_blocking(move || -> Result<_, LedgerError> {
+                    let row = ledger
+                        .store
+                        .read_blocking(move |connection| offer_payouts::by_id(connection, offer))?;
+                    Ok(offer_payouts::may_be_under_way(&ledger, &row))
+                });
+                if let Some(why) = asked.await.map_err(AdminError::internal)?.map_err(told)? {
+                    return Err(AdminError::Refused(format!(
+                        "it may have been sent: {why}; try again later"
+                    )));
+                }
+            }
             let (listeners, now) = (self.ledger().listeners.clone(), self.now());
             let found = if paid { Found::Paid } else { Found::NotSent };
             let written =

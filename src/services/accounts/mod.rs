@@ -74,7 +74,7 @@ pub struct Parts {
     pub teller: Teller,
     /// Asks lightning addresses, behind the address guard.
     pub addresses: Addresses,
-    /// Asks for names of BIP 353; nobody does without one.
+    /// Resolves BIP 353 names. `None`: names are only tried as lightning addresses.
     pub dns: Option<Dns>,
 }
 

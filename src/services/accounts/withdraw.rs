@@ -220,7 +220,10 @@ impl Accounts {
             store::insert(tx, &Draft { carrier: Carrier::Payout(payout), ..draft }, now).map(drop)
         })?;
         match queued {
-            Queued::New(payout) => self.begun(tx, Carrier::Payout(payout.id)),
+            Queued::New(payout) => {
+                payouts::note_source(tx, payout.id, Some(&format!("account {}", plan.account.0)))?;
+                self.begun(tx, Carrier::Payout(payout.id))
+            }
             Queued::Existing(_) | Queued::Unpayable => {
                 Err(unusable("it is an invoice of this server that is paid, over, or not as it was made"))
             }
