@@ -98,6 +98,9 @@ async fn two_channels(scene: &Scene) {
         })
         .collect();
     assert!(!opened.is_empty());
+    for wallet in 0..scene.network.wallets.len() {
+        scene.note_other_channels(wallet);
+    }
     let end = Instant::now() + RECOVERY;
     loop {
         scene.network.mine(2).await.unwrap();

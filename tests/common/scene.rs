@@ -70,6 +70,12 @@ impl Scene {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that a wallet has other channels than at the start: what it could send can't be told from its payments any
+    /// more, because each channel has a reserve of its own.
+    pub fn note_other_channels(&self, wallet: usize) {
+        self.lost.lock().unwrap().insert(wallet);
+    }
+
     /// Notes that a wallet may pay this invoice from now on.
     pub fn note_funding(&self, wallet: usize, invoice: &str) {
         self.note_paid(wallet, &api::payment_hash(invoice));
