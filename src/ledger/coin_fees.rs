@@ -1,12 +1,12 @@
 //! What the miners may get for coins that go to an address: limits that are kept before anything is signed.
 //!
 //! The wallet picks its coins itself, so what a transaction costs is known only once it is signed and on its way.
-//! Before, its weight is reckoned with as many coins as the wallet can have, at most [`MOST_INPUTS`], and at a rate
+//! Before, its weight is reckoned with as many coins as the wallet can have, at most `MOST_INPUTS`, and at a rate
 //! that the transaction is then made with. That is the most it may cost ([`Quote::max`]); what it did cost is read from
 //! the wallet's own record, and is what counts from then on.
 //!
 //! Who bears it is the caller's: an account, from which the most is withheld
-//! ([`accounts::withhold`](super::accounts::withhold)), or the operator. What the operator bears is limited for each
+//! ([`accounts::withhold`]), or the operator. What the operator bears is limited for each
 //! account and for all together in an hour.
 
 use rusqlite::Connection;

@@ -169,7 +169,7 @@ pub struct CoinsWanted<'a> {
     pub address: &'a Address,
     /// Whole sats.
     pub amount: Msat,
-    /// What the miners may get: checked by [`coin_fees`](super::coin_fees). `None`: the operator sends their own coins.
+    /// What the miners may get: checked by [`coin_fees`]. `None`: the operator sends their own coins.
     pub fee: Option<CoinFee>,
 }
 

@@ -6,7 +6,7 @@
 //!
 //! How many all are is known only once the wallet has made the transaction. Until then the row has what could be spent
 //! when it was asked for; once the transaction is seen, the row and the books have what the address got
-//! ([`learn_amount`]), in one transaction, once.
+//! (`learn_amount`), in one transaction, once.
 
 use bitcoin::Address;
 
