@@ -1,6 +1,7 @@
 //! Reads the node, lays it beside the books, and books what follows.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -79,6 +80,10 @@ impl Comparison {
     }
 }
 
+/// One comparison at a time: `satchel audit` and the repeated one would book the same close twice, and the second be
+/// refused. A process has one node.
+static COMPARING: Mutex<()> = Mutex::new(());
+
 /// Compares, and books what explains a difference. Blocks, for `patience` at most where the two differ: a difference
 /// that changes meanwhile is something under way.
 ///
@@ -94,6 +99,7 @@ pub(super) fn compare_steady(
     patience: Duration,
     steady_for: Duration,
 ) -> Result<Comparison, LedgerError> {
+    let _one = COMPARING.lock().unwrap_or_else(PoisonError::into_inner);
     let until = Instant::now() + patience;
     let mut seen: Option<(Instant, Verdict)> = None;
     let mut comparison = loop {
