@@ -12,7 +12,7 @@ use std::time::Duration;
 use lightning_invoice::Bolt11Invoice;
 
 use super::jamming::{DUST_BELOW, Fairness, Verdict};
-use super::payouts::{Payout, give_up};
+use super::payouts::{Payout, give_up, set_aside};
 use super::routing::Budget;
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError};
@@ -302,17 +302,6 @@ fn ask(ledger: &Ledger, payout: &Payout, invoice: &Bolt11Invoice, max_fee: Msat)
         return ledger.lightning.pay(invoice, payout.amount, max_fee);
     }
     answer
-}
-
-/// One row that the books refuse must not hold up all others: it is said loudly, and left as it is.
-fn set_aside(outcome: Result<(), LedgerError>) -> Result<(), LedgerError> {
-    match outcome {
-        Err(error) if error.is_refusal() => {
-            tracing::error!(%error, "a payout is left as it is; see `satchel audit`");
-            Ok(())
-        }
-        other => other,
-    }
 }
 
 /// Writes down what may be concluded from the node's answer.

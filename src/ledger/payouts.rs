@@ -418,6 +418,17 @@ pub(super) fn give_up(
     Ok(())
 }
 
+/// One row that the books refuse must not hold up all others: it is said loudly, and left as it is.
+pub(super) fn set_aside<T>(outcome: Result<T, LedgerError>) -> Result<(), LedgerError> {
+    match outcome {
+        Err(error) if error.is_refusal() => {
+            tracing::error!(%error, "a payout is left as it is; see `satchel audit`");
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
 /// Answers how much of a late payout was still there to be taken.
 fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
     let (family, outcome) = (payout.family.name(), payout.status.name());

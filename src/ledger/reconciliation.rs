@@ -26,7 +26,7 @@
 
 use std::time::Duration;
 
-use super::payouts::{self, Arrival, Payout, PayoutStatus, Reported};
+use super::payouts::{self, Arrival, Payout, PayoutStatus, Reported, set_aside};
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError};
 use crate::crash_point;
@@ -122,7 +122,7 @@ pub fn look_again(ledger: &Ledger, quiet: bool) -> Result<(), LedgerError> {
         return Ok(());
     }
     for (payout, standing) in unknown.iter().zip(standings) {
-        set_aside(conclude(ledger, payout, standing).map(|()| Reported::Ended))?;
+        set_aside(conclude(ledger, payout, standing))?;
     }
     Ok(())
 }
@@ -184,16 +184,5 @@ fn conclude(ledger: &Ledger, payout: &Payout, standing: Standing) -> Result<(), 
             tracing::debug!(payout = %payout.public_id, why, "can't tell yet what became of a payout");
             Ok(())
         }
-    }
-}
-
-/// One row that the books refuse must not hold up all others: it is said loudly, and left as it is.
-fn set_aside(outcome: Result<Reported, LedgerError>) -> Result<(), LedgerError> {
-    match outcome {
-        Err(error) if error.is_refusal() => {
-            tracing::error!(%error, "a payout is left as it is; see `satchel audit`");
-            Ok(())
-        }
-        other => other.map(drop),
     }
 }
