@@ -19,7 +19,7 @@ use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
 use crate::payments;
-use crate::services::accounts;
+use crate::services::{accounts, shop};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -41,6 +41,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
     let (account_routes, account_document) =
         accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (shop_routes, shop_document) = shop::api::router(house.shop.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -52,6 +53,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
+            openapi::keyed(shop_document),
             web::document(),
             openapi::keyed(Operation::openapi()),
         ],
@@ -66,6 +68,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
+        .merge(shop_routes)
         .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
@@ -128,6 +131,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
         accounts: Arc::new(house.accounts.clone()),
+        stores: Arc::new(house.shop.clone()),
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),
@@ -236,6 +240,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         payments::api::failure(path, status)
     } else if accounts::api::owns(path) {
         accounts::api::failure(path, status)
+    } else if shop::api::owns(path) {
+        shop::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {

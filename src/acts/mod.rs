@@ -63,10 +63,22 @@ pub enum ActKind {
     WithdrawalSettle,
     /// What a key may withdraw in a day set.
     KeyLimit,
+    /// A store made.
+    StoreCreate,
+    /// A store's settings changed.
+    StoreChange,
+    /// Products of a store written, or one of them changed.
+    StoreProducts,
+    /// An order sent.
+    OrderShip,
+    /// An order given up.
+    OrderCancel,
+    /// Who bought an order removed.
+    OrderForget,
 }
 
 impl ActKind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 26] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -87,6 +99,12 @@ impl ActKind {
         Self::AccountSweep,
         Self::WithdrawalSettle,
         Self::KeyLimit,
+        Self::StoreCreate,
+        Self::StoreChange,
+        Self::StoreProducts,
+        Self::OrderShip,
+        Self::OrderCancel,
+        Self::OrderForget,
     ];
 
     /// Its name in the database and in reports.
@@ -112,6 +130,12 @@ impl ActKind {
             Self::AccountSweep => "account.sweep",
             Self::WithdrawalSettle => "withdrawal.settle",
             Self::KeyLimit => "key.withdraw_limit",
+            Self::StoreCreate => "store.create",
+            Self::StoreChange => "store.change",
+            Self::StoreProducts => "store.products",
+            Self::OrderShip => "order.ship",
+            Self::OrderCancel => "order.cancel",
+            Self::OrderForget => "order.forget",
         }
     }
 

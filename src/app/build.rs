@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::AppError;
+use super::shop::{Besides, OrderCredentials, OrderWebhooks};
 use crate::acts;
 use crate::clock::Clock;
 use crate::config::{
@@ -35,6 +36,7 @@ use crate::payments::{self, Payments};
 use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
+use crate::services::shop::{self, Shop};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -61,6 +63,7 @@ pub struct House {
     pub(crate) paid_proxies: PaidProxies,
     pub(crate) content: Content,
     pub(crate) accounts: Accounts,
+    pub(crate) shop: Shop,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -109,6 +112,10 @@ impl House {
             l402::Teller::new(log.clone(), Clock::system()).taking(l402::Rules::from_config(&config).fee);
         let l402_mint = l402::mint(&store)?;
         let accounts_teller = accounts::Teller::new(log.clone());
+        let shop_rules = shop::Rules::from_config(&config);
+        let order_webhooks = Arc::new(OrderWebhooks(payments_teller.clone()));
+        let orders_notifier =
+            shop::Notifier::new(log.clone(), Clock::system(), order_webhooks, shop_rules.fee);
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
             (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
@@ -123,6 +130,7 @@ impl House {
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
+                (Family::Shop, Arc::new(orders_notifier.clone()) as Arc<dyn Listener>),
                 (Family::Accounts, Arc::new(accounts_teller.clone()) as Arc<dyn Listener>),
                 (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
@@ -220,6 +228,26 @@ impl House {
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());
+        let shop = Shop::new(shop::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: shop_rules,
+            rates: rates.clone(),
+            notifier: orders_notifier,
+            credentials: Arc::new(OrderCredentials(l402.clone())),
+            elsewhere: Arc::new(Besides {
+                content: content.clone(),
+                proxies: paid_proxies.clone(),
+                payments: payments.clone(),
+                l402: l402.clone(),
+                ledger: ledger.clone(),
+                rates: rates.clone(),
+                public_url: config.http.public_url.trim_end_matches('/').into(),
+            }),
+            // Their own: strangers fill carts for nothing.
+            budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
+            mail: mail.clone(),
+        });
         acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         offer_payouts::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
@@ -237,6 +265,7 @@ impl House {
             paid_proxies,
             content,
             accounts,
+            shop,
             rates,
             health,
             watchdog,

@@ -21,6 +21,7 @@ mod deliveries;
 mod exports;
 mod operator;
 mod payouts;
+pub(crate) mod shop;
 mod suspense;
 mod tasks;
 mod workers;

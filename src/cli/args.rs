@@ -12,7 +12,7 @@ use crate::ids::Secret;
 
 use super::{
     account, channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
-    suspense, tip, webhook,
+    store, suspense, tip, webhook,
 };
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
@@ -114,6 +114,9 @@ pub enum Command {
     /// HTTP services that are sold by the request
     #[command(subcommand)]
     Proxy(proxy::ProxyCommand),
+    /// Stores: what accounts sell by the piece
+    #[command(subcommand)]
+    Store(Box<store::StoreCommand>),
     /// What others were told, and how that went
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),

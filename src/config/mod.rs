@@ -17,6 +17,7 @@ mod places;
 mod rates;
 mod sections;
 mod settings;
+mod shop;
 mod smtp;
 mod solvency;
 mod withdrawals;
@@ -36,6 +37,7 @@ pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
     Webhooks, default_esplora_url,
 };
+pub use shop::Shop;
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};
@@ -71,6 +73,8 @@ pub struct Config {
     pub payments: Payments,
     /// Requests that are paid for.
     pub l402: L402,
+    /// Stores.
+    pub shop: Shop,
     /// What a bitcoin costs.
     pub rates: Rates,
     /// How often one client may ask.
@@ -103,6 +107,7 @@ impl Default for Config {
             tips: Tips::default(),
             payments: Payments::default(),
             l402: L402::default(),
+            shop: Shop::default(),
             rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),

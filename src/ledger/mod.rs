@@ -86,6 +86,8 @@ pub enum Family {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// Orders of stores.
+    Shop,
     /// Withdrawals of what accounts have earned.
     Accounts,
     /// The operator's own invoices and payments.
@@ -94,8 +96,8 @@ pub enum Family {
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 6] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Accounts, Self::Operator];
+    pub const ALL: [Self; 7] =
+        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Shop, Self::Accounts, Self::Operator];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -104,6 +106,7 @@ impl Family {
             Self::Tips => "tips",
             Self::Payments => "payments",
             Self::L402 => "l402",
+            Self::Shop => "shop",
             Self::Accounts => "accounts",
             Self::Operator => "operator",
         }
@@ -114,7 +117,7 @@ impl Family {
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
-            Self::Payments | Self::L402 | Self::Accounts => Account::Merchants,
+            Self::Payments | Self::L402 | Self::Shop | Self::Accounts => Account::Merchants,
             Self::Operator => Account::Operator,
         }
     }
@@ -122,7 +125,7 @@ impl Family {
     /// Whether a payer's whole payment is credited, also what is more than was asked; the others' excess is in
     /// suspense.
     pub const fn keeps_more(self) -> bool {
-        matches!(self, Self::Payments | Self::L402)
+        matches!(self, Self::Payments | Self::L402 | Self::Shop)
     }
 
     /// Whether its payouts cost the services nothing in routing: the operator pays their own way, and for accounts
@@ -131,10 +134,10 @@ impl Family {
         matches!(self, Self::Operator | Self::Accounts)
     }
 
-    /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request that was not
-    /// paid for isn't: any stranger makes as many as they like, and nobody comes back for one.
+    /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request or a cart that
+    /// was not paid for isn't: any stranger makes as many as they like, and nobody comes back for one.
     pub const fn keeps_unpaid(self) -> bool {
-        !matches!(self, Self::L402)
+        !matches!(self, Self::L402 | Self::Shop)
     }
 }
 

@@ -1,0 +1,11 @@
+//! Tests of the service.
+
+mod admin;
+mod checkout;
+mod claims;
+mod crowds;
+mod document;
+mod import;
+mod products;
+mod refunds;
+mod setup;
