@@ -19,6 +19,7 @@ mod reads;
 mod receive;
 mod seed;
 mod send;
+mod shop;
 mod site;
 mod start;
 mod table;
@@ -49,6 +50,8 @@ enum Job {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// Stores: a large catalogue, many buyers of the last pieces.
+    Shop,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -143,6 +146,11 @@ async fn run(options: &Options) -> Result<Table> {
         let site = site::Site::start().await?;
         l402::measure(&site, size, &mut table).await?;
         proxy::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Shop) {
+        let site = site::Site::start().await?;
+        shop::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -244,19 +244,19 @@ impl StoreAdmin for Shop {
                 carrier: text("carrier", asked.carrier)?,
                 url: asked.url.filter(|url| !url.is_empty()).map(|url| read::address(&url)).transpose()?,
             };
-            shop.ship(tx, key, &tracking).map(|order| order_value(&order))
+            shop.mark_shipped(tx, key, &tracking).map(|order| order_value(&order))
         })
     }
 
     fn cancel(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         let shop = self.clone();
-        self.with_order(id, move |tx, key| shop.cancel(tx, key).map(|order| order_value(&order)))
+        self.with_order(id, move |tx, key| shop.give_up(tx, key).map(|order| order_value(&order)))
     }
 
     fn forget(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         let (shop, shown) = (self.clone(), id.clone());
         self.with_order(id, move |tx, key| {
-            let there = shop.forget(tx, key)?;
+            let there = shop.forget_buyer(tx, key)?;
             Ok(json!({ "orderId": shown, "forgotten": there }))
         })
     }

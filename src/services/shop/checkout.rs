@@ -10,7 +10,7 @@ use super::store::catalogue::{self, Variant};
 use super::store::orders::{self, Bill, Draft, Item, Order};
 use super::store::stores::{self, ShopStore, Table};
 use super::{Shop, ShopError};
-use crate::clock::millis;
+use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
 use crate::ids::{Preimage, Secret, random_bytes, random_hex};
 use crate::ledger::solvency::Sale;
@@ -49,9 +49,9 @@ impl Shop {
     /// what is sold out; [`ShopError::IdempotencyKeyReuse`]; [`ShopError::RateUnavailable`];
     /// [`ShopError::TooMany`]; the node's, the store's. Nothing is left behind by any.
     pub(super) async fn order(&self, store: &ShopStore, new: NewOrder) -> Result<Order, ShopError> {
-        let (asked, of) = (new.clone(), store.clone());
+        let (asked, of, now) = (new.clone(), store.clone(), self.now());
         let read = self.store().read(move |connection| -> Result<_, ShopError> {
-            if let Some(same) = made_before(connection, &of, &asked)? {
+            if let Some(same) = made_before(connection, &of, &asked, now)? {
                 return Ok((Some(same), None));
             }
             Ok((None, Some(price(connection, &of, &asked)?)))
@@ -94,9 +94,12 @@ impl Shop {
         let total_usd = amounts::dollars(priced.bill.total, store.unit, self.rates());
         let (now, of) = (self.now(), store.clone());
         let written = self.store().write(move |tx| -> Result<Order, ShopError> {
-            if let Some(same) = made_before(tx, &of, &new)? {
+            if let Some(same) = made_before(tx, &of, &new, now)? {
                 // Our fresh invoice is nobody's, and forgotten.
                 return Ok(same);
+            }
+            if let Some(key) = new.idempotency_key.as_deref() {
+                orders::release_key(tx, of.id, key)?;
             }
             let charge = charges::open_held(tx, Family::Shop, &invoice, Some(sats), preimage, now)?;
             let draft = Draft {
@@ -130,14 +133,16 @@ impl Shop {
     }
 }
 
-/// The order that was made with the same key.
+/// The order that was made with the same key, unless nobody paid it in time.
 fn made_before(
     connection: &Connection,
     store: &ShopStore,
     new: &NewOrder,
+    now: UnixMillis,
 ) -> Result<Option<Order>, ShopError> {
     let Some(key) = new.idempotency_key.as_deref() else { return Ok(None) };
-    match orders::by_idempotency_key(connection, store.id, key)? {
+    let found = orders::by_idempotency_key(connection, store.id, key)?;
+    match found.filter(|order| order.paid_at.is_some() || order.expires_at > now) {
         Some(same) if new.is_of(&same, store) => Ok(Some(same)),
         Some(_) => Err(ShopError::IdempotencyKeyReuse),
         None => Ok(None),

@@ -95,7 +95,7 @@ impl Shop {
     ///
     /// # Errors
     /// [`ShopError::OrderNotFound`]; [`ShopError::Conflict`] if it is too late, or the account has less; the store's.
-    pub(super) fn cancel(&self, tx: &Tx<'_>, key: OrderKey) -> Result<Order, ShopError> {
+    pub(super) fn give_up(&self, tx: &Tx<'_>, key: OrderKey) -> Result<Order, ShopError> {
         let order = orders::by_key(tx, key)?.ok_or(ShopError::OrderNotFound)?;
         if !matches!(order.status, OrderStatus::AwaitingDetails | OrderStatus::Processing) {
             let message = format!("The order is {}: it can't be cancelled any more", order.status);

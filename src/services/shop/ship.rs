@@ -12,7 +12,12 @@ impl Shop {
     ///
     /// # Errors
     /// [`ShopError::OrderNotFound`]; [`ShopError::Conflict`] for one that is not claimed, or refunded; the store's.
-    pub(super) fn ship(&self, tx: &Tx<'_>, key: OrderKey, tracking: &Tracking) -> Result<Order, ShopError> {
+    pub(super) fn mark_shipped(
+        &self,
+        tx: &Tx<'_>,
+        key: OrderKey,
+        tracking: &Tracking,
+    ) -> Result<Order, ShopError> {
         let order = orders::by_key(tx, key)?.ok_or(ShopError::OrderNotFound)?;
         if !matches!(order.status, OrderStatus::Processing | OrderStatus::Shipped) {
             let message = format!("The order is {}: only one that was claimed can be sent", order.status);
@@ -33,7 +38,7 @@ impl Shop {
     ///
     /// # Errors
     /// [`ShopError::OrderNotFound`]; the store's.
-    pub(super) fn forget(&self, tx: &Tx<'_>, key: OrderKey) -> Result<bool, ShopError> {
+    pub(super) fn forget_buyer(&self, tx: &Tx<'_>, key: OrderKey) -> Result<bool, ShopError> {
         let order = orders::by_key(tx, key)?.ok_or(ShopError::OrderNotFound)?;
         Ok(customers::forget(tx, order.id)?)
     }

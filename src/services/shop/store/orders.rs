@@ -235,6 +235,15 @@ pub(in crate::services::shop) fn by_idempotency_key(
     one(connection, "o.idempotency_key = ?2 AND o.store_id = ?1", params![store, key])
 }
 
+/// Lets another order have this key.
+pub(in crate::services::shop) fn release_key(tx: &Tx<'_>, store: StoreId, key: &str) -> Result<(), LedgerError> {
+    tx.execute(
+        "UPDATE shop_orders SET idempotency_key = NULL WHERE store_id = ?1 AND idempotency_key = ?2",
+        params![store, key],
+    )?;
+    Ok(())
+}
+
 /// A page of a store's orders, newest first. Nobody has paid what waits for payment, so that is left out unless it is
 /// asked for.
 pub(in crate::services::shop) fn list(

@@ -153,6 +153,9 @@ async fn idempotency_key_makes_one_order() {
         .await
         .refused(400, "INVALID_IDEMPOTENCY_KEY");
     assert_ne!(world.ask("mugs", mug).await["orderId"], first["orderId"]);
+    // Once it can't be paid any more, the key makes another.
+    world.clock.advance(std::time::Duration::from_secs(3_600));
+    assert_ne!(world.checkout("mugs", &one(mug), &once).await.asked()["orderId"], first["orderId"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
