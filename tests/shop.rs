@@ -61,7 +61,16 @@ impl<'a> Store<'a> {
     async fn open(scene: &'a Scene) -> Self {
         let satchel = &scene.network.satchel;
         let create = [
-            "create", "mugs", "--name", "Mugs", "--shipping", "US=1.00", "--tax", "US-CA=7.25", "--state", "CA",
+            "create",
+            "mugs",
+            "--name",
+            "Mugs",
+            "--shipping",
+            "US=1.00",
+            "--tax",
+            "US-CA=7.25",
+            "--state",
+            "CA",
         ];
         satchel.command_json("store", &create).await.unwrap();
         let add = ["add", "mugs", "Mug", "--price", "2.00", "--stock", "100"];

@@ -95,9 +95,11 @@ struct Store {
 /// 200 buyers at once of the last 10 pieces.
 async fn rush(site: &Site, table: &mut Table) -> Result<()> {
     progress("200 buyers of the last 10 pieces");
-    let free = json!({ "currency": "sats", "country": "US", "shipping": [{ "country": "US", "price": "0" }] });
+    let free =
+        json!({ "currency": "sats", "country": "US", "shipping": [{ "country": "US", "price": "0" }] });
     site.satchel().admin_post("/admin/v1/stores/rush", free).await?;
-    let last = json!({ "handle": "last", "title": "Last", "variants": [{ "price": "100", "stock": PIECES }] });
+    let last =
+        json!({ "handle": "last", "title": "Last", "variants": [{ "price": "100", "stock": PIECES }] });
     site.satchel().admin_post("/admin/v1/stores/rush/products", json!({ "products": [last] })).await?;
     let listed = site.satchel().admin_get("/admin/v1/stores/rush/products").await?;
     let variant = listed.pointer("/products/0/variants/0/id").context("no variant")?;

@@ -236,7 +236,11 @@ pub(in crate::services::shop) fn by_idempotency_key(
 }
 
 /// Lets another order have this key.
-pub(in crate::services::shop) fn release_key(tx: &Tx<'_>, store: StoreId, key: &str) -> Result<(), LedgerError> {
+pub(in crate::services::shop) fn release_key(
+    tx: &Tx<'_>,
+    store: StoreId,
+    key: &str,
+) -> Result<(), LedgerError> {
     tx.execute(
         "UPDATE shop_orders SET idempotency_key = NULL WHERE store_id = ?1 AND idempotency_key = ?2",
         params![store, key],
