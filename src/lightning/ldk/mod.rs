@@ -18,6 +18,7 @@ mod preflight;
 mod rooms;
 mod standing;
 mod turns;
+mod wallet;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -132,6 +133,7 @@ pub struct LdkNode {
     synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
     burials: Mutex<standing::Burials>,
+    scripts: wallet::Scripts,
 }
 
 impl LdkNode {
@@ -177,6 +179,7 @@ impl LdkNode {
             synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
             burials: Mutex::default(),
+            scripts: wallet::Scripts::default(),
         })
     }
 
