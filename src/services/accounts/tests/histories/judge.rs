@@ -5,12 +5,16 @@ use proptest::test_runner::TestCaseError;
 
 use super::ACCOUNTS;
 use super::world::{Way, World, account_of};
-use crate::ledger::{PayoutStatus, accounts, offer_payouts, payouts};
+use crate::ledger::{PayoutStatus, accounts, audit, offer_payouts, payouts};
 
 impl World<'_> {
     pub(super) fn judge(&self) -> Result<(), TestCaseError> {
         // The audit, with accounts and statements; vouchers; and what is here against what came and went.
         self.world.judge()?;
+        // Nothing was given back that then arrived all the same, and had been spent meanwhile.
+        let audit = audit::audit(&self.world.ledger).unwrap();
+        let loss = audit.accounts.iter().find(|row| row.account == "loss").map(|row| row.msat);
+        prop_assert_eq!(loss, Some(0));
         let delivered = self.world.sim.delivered();
         let by_offer = self.world.sim.arrived_by_offer();
         let coins = self.world.sim.coins_confirmed();

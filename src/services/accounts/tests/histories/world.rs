@@ -170,6 +170,7 @@ impl<'a> World<'a> {
             Step::BuryCoins => self.world.sim.bury_coins(),
             Step::ReplaceCoins { which } => self.world.sim.replace_coins((*which).into(), true),
             Step::Wallet { empty } => self.world.sim.set_no_coins(*empty),
+            Step::GiveUpOffer => self.give_up_offer(),
         }
         self.start_too();
     }
@@ -194,6 +195,24 @@ impl<'a> World<'a> {
 
     fn pay_offers(&mut self) {
         self.offers.step(&self.world.ledger).unwrap();
+    }
+
+    /// Breaks the rule that nothing is given up that may have been sent.
+    fn give_up_offer(&self) {
+        let ledger = &self.world.ledger;
+        offer_payouts::mark_unknown(ledger).unwrap();
+        for (id, way) in &self.made {
+            let (note, is_offer) = (id.clone(), matches!(way, Way::Offer));
+            let found =
+                ledger.store.read_blocking(move |read| offer_payouts::by_public_id(read, &note)).unwrap();
+            if let Some(payout) = found.filter(|_| is_offer) {
+                let (listeners, now) = (ledger.listeners.clone(), self.world.clock.now());
+                let settled = ledger.store.write_blocking(move |tx| {
+                    offer_payouts::settle(tx, &listeners, payout.id, offer_payouts::Found::NotSent, now)
+                });
+                settled.unwrap();
+            }
+        }
     }
 
     fn send_coins(&mut self) {
