@@ -327,6 +327,8 @@ fn ledger_settings(config: &Config) -> Settings {
         send_window: Duration::from_secs(config.payouts.send_window_secs),
         keep_unpaid: Duration::from_secs(u64::from(config.limits.keep_unpaid_days) * 86_400),
         max_routing_per_hour: Msat::from_sat(config.payouts.max_routing_per_hour_sat).unwrap_or_default(),
+        max_routing_per_account_hour: Msat::from_sat(config.payouts.max_routing_per_account_hour_sat)
+            .unwrap_or_default(),
         when_short: match config.solvency.when_short {
             WhenShort::Refuse => solvency::WhenShort::Refuse,
             WhenShort::Warn => solvency::WhenShort::Warn,

@@ -19,6 +19,7 @@ mod rooms;
 mod standing;
 mod startup;
 mod turns;
+mod wallet;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,6 +134,7 @@ pub struct LdkNode {
     synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
     burials: Mutex<standing::Burials>,
+    scripts: wallet::Scripts,
 }
 
 impl LdkNode {
@@ -178,6 +180,7 @@ impl LdkNode {
             synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
             burials: Mutex::default(),
+            scripts: wallet::Scripts::default(),
         })
     }
 
