@@ -19,6 +19,9 @@ mod forms;
 #[path = "l402_clients/wallet.rs"]
 mod wallet;
 
+use std::net::TcpListener;
+use std::path::Path;
+
 use axum::Router;
 use axum::routing::get;
 use clients::{Client, run};
@@ -111,4 +114,31 @@ async fn the_tools_of_an_mcp_server_publish_find_ask_and_rate() {
     assert_eq!(said["again"]["alreadyRetired"], true);
     assert_eq!(said["left"]["total"], 0);
     market.scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_lists_and_finds_a_capability() {
+    let readme = include_str!("../README.md");
+    let section = readme.split("\n## Agents\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let blocks: Vec<_> =
+        section.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap()).collect();
+    let [("sh", script)] = blocks[..] else { panic!("the README's section has changed: {blocks:?}") };
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!("[l402.proxy]\nallow_hosts = [\"localhost:{free}\"]\n");
+    let scene = Scene::start(&config).await;
+    let script = script.replace("python3 -m", "timeout 280 python3 -m").replace("8080", &free.to_string());
+    let script = format!("set -euo pipefail; trap 'kill $(jobs -p)' EXIT\n{script}");
+    let folder = tempfile::tempdir().unwrap();
+    let satchel = Path::new(env!("CARGO_BIN_EXE_satchel")).parent().unwrap();
+    let path = format!("{}:{}", satchel.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(folder.path()).env("PATH", path);
+    command.env("SATCHEL_DATA_DIR", scene.network.satchel.data_dir()).env("S", &scene.api.url);
+    let said = run(&mut command, "the README's shell").await;
+    let (listed, found) = said.split_once("}{").unwrap_or_else(|| panic!("{said}"));
+    let listed: Value = serde_json::from_str(&format!("{listed}}}")).unwrap();
+    let found: Value = serde_json::from_str(&format!("{{{found}")).unwrap();
+    assert_eq!(found["eventId"], listed["eventId"], "{said}");
+    assert_eq!((&found["serviceId"], &found["priceSats"]), (&json!("weather"), &json!(5)));
+    scene.close().await;
 }
