@@ -24,6 +24,7 @@ mod site;
 mod start;
 mod table;
 mod tips;
+mod withdrawals;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Job {
     Payouts,
     /// Payouts of 50 sat.
     Small,
+    /// Withdrawals of an account, beside redemptions.
+    Withdrawals,
     /// Tips: a group, its withdrawals, a long list.
     Tips,
     /// Payments: orders, webhooks, a long list.
@@ -118,7 +121,7 @@ async fn run(options: &Options) -> Result<Table> {
         bare = bare::measure(size, needs_receive || both, needs_send || both).await?;
         bare.report(&mut table);
     }
-    if [Job::Payouts, Job::Small, Job::Create, Job::Tips].into_iter().any(wanted) {
+    if [Job::Payouts, Job::Small, Job::Withdrawals, Job::Create, Job::Tips].into_iter().any(wanted) {
         let site = site::Site::start().await?;
         // What the tips' withdrawals are compared with.
         let mut gifts = None;
@@ -127,6 +130,9 @@ async fn run(options: &Options) -> Result<Table> {
         }
         if wanted(Job::Small) {
             payouts::fifty(&site, size, &mut table).await?;
+        }
+        if wanted(Job::Withdrawals) {
+            withdrawals::measure(&site, size, &mut table).await?;
         }
         if let Some(gifts) = gifts.filter(|_| wanted(Job::Tips)) {
             tips::measure(&site, size, gifts, &mut table).await?;

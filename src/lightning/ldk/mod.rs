@@ -17,6 +17,7 @@ mod operator;
 mod preflight;
 mod rooms;
 mod standing;
+mod startup;
 mod turns;
 
 use std::path::PathBuf;
@@ -187,6 +188,7 @@ impl LdkNode {
     /// [`StartError::BadSettings`] for what no later try can mend, like a port in use.
     pub fn run_start(&self, stop: impl Fn() -> bool) -> Result<(), StartError> {
         self.synced_before.get_or_init(|| self.node.status().latest_lightning_wallet_sync_timestamp);
+        startup::apply_pending_updates(&self.node);
         let mut wait = FIRST_RETRY;
         while !stop() {
             match self.runtime.block_on(preflight::ask(&self.settings.chain)) {
