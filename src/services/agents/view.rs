@@ -111,7 +111,7 @@ pub(super) struct CapabilityView<'a> {
 #[derive(Serialize, ToSchema)]
 pub(super) struct CapabilitiesView<'a> {
     items: Vec<CapabilityView<'a>>,
-    /// How many fit; more than 10,000 aren't counted.
+    /// How many fit; more than 1,000 aren't counted.
     total: u64,
 }
 

@@ -11,7 +11,7 @@ use crate::ids::to_hex;
 use crate::store::Tx;
 
 /// Matches that are counted.
-const COUNTED: u32 = 10_000;
+const COUNTED: u32 = 1_000;
 
 /// Words of a question that count, and letters of each.
 const WORDS: usize = 8;
@@ -54,7 +54,7 @@ pub(in super::super) fn remove(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The newest that fit, and how many there are, up to 10,000.
+/// The newest that fit, and how many there are, up to 1,000.
 pub(in super::super) fn find(
     connection: &Connection,
     search: &Search,
