@@ -49,6 +49,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
     config.l402.proxy.check(&mut found);
+    config.nostr.check(&mut found);
     config.withdrawals.check(config.network, &mut found);
     config.alerts.check(&mut found);
     ranges(config, &mut found);

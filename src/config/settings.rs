@@ -88,6 +88,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("l402.content.folder", "give the path of a folder, or \"\""),
     ("l402.content.price_sat", SATS),
     ("l402.content.bundle_price_sat", SATS),
+    ("nostr.relays", "give a list of relays, like [\"wss://relay.example.com\"], or []"),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (
         "rates.fixed",
