@@ -13,7 +13,7 @@ use crate::crash_point;
 use crate::ids::Secret;
 use crate::ledger::accounts::LineKind;
 use crate::ledger::payouts::{self, Queued};
-use crate::ledger::{Family, charges};
+use crate::ledger::{Family, charges, routing};
 use crate::lightning::invoice;
 use crate::store::Tx;
 
@@ -83,6 +83,7 @@ impl Shop {
         match queued {
             Queued::New(payout) => {
                 payouts::note_source(tx, payout.id, Some(&format!("account {}", order.account.0)))?;
+                routing::note_account(tx, payout.id, order.account)?;
                 Ok(orders::by_id(tx, order.id)?)
             }
             Queued::Existing(_) => Err(used()),
