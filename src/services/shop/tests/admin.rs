@@ -94,6 +94,6 @@ async fn orders_are_listed_by_status() {
     assert_eq!(list(Some("awaiting_payment")).await.unwrap(), 1);
     assert_eq!(list(Some("Shipped")).await.unwrap(), 0);
     assert!(matches!(list(Some("x")).await, Err(AdminError::BadRequest(_))));
-    let shown = world.shop.order(bought["orderId"].as_str().unwrap().into()).await.unwrap();
+    let shown = StoreAdmin::order(&world.shop, bought["orderId"].as_str().unwrap().into()).await.unwrap();
     assert_eq!(shown["status"], "AwaitingDetails");
 }

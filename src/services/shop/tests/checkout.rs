@@ -201,14 +201,12 @@ async fn unpaid_orders_go_and_take_nothing() {
     assert_eq!((&waiting["status"], &waiting["invoice"]), (&json!("AwaitingPayment"), &asked["invoice"]));
     assert_eq!(world.stock(mug).await, Some(1));
     world.clock.advance(std::time::Duration::from_secs(4 * 3_600));
-    let (listeners, ledger) = (world.ledger.listeners.clone(), world.ledger.clone());
-    let now = world.clock.now();
+    let (listeners, now) = (world.ledger.listeners.clone(), world.clock.now());
     world
         .ledger
         .store
         .write(move |tx| {
             crate::ledger::charges::expire(tx, now, 100)?;
-            let _ = &ledger;
             crate::ledger::charges::forget_unpaid(tx, &listeners, now, 100)
         })
         .await

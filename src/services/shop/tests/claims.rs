@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::setup::{World, claim, one};
+use super::setup::{World, claim};
 use crate::admin::{ShipRequest, StoreAdmin};
 use crate::store::StoreError;
 
@@ -160,5 +160,4 @@ async fn unclaimed_orders_can_t_be_sent() {
     assert!(refused.to_string().contains("claimed"), "{refused}");
     let unknown = world.shop.ship("shpfy_00".into(), ShipRequest::default()).await;
     assert!(unknown.is_err());
-    let _ = one(mug);
 }

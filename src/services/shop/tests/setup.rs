@@ -1,6 +1,6 @@
 //! The service's surroundings: the real store, ledger, routes and L402 credentials on a simulated node.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -83,6 +83,8 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     pub(super) payments: Payments,
+    /// Events are read by one at a time, as in the running program.
+    turn: Mutex<()>,
     router: Router,
     documents: Router,
     _folder: tempfile::TempDir,
@@ -195,7 +197,18 @@ impl World {
         let keys = Keys::new(store);
         let (router, _) = api::router(shop.clone(), &limits, &proxies);
         let router = router.layer(from_fn_with_state(keys.clone(), recognise));
-        Self { shop, ledger, sim, clock, keys, payments, router, documents, _folder: folder }
+        Self {
+            shop,
+            ledger,
+            sim,
+            clock,
+            keys,
+            payments,
+            turn: Mutex::default(),
+            router,
+            documents,
+            _folder: folder,
+        }
     }
 
     pub(super) async fn create(&self, slug: &str, asked: &Value) {
@@ -321,7 +334,10 @@ impl World {
     }
 
     pub(super) fn drain(&self) {
-        tokio::task::block_in_place(|| while events::step(&self.ledger, Duration::ZERO).unwrap() {});
+        tokio::task::block_in_place(|| {
+            let _turn = self.turn.lock().unwrap();
+            while events::step(&self.ledger, Duration::ZERO).unwrap() {}
+        });
     }
 
     /// Everything that is queued is sent, and arrives or not.
