@@ -6,6 +6,7 @@ mod claims;
 mod crowds;
 mod document;
 mod import;
+mod letters;
 mod products;
 mod refunds;
 mod setup;
