@@ -3,7 +3,7 @@
 //! | the act | its row is written | found after a crash |
 //! |---|---|---|
 //! | is one transaction of ours (payments, settlements, keys, tips taken back) | in that transaction, as `done` | the act and its row, or neither |
-//! | is the node's, or takes several steps (channels, peers, proxies) | before it as `begun`, changed after it to how it ended | `begun`: it may have happened; the next start makes it `unknown` |
+//! | is the node's, or takes several steps (channels, peers, invoices, addresses, proxies) | before it as `begun`, changed after it to how it ended | `begun`: it may have happened; the next start makes it `unknown` |
 //! | was refused or failed | after that, as `refused` or `failed` | perhaps no row: nothing happened either |
 //!
 //! Rows hold no secret: no key, no preimage, no invoice, no seed. The database refuses to remove a row, and to change
@@ -33,6 +33,10 @@ pub enum ActKind {
     SuspenseSettle,
     /// Coins on their way ended by hand.
     CoinsSettle,
+    /// An invoice made whose payment is the operator's.
+    InvoiceCreate,
+    /// An address of the wallet's made.
+    AddressCreate,
     /// A channel opened.
     ChannelOpen,
     /// A channel closed.
@@ -66,12 +70,14 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 22] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
         Self::SuspenseSettle,
         Self::CoinsSettle,
+        Self::InvoiceCreate,
+        Self::AddressCreate,
         Self::ChannelOpen,
         Self::ChannelClose,
         Self::PeerConnect,
@@ -97,6 +103,8 @@ impl ActKind {
             Self::PayoutSettle => "payout.settle",
             Self::SuspenseSettle => "suspense.settle",
             Self::CoinsSettle => "coins.settle",
+            Self::InvoiceCreate => "invoice.create",
+            Self::AddressCreate => "address.create",
             Self::ChannelOpen => "channel.open",
             Self::ChannelClose => "channel.close",
             Self::PeerConnect => "peer.connect",

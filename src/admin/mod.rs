@@ -46,7 +46,7 @@ use crate::rates::Rates;
 use crate::store::Store;
 use crate::telemetry::Health;
 
-pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, WithdrawRequest};
+pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
 pub use acts::Acts;
 pub use coins::{CoinAdmin, SendOrder};
 pub use error::{AdminError, method_not_allowed, refusal};
@@ -150,6 +150,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/accounts", get(accounts::list))
         .route("/admin/v1/accounts/{name}", get(accounts::show))
         .route("/admin/v1/accounts/{name}/statement", get(accounts::statement))
+        .route("/admin/v1/accounts/{name}/statement/export", get(accounts::table))
         .route("/admin/v1/accounts/{name}/withdrawals", post(accounts::withdraw))
         .route("/admin/v1/accounts/{name}/sweep", post(accounts::sweep))
         .route("/admin/v1/withdrawals/{id}", get(accounts::withdrawal))

@@ -80,6 +80,9 @@ fn execute(cli: Cli) -> Result<Report, CliError> {
         Command::Payments(command) if global.json && command.talks() => {
             Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
         }
+        Command::Account(command) if global.json && command.talks() => {
+            Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
+        }
         Command::Export(args) if global.json && args.talks() => {
             Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
         }

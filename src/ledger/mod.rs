@@ -41,6 +41,7 @@ pub mod node;
 pub mod offer_payouts;
 pub mod offers;
 pub mod operator_sends;
+pub mod payout_list;
 pub mod payouts;
 pub mod reconciliation;
 pub mod recovery;

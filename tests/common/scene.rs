@@ -174,6 +174,17 @@ impl Scene {
         audit
     }
 
+    /// What the chain has at an address, each coin in sat.
+    pub async fn coins_at(&self, address: &str) -> Vec<u64> {
+        let asked = json!(["start", [format!("addr({address})")]]);
+        let found = self.network.bitcoind.call("scantxoutset", asked).await.unwrap();
+        // Whole coins and eight digits; a float that short loses nothing on its way back to text.
+        let sat = |coin: &Value| {
+            format!("{:.8}", coin["amount"].as_f64().unwrap()).replace('.', "").parse().unwrap()
+        };
+        found["unspents"].as_array().unwrap().iter().map(sat).collect()
+    }
+
     /// How many payouts there are, whatever became of them.
     pub async fn payouts(&self) -> u64 {
         let audit = self.audit().await;

@@ -16,10 +16,11 @@ use super::super::*;
 use crate::acts::Act;
 use crate::clock::Clock;
 use crate::export::{Place, Span};
+use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, KeyId, Scope};
 use crate::ids::{AccountId, PaymentHash, Preimage};
-use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
+use crate::ledger::{PayoutStatus, payout_list};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
     InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
@@ -207,12 +208,13 @@ impl Money for Rooms {
 }
 
 impl PayoutAdmin for Rooms {
-    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
-        let status = page.status.map(PayoutStatus::name);
+    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let (status, before) =
+            (page.status.map(PayoutStatus::name), page.before.map(payout_list::Place::to_text));
         Box::pin(async move {
-            Ok(vec![
-                json!({ "limit": page.limit, "status": status, "held": page.held_secs, "since": page.since }),
-            ])
+            let asked =
+                json!({ "limit": page.limit, "status": status, "held": page.held_secs, "since": page.since });
+            Ok(json!({ "payouts": [asked], "next": before }))
         })
     }
     fn show(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
@@ -372,8 +374,18 @@ impl AccountAdmin for Rooms {
     fn statement(&self, _: String, asked: StatementRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "lines": [], "from": asked.from })) })
     }
-    fn withdraw(&self, _: String, asked: WithdrawRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
-        Box::pin(async move { Ok(json!({ "target": asked.target, "amount": asked.amount_sat })) })
+    fn table(&self, _: String, asked: TableRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "csv": "", "next": asked.after })) })
+    }
+    fn withdraw(
+        &self,
+        _: String,
+        asked: WithdrawRequest,
+        once: Option<Ask>,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            Ok(json!({ "target": asked.target, "amount": asked.amount_sat, "once": once.is_some() }))
+        })
     }
     fn withdrawal(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "withdrawalId": id })) })
