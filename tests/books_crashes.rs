@@ -195,4 +195,5 @@ async fn closing(scene: &Scene, wallet: usize, point: &str) {
     let audit = scene.comes_to_rest().await;
     assert_eq!(audit["clean"], true, "{audit}");
     assert_eq!(journals(scene, "channels_closed").await, before + 1, "booked once");
+    scene.replace_lost_channels().await;
 }

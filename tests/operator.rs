@@ -128,6 +128,7 @@ async fn sending(scene: &Scene, point: &str) {
         }
     };
     tokio::join!(going, doomed.dies_and_rises());
+    scene.replace_lost_channels().await;
     scene.network.wait_usable().await.unwrap();
     let mut coins = satchel.admin_post("/admin/v1/send", asked.clone()).await.unwrap();
     // What was signed and not broadcast before the death, nobody can tell from what was never signed.
@@ -163,6 +164,7 @@ async fn paying(scene: &Scene) {
         doomed.arm();
         let going = async { satchel.admin_post("/admin/v1/pay", asked.clone()).await.is_ok() };
         let _ = tokio::join!(going, doomed.dies_and_rises());
+        scene.replace_lost_channels().await;
         scene.network.wait_usable().await.unwrap();
         let of_this = async || {
             let recorded = acts(scene, "pay").await;

@@ -64,8 +64,8 @@ async fn gifts(scene: &Scene, least: u64) -> u64 {
         assert_eq!(came_msat(scene, &invoice.payment_hash).await, least);
         let list =
             scene.network.satchel.command_json("payout", &["list", "--family", "gifts"]).await.unwrap();
-        let row = list["payouts"].as_array().unwrap().iter();
-        let row = row.clone().find(|row| row["payment_hash"] == invoice.payment_hash.as_str()).unwrap();
+        let mut rows = list["payouts"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["payment_hash"] == invoice.payment_hash.as_str()).unwrap();
         assert_eq!(
             (&row["amount_msat"], &row["fee_msat"]),
             (&json!(SAT * 1_000), &json!(least - SAT * 1_000))

@@ -1,7 +1,7 @@
 //! After the soak one entry is taken out of a copy of the database by hand, and `satchel audit` says which.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -57,7 +57,7 @@ fn database(world: &World) -> PathBuf {
 }
 
 /// Every kind of journal is as likely as any other, however many there are of it.
-fn remove_one(file: &PathBuf, choices: &mut Choices) -> Entry {
+fn remove_one(file: &Path, choices: &mut Choices) -> Entry {
     let db = Connection::open(file).unwrap();
     let mut kinds = db.prepare("SELECT DISTINCT kind FROM journals ORDER BY kind").unwrap();
     let kinds: Vec<String> = kinds.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
