@@ -19,7 +19,7 @@ use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
 use crate::payments;
-use crate::services::accounts;
+use crate::services::{accounts, agents};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -41,6 +41,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
     let (account_routes, account_document) =
         accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (agent_routes, agent_document) =
+        agents::api::router(house.agents.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -49,6 +51,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             tip_document,
             openapi::keyed(payment_document),
             openapi::keyed(account_document),
+            openapi::keyed(agent_document),
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
@@ -63,6 +66,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(tip_routes)
         .merge(payment_routes)
         .merge(account_routes)
+        .merge(agent_routes)
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
@@ -236,6 +240,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         payments::api::failure(path, status)
     } else if accounts::api::owns(path) {
         accounts::api::failure(path, status)
+    } else if agents::api::owns(path) {
+        agents::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {

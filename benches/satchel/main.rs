@@ -4,6 +4,7 @@
 //! HTTP; the baseline is a bare ldk-node on its own default store. It never asserts: targets are printed, met or not,
 //! and the exit code says only whether every measurement ran to its end.
 
+mod agents;
 mod bare;
 mod create;
 mod http;
@@ -52,6 +53,8 @@ enum Job {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// The search of what agents offer.
+    Agents,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -149,6 +152,11 @@ async fn run(options: &Options) -> Result<Table> {
         let site = site::Site::start().await?;
         l402::measure(&site, size, &mut table).await?;
         proxy::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Agents) {
+        let site = site::Site::start().await?;
+        agents::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -38,22 +38,28 @@ impl CoinAdmin for OperatorDesk {
         })
     }
 
-    fn settle(&self, id: i64, paid_by: Option<Txid>, act: Act) -> BoxFuture<'_, Result<String, AdminError>> {
+    fn settle(
+        &self,
+        id: i64,
+        paid_by: Option<Txid>,
+        has_proof: bool,
+        act: Act,
+    ) -> BoxFuture<'_, Result<String, AdminError>> {
         Box::pin(async move {
             let id = CoinSendId(id);
             let found = self.0.store.read(move |connection| coins::find(connection, id)).await;
             let send = found.map_err(unavailable)?.ok_or_else(|| {
                 AdminError::NotFound(format!("no coins with the id {id}; see `satchel coins list`"))
             })?;
-            let asked = self.0.ledger.clone();
-            let seen = tokio::task::spawn_blocking(move || coins::is_seen(&asked, &send)).await;
-            if seen.map_err(AdminError::internal)?.map_err(AdminError::Unavailable)? {
-                let says = "the wallet has seen the transaction that pays them: they end by themselves, six blocks deep";
-                return Err(AdminError::Refused(says.into()));
+            let found = paid_by.map_or(Found::NotSent, Found::Paid);
+            let (asked, told) = (self.0.ledger.clone(), found.clone());
+            let judged =
+                tokio::task::spawn_blocking(move || coins::may_settle(&asked, &send, &told, has_proof)).await;
+            if let Some(why) = judged.map_err(AdminError::internal)?.map_err(AdminError::Unavailable)? {
+                return Err(AdminError::Refused(why));
             }
             let (listeners, now) = (self.0.ledger.listeners.clone(), self.0.ledger.clock.now());
             let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
-                let found = paid_by.map_or(Found::NotSent, Found::Paid);
                 let settled = coins::settle(tx, &listeners, id, &found, now)?;
                 if settled.is_ok() {
                     act.done(tx, now)?;
@@ -69,9 +75,10 @@ impl CoinAdmin for OperatorDesk {
 impl OperatorDesk {
     /// Decides to send coins of the wallet.
     pub(super) async fn send_coins(&self, order: SendOrder, act: Act) -> Result<CoinSend, AdminError> {
-        let limited = match order.max_fee {
-            None => None,
-            Some(limit) => Some((self.quote().await?, limit)),
+        // All that there is has no amount to reckon with, and no limit.
+        let limited = match (order.max_fee, order.amount) {
+            (Some(limit), Some(amount)) => Some((self.quote(amount).await?, limit)),
+            _ => None,
         };
         let balances = self.0.asked.ask(|node| node.is_running().then(|| node.balances())).await?;
         let balances = balances
@@ -94,10 +101,13 @@ impl OperatorDesk {
         let queued = written.await.map_err(unavailable)?;
         queued.map(|(coins, _)| coins).map_err(|why| AdminError::Refused(why.to_string()))
     }
-    /// What a transaction will cost at most.
-    async fn quote(&self) -> Result<Quote, AdminError> {
+    /// What a transaction will cost at most that pays so much.
+    async fn quote(&self, amount: Msat) -> Result<Quote, AdminError> {
         let rules = FeeRules { max: Msat::MAX, max_account_hour: Msat::MAX, max_hour: Msat::MAX, rate: None };
-        let asked = self.0.asked.ask(move |node| coin_fees::quote(node, &rules)).await?;
-        asked.map_err(|why| AdminError::Unavailable(format!("nobody knows what the miners want now: {why}")))
+        let asked = self.0.asked.ask(move |node| coin_fees::prices(node, &rules)).await?;
+        let prices = asked.map_err(|why| {
+            AdminError::Unavailable(format!("nobody knows what the miners want now: {why}"))
+        })?;
+        Ok(prices.quote(amount))
     }
 }

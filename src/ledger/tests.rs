@@ -8,6 +8,7 @@ mod payout_list;
 mod proof;
 mod sends;
 mod suspense;
+mod to_offers;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,6 +18,8 @@ fn offer_and_coins(desk: &Desk) {
             amount: sat(3),
             max_fee: sat(1),
             public_id: "wd_1",
+            source: None,
+            routing_account: None,
         };
         offer_payouts::queue(tx, ledger, &wanted)?;
         let address =

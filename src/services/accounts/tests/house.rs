@@ -72,13 +72,13 @@ pub(super) struct House {
     pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
+    pub(super) node: Arc<FakeNode>,
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     router: Router,
     /// May withdraw.
     pub(super) key: String,
     pub(super) shop: AccountId,
-    node: Arc<FakeNode>,
     teller: Teller,
     _folder: tempfile::TempDir,
 }
@@ -203,8 +203,8 @@ impl House {
     pub(super) fn dispatch(&self) {
         tokio::task::block_in_place(|| {
             Dispatcher::default().round(&self.ledger).unwrap();
-            offer_payouts::step(&self.ledger).unwrap();
-            coins::step(&self.ledger).unwrap();
+            offer_payouts::Worker::default().step(&self.ledger).unwrap();
+            coins::Worker::default().step(&self.ledger).unwrap();
         });
     }
 
