@@ -63,10 +63,16 @@ pub enum ActKind {
     WithdrawalSettle,
     /// What a key may withdraw in a day set.
     KeyLimit,
+    /// A purse made.
+    PurseCreate,
+    /// A purse given more to spend.
+    PurseTopUp,
+    /// A purse revoked.
+    PurseRevoke,
 }
 
 impl ActKind {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 23] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -87,6 +93,9 @@ impl ActKind {
         Self::AccountSweep,
         Self::WithdrawalSettle,
         Self::KeyLimit,
+        Self::PurseCreate,
+        Self::PurseTopUp,
+        Self::PurseRevoke,
     ];
 
     /// Its name in the database and in reports.
@@ -112,6 +121,9 @@ impl ActKind {
             Self::AccountSweep => "account.sweep",
             Self::WithdrawalSettle => "withdrawal.settle",
             Self::KeyLimit => "key.withdraw_limit",
+            Self::PurseCreate => "purse.create",
+            Self::PurseTopUp => "purse.top_up",
+            Self::PurseRevoke => "purse.revoke",
         }
     }
 

@@ -14,6 +14,7 @@ mod fields;
 mod l402;
 mod load;
 mod places;
+mod purse;
 mod rates;
 mod sections;
 mod settings;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
 pub use l402::{L402Content, L402Proxy};
+pub use purse::Purse;
 pub use rates::{Rates, RatesFrom};
 pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
@@ -79,6 +81,8 @@ pub struct Config {
     pub payouts: Payouts,
     /// What accounts take out.
     pub withdrawals: Withdrawals,
+    /// What agents spend.
+    pub purse: Purse,
     /// What happens when more is owed than can be paid out.
     pub solvency: Solvency,
     /// Who is told of it.
@@ -107,6 +111,7 @@ impl Default for Config {
             limits: Limits::default(),
             payouts: Payouts::default(),
             withdrawals: Withdrawals::default(),
+            purse: Purse::default(),
             solvency: Solvency::default(),
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),

@@ -88,14 +88,16 @@ pub enum Family {
     L402,
     /// Withdrawals of what accounts have earned.
     Accounts,
+    /// Payments of purses, from what their accounts have.
+    Purse,
     /// The operator's own invoices and payments.
     Operator,
 }
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 6] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Accounts, Self::Operator];
+    pub const ALL: [Self; 7] =
+        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Accounts, Self::Purse, Self::Operator];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -105,6 +107,7 @@ impl Family {
             Self::Payments => "payments",
             Self::L402 => "l402",
             Self::Accounts => "accounts",
+            Self::Purse => "purse",
             Self::Operator => "operator",
         }
     }
@@ -114,7 +117,7 @@ impl Family {
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
-            Self::Payments | Self::L402 | Self::Accounts => Account::Merchants,
+            Self::Payments | Self::L402 | Self::Accounts | Self::Purse => Account::Merchants,
             Self::Operator => Account::Operator,
         }
     }
@@ -125,10 +128,10 @@ impl Family {
         matches!(self, Self::Payments | Self::L402)
     }
 
-    /// Whether its payouts cost the services nothing in routing: the operator pays their own way, and for accounts
-    /// there is a limit of their own. So they don't count for what routing may cost in an hour.
+    /// Whether its payouts cost the services nothing in routing: the operator pays their own way, for accounts
+    /// there is a limit of their own, and purses' routing is their accounts'. So they don't count for what routing may cost in an hour.
     pub const fn pays_own_routing(self) -> bool {
-        matches!(self, Self::Operator | Self::Accounts)
+        matches!(self, Self::Operator | Self::Accounts | Self::Purse)
     }
 
     /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request that was not

@@ -356,7 +356,7 @@ pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result
                 coalesce(max(granted_msat), 0)
              FROM payouts
              WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'
-               AND family NOT IN ('operator', 'accounts')",
+               AND family NOT IN ('operator', 'accounts', 'purse')",
         )?
         .query_row([now / HOUR_MS - 1], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
