@@ -15,6 +15,7 @@ mod open_loop;
 mod payments;
 mod payouts;
 mod proxy;
+mod purse;
 mod reads;
 mod receive;
 mod seed;
@@ -49,6 +50,8 @@ enum Job {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// Requests by purses.
+    Purse,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -143,6 +146,11 @@ async fn run(options: &Options) -> Result<Table> {
         let site = site::Site::start().await?;
         l402::measure(&site, size, &mut table).await?;
         proxy::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Purse) {
+        let site = site::Site::start().await?;
+        purse::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -69,7 +69,7 @@ impl PurseAdmin for Purses {
             let now = self.now();
             let read = move |connection: &Connection| -> Result<_, PurseError> {
                 let found = store::list(connection, before.map(PurseId), PAGE + 1)?;
-                let with_left = found.into_iter().map(|purse| {
+                let with_left = found.into_iter().map(|purse| -> Result<_, PurseError> {
                     let account = crate::ledger::accounts::name(connection, purse.account)?;
                     Ok((Left::read(connection, &purse, now)?, purse, account))
                 });

@@ -277,7 +277,7 @@ mod tests {
             told(json!({ "l402": { "invoice": "LNBC1", "amount_sats": 6 } })),
             [Msat::from_sat(6).unwrap()]
         );
-        assert_eq!(told(json!({ "invoice": "lnbc2", "amount_sats": 6 })), []);
+        assert_eq!(told(json!({ "invoice": "lnbc2", "amount_sats": 6 })), Vec::<Msat>::new());
     }
 
     #[test]

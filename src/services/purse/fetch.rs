@@ -53,6 +53,10 @@ impl Purses {
     /// service failed when it was paid; the store's.
     pub async fn fetch(&self, key: KeyId, new: FetchRequest, ask: Option<Ask>) -> Result<Done, PurseError> {
         let purse = self.purse_of(key).await?;
+        let _mine = match &ask {
+            Some(ask) => Some(self.0.turns.take(key, ask.key()).await),
+            None => None,
+        };
         if let Some(recorded) = self.seen(ask.clone()).await? {
             return Ok(Done::Before(recorded));
         }
@@ -67,8 +71,10 @@ impl Purses {
         let asked = self.ask_and_pay(key, &purse, &new, ask.as_ref(), &mut own).await;
         let (answer, reused) = asked.map_err(|error| after(error, own.as_ref()))?;
         crash_point!("purse.after_answer");
+        // A service that refuses what was paid may take it another time.
+        let vain = answer.status == PAYMENT_REQUIRED && own.is_some();
         let body = respond::to_json(&FetchView::new(answer, own.as_ref(), reused))?;
-        let ask = ask.filter(|_| body.len() <= LARGEST_KEPT);
+        let ask = ask.filter(|_| !vain && body.len() <= LARGEST_KEPT);
         self.answered(ask, body).await
     }
 

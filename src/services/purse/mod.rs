@@ -38,6 +38,7 @@ mod seal;
 mod store;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod upstream;
 mod view;
 
@@ -89,6 +90,7 @@ struct Inner {
     parts: Parts,
     upstream: upstream::Upstream,
     at_once: Semaphore,
+    turns: turns::Turns,
 }
 
 /// What was done, or what a request with the same idempotency key was answered before.
@@ -106,7 +108,12 @@ impl Purses {
     /// The HTTP client can't be set up: at start, or never.
     pub fn new(parts: Parts) -> Result<Self, crate::webhooks::fetch::NoClient> {
         let upstream = upstream::Upstream::new(&parts.guard, &parts.rules)?;
-        Ok(Self(Arc::new(Inner { parts, upstream, at_once: Semaphore::new(REQUESTS_AT_ONCE) })))
+        Ok(Self(Arc::new(Inner {
+            parts,
+            upstream,
+            at_once: Semaphore::new(REQUESTS_AT_ONCE),
+            turns: turns::Turns::default(),
+        })))
     }
 
     fn rules(&self) -> &Rules {

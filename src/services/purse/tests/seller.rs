@@ -150,11 +150,9 @@ async fn serve(State(seller): State<Arc<Shared>>, request: Request) -> Response 
     let standing = form == "standing";
     let raised = form == "raised" && request.headers().contains_key(AUTHORIZATION);
     let price = if raised { PRICE * 3 } else { PRICE };
-    let known = seller.standing.lock().unwrap().clone().filter(|_| standing);
-    let invoice = known.unwrap_or_else(|| seller.sim.invoice(sat(price), Duration::from_secs(3_600)).0);
-    if standing {
-        *seller.standing.lock().unwrap() = Some(invoice.clone());
-    }
+    let fresh = || seller.sim.invoice(sat(price), Duration::from_secs(3_600)).0;
+    let invoice =
+        if standing { seller.standing.lock().unwrap().get_or_insert_with(fresh).clone() } else { fresh() };
     let hash = hash_of(&invoice);
     let (l402, lsat) = (
         format!(r#"L402 macaroon="{hash}", invoice="{invoice}""#),
