@@ -233,8 +233,8 @@ impl Sim {
             record.status = status;
             record.fee = arrives.then_some(fee);
         }
+        let preimage = state.preimages.get(&hash).copied();
         state.events.push_back(if arrives {
-            let preimage = state.preimages.get(&hash).copied();
             NodeEvent::Sent { hash, payment_id: hash.0, preimage, fee }
         } else {
             NodeEvent::Failed { hash: Some(hash), payment_id: hash.0, reason: "the recipient refused".into() }
