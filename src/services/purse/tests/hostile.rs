@@ -53,7 +53,8 @@ async fn large_slow_and_redirecting_answers_are_bounded() {
     assert_eq!(moved["status"], 302);
     assert_eq!(moved["headers"]["location"], "http://169.254.169.254/latest/meta-data");
     assert_eq!(house.seller.asked(), 3);
-    let body = json!({ "url": "http://127.0.0.1:1/" });
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let body = json!({ "url": format!("http://{closed}/") });
     house.fetch_once(&key, &body, "").await.refused(502, "UPSTREAM_UNREACHABLE");
 }
 
