@@ -7,9 +7,12 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::http::keys::KeyId;
 
+/// Whoever holds it has the turn.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// Keys in use.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<(KeyId, String), Arc<tokio::sync::Mutex<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<(KeyId, String), Turn>>);
 
 impl Turns {
     /// Waits until no other request has this key. The turn ends when what is returned is dropped.
