@@ -18,8 +18,9 @@ use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
+use crate::mcp;
 use crate::payments;
-use crate::services::{accounts, agents};
+use crate::services::{accounts, agents, purse};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -43,6 +44,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let (agent_routes, agent_document) =
         agents::api::router(house.agents.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (purse_routes, purse_document) =
+        purse::api::router(house.purses.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -52,26 +55,34 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(payment_document),
             openapi::keyed(account_document),
             openapi::keyed(agent_document),
+            openapi::keyed(purse_document),
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
+            openapi::keyed(mcp::here::document()),
             web::document(),
             openapi::keyed(Operation::openapi()),
         ],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
-    let whole = Router::new()
+    let services = Router::new()
         .merge(gift_routes)
         .merge(tip_routes)
         .merge(payment_routes)
         .merge(account_routes)
         .merge(agent_routes)
+        .merge(purse_routes)
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
         .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
-        .layer(from_fn_with_state(house.keys.clone(), recognise))
+        .layer(from_fn_with_state(house.keys.clone(), recognise));
+    let tools = mcp::here::router(services.clone(), house.keys.clone(), &house.limits, &house.proxies)
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
+        .layer(from_fn_with_state(house.keys.clone(), recognise));
+    let whole = services
+        .merge(tools)
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
@@ -132,6 +143,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
         accounts: Arc::new(house.accounts.clone()),
+        purses: Arc::new(house.purses.clone()),
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),
@@ -227,7 +239,7 @@ fn web_settings(house: &House) -> WebSettings {
 
 /// Whether requests of this path bound their own time.
 pub fn times_itself(path: &str) -> bool {
-    proxy::api::times_itself(path)
+    proxy::api::times_itself(path) || purse::api::times_itself(path) || mcp::here::times_itself(path)
 }
 
 /// What no handler answered, in the shape of the family whose path it is.
@@ -242,6 +254,10 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         accounts::api::failure(path, status)
     } else if agents::api::owns(path) {
         agents::api::failure(path, status)
+    } else if purse::api::owns(path) {
+        purse::api::failure(path, status)
+    } else if mcp::here::owns(path) {
+        mcp::here::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {

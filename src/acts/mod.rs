@@ -67,10 +67,16 @@ pub enum ActKind {
     WithdrawalSettle,
     /// What a key may withdraw in a day set.
     KeyLimit,
+    /// A purse made.
+    PurseCreate,
+    /// A purse given more to spend.
+    PurseTopUp,
+    /// A purse revoked.
+    PurseRevoke,
 }
 
 impl ActKind {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 25] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -93,6 +99,9 @@ impl ActKind {
         Self::AccountSweep,
         Self::WithdrawalSettle,
         Self::KeyLimit,
+        Self::PurseCreate,
+        Self::PurseTopUp,
+        Self::PurseRevoke,
     ];
 
     /// Its name in the database and in reports.
@@ -120,6 +129,9 @@ impl ActKind {
             Self::AccountSweep => "account.sweep",
             Self::WithdrawalSettle => "withdrawal.settle",
             Self::KeyLimit => "key.withdraw_limit",
+            Self::PurseCreate => "purse.create",
+            Self::PurseTopUp => "purse.top_up",
+            Self::PurseRevoke => "purse.revoke",
         }
     }
 

@@ -3,7 +3,7 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`],
+//! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`PurseAdmin`], [`WebhookAdmin`],
 //! [`CoinAdmin`], [`PayoutAdmin`], [`SuspenseAdmin`], [`ExportAdmin`]),
 //! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
@@ -27,6 +27,7 @@ mod payments;
 mod payouts;
 mod peers;
 mod proxies;
+mod purses;
 mod suspense;
 mod tips;
 mod webhooks;
@@ -59,6 +60,7 @@ pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
 pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
+pub use purses::{NewPurse, PurseAdmin};
 pub use suspense::{Recipient, SuspenseAdmin};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
@@ -112,6 +114,8 @@ pub struct AdminState {
     pub coins: Arc<dyn CoinAdmin>,
     /// What accounts have earned.
     pub accounts: Arc<dyn AccountAdmin>,
+    /// What API keys may spend of it.
+    pub purses: Arc<dyn PurseAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -163,6 +167,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
         .route("/admin/v1/proxies/{id}/price", post(proxies::price))
         .route("/admin/v1/proxies/{id}/retire", post(proxies::retire))
+        .route("/admin/v1/purses", get(purses::list).post(purses::create))
+        .route("/admin/v1/purses/{name}", get(purses::show).delete(purses::revoke))
+        .route("/admin/v1/purses/{name}/top-up", post(purses::top_up))
         .route("/admin/v1/webhooks", get(webhooks::list))
         .route("/admin/v1/webhooks/{id}/replay", post(webhooks::replay))
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -37,6 +37,7 @@ use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
 use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
+use crate::services::purse::{self, Purses};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -65,6 +66,7 @@ pub struct House {
     pub(crate) accounts: Accounts,
     pub(crate) agents: Agents,
     pub(crate) listings: Listings,
+    pub(crate) purses: Purses,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -119,6 +121,7 @@ impl House {
             .telling(Arc::<Ears>::clone(&ears));
         let l402_mint = l402::mint(&store)?;
         let accounts_teller = accounts::Teller::new(log.clone());
+        let purse_listener = purse::PurseListener::new(log.clone());
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
             (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
@@ -134,6 +137,7 @@ impl House {
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
                 (Family::Accounts, Arc::new(accounts_teller.clone()) as Arc<dyn Listener>),
+                (Family::Purse, Arc::new(purse_listener.clone()) as Arc<dyn Listener>),
                 (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
@@ -189,6 +193,16 @@ impl House {
             )
             .map_err(AppError::System)?,
         });
+        let purses = Purses::new(purse::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: purse::Rules::from_config(&config),
+            listener: purse_listener,
+            sealer: purse::sealer(&store)?,
+            guard: guard.clone(),
+            keys: keys.clone(),
+        })
+        .map_err(|error| AppError::System(error.to_string()))?;
         let rates = rates(&config.rates, ledger.clock.clone())?;
         let payments = Payments::new(payments::Parts {
             ledger: ledger.clone(),
@@ -257,6 +271,7 @@ impl House {
             accounts,
             agents,
             listings,
+            purses,
             rates,
             health,
             watchdog,

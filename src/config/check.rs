@@ -325,8 +325,12 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
     let documents = config.l402.content.ranges(config.l402.max_price_sat);
-    let numbers =
-        numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents).chain(config.alerts.ranges());
+    let numbers = numbers
+        .into_iter()
+        .chain(config.l402.proxy.ranges())
+        .chain(documents)
+        .chain(config.alerts.ranges())
+        .chain(config.purse.ranges());
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

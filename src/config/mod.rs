@@ -15,6 +15,7 @@ mod l402;
 mod load;
 mod nostr;
 mod places;
+mod purse;
 mod rates;
 mod sections;
 mod settings;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{ConfigError, Problem};
 pub use l402::{L402Content, L402Proxy};
 pub use nostr::Nostr;
+pub use purse::Purse;
 pub use rates::{Rates, RatesFrom};
 pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
@@ -83,6 +85,8 @@ pub struct Config {
     pub payouts: Payouts,
     /// What accounts take out.
     pub withdrawals: Withdrawals,
+    /// What agents spend.
+    pub purse: Purse,
     /// What happens when more is owed than can be paid out.
     pub solvency: Solvency,
     /// Who is told of it.
@@ -112,6 +116,7 @@ impl Default for Config {
             limits: Limits::default(),
             payouts: Payouts::default(),
             withdrawals: Withdrawals::default(),
+            purse: Purse::default(),
             solvency: Solvency::default(),
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),

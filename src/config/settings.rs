@@ -135,6 +135,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "give a list of addresses, like [\"https://dns.google/dns-query\"], or []",
     ),
     ("withdrawals.dns_unsigned", "leave it out, or give false: true is for tests on regtest"),
+    ("purse.enabled", YES_NO),
+    ("purse.answer_secs", "give a number of seconds without quotes, from 1 to 300"),
+    ("purse.payment_wait_secs", "give a number of seconds without quotes, from 1 to 300"),
+    ("purse.max_answer_bytes", "give a number of bytes without quotes, from 1 to 16777216"),
     ("solvency.when_short", "give \"refuse\" or \"warn\""),
     (
         "alerts.webhook_url",

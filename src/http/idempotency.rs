@@ -98,6 +98,18 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// The key itself.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The digest of the body that came with it.
+    pub fn body_hash(&self) -> [u8; 32] {
+        self.body_hash
+    }
+}
+
 const LOOKUP: &str =
     "SELECT route, body_hash, status, response FROM idempotency WHERE caller = ?1 AND key = ?2";
 const REMEMBER: &str = "INSERT INTO idempotency (caller, key, route, body_hash, status, response, created_at)

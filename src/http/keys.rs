@@ -53,6 +53,8 @@ pub enum Scope {
     L402,
     /// Taking out what the account has earned.
     Withdraw,
+    /// Spending what the account has, within the limits of the key's purse.
+    Purse,
     /// Triggers for what the built-in scheduler does.
     Scheduler,
     /// The operator: `/admin/v1`, and everything else.
@@ -61,8 +63,16 @@ pub enum Scope {
 
 impl Scope {
     /// All of them, in the order in which help texts list them.
-    pub const ALL: [Self; 7] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Withdraw, Self::Scheduler, Self::Admin];
+    pub const ALL: [Self; 8] = [
+        Self::Gifts,
+        Self::Tips,
+        Self::Payments,
+        Self::L402,
+        Self::Withdraw,
+        Self::Purse,
+        Self::Scheduler,
+        Self::Admin,
+    ];
 
     /// The name in the database, the command line and JSON.
     pub fn name(self) -> &'static str {
@@ -72,6 +82,7 @@ impl Scope {
             Self::Payments => "payments",
             Self::L402 => "l402",
             Self::Withdraw => "withdraw",
+            Self::Purse => "purse",
             Self::Scheduler => "scheduler",
             Self::Admin => "admin",
         }
@@ -86,7 +97,7 @@ impl fmt::Display for Scope {
 
 /// The text names no scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, withdraw, scheduler, admin")]
+#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, withdraw, purse, scheduler, admin")]
 pub struct BadScope(String);
 
 impl FromStr for Scope {

@@ -89,14 +89,16 @@ pub enum Family {
     L402,
     /// Withdrawals of what accounts have earned.
     Accounts,
+    /// Payments of purses, from what their accounts have.
+    Purse,
     /// The operator's own invoices and payments.
     Operator,
 }
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 6] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Accounts, Self::Operator];
+    pub const ALL: [Self; 7] =
+        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Accounts, Self::Purse, Self::Operator];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -106,6 +108,7 @@ impl Family {
             Self::Payments => "payments",
             Self::L402 => "l402",
             Self::Accounts => "accounts",
+            Self::Purse => "purse",
             Self::Operator => "operator",
         }
     }
@@ -115,7 +118,7 @@ impl Family {
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
-            Self::Payments | Self::L402 | Self::Accounts => Account::Merchants,
+            Self::Payments | Self::L402 | Self::Accounts | Self::Purse => Account::Merchants,
             Self::Operator => Account::Operator,
         }
     }

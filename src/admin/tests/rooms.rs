@@ -416,6 +416,24 @@ impl AccountAdmin for Rooms {
     }
 }
 
+impl PurseAdmin for Rooms {
+    fn create(&self, new: NewPurse, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "key": "satchel_k", "name": new.name, "hosts": new.hosts })) })
+    }
+    fn list(&self, before: Option<i64>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "purses": [], "before": before })) })
+    }
+    fn show(&self, name: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "purse": { "name": name } })) })
+    }
+    fn top_up(&self, name: String, sat: u64, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "name": name, "leftSat": sat })) })
+    }
+    fn revoke(&self, name: String, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "revoked": name })) })
+    }
+}
+
 impl L402Admin for Rooms {
     fn sold(&self, asked: SoldRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "payments": 0, "account": asked.account })) })
@@ -456,7 +474,8 @@ pub(super) fn fixture(running: bool) -> Fixture {
         proxies: Arc::<Rooms>::clone(&rooms),
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: Arc::<Rooms>::clone(&rooms),
-        accounts: rooms,
+        accounts: Arc::<Rooms>::clone(&rooms),
+        purses: rooms,
     };
     let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };
     let router = router(state).layer(axum::Extension(caller));
