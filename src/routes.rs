@@ -11,7 +11,7 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use crate::admin::{self, Acts, AdminError, AdminState};
-use crate::app::{AppError, House, OperatorDesk};
+use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
@@ -19,7 +19,7 @@ use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
 use crate::payments;
-use crate::services::accounts;
+use crate::services::{accounts, merchant};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -41,6 +41,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
     let (account_routes, account_document) =
         accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (merchant_routes, merchant_document) =
+        merchant::api::router(house.merchants.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -49,10 +51,12 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             tip_document,
             openapi::keyed(payment_document),
             openapi::keyed(account_document),
+            openapi::keyed(merchant_document),
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
             web::document(),
+            web::legal::document(),
             openapi::keyed(Operation::openapi()),
         ],
     );
@@ -63,12 +67,14 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(tip_routes)
         .merge(payment_routes)
         .merge(account_routes)
+        .merge(merchant_routes)
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
         .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise))
         .merge(web::router(web_settings.as_ref().clone()))
+        .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
         .merge(documents);
@@ -167,7 +173,11 @@ async fn follow(State(house): State<Arc<House>>, request: Request) -> Response {
 struct Operation;
 
 fn health_routes(health: Health) -> Router {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready)).with_state(health)
+    Router::new()
+        .route("/health", get(ready))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .with_state(health)
 }
 
 /// Whether the process should go on; if not, it wants to be started again.
@@ -234,6 +244,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         tips::api::failure(path, status)
     } else if payments::api::owns(path) {
         payments::api::failure(path, status)
+    } else if merchant::api::owns(path) {
+        merchant::api::failure(path, status)
     } else if accounts::api::owns(path) {
         accounts::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
@@ -244,3 +256,6 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         gifts::api::failure(path, status)
     }
 }
+
+#[cfg(test)]
+mod tests;

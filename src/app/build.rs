@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::AppError;
+use super::merchant::MerchantSources;
 use crate::acts;
 use crate::clock::Clock;
 use crate::config::{
@@ -35,6 +36,7 @@ use crate::payments::{self, Payments};
 use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
+use crate::services::merchant::{self, KeyDerivation, Merchants, NoShop};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -61,6 +63,7 @@ pub struct House {
     pub(crate) paid_proxies: PaidProxies,
     pub(crate) content: Content,
     pub(crate) accounts: Accounts,
+    pub(crate) merchants: Merchants,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -77,9 +80,10 @@ pub struct House {
 
 impl House {
     /// Opens the database, settles what can be settled without the node, builds the node. Blocks.
-    pub(super) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
+    pub(crate) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
         let seed = data_dir::read_seed(&config.data_dir)?;
         let store = Store::open(&config.database_path())?;
+        let derivation = KeyDerivation::new(&seed);
         let health = Health::new();
         let watchdog = Watchdog::start().map_err(|error| AppError::System(error.to_string()))?;
         let hub = Hub::new(HubSettings::default());
@@ -220,6 +224,21 @@ impl House {
         });
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let content = Content::from_config(&config, l402.clone());
+        let merchants = Merchants::new(merchant::Parts {
+            store: store.clone(),
+            clock: ledger.clock.clone(),
+            rules: merchant::Rules::from_config(&config),
+            derivation,
+            sources: Arc::new(MerchantSources {
+                payments: payments.clone(),
+                l402: l402.clone(),
+                proxies: paid_proxies.clone(),
+                node: asked.clone(),
+                health: health.clone(),
+            }),
+            till: Arc::new(l402.clone()),
+            shop: Arc::new(NoShop),
+        });
         acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         offer_payouts::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
@@ -237,6 +256,7 @@ impl House {
             paid_proxies,
             content,
             accounts,
+            merchants,
             rates,
             health,
             watchdog,

@@ -19,6 +19,8 @@ mod build;
 mod coins;
 mod deliveries;
 mod exports;
+mod legal;
+mod merchant;
 mod operator;
 mod payouts;
 mod suspense;
@@ -42,6 +44,7 @@ use crate::store::StoreError;
 use crate::telemetry::{Phase, logs, metrics};
 
 pub use build::House;
+pub(crate) use legal::texts as legal_texts;
 pub(crate) use operator::OperatorDesk;
 
 /// Threads of the node's own runtime at least: with fewer, LDK's tasks have been seen to wait for each

@@ -17,6 +17,7 @@ mod places;
 mod rates;
 mod sections;
 mod settings;
+mod signup;
 mod smtp;
 mod solvency;
 mod withdrawals;
@@ -36,6 +37,7 @@ pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
     Webhooks, default_esplora_url,
 };
+pub use signup::{Legal, Signup};
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};
@@ -87,6 +89,10 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Letters.
     pub smtp: Smtp,
+    /// Accounts that strangers buy.
+    pub signup: Signup,
+    /// What the site says of itself.
+    pub legal: Legal,
     /// What is logged.
     pub log: Log,
 }
@@ -111,6 +117,8 @@ impl Default for Config {
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),
             smtp: Smtp::default(),
+            signup: Signup::default(),
+            legal: Legal::default(),
             log: Log::default(),
         }
     }

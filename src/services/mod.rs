@@ -1,3 +1,4 @@
 //! The services on the node, all alike inside: rules, store, routes, errors. None imports another.
 
 pub mod accounts;
+pub mod merchant;
