@@ -19,7 +19,7 @@ use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
 use crate::payments;
-use crate::services::{accounts, merchant};
+use crate::services::{accounts, agents, merchant};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -43,6 +43,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let (merchant_routes, merchant_document) =
         merchant::api::router(house.merchants.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (agent_routes, agent_document) =
+        agents::api::router(house.agents.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -52,6 +54,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(payment_document),
             openapi::keyed(account_document),
             openapi::keyed(merchant_document),
+            openapi::keyed(agent_document),
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
@@ -68,6 +71,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(payment_routes)
         .merge(account_routes)
         .merge(merchant_routes)
+        .merge(agent_routes)
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
@@ -248,6 +252,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         merchant::api::failure(path, status)
     } else if accounts::api::owns(path) {
         accounts::api::failure(path, status)
+    } else if agents::api::owns(path) {
+        agents::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {

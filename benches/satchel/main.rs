@@ -4,6 +4,7 @@
 //! HTTP; the baseline is a bare ldk-node on its own default store. It never asserts: targets are printed, met or not,
 //! and the exit code says only whether every measurement ran to its end.
 
+mod agents;
 mod bare;
 mod create;
 mod http;
@@ -23,6 +24,7 @@ mod site;
 mod start;
 mod table;
 mod tips;
+mod withdrawals;
 
 use std::process::ExitCode;
 
@@ -43,12 +45,16 @@ enum Job {
     Payouts,
     /// Payouts of 50 sat.
     Small,
+    /// Withdrawals of an account, beside redemptions.
+    Withdrawals,
     /// Tips: a group, its withdrawals, a long list.
     Tips,
     /// Payments: orders, webhooks, a long list.
     Payments,
     /// Requests that are paid for.
     L402,
+    /// The search of what agents offer.
+    Agents,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -115,7 +121,7 @@ async fn run(options: &Options) -> Result<Table> {
         bare = bare::measure(size, needs_receive || both, needs_send || both).await?;
         bare.report(&mut table);
     }
-    if [Job::Payouts, Job::Small, Job::Create, Job::Tips].into_iter().any(wanted) {
+    if [Job::Payouts, Job::Small, Job::Withdrawals, Job::Create, Job::Tips].into_iter().any(wanted) {
         let site = site::Site::start().await?;
         // What the tips' withdrawals are compared with.
         let mut gifts = None;
@@ -124,6 +130,9 @@ async fn run(options: &Options) -> Result<Table> {
         }
         if wanted(Job::Small) {
             payouts::fifty(&site, size, &mut table).await?;
+        }
+        if wanted(Job::Withdrawals) {
+            withdrawals::measure(&site, size, &mut table).await?;
         }
         if let Some(gifts) = gifts.filter(|_| wanted(Job::Tips)) {
             tips::measure(&site, size, gifts, &mut table).await?;
@@ -143,6 +152,11 @@ async fn run(options: &Options) -> Result<Table> {
         let site = site::Site::start().await?;
         l402::measure(&site, size, &mut table).await?;
         proxy::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Agents) {
+        let site = site::Site::start().await?;
+        agents::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -58,7 +58,7 @@ const OPERATIONS: [(&str, &str); 41] = [
 ];
 
 /// Paths below which another service is still to answer. To be emptied as these services come.
-const BUILT_ELSEWHERE: [&str; 3] = ["/api/agents", "/api/checkout/products", "/api/shopify"];
+const BUILT_ELSEWHERE: [&str; 2] = ["/api/checkout/products", "/api/shopify"];
 
 struct Site {
     house: Arc<House>,
