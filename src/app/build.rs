@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::agents::{Backend, Ears};
+use super::merchant::MerchantSources;
 use super::{AppError, agents};
 use crate::acts;
 use crate::clock::Clock;
@@ -38,6 +39,7 @@ use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
 use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
 use crate::services::purse::{self, Purses};
+use crate::services::merchant::{self, KeyDerivation, Merchants, NoShop};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -64,6 +66,7 @@ pub struct House {
     pub(crate) paid_proxies: PaidProxies,
     pub(crate) content: Content,
     pub(crate) accounts: Accounts,
+    pub(crate) merchants: Merchants,
     pub(crate) agents: Agents,
     pub(crate) listings: Listings,
     pub(crate) purses: Purses,
@@ -83,9 +86,10 @@ pub struct House {
 
 impl House {
     /// Opens the database, settles what can be settled without the node, builds the node. Blocks.
-    pub(super) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
+    pub(crate) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
         let seed = data_dir::read_seed(&config.data_dir)?;
         let store = Store::open(&config.database_path())?;
+        let derivation = KeyDerivation::new(&seed);
         let health = Health::new();
         let watchdog = Watchdog::start().map_err(|error| AppError::System(error.to_string()))?;
         let hub = Hub::new(HubSettings::default());
@@ -252,6 +256,21 @@ impl House {
             backend: Arc::new(Backend(paid_proxies.clone())),
         });
         let content = Content::from_config(&config, l402.clone());
+        let merchants = Merchants::new(merchant::Parts {
+            store: store.clone(),
+            clock: ledger.clock.clone(),
+            rules: merchant::Rules::from_config(&config),
+            derivation,
+            sources: Arc::new(MerchantSources {
+                payments: payments.clone(),
+                l402: l402.clone(),
+                proxies: paid_proxies.clone(),
+                node: asked.clone(),
+                health: health.clone(),
+            }),
+            till: Arc::new(l402.clone()),
+            shop: Arc::new(NoShop),
+        });
         acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         offer_payouts::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
@@ -269,6 +288,7 @@ impl House {
             paid_proxies,
             content,
             accounts,
+            merchants,
             agents,
             listings,
             purses,

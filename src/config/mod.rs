@@ -19,6 +19,7 @@ mod purse;
 mod rates;
 mod sections;
 mod settings;
+mod signup;
 mod smtp;
 mod solvency;
 mod withdrawals;
@@ -40,6 +41,7 @@ pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
     Webhooks, default_esplora_url,
 };
+pub use signup::{Legal, Signup};
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};
@@ -95,6 +97,10 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Letters.
     pub smtp: Smtp,
+    /// Accounts that strangers buy.
+    pub signup: Signup,
+    /// What the site says of itself.
+    pub legal: Legal,
     /// What is logged.
     pub log: Log,
 }
@@ -121,6 +127,8 @@ impl Default for Config {
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),
             smtp: Smtp::default(),
+            signup: Signup::default(),
+            legal: Legal::default(),
             log: Log::default(),
         }
     }

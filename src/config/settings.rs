@@ -159,6 +159,13 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("smtp.password", "give the password of smtp.user, in quotes"),
     ("smtp.from", "give an address, like \"Satchel <tips@example.com>\""),
     ("smtp.max_per_hour", COUNT),
+    ("signup.enabled", YES_NO),
+    ("signup.price_sat", "give a whole number of sat without quotes, at most l402.max_price_sat"),
+    ("signup.scopes", "give a list of gifts, tips, payments, l402, withdraw, like [\"payments\", \"l402\"]"),
+    ("legal.operator", "give the name of whoever runs this server, in quotes"),
+    ("legal.contact", "give an address people can write to, in quotes"),
+    ("legal.privacy_file", "give the path of a text or HTML file"),
+    ("legal.terms_file", "give the path of a text or HTML file"),
     (
         "log.level",
         "give \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a filter like \"info,satchel=debug\"",
