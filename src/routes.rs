@@ -20,7 +20,7 @@ use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
 use crate::mcp;
 use crate::payments;
-use crate::services::{accounts, agents, merchant, purse};
+use crate::services::{accounts, agents, merchant, purse, shop};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -48,6 +48,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         agents::api::router(house.agents.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let (purse_routes, purse_document) =
         purse::api::router(house.purses.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (shop_routes, shop_document) = shop::api::router(house.shop.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -63,6 +64,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
             openapi::keyed(mcp::here::document()),
+            openapi::keyed(shop_document),
             web::document(),
             web::legal::document(),
             openapi::keyed(Operation::openapi()),
@@ -81,6 +83,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
+        .merge(shop_routes)
         .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise));
     let tools = mcp::here::router(services.clone(), house.keys.clone(), &house.limits, &house.proxies)
@@ -150,6 +153,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         coins: desk,
         accounts: Arc::new(house.accounts.clone()),
         purses: Arc::new(house.purses.clone()),
+        stores: Arc::new(house.shop.clone()),
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
         payments: Arc::new(house.payments.clone()),
@@ -270,6 +274,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         purse::api::failure(path, status)
     } else if mcp::here::owns(path) {
         mcp::here::failure(path, status)
+    } else if shop::api::owns(path) {
+        shop::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {

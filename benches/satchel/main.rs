@@ -21,6 +21,7 @@ mod reads;
 mod receive;
 mod seed;
 mod send;
+mod shop;
 mod site;
 mod start;
 mod table;
@@ -54,6 +55,8 @@ enum Job {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// Stores: a large catalogue, many buyers of the last pieces.
+    Shop,
     /// The search of what agents offer.
     Agents,
     /// Requests by purses.
@@ -155,6 +158,11 @@ async fn run(options: &Options) -> Result<Table> {
         let site = site::Site::start().await?;
         l402::measure(&site, size, &mut table).await?;
         proxy::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Shop) {
+        let site = site::Site::start().await?;
+        shop::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Agents) {

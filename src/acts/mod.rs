@@ -73,10 +73,22 @@ pub enum ActKind {
     PurseTopUp,
     /// A purse revoked.
     PurseRevoke,
+    /// A store made.
+    StoreCreate,
+    /// A store's settings changed.
+    StoreChange,
+    /// Products of a store written, or one of them changed.
+    StoreProducts,
+    /// An order sent.
+    OrderShip,
+    /// An order given up.
+    OrderCancel,
+    /// Who bought an order removed.
+    OrderForget,
 }
 
 impl ActKind {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 31] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -102,6 +114,12 @@ impl ActKind {
         Self::PurseCreate,
         Self::PurseTopUp,
         Self::PurseRevoke,
+        Self::StoreCreate,
+        Self::StoreChange,
+        Self::StoreProducts,
+        Self::OrderShip,
+        Self::OrderCancel,
+        Self::OrderForget,
     ];
 
     /// Its name in the database and in reports.
@@ -132,6 +150,12 @@ impl ActKind {
             Self::PurseCreate => "purse.create",
             Self::PurseTopUp => "purse.top_up",
             Self::PurseRevoke => "purse.revoke",
+            Self::StoreCreate => "store.create",
+            Self::StoreChange => "store.change",
+            Self::StoreProducts => "store.products",
+            Self::OrderShip => "order.ship",
+            Self::OrderCancel => "order.cancel",
+            Self::OrderForget => "order.forget",
         }
     }
 

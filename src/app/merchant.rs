@@ -13,7 +13,10 @@ use crate::lightning::Node;
 use crate::lightning::capacity::Model;
 use crate::money::Msat;
 use crate::payments::Payments;
-use crate::services::merchant::{MerchantError, NodeState, Paid, ProxyCount, Sold, Sources, Till, Webhooks};
+use crate::services::merchant::{
+    MerchantError, NodeState, Paid, ProxyCount, ShopNumbers, ShopStats, Sold, Sources, Till, Webhooks,
+};
+use crate::services::shop::Shop;
 use crate::telemetry::Health;
 
 /// Below it the operator's documents are sold.
@@ -100,6 +103,24 @@ impl Till for L402 {
                 Admission::Refused(response) => response,
                 Admission::Paid(_) => MerchantError::Internal.into_response(),
             }
+        })
+    }
+}
+
+/// Tells what stores have sold.
+pub(crate) struct ShopTotals(pub(crate) Shop);
+
+impl ShopNumbers for ShopTotals {
+    fn numbers(&self, account: Option<AccountId>) -> BoxFuture<'_, Result<ShopStats, MerchantError>> {
+        Box::pin(async move {
+            let totals = self.0.totals(account).await.map_err(|error| told(error.status().as_u16()))?;
+            Ok(ShopStats {
+                stores: totals.stores,
+                products: totals.products,
+                orders: totals.orders,
+                paid_orders: totals.paid_orders,
+                revenue_sat: totals.revenue.whole_sat(),
+            })
         })
     }
 }

@@ -24,6 +24,7 @@ mod legal;
 mod merchant;
 mod operator;
 mod payouts;
+pub(crate) mod shop;
 mod suspense;
 mod tasks;
 mod workers;

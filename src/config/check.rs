@@ -331,6 +331,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         .into_iter()
         .chain(config.l402.proxy.ranges())
         .chain(documents)
+        .chain(config.shop.ranges(supply))
         .chain(config.alerts.ranges())
         .chain(config.purse.ranges());
     for (key, value, least, most) in numbers {

@@ -20,6 +20,7 @@ mod rates;
 mod sections;
 mod settings;
 mod signup;
+mod shop;
 mod smtp;
 mod solvency;
 mod withdrawals;
@@ -42,6 +43,7 @@ pub use sections::{
     Webhooks, default_esplora_url,
 };
 pub use signup::{Legal, Signup};
+pub use shop::Shop;
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};
@@ -77,6 +79,8 @@ pub struct Config {
     pub payments: Payments,
     /// Requests that are paid for.
     pub l402: L402,
+    /// Stores.
+    pub shop: Shop,
     /// Where agents' events are published.
     pub nostr: Nostr,
     /// What a bitcoin costs.
@@ -117,6 +121,7 @@ impl Default for Config {
             tips: Tips::default(),
             payments: Payments::default(),
             l402: L402::default(),
+            shop: Shop::default(),
             nostr: Nostr::default(),
             rates: Rates::default(),
             limits: Limits::default(),

@@ -88,6 +88,11 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("l402.content.folder", "give the path of a folder, or \"\""),
     ("l402.content.price_sat", SATS),
     ("l402.content.bundle_price_sat", SATS),
+    ("shop.enabled", YES_NO),
+    ("shop.expiry_secs", "give a number of seconds without quotes, from 60 to 86400"),
+    ("shop.max_amount_sat", SATS),
+    ("shop.min_fee_sat", SATS),
+    ("shop.fee_percent", COUNT),
     ("nostr.relays", "give a list of relays, like [\"wss://relay.example.com\"], or []"),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (

@@ -4,3 +4,4 @@ pub mod accounts;
 pub mod agents;
 pub mod purse;
 pub mod merchant;
+pub mod shop;

@@ -434,6 +434,45 @@ impl PurseAdmin for Rooms {
     }
 }
 
+impl StoreAdmin for Rooms {
+    fn create(&self, slug: String, asked: StoreRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "currency": asked.currency })) })
+    }
+    fn change(&self, slug: String, asked: StoreRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "active": asked.active })) })
+    }
+    fn list(&self, after: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "stores": [], "after": after })) })
+    }
+    fn show(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug })) })
+    }
+    fn put(&self, slug: String, products: Vec<ProductRequest>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "products": products.len() })) })
+    }
+    fn products(&self, slug: String, after: i64) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "after": after })) })
+    }
+    fn variant(&self, _: String, id: i64, asked: VariantChange) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "stock": asked.stock })) })
+    }
+    fn orders(&self, slug: String, asked: OrdersRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "status": asked.status })) })
+    }
+    fn order(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id })) })
+    }
+    fn ship(&self, id: String, asked: ShipRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id, "number": asked.number })) })
+    }
+    fn cancel(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id })) })
+    }
+    fn forget(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id })) })
+    }
+}
+
 impl L402Admin for Rooms {
     fn sold(&self, asked: SoldRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "payments": 0, "account": asked.account })) })
@@ -476,6 +515,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         coins: Arc::<Rooms>::clone(&rooms),
         accounts: Arc::<Rooms>::clone(&rooms),
         purses: rooms,
+        stores: rooms,
     };
     let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };
     let router = router(state).layer(axum::Extension(caller));

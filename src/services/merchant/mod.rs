@@ -37,7 +37,7 @@ use crate::store::Store;
 pub use error::MerchantError;
 pub use rules::Rules;
 pub use signup::{KeyDerivation, SIGNUP_PATH};
-pub use sources::{NoShop, NodeState, Paid, ProxyCount, ShopNumbers, Sold, Sources, Till, Webhooks};
+pub use sources::{NodeState, Paid, ProxyCount, ShopNumbers, ShopStats, Sold, Sources, Till, Webhooks};
 
 /// What the service is built from.
 pub struct Parts {
@@ -53,7 +53,7 @@ pub struct Parts {
     pub sources: Arc<dyn Sources>,
     /// Takes the payment for an account.
     pub till: Arc<dyn Till>,
-    /// What the shops have sold; [`NoShop`] where there is none.
+    /// What the shops have sold.
     pub shop: Arc<dyn ShopNumbers>,
 }
 

@@ -124,13 +124,3 @@ pub trait ShopNumbers: Send + Sync {
     /// The store's.
     fn numbers(&self, account: Option<AccountId>) -> BoxFuture<'_, Result<ShopStats, MerchantError>>;
 }
-
-/// No shop is there: nothing was sold.
-#[derive(Clone, Copy, Debug)]
-pub struct NoShop;
-
-impl ShopNumbers for NoShop {
-    fn numbers(&self, _: Option<AccountId>) -> BoxFuture<'_, Result<ShopStats, MerchantError>> {
-        ready(Ok(ShopStats::default())).boxed()
-    }
-}
