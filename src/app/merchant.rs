@@ -113,13 +113,13 @@ pub(crate) struct ShopTotals(pub(crate) Shop);
 impl ShopNumbers for ShopTotals {
     fn numbers(&self, account: Option<AccountId>) -> BoxFuture<'_, Result<ShopStats, MerchantError>> {
         Box::pin(async move {
-            let totals = self.0.totals(account).await.map_err(|error| told(error.status().as_u16()))?;
+            let totals = self.0.totals(account).await.map_err(|error| told(error.status()))?;
             Ok(ShopStats {
                 stores: totals.stores,
                 products: totals.products,
                 orders: totals.orders,
                 paid_orders: totals.paid_orders,
-                revenue_sat: totals.revenue.whole_sat(),
+                revenue_sat: totals.revenue.sat_floor(),
             })
         })
     }

@@ -19,8 +19,8 @@ mod purse;
 mod rates;
 mod sections;
 mod settings;
-mod signup;
 mod shop;
+mod signup;
 mod smtp;
 mod solvency;
 mod withdrawals;
@@ -42,8 +42,8 @@ pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
     Webhooks, default_esplora_url,
 };
-pub use signup::{Legal, Signup};
 pub use shop::Shop;
+pub use signup::{Legal, Signup};
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};

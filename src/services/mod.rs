@@ -2,6 +2,6 @@
 
 pub mod accounts;
 pub mod agents;
-pub mod purse;
 pub mod merchant;
+pub mod purse;
 pub mod shop;

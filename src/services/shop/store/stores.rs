@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::clock::UnixMillis;
 use crate::ids::AccountId;
 use crate::ledger::LedgerError;
+use crate::money::Msat;
 use crate::rates::Unit;
 use crate::services::shop::ids::StoreId;
 use crate::services::shop::location::Location;
