@@ -96,13 +96,6 @@ impl Ask {
     pub fn key(&self) -> &str {
         &self.key
     }
-}
-
-impl Ask {
-    /// The key itself.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
 
     /// The digest of the body that came with it.
     pub fn body_hash(&self) -> [u8; 32] {

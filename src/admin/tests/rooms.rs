@@ -514,7 +514,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: Arc::<Rooms>::clone(&rooms),
         accounts: Arc::<Rooms>::clone(&rooms),
-        purses: rooms,
+        purses: Arc::<Rooms>::clone(&rooms),
         stores: rooms,
     };
     let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };
