@@ -4,6 +4,7 @@
 //! HTTP; the baseline is a bare ldk-node on its own default store. It never asserts: targets are printed, met or not,
 //! and the exit code says only whether every measurement ran to its end.
 
+mod agents;
 mod bare;
 mod create;
 mod http;
@@ -15,10 +16,12 @@ mod open_loop;
 mod payments;
 mod payouts;
 mod proxy;
+mod purse;
 mod reads;
 mod receive;
 mod seed;
 mod send;
+mod shop;
 mod site;
 mod start;
 mod table;
@@ -52,6 +55,12 @@ enum Job {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// Stores: a large catalogue, many buyers of the last pieces.
+    Shop,
+    /// The search of what agents offer.
+    Agents,
+    /// Requests by purses.
+    Purse,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -149,6 +158,20 @@ async fn run(options: &Options) -> Result<Table> {
         let site = site::Site::start().await?;
         l402::measure(&site, size, &mut table).await?;
         proxy::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Shop) {
+        let site = site::Site::start().await?;
+        shop::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Agents) {
+        let site = site::Site::start().await?;
+        agents::measure(&site, size, &mut table).await?;
+    }
+    if wanted(Job::Purse) {
+        let site = site::Site::start().await?;
+        purse::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

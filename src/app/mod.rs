@@ -14,13 +14,17 @@
 //! The front door closes and lets requests finish, the workers end, the node writes its state, the
 //! database is closed. A second signal ends the process at once, which is safe too.
 
+mod agents;
 mod alerts;
 mod build;
 mod coins;
 mod deliveries;
 mod exports;
+mod legal;
+mod merchant;
 mod operator;
 mod payouts;
+pub(crate) mod shop;
 mod suspense;
 mod tasks;
 mod workers;
@@ -41,7 +45,10 @@ use crate::routes;
 use crate::store::StoreError;
 use crate::telemetry::{Phase, logs, metrics};
 
+#[cfg(test)]
+pub(crate) use agents::{Backend, Ears, ears};
 pub use build::House;
+pub(crate) use legal::texts as legal_texts;
 pub(crate) use operator::OperatorDesk;
 
 /// Threads of the node's own runtime at least: with fewer, LDK's tasks have been seen to wait for each

@@ -49,8 +49,10 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
     config.l402.proxy.check(&mut found);
+    config.nostr.check(&mut found);
     config.withdrawals.check(config.network, &mut found);
     config.alerts.check(&mut found);
+    config.signup.check(&mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -317,6 +319,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ),
         ("payouts.max_onchain_fee_per_hour_sat", payouts.max_onchain_fee_per_hour_sat, 0, supply),
         ("payouts.onchain_fee_rate_sat_vb", payouts.onchain_fee_rate_sat_vb, 0, 100_000),
+        ("signup.price_sat", config.signup.price_sat, 1, config.l402.max_price_sat),
         ("withdrawals.key_day_sat", config.withdrawals.key_day_sat, 0, supply),
         ("withdrawals.min_onchain_sat", config.withdrawals.min_onchain_sat, 0, supply),
         ("webhooks.timeout_secs", webhooks.timeout_secs, 1, 300),
@@ -324,8 +327,13 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("webhooks.give_up_after_days", u64::from(webhooks.give_up_after_days), 1, 30),
     ];
     let documents = config.l402.content.ranges(config.l402.max_price_sat);
-    let numbers =
-        numbers.into_iter().chain(config.l402.proxy.ranges()).chain(documents).chain(config.alerts.ranges());
+    let numbers = numbers
+        .into_iter()
+        .chain(config.l402.proxy.ranges())
+        .chain(documents)
+        .chain(config.shop.ranges(supply))
+        .chain(config.alerts.ranges())
+        .chain(config.purse.ranges());
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bitcoin::hashes::{Hash, sha256};
 
+use super::hooks::Asked;
 use super::protocol::mpp::Charge;
 use super::protocol::mpp::challenge::ChargeDetails;
 use super::protocol::{Identifier, Terms, challenge};
@@ -16,7 +17,7 @@ use crate::clock::iso::IsoSeconds;
 use crate::clock::{UnixMillis, millis};
 use crate::http::client::Client;
 use crate::http::limits::Class;
-use crate::ids::{AccountId, random_bytes, to_hex};
+use crate::ids::{AccountId, PaymentHash, random_bytes, to_hex};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
@@ -44,6 +45,8 @@ pub struct NewChallenge {
     pub account: Option<AccountId>,
     /// What it opens. [`resource_name`] makes one out of any path.
     pub resource: String,
+    /// The public id of the proxy that it opens, if it is one.
+    pub product: Option<String>,
     /// What it costs, in sat.
     pub price_sat: u64,
     /// For the payer.
@@ -113,7 +116,7 @@ impl L402 {
         let invoice = self.0.parts.node.draft_invoice(request).await?;
         let token = random_bytes()?;
         let now = self.now();
-        let shown = Arc::clone(&self.0.shown);
+        let (shown, teller) = (Arc::clone(&self.0.shown), self.teller().clone());
         let written = self.store().write(move |tx| -> Result<Challenge, L402Error> {
             if let Some(same) = made_before(tx, &new, &asked_by, &shown, now)? {
                 // Our fresh invoice has been shown to nobody, and is forgotten.
@@ -126,6 +129,7 @@ impl L402 {
                 payment_hash,
                 account: new.account,
                 resource: &new.resource,
+                product: new.product.as_deref(),
                 price_sat: new.price_sat,
                 description: new.description.as_deref(),
                 token,
@@ -135,6 +139,10 @@ impl L402 {
                 expires_at: invoice.expires_at().map_or(now, millis),
             };
             store::insert(tx, &draft, now)?;
+            if let Some(account) = new.account {
+                let (resource, price_sat) = (new.resource.as_str(), new.price_sat);
+                teller.asked(tx, &Asked { account, resource, price_sat })?;
+            }
             let made = store::by_hash(tx, payment_hash)?.ok_or(L402Error::Internal)?;
             invoice.keep();
             Ok(made)
@@ -156,18 +164,29 @@ impl L402 {
     }
 
     fn payment_line(&self, challenge: &Challenge) -> Option<String> {
+        self.charge_line(&Asked {
+            price_sat: challenge.price_sat,
+            description: challenge.description.as_deref(),
+            invoice: &challenge.invoice,
+            payment_hash: challenge.payment_hash,
+            expires_at: challenge.expires_at,
+        })
+    }
+
+    /// A `WWW-Authenticate` value of the `Payment` scheme for an invoice of ours.
+    pub(super) fn charge_line(&self, asked: &Asked<'_>) -> Option<String> {
         let rules = self.rules();
         let charge = Charge {
-            amount: challenge.price_sat.to_string(),
+            amount: asked.price_sat.to_string(),
             currency: "sat".into(),
-            description: challenge.description.as_deref().map(|words| short(words).to_owned()),
+            description: asked.description.map(|words| short(words).to_owned()),
             details: ChargeDetails {
-                invoice: challenge.invoice.clone(),
-                payment_hash: Some(challenge.payment_hash),
+                invoice: asked.invoice.to_owned(),
+                payment_hash: Some(asked.payment_hash),
                 network: Some(rules.network_name().into()),
             },
         };
-        let expires = IsoSeconds(challenge.expires_at).to_string();
+        let expires = IsoSeconds(asked.expires_at).to_string();
         // A header is ASCII to most clients; the request has the words in full.
         let words = charge
             .description
@@ -200,6 +219,15 @@ impl L402 {
             new.idempotency_key.as_deref().unwrap_or_default().as_bytes(),
         ])
     }
+}
+
+/// What a line of the `Payment` scheme asks for.
+pub(super) struct Asked<'a> {
+    pub(super) price_sat: u64,
+    pub(super) description: Option<&'a str>,
+    pub(super) invoice: &'a str,
+    pub(super) payment_hash: PaymentHash,
+    pub(super) expires_at: UnixMillis,
 }
 
 impl Challenge {

@@ -33,12 +33,14 @@ mod counters;
 pub mod error;
 pub mod export;
 pub mod gate;
+pub mod hooks;
 pub mod layer;
 mod look;
 pub mod manifest;
 mod mint;
 mod pass;
 pub mod protocol;
+mod proven;
 pub mod proxy;
 mod rules;
 mod shown;
@@ -47,6 +49,7 @@ mod store;
 mod teller;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod verify;
 
 use std::sync::Arc;
@@ -67,6 +70,7 @@ pub use check::Closed;
 pub use counters::Requests;
 pub use error::L402Error;
 pub use gate::{Admission, Admitted, Price};
+pub use hooks::{Asked, ProxyListener, ProxyState, Sale, SaleListener};
 pub use layer::Priced;
 pub use look::{Page, Stats};
 pub use mint::Mint;
@@ -74,6 +78,7 @@ pub use pass::{Pass, Underway};
 pub use rules::{LONGEST_RESOURCE, Rules};
 pub use store::{Challenge, Earned};
 pub use teller::Teller;
+pub use tickets::{Issued, Proof, Ticket};
 pub use verify::{Question, Verdict};
 
 /// What the family is built from.
@@ -134,6 +139,10 @@ impl L402 {
 
     fn mint(&self) -> &Mint {
         &self.0.parts.mint
+    }
+
+    fn teller(&self) -> &Teller {
+        &self.0.parts.teller
     }
 
     fn counters(&self) -> &Counters {

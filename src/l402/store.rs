@@ -20,6 +20,8 @@ pub struct Challenge {
     pub account: Option<AccountId>,
     /// What it opens.
     pub resource: String,
+    /// The public id of the proxy that it opens, if it is one.
+    pub product: Option<String>,
     /// What it costs, in sat.
     pub price_sat: u64,
     /// For the payer.
@@ -59,7 +61,8 @@ impl Challenge {
 
 const CHALLENGE: &str =
     "SELECT l.id, l.payment_hash, l.account_id, l.resource, l.price_sat, l.description, l.token_id,
-     l.valid_until, l.idempotency_key, c.invoice, l.created_at, l.expires_at, l.paid_at
+     l.valid_until, l.idempotency_key, c.invoice, l.created_at, l.expires_at, l.paid_at,
+     l.product
      FROM l402_challenges l JOIN charges c ON c.id = l.charge_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Challenge> {
@@ -77,6 +80,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Challenge> {
         created_at: row.get(10)?,
         expires_at: row.get(11)?,
         paid_at: row.get(12)?,
+        product: row.get(13)?,
     })
 }
 
@@ -86,6 +90,7 @@ pub(super) struct Draft<'a> {
     pub(super) payment_hash: PaymentHash,
     pub(super) account: Option<AccountId>,
     pub(super) resource: &'a str,
+    pub(super) product: Option<&'a str>,
     pub(super) price_sat: u64,
     pub(super) description: Option<&'a str>,
     pub(super) token: [u8; 32],
@@ -98,8 +103,8 @@ pub(super) struct Draft<'a> {
 pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "INSERT INTO l402_challenges (charge_id, payment_hash, account_id, resource, price_sat, description,
-             token_id, valid_until, asked_by, idempotency_key, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             token_id, valid_until, asked_by, idempotency_key, created_at, expires_at, product)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?
     .execute(params![
         draft.charge,
@@ -114,6 +119,7 @@ pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<
         draft.idempotency_key,
         now,
         draft.expires_at,
+        draft.product,
     ])?;
     Ok(())
 }
@@ -310,6 +316,34 @@ pub(super) fn earnings(
         )?
         .query_row([account], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok((rows, payments, received))
+}
+
+/// Challenges that were made: of all accounts ever, since row ids are never used again; of one account those that are
+/// kept.
+pub(super) fn made(connection: &Connection, account: Option<i64>) -> Result<u64, LedgerError> {
+    let sql = match account {
+        Some(_) => "SELECT count(*) FROM l402_challenges WHERE account_id = ?1",
+        None => {
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'l402_challenges' AND ?1 IS NULL"
+        }
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([account], |row| row.get(0))?)
+}
+
+/// Payments for the operator's own resources whose name begins with `path`, and for all resources.
+pub(super) fn sold_below(connection: &Connection, path: &str) -> Result<(u64, u64), LedgerError> {
+    // Names are compared byte by byte, so the names below a path are those up to its last possible one.
+    let last = format!("{path}\u{10ffff}");
+    let below = connection
+        .prepare_cached(
+            "SELECT coalesce(sum(payments), 0) FROM l402_earnings
+             WHERE account_id = 0 AND resource >= ?1 AND resource < ?2",
+        )?
+        .query_row([path, &last], |row| row.get(0))?;
+    let all = connection
+        .prepare_cached("SELECT coalesce(sum(payments), 0) FROM l402_earnings")?
+        .query_row([], |row| row.get(0))?;
+    Ok((below, all))
 }
 
 /// The account of this name.

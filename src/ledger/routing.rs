@@ -51,7 +51,7 @@ impl Bearer {
 
     const fn new(family: Family, account: Option<AccountId>) -> Self {
         match (family, account) {
-            (Family::Operator | Family::Accounts, None) => Self::Payer,
+            (Family::Operator | Family::Accounts | Family::Purse, None) => Self::Payer,
             (_, account) => Self::Operator(account),
         }
     }

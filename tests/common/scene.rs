@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use super::{Api, Gift, SOON, api, until};
 
+/// LDK writes its manager a moment after each change, longer on a machine that does much else.
+const AT_REST: Duration = Duration::from_secs(2);
+
 /// What a test did, to be compared with what everybody says happened.
 #[derive(Default)]
 struct Book {
@@ -174,10 +177,28 @@ impl Scene {
         audit
     }
 
+    /// What the chain has at an address, each coin in sat.
+    pub async fn coins_at(&self, address: &str) -> Vec<u64> {
+        let asked = json!(["start", [format!("addr({address})")]]);
+        let found = self.network.bitcoind.call("scantxoutset", asked).await.unwrap();
+        // Whole coins and eight digits; a float that short loses nothing on its way back to text.
+        let sat = |coin: &Value| {
+            format!("{:.8}", coin["amount"].as_f64().unwrap()).replace('.', "").parse().unwrap()
+        };
+        found["unspents"].as_array().unwrap().iter().map(sat).collect()
+    }
+
     /// How many payouts there are, whatever became of them.
     pub async fn payouts(&self) -> u64 {
         let audit = self.audit().await;
         audit["payouts"].as_array().unwrap().iter().map(|row| row["count"].as_u64().unwrap()).sum()
+    }
+
+    /// Kills satchel once LDK has written down what it was at, so that it finds nothing to close at the next start: for
+    /// tests of what a death at rest leaves.
+    pub async fn kill_at_rest(&self) {
+        tokio::time::sleep(AT_REST).await;
+        self.network.satchel.kill().await.unwrap();
     }
 
     /// How many channels LDK closed by itself.
@@ -224,6 +245,7 @@ impl Scene {
         // What the closed channel spent must be known before anything is spent again.
         self.network.mine(1).await.unwrap();
         satchel.admin_post("/admin/v1/sync", json!({})).await.unwrap();
+        self.broadcasts_are_done().await;
         let opened = satchel.admin_post("/admin/v1/channels", request).await.unwrap();
         let id = opened["user_channel_id"].as_str().unwrap();
         for _ in 0..20 {
@@ -245,6 +267,24 @@ impl Scene {
         let close = format!("/admin/v1/channels/{id}/close");
         satchel.admin_post(&close, json!({"force": true})).await.unwrap();
         false
+    }
+
+    /// Waits until LDK has broadcast again what it does at each block for closed channels. ldk-node's queue takes 50
+    /// transactions and drops the rest, also the funding transaction of a new channel.
+    async fn broadcasts_are_done(&self) {
+        let failures = || {
+            let log = std::fs::read_to_string(self.network.satchel.log_path()).unwrap_or_default();
+            log.matches("Failed to broadcast").count()
+        };
+        let mut before = failures();
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = failures();
+            if now == before {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// Pays while satchel dies and rises; `dying` says whether a channel was lost at it. What was under way in one
