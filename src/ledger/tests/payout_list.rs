@@ -20,8 +20,6 @@ fn offer_and_coins(desk: &Desk) {
             public_id: "wd_1",
             source: None,
             routing_account: None,
-            source: None,
-            routing_account: None,
         };
         offer_payouts::queue(tx, ledger, &wanted)?;
         let address =
