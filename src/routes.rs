@@ -20,7 +20,7 @@ use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
 use crate::mcp;
 use crate::payments;
-use crate::services::{accounts, purse};
+use crate::services::{accounts, agents, purse};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -44,6 +44,8 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let (purse_routes, purse_document) =
         purse::api::router(house.purses.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (agent_routes, agent_document) =
+        agents::api::router(house.agents.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -53,6 +55,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(payment_document),
             openapi::keyed(account_document),
             openapi::keyed(purse_document),
+            openapi::keyed(agent_document),
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
@@ -69,6 +72,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(payment_routes)
         .merge(account_routes)
         .merge(purse_routes)
+        .merge(agent_routes)
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
@@ -252,6 +256,8 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         purse::api::failure(path, status)
     } else if mcp::here::owns(path) {
         mcp::here::failure(path, status)
+    } else if agents::api::owns(path) {
+        agents::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {

@@ -39,7 +39,7 @@ const KILLS_OF_SHORT: u64 = 4;
 
 /// Kills of one network. LDK closes about a channel a kill, and ldk-node's queue of transactions to broadcast is full once
 /// so many of them have claims open that it takes no funding transaction for a new one.
-const KILLS_OF_NETWORK: u64 = 40;
+const KILLS_OF_NETWORK: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_under_load_lose_nothing_and_pay_nothing_twice() {

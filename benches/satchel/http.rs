@@ -91,13 +91,13 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// The body as JSON, if the status is 200.
+    /// The body as JSON, if the status is 200 or 201.
     ///
     /// # Errors
     /// Another status, or no JSON; the message has the body.
     pub(crate) fn json(&self) -> Result<serde_json::Value> {
         let text = String::from_utf8_lossy(self.body);
-        if self.status != 200 {
+        if !matches!(self.status, 200 | 201) {
             bail!("status {}: {text}", self.status);
         }
         serde_json::from_slice(self.body).with_context(|| format!("not JSON: {text}"))

@@ -4,6 +4,7 @@
 //! HTTP; the baseline is a bare ldk-node on its own default store. It never asserts: targets are printed, met or not,
 //! and the exit code says only whether every measurement ran to its end.
 
+mod agents;
 mod bare;
 mod create;
 mod http;
@@ -24,6 +25,7 @@ mod site;
 mod start;
 mod table;
 mod tips;
+mod withdrawals;
 
 use std::process::ExitCode;
 
@@ -44,6 +46,8 @@ enum Job {
     Payouts,
     /// Payouts of 50 sat.
     Small,
+    /// Withdrawals of an account, beside redemptions.
+    Withdrawals,
     /// Tips: a group, its withdrawals, a long list.
     Tips,
     /// Payments: orders, webhooks, a long list.
@@ -52,6 +56,8 @@ enum Job {
     L402,
     /// Requests by purses.
     Purse,
+    /// The search of what agents offer.
+    Agents,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -118,7 +124,7 @@ async fn run(options: &Options) -> Result<Table> {
         bare = bare::measure(size, needs_receive || both, needs_send || both).await?;
         bare.report(&mut table);
     }
-    if [Job::Payouts, Job::Small, Job::Create, Job::Tips].into_iter().any(wanted) {
+    if [Job::Payouts, Job::Small, Job::Withdrawals, Job::Create, Job::Tips].into_iter().any(wanted) {
         let site = site::Site::start().await?;
         // What the tips' withdrawals are compared with.
         let mut gifts = None;
@@ -127,6 +133,9 @@ async fn run(options: &Options) -> Result<Table> {
         }
         if wanted(Job::Small) {
             payouts::fifty(&site, size, &mut table).await?;
+        }
+        if wanted(Job::Withdrawals) {
+            withdrawals::measure(&site, size, &mut table).await?;
         }
         if let Some(gifts) = gifts.filter(|_| wanted(Job::Tips)) {
             tips::measure(&site, size, gifts, &mut table).await?;
@@ -151,6 +160,11 @@ async fn run(options: &Options) -> Result<Table> {
     if wanted(Job::Purse) {
         let site = site::Site::start().await?;
         purse::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Agents) {
+        let site = site::Site::start().await?;
+        agents::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

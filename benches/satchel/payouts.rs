@@ -1,6 +1,8 @@
-//! Payouts by `POST /redeem`, forty at once over one channel, each waited for until satchel says it is confirmed.
+//! Payouts, forty at once over one channel, each waited for until satchel says it is done: gifts by `POST /redeem`, and
+//! [withdrawals](crate::withdrawals) of an account.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,11 +40,28 @@ const SLOW_LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long one payout may take.
 const PAYOUT_LIMIT: Duration = Duration::from_secs(120);
 
-/// A gift and the invoice that it is to be paid to.
-struct Task {
-    gift: String,
-    invoice: String,
-    hash: String,
+/// A payout to ask for, and the hash that the wallet receives it by.
+pub(crate) struct Task {
+    pub(crate) request: Vec<u8>,
+    pub(crate) hash: String,
+}
+
+/// How one asks what became of a payout.
+#[derive(Clone, Debug)]
+pub(crate) struct Looks {
+    /// Before the `withdrawalId`.
+    pub(crate) path: &'static str,
+    /// The status of one that has arrived.
+    pub(crate) done: &'static str,
+    /// With this API key.
+    pub(crate) key: Option<String>,
+}
+
+impl Looks {
+    fn at(&self, address: SocketAddr, id: &str) -> Vec<u8> {
+        let path = format!("{}{id}", self.path);
+        self.key.as_ref().map_or_else(|| http::get(address, &path), |key| http::get_as(address, &path, key))
+    }
 }
 
 /// How one payout ended, by satchel's own word.
@@ -53,12 +72,28 @@ enum Ended {
 }
 
 /// What a run came to.
-struct Outcome {
-    seconds: f64,
-    took: Vec<Duration>,
-    reported_failed: usize,
-    never_ended: usize,
-    spent: usize,
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) seconds: f64,
+    pub(crate) took: Vec<Duration>,
+    pub(crate) reported_failed: usize,
+    pub(crate) never_ended: usize,
+}
+
+impl Outcome {
+    /// This and another run.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.seconds += other.seconds;
+        self.took.extend(other.took);
+        self.reported_failed += other.reported_failed;
+        self.never_ended += other.never_ended;
+        self
+    }
+
+    /// Payouts that arrived, in a second.
+    pub(crate) fn rate(&self) -> Result<f64> {
+        Ok(f64::from(u32::try_from(self.took.len()).context("too many to count")?) / self.seconds)
+    }
 }
 
 /// Who waits for the wallet to receive which hash.
@@ -74,10 +109,10 @@ pub(crate) async fn five_thousand(
     bare: &BareRates,
     table: &mut Table,
 ) -> Result<f64> {
-    let outcome = run(site, SAT, size.payouts).await?;
-    let rate = count(outcome.took.len())? / outcome.seconds;
+    let (outcome, spent) = redeem(site, SAT, size.payouts).await?;
+    let rate = outcome.rate()?;
     table.add(Row::against("payouts by POST /redeem, 40 at once, 5,000 sat", rate, bare.send, LEAST));
-    report(&outcome, size, table);
+    report(&outcome, spent, size, table);
     Ok(rate)
 }
 
@@ -86,35 +121,43 @@ pub(crate) async fn five_thousand(
 /// # Errors
 /// Satchel gives a wrong answer.
 pub(crate) async fn fifty(site: &Site, size: Size, table: &mut Table) -> Result<()> {
-    let outcome = run(site, DUST_SAT, size.payouts).await?;
-    let rate = count(outcome.took.len())? / outcome.seconds;
-    let all = outcome.spent == size.payouts && outcome.reported_failed == 0 && outcome.never_ended == 0;
-    let measured = format!("{} of {} spent, {:.1}/s", outcome.spent, size.payouts, rate);
+    let (outcome, spent) = redeem(site, DUST_SAT, size.payouts).await?;
+    let all = spent == size.payouts && outcome.reported_failed == 0 && outcome.never_ended == 0;
+    let measured = format!("{spent} of {} spent, {:.1}/s", size.payouts, outcome.rate()?);
     table.add(Row::plain("payouts of 50 sat, 40 at once", measured).target("all, none failed", all));
-    report(&outcome, size, table);
+    report(&outcome, spent, size, table);
     Ok(())
 }
 
-fn report(outcome: &Outcome, size: Size, table: &mut Table) {
+fn report(outcome: &Outcome, spent: usize, size: Size, table: &mut Table) {
     table.add(Row::plain(
         "  time of one payout, to confirmed",
         Latencies::new(outcome.took.clone()).to_string(),
     ));
-    let Outcome { spent, reported_failed, never_ended, .. } = outcome;
+    let Outcome { reported_failed, never_ended, .. } = outcome;
     let counts =
         format!("{spent} of {} spent, {reported_failed} failed, {never_ended} never ended", size.payouts);
     table.add(Row::plain("  what became of them", counts));
 }
 
-fn count(number: usize) -> Result<f64> {
-    Ok(f64::from(u32::try_from(number).context("too many to count")?))
+/// Funds gifts and redeems them; answers how many satchel calls spent as well.
+///
+/// # Errors
+/// Satchel gives a wrong answer.
+pub(crate) async fn redeem(site: &Site, sat: u64, payouts: usize) -> Result<(Outcome, usize)> {
+    progress(&format!("funding {payouts} gifts of {sat} sat"));
+    let (gifts, tasks) = prepare(site, sat, payouts).await?;
+    progress(&format!("redeeming them, {AT_ONCE} at once"));
+    let looks = Looks { path: "/redeemStatus/", done: "confirmed", key: None };
+    let outcome = run(site, tasks, looks).await?;
+    Ok((outcome, spent(site, &gifts).await?))
 }
 
-async fn run(site: &Site, sat: u64, payouts: usize) -> Result<Outcome> {
-    progress(&format!("funding {payouts} gifts of {sat} sat"));
-    let tasks = prepare(site, sat, payouts).await?;
-    let gifts: Vec<_> = tasks.iter().map(|task| task.gift.clone()).collect();
-    progress(&format!("redeeming them, {AT_ONCE} at once"));
+/// Asks for payouts, forty at once, and waits for their ends.
+///
+/// # Errors
+/// Satchel gives a wrong answer.
+pub(crate) async fn run(site: &Site, tasks: Vec<Task>, looks: Looks) -> Result<Outcome> {
     let waiting = Waiting::default();
     let listener = tokio::spawn(tell_receipts(site.wallet.received(), Arc::clone(&waiting)));
     let (tasks, next) = (Arc::new(tasks), Arc::new(AtomicUsize::new(0)));
@@ -128,13 +171,13 @@ async fn run(site: &Site, sat: u64, payouts: usize) -> Result<Outcome> {
         let client = Client {
             connection,
             address: site.address,
+            looks: looks.clone(),
             tasks: Arc::clone(&tasks),
             waiting: Arc::clone(&waiting),
         };
-        clients.spawn(client.redeem_all(Arc::clone(&next)));
+        clients.spawn(client.ask_all(Arc::clone(&next)));
     }
-    let mut outcome =
-        Outcome { seconds: 0.0, took: Vec::new(), reported_failed: 0, never_ended: 0, spent: 0 };
+    let mut outcome = Outcome::default();
     while let Some(ended) = clients.join_next().await {
         for ended in ended.context("a client ended early")?? {
             match ended {
@@ -146,23 +189,24 @@ async fn run(site: &Site, sat: u64, payouts: usize) -> Result<Outcome> {
     }
     outcome.seconds = began.elapsed().as_secs_f64();
     listener.abort();
-    outcome.spent = spent(site, &gifts).await?;
     Ok(outcome)
 }
 
-async fn prepare(site: &Site, sat: u64, payouts: usize) -> Result<Vec<Task>> {
-    let mut tasks = Vec::with_capacity(payouts);
-    while tasks.len() < payouts {
-        let gifts = site.funded_gifts(sat, BATCH.min(payouts - tasks.len())).await?;
-        for gift in gifts {
-            let invoice = site.wallet.invoice(InvoiceRequest::sat(sat)).await?;
-            tasks.push(Task { gift, invoice: invoice.invoice, hash: invoice.payment_hash });
-        }
+async fn prepare(site: &Site, sat: u64, payouts: usize) -> Result<(Vec<String>, Vec<Task>)> {
+    let (mut gifts, mut tasks) = (Vec::with_capacity(payouts), Vec::with_capacity(payouts));
+    while gifts.len() < payouts {
+        gifts.extend(site.funded_gifts(sat, BATCH.min(payouts - gifts.len())).await?);
+    }
+    for gift in &gifts {
+        let invoice = site.wallet.invoice(InvoiceRequest::sat(sat)).await?;
+        let body = json!({ "invoice": invoice.invoice }).to_string();
+        let request = http::post(site.address, &format!("/redeem/{gift}"), &body);
+        tasks.push(Task { request, hash: invoice.payment_hash });
     }
     // The node's event of the last payment may come a moment after the payer's.
     let mut connection = site.connect().await?;
     let end = Instant::now() + Duration::from_secs(30);
-    for gift in tasks.iter().step_by(BATCH).map(|task| &task.gift) {
+    for gift in gifts.iter().step_by(BATCH) {
         loop {
             let request = http::get(site.address, &format!("/gift/{gift}"));
             let answer = connection.ask(&request).await?.json()?;
@@ -173,7 +217,7 @@ async fn prepare(site: &Site, sat: u64, payouts: usize) -> Result<Vec<Task>> {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
-    Ok(tasks)
+    Ok((gifts, tasks))
 }
 
 /// Wakes who waits for a hash that the wallet has received.
@@ -194,40 +238,38 @@ async fn tell_receipts(mut receipts: broadcast::Receiver<String>, waiting: Waiti
 
 struct Client {
     connection: Connection,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
+    looks: Looks,
     tasks: Arc<Vec<Task>>,
     waiting: Waiting,
 }
 
 impl Client {
-    async fn redeem_all(mut self, next: Arc<AtomicUsize>) -> Result<Vec<Ended>> {
+    async fn ask_all(mut self, next: Arc<AtomicUsize>) -> Result<Vec<Ended>> {
         let mut ended = Vec::new();
         let tasks = Arc::clone(&self.tasks);
         while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            ended.push(self.redeem(task).await?);
+            ended.push(self.ask(task).await?);
         }
         Ok(ended)
     }
 
     /// Without asking satchel before the wallet has the money: forty clients that ask all the time would be what is
     /// measured.
-    async fn redeem(&mut self, task: &Task) -> Result<Ended> {
+    async fn ask(&mut self, task: &Task) -> Result<Ended> {
         let (sender, received) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(task.hash.clone(), sender);
         let began = Instant::now();
-        let body = json!({ "invoice": task.invoice }).to_string();
-        let request = http::post(self.address, &format!("/redeem/{}", task.gift), &body);
-        let answer = self.connection.ask(&request).await?.json().context("/redeem")?;
-        let withdrawal =
-            answer.get("withdrawalId").and_then(Value::as_str).context("/redeem gave no withdrawalId")?;
-        let status = http::get(self.address, &format!("/redeemStatus/{withdrawal}"));
+        let answer = self.connection.ask(&task.request).await?.json().context("asking for a payout")?;
+        let id = answer.get("withdrawalId").and_then(Value::as_str).context("no withdrawalId")?;
+        let status = self.looks.at(self.address, id);
         // A payout that fails is never received, so look now and then all the same.
         let arrived = tokio::time::timeout(RECEIPT_LIMIT, received).await.is_ok();
         let pause = if arrived { LOOK_EVERY } else { SLOW_LOOK_EVERY };
         while began.elapsed() < PAYOUT_LIMIT {
-            let answer = self.connection.ask(&status).await?.json().context("/redeemStatus")?;
+            let answer = self.connection.ask(&status).await?.json().context(self.looks.path)?;
             match answer.get("status").and_then(Value::as_str) {
-                Some("confirmed") => return Ok(Ended::Confirmed(began.elapsed())),
+                Some(status) if status == self.looks.done => return Ok(Ended::Confirmed(began.elapsed())),
                 Some("failed") => return Ok(Ended::Failed),
                 _ => tokio::time::sleep(pause).await,
             }

@@ -28,7 +28,7 @@ use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
-    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
+    Balances, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
     OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom, Spent, Standing, Waiting,
 };
@@ -261,6 +261,14 @@ impl Lightning for NoNode {
         None
     }
 
+    fn forget_unsent_offers(&self, _note: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn has_trace_of(&self, _key: OfferKey<'_>) -> Result<bool, &'static str> {
+        Ok(false)
+    }
+
     fn forget(&self, _hash: satchel::ids::PaymentHash) -> Result<(), String> {
         Ok(())
     }
@@ -311,8 +319,12 @@ impl Lightning for NoNode {
         Err("nothing is sent here".into())
     }
 
-    fn coin_transactions(&self) -> usize {
-        0
+    fn wallet_coins(&self) -> Result<Vec<u64>, String> {
+        Ok(Vec::new())
+    }
+
+    fn coin_fate(&self, _order: &CoinOrder, _txid: Option<Txid>) -> Result<CoinFate, String> {
+        Ok(CoinFate::Unseen)
     }
 
     fn coin_record(&self, _order: &CoinOrder, _txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

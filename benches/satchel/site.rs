@@ -29,7 +29,7 @@ impl Site {
         progress("starting bitcoind, satchel, a wallet and a channel");
         // Rate limits are off on every test network; one of 50 sat would be under the usual minimum.
         let settings = "[gifts]\nmin_sat = 50\n[tips]\nmax_total_sat = 10_000_000\n\
-            [l402.proxy]\nallow_networks = [\"127.0.0.0/8\"]"
+            [withdrawals]\nkey_day_sat = 0\n[l402.proxy]\nallow_networks = [\"127.0.0.0/8\"]"
             .parse()
             .context("the settings can't be read")?;
         let network = Network::builder().wallets(1).extra_config(settings).start().await?;

@@ -38,13 +38,19 @@ pub trait CoinAdmin: Send + Sync {
     /// [`AdminError::NotFound`], [`AdminError::Unavailable`].
     fn show(&self, id: i64) -> BoxFuture<'_, Result<Value, AdminError>>;
 
-    /// Ends what nobody could tell of, and records that as this act: this transaction paid it, or none did. Answers
-    /// its status.
+    /// Ends what nobody could tell of, and records that as this act: this transaction paid it, or none did. `has_proof`
+    /// says that they have seen themselves that it can't confirm. Answers its status.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`]; [`AdminError::Refused`] for what has ended, or was never given to the wallet;
-    /// [`AdminError::Unavailable`].
-    fn settle(&self, id: i64, paid_by: Option<Txid>, act: Act) -> BoxFuture<'_, Result<String, AdminError>>;
+    /// [`AdminError::NotFound`]; [`AdminError::Refused`] for what has ended, was never given to the wallet, or can still
+    /// confirm; [`AdminError::Unavailable`].
+    fn settle(
+        &self,
+        id: i64,
+        paid_by: Option<Txid>,
+        has_proof: bool,
+        act: Act,
+    ) -> BoxFuture<'_, Result<String, AdminError>>;
 }
 
 /// Coins to send.
@@ -107,6 +113,8 @@ pub struct Settlement {
     txid: Option<String>,
     #[serde(default)]
     not_sent: bool,
+    #[serde(default)]
+    has_proof: bool,
 }
 
 /// `GET /admin/v1/coins`
@@ -119,7 +127,7 @@ pub async fn settle(
     State(state): State<AdminState>,
     By(key): By,
     Path(id): Path<String>,
-    Body(Settlement { txid, not_sent }): Body<Settlement>,
+    Body(Settlement { txid, not_sent, has_proof }): Body<Settlement>,
 ) -> Result<Json<Value>, AdminError> {
     let no_such = || AdminError::NotFound(format!("no coins with the id {id}; see `satchel coins list`"));
     let row = id.parse().map_err(|_| no_such())?;
@@ -131,7 +139,11 @@ pub async fn settle(
         (None, true) => None,
         _ => return Err(AdminError::BadRequest("give either txid or not_sent".into())),
     };
-    let act = Act::new(key, ActKind::CoinsSettle).to(&id).with("txid", &txid).with("not_sent", not_sent);
-    let status = state.acts.recorded(act.clone(), state.coins.settle(row, paid_by, act)).await?;
+    let act = Act::new(key, ActKind::CoinsSettle)
+        .to(&id)
+        .with("txid", &txid)
+        .with("not_sent", not_sent)
+        .with("has_proof", has_proof);
+    let status = state.acts.recorded(act.clone(), state.coins.settle(row, paid_by, has_proof, act)).await?;
     Ok(Json(json!({ "id": id, "status": status })))
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::AppError;
+use super::agents::{Backend, Ears};
+use super::{AppError, agents};
 use crate::acts;
 use crate::clock::Clock;
 use crate::config::{
@@ -35,6 +36,7 @@ use crate::payments::{self, Payments};
 use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
+use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
 use crate::services::purse::{self, Purses};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
@@ -63,6 +65,8 @@ pub struct House {
     pub(crate) content: Content,
     pub(crate) accounts: Accounts,
     pub(crate) purses: Purses,
+    pub(crate) agents: Agents,
+    pub(crate) listings: Listings,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
     pub(crate) watchdog: Watchdog,
@@ -87,8 +91,11 @@ impl House {
         let hub = Hub::new(HubSettings::default());
         let outbox = Outbox::default();
         let guard = Guard::new(guard_settings(&config));
-        let node =
-            Arc::new(LdkNode::build(node_settings(&config, seed), store.clone(), node_runtime.clone())?);
+        let node = Arc::new(LdkNode::build(
+            node_settings(&config, seed.clone()),
+            store.clone(),
+            node_runtime.clone(),
+        )?);
         let asked = Node::new(Arc::clone(&node), node_runtime);
         let keyring = gifts::keyring(&store)?;
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
@@ -107,8 +114,11 @@ impl House {
         let payments_teller =
             payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system())
                 .taking(payments::Rules::from_config(&config).fee);
-        let l402_teller =
-            l402::Teller::new(log.clone(), Clock::system()).taking(l402::Rules::from_config(&config).fee);
+        let listings = agents::listings(&config, &store, &seed, log.clone(), Clock::system())?;
+        let ears = agents::ears(&listings);
+        let l402_teller = l402::Teller::new(log.clone(), Clock::system())
+            .taking(l402::Rules::from_config(&config).fee)
+            .telling(Arc::<Ears>::clone(&ears));
         let l402_mint = l402::mint(&store)?;
         let accounts_teller = accounts::Teller::new(log.clone());
         let purse_listener = purse::PurseListener::new(log.clone());
@@ -224,15 +234,23 @@ impl House {
             key_read: config.limits.key_read,
         };
         let limits = Arc::new(Limits::new(settings).verifying(settings, config.limits.key_verify));
-        let paid_proxies = PaidProxies::new(proxy::Parts {
+        let proxy_parts = proxy::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),
             till: l402.clone(),
             rules: proxy::Rules::from_config(&config),
             quotas: Arc::clone(&limits),
             targets: proxy::Targets::new(upstream_settings(&config)),
-        });
+        };
+        let paid_proxies = PaidProxies::telling(proxy_parts, ears);
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
+        let agents = Agents::new(AgentParts {
+            store: store.clone(),
+            clock: ledger.clock.clone(),
+            rules: AgentRules::from_config(&config),
+            listings: listings.clone(),
+            backend: Arc::new(Backend(paid_proxies.clone())),
+        });
         let content = Content::from_config(&config, l402.clone());
         acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
@@ -252,6 +270,8 @@ impl House {
             content,
             accounts,
             purses,
+            agents,
+            listings,
             rates,
             health,
             watchdog,
@@ -342,6 +362,8 @@ fn ledger_settings(config: &Config) -> Settings {
         send_window: Duration::from_secs(config.payouts.send_window_secs),
         keep_unpaid: Duration::from_secs(u64::from(config.limits.keep_unpaid_days) * 86_400),
         max_routing_per_hour: Msat::from_sat(config.payouts.max_routing_per_hour_sat).unwrap_or_default(),
+        max_routing_per_account_hour: Msat::from_sat(config.payouts.max_routing_per_account_hour_sat)
+            .unwrap_or_default(),
         when_short: match config.solvency.when_short {
             WhenShort::Refuse => solvency::WhenShort::Refuse,
             WhenShort::Warn => solvency::WhenShort::Warn,

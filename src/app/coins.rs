@@ -36,22 +36,28 @@ impl CoinAdmin for OperatorDesk {
         })
     }
 
-    fn settle(&self, id: i64, paid_by: Option<Txid>, act: Act) -> BoxFuture<'_, Result<String, AdminError>> {
+    fn settle(
+        &self,
+        id: i64,
+        paid_by: Option<Txid>,
+        has_proof: bool,
+        act: Act,
+    ) -> BoxFuture<'_, Result<String, AdminError>> {
         Box::pin(async move {
             let id = CoinSendId(id);
             let found = self.0.store.read(move |connection| coins::find(connection, id)).await;
             let send = found.map_err(unavailable)?.ok_or_else(|| {
                 AdminError::NotFound(format!("no coins with the id {id}; see `satchel coins list`"))
             })?;
-            let asked = self.0.ledger.clone();
-            let seen = tokio::task::spawn_blocking(move || coins::is_seen(&asked, &send)).await;
-            if seen.map_err(AdminError::internal)?.map_err(AdminError::Unavailable)? {
-                let says = "the wallet has seen the transaction that pays them: they end by themselves, six blocks deep";
-                return Err(AdminError::Refused(says.into()));
+            let found = paid_by.map_or(Found::NotSent, Found::Paid);
+            let (asked, told) = (self.0.ledger.clone(), found.clone());
+            let judged =
+                tokio::task::spawn_blocking(move || coins::may_settle(&asked, &send, &told, has_proof)).await;
+            if let Some(why) = judged.map_err(AdminError::internal)?.map_err(AdminError::Unavailable)? {
+                return Err(AdminError::Refused(why));
             }
             let (listeners, now) = (self.0.ledger.listeners.clone(), self.0.ledger.clock.now());
             let written = self.0.store.write(move |tx| -> Result<_, LedgerError> {
-                let found = paid_by.map_or(Found::NotSent, Found::Paid);
                 let settled = coins::settle(tx, &listeners, id, &found, now)?;
                 if settled.is_ok() {
                     act.done(tx, now)?;

@@ -14,6 +14,7 @@
 //! The front door closes and lets requests finish, the workers end, the node writes its state, the
 //! database is closed. A second signal ends the process at once, which is safe too.
 
+mod agents;
 mod alerts;
 mod build;
 mod coins;
@@ -41,6 +42,8 @@ use crate::routes;
 use crate::store::StoreError;
 use crate::telemetry::{Phase, logs, metrics};
 
+#[cfg(test)]
+pub(crate) use agents::{Backend, Ears, ears};
 pub use build::House;
 pub(crate) use operator::OperatorDesk;
 

@@ -171,6 +171,8 @@ impl OperatorDesk {
                 amount,
                 max_fee,
                 public_id: &public_id,
+                source: None,
+                routing_account: None,
             };
             let id = offer_payouts::queue(tx, &ledger, &wanted)?;
             act.to(&public_id).done(tx, ledger.clock.now())?;

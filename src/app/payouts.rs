@@ -147,6 +147,7 @@ impl OperatorDesk {
     async fn must_be_over(&self, payout: &Payout, has_proof: bool) -> Result<(), AdminError> {
         let outbound = Outbound {
             hash: payout.payment_hash,
+            is_id: false,
             amount: payout.amount,
             reported_failed: payout.failure_reported.is_some(),
         };

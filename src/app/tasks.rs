@@ -13,6 +13,7 @@ use crate::http::events::{self, Keep};
 use crate::http::idempotency;
 use crate::ledger::{Family, audit, node};
 use crate::payments::{self, Payments};
+use crate::services::agents::relays;
 use crate::store::StoreError;
 use crate::telemetry::{Health, metrics as names};
 use crate::tips;
@@ -49,6 +50,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How often it is looked who should be reminded of a tip by a letter.
 const REMIND_EVERY: Duration = Duration::from_secs(60);
+
+/// How often agreements are looked for whose time is over.
+const AGREEMENTS_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts them all; they end by themselves once `stopped` says so.
 pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
@@ -154,6 +158,20 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         }
     }));
+    for url in &house.config.nostr.relays {
+        tasks.spawn(relays::run(
+            house.store.clone(),
+            house.ledger.clock.clone(),
+            house.listings.publisher().clone(),
+            url.clone(),
+            until(stopped.clone()),
+        ));
+    }
+    let (agreed, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(every(AGREEMENTS_EVERY, stop, move || {
+        let house = Arc::clone(&agreed);
+        async move { when_ready(&house.health, expire_agreements(&house)).await }
+    }));
     let upkeep = Arc::new(Upkeep::new(returns(house)));
     tasks.spawn(every(UPKEEP_EVERY, stopped.clone(), move || {
         let upkeep = Arc::clone(&upkeep);
@@ -173,6 +191,12 @@ async fn when_ready(health: &Health, action: impl Future<Output = ()>) {
 async fn expire_payments(payments: &Payments) {
     if let Err(error) = payments.expire_due().await {
         tracing::warn!(%error, "payments that are over could not be marked; trying again");
+    }
+}
+
+async fn expire_agreements(house: &House) {
+    if let Err(error) = house.listings.expire_due(&house.store).await {
+        tracing::warn!(%error, "agreements that are over could not be told; trying again");
     }
 }
 

@@ -26,17 +26,23 @@ pub struct SettleArgs {
     /// This transaction paid it
     #[arg(long, required_unless_present = "not_sent", conflicts_with = "not_sent")]
     txid: Option<String>,
-    /// No transaction did, and none waits in any mempool: the money may be refunded again
+    /// No transaction did, and none waits in any mempool, or one of its inputs was spent by another transaction six
+    /// blocks deep: the money may be refunded again
     #[arg(long)]
     not_sent: bool,
+    /// You have seen in a block explorer that the transaction can't confirm; only asked for where the wallet can't tell
+    #[arg(long, requires = "not_sent")]
+    i_have_proof: bool,
 }
 
 pub async fn run(client: &Client, command: CoinsCommand) -> Result<Report, CliError> {
     match command {
         CoinsCommand::List => list(client).await,
-        CoinsCommand::Settle(SettleArgs { id, txid, not_sent }) => {
+        CoinsCommand::Settle(SettleArgs { id, txid, not_sent, i_have_proof }) => {
             let path = format!("coins/{}/settle", segment(&id)?);
-            let answer = client.post(&path, json!({ "txid": txid, "not_sent": not_sent })).await?;
+            let answer = client
+                .post(&path, json!({ "txid": txid, "not_sent": not_sent, "has_proof": i_have_proof }))
+                .await?;
             let said = format!("{id} is {}", text(&answer, "status"));
             Ok(Report::new(answer, said))
         }

@@ -49,6 +49,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
     config.l402.proxy.check(&mut found);
+    config.nostr.check(&mut found);
     config.withdrawals.check(config.network, &mut found);
     config.alerts.check(&mut found);
     ranges(config, &mut found);
@@ -303,6 +304,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ("limits.keep_unpaid_days", u64::from(limits.keep_unpaid_days), 1, 3_650),
         ("payouts.max_fee_base_sat", payouts.max_fee_base_sat, 0, supply),
         ("payouts.max_routing_per_hour_sat", payouts.max_routing_per_hour_sat, 0, supply),
+        ("payouts.max_routing_per_account_hour_sat", payouts.max_routing_per_account_hour_sat, 0, supply),
         ("payouts.max_fee_ppm", u64::from(payouts.max_fee_ppm), 0, 1_000_000),
         ("payouts.in_flight_per_channel", u64::from(payouts.in_flight_per_channel), 1, u64::from(MAX_HTLCS)),
         ("payouts.send_window_secs", payouts.send_window_secs, 1, ANY),

@@ -13,6 +13,7 @@ mod error;
 mod fields;
 mod l402;
 mod load;
+mod nostr;
 mod places;
 mod purse;
 mod rates;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
 pub use l402::{L402Content, L402Proxy};
+pub use nostr::Nostr;
 pub use purse::Purse;
 pub use rates::{Rates, RatesFrom};
 pub use sections::{
@@ -73,6 +75,8 @@ pub struct Config {
     pub payments: Payments,
     /// Requests that are paid for.
     pub l402: L402,
+    /// Where agents' events are published.
+    pub nostr: Nostr,
     /// What a bitcoin costs.
     pub rates: Rates,
     /// How often one client may ask.
@@ -107,6 +111,7 @@ impl Default for Config {
             tips: Tips::default(),
             payments: Payments::default(),
             l402: L402::default(),
+            nostr: Nostr::default(),
             rates: Rates::default(),
             limits: Limits::default(),
             payouts: Payouts::default(),

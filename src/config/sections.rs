@@ -364,6 +364,8 @@ pub struct Payouts {
     pub max_fee_ppm: u32,
     /// What routing may cost in an hour by all payouts together, in sat; beyond it only free routes are taken.
     pub max_routing_per_hour_sat: u64,
+    /// Of that, what one account's payouts may cost the operator, in sat.
+    pub max_routing_per_account_hour_sat: u64,
     /// Payouts under way at once, a channel.
     pub in_flight_per_channel: u32,
     /// A payout that could not be sent for so long is given up, in seconds; its voucher opens again.
@@ -390,6 +392,7 @@ impl Default for Payouts {
             max_fee_base_sat: 10,
             max_fee_ppm: 5_000,
             max_routing_per_hour_sat: 10_000,
+            max_routing_per_account_hour_sat: 5_000,
             in_flight_per_channel: 45,
             send_window_secs: 600,
             min_invoice_expiry_secs: 30,

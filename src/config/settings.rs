@@ -88,6 +88,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("l402.content.folder", "give the path of a folder, or \"\""),
     ("l402.content.price_sat", SATS),
     ("l402.content.bundle_price_sat", SATS),
+    ("nostr.relays", "give a list of relays, like [\"wss://relay.example.com\"], or []"),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (
         "rates.fixed",
@@ -111,6 +112,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("limits.keep_unpaid_days", COUNT),
     ("payouts.max_fee_base_sat", SATS),
     ("payouts.max_routing_per_hour_sat", SATS),
+    ("payouts.max_routing_per_account_hour_sat", SATS),
     ("payouts.max_fee_ppm", "give parts per million without quotes, from 0 to 1000000 (10000 is 1 %)"),
     ("payouts.in_flight_per_channel", "give a whole number without quotes, from 1 to 483"),
     ("payouts.send_window_secs", SECONDS),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bitcoin::hashes::{Hash, sha256};
 
+use super::hooks::Asked;
 use super::protocol::mpp::Charge;
 use super::protocol::mpp::challenge::ChargeDetails;
 use super::protocol::{Identifier, Terms, challenge};
@@ -44,6 +45,8 @@ pub struct NewChallenge {
     pub account: Option<AccountId>,
     /// What it opens. [`resource_name`] makes one out of any path.
     pub resource: String,
+    /// The public id of the proxy that it opens, if it is one.
+    pub product: Option<String>,
     /// What it costs, in sat.
     pub price_sat: u64,
     /// For the payer.
@@ -113,7 +116,7 @@ impl L402 {
         let invoice = self.0.parts.node.draft_invoice(request).await?;
         let token = random_bytes()?;
         let now = self.now();
-        let shown = Arc::clone(&self.0.shown);
+        let (shown, teller) = (Arc::clone(&self.0.shown), self.teller().clone());
         let written = self.store().write(move |tx| -> Result<Challenge, L402Error> {
             if let Some(same) = made_before(tx, &new, &asked_by, &shown, now)? {
                 // Our fresh invoice has been shown to nobody, and is forgotten.
@@ -126,6 +129,7 @@ impl L402 {
                 payment_hash,
                 account: new.account,
                 resource: &new.resource,
+                product: new.product.as_deref(),
                 price_sat: new.price_sat,
                 description: new.description.as_deref(),
                 token,
@@ -135,6 +139,10 @@ impl L402 {
                 expires_at: invoice.expires_at().map_or(now, millis),
             };
             store::insert(tx, &draft, now)?;
+            if let Some(account) = new.account {
+                let (resource, price_sat) = (new.resource.as_str(), new.price_sat);
+                teller.asked(tx, &Asked { account, resource, price_sat })?;
+            }
             let made = store::by_hash(tx, payment_hash)?.ok_or(L402Error::Internal)?;
             invoice.keep();
             Ok(made)

@@ -42,6 +42,8 @@ pub(super) fn expose(response: &mut Response) {
 pub struct Price {
     /// What is sold: usually the request's path. A token opens the very resource that it was bought for.
     pub resource: String,
+    /// The public id of the proxy that is sold, if one is.
+    pub product: Option<String>,
     /// In sat.
     pub sats: u64,
     /// For the payer.
@@ -59,6 +61,7 @@ impl Price {
     pub fn new(resource: impl Into<String>, sats: u64) -> Self {
         Self {
             resource: resource.into(),
+            product: None,
             sats,
             description: String::new(),
             account: None,
@@ -163,6 +166,7 @@ impl L402 {
             counted: false,
             account: price.account,
             resource: resource.into_owned(),
+            product: price.product.clone(),
             price_sat: price.sats,
             description: Some(price.description.clone()).filter(|text| !text.is_empty()),
             lifetime: price.lifetime,

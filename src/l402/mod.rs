@@ -33,6 +33,7 @@ mod counters;
 pub mod error;
 pub mod export;
 pub mod gate;
+pub mod hooks;
 pub mod layer;
 mod look;
 pub mod manifest;
@@ -67,6 +68,7 @@ pub use check::Closed;
 pub use counters::Requests;
 pub use error::L402Error;
 pub use gate::{Admission, Admitted, Price};
+pub use hooks::{Asked, ProxyListener, ProxyState, Sale, SaleListener};
 pub use layer::Priced;
 pub use look::{Page, Stats};
 pub use mint::Mint;
@@ -134,6 +136,10 @@ impl L402 {
 
     fn mint(&self) -> &Mint {
         &self.0.parts.mint
+    }
+
+    fn teller(&self) -> &Teller {
+        &self.0.parts.teller
     }
 
     fn counters(&self) -> &Counters {

@@ -20,6 +20,8 @@ pub struct Challenge {
     pub account: Option<AccountId>,
     /// What it opens.
     pub resource: String,
+    /// The public id of the proxy that it opens, if it is one.
+    pub product: Option<String>,
     /// What it costs, in sat.
     pub price_sat: u64,
     /// For the payer.
@@ -59,7 +61,8 @@ impl Challenge {
 
 const CHALLENGE: &str =
     "SELECT l.id, l.payment_hash, l.account_id, l.resource, l.price_sat, l.description, l.token_id,
-     l.valid_until, l.idempotency_key, c.invoice, l.created_at, l.expires_at, l.paid_at
+     l.valid_until, l.idempotency_key, c.invoice, l.created_at, l.expires_at, l.paid_at,
+     l.product
      FROM l402_challenges l JOIN charges c ON c.id = l.charge_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Challenge> {
@@ -77,6 +80,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Challenge> {
         created_at: row.get(10)?,
         expires_at: row.get(11)?,
         paid_at: row.get(12)?,
+        product: row.get(13)?,
     })
 }
 
@@ -86,6 +90,7 @@ pub(super) struct Draft<'a> {
     pub(super) payment_hash: PaymentHash,
     pub(super) account: Option<AccountId>,
     pub(super) resource: &'a str,
+    pub(super) product: Option<&'a str>,
     pub(super) price_sat: u64,
     pub(super) description: Option<&'a str>,
     pub(super) token: [u8; 32],
@@ -98,8 +103,8 @@ pub(super) struct Draft<'a> {
 pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "INSERT INTO l402_challenges (charge_id, payment_hash, account_id, resource, price_sat, description,
-             token_id, valid_until, asked_by, idempotency_key, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             token_id, valid_until, asked_by, idempotency_key, created_at, expires_at, product)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?
     .execute(params![
         draft.charge,
@@ -114,6 +119,7 @@ pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<
         draft.idempotency_key,
         now,
         draft.expires_at,
+        draft.product,
     ])?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::counters::Counters;
+use super::hooks::{Asked, Sale, SaleListener};
 use super::store;
 use crate::clock::Clock;
 use crate::fees::FeeRule;
@@ -13,7 +14,7 @@ use crate::ledger::books::{Journal, Kind};
 use crate::ledger::service_fees;
 use crate::ledger::{Account, Charge, End, Lapsed, LedgerError, Listener, Payout};
 use crate::money::Msat;
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 
 /// The family's ear and mouth.
 #[derive(Clone)]
@@ -22,18 +23,30 @@ pub struct Teller {
     clock: Clock,
     counters: Arc<Counters>,
     fee: FeeRule,
+    listener: Option<Arc<dyn SaleListener>>,
 }
 
 impl Teller {
     /// With whom it tells.
     pub fn new(log: EventLog, clock: Clock) -> Self {
-        Self { log, clock, counters: Arc::default(), fee: FeeRule::FREE }
+        Self { log, clock, counters: Arc::default(), fee: FeeRule::FREE, listener: None }
     }
 
     /// With what the operator takes of what an account sells.
     #[must_use]
     pub fn taking(self, fee: FeeRule) -> Self {
         Self { fee, ..self }
+    }
+
+    /// With who else is told of what accounts sell.
+    #[must_use]
+    pub fn telling(self, listener: Arc<dyn SaleListener>) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
+    /// A price is asked of somebody.
+    pub(super) fn asked(&self, tx: &Tx<'_>, asked: &Asked<'_>) -> Result<(), StoreError> {
+        self.listener.as_ref().map_or(Ok(()), |listener| listener.asked(tx, asked))
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -56,6 +69,11 @@ impl Listener for Teller {
             let change = Change { account, kind: LineKind::L402, reference: &reference, amount: received };
             accounts::credit(tx, &change, now)?;
             service_fees::earn(tx, charge.id, account, &reference, fee, now)?;
+            if let Some(listener) = &self.listener {
+                let proxy = challenge.product.as_deref();
+                let (resource, payment_hash) = (challenge.resource.as_str(), challenge.payment_hash);
+                listener.sold(tx, &Sale { account, proxy, resource, payment_hash, received })?;
+            }
         } else {
             // Nobody is owed it: it was the operator's own resource.
             Journal::new(Kind::FeeEarned, charge.id.0)

@@ -110,8 +110,11 @@ pub fn numbers(connection: &Connection) -> Result<Numbers, LedgerError> {
         let mut statement = connection.prepare_cached("SELECT msat FROM balances WHERE account = ?1")?;
         Ok(statement.query_row([account.name()], |row| row.get(0)).optional()?.unwrap_or(0))
     };
-    let under_way =
-        "SELECT status, count(*) FROM payouts WHERE status NOT IN ('paid', 'failed') GROUP BY status";
+    let under_way = "SELECT status, sum(count) FROM (
+             SELECT status, count(*) AS count FROM payouts WHERE status NOT IN ('paid', 'failed') GROUP BY status
+             UNION ALL
+             SELECT status, count(*) FROM offer_payouts WHERE status NOT IN ('paid', 'failed') GROUP BY status)
+         GROUP BY status";
     Ok(Numbers {
         owed_msat: -kept(Account::Holders)?,
         merchants_msat: -kept(Account::Merchants)?,

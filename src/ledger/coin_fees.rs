@@ -1,9 +1,10 @@
 //! What the miners may get for coins that go to an address: limits that are kept before anything is signed.
 //!
-//! The wallet picks its coins itself, so what a transaction costs is known only once it is signed and on its way.
-//! Before, its weight is reckoned with as many coins as the wallet can have, at most `MOST_INPUTS`, and at a rate
-//! that the transaction is then made with. That is the most it may cost ([`Quote::max`]); what it did cost is read from
-//! the wallet's own record, and is what counts from then on.
+//! The wallet picks its coins itself, at random, so what a transaction costs is known only once it is signed and on its
+//! way. Before, its weight is reckoned with as many of the wallet's coins as it could pick for the amount (its smallest,
+//! until they are enough), and at a rate that the transaction is then made with. That is the most it may cost
+//! ([`Quote::max`]); what it did cost is read from the wallet's own record, and is what counts from then on. A wallet
+//! with many small coins may have to be told to merge them, by sending all to an address of its own.
 //!
 //! Who bears it is the caller's: an account, from which the most is withheld
 //! ([`accounts::withhold`]), or the operator. What the operator bears is limited for each
@@ -22,15 +23,15 @@ use crate::store::Tx;
 /// An hour.
 const HOUR_MS: i64 = 3_600_000;
 
-/// A wallet with more coins than this is reckoned with as if it had so many.
-const MOST_INPUTS: u64 = 10;
-
 /// Weight of a transaction without its inputs: version, counts, lock time and witness flag, an output to the longest
 /// kind of address, and one of our own for the change.
 const BASE_WEIGHT: u64 = 46 + 4 * 43 + 4 * 31;
 
 /// Weight of an input of the wallet's (P2WPKH).
 const INPUT_WEIGHT: u64 = 273;
+
+/// Weight of an output for the change.
+const CHANGE_WEIGHT: u64 = 4 * 31;
 
 /// A change below this many sat is not worth an output; the miners get it.
 const LOST_CHANGE: u64 = 294;
@@ -55,14 +56,53 @@ pub struct Quote {
     pub rate: u64,
     /// At most.
     pub max: Msat,
+    /// With so many of the wallet's coins.
+    pub coins: usize,
+}
+
+/// What a transaction is reckoned by: asked of the node, which must not be done inside a transaction of the store.
+#[derive(Clone, Debug, Default)]
+pub struct Prices {
+    /// In sat for 1,000 weight units.
+    rate: u64,
+    /// The wallet's coins, in sat, the smallest first.
+    coins: Vec<u64>,
+}
+
+impl Prices {
+    /// What a transaction costs at most that pays so much to an address.
+    pub fn quote(&self, amount: Msat) -> Quote {
+        let weigh = |weight: u64| weight.saturating_mul(self.rate).div_ceil(1_000);
+        let input = weigh(INPUT_WEIGHT);
+        // The wallet stops once it has enough, or finds coins that are enough without change, or nearly.
+        let spare = weigh(INPUT_WEIGHT + CHANGE_WEIGHT).saturating_add(LOST_CHANGE);
+        let wanted = amount.sat_floor().saturating_add(weigh(BASE_WEIGHT)).saturating_add(spare);
+        let (mut coins, mut lacking) = (0_usize, i128::from(wanted));
+        for coin in &self.coins {
+            if lacking <= 0 {
+                break;
+            }
+            coins = coins.saturating_add(1);
+            // One that is worth less than what spending it costs is picked like others, and makes it worse.
+            lacking = lacking.saturating_sub(i128::from(*coin)).saturating_add(i128::from(input));
+        }
+        let coins = coins.max(1);
+        let inputs = u64::try_from(coins).unwrap_or(u64::MAX).saturating_mul(INPUT_WEIGHT);
+        let sat = weigh(BASE_WEIGHT.saturating_add(inputs)).saturating_add(LOST_CHANGE);
+        Quote { rate: self.rate, max: Msat::from_sat(sat).unwrap_or(Msat::MAX), coins }
+    }
 }
 
 /// Why a fee is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FeeRefused {
     /// The transaction would cost more than one may.
-    #[error("the miners' fee would be up to {needed}, more than the limit of {limit}")]
+    #[error(
+        "the miners' fee would be up to {needed}, more than the limit of {limit}, with up to {coins} coins of the wallet"
+    )]
     TooHigh {
+        /// With so many coins of the wallet.
+        coins: usize,
         /// What it would cost.
         needed: Msat,
         /// What it may.
@@ -76,20 +116,18 @@ pub enum FeeRefused {
     Hour,
 }
 
-/// Asks the node what a transaction would cost. Blocks.
+/// Asks the node what transactions cost. Blocks.
 ///
 /// # Errors
 /// A text for the log: nobody knows.
-pub fn quote(lightning: &dyn Lightning, rules: &FeeRules) -> Result<Quote, String> {
+pub fn prices(lightning: &dyn Lightning, rules: &FeeRules) -> Result<Prices, String> {
     let rate = match rules.rate {
         Some(rate) => rate,
         None => lightning.coin_fee_rate()?,
     };
-    let inputs = u64::try_from(lightning.coin_transactions()).unwrap_or(u64::MAX).clamp(1, MOST_INPUTS);
-    let weight = BASE_WEIGHT.saturating_add(inputs.saturating_mul(INPUT_WEIGHT));
-    let sat = weight.saturating_mul(rate).div_ceil(1_000).saturating_add(LOST_CHANGE);
-    let max = Msat::from_sat(sat).ok_or("a fee rate beyond all reason")?;
-    Ok(Quote { rate, max })
+    let mut coins = lightning.wallet_coins()?;
+    coins.sort_unstable();
+    Ok(Prices { rate, coins })
 }
 
 /// Whether a transaction may cost so much: of an `account`, if the operator bears it.
@@ -104,7 +142,7 @@ pub fn check(
     now: UnixMillis,
 ) -> Result<Result<(), FeeRefused>, LedgerError> {
     if quote.max > rules.max {
-        return Ok(Err(FeeRefused::TooHigh { needed: quote.max, limit: rules.max }));
+        return Ok(Err(FeeRefused::TooHigh { coins: quote.coins, needed: quote.max, limit: rules.max }));
     }
     let Some(account) = operator_bears else { return Ok(Ok(())) };
     let (of_account, of_all) = rows::borne_since(connection, account, now.saturating_sub(HOUR_MS))?;
@@ -134,4 +172,34 @@ pub fn settle(
         End::Failed => Msat::ZERO,
     };
     accounts::settle_fee(tx, reserve, fee, reference, now).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quote(coins: &[u64], amount: u64) -> Quote {
+        let mut coins = coins.to_vec();
+        coins.sort_unstable();
+        Prices { rate: 1_000, coins }.quote(Msat::from_sat(amount).unwrap())
+    }
+
+    #[test]
+    fn quote_reckons_with_all_small_coins_that_could_be_picked() {
+        // Each of a hundred coins brings 2,000 sat less 273; at random, all of them may come before the large one.
+        let many: Vec<u64> = std::iter::repeat_n(2_000, 100).chain([1_000_000]).collect();
+        let all = quote(&many, 500_000);
+        assert_eq!(all.coins, 101);
+        assert!(all.max >= Msat::from_sat(101 * 273).unwrap());
+        // For a small amount few of them are enough.
+        assert_eq!(quote(&many, 5_000).coins, 4);
+        assert_eq!(quote(&[1_000_000], 500_000).coins, 1);
+        assert_eq!(quote(&[], 500_000).coins, 1);
+    }
+
+    #[test]
+    fn coins_that_cost_more_than_they_are_worth_are_reckoned_with() {
+        let dust: Vec<u64> = std::iter::repeat_n(200, 50).chain([100_000]).collect();
+        assert_eq!(quote(&dust, 10_000).coins, 51);
+    }
 }

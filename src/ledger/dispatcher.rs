@@ -13,8 +13,9 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::jamming::{DUST_BELOW, Fairness, Verdict};
 use super::payouts::{Payout, give_up, set_aside};
-use super::routing::Budget;
+use super::routing::{Bearer, Budget};
 use super::rows::payouts as rows;
+use super::rows::under_way::{self, PayoutKey};
 use super::{Ledger, LedgerError};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
@@ -109,17 +110,16 @@ impl Dispatcher {
         let full = serde_json::to_string(&self.fairness.full_clients()).unwrap_or_else(|_| "[]".into());
         let least = if self.fairness.dust_is_full() { DUST_BELOW } else { Msat::ZERO };
         let wary = self.fairness.is_wary();
-        let (newest, due, under_way, (used, largest)) =
+        let (newest, due, under_way) =
             ledger.store.read_blocking(move |connection| -> Result<_, LedgerError> {
-                let under_way = rows::under_way(connection, since)?;
+                let under_way = under_way::under_way(connection, since)?;
                 // What no channel takes now waits without keeping from their turn those that one would take; but
                 // without anything under way the node may say so itself.
                 let sizes = if under_way == 0 { ANY_SIZE } else { sizes };
                 let due = rows::due(connection, now, (sizes.0.max(least), sizes.1), &full, BATCH)?;
                 let newest = if wary { rows::newest_untried(connection, now, NEWEST)? } else { Vec::new() };
-                Ok((newest, due, under_way, rows::recent_routing(connection, now)?))
+                Ok((newest, due, under_way))
             })?;
-        let mut budget = Budget::new(ledger.settings.max_routing_per_hour, used, largest);
         let mut live = Vec::with_capacity(due.len());
         // Where some are held, the newest come first: they are the least likely to be held like the others.
         let first: HashSet<_> = newest.iter().map(|payout| payout.id).collect();
@@ -146,7 +146,7 @@ impl Dispatcher {
         // Without anything under way, no room means no capacity, and the node may say so itself.
         let idle = under_way == 0;
         let (mut now_ones, mut put_off) = (Vec::with_capacity(live.len()), Vec::new());
-        for mut payout in live {
+        for payout in live {
             if !gate.would_admit(payout.amount, idle) {
                 done.waiting += 1;
                 continue;
@@ -154,7 +154,6 @@ impl Dispatcher {
             match self.fairness.admit(&payout, now) {
                 Verdict::Send => {
                     gate.take();
-                    payout.granted = Some(budget.grant(&payout));
                     now_ones.push(payout);
                 }
                 Verdict::Wait => done.waiting += 1,
@@ -171,7 +170,7 @@ impl Dispatcher {
 
     /// Learns who has what under way.
     fn look(&mut self, ledger: &Ledger, slots: usize, now: UnixMillis) -> Result<(), LedgerError> {
-        let unsettled = ledger.store.read_blocking(rows::unsettled)?;
+        let unsettled = ledger.store.read_blocking(under_way::unsettled)?;
         let strangers = self.fairness.strangers(&unsettled);
         let strangers = ledger.store.read_blocking(move |connection| -> Result<Vec<_>, LedgerError> {
             let found = strangers.into_iter().map(|id| rows::by_id(connection, id));
@@ -208,7 +207,7 @@ impl Dispatcher {
             };
             crash_point!("payout.after_send");
             if matches!(answer, Dispatch::NotSent(_)) {
-                self.fairness.take_back(payout.id);
+                self.fairness.take_back(PayoutKey::Invoice(payout.id));
             }
             if let Err(error) = set_aside(note(ledger, &payout, &answer, others)) {
                 self.unnoted.push_back((payout, answer, others));
@@ -269,18 +268,20 @@ fn wait_until(ledger: &Ledger, payouts: Vec<(crate::ids::PayoutId, UnixMillis)>)
     })
 }
 
-/// Durably says "the node is being asked". Only what is still queued.
+/// Durably says "the node is being asked", and what routing may cost. Only what is still queued.
 fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerError> {
     if payouts.is_empty() {
         return Ok(payouts);
     }
-    let now = ledger.clock.now();
+    let (now, settings) = (ledger.clock.now(), ledger.settings);
     ledger.store.write_blocking(move |tx| {
+        let mut budget = Budget::read(tx, &settings, now)?;
         let mut marked = Vec::with_capacity(payouts.len());
         for mut payout in payouts {
-            let granted = payout.granted.unwrap_or(payout.max_fee);
+            let granted = budget.grant(tx, payout.max_fee, Bearer::of(&payout))?;
             if rows::start_dispatch(tx, payout.id, granted, now)? {
                 payout.attempts = payout.attempts.saturating_add(1);
+                payout.granted = Some(granted);
                 marked.push(payout);
             }
         }

@@ -14,7 +14,8 @@
 //!   beyond it a few at a time, up to the limit. So a recipient who means to be paid is paid even if all others of the
 //!   same node and client hold.
 //!
-//! Payouts of the operator's own aren't limited. The memory is the dispatcher's: after a restart windows begin small, and
+//! Payouts to [offers](super::offer_payouts) count for the parties that are known of them, and are limited by their own
+//! rules. Payouts of the operator's own aren't limited. The memory is the dispatcher's: after a restart windows begin small, and
 //! what is held is known from the rows.
 
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use bitcoin::secp256k1::PublicKey;
 use lightning_invoice::Bolt11Invoice;
 
-use super::rows::payouts::Unsettled;
+use super::rows::under_way::{PayoutKey, Unsettled};
 use super::{Family, Payout};
 use crate::clock::{UnixMillis, millis};
 use crate::ids::PayoutId;
@@ -112,15 +113,19 @@ pub(super) enum Verdict {
 /// The dispatcher's memory of who has what under way.
 #[derive(Debug, Default)]
 pub(super) struct Fairness {
-    known: HashMap<PayoutId, Known>,
+    known: HashMap<PayoutKey, Known>,
     loads: HashMap<Party, Load>,
     slots: usize,
 }
 
 impl Fairness {
-    /// Ids of those under way that are not known here: the caller reads them for [`Fairness::look`].
+    /// Ids of payouts to invoices that are under way and not known here: the caller reads them for [`Fairness::look`].
     pub(super) fn strangers(&self, unsettled: &[Unsettled]) -> Vec<PayoutId> {
-        unsettled.iter().map(|row| row.id).filter(|id| !self.known.contains_key(id)).collect()
+        let invoices = unsettled.iter().filter_map(|row| match row.key {
+            PayoutKey::Invoice(id) if !self.known.contains_key(&row.key) => Some(id),
+            PayoutKey::Invoice(_) | PayoutKey::Offer(_) => None,
+        });
+        invoices.collect()
     }
 
     /// What is under way now, with so many slots in all. `strangers` are those that were not known.
@@ -138,10 +143,18 @@ impl Fairness {
         for payout in strangers {
             let since = payout.dispatched_at.unwrap_or(payout.created_at);
             let known = Known { parties: parties_of(payout), since, suspect: false, held: false, seen: true };
-            self.known.insert(payout.id, known);
+            self.known.insert(PayoutKey::Invoice(payout.id), known);
         }
         for row in unsettled {
-            if let Some(known) = self.known.get_mut(&row.id) {
+            // Payouts to offers take places of the same parties. Their recipients' nodes are not known.
+            if let PayoutKey::Offer(_) = row.key
+                && !self.known.contains_key(&row.key)
+            {
+                let parties = parties(row.family, row.amount, None, row.source.clone());
+                let known = Known { parties, since: row.since, suspect: false, held: false, seen: true };
+                self.known.insert(row.key, known);
+            }
+            if let Some(known) = self.known.get_mut(&row.key) {
                 known.seen = true;
             }
         }
@@ -224,14 +237,15 @@ impl Fairness {
                 load.active = load.active.saturating_add(1);
                 load.suspects = load.suspects.saturating_add(usize::from(suspect));
             }
-            self.known.insert(payout.id, Known { parties, since: now, suspect, held: false, seen: true });
+            let known = Known { parties, since: now, suspect, held: false, seen: true };
+            self.known.insert(PayoutKey::Invoice(payout.id), known);
         }
         verdict
     }
 
     /// A payout that was admitted was not sent after all.
-    pub(super) fn take_back(&mut self, id: PayoutId) {
-        let Some(known) = self.known.remove(&id) else { return };
+    pub(super) fn take_back(&mut self, key: PayoutKey) {
+        let Some(known) = self.known.remove(&key) else { return };
         for party in &known.parties {
             if let Some(load) = self.loads.get_mut(party) {
                 load.active = load.active.saturating_sub(1);
@@ -331,14 +345,17 @@ fn judge(party: &Party, load: &Load, slots: usize, created_at: UnixMillis, now: 
 }
 
 fn parties_of(payout: &Payout) -> Vec<Party> {
-    if payout.family == Family::Operator {
-        return Vec::new();
-    }
     let node = Bolt11Invoice::from_str(&payout.invoice).ok().map(|invoice| {
         let named = invoice.payee_pub_key().copied();
         Party::Node(named.unwrap_or_else(|| invoice.recover_payee_pub_key()))
     });
-    let dust = (payout.amount < DUST_BELOW).then_some(Party::Dust);
-    let client = payout.source.clone().map(Party::Client);
-    [dust, node, client].into_iter().flatten().collect()
+    parties(payout.family, payout.amount, node, payout.source.clone())
+}
+
+fn parties(family: Family, amount: Msat, node: Option<Party>, source: Option<String>) -> Vec<Party> {
+    if family == Family::Operator {
+        return Vec::new();
+    }
+    let dust = (amount < DUST_BELOW).then_some(Party::Dust);
+    [dust, node, source.map(Party::Client)].into_iter().flatten().collect()
 }

@@ -44,7 +44,7 @@ pub mod operator_sends;
 pub mod payouts;
 pub mod reconciliation;
 pub mod recovery;
-mod routing;
+pub mod routing;
 mod rows;
 pub mod service_fees;
 pub mod solvency;
@@ -126,12 +126,6 @@ impl Family {
     /// suspense.
     pub const fn keeps_more(self) -> bool {
         matches!(self, Self::Payments | Self::L402)
-    }
-
-    /// Whether its payouts cost the services nothing in routing: the operator pays their own way, for accounts
-    /// there is a limit of their own, and purses' routing is their accounts'. So they don't count for what routing may cost in an hour.
-    pub const fn pays_own_routing(self) -> bool {
-        matches!(self, Self::Operator | Self::Accounts | Self::Purse)
     }
 
     /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request that was not
@@ -326,6 +320,8 @@ pub struct Settings {
     pub route_tries: u32,
     /// What routing may cost in an hour, whatever each payout may; beyond it only free routes are taken.
     pub max_routing_per_hour: Msat,
+    /// What routing for one account may cost the operator in an hour.
+    pub max_routing_per_account_hour: Msat,
     /// How long after a start the node's channels are asked about old payouts at the earliest: LDK itself
     /// retries for 10 seconds and repeats its events in the first moments.
     pub settle_time: std::time::Duration,
@@ -343,6 +339,7 @@ impl Default for Settings {
             send_window: std::time::Duration::from_secs(600),
             route_tries: 4,
             max_routing_per_hour: Msat::from_sat(10_000).unwrap_or_default(),
+            max_routing_per_account_hour: Msat::from_sat(5_000).unwrap_or_default(),
             settle_time: std::time::Duration::from_secs(12),
             when_short: solvency::WhenShort::default(),
             keep_unpaid: std::time::Duration::from_secs(3 * 86_400),

@@ -21,11 +21,12 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::books::{Account, Journal, Kind};
 use super::charges::{self, Charge, ChargeStatus};
-use super::rows::{held, payouts as rows};
+use super::routing::Bearer;
+use super::rows::{held, payouts as rows, under_way};
 use super::{End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::UnixMillis;
 use crate::crash_point;
-use crate::ids::{PaymentHash, PayoutId, Preimage};
+use crate::ids::{AccountId, PaymentHash, PayoutId, Preimage};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics as names;
@@ -102,6 +103,8 @@ pub struct Payout {
     pub granted: Option<Msat>,
     /// For whom it is made: a client or an account, so that one of them can't take what is everybody's.
     pub source: Option<String>,
+    /// The account whose routing the operator bears with it: it counts for what that one may cost in an hour.
+    pub routing_account: Option<AccountId>,
     /// How far it is.
     pub status: PayoutStatus,
     /// Times the node was asked.
@@ -344,8 +347,8 @@ pub fn mark_paid(
     }
     let fee = arrival.cost(&payout);
     rows::finish_paid(tx, payout.id, arrival.preimage, fee, arrival.left, now)?;
-    if fee > Msat::ZERO && !payout.family.pays_own_routing() {
-        rows::add_routing(tx, fee, now)?;
+    if fee > Msat::ZERO && Bearer::of(&payout).is_operator() {
+        under_way::add_routing(tx, fee, now)?;
     }
     let paid = by_id(tx, payout.id)?;
     let spent = paid

@@ -69,7 +69,7 @@ pub fn failure_reported(ledger: &Ledger, hash: PaymentHash, reason: &str) -> Res
     if payout.status.is_final() {
         return Ok(Reported::Repeated);
     }
-    let asked = Outbound { hash, amount: payout.amount, reported_failed: true };
+    let asked = Outbound { hash, is_id: false, amount: payout.amount, reported_failed: true };
     match standing_of(ledger, &asked) {
         Standing::Arrived { preimage, left } => {
             book(ledger, Arrival { hash, preimage: Some(preimage), fee: Msat::ZERO, left })
@@ -138,6 +138,7 @@ fn arrived_by_record(ledger: &Ledger, payout: &Payout) -> Option<PaymentRecord> 
 fn question(payout: &Payout) -> Outbound {
     Outbound {
         hash: payout.payment_hash,
+        is_id: false,
         amount: payout.amount,
         reported_failed: payout.failure_reported.is_some(),
     }

@@ -7,6 +7,7 @@ mod jamming;
 mod proof;
 mod sends;
 mod suspense;
+mod to_offers;
 
 use std::sync::Arc;
 use std::time::Duration;

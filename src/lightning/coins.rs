@@ -46,3 +46,21 @@ pub struct CoinRecord {
     /// What the miners got, once the wallet has listed it.
     pub fee: Option<Msat>,
 }
+
+/// What can become of a transaction that pays an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoinFate {
+    /// The wallet has seen none, which doesn't say that there is none.
+    Unseen,
+    /// It is in a block, or no transaction in a block spends what it spends.
+    CanConfirm,
+    /// Another transaction, in a block, spends what it spends: only one of the two can be in the chain.
+    Replaced {
+        /// The other one.
+        by: Txid,
+        /// Six blocks deep: it stays, and this one never confirms.
+        is_final: bool,
+    },
+    /// The wallet has seen that something pays the order, but not what that spends.
+    Unreadable,
+}

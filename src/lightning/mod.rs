@@ -31,7 +31,7 @@ use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::money::Msat;
 
 pub use capacity::{ChannelRoom, Limit, Model, Shortfall};
-pub use coins::{CoinDispatch, CoinOrder, CoinRecord};
+pub use coins::{CoinDispatch, CoinFate, CoinOrder, CoinRecord};
 pub use events::{ChannelNews, NodeEvent};
 pub use holdings::{ChannelHolding, Claim, ClaimKind, Holdings, Spent, Sweep, WalletTransaction};
 pub use node::{Draft, Node};
@@ -251,6 +251,21 @@ pub trait Lightning: Send + Sync + 'static {
     /// What the node remembers of a payment to an offer. None: it may have been sent all the same.
     fn offer_record(&self, key: OfferKey<'_>) -> Option<OfferRecord>;
 
+    /// Makes the node forget its records of calls of [`Lightning::pay_to_offer`] with this note that sent nothing: it
+    /// keeps one of each, under an id that it tells nobody.
+    ///
+    /// # Errors
+    /// A text for the log, if the node could not write.
+    fn forget_unsent_offers(&self, note: &str) -> Result<(), String>;
+
+    /// Whether the node's stored state has any trace of a payment to an offer that was, or may have been, sent before
+    /// the last start: by its id, or by its note. If it has none, nothing of the payment is under way, and nothing will
+    /// be. That it has one proves nothing. Reads the channels' state, so it takes time.
+    ///
+    /// # Errors
+    /// Why it can't be told now, for the log.
+    fn has_trace_of(&self, key: OfferKey<'_>) -> Result<bool, &'static str>;
+
     /// Makes the node forget its record of an outbound payment, so that [`Lightning::pay`] asks its
     /// channels instead of its record. HTLCs under way are not touched.
     ///
@@ -307,9 +322,17 @@ pub trait Lightning: Send + Sync + 'static {
     /// A text for the log: the chain source gave no estimate.
     fn coin_fee_rate(&self) -> Result<u64, String>;
 
-    /// How many transactions the wallet has been part of: it has no more coins than that, but for transactions that
-    /// paid it more than once.
-    fn coin_transactions(&self) -> usize;
+    /// The wallet's coins, in sat. Never fewer than it may spend; perhaps some that are being spent.
+    ///
+    /// # Errors
+    /// A text for the log: the wallet could not be read.
+    fn wallet_coins(&self) -> Result<Vec<u64>, String>;
+
+    /// Whether what pays an order, by its name or by what it pays, can still confirm, by all that the wallet knows.
+    ///
+    /// # Errors
+    /// A text for the log: the wallet could not be read.
+    fn coin_fate(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<CoinFate, String>;
 
     /// What the wallet knows of a transaction that pays an order, by its name or by what it pays. `None`: it has
     /// seen none, which doesn't say that there is none.

@@ -21,9 +21,10 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 
 use super::{
-    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Direction, Dispatch, Holdings, InvoiceError,
-    InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
-    OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Spent, Standing, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Direction, Dispatch, Holdings,
+    InvoiceError, InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder,
+    OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Spent, Standing,
+    Waiting,
 };
 use crate::clock::Clock;
 use crate::ids::{PaymentHash, Preimage};
@@ -100,12 +101,18 @@ struct State {
     no_coins: bool,
     fee_rate: Option<u64>,
     to_offers: Vec<ToOffer>,
+    unsent_offers: Vec<String>,
+    coins: Vec<u64>,
+    hook: Option<Hook>,
     stopped: bool,
     commit_at_once: bool,
     trap: Trap,
     height: u32,
     told: holdings::Told,
 }
+
+/// Something that happens while the node is asked.
+type Hook = Box<dyn FnOnce() + Send>;
 
 /// The node.
 pub struct Sim {
@@ -233,11 +240,12 @@ impl Sim {
             record.status = status;
             record.fee = arrives.then_some(fee);
         }
+        let payment_id = state.end_offer(hash, arrives, fee);
         let preimage = state.preimages.get(&hash).copied();
         state.events.push_back(if arrives {
-            NodeEvent::Sent { hash, payment_id: hash.0, preimage, fee }
+            NodeEvent::Sent { hash, payment_id, preimage, fee }
         } else {
-            NodeEvent::Failed { hash: Some(hash), payment_id: hash.0, reason: "the recipient refused".into() }
+            NodeEvent::Failed { hash: Some(hash), payment_id, reason: "the recipient refused".into() }
         });
     }
 
@@ -297,6 +305,18 @@ impl Sim {
         self.state().no_route = no_route;
     }
 
+    /// What happens while the node is asked for the next payment to an offer, or for coins.
+    pub fn set_hook(&self, hook: impl FnOnce() + Send + 'static) {
+        self.state().hook = Some(Box::new(hook));
+    }
+
+    fn run_hook(&self) {
+        let hook = self.state().hook.take();
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+
     /// Sets the trap for the next `pay`.
     pub fn set_trap(&self, trap: Trap) {
         self.state().trap = trap;
@@ -325,6 +345,7 @@ impl Sim {
         state.trap = Trap::None;
         state.wait_for_parts_anew(self.clock.now());
         state.htlcs.retain(|htlc| htlc.place == Place::Committed);
+        state.ask_offers_again();
         let mut newest: Vec<_> = state
             .records
             .values()
@@ -446,8 +467,19 @@ impl Lightning for Sim {
         self.sent_to_offer(key)
     }
 
+    fn forget_unsent_offers(&self, note: &str) -> Result<(), String> {
+        self.state().unsent_offers.retain(|unsent| unsent != note);
+        Ok(())
+    }
+
+    fn has_trace_of(&self, key: OfferKey<'_>) -> Result<bool, &'static str> {
+        Ok(self.traced(key))
+    }
+
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
-        self.state().records.remove(&hash);
+        let mut state = self.state();
+        state.records.remove(&hash);
+        state.forget_offer(hash.0);
         Ok(())
     }
 
@@ -517,8 +549,13 @@ impl Lightning for Sim {
         Ok(self.state().fee_rate.unwrap_or(250))
     }
 
-    fn coin_transactions(&self) -> usize {
-        1
+    fn wallet_coins(&self) -> Result<Vec<u64>, String> {
+        let coins = self.state().coins.clone();
+        Ok(if coins.is_empty() { vec![COINS_SAT] } else { coins })
+    }
+
+    fn coin_fate(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<CoinFate, String> {
+        Ok(self.fate(order, txid))
     }
 
     fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

@@ -17,6 +17,17 @@
 //! | no monitor has ever had an HTLC of it, nor does the manager know its hash | nothing was sent |
 //! | a height, a clock, an error of `send`, a record that says failed | nothing |
 //!
+//! # An HTLC that nobody claims on the chain
+//!
+//! An output of an HTLC can stay unspent for ever: where claiming it would cost more than it is worth, LDK stops, and
+//! the peer may not find it worth its while either. Then the chain never decides, the answer stays
+//! [`Standing::Closing`], and no number of blocks makes it more: as long as the output is unspent, whoever has the
+//! preimage can take it, and the recipient may have been paid by the peer off the chain, and have the preimage. Without
+//! an output (LDK left it out as dust, and does not name it) the line of the table with "six deep" holds: it failed.
+//! So such a payment stays under way, and what it was taken from stays taken. A person can end it with the recipient's
+//! preimage (`satchel payout settle ID --paid PREIMAGE`); nothing proves that it failed but a transaction that spends
+//! the output, as when fees fall and LDK's own claim gets into a block.
+//!
 //! What follows for the ledger is told in [`reconciliation`](crate::ledger::reconciliation).
 
 use crate::ids::{PaymentHash, Preimage};
@@ -27,6 +38,9 @@ use crate::money::Msat;
 pub struct Outbound {
     /// Which.
     pub hash: PaymentHash,
+    /// `hash` is the node's id of a payment to an offer whose hash is not known: any HTLC of its channel that the chain
+    /// has not decided may be of it.
+    pub is_id: bool,
     /// What the recipient was to get, in msat.
     pub amount: Msat,
     /// Whether the node reported that it failed. Such a report is proof where its channels are open.

@@ -1,4 +1,5 @@
 //! The services on the node, all alike inside: rules, store, routes, errors. None imports another.
 
 pub mod accounts;
+pub mod agents;
 pub mod purse;

@@ -29,6 +29,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0018_solvency.sql"),
     include_str!("migrations/0019_node_books.sql"),
     include_str!("migrations/0020_operator.sql"),
+    include_str!("migrations/0021_offers_and_routing.sql"),
+    include_str!("migrations/0023_agents.sql"),
     include_str!("migrations/0026_purse.sql"),
 ];
 

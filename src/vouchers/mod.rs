@@ -21,7 +21,7 @@ mod store;
 pub mod upkeep;
 
 #[cfg(test)]
-mod property;
+pub(crate) mod property;
 #[cfg(test)]
 mod tests;
 

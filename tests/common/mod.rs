@@ -96,7 +96,12 @@ pub async fn rises(satchel: &Satchel) -> usize {
             let _status = satchel.wait_exit(SOON).await;
         }
     }
-    panic!("LDK panicked at {MOST_PANICS} starts in a row");
+    if let Some(dir) = std::env::var_os("SATCHEL_KEEP_FAILED") {
+        let copied = std::process::Command::new("cp").arg("-a").arg(satchel.data_dir()).arg(&dir).status();
+        eprintln!("   data folder copied to {}: {copied:?}", dir.display());
+        std::fs::copy(satchel.log_path(), std::path::Path::new(&dir).join("satchel.log")).unwrap();
+    }
+    panic!("LDK panicked at {MOST_PANICS} starts in a row:\n{}", satchel.log_tail());
 }
 
 fn log_of(satchel: &Satchel) -> Vec<u8> {

@@ -224,6 +224,7 @@ impl Scene {
         // What the closed channel spent must be known before anything is spent again.
         self.network.mine(1).await.unwrap();
         satchel.admin_post("/admin/v1/sync", json!({})).await.unwrap();
+        self.broadcasts_are_done().await;
         let opened = satchel.admin_post("/admin/v1/channels", request).await.unwrap();
         let id = opened["user_channel_id"].as_str().unwrap();
         for _ in 0..20 {
@@ -245,6 +246,24 @@ impl Scene {
         let close = format!("/admin/v1/channels/{id}/close");
         satchel.admin_post(&close, json!({"force": true})).await.unwrap();
         false
+    }
+
+    /// Waits until LDK has broadcast again what it does at each block for closed channels. ldk-node's queue takes 50
+    /// transactions and drops the rest, also the funding transaction of a new channel.
+    async fn broadcasts_are_done(&self) {
+        let failures = || {
+            let log = std::fs::read_to_string(self.network.satchel.log_path()).unwrap_or_default();
+            log.matches("Failed to broadcast").count()
+        };
+        let mut before = failures();
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = failures();
+            if now == before {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// Pays while satchel dies and rises; `dying` says whether a channel was lost at it. What was under way in one

@@ -88,6 +88,8 @@ impl Books {
     async fn settle(&mut self, world: &Arc<World>, all: bool, choices: &mut Choices) {
         let begun = Instant::now();
         loop {
+            // A channel can close later than at the start: its peer may refuse to go on with it.
+            world.replace_channels().await;
             let items: Vec<_> = world.live.lock().unwrap().clone();
             let looked = futures_util::stream::iter(items)
                 .map(|item| async move { (look(world, &item).await, item) })

@@ -21,8 +21,8 @@ use crate::ids::{AccountId, PaymentHash, Preimage};
 use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
-    InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch,
+    Holdings, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
     OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
     SendingRoom, Spent, Standing, Waiting,
 };
@@ -73,6 +73,12 @@ impl Lightning for FakeNode {
     fn offer_record(&self, _: OfferKey<'_>) -> Option<OfferRecord> {
         None
     }
+    fn forget_unsent_offers(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+    fn has_trace_of(&self, _: OfferKey<'_>) -> Result<bool, &'static str> {
+        Ok(false)
+    }
     fn forget(&self, _: PaymentHash) -> Result<(), String> {
         Ok(())
     }
@@ -107,8 +113,11 @@ impl Lightning for FakeNode {
     fn coin_fee_rate(&self) -> Result<u64, String> {
         Ok(250)
     }
-    fn coin_transactions(&self) -> usize {
-        0
+    fn wallet_coins(&self) -> Result<Vec<u64>, String> {
+        Ok(Vec::new())
+    }
+    fn coin_fate(&self, _: &CoinOrder, _: Option<Txid>) -> Result<CoinFate, String> {
+        Ok(CoinFate::Unseen)
     }
     fn coin_record(&self, _: &CoinOrder, _: Option<Txid>) -> Result<Option<CoinRecord>, String> {
         Ok(None)
@@ -349,7 +358,13 @@ impl CoinAdmin for Rooms {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move { Ok(vec![json!({ "id": 1 })]) })
     }
-    fn settle(&self, id: i64, paid_by: Option<Txid>, _: Act) -> BoxFuture<'_, Result<String, AdminError>> {
+    fn settle(
+        &self,
+        id: i64,
+        paid_by: Option<Txid>,
+        _: bool,
+        _: Act,
+    ) -> BoxFuture<'_, Result<String, AdminError>> {
         Box::pin(async move {
             match id {
                 1 => Ok(if paid_by.is_some() { "paid" } else { "failed" }.into()),

@@ -105,6 +105,7 @@ pub(super) async fn create(
         counted: true,
         account: Some(caller.account),
         resource,
+        product: None,
         price_sat,
         description: words(&asked.body, "description", "invalid_description")?,
         lifetime: None,

@@ -122,6 +122,11 @@ impl ProxyError {
         self.row().0
     }
 
+    /// What programs compare.
+    pub fn slug(&self) -> &'static str {
+        self.row().1
+    }
+
     /// What people read. Safe to show to whoever asked.
     pub fn message(&self) -> &str {
         self.row().2

@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 
 use super::cache::Live;
 use super::error::ProxyError;
-use super::request::{Bounds, Change, DEFAULT_SATS, DEFAULT_TIMEOUT, SettingsChange};
-use super::store::{self, ManifestSettings, Owner, Proxy};
-use super::view::{DeletedView, ProxiesView, ProxyDetailView, ProxyView, RetiredView, SettingsView};
+use super::request::{Bounds, Change, SettingsChange};
+use super::store::{self, Owner, Proxy};
+use super::view::{DeletedView, ProxiesView, ProxyDetailView, RetiredView, SettingsView};
 use super::{PaidProxies, ids};
 use crate::http::respond;
 use crate::ids::AccountId;
+use crate::l402::hooks::ProxyState;
 use crate::store::Tx;
 
 /// How often another id is tried for a new proxy.
@@ -73,53 +74,6 @@ impl PaidProxies {
         Bounds { timeout: self.rules().max_timeout.as_secs(), sats: self.0.till.rules().max_price_sat }
     }
 
-    /// Makes a proxy for an account, or for the operator; answers it as JSON.
-    ///
-    /// # Errors
-    /// [`ProxyError::Invalid`], also if the account has as many as it may; the store's.
-    pub async fn create(&self, owner: Option<AccountId>, change: Change) -> Result<Vec<u8>, ProxyError> {
-        self.check_target(&change).await?;
-        let now = self.now();
-        let mut proxy = Proxy {
-            id: 0,
-            public_id: String::new(),
-            account: owner,
-            name: String::new(),
-            description: None,
-            target_url: String::new(),
-            default_price_sat: DEFAULT_SATS,
-            is_active: true,
-            retired_at: None,
-            retired_reason: None,
-            auth: None,
-            timeout_secs: DEFAULT_TIMEOUT.min(self.rules().max_timeout.as_secs()),
-            allowed_methods: Vec::new(),
-            allowed_paths: Vec::new(),
-            blocked_paths: Vec::new(),
-            token_validity_secs: None,
-            manifest: ManifestSettings { enabled: true, ..ManifestSettings::default() },
-            created_at: now,
-            updated_at: now,
-        };
-        change.apply(&mut proxy)?;
-        let most = self.rules().max_proxies;
-        let written = self.store().write(move |tx| -> Result<Proxy, ProxyError> {
-            if let Some(account) = proxy.account {
-                let (_, count) = store::list(tx, Owner::Account(account), 0, 0)?;
-                if count >= most {
-                    return Err(ProxyError::invalid(
-                        "too_many_proxies",
-                        format!("an account has at most {most} proxies"),
-                    ));
-                }
-            }
-            proxy.public_id = free_id(tx, &proxy.name)?;
-            proxy.id = store::insert(tx, &proxy)?;
-            Ok(proxy)
-        });
-        json(&ProxyView::new(&written.await?))
-    }
-
     /// A page of proxies, newest first, as JSON.
     ///
     /// # Errors
@@ -161,7 +115,7 @@ impl PaidProxies {
     }
 
     /// Whether a change leads to where it may.
-    async fn check_target(&self, change: &Change) -> Result<(), ProxyError> {
+    pub(super) async fn check_target(&self, change: &Change) -> Result<(), ProxyError> {
         match change.target_url() {
             None => Ok(()),
             Some(url) => self.0.targets.check_new(url).await,
@@ -209,9 +163,10 @@ impl PaidProxies {
     /// [`ProxyError::ProxyNotFound`], the store's.
     pub async fn delete(&self, who: Who, id: String) -> Result<Vec<u8>, ProxyError> {
         let cache = Arc::clone(&self.0.cache);
-        let wanted = id.clone();
+        let (this, wanted) = (self.clone(), id.clone());
         let deleted = self.store().write(move |tx| -> Result<(), ProxyError> {
             let proxy = owned(tx, who, &wanted)?;
+            this.tell(tx, &ProxyState::gone(&proxy))?;
             store::delete(tx, proxy.id)?;
             tx.after_commit(move || cache.forget(&wanted));
             Ok(())
@@ -252,31 +207,23 @@ impl PaidProxies {
         id: String,
         change: impl FnOnce(&Tx<'_>, &mut Proxy, i64) -> Result<T, ProxyError> + Send + 'static,
     ) -> Result<(Proxy, T), ProxyError> {
-        let (cache, now) = (Arc::clone(&self.0.cache), self.now());
+        let (this, now) = (self.clone(), self.now());
         let wanted = id.clone();
-        let written = self.store().write(move |tx| -> Result<_, ProxyError> {
-            let mut proxy = owned(tx, who, &wanted)?;
-            let old = proxy.clone();
-            let done = change(tx, &mut proxy, now)?;
-            if proxy != old {
-                proxy.updated_at = now;
-                store::update(tx, &proxy)?;
-            }
-            tx.after_commit(move || cache.forget(&wanted));
-            Ok((proxy, done))
-        });
+        let written = self
+            .store()
+            .write(move |tx| -> Result<_, ProxyError> { this.write_in(tx, who, &wanted, now, change) });
         let written = written.await;
         self.0.cache.forget(&id);
         written
     }
 }
 
-fn owned(connection: &rusqlite::Connection, who: Who, id: &str) -> Result<Proxy, ProxyError> {
+pub(super) fn owned(connection: &rusqlite::Connection, who: Who, id: &str) -> Result<Proxy, ProxyError> {
     let found = store::by_public_id(connection, id)?;
     found.filter(|proxy| who.may(proxy)).ok_or(ProxyError::ProxyNotFound)
 }
 
-fn free_id(tx: &Tx<'_>, name: &str) -> Result<String, ProxyError> {
+pub(super) fn free_id(tx: &Tx<'_>, name: &str) -> Result<String, ProxyError> {
     for attempt in 0..ATTEMPTS {
         let id = ids::new_id(name, attempt)?;
         if store::is_free(tx, &id)? {

@@ -31,6 +31,7 @@ mod forward;
 pub mod glob;
 mod headers;
 mod ids;
+mod make;
 pub(in crate::l402) mod manage;
 pub mod path;
 pub mod price;
@@ -49,11 +50,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::{Clock, UnixMillis};
 use crate::http::limits::Limits;
-use crate::l402::L402;
+use crate::l402::{L402, ProxyListener};
 use crate::store::Store;
 use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
 
 pub use error::ProxyError;
+pub use make::Prepared;
 pub use rules::Rules;
 pub use target::Targets;
 
@@ -91,6 +93,7 @@ struct Inner {
     cache: Arc<cache::Cache>,
     flights: Arc<flights::Flights>,
     closing: Arc<AtomicBool>,
+    listener: Option<Arc<dyn ProxyListener>>,
 }
 
 impl PaidProxies {
@@ -99,6 +102,18 @@ impl PaidProxies {
     /// # Errors
     /// [`NoClient`].
     pub fn new(parts: Parts) -> Result<Self, NoClient> {
+        Self::build(parts, None)
+    }
+
+    /// Builds the room, with who else is told of what becomes of proxies.
+    ///
+    /// # Errors
+    /// [`NoClient`].
+    pub fn telling(parts: Parts, listener: Arc<dyn ProxyListener>) -> Result<Self, NoClient> {
+        Self::build(parts, Some(listener))
+    }
+
+    fn build(parts: Parts, listener: Option<Arc<dyn ProxyListener>>) -> Result<Self, NoClient> {
         let client = parts.targets.guard().streaming_client(StreamSettings {
             connect_timeout: parts.rules.connect_timeout,
             idle_connections: IDLE_CONNECTIONS,
@@ -115,6 +130,7 @@ impl PaidProxies {
             cache: Arc::default(),
             flights,
             closing: Arc::default(),
+            listener,
         })))
     }
 

@@ -154,6 +154,7 @@ impl PaidProxies {
         }
         let price = Price {
             resource: format!("{}{}", path_of(&live.proxy.public_id), path.sent()),
+            product: Some(live.proxy.public_id.clone()),
             sats: quote.sats,
             description: quote.says.unwrap_or(&live.proxy.name).to_owned(),
             account: live.proxy.account,

@@ -24,7 +24,7 @@ impl Targets {
 
     /// Where no names are known, but for `inside.example`, which leads inside.
     #[cfg(test)]
-    pub(in crate::l402) fn offline(settings: GuardSettings) -> Self {
+    pub(crate) fn offline(settings: GuardSettings) -> Self {
         Self::with(settings, Guard::offline)
     }
 

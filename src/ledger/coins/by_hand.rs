@@ -7,6 +7,7 @@ use super::super::{Ledger, LedgerError, Listeners};
 use super::{CoinSend, CoinStatus, by_id, fail, order, pay};
 use crate::clock::UnixMillis;
 use crate::ids::CoinSendId;
+use crate::lightning::CoinFate;
 use crate::store::Tx;
 
 /// What a person found out about coins that nobody could tell of.
@@ -29,7 +30,7 @@ pub enum NotSettled {
     Another,
 }
 
-/// Ends what a person has looked into. The caller has made sure that the wallet knows no transaction that pays it.
+/// Ends what a person has looked into. The caller has asked [`may_settle`].
 ///
 /// # Errors
 /// The store's or the listener's.
@@ -58,12 +59,33 @@ pub fn settle(
     Ok(if settled { Ok(()) } else { Err(NotSettled::NotUnderWay) })
 }
 
-/// Whether the wallet knows a transaction that pays it: then there is nothing to find out by hand. Asks the node.
+/// Why a person's word is not accepted now, by what the wallet knows; `None` if it is. `has_proof` says that they have
+/// seen for themselves that nothing can confirm. Asks the node.
 ///
 /// # Errors
-/// A text for the operator.
-pub fn is_seen(ledger: &Ledger, send: &CoinSend) -> Result<bool, String> {
+/// A text for the operator: it can't be told.
+pub fn may_settle(
+    ledger: &Ledger,
+    send: &CoinSend,
+    found: &Found,
+    has_proof: bool,
+) -> Result<Option<String>, String> {
     let order = order(ledger, send).ok_or("its address can't be read")?;
     let known = send.txid.as_deref().and_then(|txid| txid.parse::<Txid>().ok());
-    Ok(ledger.lightning.coin_record(&order, known)?.is_some())
+    Ok(match (ledger.lightning.coin_fate(&order, known)?, found) {
+        (CoinFate::Unseen | CoinFate::Replaced { is_final: true, .. }, _) => None,
+        (CoinFate::CanConfirm, _) => Some(
+            "the wallet has seen the transaction that pays them, and it can confirm: they end by themselves, six blocks deep"
+                .into(),
+        ),
+        (CoinFate::Replaced { by, is_final: false }, _) => Some(format!(
+            "transaction {by} has spent a coin of the one that pays them, and is not six blocks deep yet: try again when it is"
+        )),
+        (CoinFate::Unreadable, Found::NotSent) if has_proof => None,
+        (CoinFate::Unreadable, _) => Some(
+            "the wallet has seen a transaction that pays them, but can't tell what it spends: give --i-have-proof with \
+             --not-sent only if you have seen in a block explorer that another transaction has spent one of its inputs"
+                .into(),
+        ),
+    })
 }

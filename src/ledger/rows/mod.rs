@@ -11,6 +11,7 @@ pub(super) mod operator_sends;
 pub(super) mod payout_list;
 pub(super) mod payouts;
 pub(super) mod suspense;
+pub(super) mod under_way;
 
 use rusqlite::{Connection, params};
 

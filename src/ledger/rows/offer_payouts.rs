@@ -6,10 +6,12 @@ use crate::clock::UnixMillis;
 use crate::ids::{OfferPayoutId, PaymentHash};
 use crate::ledger::LedgerError;
 use crate::ledger::offer_payouts::{Ended, OfferPayout, Wanted};
+use crate::money::Msat;
 use crate::store::Tx;
 
 const COLUMNS: &str = "id, public_id, family, offer, amount_msat, max_fee_msat, status, attempts, payment_id,
-    payment_hash, doubtful, created_at, deadline, finished_at, preimage, fee_msat, error, failure_reported, next_try_at";
+    payment_hash, doubtful, created_at, deadline, finished_at, preimage, fee_msat, error, failure_reported, next_try_at,
+    granted_msat, source, routing_account_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<OfferPayout> {
     let status: String = row.get(6)?;
@@ -33,6 +35,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<OfferPayout> {
         error: row.get(16)?,
         failure_reported: row.get(17)?,
         next_try_at: row.get(18)?,
+        granted: row.get(19)?,
+        source: row.get(20)?,
+        routing_account: row.get(21)?,
     })
 }
 
@@ -43,8 +48,9 @@ pub(crate) fn insert(
     deadline: UnixMillis,
 ) -> Result<OfferPayoutId, LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO offer_payouts (public_id, family, offer, amount_msat, max_fee_msat, status, created_at, deadline, next_try_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?6)",
+        "INSERT INTO offer_payouts (public_id, family, offer, amount_msat, max_fee_msat, status, created_at, deadline, next_try_at,
+             source, routing_account_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?6, ?8, ?9)",
     )?
     .execute(params![
         wanted.public_id,
@@ -53,7 +59,9 @@ pub(crate) fn insert(
         wanted.amount,
         wanted.max_fee,
         now,
-        deadline
+        deadline,
+        wanted.source,
+        wanted.routing_account,
     ])?;
     Ok(OfferPayoutId(tx.last_insert_rowid()))
 }
@@ -102,19 +110,20 @@ pub(crate) fn open(connection: &Connection) -> Result<Vec<OfferPayout>, LedgerEr
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// The first that may be sent now.
-pub(crate) fn next(connection: &Connection, now: UnixMillis) -> Result<Option<OfferPayout>, LedgerError> {
-    let which = "status = 'queued' AND next_try_at <= ?1 AND deadline > ?1 ORDER BY next_try_at, id LIMIT 1";
-    one(connection, which, [now])
-}
-
-pub(crate) fn start(tx: &Tx<'_>, id: OfferPayoutId, now: UnixMillis) -> Result<bool, LedgerError> {
+/// The node is being asked, and routing may cost so much.
+pub(crate) fn start(
+    tx: &Tx<'_>,
+    id: OfferPayoutId,
+    granted: Msat,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
     let changed = tx
         .prepare_cached(
-            "UPDATE offer_payouts SET status = 'dispatching', attempts = attempts + 1, dispatched_at = ?2
+            "UPDATE offer_payouts SET status = 'dispatching', attempts = attempts + 1, dispatched_at = ?2,
+                 granted_msat = ?3
              WHERE id = ?1 AND status = 'queued'",
         )?
-        .execute(params![id, now])?;
+        .execute(params![id, now, granted])?;
     Ok(changed == 1)
 }
 
@@ -162,16 +171,6 @@ pub(crate) fn note_failure_reported(
          WHERE id = ?1 AND status NOT IN ('paid', 'failed')",
     )?
     .execute(params![id, hash, reason, next_try_at])?;
-    Ok(())
-}
-
-pub(crate) fn put_off_look(
-    tx: &Tx<'_>,
-    id: OfferPayoutId,
-    next_try_at: UnixMillis,
-) -> Result<(), LedgerError> {
-    tx.prepare_cached("UPDATE offer_payouts SET next_try_at = ?2 WHERE id = ?1")?
-        .execute(params![id, next_try_at])?;
     Ok(())
 }
 
@@ -239,8 +238,14 @@ pub(crate) fn mark_unknown(tx: &Tx<'_>) -> Result<usize, LedgerError> {
         .execute([])?)
 }
 
-/// An ended payout, and the node's id of its payment.
-pub(crate) type EndedRow = (OfferPayoutId, Option<[u8; 32]>);
+/// An ended payout of which the node still has a record.
+#[derive(Debug)]
+pub(crate) struct EndedRow {
+    pub(crate) id: OfferPayoutId,
+    pub(crate) public_id: String,
+    /// The node's id.
+    pub(crate) payment_id: Option<[u8; 32]>,
+}
 
 /// Ended ones of which the node still has a record.
 pub(crate) fn to_forget(
@@ -249,11 +254,13 @@ pub(crate) fn to_forget(
     limit: usize,
 ) -> Result<Vec<EndedRow>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, payment_id FROM offer_payouts
+        "SELECT id, public_id, payment_id FROM offer_payouts
          WHERE status IN ('paid', 'failed') AND forgotten = 0 AND finished_at < ?1 ORDER BY finished_at LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let found = statement.query_map(params![before, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = statement.query_map(params![before, limit], |row| {
+        Ok(EndedRow { id: row.get(0)?, public_id: row.get(1)?, payment_id: row.get(2)? })
+    })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

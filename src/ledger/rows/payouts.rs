@@ -4,19 +4,16 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::came;
 use crate::clock::UnixMillis;
-use crate::ids::{PaymentHash, PayoutId, Preimage};
+use crate::ids::{AccountId, PaymentHash, PayoutId, Preimage};
 use crate::ledger::payouts::Order;
 use crate::ledger::{LedgerError, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 
-/// Milliseconds in an hour.
-const HOUR_MS: i64 = 3_600_000;
-
 pub(super) const COLUMNS: &str =
     "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
     attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, failure_reported, routeless,
-    granted_msat, left_msat, source";
+    granted_msat, left_msat, source, routing_account_id";
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
     let status: String = row.get(7)?;
@@ -42,6 +39,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Payout> {
         granted: row.get(18)?,
         left: row.get(19)?,
         source: row.get(20)?,
+        routing_account: row.get(21)?,
     })
 }
 
@@ -140,23 +138,13 @@ pub(crate) fn note_source(tx: &Tx<'_>, id: PayoutId, source: &str) -> Result<(),
     Ok(())
 }
 
-/// A payout that may have HTLCs under way.
-#[derive(Clone, Debug)]
-pub(crate) struct Unsettled {
-    pub(crate) id: PayoutId,
-    pub(crate) amount: Msat,
-    pub(crate) since: UnixMillis,
-}
-
-/// All that may have HTLCs under way: at most as many as the channels have slots.
-pub(crate) fn unsettled(connection: &Connection) -> Result<Vec<Unsettled>, LedgerError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, amount_msat, coalesce(dispatched_at, created_at) FROM payouts
-         WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')",
-    )?;
-    let rows = statement
-        .query_map([], |row| Ok(Unsettled { id: row.get(0)?, amount: row.get(1)?, since: row.get(2)? }))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+/// The account for whose payout the operator bears what routing costs.
+pub(crate) fn note_routing_account(tx: &Tx<'_>, id: PayoutId, account: AccountId) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "UPDATE payouts SET routing_account_id = ?2 WHERE id = ?1 AND routing_account_id IS NULL",
+    )?
+    .execute(params![id, account])?;
+    Ok(())
 }
 
 /// A queued payout waits longer: nothing was tried.
@@ -169,18 +157,6 @@ pub(crate) fn put_off(
     tx.prepare_cached("UPDATE payouts SET next_try_at = ?2, error = ?3 WHERE id = ?1 AND status = 'queued'")?
         .execute(params![id, next_try_at, why])?;
     Ok(())
-}
-
-/// How many may have HTLCs under way, of those the node was asked to send since.
-pub(crate) fn under_way(connection: &Connection, since: UnixMillis) -> Result<usize, LedgerError> {
-    let count: i64 = connection
-        .prepare_cached(
-            "SELECT count(*) FROM payouts
-             WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')
-               AND dispatched_at >= ?1",
-        )?
-        .query_row([since], |row| row.get(0))?;
-    Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 pub(crate) fn start_dispatch(
@@ -335,30 +311,6 @@ pub(crate) fn quarantine(tx: &Tx<'_>, event: &str, error: &str, now: UnixMillis)
     tx.prepare_cached("INSERT INTO quarantine (at, event, error) VALUES (?1, ?2, ?3)")?
         .execute(params![now, event, error])?;
     Ok(())
-}
-
-/// Adds to what routing has cost in this hour.
-pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(), LedgerError> {
-    tx.prepare_cached(
-        "INSERT INTO routing_hours (hour, msat) VALUES (?1, ?2) ON CONFLICT (hour) DO UPDATE SET msat = msat + excluded.msat",
-    )?
-    .execute(params![now / HOUR_MS, fee])?;
-    Ok(())
-}
-
-/// What routing has cost in this hour and the last, and what those payouts may still cost that were sent and have not
-/// ended, however long ago; and the most that one of these may. Without those that pay their own routing.
-pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<(Msat, Msat), LedgerError> {
-    Ok(connection
-        .prepare_cached(
-            "SELECT coalesce(sum(granted_msat), 0)
-                  + (SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1),
-                coalesce(max(granted_msat), 0)
-             FROM payouts
-             WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'
-               AND family NOT IN ('operator', 'accounts', 'purse')",
-        )?
-        .query_row([now / HOUR_MS - 1], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
 /// Money for unknown hashes whose record the node may forget.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Owed, free_to_spend};
 use crate::clock::{UnixMillis, millis};
 use crate::ledger::jamming::HELD_AFTER;
-use crate::ledger::rows::payouts::unsettled;
+use crate::ledger::rows::under_way::unsettled;
 use crate::ledger::{Ledger, LedgerError};
 use crate::lightning::Model;
 

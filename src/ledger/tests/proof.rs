@@ -184,7 +184,7 @@ fn overpayment_is_booked_as_cost_and_counts_in_the_hour() {
     let hour = desk
         .ledger
         .store
-        .read_blocking(move |connection| rows::payouts::recent_routing(connection, now))
+        .read_blocking(move |connection| rows::under_way::recent_routing(connection, now))
         .unwrap();
     assert_eq!(hour.0, Msat::new(4_007).unwrap());
     // In the books it is spent.

@@ -39,9 +39,9 @@ fn coins_are_sent_once_however_often_they_are_asked_for() {
     assert_eq!(send(&desk, &order(ADDRESS, Some(50_001))).unwrap_err(), NotSent::AddressUsed);
     assert_eq!(send(&desk, &order(ADDRESS, None)).unwrap_err(), NotSent::AddressUsed);
     assert_eq!(books(&desk), (50_000_000, -50_000_000));
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     desk.sim.bury_coins();
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     assert_eq!(now(&desk, &coins).status, CoinStatus::Paid);
     assert_eq!(desk.sim.coins_sent(), [(ADDRESS.to_owned(), 50_000)]);
     assert_eq!(books(&desk), (0, 0), "coins of the wallet were never in these accounts");
@@ -52,15 +52,15 @@ fn everything_is_counted_once_its_transaction_is_seen() {
     let desk = Desk::new();
     let (coins, _) = send(&desk, &order(ADDRESS, None)).unwrap();
     assert_eq!((coins.amount, coins.everything), (sat(COINS), true));
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     assert_eq!(now(&desk, &coins).amount, sat(COINS), "an estimate");
     desk.sim.see_coins();
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     assert_eq!(now(&desk, &coins).amount, sat(COINS - 1_000));
     assert_eq!(books(&desk), (99_999_000_000, -99_999_000_000));
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     desk.sim.bury_coins();
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     assert_eq!((now(&desk, &coins).status, books(&desk)), (CoinStatus::Paid, (0, 0)));
 }
 
@@ -69,14 +69,16 @@ fn everything_sent_before_a_crash_is_found_and_not_sent_again() {
     let desk = Desk::new();
     let (coins, _) = send(&desk, &order(ADDRESS, None)).unwrap();
     desk.sim.set_trap(Trap::DieAfter);
-    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| coins::step(&desk.ledger)));
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        coins::Worker::default().step(&desk.ledger)
+    }));
     assert!(died.is_err());
     assert_eq!(now(&desk, &coins).status, CoinStatus::Sending);
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     assert_eq!(now(&desk, &coins).status, CoinStatus::Sending, "not seen yet");
     desk.sim.bury_coins();
-    coins::step(&desk.ledger).unwrap();
-    coins::step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
     let coins = now(&desk, &coins);
     assert_eq!((coins.status, coins.amount), (CoinStatus::Paid, sat(COINS - 1_000)));
     assert_eq!(desk.sim.coins_sent(), [(ADDRESS.to_owned(), COINS - 1_000)]);
@@ -96,4 +98,63 @@ fn what_can_not_be_sent_is_refused_with_the_reason() {
     assert_eq!(send(&desk, &order(OTHER, Some(COINS - 4_999))).unwrap_err(), beyond);
     let poor = Send { spendable_sat: 5_100, ..order(OTHER, None) };
     assert_eq!(send(&desk, &poor).unwrap_err(), NotSent::NotEnough { spendable: 100, promised: 5_000 });
+}
+
+#[test]
+fn answer_of_the_wallet_that_could_not_be_written_is_written_later() {
+    let desk = Desk::new();
+    let (coins, _) = send(&desk, &order(ADDRESS, Some(50_000))).unwrap();
+    desk.sim.set_no_coins(true);
+    let mut worker = coins::Worker::default();
+    let lock = desk.lock_when_asked();
+    worker.step(&desk.ledger).unwrap_err();
+    assert_eq!(now(&desk, &coins).status, CoinStatus::Sending);
+    drop(lock);
+    desk.sim.set_no_coins(false);
+    worker.step(&desk.ledger).unwrap();
+    worker.step(&desk.ledger).unwrap();
+    assert_eq!(now(&desk, &coins).status, CoinStatus::Sent, "nothing was sent the first time");
+    assert_eq!(desk.sim.coins_sent().len(), 1);
+}
+
+#[test]
+fn coins_that_the_books_refuse_hold_up_no_others() {
+    let desk = Desk::new();
+    let (first, _) = send(&desk, &order(ADDRESS, Some(50_000))).unwrap();
+    let (second, _) = send(&desk, &order(OTHER, Some(60_000))).unwrap();
+    let mut worker = coins::Worker::default();
+    worker.step(&desk.ledger).unwrap();
+    desk.sim.bury_coins();
+    desk.refuse(
+        "CREATE TEMP TRIGGER refused BEFORE UPDATE ON main.coin_sends WHEN OLD.amount_msat = 50000000
+         BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
+    worker.step(&desk.ledger).unwrap();
+    assert_eq!(now(&desk, &first).status, CoinStatus::Sent);
+    desk.sim.bury_coins();
+    worker.step(&desk.ledger).unwrap();
+    assert_eq!(now(&desk, &second).status, CoinStatus::Paid);
+}
+
+/// Their inputs were spent elsewhere, as by another wallet with the same seed.
+#[test]
+fn coins_that_can_not_confirm_any_more_are_settled_by_hand() {
+    let desk = Desk::new();
+    let (coins, _) = send(&desk, &order(ADDRESS, Some(50_000))).unwrap();
+    coins::Worker::default().step(&desk.ledger).unwrap();
+    let judged = |has_proof| {
+        coins::may_settle(&desk.ledger, &now(&desk, &coins), &coins::Found::NotSent, has_proof).unwrap()
+    };
+    desk.sim.see_coins();
+    assert!(judged(true).unwrap().contains("it can confirm"), "whatever a person says");
+    desk.sim.replace_coins(0, false);
+    assert!(judged(true).unwrap().contains("not six blocks deep yet"));
+    desk.sim.replace_coins(0, true);
+    assert_eq!(judged(false), None);
+    let id = coins.id;
+    let settled = desk.write(move |tx, ledger| {
+        coins::settle(tx, &ledger.listeners, id, &coins::Found::NotSent, ledger.clock.now())
+    });
+    settled.unwrap().unwrap();
+    assert_eq!((now(&desk, &coins).status, books(&desk)), (CoinStatus::Failed, (0, 0)));
 }

@@ -91,6 +91,12 @@ pub(super) fn offer_record(details: &PaymentDetails) -> Option<OfferRecord> {
     })
 }
 
+/// Whether it is one of our payments to an offer with this note.
+pub(super) fn has_note(details: &PaymentDetails, wanted: &str) -> bool {
+    let PaymentKind::Bolt12Offer { payer_note: Some(note), .. } = &details.kind else { return false };
+    details.direction == PaymentDirection::Outbound && note.0 == wanted
+}
+
 const fn status(status: PaymentStatus) -> RecordStatus {
     match status {
         PaymentStatus::Pending => RecordStatus::Pending,

@@ -60,6 +60,17 @@ impl KvStore {
         self.store.kv_containing(primaries, hash.0.to_vec())
     }
 
+    /// Whether a row contains these bytes.
+    pub(super) fn row_has_bytes(&self, at: KvKey, bytes: Vec<u8>) -> Result<bool, StoreError> {
+        self.store.kv_contains(at, bytes)
+    }
+
+    /// Whether any row of these namespaces contains these bytes.
+    pub(super) fn any_row_has(&self, primaries: &[&str], bytes: Vec<u8>) -> Result<bool, StoreError> {
+        let primaries = primaries.iter().map(|primary| (*primary).to_owned()).collect();
+        Ok(!self.store.kv_containing(primaries, bytes)?.is_empty())
+    }
+
     /// The names of all monitors.
     pub(super) fn monitor_names(&self) -> Result<Vec<String>, StoreError> {
         self.store.kv_list(MONITORS.into(), String::new())

@@ -17,7 +17,9 @@ mod operator;
 mod preflight;
 mod rooms;
 mod standing;
+mod startup;
 mod turns;
+mod wallet;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -132,6 +134,7 @@ pub struct LdkNode {
     synced_before: OnceLock<Option<u64>>,
     problem: Mutex<Option<String>>,
     burials: Mutex<standing::Burials>,
+    scripts: wallet::Scripts,
 }
 
 impl LdkNode {
@@ -177,6 +180,7 @@ impl LdkNode {
             synced_before: OnceLock::new(),
             problem: Mutex::new(Some("starting".into())),
             burials: Mutex::default(),
+            scripts: wallet::Scripts::default(),
         })
     }
 
@@ -187,6 +191,7 @@ impl LdkNode {
     /// [`StartError::BadSettings`] for what no later try can mend, like a port in use.
     pub fn run_start(&self, stop: impl Fn() -> bool) -> Result<(), StartError> {
         self.synced_before.get_or_init(|| self.node.status().latest_lightning_wallet_sync_timestamp);
+        startup::apply_pending_updates(&self.node);
         let mut wait = FIRST_RETRY;
         while !stop() {
             match self.runtime.block_on(preflight::ask(&self.settings.chain)) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Network, Txid};
-use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
+use ldk_node::payment::{PaymentDetails, PaymentStatus};
 use ldk_node::{Event, LightningBalance};
 use lightning::chain::channelmonitor::HTLC_FAIL_BACK_BUFFER;
 use lightning::ln::channelmanager::PaymentId;
@@ -20,10 +20,10 @@ use super::{LdkNode, convert, rooms};
 use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::capacity::in_parts;
 use crate::lightning::{
-    Balances, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceDescription,
-    InvoiceError, InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey,
-    OfferOrder, OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom,
-    Spent, Standing, Waiting,
+    Balances, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch, Holdings,
+    InvoiceDescription, InvoiceError, InvoiceRequest, LONGEST_LOCK_BLOCKS, Lightning, NodeEvent, Offer,
+    OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus,
+    Refusal, SendingRoom, Spent, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -174,17 +174,26 @@ impl Lightning for LdkNode {
             }
             OfferKey::Note(wanted) => {
                 // A call that sent nothing leaves a failed record with the same note and another id.
-                let noted = |details: &&PaymentDetails| match &details.kind {
-                    PaymentKind::Bolt12Offer { payer_note: Some(note), .. } => {
-                        details.direction == PaymentDirection::Outbound
-                            && details.status != PaymentStatus::Failed
-                            && note.0 == wanted
-                    }
-                    _ => false,
+                let noted = |details: &&PaymentDetails| {
+                    details.status != PaymentStatus::Failed && convert::has_note(details, wanted)
                 };
                 self.node.list_payments_with_filter(noted).iter().find_map(convert::offer_record)
             }
         }
+    }
+
+    fn forget_unsent_offers(&self, note: &str) -> Result<(), String> {
+        let unsent = |details: &&PaymentDetails| {
+            details.status == PaymentStatus::Failed && convert::has_note(details, note)
+        };
+        for details in self.node.list_payments_with_filter(unsent) {
+            self.node.remove_payment(&details.id).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn has_trace_of(&self, key: OfferKey<'_>) -> Result<bool, &'static str> {
+        self.trace_of(key)
     }
 
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
@@ -275,9 +284,12 @@ impl Lightning for LdkNode {
         self.fee_rate()
     }
 
-    fn coin_transactions(&self) -> usize {
-        let onchain = |details: &&PaymentDetails| matches!(details.kind, PaymentKind::Onchain { .. });
-        self.node.list_payments_with_filter(onchain).len()
+    fn wallet_coins(&self) -> Result<Vec<u64>, String> {
+        self.list_coins()
+    }
+
+    fn coin_fate(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<CoinFate, String> {
+        self.fate(order, txid)
     }
 
     fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

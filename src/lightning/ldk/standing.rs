@@ -14,7 +14,7 @@ use ldk_node::LightningBalance;
 
 use super::{LdkNode, htlcs};
 use crate::ids::{PaymentHash, Preimage};
-use crate::lightning::{Lightning, Outbound, Standing};
+use crate::lightning::{Lightning, OfferKey, Outbound, Standing};
 use crate::money::Msat;
 use crate::store::kv::{KvKey, KvRow};
 
@@ -129,7 +129,7 @@ impl LdkNode {
         // Each is looked at, so that each one's six blocks are counted from now.
         let mut closing = false;
         for channel in channels.iter().filter(|channel| !look.open.contains(*channel)) {
-            closing |= !archived(channel) && !self.is_buried(look, channel, payment.hash);
+            closing |= !archived(channel) && !self.is_buried(look, channel, payment);
         }
         if closing {
             return Standing::Closing;
@@ -166,11 +166,37 @@ impl LdkNode {
         })
     }
 
+    /// Whether the manager or any monitor has the id or the note of a payment to an offer. Both stand as they are in
+    /// what LDK writes: the id in every pending payment and in the source of every HTLC, the note in the invoice request
+    /// that waits for its answer, and in the invoice, which goes along with every HTLC.
+    pub(super) fn trace_of(&self, key: OfferKey<'_>) -> Result<bool, &'static str> {
+        if !self.is_running() || !self.has_seen_the_chain() {
+            return Err("the node has not seen the chain since its start");
+        }
+        let name = match key {
+            OfferKey::Note(note) => note.as_bytes().to_vec(),
+            OfferKey::Payment(id) => id.to_vec(),
+        };
+        let (primary, secondary, key) = MANAGER;
+        let at = KvKey { primary: primary.into(), secondary: secondary.into(), key: key.into() };
+        // The manager first: what it hands over to a channel meanwhile stands in a monitor then.
+        let traced = self
+            .kv
+            .row_has_bytes(at, name.clone())
+            .and_then(|manager| Ok(manager || self.kv.any_row_has(&[MONITORS, UPDATES, ARCHIVED], name)?));
+        traced.map_err(|error| {
+            tracing::warn!(%error, "the node's state can't be read");
+            "the node's state can't be read"
+        })
+    }
+
     /// Whether the chain has decided, six deep, what became of a payment's HTLC in a channel that has closed.
-    fn is_buried(&self, look: &Look, channel: &ChannelId, hash: PaymentHash) -> bool {
+    fn is_buried(&self, look: &Look, channel: &ChannelId, payment: &Outbound) -> bool {
+        let hash = payment.hash;
         let mut burials = self.burials();
         let closing_undecided = look.unconfirmed.contains(channel);
-        let output_undecided = look.named.contains(&(channel.clone(), hash));
+        let output_undecided =
+            look.named.iter().any(|(at, named)| at == channel && (payment.is_id || *named == hash));
         let written = self.kv.htlcs().times_whole(|name| channel_named(name).as_ref() == Some(channel));
         let mut decided = |of: Option<PaymentHash>, undecided: bool| {
             let at = (channel.clone(), of);

@@ -1,7 +1,7 @@
 //! Channels that close with HTLCs in them, what the chain decides, and what the node proves about payments.
 
 use super::{Htlc, Place, Sim, State};
-use crate::ids::PaymentHash;
+use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{Direction, NodeEvent, Outbound, RecordStatus, Standing};
 use crate::money::Msat;
 
@@ -25,6 +25,10 @@ pub(super) struct OnChain {
 }
 
 impl OnChain {
+    pub(super) fn is_of(&self, hash: PaymentHash) -> bool {
+        self.htlc.hash == hash
+    }
+
     fn is_dust(&self) -> bool {
         self.htlc.amount.sat_floor() < DUST_SAT
     }
@@ -52,7 +56,8 @@ impl State {
             record.status = RecordStatus::Failed;
         }
         let reason = "it failed on the way".to_owned();
-        self.events.push_back(NodeEvent::Failed { hash: Some(hash), payment_id: hash.0, reason });
+        let payment_id = self.end_offer(hash, false, Msat::ZERO);
+        self.events.push_back(NodeEvent::Failed { hash: Some(hash), payment_id, reason });
     }
 
     /// Whether the node knows of an HTLC in a channel that has closed.
@@ -125,12 +130,8 @@ impl Sim {
                 if let Some(record) = state.records.get_mut(&hash) {
                     (record.status, record.fee) = (RecordStatus::Succeeded, Some(Msat::ZERO));
                 }
-                state.events.push_back(NodeEvent::Sent {
-                    hash,
-                    payment_id: hash.0,
-                    preimage: None,
-                    fee: Msat::ZERO,
-                });
+                let payment_id = state.end_offer(hash, true, Msat::ZERO);
+                state.events.push_back(NodeEvent::Sent { hash, payment_id, preimage: None, fee: Msat::ZERO });
             }
         }
         state.bury();
@@ -159,9 +160,9 @@ impl Sim {
 
     pub(super) fn prove(&self, payment: &Outbound) -> Standing {
         let state = self.state();
-        let hash = payment.hash;
+        let hash = if payment.is_id { state.hash_of_offer(payment.hash.0) } else { payment.hash };
         if state.delivered.contains_key(&hash) {
-            let preimage = state.preimages.get(&hash).copied().unwrap();
+            let preimage = state.preimages.get(&hash).copied().unwrap_or(Preimage([0; 32]));
             return Standing::Arrived { preimage, left: state.left.get(&hash).copied() };
         }
         if state.on_chain.iter().any(|htlc| htlc.htlc.hash == hash) {

@@ -4,7 +4,7 @@ use bitcoin::Txid;
 use bitcoin::hashes::Hash;
 
 use super::{CRASH, Sim, Trap};
-use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord};
+use crate::lightning::{CoinDispatch, CoinFate, CoinOrder, CoinRecord};
 use crate::money::Msat;
 
 /// A transaction that left the wallet.
@@ -16,6 +16,8 @@ pub(super) struct Spend {
     /// The wallet has heard of it.
     seen: bool,
     buried: bool,
+    /// Another transaction in the chain spends the same coins.
+    replaced: Option<(Txid, bool)>,
     fee: Msat,
 }
 
@@ -25,6 +27,12 @@ impl Sim {
         self.state().spends.iter().map(|spend| (spend.address.clone(), spend.amount_sat)).collect()
     }
 
+    /// Addresses that were paid by a transaction that stays, in order.
+    pub fn coins_confirmed(&self) -> Vec<String> {
+        let state = self.state();
+        state.spends.iter().filter(|spend| spend.buried).map(|spend| spend.address.clone()).collect()
+    }
+
     /// The wallet looks at the chain.
     pub fn see_coins(&self) {
         self.state().spends.iter_mut().for_each(|spend| spend.seen = true);
@@ -32,8 +40,32 @@ impl Sim {
 
     /// Six blocks are found.
     pub fn bury_coins(&self) {
-        for spend in &mut self.state().spends {
+        for spend in self.state().spends.iter_mut().filter(|spend| spend.replaced.is_none()) {
             (spend.seen, spend.buried) = (true, true);
+        }
+    }
+
+    /// A block has a transaction that spends the same coins as one that was sent, so deep that it stays or not.
+    pub fn replace_coins(&self, which: usize, is_final: bool) {
+        let mut state = self.state();
+        let Some(spend) = state.spends.get_mut(which).filter(|spend| !spend.buried) else { return };
+        spend.seen = true;
+        spend.replaced =
+            Some((Txid::hash(&[spend.txid.as_raw_hash().as_byte_array(), &b"!"[..]].concat()), is_final));
+    }
+
+    /// The coins that the wallet has from now on, in sat.
+    pub fn set_coins(&self, coins: &[u64]) {
+        self.state().coins = coins.to_vec();
+    }
+
+    pub(super) fn fate(&self, order: &CoinOrder, txid: Option<Txid>) -> CoinFate {
+        let Some(record) = self.spent(order, txid) else { return CoinFate::Unseen };
+        let state = self.state();
+        let found = state.spends.iter().find(|spend| Some(spend.txid) == record.txid);
+        match found.and_then(|spend| spend.replaced) {
+            Some((by, is_final)) => CoinFate::Replaced { by, is_final },
+            None => CoinFate::CanConfirm,
         }
     }
 
@@ -48,6 +80,7 @@ impl Sim {
     }
 
     pub(super) fn spend(&self, order: &CoinOrder) -> CoinDispatch {
+        self.run_hook();
         let mut state = self.state();
         let trap = std::mem::take(&mut state.trap);
         assert!(trap != Trap::DieBefore, "{CRASH}");
@@ -63,6 +96,7 @@ impl Sim {
             txid,
             seen: false,
             buried: false,
+            replaced: None,
             fee: Msat::from_sat(order.fee_rate.unwrap_or(250) * 561 / 1_000).unwrap(),
         });
         if trap == Trap::DieAfter {

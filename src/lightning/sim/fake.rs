@@ -12,10 +12,10 @@ use lightning_invoice::Bolt11Invoice;
 use super::Sim;
 use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{
-    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinOrder, CoinRecord, Dispatch, Holdings,
-    InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch,
-    OfferKey, OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
-    SendingRoom, Spent, Standing, Waiting,
+    Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch,
+    Holdings, InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer,
+    OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound,
+    PaymentRecord, Peer, SendingRoom, Spent, Standing, Waiting,
 };
 use crate::money::Msat;
 
@@ -150,6 +150,14 @@ impl Lightning for FakeNode {
         self.sim.offer_record(key)
     }
 
+    fn forget_unsent_offers(&self, note: &str) -> Result<(), String> {
+        self.sim.forget_unsent_offers(note)
+    }
+
+    fn has_trace_of(&self, key: OfferKey<'_>) -> Result<bool, &'static str> {
+        self.sim.has_trace_of(key)
+    }
+
     fn forget(&self, hash: PaymentHash) -> Result<(), String> {
         self.forgotten.lock().unwrap().insert(hash);
         self.sim.forget(hash)
@@ -216,8 +224,12 @@ impl Lightning for FakeNode {
         self.sim.coin_fee_rate()
     }
 
-    fn coin_transactions(&self) -> usize {
-        self.sim.coin_transactions()
+    fn wallet_coins(&self) -> Result<Vec<u64>, String> {
+        self.sim.wallet_coins()
+    }
+
+    fn coin_fate(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<CoinFate, String> {
+        self.sim.coin_fate(order, txid)
     }
 
     fn coin_record(&self, order: &CoinOrder, txid: Option<Txid>) -> Result<Option<CoinRecord>, String> {

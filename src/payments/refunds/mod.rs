@@ -36,10 +36,9 @@ use crate::crash_point;
 use crate::http::idempotency::Ask;
 use crate::ids::{AccountId, PaymentId};
 use crate::ledger::accounts::{self, Change, LineKind};
-use crate::ledger::coin_fees::Quote;
+use crate::ledger::coin_fees::Prices;
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::service_fees;
-use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coin_fees, coins};
+use crate::ledger::{Family, LedgerError, PayoutStatus, charges, coin_fees, coins, routing, service_fees};
 use crate::lightning::invoice;
 use crate::money::Msat;
 use crate::store::Tx;
@@ -103,14 +102,14 @@ impl Payments {
         let rules = self.rules().onchain_fees;
         let asked = self.0.parts.node.ask(move |node| {
             let onchain = address.is_some() && node.is_running();
-            let quote = |node| {
-                let asked = coin_fees::quote(node, &rules);
+            let prices = |node| {
+                let asked = coin_fees::prices(node, &rules);
                 asked.map_err(|error| tracing::warn!(%error, "no refund to an address")).ok()
             };
             Wallet {
                 running: node.is_running(),
                 spendable: onchain.then(|| node.balances().onchain_spendable_sat),
-                quote: if onchain { quote(node) } else { None },
+                prices: if onchain { prices(node) } else { None },
             }
         });
         asked.await.unwrap_or_default()
@@ -148,6 +147,7 @@ impl Payments {
         match queued {
             Queued::New(payout) => {
                 payouts::note_source(tx, payout.id, Some(&format!("account {}", payment.account.0)))?;
+                routing::note_account(tx, payout.id, payment.account)?;
                 let refund = store::by_payout(tx, payout.id)?.ok_or(PaymentError::Internal)?;
                 Ok((StatusCode::CREATED, refund))
             }
@@ -219,13 +219,13 @@ impl Payments {
 }
 
 /// What the node said before the transaction.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Wallet {
     running: bool,
     /// Coins that may be sent, in sat; `None` if they were not asked for.
     spendable: Option<u64>,
     /// What the miners would get.
-    quote: Option<Quote>,
+    prices: Option<Prices>,
 }
 
 /// What the customer of a refund gets, if the payment allows it.

@@ -50,7 +50,7 @@ impl Payments {
         if !wallet.running {
             return Err(PaymentError::NodeUnavailable);
         }
-        let quote = wallet.quote.ok_or(PaymentError::NodeUnavailable)?;
+        let quote = wallet.prices.as_ref().ok_or(PaymentError::NodeUnavailable)?.quote(sats);
         let public_id = RefundId::random()?;
         let reserve = self.miners_fee(tx, payment, sats, &quote, public_id)?;
         let promised = coins::promised(tx)?.sat_floor();

@@ -30,7 +30,7 @@ impl Till {
     }
 
     fn step(&self) {
-        tokio::task::block_in_place(|| coins::step(&self.ledger).unwrap());
+        tokio::task::block_in_place(|| coins::Worker::default().step(&self.ledger).unwrap());
     }
 
     async fn refund_status(&self, refund: &Value) -> String {
@@ -44,7 +44,9 @@ impl Till {
 
     fn found(&self, found: Found) -> bool {
         let send = self.open_coins().remove(0);
-        assert!(!tokio::task::block_in_place(|| coins::is_seen(&self.ledger, &send).unwrap()));
+        let judged =
+            tokio::task::block_in_place(|| coins::may_settle(&self.ledger, &send, &found, false).unwrap());
+        assert_eq!(judged, None);
         let (listeners, now) = (self.ledger.listeners.clone(), self.clock.now());
         let settled = self.ledger.store.write_blocking(move |tx| -> Result<_, LedgerError> {
             coins::settle(tx, &listeners, send.id, &found, now)

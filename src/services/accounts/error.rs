@@ -7,6 +7,7 @@ use crate::http::body::Invalid;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
 use crate::ledger::coin_fees::FeeRefused;
+use crate::lightning::Shortfall;
 use crate::money::Msat;
 use crate::trouble::{Cause, Trouble};
 
@@ -63,6 +64,13 @@ pub enum AccountError {
     Unavailable,
     /// 503: the operator has switched withdrawals off.
     Disabled,
+    /// 503: the channels can't send so much in one payment.
+    NoCapacity {
+        /// The most that they can.
+        most: Msat,
+        /// Which limit stands in the way.
+        message: String,
+    },
     /// 503: the wallet has too few coins for an address.
     NoCoins,
     /// 503: nobody knows what miners want now.
@@ -88,6 +96,15 @@ impl AccountError {
             "INSUFFICIENT_BALANCE",
             format!("It takes {needed} with the reserve for fees; the account has {available}"),
         )
+    }
+
+    /// 503: the channels can't send so much.
+    pub fn no_capacity(shortfall: &Shortfall) -> Self {
+        let most = shortfall.bound;
+        let less = if most.sat_floor() > 0 { "; withdraw less at once" } else { "" };
+        let message =
+            format!("This server can't send so much by Lightning in one payment: {shortfall}{less}");
+        Self::NoCapacity { most, message }
     }
 
     /// What no handler answered (a time-out, a panic, a wrong method), as an error of this service.
@@ -129,6 +146,7 @@ impl AccountError {
             Self::Disabled => {
                 (503, "WITHDRAWALS_DISABLED", "The operator of this server has switched withdrawals off")
             }
+            Self::NoCapacity { message, .. } => (503, "NO_OUTBOUND_CAPACITY", message),
             Self::NoCoins => (
                 503,
                 "INSUFFICIENT_ONCHAIN_FUNDS",
@@ -142,7 +160,7 @@ impl AccountError {
             Self::MinersFee(FeeRefused::TooHigh { .. }) => (
                 503,
                 "ONCHAIN_FEE_TOO_HIGH",
-                "Miners' fees are above this server's limit now; withdraw by Lightning, or try later",
+                "A transaction could cost more in miners' fees than this server's limit now, by what miners want and how many small coins its wallet has; withdraw by Lightning, or try later",
             ),
             Self::MinersFee(FeeRefused::AccountHour | FeeRefused::Hour) => (
                 503,
@@ -176,7 +194,7 @@ impl AccountError {
                 problem.too_many(quota, *retry_after)
             }
             Self::Unavailable | Self::NoCoins => problem.retry_after(SOON_SECS),
-            Self::NoFeeRate | Self::MinersFee(_) => problem.retry_after(LATER_SECS),
+            Self::NoFeeRate | Self::MinersFee(_) | Self::NoCapacity { .. } => problem.retry_after(LATER_SECS),
             _ => problem,
         }
     }

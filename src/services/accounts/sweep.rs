@@ -42,8 +42,15 @@ impl Accounts {
             let failures =
                 if last.as_deref() == Some("failed") { sweep.failures.saturating_add(1) } else { 0 };
             self.put_off(account, failures, None).await?;
-            let new = NewWithdrawal { target: sweep.target.clone(), amount: None };
-            match self.withdraw(account, By::Operator, new, None).await {
+            let new = |amount| NewWithdrawal { target: sweep.target.clone(), amount };
+            let mut swept = self.withdraw(account, By::Operator, new(None), None).await;
+            // What the channels can't carry at once goes in parts.
+            if let Err(AccountError::NoCapacity { most, .. }) = &swept
+                && let Some(most) = Msat::from_sat(most.sat_floor()).filter(|most| *most > Msat::ZERO)
+            {
+                swept = self.withdraw(account, By::Operator, new(Some(most)), None).await;
+            }
+            match swept {
                 Ok(_) => begun = begun.saturating_add(1),
                 Err(error) => {
                     tracing::info!(%account, %error, "an account could not be swept");

@@ -20,11 +20,11 @@ use crate::http::keys::KeyId;
 use crate::http::respond;
 use crate::ids::{AccountId, FeeReserveId};
 use crate::ledger::accounts::{self, Change, LineKind};
-use crate::ledger::coin_fees::{self, Quote};
+use crate::ledger::coin_fees::{self, Prices};
 use crate::ledger::coins::{self, CoinFee, CoinsWanted};
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{Family, LedgerError, PayoutStatus, charges, offer_payouts};
-use crate::lightning::invoice;
+use crate::ledger::{Family, LedgerError, PayoutStatus, charges, offer_payouts, routing, solvency};
+use crate::lightning::{Model, invoice};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -76,13 +76,15 @@ pub enum By {
 }
 
 /// What the node said before the transaction.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Wallet {
     running: bool,
     /// Coins that may be sent, in sat.
     spendable: u64,
     /// What the miners would get, if it was asked.
-    quote: Option<Quote>,
+    prices: Option<Prices>,
+    /// What the channels can carry, if that matters.
+    model: Model,
 }
 
 /// What the transaction works with.
@@ -179,14 +181,15 @@ impl Accounts {
         let (onchain, rules) = (matches!(target, Target::Address(_)), self.rules().onchain_fees);
         let asked = self.0.parts.node.ask(move |node| {
             let onchain = onchain && node.is_running();
-            let quote = || {
-                let asked = coin_fees::quote(node, &rules);
+            let prices = || {
+                let asked = coin_fees::prices(node, &rules);
                 asked.map_err(|error| tracing::warn!(%error, "nothing goes to an address")).ok()
             };
             Wallet {
                 running: node.is_running(),
                 spendable: if onchain { node.balances().onchain_spendable_sat } else { 0 },
-                quote: if onchain { quote() } else { None },
+                prices: if onchain { prices() } else { None },
+                model: if onchain { Model::default() } else { solvency::model_of(node) },
             }
         });
         asked.await.unwrap_or_default()
@@ -213,7 +216,8 @@ impl Accounts {
                 "the invoice must be of this network, with time left, and not ask to be held for days",
             ));
         }
-        let (draft, max_fee) = self.take(tx, plan)?;
+        let inside = charges::by_hash(tx, charges::hash_of(invoice))?.is_some();
+        let (draft, max_fee) = self.take(tx, plan, inside)?;
         let order = Order { family: Family::Accounts, invoice, amount: draft.amount, max_fee };
         let now = self.now();
         let queued = payouts::queue(tx, self.ledger(), &order, |payout| {
@@ -221,7 +225,10 @@ impl Accounts {
         })?;
         match queued {
             Queued::New(payout) => {
-                payouts::note_source(tx, payout.id, Some(&format!("account {}", plan.account.0)))?;
+                payouts::note_source(tx, payout.id, Some(&source_of(plan.account)))?;
+                if !rules.account_pays_routing {
+                    routing::note_account(tx, payout.id, plan.account)?;
+                }
                 self.begun(tx, Carrier::Payout(payout.id))
             }
             Queued::Existing(_) | Queued::Unpayable => {
@@ -236,14 +243,17 @@ impl Accounts {
         plan: &Plan<'_>,
         offer: &Offer,
     ) -> Result<(StatusCode, Withdrawal), AccountError> {
-        let (draft, max_fee) = self.take(tx, plan)?;
+        let (draft, max_fee) = self.take(tx, plan, false)?;
         let (text, note) = (offer.to_string(), draft.public_id.to_string());
+        let source = source_of(plan.account);
         let wanted = offer_payouts::Wanted {
             family: Family::Accounts,
             offer: &text,
             amount: draft.amount,
             max_fee,
             public_id: &note,
+            source: Some(&source),
+            routing_account: (!self.rules().account_pays_routing).then_some(plan.account),
         };
         let carrier = Carrier::Offer(offer_payouts::queue(tx, self.ledger(), &wanted)?);
         store::insert(tx, &Draft { carrier, ..draft }, self.now())?;
@@ -268,12 +278,13 @@ impl Accounts {
                 "This server sends nothing to addresses",
             ));
         }
-        let quote = plan.wallet.quote.ok_or(AccountError::NoFeeRate)?;
+        let prices = plan.wallet.prices.as_ref().ok_or(AccountError::NoFeeRate)?;
+        let available = accounts::balance(tx, plan.account)?.available;
+        let quote = prices.quote(plan.amount.unwrap_or(available));
         let operator_bears = (!rules.account_pays_miners).then_some(plan.account);
         if let Err(refused) = coin_fees::check(tx, &rules.onchain_fees, &quote, operator_bears, now)? {
             return Err(AccountError::MinersFee(refused));
         }
-        let available = accounts::balance(tx, plan.account)?.available;
         let amount = plan.amount.unwrap_or_else(|| rules.all_onchain(available, quote.max));
         let least = coins::least(address).max(rules.min_onchain.sat_floor());
         if amount.sat_floor() < least {
@@ -294,14 +305,24 @@ impl Accounts {
         self.begun(tx, carrier)
     }
 
-    /// Takes what goes by Lightning out of the balance, and says what routing may cost.
-    fn take<'a>(&self, tx: &Tx<'_>, plan: &Plan<'a>) -> Result<(Draft<'a>, Msat), AccountError> {
+    /// Takes what goes by Lightning out of the balance, and says what routing may cost. `inside`: it is for an invoice of
+    /// this server, and needs no channel.
+    fn take<'a>(
+        &self,
+        tx: &Tx<'_>,
+        plan: &Plan<'a>,
+        inside: bool,
+    ) -> Result<(Draft<'a>, Msat), AccountError> {
         let rules = self.rules();
         let amount = match plan.amount {
             Some(amount) => amount,
             None => rules.all_by_lightning(accounts::balance(tx, plan.account)?.available),
         };
         let draft = self.debit(tx, plan, amount, rules.routing_reserve(amount))?;
+        // The channels may carry less than the balance at once, however long one waits.
+        if !inside && let Some(shortfall) = plan.wallet.model.no_way_out(amount) {
+            return Err(AccountError::no_capacity(&shortfall));
+        }
         Ok((draft, rules.max_fee(amount)))
     }
 
@@ -377,6 +398,11 @@ impl Accounts {
         };
         Ok(respond::to_json(&WithdrawalView::new(&self.store().read(read).await?))?)
     }
+}
+
+/// For whom payouts of an account are made, for those who share out the channels.
+fn source_of(account: AccountId) -> String {
+    format!("account {}", account.0)
 }
 
 /// The withdrawal that this very invoice or address was given for: by the same account, for the same amount.

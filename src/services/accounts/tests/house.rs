@@ -72,6 +72,7 @@ pub(super) struct House {
     pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
+    pub(super) node: Arc<FakeNode>,
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     router: Router,
@@ -135,7 +136,7 @@ impl House {
         let servers: Vec<String> = dns.map(str::to_owned).into_iter().collect();
         let accounts = Accounts::new(Parts {
             ledger: ledger.clone(),
-            node: Node::new(node, tokio::runtime::Handle::current()),
+            node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules,
             teller,
             addresses: Addresses {
@@ -161,7 +162,7 @@ impl House {
         let made = keys.create("test", &[Scope::Withdraw], Some("shop")).await.unwrap();
         let shop = keys.account("shop").await.unwrap().unwrap();
         let key = made.1.expose().to_owned();
-        Self { accounts, ledger, sim, clock, keys, router, key, shop, _folder: folder }
+        Self { accounts, ledger, sim, node, clock, keys, router, key, shop, _folder: folder }
     }
 
     pub(super) async fn key(&self, scopes: &[Scope], account: &str) -> String {
@@ -224,8 +225,8 @@ impl House {
     pub(super) fn dispatch(&self) {
         tokio::task::block_in_place(|| {
             Dispatcher::default().round(&self.ledger).unwrap();
-            offer_payouts::step(&self.ledger).unwrap();
-            coins::step(&self.ledger).unwrap();
+            offer_payouts::Worker::default().step(&self.ledger).unwrap();
+            coins::Worker::default().step(&self.ledger).unwrap();
         });
     }
 

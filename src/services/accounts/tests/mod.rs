@@ -1,5 +1,6 @@
 //! The service on the real routes, store and ledger and a simulated node.
 
+mod histories;
 mod house;
 mod invoices;
 mod money;
@@ -7,3 +8,4 @@ mod names;
 mod offers;
 mod onchain;
 mod reading;
+mod routing;

@@ -15,7 +15,7 @@ use crate::lightning::sim::Trap;
 use crate::money::Msat;
 
 /// A stranger's offer that leaves the amount to us.
-fn offer() -> String {
+pub(super) fn offer() -> String {
     let key = SecretKey::from_slice(&[0x31; 32]).unwrap();
     let key = PublicKey::from_secret_key(&Secp256k1::new(), &key);
     let builder = OfferBuilder::new(key).chain(bitcoin::Network::Regtest);
@@ -29,8 +29,9 @@ async fn begun(house: &House, amount: u64) -> Value {
 /// The process dies in the middle of a step, and starts again.
 fn dies(house: &House, trap: Trap) {
     house.sim.set_trap(trap);
-    let died =
-        tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(|| offer_payouts::step(&house.ledger))));
+    let died = tokio::task::block_in_place(|| {
+        catch_unwind(AssertUnwindSafe(|| offer_payouts::Worker::default().step(&house.ledger)))
+    });
     assert!(died.is_err());
     restarts(house);
 }
@@ -41,7 +42,7 @@ fn restarts(house: &House) {
 }
 
 fn steps(house: &House) {
-    tokio::task::block_in_place(|| offer_payouts::step(&house.ledger).unwrap());
+    tokio::task::block_in_place(|| offer_payouts::Worker::default().step(&house.ledger).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

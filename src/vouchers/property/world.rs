@@ -1,8 +1,4 @@
-//! Whole histories of vouchers on a node that misbehaves, with crashes between any two steps.
-//!
-//! After each history the node is made honest, everything is driven to its end, and then: nobody was paid
-//! twice, nothing was lost, nothing is stuck, the books are at zero. The node's own truth
-//! ([`Sim::delivered`]) is the judge, not our rows.
+//! The world of a history: books, vouchers and a node.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,9 +6,10 @@ use std::time::Duration;
 
 use lightning_invoice::Bolt11Invoice;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::TestCaseError;
 
-use super::*;
+use super::super::*;
+use super::Step;
 use crate::clock::Clock;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
@@ -23,171 +20,42 @@ use crate::lightning::Lightning;
 use crate::lightning::sim::{Sim, Trap};
 use crate::store::Store;
 
-/// Histories in each of the two halves; together more than ten thousand. `SATCHEL_HISTORIES` asks for others.
-const HISTORIES: u32 = 5_500;
-
-/// Histories that share a database file, which is slow to make.
-const PER_FILE: usize = 50;
-
-#[derive(Clone, Debug)]
-enum Step {
-    Create {
-        vouchers: u8,
-        sat: u16,
-        lives_for: Option<u16>,
-    },
-    Pay {
-        charge: u8,
-        extra_msat: u16,
-    },
-    Redeem {
-        voucher: u8,
-        taker_is_sender: bool,
-    },
-    /// One payout for some that stand side by side.
-    RedeemSeveral {
-        first: u8,
-        count: u8,
-        taker_is_sender: bool,
-    },
-    Recall {
-        voucher: u8,
-    },
-    RedeemAgain {
-        invoice: u8,
-        voucher: u8,
-    },
-    RedeemInside {
-        voucher: u8,
-        charge: u8,
-    },
-    Dispatch,
-    DispatchAndDie {
-        after: bool,
-    },
-    DispatchUnwritable,
-    Commit,
-    Resolve {
-        which: u8,
-        arrives: bool,
-        fee: u8,
-    },
-    FailUntold {
-        which: u8,
-    },
-    Tell,
-    Event,
-    EventThenDie,
-    Look,
-    /// The process dies, and its node finds a channel further than its own state.
-    DieStale {
-        records_lost: u8,
-        forgets: u8,
-    },
-    /// The closing transactions of channels are in a block.
-    Confirm,
-    /// The chain decides what becomes of an HTLC.
-    Decide {
-        which: u8,
-        arrives: bool,
-    },
-    Mine {
-        blocks: u8,
-    },
-    /// The process is away for weeks.
-    Away {
-        arrives: u8,
-    },
-    /// Channels take no less than this.
-    Minimum {
-        sat: u16,
-    },
-    Die {
-        records_lost: u8,
-        events_again: u8,
-    },
-    Sweep,
-    Route {
-        exists: bool,
-    },
-    Turns {
-        at_once: bool,
-    },
-    Wait {
-        seconds: u16,
-    },
-    Expire,
-    /// What must never be done: only in the test that shows that it would be noticed.
-    GiveUpOldest,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (1..4_u8, 100..2_000_u16, proptest::option::weighted(0.2, 10..400_u16))
-            .prop_map(|(vouchers, sat, lives_for)| Step::Create { vouchers, sat, lives_for }),
-        4 => (any::<u8>(), prop_oneof![4 => Just(0_u16), 1 => any::<u16>()])
-            .prop_map(|(charge, extra_msat)| Step::Pay { charge, extra_msat }),
-        6 => (any::<u8>(), proptest::bool::weighted(0.1))
-            .prop_map(|(voucher, taker_is_sender)| Step::Redeem { voucher, taker_is_sender }),
-        3 => (any::<u8>(), 2..5_u8, proptest::bool::weighted(0.2)).prop_map(
-            |(first, count, taker_is_sender)| Step::RedeemSeveral { first, count, taker_is_sender }
-        ),
-        1 => any::<u8>().prop_map(|voucher| Step::Recall { voucher }),
-        2 => (any::<u8>(), any::<u8>()).prop_map(|(invoice, voucher)| Step::RedeemAgain { invoice, voucher }),
-        1 => (any::<u8>(), any::<u8>()).prop_map(|(voucher, charge)| Step::RedeemInside { voucher, charge }),
-        6 => Just(Step::Dispatch),
-        2 => any::<bool>().prop_map(|after| Step::DispatchAndDie { after }),
-        1 => Just(Step::DispatchUnwritable),
-        2 => Just(Step::Commit),
-        5 => (any::<u8>(), any::<bool>(), any::<u8>())
-            .prop_map(|(which, arrives, fee)| Step::Resolve { which, arrives, fee }),
-        1 => any::<u8>().prop_map(|which| Step::FailUntold { which }),
-        1 => Just(Step::Tell),
-        6 => Just(Step::Event),
-        2 => Just(Step::EventThenDie),
-        2 => Just(Step::Look),
-        2 => (0..4_u8, any::<u8>())
-            .prop_map(|(records_lost, forgets)| Step::DieStale { records_lost, forgets }),
-        2 => Just(Step::Confirm),
-        3 => (any::<u8>(), any::<bool>()).prop_map(|(which, arrives)| Step::Decide { which, arrives }),
-        3 => (1..9_u8).prop_map(|blocks| Step::Mine { blocks }),
-        1 => any::<u8>().prop_map(|arrives| Step::Away { arrives }),
-        1 => prop_oneof![Just(0_u16), 90..1_000_u16].prop_map(|sat| Step::Minimum { sat }),
-        2 => (0..4_u8, 0..4_u8)
-            .prop_map(|(records_lost, events_again)| Step::Die { records_lost, events_again }),
-        1 => Just(Step::Sweep),
-        2 => any::<bool>().prop_map(|exists| Step::Route { exists }),
-        2 => any::<bool>().prop_map(|at_once| Step::Turns { at_once }),
-        2 => (1..900_u16).prop_map(|seconds| Step::Wait { seconds }),
-        1 => Just(Step::Expire),
-    ]
-}
-
-/// One house on one node.
-struct World {
-    ledger: Ledger,
+/// One satchel on one node.
+pub(crate) struct World {
+    pub(crate) ledger: Ledger,
     vouchers: Vouchers,
-    sim: Arc<Sim>,
-    clock: Clock,
+    pub(crate) sim: Arc<Sim>,
+    pub(crate) clock: Clock,
     dispatcher: Dispatcher,
     charges: Vec<(ChargeId, Bolt11Invoice, Msat)>,
     ids: Vec<VoucherId>,
     used: Vec<Bolt11Invoice>,
-    received: u64,
+    pub(crate) received: u64,
     gap_hit: bool,
+    /// How often the process was started.
+    pub(crate) starts: u32,
 }
 
 impl World {
-    fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
+        Self::with(store, |_| Vec::new())
+    }
+
+    /// With listeners of other families.
+    pub(crate) fn with(
+        store: Store,
+        others: impl FnOnce(&Clock) -> Vec<(Family, Arc<dyn Listener>)>,
+    ) -> Self {
         let clock = Clock::manual(1_800_000_000_000);
         let sim = Arc::new(Sim::new(clock.clone()));
         let vouchers = Vouchers::default();
+        let own = (Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>);
         let ledger = Ledger {
             store,
             lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
             clock: clock.clone(),
             wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>)]),
+            listeners: Listeners::new(others(&clock).into_iter().chain([own])),
             settings: Settings::default(),
         };
         Self {
@@ -201,10 +69,11 @@ impl World {
             used: Vec::new(),
             received: 0,
             gap_hit: false,
+            starts: 0,
         }
     }
 
-    fn take(&mut self, step: &Step) {
+    pub(crate) fn take(&mut self, step: &Step) {
         match *step {
             Step::Create { vouchers, sat, lives_for } => self.create(vouchers, sat, lives_for),
             Step::Pay { charge, extra_msat } => self.pay(charge, extra_msat),
@@ -377,7 +246,7 @@ impl World {
         self.dispatcher.round(&self.ledger).unwrap();
     }
 
-    fn expire(&mut self) {
+    pub(crate) fn expire(&mut self) {
         let (vouchers, now) = (self.vouchers.clone(), self.clock.now());
         self.ledger
             .store
@@ -388,7 +257,7 @@ impl World {
             .unwrap();
     }
 
-    fn until_death(&mut self, action: impl FnOnce(&mut Self)) {
+    pub(crate) fn until_death(&mut self, action: impl FnOnce(&mut Self)) {
         let survived = catch_unwind(AssertUnwindSafe(|| action(self))).is_ok();
         self.sim.set_trap(Trap::None);
         if !survived {
@@ -396,12 +265,13 @@ impl World {
         }
     }
 
-    fn die(&mut self, records_lost: usize, events_again: usize) {
+    pub(crate) fn die(&mut self, records_lost: usize, events_again: usize) {
         self.sim.restart(records_lost, events_again);
         self.start();
     }
 
     fn start(&mut self) {
+        self.starts += 1;
         self.dispatcher = Dispatcher::default();
         recovery::mark_unknown(&self.ledger).unwrap();
     }
@@ -425,34 +295,42 @@ impl World {
     }
 
     /// The node becomes honest and everything is driven to its end.
-    fn settle(&mut self) {
-        self.sim.set_no_route(false);
-        self.sim.set_commit_at_once(true);
-        self.sim.set_trap(Trap::None);
-        self.sim.set_minimum(Msat::ZERO);
-        for round in 0..60_u32 {
-            self.sim.tell_all();
-            self.sim.commit_all();
-            while events::step(&self.ledger, Duration::ZERO).unwrap() {}
-            reconciliation::look_again(&self.ledger, true).unwrap();
-            self.dispatch();
-            self.sim.commit_all();
-            for (number, hash) in self.sim.under_way().into_iter().enumerate() {
-                let arrives = (number + round as usize).is_multiple_of(2);
-                self.sim.resolve(hash, arrives, Msat::ZERO);
-            }
-            self.sim.confirm_closings();
-            for (number, hash) in self.sim.undecided().into_iter().enumerate() {
-                self.sim.decide(hash, (number + round as usize).is_multiple_of(2));
-            }
-            self.sim.mine(7);
-            self.clock.advance(Duration::from_secs(60));
+    pub(super) fn settle(&mut self) {
+        self.become_honest();
+        for round in 0..60 {
+            self.drive(round);
         }
         self.expire();
     }
 
+    pub(crate) fn become_honest(&mut self) {
+        self.sim.set_no_route(false);
+        self.sim.set_commit_at_once(true);
+        self.sim.set_trap(Trap::None);
+        self.sim.set_minimum(Msat::ZERO);
+    }
+
+    /// Ends what can end now.
+    pub(crate) fn drive(&mut self, round: usize) {
+        self.sim.tell_all();
+        self.sim.commit_all();
+        while events::step(&self.ledger, Duration::ZERO).unwrap() {}
+        reconciliation::look_again(&self.ledger, true).unwrap();
+        self.dispatch();
+        self.sim.commit_all();
+        for (number, hash) in self.sim.under_way().into_iter().enumerate() {
+            self.sim.resolve(hash, (number + round).is_multiple_of(2), Msat::ZERO);
+        }
+        self.sim.confirm_closings();
+        for (number, hash) in self.sim.undecided().into_iter().enumerate() {
+            self.sim.decide(hash, (number + round).is_multiple_of(2));
+        }
+        self.sim.mine(7);
+        self.clock.advance(Duration::from_secs(60));
+    }
+
     /// Everything that must be true once nothing is under way any more.
-    fn judge(&self) -> Result<(), TestCaseError> {
+    pub(crate) fn judge(&self) -> Result<(), TestCaseError> {
         let audit = audit::audit(&self.ledger).unwrap();
         prop_assert!(audit.clean, "{:?}", audit.problems);
         let delivered = self.sim.delivered();
@@ -460,7 +338,7 @@ impl World {
             let voucher = self.voucher(*id);
             let id = *id;
             let payouts =
-                self.ledger.store.read_blocking(move |connection| super::payouts_of(connection, id)).unwrap();
+                self.ledger.store.read_blocking(move |connection| payouts_of(connection, id)).unwrap();
             let payouts: Vec<_> = payouts.into_iter().map(|(_, payout)| payout).collect();
             // Of a payout for several, each has its own share.
             let outside = |payout: &&Payout| delivered.contains_key(&payout.payment_hash);
@@ -495,84 +373,11 @@ impl World {
 }
 
 /// Whether a choice out of eight is made.
-fn bit(choices: u8, number: usize) -> bool {
+pub(crate) fn bit(choices: u8, number: usize) -> bool {
     choices >> (number % 8) & 1 == 1
 }
 
-fn pick<T: Clone>(from: &[T], which: u8) -> Option<T> {
+/// One of several.
+pub(crate) fn pick<T: Clone>(from: &[T], which: u8) -> Option<T> {
     if from.is_empty() { None } else { from.get(usize::from(which) % from.len()).cloned() }
-}
-
-/// Runs histories, each in a world of its own, many worlds to a file.
-fn run(histories: u32, steps: impl Strategy<Value = Vec<Step>>) -> Result<(), String> {
-    silence_expected_panics();
-    let folder = tempfile::tempdir().unwrap();
-    let shared = std::cell::RefCell::new((0_usize, None::<Store>));
-    let config =
-        Config { cases: histories, max_shrink_iters: 2_000, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new(config);
-    let outcome = runner.run(&steps, |history| {
-        let store = {
-            let mut shared = shared.borrow_mut();
-            if shared.0.is_multiple_of(PER_FILE) {
-                let path = folder.path().join(format!("{}.db", shared.0));
-                shared.1 = Some(Store::open_without_sync(&path).unwrap());
-            }
-            shared.0 += 1;
-            shared.1.clone().unwrap()
-        };
-        clear(&store);
-        let mut world = World::new(store);
-        for step in &history {
-            world.take(step);
-        }
-        world.settle();
-        world.judge()
-    });
-    outcome.map_err(|error| error.to_string())
-}
-
-/// An empty file again: cheaper than a new one.
-fn clear(store: &Store) {
-    store
-        .write_blocking(|tx| {
-            tx.execute_batch(
-                "UPDATE vouchers SET payout_id = NULL; DELETE FROM voucher_payouts;
-                 DELETE FROM payouts; DELETE FROM vouchers; DELETE FROM charges; DELETE FROM entries;
-                 DELETE FROM journals; DELETE FROM balances; DELETE FROM unclaimed; DELETE FROM counters;",
-            )
-            .map_err(LedgerError::from)
-        })
-        .unwrap();
-}
-
-fn histories() -> u32 {
-    std::env::var("SATCHEL_HISTORIES").map_or(HISTORIES, |text| text.parse().unwrap())
-}
-
-fn silence_expected_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        let text = info.payload_as_str().unwrap_or_default();
-        if !text.contains(crate::lightning::sim::CRASH) {
-            usual(info);
-        }
-    }));
-}
-
-#[test]
-fn short_histories_end_with_everybody_paid_once_and_the_books_at_zero() {
-    run(histories(), proptest::collection::vec(step(), 1..40)).unwrap();
-}
-
-#[test]
-fn long_histories_end_with_everybody_paid_once_and_the_books_at_zero() {
-    run(histories(), proptest::collection::vec(step(), 40..120)).unwrap();
-}
-
-#[test]
-fn releasing_a_voucher_because_time_has_passed_would_be_noticed() {
-    let broken = prop_oneof![10 => step(), 2 => Just(Step::GiveUpOldest)];
-    let outcome = run(2_000, proptest::collection::vec(broken, 20..80));
-    assert!(outcome.is_err(), "the rule was broken and nobody noticed");
 }

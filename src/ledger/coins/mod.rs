@@ -21,18 +21,30 @@
 //! | before `sending` is committed | `queued` | sent |
 //! | after it, whether or not the wallet signed | `sending` | the wallet is asked whether it has seen the payment: if so, `sent` |
 //! | after `sent` is committed | `sent` | watched until it is final |
+//! | the wallet's answer could not be written down (the disk is full), and no crash | `sending`, and the answer in memory | the answer is written later, before anything else is sent |
 //!
 //! **No timeout releases what may have been sent.** A transaction that the wallet doesn't see was perhaps never
 //! broadcast, or was rejected, or forgotten by every mempool; which, nobody can tell from here. It stays as it is,
 //! the audit warns of it, nothing else is sent, and a person decides with `satchel coins`.
+//!
+//! What a person may say, by what the wallet knows of the transaction ([`CoinFate`](crate::lightning::CoinFate)):
+//!
+//! | the wallet knows | not sent | paid by a transaction |
+//! |---|---|---|
+//! | none that pays it | accepted | accepted |
+//! | one that can still confirm, or has | refused: it ends by itself | refused |
+//! | one whose coins another transaction has spent, six blocks deep | accepted: it can't confirm any more | accepted |
+//! | the same, less deep | refused, until it is | refused |
+//! | one that it can't read | accepted with proof of the person's own | refused |
 
 mod by_hand;
+mod send;
 
 use std::fmt;
 use std::time::Duration;
 
 use bitcoin::address::NetworkUnchecked;
-use bitcoin::{Address, Network, Txid};
+use bitcoin::{Address, Network};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 
@@ -41,18 +53,16 @@ use super::books::{Account, Journal, Kind};
 use super::coin_fees;
 use super::coin_fees::Quote;
 use super::rows::coins as rows;
-use super::{End, Family, Ledger, LedgerError, Listeners, operator_sends};
+use super::{End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
 use crate::ids::{AccountId, CoinSendId, FeeReserveId};
-use crate::lightning::{CoinDispatch, CoinOrder};
+use crate::lightning::CoinOrder;
 use crate::money::Msat;
 use crate::store::Tx;
 
-pub use by_hand::{Found, NotSettled, is_seen, settle};
-
-/// How often it is looked whether something is due.
-const TICK: Duration = Duration::from_secs(2);
+pub use by_hand::{Found, NotSettled, may_settle, settle};
+pub use send::{Worker, run};
 
 /// How long nobody may know whether coins were sent before the audit says so.
 pub const UNSEEN_AFTER: Duration = Duration::from_secs(3_600);
@@ -257,128 +267,6 @@ pub fn promised(connection: &rusqlite::Connection) -> Result<Msat, LedgerError> 
 /// The store's.
 pub fn open(connection: &rusqlite::Connection) -> Result<Vec<CoinSend>, LedgerError> {
     rows::open(connection)
-}
-
-/// Sends and watches until told to stop.
-pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
-    while !stop() {
-        beat();
-        if let Err(error) = step(ledger) {
-            tracing::error!(%error, "coins can't be sent now; trying again");
-        }
-        std::thread::sleep(TICK);
-    }
-}
-
-/// One look at everything that has not ended. Sends at most one.
-///
-/// # Errors
-/// The store's or a listener's; what was sent by then is sent.
-pub fn step(ledger: &Ledger) -> Result<(), LedgerError> {
-    let open = ledger.store.read_blocking(rows::open)?;
-    if open.is_empty() || !ledger.lightning.is_running() {
-        return Ok(());
-    }
-    let mut all_seen = true;
-    for send in open.iter().filter(|send| send.status != CoinStatus::Queued) {
-        all_seen &= watch(ledger, send)?;
-    }
-    match open.iter().find(|send| send.status == CoinStatus::Queued) {
-        Some(next) if all_seen => send(ledger, next),
-        // Also what can't have its turn in time is given up: nothing of it was sent.
-        Some(next) => give_up_late(ledger, next, "the coins sent before have not been seen yet"),
-        None => Ok(()),
-    }
-}
-
-/// Whether the wallet has seen it.
-fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
-    let Some(order) = order(ledger, send) else { return Ok(false) };
-    let known = send.txid.as_deref().and_then(|txid| txid.parse::<Txid>().ok());
-    let record = match ledger.lightning.coin_record(&order, known) {
-        Ok(Some(record)) => record,
-        Ok(None) => return Ok(false),
-        Err(error) => {
-            tracing::warn!(coins = %send.id, %error, "the wallet can't be read; trying again");
-            return Ok(false);
-        }
-    };
-    let txid = record.txid.map(|txid| txid.to_string());
-    if let Some(sat) = record.amount_sat.filter(|_| !send.amount_known) {
-        let (id, now) = (send.id, ledger.clock.now());
-        ledger.store.write_blocking(move |tx| operator_sends::learn_amount(tx, id, sat, now))?;
-    }
-    if send.fee.is_none()
-        && let Some(fee) = record.fee
-    {
-        let id = send.id;
-        ledger.store.write_blocking(move |tx| rows::note_fee(tx, id, fee))?;
-    }
-    if send.status == CoinStatus::Sending {
-        let (id, now, found) = (send.id, ledger.clock.now(), txid.clone());
-        let sent = ledger.store.write_blocking(move |tx| {
-            rows::advance(tx, id, CoinStatus::Sending, CoinStatus::Sent, found.as_deref(), None, now)
-        })?;
-        tracing::info!(coins = %send.id, sent, "coins had been sent before the last stop");
-        return Ok(true);
-    }
-    if record.is_final {
-        let (listeners, id, now) = (ledger.listeners.clone(), send.id, ledger.clock.now());
-        ledger.store.write_blocking(move |tx| pay(tx, &listeners, id, txid.as_deref(), now))?;
-    }
-    Ok(true)
-}
-
-fn send(ledger: &Ledger, next: &CoinSend) -> Result<(), LedgerError> {
-    let Some(order) = order(ledger, next) else { return Ok(()) };
-    // Somebody has paid this very sum there before: no transaction could be told for ours.
-    match ledger.lightning.coin_record(&order, None) {
-        Ok(None) => {}
-        Ok(Some(_)) => return give_up(ledger, next, "this wallet has paid the address already"),
-        Err(error) => {
-            tracing::warn!(coins = %next.id, %error, "the wallet can't be read; trying again");
-            return Ok(());
-        }
-    }
-    let (id, now) = (next.id, ledger.clock.now());
-    let taken = ledger.store.write_blocking(move |tx| {
-        rows::advance(tx, id, CoinStatus::Queued, CoinStatus::Sending, None, None, now)
-    })?;
-    if !taken {
-        return Ok(());
-    }
-    crash_point!("coins.before_send");
-    let outcome = ledger.lightning.send_coins(&order);
-    crash_point!("coins.after_send");
-    match outcome {
-        CoinDispatch::Sent(txid) => {
-            let text = txid.to_string();
-            ledger.store.write_blocking(move |tx| {
-                rows::advance(tx, id, CoinStatus::Sending, CoinStatus::Sent, Some(&text), None, now)
-            })?;
-            crash_point!("coins.after_sent_commit");
-            tracing::info!(coins = %id, %txid, "coins are sent");
-            Ok(())
-        }
-        CoinDispatch::NotSent(why) => {
-            tracing::warn!(coins = %id, %why, "coins could not be sent; trying again");
-            let said = why.clone();
-            ledger.store.write_blocking(move |tx| {
-                rows::advance(tx, id, CoinStatus::Sending, CoinStatus::Queued, None, Some(&said), now)
-            })?;
-            give_up_late(ledger, next, &why)
-        }
-    }
-}
-
-fn give_up_late(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerError> {
-    if ledger.clock.now() < send.deadline { Ok(()) } else { give_up(ledger, send, why) }
-}
-
-/// Of what is queued nothing was sent.
-fn give_up(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerError> {
-    let (listeners, id, now, why) = (ledger.listeners.clone(), send.id, ledger.clock.now(), why.to_owned());
-    ledger.store.write_blocking(move |tx| fail(tx, &listeners, id, CoinStatus::Queued, &why, now).map(drop))
 }
 
 fn order(ledger: &Ledger, send: &CoinSend) -> Option<CoinOrder> {

@@ -1,0 +1,115 @@
+//! SQL about what may be under way in the channels: payouts to invoices and to offers alike.
+
+use rusqlite::{Connection, params};
+
+use crate::clock::UnixMillis;
+use crate::ids::{AccountId, OfferPayoutId, PayoutId};
+use crate::ledger::{Family, LedgerError};
+use crate::money::Msat;
+use crate::store::Tx;
+
+/// Milliseconds in an hour.
+const HOUR_MS: i64 = 3_600_000;
+
+/// What is paid by a payout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum PayoutKey {
+    /// An invoice.
+    Invoice(PayoutId),
+    /// An offer.
+    Offer(OfferPayoutId),
+}
+
+/// A payout that may have HTLCs under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) key: PayoutKey,
+    pub(crate) family: Family,
+    pub(crate) amount: Msat,
+    pub(crate) source: Option<String>,
+    pub(crate) since: UnixMillis,
+}
+
+/// All that may have HTLCs under way: at most as many as the channels have slots.
+pub(crate) fn unsettled(connection: &Connection) -> Result<Vec<Unsettled>, LedgerError> {
+    let of = |table: &str, key: fn(i64) -> PayoutKey| -> Result<Vec<Unsettled>, LedgerError> {
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT id, family, amount_msat, source, coalesce(dispatched_at, created_at) FROM {table}
+             WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')"
+        ))?;
+        let rows = statement.query_map([], |row| {
+            Ok(Unsettled {
+                key: key(row.get(0)?),
+                family: row.get(1)?,
+                amount: row.get(2)?,
+                source: row.get(3)?,
+                since: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    let mut found = of("payouts", |id| PayoutKey::Invoice(PayoutId(id)))?;
+    found.extend(of("offer_payouts", |id| PayoutKey::Offer(OfferPayoutId(id)))?);
+    Ok(found)
+}
+
+/// How many may have HTLCs under way, of those the node was asked to send since.
+pub(crate) fn under_way(connection: &Connection, since: UnixMillis) -> Result<usize, LedgerError> {
+    let of = |table: &str| -> Result<usize, LedgerError> {
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT count(*) FROM {table}
+             WHERE status NOT IN ('paid', 'failed') AND status IN ('dispatching', 'in_flight', 'unknown')
+               AND dispatched_at >= ?1"
+        ))?;
+        let count: i64 = statement.query_row([since], |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    };
+    Ok(of("payouts")?.saturating_add(of("offer_payouts")?))
+}
+
+/// Adds to what routing has cost in this hour.
+pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(), LedgerError> {
+    tx.prepare_cached(
+        "INSERT INTO routing_hours (hour, msat) VALUES (?1, ?2) ON CONFLICT (hour) DO UPDATE SET msat = msat + excluded.msat",
+    )?
+    .execute(params![now / HOUR_MS, fee])?;
+    Ok(())
+}
+
+/// What routing has cost in this hour and the last, and what those payouts may still cost that were sent and have not
+/// ended, however long ago; and the most that one of these may. Without those whose routing others bear.
+pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<(Msat, Msat), LedgerError> {
+    let of = |table: &str| -> Result<(Msat, Msat), LedgerError> {
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT coalesce(sum(granted_msat), 0), coalesce(max(granted_msat), 0) FROM {table}
+             WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'
+               AND (family NOT IN ('operator', 'accounts', 'purse') OR routing_account_id IS NOT NULL)"
+        ))?;
+        Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    };
+    let ((invoices, largest), (offers, largest_offer)) = (of("payouts")?, of("offer_payouts")?);
+    let spent: Msat = connection
+        .prepare_cached("SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1")?
+        .query_row([now / HOUR_MS - 1], |row| row.get(0))?;
+    let used = invoices.checked_add(offers).and_then(|open| open.checked_add(spent)).unwrap_or(Msat::MAX);
+    Ok((used, largest.max(largest_offer)))
+}
+
+/// What routing for an account has cost the operator within an hour, and what its payouts may still cost that were
+/// sent and have not ended.
+pub(crate) fn routing_of(
+    connection: &Connection,
+    account: AccountId,
+    now: UnixMillis,
+) -> Result<Msat, LedgerError> {
+    let of = |table: &str| -> Result<Msat, LedgerError> {
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT coalesce((SELECT sum(fee_msat) FROM {table}
+                              WHERE routing_account_id = ?1 AND finished_at > ?2 AND status = 'paid'), 0)
+                  + coalesce((SELECT sum(granted_msat) FROM {table}
+                              WHERE routing_account_id = ?1 AND finished_at IS NULL AND status <> 'queued'), 0)"
+        ))?;
+        Ok(statement.query_row(params![account, now.saturating_sub(HOUR_MS)], |row| row.get(0))?)
+    };
+    Ok(of("payouts")?.checked_add(of("offer_payouts")?).unwrap_or(Msat::MAX))
+}

@@ -1,0 +1,9 @@
+mod agreements;
+mod bad_input;
+mod bip340;
+mod capabilities;
+mod document;
+mod events;
+mod house;
+mod registering;
+mod relays;
