@@ -21,6 +21,7 @@ mod reads;
 mod receive;
 mod seed;
 mod send;
+mod shop;
 mod site;
 mod start;
 mod table;
@@ -54,10 +55,12 @@ enum Job {
     Payments,
     /// Requests that are paid for.
     L402,
-    /// Requests by purses.
-    Purse,
+    /// Stores: a large catalogue, many buyers of the last pieces.
+    Shop,
     /// The search of what agents offer.
     Agents,
+    /// Requests by purses.
+    Purse,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -157,14 +160,19 @@ async fn run(options: &Options) -> Result<Table> {
         proxy::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
-    if wanted(Job::Purse) {
+    if wanted(Job::Shop) {
         let site = site::Site::start().await?;
-        purse::measure(&site, size, &mut table).await?;
+        shop::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Agents) {
         let site = site::Site::start().await?;
         agents::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Purse) {
+        let site = site::Site::start().await?;
+        purse::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -4,7 +4,7 @@
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
 //! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`PurseAdmin`], [`WebhookAdmin`],
-//! [`CoinAdmin`], [`PayoutAdmin`], [`SuspenseAdmin`], [`ExportAdmin`]),
+//! [`CoinAdmin`], [`PayoutAdmin`], [`SuspenseAdmin`], [`StoreAdmin`], [`ExportAdmin`]),
 //! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
@@ -28,6 +28,7 @@ mod payouts;
 mod peers;
 mod proxies;
 mod purses;
+mod stores;
 mod suspense;
 mod tips;
 mod webhooks;
@@ -47,7 +48,7 @@ use crate::rates::Rates;
 use crate::store::Store;
 use crate::telemetry::Health;
 
-pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, WithdrawRequest};
+pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
 pub use acts::Acts;
 pub use coins::{CoinAdmin, SendOrder};
 pub use error::{AdminError, method_not_allowed, refusal};
@@ -61,6 +62,10 @@ pub use payments::{ExportRequest, PaymentAdmin};
 pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
 pub use purses::{NewPurse, PurseAdmin};
+pub use stores::{
+    OrdersRequest, PlaceRequest, ProductRequest, ProductsRequest, ShipRequest, StoreAdmin, StoreRequest,
+    VariantChange, VariantRequest,
+};
 pub use suspense::{Recipient, SuspenseAdmin};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
@@ -116,6 +121,8 @@ pub struct AdminState {
     pub accounts: Arc<dyn AccountAdmin>,
     /// What API keys may spend of it.
     pub purses: Arc<dyn PurseAdmin>,
+    /// Stores.
+    pub stores: Arc<dyn StoreAdmin>,
 }
 
 /// All routes below `/admin/v1`, with their full paths.
@@ -154,6 +161,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/accounts", get(accounts::list))
         .route("/admin/v1/accounts/{name}", get(accounts::show))
         .route("/admin/v1/accounts/{name}/statement", get(accounts::statement))
+        .route("/admin/v1/accounts/{name}/statement/export", get(accounts::table))
         .route("/admin/v1/accounts/{name}/withdrawals", post(accounts::withdraw))
         .route("/admin/v1/accounts/{name}/sweep", post(accounts::sweep))
         .route("/admin/v1/withdrawals/{id}", get(accounts::withdrawal))
@@ -169,6 +177,16 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/purses", get(purses::list).post(purses::create))
         .route("/admin/v1/purses/{name}", get(purses::show).delete(purses::revoke))
         .route("/admin/v1/purses/{name}/top-up", post(purses::top_up))
+        .route("/admin/v1/stores", get(stores::list))
+        .route("/admin/v1/stores/{slug}", get(stores::show).post(stores::create))
+        .route("/admin/v1/stores/{slug}/settings", post(stores::change))
+        .route("/admin/v1/stores/{slug}/products", get(stores::products).post(stores::put))
+        .route("/admin/v1/stores/{slug}/variants/{id}", post(stores::variant))
+        .route("/admin/v1/stores/{slug}/orders", get(stores::orders))
+        .route("/admin/v1/orders/{id}", get(stores::order))
+        .route("/admin/v1/orders/{id}/ship", post(stores::ship))
+        .route("/admin/v1/orders/{id}/cancel", post(stores::cancel))
+        .route("/admin/v1/orders/{id}/forget", post(stores::forget))
         .route("/admin/v1/webhooks", get(webhooks::list))
         .route("/admin/v1/webhooks/{id}/replay", post(webhooks::replay))
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -51,6 +51,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked who should be reminded of a tip by a letter.
 const REMIND_EVERY: Duration = Duration::from_secs(60);
 
+/// How often letters to buyers are looked for.
+const LETTERS_EVERY: Duration = Duration::from_secs(10);
+
 /// How often agreements are looked for whose time is over.
 const AGREEMENTS_EVERY: Duration = Duration::from_secs(30);
 
@@ -155,6 +158,20 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             tokio::select! {
                 () = remind(&house) => {}
                 () = until(stopping) => {}
+            }
+        }
+    }));
+    let (writing, stop) = (Arc::clone(house), stopped.clone());
+    let stopping = stopped.clone();
+    tasks.spawn(every(LETTERS_EVERY, stop, move || {
+        let (house, stopping) = (Arc::clone(&writing), stopping.clone());
+        async move {
+            let round = tokio::select! {
+                round = house.shop.send_letters() => round,
+                () = until(stopping) => return,
+            };
+            if let Err(error) = round {
+                tracing::warn!(%error, "letters to buyers could not be sent; trying again");
             }
         }
     }));

@@ -12,7 +12,7 @@ use crate::ids::Secret;
 
 use super::{
     account, channel, coins, export, gift, init, invoice, key, log, mcp, pay, payments, payout, peer, proxy,
-    purse, send, suspense, tip, webhook,
+    purse, send, store, suspense, tip, webhook,
 };
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
@@ -117,6 +117,9 @@ pub enum Command {
     /// What API keys of agents may spend
     #[command(subcommand)]
     Purse(purse::PurseCommand),
+    /// Stores: what accounts sell by the piece
+    #[command(subcommand)]
+    Store(Box<store::StoreCommand>),
     /// What others were told, and how that went
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),

@@ -35,6 +35,7 @@ mod run;
 mod send;
 mod show;
 mod status;
+mod store;
 mod suspense;
 mod tip;
 mod webhook;
@@ -83,6 +84,9 @@ fn execute(cli: Cli) -> Result<Report, CliError> {
         Command::Payments(command) if global.json && command.talks() => {
             Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
         }
+        Command::Account(command) if global.json && command.talks() => {
+            Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
+        }
         Command::Export(args) if global.json && args.talks() => {
             Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
         }
@@ -113,6 +117,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Account(command) => account::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
         Command::Purse(command) => purse::run(client, command).await,
+        Command::Store(command) => store::run(client, *command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
         Command::Log(args) => log::run(client, &args).await,
         Command::Audit => audit::run(client).await,

@@ -19,6 +19,8 @@ mod purse;
 mod rates;
 mod sections;
 mod settings;
+mod shop;
+mod signup;
 mod smtp;
 mod solvency;
 mod withdrawals;
@@ -40,6 +42,8 @@ pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
     Webhooks, default_esplora_url,
 };
+pub use shop::Shop;
+pub use signup::{Legal, Signup};
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};
@@ -75,6 +79,8 @@ pub struct Config {
     pub payments: Payments,
     /// Requests that are paid for.
     pub l402: L402,
+    /// Stores.
+    pub shop: Shop,
     /// Where agents' events are published.
     pub nostr: Nostr,
     /// What a bitcoin costs.
@@ -95,6 +101,10 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Letters.
     pub smtp: Smtp,
+    /// Accounts that strangers buy.
+    pub signup: Signup,
+    /// What the site says of itself.
+    pub legal: Legal,
     /// What is logged.
     pub log: Log,
 }
@@ -111,6 +121,7 @@ impl Default for Config {
             tips: Tips::default(),
             payments: Payments::default(),
             l402: L402::default(),
+            shop: Shop::default(),
             nostr: Nostr::default(),
             rates: Rates::default(),
             limits: Limits::default(),
@@ -121,6 +132,8 @@ impl Default for Config {
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),
             smtp: Smtp::default(),
+            signup: Signup::default(),
+            legal: Legal::default(),
             log: Log::default(),
         }
     }

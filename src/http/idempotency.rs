@@ -91,6 +91,11 @@ impl Ask {
             body_hash: sha256::Hash::hash(body).to_byte_array(),
         }))
     }
+
+    /// The key as it was sent.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
 }
 
 impl Ask {

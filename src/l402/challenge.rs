@@ -17,7 +17,7 @@ use crate::clock::iso::IsoSeconds;
 use crate::clock::{UnixMillis, millis};
 use crate::http::client::Client;
 use crate::http::limits::Class;
-use crate::ids::{AccountId, random_bytes, to_hex};
+use crate::ids::{AccountId, PaymentHash, random_bytes, to_hex};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
@@ -164,18 +164,29 @@ impl L402 {
     }
 
     fn payment_line(&self, challenge: &Challenge) -> Option<String> {
+        self.charge_line(&Asked {
+            price_sat: challenge.price_sat,
+            description: challenge.description.as_deref(),
+            invoice: &challenge.invoice,
+            payment_hash: challenge.payment_hash,
+            expires_at: challenge.expires_at,
+        })
+    }
+
+    /// A `WWW-Authenticate` value of the `Payment` scheme for an invoice of ours.
+    pub(super) fn charge_line(&self, asked: &Asked<'_>) -> Option<String> {
         let rules = self.rules();
         let charge = Charge {
-            amount: challenge.price_sat.to_string(),
+            amount: asked.price_sat.to_string(),
             currency: "sat".into(),
-            description: challenge.description.as_deref().map(|words| short(words).to_owned()),
+            description: asked.description.map(|words| short(words).to_owned()),
             details: ChargeDetails {
-                invoice: challenge.invoice.clone(),
-                payment_hash: Some(challenge.payment_hash),
+                invoice: asked.invoice.to_owned(),
+                payment_hash: Some(asked.payment_hash),
                 network: Some(rules.network_name().into()),
             },
         };
-        let expires = IsoSeconds(challenge.expires_at).to_string();
+        let expires = IsoSeconds(asked.expires_at).to_string();
         // A header is ASCII to most clients; the request has the words in full.
         let words = charge
             .description
@@ -208,6 +219,15 @@ impl L402 {
             new.idempotency_key.as_deref().unwrap_or_default().as_bytes(),
         ])
     }
+}
+
+/// What a line of the `Payment` scheme asks for.
+pub(super) struct Asked<'a> {
+    pub(super) price_sat: u64,
+    pub(super) description: Option<&'a str>,
+    pub(super) invoice: &'a str,
+    pub(super) payment_hash: PaymentHash,
+    pub(super) expires_at: UnixMillis,
 }
 
 impl Challenge {

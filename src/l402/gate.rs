@@ -217,7 +217,7 @@ impl L402 {
     }
 
     /// What proves the payment of a challenge of ours.
-    fn proof(&self, shown: &mpp::Credential) -> Result<Preimage, Closed> {
+    pub(super) fn proof(&self, shown: &mpp::Credential) -> Result<Preimage, Closed> {
         let challenge = &shown.challenge;
         let ours =
             challenge.realm == self.rules().realm && challenge.method == METHOD && challenge.intent == INTENT;

@@ -40,6 +40,7 @@ pub mod manifest;
 mod mint;
 mod pass;
 pub mod protocol;
+mod proven;
 pub mod proxy;
 mod rules;
 mod shown;
@@ -48,6 +49,7 @@ mod store;
 mod teller;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod verify;
 
 use std::sync::Arc;
@@ -76,6 +78,7 @@ pub use pass::{Pass, Underway};
 pub use rules::{LONGEST_RESOURCE, Rules};
 pub use store::{Challenge, Earned};
 pub use teller::Teller;
+pub use tickets::{Issued, Proof, Ticket};
 pub use verify::{Question, Verdict};
 
 /// What the family is built from.

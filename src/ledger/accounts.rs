@@ -29,6 +29,12 @@ pub enum LineKind {
     PaymentMore,
     /// A request was sold.
     L402,
+    /// An order of a store was paid.
+    Shop,
+    /// It can't be delivered: what was paid is withheld until the buyer has it back.
+    RefundReserved,
+    /// That ended: it goes back to the buyer now, or is the account's again.
+    RefundReleased,
     /// What the operator takes of either.
     ServiceFee,
     /// It came back with a refund.
@@ -66,6 +72,9 @@ impl LineKind {
             Self::Payment => "payment",
             Self::PaymentMore => "payment_more",
             Self::L402 => "l402",
+            Self::Shop => "shop",
+            Self::RefundReserved => "refund_reserved",
+            Self::RefundReleased => "refund_released",
             Self::ServiceFee => "service_fee",
             Self::ServiceFeeReturned => "service_fee_returned",
             Self::Suspense => "suspense",
@@ -167,14 +176,40 @@ pub fn withhold(
     reference: &str,
     now: UnixMillis,
 ) -> Result<Option<FeeReserveId>, LedgerError> {
-    let change = Change { account, kind: LineKind::FeeReserved, reference, amount: reserve };
-    if !debit(tx, &change, now)? {
+    set_apart(tx, &Change { account, kind: LineKind::FeeReserved, reference, amount: reserve }, now)
+}
+
+/// Withholds what a buyer is owed back; `None`, and nothing is changed, if the account has less. [`release`] ends it.
+///
+/// # Errors
+/// The store's.
+pub fn withhold_refund(
+    tx: &Tx<'_>,
+    account: AccountId,
+    amount: Msat,
+    reference: &str,
+    now: UnixMillis,
+) -> Result<Option<FeeReserveId>, LedgerError> {
+    set_apart(tx, &Change { account, kind: LineKind::RefundReserved, reference, amount }, now)
+}
+
+/// Gives back to the account what was [withheld for a refund](withhold_refund): mostly the refund takes it in the same
+/// transaction.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if it was settled before.
+pub fn release(tx: &Tx<'_>, id: FeeReserveId, reference: &str, now: UnixMillis) -> Result<(), LedgerError> {
+    settle(tx, id, Msat::ZERO, LineKind::RefundReleased, reference, now).map(drop)
+}
+
+fn set_apart(tx: &Tx<'_>, change: &Change<'_>, now: UnixMillis) -> Result<Option<FeeReserveId>, LedgerError> {
+    if !debit(tx, change, now)? {
         return Ok(None);
     }
-    let id = rows::insert_reserve(tx, account, reserve)?;
+    let id = rows::insert_reserve(tx, change.account, change.amount)?;
     Journal::new(Kind::FeeWithheld, id.0)
-        .debit(Account::Merchants, reserve)
-        .credit(Account::Withheld, reserve)
+        .debit(Account::Merchants, change.amount)
+        .credit(Account::Withheld, change.amount)
         .post(tx, now)?;
     Ok(Some(id))
 }
@@ -187,6 +222,17 @@ pub fn settle_fee(
     tx: &Tx<'_>,
     id: FeeReserveId,
     fee: Msat,
+    reference: &str,
+    now: UnixMillis,
+) -> Result<Msat, LedgerError> {
+    settle(tx, id, fee, LineKind::FeeReturned, reference, now)
+}
+
+fn settle(
+    tx: &Tx<'_>,
+    id: FeeReserveId,
+    fee: Msat,
+    kind: LineKind,
     reference: &str,
     now: UnixMillis,
 ) -> Result<Msat, LedgerError> {
@@ -203,7 +249,7 @@ pub fn settle_fee(
         .credit(Account::FeesCharged, charged)
         .credit(Account::Merchants, rest)
         .post(tx, now)?;
-    credit(tx, &Change { account, kind: LineKind::FeeReturned, reference, amount: rest }, now)?;
+    credit(tx, &Change { account, kind, reference, amount: rest }, now)?;
     Ok(charged)
 }
 

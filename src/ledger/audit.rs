@@ -310,6 +310,8 @@ fn accounts_disagree(snapshot: &Connection, merchants: i64) -> Result<Vec<String
              (SELECT coalesce(sum(p.received_msat - p.refunding_msat), 0) FROM payments p WHERE p.account_id = a.id)
                - (SELECT coalesce(sum(p.fee_msat), 0) FROM payments p WHERE p.account_id = a.id AND p.paid_at IS NOT NULL)
                + (SELECT coalesce(sum(e.received_msat - e.fee_msat), 0) FROM l402_earnings e WHERE e.account_id = a.id)
+               + (SELECT coalesce(sum(o.received_msat - o.fee_msat - o.refunding_msat), 0) FROM shop_orders o
+                  WHERE o.account_id = a.id)
                + (SELECT coalesce(sum(s.amount_msat), 0) FROM suspense_settlements s
                   WHERE s.account_id = a.id AND s.status = 'done')
                - (SELECT coalesce(sum(w.amount_msat - w.uncovered_msat), 0) FROM withdrawals w

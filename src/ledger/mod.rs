@@ -41,6 +41,7 @@ pub mod node;
 pub mod offer_payouts;
 pub mod offers;
 pub mod operator_sends;
+pub mod payout_list;
 pub mod payouts;
 pub mod reconciliation;
 pub mod recovery;
@@ -86,6 +87,8 @@ pub enum Family {
     Payments,
     /// Requests that are paid for.
     L402,
+    /// Orders of stores.
+    Shop,
     /// Withdrawals of what accounts have earned.
     Accounts,
     /// Payments of purses, from what their accounts have.
@@ -96,8 +99,16 @@ pub enum Family {
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 7] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Accounts, Self::Purse, Self::Operator];
+    pub const ALL: [Self; 8] = [
+        Self::Gifts,
+        Self::Tips,
+        Self::Payments,
+        Self::L402,
+        Self::Shop,
+        Self::Accounts,
+        Self::Purse,
+        Self::Operator,
+    ];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -106,6 +117,7 @@ impl Family {
             Self::Tips => "tips",
             Self::Payments => "payments",
             Self::L402 => "l402",
+            Self::Shop => "shop",
             Self::Accounts => "accounts",
             Self::Purse => "purse",
             Self::Operator => "operator",
@@ -117,7 +129,7 @@ impl Family {
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
-            Self::Payments | Self::L402 | Self::Accounts | Self::Purse => Account::Merchants,
+            Self::Payments | Self::L402 | Self::Shop | Self::Accounts | Self::Purse => Account::Merchants,
             Self::Operator => Account::Operator,
         }
     }
@@ -125,13 +137,13 @@ impl Family {
     /// Whether a payer's whole payment is credited, also what is more than was asked; the others' excess is in
     /// suspense.
     pub const fn keeps_more(self) -> bool {
-        matches!(self, Self::Payments | Self::L402)
+        matches!(self, Self::Payments | Self::L402 | Self::Shop)
     }
 
-    /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request that was not
-    /// paid for isn't: any stranger makes as many as they like, and nobody comes back for one.
+    /// Whether an order that nobody paid is worth keeping once nobody can pay it any more. A request or a cart that
+    /// was not paid for isn't: any stranger makes as many as they like, and nobody comes back for one.
     pub const fn keeps_unpaid(self) -> bool {
-        !matches!(self, Self::L402)
+        !matches!(self, Self::L402 | Self::Shop)
     }
 }
 

@@ -149,7 +149,10 @@ impl Teller {
     }
 
     /// Queues a webhook to every address that the account has given.
-    pub(super) fn notify(
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn notify(
         &self,
         tx: &Tx<'_>,
         account: AccountId,

@@ -1,4 +1,4 @@
-//! The pages that people see: make a gift, open one, look after one; claim a tip; pay a shop.
+//! The pages that people see: make a gift, open one, look after one; claim a tip; pay a shop; buy from a store.
 //!
 //! Called by the front door, which merges [`router`] and falls back to [`not_found`]. This room holds HTML, style,
 //! scripts and QR codes; it knows the JSON API by its contract alone and never touches a gift, the store or the node.
@@ -6,8 +6,10 @@
 
 mod assets;
 mod checkout;
+pub mod legal;
 mod page;
 mod qr;
+mod stores;
 #[cfg(test)]
 mod tests;
 mod tips;
@@ -62,7 +64,9 @@ pub fn document() -> openapi::OpenApi {
         tips::words,
         tips::verify,
         tips::group,
-        checkout::checkout
+        checkout::checkout,
+        stores::store,
+        stores::order
     ))]
     struct Pages;
     Pages::openapi()
@@ -81,6 +85,8 @@ pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings) -> Router
         .route("/{locale}/tips/{id}/claim", get(tips::claim_in))
         .route("/tip-groups/{id}/static", get(tips::group))
         .route("/checkout/{invoiceId}", get(checkout::checkout))
+        .route("/store/{slug}", get(stores::store))
+        .route("/store/{slug}/orders/{orderId}", get(stores::order))
         .route("/qr.svg", get(qr::qr))
         .route("/assets/{name}", get(assets::plain))
         .route("/assets/{version}/{name}", get(assets::versioned))

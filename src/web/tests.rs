@@ -11,6 +11,7 @@ use super::*;
 
 const ID: &str = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
 const TIP: &str = "clh1a2b3c4d5e6f7g8h9i0j1k";
+const ORDER: &str = "shpfy_0123456789abcdef01234567";
 const PAYMENT: &str = "inv_0123456789abcdef01234567";
 
 /// Every page there is.
@@ -25,6 +26,8 @@ fn pages() -> Vec<String> {
         "/verify".into(),
         format!("/tip-groups/{TIP}/static"),
         format!("/checkout/{PAYMENT}"),
+        "/store/mugs".into(),
+        format!("/store/mugs/orders/{ORDER}"),
         "/redeem/short".into(),
     ]
 }
@@ -93,6 +96,7 @@ async fn pages_with_a_secret_in_their_address_are_not_stored() {
         format!("/tips/{TIP}/claim"),
         format!("/tip-groups/{TIP}/static"),
         format!("/checkout/{PAYMENT}"),
+        format!("/store/mugs/orders/{ORDER}"),
         "/verify".into(),
     ];
     for path in secret {
@@ -112,6 +116,19 @@ async fn the_checkout_page_names_its_payment_and_nothing_of_it() {
         assert_eq!(status, StatusCode::NOT_FOUND, "{id}");
         assert_page_headers(&headers);
         assert!(body.contains("no such payment"), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn store_pages_name_their_store_and_order_and_no_other_address_is_one() {
+    let (status, _, body) = get(&format!("/store/mugs/orders/{ORDER}")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains(&format!(r#"data-slug="mugs" data-order-id="{ORDER}""#)));
+    for path in ["/store/UPPER", "/store/%22%3E", "/store/mugs/orders/shpfy_short", "/store/mugs/orders/%ff"]
+    {
+        let (status, headers, _) = get(path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert_page_headers(&headers);
     }
 }
 

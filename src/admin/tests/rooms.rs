@@ -16,10 +16,11 @@ use super::super::*;
 use crate::acts::Act;
 use crate::clock::Clock;
 use crate::export::{Place, Span};
+use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, KeyId, Scope};
 use crate::ids::{AccountId, PaymentHash, Preimage};
-use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
+use crate::ledger::{PayoutStatus, payout_list};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch,
     Holdings, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
@@ -216,12 +217,13 @@ impl Money for Rooms {
 }
 
 impl PayoutAdmin for Rooms {
-    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
-        let status = page.status.map(PayoutStatus::name);
+    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let (status, before) =
+            (page.status.map(PayoutStatus::name), page.before.map(payout_list::Place::to_text));
         Box::pin(async move {
-            Ok(vec![
-                json!({ "limit": page.limit, "status": status, "held": page.held_secs, "since": page.since }),
-            ])
+            let asked =
+                json!({ "limit": page.limit, "status": status, "held": page.held_secs, "since": page.since });
+            Ok(json!({ "payouts": [asked], "next": before }))
         })
     }
     fn show(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
@@ -387,8 +389,18 @@ impl AccountAdmin for Rooms {
     fn statement(&self, _: String, asked: StatementRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "lines": [], "from": asked.from })) })
     }
-    fn withdraw(&self, _: String, asked: WithdrawRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
-        Box::pin(async move { Ok(json!({ "target": asked.target, "amount": asked.amount_sat })) })
+    fn table(&self, _: String, asked: TableRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "csv": "", "next": asked.after })) })
+    }
+    fn withdraw(
+        &self,
+        _: String,
+        asked: WithdrawRequest,
+        once: Option<Ask>,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            Ok(json!({ "target": asked.target, "amount": asked.amount_sat, "once": once.is_some() }))
+        })
     }
     fn withdrawal(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "withdrawalId": id })) })
@@ -419,6 +431,45 @@ impl PurseAdmin for Rooms {
     }
     fn revoke(&self, name: String, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "revoked": name })) })
+    }
+}
+
+impl StoreAdmin for Rooms {
+    fn create(&self, slug: String, asked: StoreRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "currency": asked.currency })) })
+    }
+    fn change(&self, slug: String, asked: StoreRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "active": asked.active })) })
+    }
+    fn list(&self, after: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "stores": [], "after": after })) })
+    }
+    fn show(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug })) })
+    }
+    fn put(&self, slug: String, products: Vec<ProductRequest>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "products": products.len() })) })
+    }
+    fn products(&self, slug: String, after: i64) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "after": after })) })
+    }
+    fn variant(&self, _: String, id: i64, asked: VariantChange) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "id": id, "stock": asked.stock })) })
+    }
+    fn orders(&self, slug: String, asked: OrdersRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "status": asked.status })) })
+    }
+    fn order(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id })) })
+    }
+    fn ship(&self, id: String, asked: ShipRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id, "number": asked.number })) })
+    }
+    fn cancel(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id })) })
+    }
+    fn forget(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "orderId": id })) })
     }
 }
 
@@ -464,6 +515,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         coins: Arc::<Rooms>::clone(&rooms),
         accounts: Arc::<Rooms>::clone(&rooms),
         purses: rooms,
+        stores: rooms,
     };
     let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };
     let router = router(state).layer(axum::Extension(caller));

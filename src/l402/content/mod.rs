@@ -63,6 +63,21 @@ pub struct ItemView {
     url: String,
 }
 
+/// A document that is sold.
+#[derive(Clone, Debug)]
+pub struct SoldDocument {
+    /// Its name.
+    pub slug: String,
+    /// Where it is, and what its token is good for.
+    pub path: String,
+    /// For people.
+    pub title: String,
+    /// For people.
+    pub description: String,
+    /// What it costs.
+    pub price_sat: u64,
+}
+
 /// All documents together.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -97,6 +112,18 @@ impl Content {
             items: self.documents().await.iter().map(item).collect(),
             bundle: BundleView { price_sats: self.at_most(self.0.prices.bundle), url: bundle_path() },
         }
+    }
+
+    /// Documents and what they cost, for other lists: of each where it is, its title, what is said of it, and sats.
+    pub async fn sold(&self) -> Vec<SoldDocument> {
+        let sold = |document: &Document| SoldDocument {
+            slug: document.slug.clone(),
+            path: format!("{PATH}/{}", document.slug),
+            title: document.title.clone(),
+            description: document.description.clone().unwrap_or_default(),
+            price_sat: self.price_of(document),
+        };
+        self.documents().await.iter().map(sold).collect()
     }
 
     /// Who may have a document, and where it is; `None` if there is none of this name.

@@ -8,8 +8,10 @@ use super::error::ProxyError;
 use super::manage::{Page, json};
 use super::serve::split;
 use super::store;
+use super::view::path_of;
 use crate::http::client::Client;
 use crate::http::limits::{Allowance, Class};
+use crate::ids::AccountId;
 use crate::l402::manifest::{self, registry::Search};
 
 /// Proxies that a search looks through.
@@ -19,7 +21,42 @@ const MOST: u64 = 10_000;
 const OPENAPI: &str = "/openapi.json";
 const FREE: [&str; 2] = ["/.well-known/l402-manifest.json", OPENAPI];
 
+/// A service that is sold and listed.
+#[derive(Clone, Debug)]
+pub struct SoldService {
+    /// Its id.
+    pub id: String,
+    /// Whose it is; `None` is the operator's own.
+    pub account: Option<AccountId>,
+    /// The path of its root, and what a token for that is good for.
+    pub path: String,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// What a request costs.
+    pub price_sat: u64,
+}
+
 impl PaidProxies {
+    /// Services that their owners list, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sold(&self) -> Result<Vec<SoldService>, ProxyError> {
+        let listed = self.store().read(move |connection| store::listed(connection, MOST)).await?;
+        let most = self.0.till.rules().max_price_sat;
+        let sold = |(proxy, _): (store::Proxy, u64)| SoldService {
+            path: format!("{}/", path_of(&proxy.public_id)),
+            id: proxy.public_id,
+            account: proxy.account,
+            name: proxy.name,
+            description: proxy.description.unwrap_or_default(),
+            price_sat: proxy.default_price_sat.min(most),
+        };
+        Ok(listed.into_iter().map(sold).collect())
+    }
+
     /// What is free below a proxy: a document that tells what it sells, and what of the client's quota is left, if
     /// that is asked for and its owner shows it. Whatever else is asked for there is the upstream's.
     ///

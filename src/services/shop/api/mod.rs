@@ -1,0 +1,68 @@
+//! The service's routes: parse, authorise, one call, answer.
+
+mod checkout;
+mod orders;
+mod products;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{Shop, ShopError};
+use crate::http::asking::is_below;
+use crate::http::body::as_json;
+use crate::http::client::Proxies;
+use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
+use crate::http::problem::correlate;
+use crate::http::respond;
+
+/// The service's routes and their description.
+pub fn router(shop: Shop, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Router, OpenApi) {
+    let limited = |class: Class| {
+        let limiter =
+            Limiter { limits: Arc::clone(limits), proxies: Arc::clone(proxies), class, refusal: too_many };
+        from_fn_with_state(limiter, limit)
+    };
+    let writes = OpenApiRouter::new()
+        .routes(routes!(checkout::checkout))
+        .routes(routes!(orders::claim))
+        .routes(routes!(orders::refund))
+        .routes(routes!(products::open))
+        .layer(Extension(Arc::clone(proxies)))
+        .route_layer(limited(Class::Write));
+    let reads = OpenApiRouter::new()
+        .routes(routes!(checkout::catalogue))
+        .routes(routes!(orders::one))
+        .routes(routes!(products::list))
+        .routes(routes!(products::one))
+        .route_layer(limited(Class::Read));
+    let (routes, document) = writes.merge(reads).with_state(shop).split_for_parts();
+    (routes.layer(map_request(as_json)).layer(from_fn(correlate)), document)
+}
+
+/// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.
+pub fn failure(path: &str, status: StatusCode) -> Response {
+    ShopError::of_status(status).answer(path)
+}
+
+/// Whether a path is this service's.
+pub fn owns(path: &str) -> bool {
+    is_below(path, "/api/shopify") || is_below(path, "/api/checkout")
+}
+
+fn too_many(allowance: &Allowance) -> Response {
+    let retry_after = allowance.retry_after.unwrap_or(1);
+    let quota = Some((allowance.limit, allowance.window_secs));
+    ShopError::TooMany { quota, retry_after }.into_response()
+}
+
+/// JSON, whole.
+fn answer(body: Vec<u8>) -> Response {
+    respond::no_store(respond::json_bytes(StatusCode::OK, body))
+}

@@ -1,0 +1,188 @@
+//! Who bought, and where it goes. Personal data: neither type prints, and both are kept in one table only.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{ShopError, location};
+use crate::mail::Address as Email;
+
+/// Characters of an e-mail address.
+const EMAIL_LEN: usize = 200;
+
+/// Where a parcel goes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShippingAddress {
+    first_name: String,
+    last_name: String,
+    address1: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address2: Option<String>,
+    city: String,
+    province: String,
+    zip: String,
+    country: String,
+    #[serde(default)]
+    country_code: String,
+}
+
+impl fmt::Debug for ShippingAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ShippingAddress(..)")
+    }
+}
+
+/// A buyer.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Customer {
+    /// Where letters go.
+    pub email: Email,
+    /// Where the parcel goes.
+    pub address: ShippingAddress,
+}
+
+impl fmt::Debug for Customer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Customer(..)")
+    }
+}
+
+impl Customer {
+    /// Reads `email` and `shippingAddress` of a body.
+    ///
+    /// # Errors
+    /// [`ShopError::Invalid`] for the first rule that is broken. Quotes nothing of what was given.
+    pub fn read(fields: &Map<String, Value>) -> Result<Self, ShopError> {
+        let bad_email = || ShopError::invalid("INVALID_EMAIL", "email must be an e-mail address");
+        let text = fields.get("email").and_then(Value::as_str).ok_or_else(bad_email)?;
+        if text.chars().count() > EMAIL_LEN {
+            return Err(bad_email());
+        }
+        let email = text.parse().map_err(|_| bad_email())?;
+        let Some(Value::Object(address)) = fields.get("shippingAddress") else {
+            let message = "shippingAddress must be an object";
+            return Err(ShopError::invalid("INVALID_ADDRESS", message));
+        };
+        Ok(Self { email, address: ShippingAddress::read(address)? })
+    }
+}
+
+impl ShippingAddress {
+    fn read(fields: &Map<String, Value>) -> Result<Self, ShopError> {
+        let country = line(fields, "country", 60, true)?;
+        let code = location::country(&country).ok_or_else(|| {
+            let message = "shippingAddress.country must be a country's code of two letters, like US";
+            ShopError::invalid("INVALID_ADDRESS", message)
+        })?;
+        Ok(Self {
+            first_name: line(fields, "firstName", 100, true)?,
+            last_name: line(fields, "lastName", 100, true)?,
+            address1: line(fields, "address1", 200, true)?,
+            address2: Some(line(fields, "address2", 200, false)?).filter(|text| !text.is_empty()),
+            city: line(fields, "city", 100, true)?,
+            // Not every country has them.
+            province: line(fields, "province", 100, false)?,
+            zip: line(fields, "zip", 20, false)?,
+            country,
+            country_code: code,
+        })
+    }
+
+    /// Two letters.
+    pub fn code(&self) -> &str {
+        &self.country_code
+    }
+
+    /// As it is written on a parcel.
+    pub fn lines(&self) -> String {
+        let name = format!("{} {}", self.first_name, self.last_name);
+        let town = format!("{} {} {}", self.city, self.province, self.zip);
+        let second = self.address2.as_deref().unwrap_or_default();
+        let lines = [&name, &self.address1, second, town.trim(), &self.country];
+        lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A text on one line. Markup is text: whoever shows it escapes it.
+fn line(fields: &Map<String, Value>, name: &str, longest: usize, needed: bool) -> Result<String, ShopError> {
+    let bad = || {
+        let least = if needed { "1" } else { "0" };
+        let message =
+            format!("shippingAddress.{name} must be a text of {least} to {longest} characters, on one line");
+        ShopError::invalid("INVALID_ADDRESS", message)
+    };
+    let text = match fields.get(name) {
+        None | Some(Value::Null) => "",
+        Some(Value::String(text)) => text.trim(),
+        Some(_) => return Err(bad()),
+    };
+    let fits = text.chars().count() <= longest && !text.chars().any(is_unfit) && !(needed && text.is_empty());
+    if fits { Ok(text.to_owned()) } else { Err(bad()) }
+}
+
+/// Characters that no address has and that change how others are shown: controls, and marks of direction.
+pub(super) fn is_unfit(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(change: &Value) -> Result<Customer, ShopError> {
+        let mut body = json!({
+            "email": "Ada@Example.com",
+            "shippingAddress": {
+                "firstName": "Ada", "lastName": "Lovelace", "address1": "1 St James's Square", "city": "London",
+                "province": "", "zip": "SW1Y 4LB", "country": "United Kingdom"
+            }
+        });
+        for (name, value) in change.as_object().unwrap() {
+            match name.as_str() {
+                "email" => body["email"] = value.clone(),
+                name => body["shippingAddress"][name] = value.clone(),
+            }
+        }
+        Customer::read(body.as_object().unwrap())
+    }
+
+    #[test]
+    fn an_address_is_read_and_never_prints() {
+        let customer = read(&json!({})).unwrap();
+        assert_eq!(customer.email.as_str(), "ada@example.com");
+        assert_eq!(customer.address.code(), "GB");
+        let lines = "Ada Lovelace\n1 St James's Square\nLondon  SW1Y 4LB\nUnited Kingdom";
+        assert_eq!(customer.address.lines(), lines);
+        let printed = format!("{customer:?} {:?}", customer.address);
+        assert!(!printed.contains("Ada") && !printed.contains("London"), "{printed}");
+    }
+
+    #[test]
+    fn bad_addresses_are_refused_without_being_quoted() {
+        for change in [
+            json!({ "email": "nobody" }),
+            json!({ "email": null }),
+            json!({ "email": format!("{}@example.com", "a".repeat(200)) }),
+            json!({ "firstName": "" }),
+            json!({ "lastName": 7 }),
+            json!({ "city": "Lon\ndon" }),
+            json!({ "address1": "\u{202e}evil" }),
+            json!({ "zip": "9".repeat(21) }),
+            json!({ "country": "Narnia" }),
+        ] {
+            let error = read(&change).unwrap_err();
+            assert_eq!(error.status(), 400, "{change}");
+            assert!(!error.message().contains("Narnia") && !error.message().contains("evil"), "{change}");
+        }
+    }
+
+    #[test]
+    fn markup_is_text() {
+        let customer = read(&json!({ "firstName": "<script>" })).unwrap();
+        assert!(customer.address.lines().starts_with("<script> "));
+    }
+}
