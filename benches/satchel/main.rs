@@ -168,6 +168,7 @@ async fn run(options: &Options) -> Result<Table> {
     if wanted(Job::Agents) {
         let site = site::Site::start().await?;
         agents::measure(&site, size, &mut table).await?;
+        site.stop().await?;
     }
     if wanted(Job::Purse) {
         let site = site::Site::start().await?;

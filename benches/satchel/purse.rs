@@ -80,6 +80,14 @@ async fn purse(site: &Site) -> Result<String> {
     site.pay(invoice.with_context(|| format!("no invoice: {made}"))?).await?;
     let wanted = json!({ "name": "bench", "budget_sat": sats, "hosts": ["127.0.0.1"] });
     let made = site.satchel().admin_post("/admin/v1/purses", wanted).await?;
+    // The wallet knows that it has paid a little before the account has it.
+    let has = async || -> Result<u64> {
+        let shown = site.satchel().admin_get("/admin/v1/purses/bench").await?;
+        shown.pointer("/purse/balanceSat").and_then(Value::as_u64).context("a purse without a balance")
+    };
+    while has().await? < sats {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     Ok(made.get("key").and_then(Value::as_str).context("a purse without a key")?.to_owned())
 }
 
