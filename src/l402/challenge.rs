@@ -164,7 +164,7 @@ impl L402 {
     }
 
     fn payment_line(&self, challenge: &Challenge) -> Option<String> {
-        self.charge_line(&PaymentLine {
+        self.charge_line(&InvoiceTerms {
             price_sat: challenge.price_sat,
             description: challenge.description.as_deref(),
             invoice: &challenge.invoice,
@@ -174,7 +174,7 @@ impl L402 {
     }
 
     /// A `WWW-Authenticate` value of the `Payment` scheme for an invoice of ours.
-    pub(super) fn charge_line(&self, asked: &PaymentLine<'_>) -> Option<String> {
+    pub(super) fn charge_line(&self, asked: &InvoiceTerms<'_>) -> Option<String> {
         let rules = self.rules();
         let charge = Charge {
             amount: asked.price_sat.to_string(),
@@ -222,7 +222,7 @@ impl L402 {
 }
 
 /// What a line of the `Payment` scheme asks for.
-pub(super) struct PaymentLine<'a> {
+pub(super) struct InvoiceTerms<'a> {
     pub(super) price_sat: u64,
     pub(super) description: Option<&'a str>,
     pub(super) invoice: &'a str,

@@ -4,7 +4,7 @@
 use axum::http::HeaderMap;
 
 use super::L402;
-use super::challenge::PaymentLine;
+use super::challenge::InvoiceTerms;
 use super::check::{self, Closed, Door};
 use super::protocol::{Credential, Identifier, Presented, Terms, challenge};
 use crate::clock::UnixMillis;
@@ -64,7 +64,7 @@ impl L402 {
             valid_until: ticket.valid_until,
         };
         let macaroon = self.mint().token(&identifier, &terms);
-        let payment = self.charge_line(&PaymentLine {
+        let payment = self.charge_line(&InvoiceTerms {
             price_sat: ticket.amount_sat,
             description: Some(ticket.description).filter(|text| !text.is_empty()),
             invoice: ticket.invoice,

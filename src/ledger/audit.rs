@@ -168,14 +168,14 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         -balance(Account::Merchants),
         one(
             "SELECT coalesce(sum(received_msat), 0) FROM charges
-             WHERE family IN ('payments', 'l402') AND status = 'paid'",
+             WHERE family IN ('payments', 'l402', 'shop') AND status = 'paid'",
         )? - one(
             "SELECT coalesce(sum(amount_msat), 0) FROM payouts
-             WHERE family IN ('payments', 'accounts', 'purse') AND status <> 'failed'",
+             WHERE family IN ('payments', 'accounts', 'shop', 'purse') AND status <> 'failed'",
         )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    JOIN payouts p ON p.id = j.subject
                    WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered')
-                     AND p.family IN ('payments', 'accounts', 'purse')")?
+                     AND p.family IN ('payments', 'accounts', 'shop', 'purse')")?
             + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    WHERE e.account = 'loss' AND j.kind = 'coins_loss_recovered'")?
             - one(

@@ -202,11 +202,9 @@ fn the_pages_are_in_the_api_s_document() {
     let document = serde_json::to_value(document()).unwrap();
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
     let gifts = ["/", "/checkout/{invoiceId}", "/manage/{orderId}", "/qr.svg", "/redeem/{orderId}"];
-    assert_eq!(
-        paths,
-        [&gifts[..], &["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim", "/verify"]]
-            .concat()
-    );
+    let stores = ["/store/{slug}", "/store/{slug}/orders/{orderId}"];
+    let tips = ["/tip", "/tip-groups/{id}/static", "/tips/{id}", "/tips/{id}/claim", "/verify"];
+    assert_eq!(paths, [&gifts[..], &stores[..], &tips[..]].concat());
 }
 
 #[tokio::test]

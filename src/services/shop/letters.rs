@@ -53,15 +53,12 @@ impl Shop {
             let Some(customer) = customers::of(connection, order.id)? else { return Ok(None) };
             let store = stores::by_id(connection, order.store)?;
             let number = order.shown_number().unwrap_or_default();
-            let mut lines: Vec<String> =
-                order.items.iter().map(|item| format!("{} × {}", item.quantity, item.title())).collect();
             let (subject, first) = match due.kind {
-                LetterKind::Claimed => (
-                    format!("Your order {number} at {}", store.name),
-                    "Thank you for your order. It goes to:",
-                ),
+                LetterKind::Claimed => {
+                    (format!("Your order {number}"), "Thank you for your order. The seller has your address.")
+                }
                 LetterKind::Shipped => {
-                    (format!("Your order {number} is on its way"), "Your order is on its way to:")
+                    (format!("Your order {number} is on its way"), "Your order is on its way.")
                 }
             };
             let tracking = &order.tracking;
@@ -70,14 +67,13 @@ impl Shop {
                 tracking.number.as_ref().map(|number| format!("Tracking number: {number}")),
                 tracking.url.clone(),
             ];
-            lines.extend(parts.into_iter().flatten());
-            let text = format!(
-                "{first}\n\n{}\n\n{}\n\nYour order's page:\n{}\n\n{}\n",
-                customer.address.lines(),
-                lines.join("\n"),
-                shop.page_url(&store.slug, &order, true),
-                store.name,
-            );
+            // A letter is plain ASCII: neither titles nor addresses are, and the page has them.
+            let parts: Vec<_> = parts.into_iter().flatten().filter(|part| part.is_ascii()).collect();
+            let page = shop.page_url(&store.slug, &order, true);
+            let text =
+                format!("{first}\n\n{}\n\nWhat you ordered, and where it is:\n{page}\n", parts.join("\n"));
+            // It may hold letters of the store's own.
+            let subject = if subject.is_ascii() { subject } else { "Your order".into() };
             Ok(Some(Letter { to: customer.email, subject, text }))
         });
         read.await

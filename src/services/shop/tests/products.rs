@@ -55,10 +55,10 @@ async fn session_for_a_document_is_a_payment_whose_preimage_opens_it() {
     let world = World::new().await;
     world.keys.create("operator", &[Scope::Admin], None).await.unwrap();
     let session = world.post("/api/checkout/sessions", &json!({ "productId": "doc_halvings" })).await.ok();
-    assert_eq!(session["amountSats"], 10);
+    assert_eq!(session["amountSats"], 3);
     assert!(session["checkoutUrl"].as_str().unwrap().contains("/checkout/inv_"), "{session}");
     world.pay(&session);
-    assert_eq!(world.has("default"), 10);
+    assert_eq!(world.has("default"), 3);
     let shown = format!("L402 {}:{}", session["macaroon"].as_str().unwrap(), world.preimage(&session));
     let answer = world.document("halvings", &shown).await;
     assert_eq!(answer.status, 200, "{answer:?}");
