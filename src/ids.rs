@@ -137,6 +137,14 @@ row_id!(
     WithdrawalId
 );
 row_id!(
+    /// Row id of a purse: what an API key may spend.
+    PurseId
+);
+row_id!(
+    /// Row id of a payment that a purse made.
+    PursePaymentId
+);
+row_id!(
     /// Row id of a voucher: a claim on sats.
     VoucherId
 );

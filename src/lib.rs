@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod lightning;
 pub mod lnurl;
 pub mod mail;
+pub mod mcp;
 pub mod money;
 pub mod names;
 pub mod payments;

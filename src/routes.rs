@@ -11,15 +11,16 @@ use axum::routing::get;
 use utoipa::OpenApi;
 
 use crate::admin::{self, Acts, AdminError, AdminState};
-use crate::app::{AppError, House, OperatorDesk};
+use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
+use crate::mcp;
 use crate::payments;
-use crate::services::{accounts, agents, shop};
+use crate::services::{accounts, agents, merchant, purse, shop};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
@@ -41,8 +42,12 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
     let (account_routes, account_document) =
         accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (merchant_routes, merchant_document) =
+        merchant::api::router(house.merchants.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let (agent_routes, agent_document) =
         agents::api::router(house.agents.clone(), house.keys.clone(), &house.limits, &house.proxies);
+    let (purse_routes, purse_document) =
+        purse::api::router(house.purses.clone(), house.keys.clone(), &house.limits, &house.proxies);
     let (shop_routes, shop_document) = shop::api::router(house.shop.clone(), &house.limits, &house.proxies);
     let document = openapi::merge(
         "Satchel",
@@ -52,30 +57,42 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             tip_document,
             openapi::keyed(payment_document),
             openapi::keyed(account_document),
+            openapi::keyed(merchant_document),
             openapi::keyed(agent_document),
+            openapi::keyed(purse_document),
             openapi::keyed(l402_document),
             openapi::keyed(proxy_document),
             openapi::keyed(content_document),
+            openapi::keyed(mcp::here::document()),
             openapi::keyed(shop_document),
             web::document(),
+            web::legal::document(),
             openapi::keyed(Operation::openapi()),
         ],
     );
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
-    let whole = Router::new()
+    let services = Router::new()
         .merge(gift_routes)
         .merge(tip_routes)
         .merge(payment_routes)
         .merge(account_routes)
+        .merge(merchant_routes)
         .merge(agent_routes)
+        .merge(purse_routes)
         .merge(l402_routes)
         .merge(proxy_routes)
         .merge(content_routes)
         .merge(shop_routes)
         .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
-        .layer(from_fn_with_state(house.keys.clone(), recognise))
+        .layer(from_fn_with_state(house.keys.clone(), recognise));
+    let tools = mcp::here::router(services.clone(), house.keys.clone(), &house.limits, &house.proxies)
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
+        .layer(from_fn_with_state(house.keys.clone(), recognise));
+    let whole = services
+        .merge(tools)
         .merge(web::router(web_settings.as_ref().clone()))
+        .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
         .merge(documents);
@@ -135,6 +152,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
         accounts: Arc::new(house.accounts.clone()),
+        purses: Arc::new(house.purses.clone()),
         stores: Arc::new(house.shop.clone()),
         gifts: Arc::new(house.gifts.clone()),
         tips: Arc::new(house.tips.clone()),
@@ -175,7 +193,11 @@ async fn follow(State(house): State<Arc<House>>, request: Request) -> Response {
 struct Operation;
 
 fn health_routes(health: Health) -> Router {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready)).with_state(health)
+    Router::new()
+        .route("/health", get(ready))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .with_state(health)
 }
 
 /// Whether the process should go on; if not, it wants to be started again.
@@ -231,7 +253,7 @@ fn web_settings(house: &House) -> WebSettings {
 
 /// Whether requests of this path bound their own time.
 pub fn times_itself(path: &str) -> bool {
-    proxy::api::times_itself(path)
+    proxy::api::times_itself(path) || purse::api::times_itself(path) || mcp::here::times_itself(path)
 }
 
 /// What no handler answered, in the shape of the family whose path it is.
@@ -242,10 +264,16 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         tips::api::failure(path, status)
     } else if payments::api::owns(path) {
         payments::api::failure(path, status)
+    } else if merchant::api::owns(path) {
+        merchant::api::failure(path, status)
     } else if accounts::api::owns(path) {
         accounts::api::failure(path, status)
     } else if agents::api::owns(path) {
         agents::api::failure(path, status)
+    } else if purse::api::owns(path) {
+        purse::api::failure(path, status)
+    } else if mcp::here::owns(path) {
+        mcp::here::failure(path, status)
     } else if shop::api::owns(path) {
         shop::api::failure(path, status)
     } else if proxy::api::owns(path) || content::api::owns(path) {
@@ -256,3 +284,6 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         gifts::api::failure(path, status)
     }
 }
+
+#[cfg(test)]
+mod tests;

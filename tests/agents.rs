@@ -136,6 +136,9 @@ async fn the_readme_lists_and_finds_a_capability() {
     command.env("SATCHEL_DATA_DIR", scene.network.satchel.data_dir()).env("S", &scene.api.url);
     let said = run(&mut command, "the README's shell").await;
     let (listed, found) = said.split_once("}{").unwrap_or_else(|| panic!("{said}"));
+    // The service says where it listens, before or after.
+    let listed = &listed[listed.find('{').unwrap()..];
+    let found = &found[..=found.rfind('}').unwrap()];
     let listed: Value = serde_json::from_str(&format!("{listed}}}")).unwrap();
     let found: Value = serde_json::from_str(&format!("{{{found}")).unwrap();
     assert_eq!(found["eventId"], listed["eventId"], "{said}");

@@ -219,7 +219,7 @@ async fn restarted(scene: &Scene) {
     scene.network.satchel.restart().await.unwrap();
     let after = equal(scene).await;
     assert_eq!(before["accounts"], after["accounts"]);
-    scene.network.satchel.kill().await.unwrap();
+    scene.kill_at_rest().await;
     rises(&scene.network.satchel).await;
     let after = equal(scene).await;
     assert_eq!(before["accounts"], after["accounts"]);

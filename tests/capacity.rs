@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::post;
+use common::mailbox::Mailbox;
 use common::{Gift, SOON, Scene, case, until};
 use regtest::{InvoiceRequest, Network};
 use serde_json::{Value, json};
@@ -30,12 +31,16 @@ const TENTH_SAT: u64 = CHANNEL_SAT / 10;
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sold_can_be_paid_out() {
     let (url, told) = receiver().await;
-    let alerts = format!("[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret = \"s3cret\"\nafter_secs = 1");
+    let mailbox = Mailbox::open();
+    let alerts = format!(
+        "{}[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret = \"s3cret\"\nmail_to = \"ops@satchel.example\"\nafter_secs = 1",
+        mailbox.settings()
+    );
     let builder = Network::builder().wallets(1).channel_sat(CHANNEL_SAT);
     let scene = Scene::of(builder.extra_config(alerts.parse().unwrap())).await;
     case("more than may be in flight is not sold", too_large(&scene)).await;
     case("the operator spends what is free, to the sat", edge(&scene)).await;
-    case("drained by force, nothing more is sold", drained(&scene, &told)).await;
+    case("drained by force, nothing more is sold", drained(&scene, &told, &mailbox)).await;
     scene.close().await;
 }
 
@@ -68,18 +73,47 @@ async fn is_told(told: &Told, kind: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payment_in_parts_over_two_channels_comes_in_and_goes_out() {
-    let scene = Scene::of(Network::builder().wallets(2).channel_sat(CHANNEL_SAT)).await;
-    let solvency = solvency(&scene).await;
-    assert_eq!(solvency["capacity"]["largest_out_msat"], json!(2 * TENTH_SAT * 1_000), "{solvency}");
-    let inbound = solvency["capacity"]["largest_in_msat"].as_u64().unwrap();
-    let one = CHANNEL_SAT / 2 * 1_000;
-    assert!(inbound > one, "{solvency}");
-    // More than one channel can take, less than both.
-    let body = json!({"amount": 150_000, "quantity": 4});
-    assert_eq!(scene.api.post("/create", body).await.status, 200);
+    let scene = Scene::of(Network::builder().wallets(1).channel_sat(CHANNEL_SAT)).await;
+    second_channel(&scene).await;
+    let found = solvency(&scene).await;
+    assert_eq!(found["capacity"]["largest_out_msat"], json!(2 * TENTH_SAT * 1_000), "{found}");
+    // More than one channel can bring, less than both: the payer's payment comes in parts.
+    let body = scene.api.post("/create", json!({"amount": 150_000, "quantity": 4})).await.ok();
+    let order = Gift::read(&body);
+    let inbound = |list: &Value| -> Vec<u64> {
+        list["channels"].as_array().unwrap().iter().map(|one| one["inbound_sat"].as_u64().unwrap()).collect()
+    };
+    let before = inbound(&scene.network.satchel.admin_get("/admin/v1/channels").await.unwrap());
+    assert!(before.iter().all(|sat| *sat < 600_000), "one channel alone could bring it: {before:?}");
+    scene.fund(&order, 0).await;
+    // More than may be in flight in one channel: satchel's payment goes out in parts.
+    for gift in body["gifts"].as_array().unwrap() {
+        let id = gift["orderId"].as_str().unwrap();
+        let invoice = scene.wallet(0).invoice(InvoiceRequest::sat(150_000)).await.unwrap();
+        scene.note_asked(0, id, &invoice.payment_hash);
+        scene.api.redeem(id, &invoice.invoice).await.withdrawal_id();
+        scene.api.wait_spent(id, json!(true), SOON).await;
+        scene.received_once(id).await;
+    }
     let refused = scene.api.post("/create", json!({"amount": 2 * TENTH_SAT + 1})).await;
     assert_eq!(refused.refusal(), (503, "NO_OUTBOUND_CAPACITY"));
-    scene.network.shutdown().await.unwrap();
+    scene.equals_the_node(SOON).await;
+    scene.close().await;
+}
+
+/// Another channel to the one wallet, as large as the first.
+async fn second_channel(scene: &Scene) {
+    let (satchel, wallet) = (&scene.network.satchel, scene.wallet(0));
+    let order = json!({"node_id": wallet.node_id().await.unwrap().to_string(),
+        "address": wallet.p2p().to_string(), "amount_sat": CHANNEL_SAT, "push_sat": CHANNEL_SAT / 2});
+    satchel.admin_post("/admin/v1/channels", order).await.unwrap();
+    scene.note_other_channels(0);
+    until("both channels are usable", SOON, || async {
+        scene.network.mine(1).await.unwrap();
+        let usable = wallet.info().await.unwrap().channels.iter().filter(|channel| channel.usable).count();
+        (usable == 2 && solvency(scene).await["capacity"]["usable"] == 2).then_some(())
+    })
+    .await;
 }
 
 async fn solvency(scene: &Scene) -> Value {
@@ -151,7 +185,7 @@ async fn edge(scene: &Scene) {
     }
 }
 
-async fn drained(scene: &Scene, told: &Told) {
+async fn drained(scene: &Scene, told: &Told, mailbox: &Mailbox) {
     let gift = scene.funded_gift(50_000, 0).await;
     assert!(pay(scene, 30_000, false).await.is_err());
     assert_eq!(pay(scene, 30_000, true).await.unwrap()["status"], "paid");
@@ -172,6 +206,10 @@ async fn drained(scene: &Scene, told: &Told) {
     assert_eq!(alert["alert"], "redeemability", "{alert}");
     let message = alert["message"].as_str().unwrap();
     assert!(message.starts_with("1 of 1 gifts and tips can't be redeemed"), "{message}");
+    let letter = mailbox.letter(1).await;
+    assert!(letter.contains("To: ops@satchel.example"), "{letter}");
+    assert!(letter.contains("Subject: Satchel: redeemability (attention)"), "{letter}");
+    assert!(whole(&letter).contains(message), "{letter}");
     // A payment to the operator makes good what was taken.
     let asked = json!({"amount_sat": 40_000, "description": "capital"});
     let made = scene.network.satchel.admin_post("/admin/v1/invoice", asked).await.unwrap();
@@ -184,5 +222,13 @@ async fn drained(scene: &Scene, told: &Told) {
     .await;
     is_told(told, "alert.over").await;
     redeem(scene, &gift).await;
+    let letter = mailbox.letter(2).await;
+    assert!(letter.contains("Subject: Satchel: redeemability (over)"), "{letter}");
     assert_eq!(told.lock().unwrap().len(), 2, "nothing is told twice: {told:?}");
+    assert_eq!(mailbox.count(), 2, "nothing is written twice");
+}
+
+/// A letter's text as it was written: longer lines are wrapped on their way.
+fn whole(letter: &str) -> String {
+    letter.replace("=\n", "")
 }

@@ -311,7 +311,29 @@ fn answers() -> Router {
         };
         Json(json!({ "asked": body, "costs": costs }))
     };
+    let purse = |Json(body): Json<Value>| async move {
+        Json(json!({ "asked": body, "key": "satchel_k", "account": "default", "balanceSat": 1_234 }))
+    };
+    let purses = || async {
+        Json(
+            json!({ "purses": [{ "name": "researcher", "account": "default", "leftSat": 4_000, "budgetSat": 5_000,
+            "leftTodaySat": null, "perRequestSat": 50, "hosts": ["api.example.com"], "revoked": false }], "next": 7 }),
+        )
+    };
+    let one_purse = || async {
+        Json(
+            json!({ "purse": { "name": "researcher", "account": "default", "balanceSat": 9, "budgetSat": 5_000,
+            "leftSat": 4_000, "perRequestSat": 50, "hosts": ["*"], "mayPayInvoices": true, "revoked": false },
+            "receipts": [{ "createdAt": "2027-01-01T00:00:00Z", "status": "paid", "amountSat": 10, "feeSat": 0,
+            "url": "https://api.example.com/x", "paymentId": "pay_1" }] }),
+        )
+    };
+    let topped_up = |Json(body): Json<Value>| async move { Json(json!({ "asked": body, "leftSat": 4_100 })) };
+    let revoked = || async { Json(json!({ "revoked": "researcher" })) };
     Router::new()
+        .route("/admin/v1/purses", get(purses).post(purse))
+        .route("/admin/v1/purses/researcher", get(one_purse).delete(revoked))
+        .route("/admin/v1/purses/researcher/top-up", post(topped_up))
         .route("/admin/v1/proxies", get(listed).post(sold))
         .route("/admin/v1/proxies/weather-a1b2/price", post(priced))
         .route("/admin/v1/proxies/weather-a1b2/retire", post(asked))
@@ -413,6 +435,34 @@ fn services_are_sold_and_priced() {
     assert_eq!(asked, json!({ "sats": 50, "path": "/dear/*", "method": "POST" }));
     assert_eq!(out(&run(&["retire", "weather-a1b2"])).trim(), "weather-a1b2 was out of service already");
     assert_eq!(run(&["price", "weather-a1b2", "5", "--method", "GET"]).status.code(), Some(2));
+}
+
+#[test]
+fn purses_are_made_listed_and_revoked() {
+    let (_parent, data_dir, _) = made(&["--network", "regtest"]);
+    let listen = server().to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = satchel(&data_dir);
+        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.args(["purse"]).args(arguments).output().unwrap()
+    };
+    let create =
+        ["create", "researcher", "--budget", "5000", "--per-request", "50", "--host", "api.example.com"];
+    let text = out(&run(&create));
+    assert!(text.contains("satchel_k") && text.contains("1,234 sat"), "{text}");
+    let made = one_object(&out(&run(&[&create[..], &["--no-invoices", "--json"]].concat())));
+    let expected = json!({ "name": "researcher", "budget_sat": 5_000, "per_day_sat": null, "per_request_sat": 50,
+        "hosts": ["api.example.com"], "pay_invoices": false, "account": null });
+    assert_eq!(made["asked"], expected);
+    assert_eq!(run(&create[..4]).status.code(), Some(2), "a purse needs a host");
+    let text = out(&run(&["list"]));
+    assert!(text.contains("researcher") && text.contains("--before 7"), "{text}");
+    let text = out(&run(&["show", "researcher"]));
+    for part in ["5,000 sat, 4,000 sat left", "no limit", "pay_1", "https://api.example.com/x"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(out(&run(&["top-up", "researcher", "100"])).trim(), "researcher may spend 4,100 sat more");
+    assert_eq!(out(&run(&["revoke", "researcher"])).trim(), "researcher spends nothing any more");
 }
 
 #[test]

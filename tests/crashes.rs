@@ -144,6 +144,7 @@ async fn into_another_gift(scene: &Scene, point: &str) {
     doomed.arm();
     assert!(api.try_redeem(&from.order_id, &into.payreq).await.is_err());
     doomed.dies_and_rises().await;
+    scene.replace_lost_channels().await;
     let (spent, status) = (
         api.gift(&from.order_id).await["spent"].clone(),
         api.gift(&into.order_id).await["chargeStatus"].clone(),
@@ -260,6 +261,7 @@ async fn telling(scene: &Scene) {
     doomed.arm();
     scene.api.redeem(&gift.order_id, &invoice.invoice).await.withdrawal_id();
     doomed.dies_and_rises().await;
+    scene.replace_lost_channels().await;
     until("the webhook comes again", RECOVERY, || async { (told.lock().unwrap().len() >= 2).then_some(()) })
         .await;
     let told = told.lock().unwrap().clone();

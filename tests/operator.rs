@@ -31,16 +31,6 @@ async fn acts(scene: &Scene, kind: &str) -> Vec<Value> {
     log["acts"].as_array().unwrap().clone()
 }
 
-/// What the chain has at an address, in sat.
-async fn coins_at(scene: &Scene, address: &str) -> Vec<u64> {
-    let asked = json!(["start", [format!("addr({address})")]]);
-    let found = scene.network.bitcoind.call("scantxoutset", asked).await.unwrap();
-    // Whole coins and eight digits; a float that short loses nothing on its way back to text.
-    let sat =
-        |coin: &Value| format!("{:.8}", coin["amount"].as_f64().unwrap()).replace('.', "").parse().unwrap();
-    found["unspents"].as_array().unwrap().iter().map(sat).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn operator_acts_are_done_once_and_recorded() {
     let scene = Scene::start("").await;
@@ -129,7 +119,7 @@ async fn sending(scene: &Scene, point: &str) {
     doomed.arm();
     let going = async {
         let _answered_or_not = satchel.admin_post("/admin/v1/send", asked.clone()).await;
-        while point == "coins.before_paid" && coins_at(scene, &address).await.is_empty() {
+        while point == "coins.before_paid" && scene.coins_at(&address).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             scene.network.bitcoind.mine(1).await.unwrap();
         }
@@ -138,6 +128,7 @@ async fn sending(scene: &Scene, point: &str) {
         }
     };
     tokio::join!(going, doomed.dies_and_rises());
+    scene.replace_lost_channels().await;
     scene.network.wait_usable().await.unwrap();
     let mut coins = satchel.admin_post("/admin/v1/send", asked.clone()).await.unwrap();
     // What was signed and not broadcast before the death, nobody can tell from what was never signed.
@@ -153,7 +144,7 @@ async fn sending(scene: &Scene, point: &str) {
         coins = satchel.admin_post("/admin/v1/send", asked).await.unwrap();
     }
     paid(scene, &coins["id"]).await;
-    assert_eq!(coins_at(scene, &address).await, [SENT], "{point}");
+    assert_eq!(scene.coins_at(&address).await, [SENT], "{point}");
     let recorded = acts(scene, "send").await;
     let of_this = recorded
         .iter()
@@ -173,6 +164,7 @@ async fn paying(scene: &Scene) {
         doomed.arm();
         let going = async { satchel.admin_post("/admin/v1/pay", asked.clone()).await.is_ok() };
         let _ = tokio::join!(going, doomed.dies_and_rises());
+        scene.replace_lost_channels().await;
         scene.network.wait_usable().await.unwrap();
         let of_this = async || {
             let recorded = acts(scene, "pay").await;
@@ -229,7 +221,7 @@ async fn everything(scene: &Scene) {
     let address = scene.wallet(0).address().await.unwrap();
     let sent = satchel.command_json("send", &[&address, "--all", "--feerate", "3"]).await.unwrap();
     let coins = paid(scene, &sent["id"]).await;
-    let got = coins_at(scene, &address).await;
+    let got = scene.coins_at(&address).await;
     assert_eq!(got.len(), 1);
     assert_eq!(coins["amount_msat"], got[0] * 1_000, "what arrived is what the books say");
     let node = satchel.admin_get("/admin/v1/node").await.unwrap();

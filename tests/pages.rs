@@ -14,8 +14,6 @@ mod browser;
 mod checkout;
 #[path = "pages/create.rs"]
 mod create;
-#[path = "pages/mailbox.rs"]
-mod mailbox;
 #[path = "pages/manage.rs"]
 mod manage;
 #[path = "pages/redeem.rs"]
@@ -24,8 +22,8 @@ mod redeem;
 mod tips;
 
 use browser::Browser;
+use common::mailbox::Mailbox;
 use common::{Scene, case};
-use mailbox::Mailbox;
 
 /// Everybody who takes part.
 pub struct Stage {

@@ -308,7 +308,7 @@ async fn held(scene: &Scene) {
     tokio::time::sleep(PAST_THE_SECOND_LOOK).await;
     still_pending(scene, &gift.order_id, &hold.invoice, &id).await;
 
-    satchel.kill().await.unwrap();
+    scene.kill_at_rest().await;
     satchel.start().await.unwrap();
     still_pending(scene, &gift.order_id, &hold.invoice, &id).await;
     scene.network.wait_usable().await.unwrap();
@@ -353,7 +353,7 @@ async fn decided_while_away(scene: &Scene) {
         api.redeem(&gift.order_id, &hold.invoice).await.withdrawal_id();
         wallet.wait_held(&hold.payment_hash, SOON).await.unwrap();
     }
-    satchel.kill().await.unwrap();
+    scene.kill_at_rest().await;
     wallet.claim(&claimed.payment_hash).await.unwrap();
     wallet.fail(&failed.payment_hash).await.unwrap();
     satchel.start().await.unwrap();

@@ -14,12 +14,12 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::api::Answer;
+use common::api::{Answer, KeyApi};
 use common::doomed::Doomed;
 use common::scene::account;
 use common::{RECOVERY, SOON, Scene, case, until};
 use regtest::InvoiceRequest;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Where a refund can be cut off, and how many times the point is passed before.
@@ -48,44 +48,26 @@ const PRICE: u64 = 3_000;
 const PART: u64 = 1_000;
 
 /// A shop's back end.
-struct Desk {
-    url: String,
-    key: String,
-    client: Client,
-}
+struct Desk(KeyApi);
 
 impl Desk {
     async fn open(scene: &Scene) -> Self {
         let arguments = ["create", "shop", "--scope", "payments"];
         let made = scene.network.satchel.command_json("key", &arguments).await.unwrap();
-        // A kept connection would be a dead one after each restart of satchel.
-        let client =
-            Client::builder().timeout(Duration::from_secs(40)).pool_max_idle_per_host(0).build().unwrap();
-        Self { url: scene.api.url.clone(), key: made["key"].as_str().unwrap().to_owned(), client }
+        Self(KeyApi::new(&scene.api.url, &made["key"]))
     }
 
-    /// Asks what may meet a satchel that dies over it.
-    async fn try_ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Answer, reqwest::Error> {
-        let request = self.client.request(method, format!("{}{path}", self.url));
-        let request = request.header("x-api-key", &self.key);
-        let request = if let Some(body) = body { request.json(body) } else { request };
-        let answer = request.send().await?;
-        let status = answer.status().as_u16();
-        let text = answer.text().await?;
-        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
+    /// Asks for a refund, which may meet a satchel that dies over it.
+    async fn try_refund(&self, body: &Value) -> Result<Answer, reqwest::Error> {
+        self.0.try_ask(Method::POST, "/api/refunds", Some(body), "").await
     }
 
     async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.try_ask(Method::POST, path, Some(body)).await.unwrap()
+        self.0.post(path, body, "").await
     }
 
     async fn get(&self, path: &str) -> Value {
-        self.try_ask(Method::GET, path, None).await.unwrap().ok()
+        self.0.get(path).await
     }
 
     async fn status(&self, id: &str) -> String {
@@ -138,8 +120,7 @@ async fn refunding(scene: &Scene, desk: &Desk, point: &str, skip: u32) {
     let first = body(scene, &payment, &part, PART).await;
     let doomed = Doomed::start(scene, point, skip).await;
     doomed.arm();
-    let (_answered_or_not, ()) =
-        tokio::join!(desk.try_ask(Method::POST, "/api/refunds", Some(&first)), doomed.dies_and_rises(),);
+    let (_answered_or_not, ()) = tokio::join!(desk.try_refund(&first), doomed.dies_and_rises(),);
     arrives_once(scene, desk, &payment, &part, first, PART).await;
     assert_eq!(desk.status(&payment).await, "paid");
     let last = body(scene, &payment, &rest, PRICE - PART).await;
@@ -185,9 +166,9 @@ async fn to_address(scene: &Scene, desk: &Desk, point: &str) {
     let doomed = Doomed::start(scene, point, 0).await;
     doomed.arm();
     let going = async {
-        let _answered_or_not = desk.try_ask(Method::POST, "/api/refunds", Some(&asked)).await;
+        let _answered_or_not = desk.try_refund(&asked).await;
         // One death waits for the blocks.
-        while point == "coins.before_paid" && coins_at(scene, &address).await.is_empty() {
+        while point == "coins.before_paid" && scene.coins_at(&address).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             scene.network.bitcoind.mine(1).await.unwrap();
         }
@@ -212,7 +193,7 @@ async fn to_address(scene: &Scene, desk: &Desk, point: &str) {
         scene.network.mine(1).await.unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    assert_eq!(coins_at(scene, &address).await, [PRICE], "{point}");
+    assert_eq!(scene.coins_at(&address).await, [PRICE], "{point}");
     let list = desk.get(&format!("/api/refunds/invoice/{payment}")).await;
     assert_eq!(
         (&list["refunds"][0]["type"], &list["refunds"][0]["status"]),
@@ -235,16 +216,6 @@ async fn given_up_by_hand(scene: &Scene, desk: &Desk, asked: &Value) {
     assert_eq!(settled["status"], "failed");
     assert!(satchel.command_json("coins", &["settle", &first, "--not-sent"]).await.is_err());
     assert_eq!(desk.post("/api/refunds", asked).await.status, 201);
-}
-
-/// What the chain has at an address, in sat.
-async fn coins_at(scene: &Scene, address: &str) -> Vec<u64> {
-    let asked = json!(["start", [format!("addr({address})")]]);
-    let found = scene.network.bitcoind.call("scantxoutset", asked).await.unwrap();
-    // Whole coins and eight digits; a float that short loses nothing on its way back to text.
-    let sat =
-        |coin: &Value| format!("{:.8}", coin["amount"].as_f64().unwrap()).replace('.', "").parse().unwrap();
-    found["unspents"].as_array().unwrap().iter().map(sat).collect()
 }
 
 /// The command writes what the shop can fetch, and never over a file.

@@ -1,8 +1,8 @@
 //! Kills under load on a real network, for as long as one likes: `scripts/soak MINUTES [SEED]`. Two kinds of load take
-//! turns. Steady: gifts, tips, orders and their refunds, above and below the dust limit, with a SIGKILL every few
-//! seconds. Bursts: sixty payouts asked for within 0.7 s and a SIGKILL in their midst. Now and then everything rests:
+//! turns. Steady: gifts, tips, orders and their refunds, withdrawals to invoices, offers and lightning addresses, above
+//! and below the dust limit, with a SIGKILL every few seconds. Bursts: sixty payouts asked for within 0.7 s and a SIGKILL in their midst. Now and then everything rests:
 //! then nothing is lost, nothing was paid twice, nothing is stuck, and the recipients' own records and the ledger agree
-//! to the msat.
+//! to the msat. At the end of a network one entry is taken out of a copy of the books, and the audit must name it.
 //!
 //! `SATCHEL_SOAK_MINUTES` says for how long (1.5 if not set), `SATCHEL_SEED` repeats an earlier run's choices.
 
@@ -17,12 +17,16 @@
 mod common;
 #[path = "soak/load.rs"]
 mod load;
+#[path = "soak/removed.rs"]
+mod removed;
 #[path = "soak/rest.rs"]
 mod rest;
 #[path = "soak/services.rs"]
 mod services;
 #[path = "soak/table.rs"]
 mod table;
+#[path = "soak/targets.rs"]
+mod targets;
 #[path = "soak/world.rs"]
 mod world;
 
@@ -50,7 +54,9 @@ async fn kills_under_load_lose_nothing_and_pay_nothing_twice() {
     let end = Duration::from_secs_f64(minutes * 60.0);
     let kills = if minutes < 5.0 { KILLS_OF_SHORT } else { KILLS };
     while counts.started.elapsed() < end {
-        one_network(&counts, kills, end, &mut choices).await;
+        // Alone, a wallet can be paid by its offers, too.
+        let wallets = if choices.below(2) == 0 { 1 } else { 2 };
+        one_network(&counts, kills, end, wallets, &mut choices).await;
     }
     table::print(&counts, seed);
     let faults = counts.faults.lock().unwrap().clone();
@@ -58,8 +64,8 @@ async fn kills_under_load_lose_nothing_and_pay_nothing_twice() {
 }
 
 /// A network until it has had its kills, or the time is over.
-async fn one_network(counts: &Arc<Counts>, kills: u64, end: Duration, choices: &mut Choices) {
-    let world = Arc::new(World::start(Arc::clone(counts)).await);
+async fn one_network(counts: &Arc<Counts>, kills: u64, end: Duration, wallets: usize, choices: &mut Choices) {
+    let world = Arc::new(World::start(Arc::clone(counts), wallets).await);
     let (mut books, before) = (Books::new(world.kept_msat), read(&counts.kills));
     let mut bursts = false;
     while counts.started.elapsed() < end && read(&counts.kills) < before + KILLS_OF_NETWORK {
@@ -80,6 +86,7 @@ async fn one_network(counts: &Arc<Counts>, kills: u64, end: Duration, choices: &
     books.rest(&world, true, choices.next()).await;
     table::line(counts, "at the end of a network");
     table::take_audit(&world).await;
+    removed::entry_is_named(&world, choices.next()).await;
     add(&counts.networks, 1);
     let world = Arc::into_inner(world).expect("nobody works any more");
     world.scene.network.shutdown().await.unwrap();

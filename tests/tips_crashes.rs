@@ -129,6 +129,7 @@ async fn claiming(scene: &Scene, tipper: &Person, point: &str) {
     let path = format!("/api/tippee/tips/{}/claim", id(&tip));
     assert!(guest.try_post(&path, json!({})).await.is_err(), "it should have died");
     doomed.dies_and_rises().await;
+    scene.replace_lost_channels().await;
     let before = point.contains("before");
     assert_eq!(status(scene, id(&tip)).await, if before { "SEEN" } else { "CLAIMED" });
     let other = Person::guest(scene).await;
@@ -238,6 +239,7 @@ async fn taking_back(scene: &Scene, tipper: &Person, point: &str) {
     let path = format!("/api/tipper/tips/{}/reclaim", id(&tip));
     assert!(tipper.try_post(&path, json!({})).await.is_err(), "it should have died");
     doomed.dies_and_rises().await;
+    scene.replace_lost_channels().await;
     match status(scene, id(&tip)).await.as_str() {
         "UNSEEN" => {
             assert!(point.contains("before"), "it had been written");

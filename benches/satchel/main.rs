@@ -16,6 +16,7 @@ mod open_loop;
 mod payments;
 mod payouts;
 mod proxy;
+mod purse;
 mod reads;
 mod receive;
 mod seed;
@@ -58,6 +59,8 @@ enum Job {
     Shop,
     /// The search of what agents offer.
     Agents,
+    /// Requests by purses.
+    Purse,
     /// Look-ups with many gifts.
     Reads,
     /// The start with many gifts.
@@ -165,6 +168,11 @@ async fn run(options: &Options) -> Result<Table> {
     if wanted(Job::Agents) {
         let site = site::Site::start().await?;
         agents::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Purse) {
+        let site = site::Site::start().await?;
+        purse::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

@@ -3,7 +3,7 @@
 //! | the act | its row is written | found after a crash |
 //! |---|---|---|
 //! | is one transaction of ours (payments, settlements, keys, tips taken back) | in that transaction, as `done` | the act and its row, or neither |
-//! | is the node's, or takes several steps (channels, peers, proxies) | before it as `begun`, changed after it to how it ended | `begun`: it may have happened; the next start makes it `unknown` |
+//! | is the node's, or takes several steps (channels, peers, invoices, addresses, proxies) | before it as `begun`, changed after it to how it ended | `begun`: it may have happened; the next start makes it `unknown` |
 //! | was refused or failed | after that, as `refused` or `failed` | perhaps no row: nothing happened either |
 //!
 //! Rows hold no secret: no key, no preimage, no invoice, no seed. The database refuses to remove a row, and to change
@@ -33,6 +33,10 @@ pub enum ActKind {
     SuspenseSettle,
     /// Coins on their way ended by hand.
     CoinsSettle,
+    /// An invoice made whose payment is the operator's.
+    InvoiceCreate,
+    /// An address of the wallet's made.
+    AddressCreate,
     /// A channel opened.
     ChannelOpen,
     /// A channel closed.
@@ -63,6 +67,12 @@ pub enum ActKind {
     WithdrawalSettle,
     /// What a key may withdraw in a day set.
     KeyLimit,
+    /// A purse made.
+    PurseCreate,
+    /// A purse given more to spend.
+    PurseTopUp,
+    /// A purse revoked.
+    PurseRevoke,
     /// A store made.
     StoreCreate,
     /// A store's settings changed.
@@ -78,12 +88,14 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 31] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
         Self::SuspenseSettle,
         Self::CoinsSettle,
+        Self::InvoiceCreate,
+        Self::AddressCreate,
         Self::ChannelOpen,
         Self::ChannelClose,
         Self::PeerConnect,
@@ -99,6 +111,9 @@ impl ActKind {
         Self::AccountSweep,
         Self::WithdrawalSettle,
         Self::KeyLimit,
+        Self::PurseCreate,
+        Self::PurseTopUp,
+        Self::PurseRevoke,
         Self::StoreCreate,
         Self::StoreChange,
         Self::StoreProducts,
@@ -115,6 +130,8 @@ impl ActKind {
             Self::PayoutSettle => "payout.settle",
             Self::SuspenseSettle => "suspense.settle",
             Self::CoinsSettle => "coins.settle",
+            Self::InvoiceCreate => "invoice.create",
+            Self::AddressCreate => "address.create",
             Self::ChannelOpen => "channel.open",
             Self::ChannelClose => "channel.close",
             Self::PeerConnect => "peer.connect",
@@ -130,6 +147,9 @@ impl ActKind {
             Self::AccountSweep => "account.sweep",
             Self::WithdrawalSettle => "withdrawal.settle",
             Self::KeyLimit => "key.withdraw_limit",
+            Self::PurseCreate => "purse.create",
+            Self::PurseTopUp => "purse.top_up",
+            Self::PurseRevoke => "purse.revoke",
             Self::StoreCreate => "store.create",
             Self::StoreChange => "store.change",
             Self::StoreProducts => "store.products",

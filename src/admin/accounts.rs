@@ -2,13 +2,15 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
 use crate::acts::{Act, ActKind};
+use crate::http::idempotency::Ask;
 
 /// The operator's side of accounts. Amounts are in msat or sat as their names say.
 pub trait AccountAdmin: Send + Sync {
@@ -31,11 +33,23 @@ pub trait AccountAdmin: Send + Sync {
     /// [`AdminError::BadRequest`], [`AdminError::NotFound`], [`AdminError::Unavailable`].
     fn statement(&self, name: String, asked: StatementRequest) -> BoxFuture<'_, Result<Value, AdminError>>;
 
-    /// Takes out what it has earned. No budget of a key applies.
+    /// A part of its statement as a table: `"head"` is its first line, `"csv"` are the `"lines"` of this part, newest
+    /// first, each with its end, and `"next"` says where the next part begins; it is `null` on the last.
+    ///
+    /// # Errors
+    /// [`AdminError::BadRequest`], [`AdminError::NotFound`], [`AdminError::Unavailable`].
+    fn table(&self, name: String, asked: TableRequest) -> BoxFuture<'_, Result<Value, AdminError>>;
+
+    /// Takes out what it has earned, or answers what `once` was answered before. No budget of a key applies.
     ///
     /// # Errors
     /// [`AdminError::BadRequest`], [`AdminError::NotFound`], [`AdminError::Refused`], [`AdminError::Unavailable`].
-    fn withdraw(&self, name: String, asked: WithdrawRequest) -> BoxFuture<'_, Result<Value, AdminError>>;
+    fn withdraw(
+        &self,
+        name: String,
+        asked: WithdrawRequest,
+        once: Option<Ask>,
+    ) -> BoxFuture<'_, Result<Value, AdminError>>;
 
     /// A withdrawal of any account's.
     ///
@@ -82,8 +96,20 @@ pub struct StatementRequest {
     pub cursor: Option<String>,
 }
 
+/// Which lines of the table. What is left out sets no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TableRequest {
+    /// Not before this date or time.
+    pub from: Option<String>,
+    /// Not after this date, or before this time.
+    pub to: Option<String>,
+    /// `"next"` of the part before.
+    pub after: Option<String>,
+}
+
 /// What to take out.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WithdrawRequest {
     /// Where to.
@@ -141,15 +167,32 @@ pub async fn statement(
     state.accounts.statement(name, asked).await.map(Json)
 }
 
-/// `POST /admin/v1/accounts/{name}/withdrawals`
+/// `GET /admin/v1/accounts/{name}/statement/export`
+pub async fn table(
+    State(state): State<AdminState>,
+    Path(name): Path<String>,
+    Asked(asked): Asked<TableRequest>,
+) -> Result<Json<Value>, AdminError> {
+    state.accounts.table(name, asked).await.map(Json)
+}
+
+/// `POST /admin/v1/accounts/{name}/withdrawals`: the same `Idempotency-Key` with the same order does it once.
 pub async fn withdraw(
     State(state): State<AdminState>,
     By(key): By,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Body(asked): Body<WithdrawRequest>,
 ) -> Result<Json<Value>, AdminError> {
-    let act = Act::new(key, ActKind::AccountWithdraw).to(&name).with("amount_sat", asked.amount_sat);
-    state.acts.around(act, state.accounts.withdraw(name, asked), |_| None).await.map(Json)
+    let whose = format!("operator accounts {name}");
+    let order = serde_json::to_vec(&asked).map_err(AdminError::internal)?;
+    let once = Ask::read(&headers, &whose, "POST /admin/v1/accounts/withdrawals", &order)
+        .map_err(|bad| AdminError::BadRequest(bad.to_string()))?;
+    let act = Act::new(key, ActKind::AccountWithdraw)
+        .to(&name)
+        .with("amount_sat", asked.amount_sat)
+        .with("idempotency_key", once.as_ref().map(Ask::key));
+    state.acts.around(act, state.accounts.withdraw(name, asked, once), |_| None).await.map(Json)
 }
 
 /// `POST /admin/v1/accounts/{name}/sweep`

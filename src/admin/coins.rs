@@ -62,6 +62,8 @@ pub struct SendOrder {
     pub amount: Option<Msat>,
     /// What the miners get, in sat for a virtual byte.
     pub sat_per_vb: Option<u64>,
+    /// The most that they may get.
+    pub max_fee: Option<Msat>,
 }
 
 /// The same as it is asked for.
@@ -93,7 +95,7 @@ pub async fn send(
         .with("amount_sat", asked.amount_sat)
         .with("all", asked.all)
         .with("sat_per_vb", asked.sat_per_vb);
-    let order = SendOrder { address, amount, sat_per_vb: asked.sat_per_vb };
+    let order = SendOrder { address, amount, sat_per_vb: asked.sat_per_vb, max_fee: None };
     state.acts.recorded(act.clone(), state.coins.send(order, act)).await.map(Json)
 }
 

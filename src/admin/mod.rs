@@ -3,7 +3,7 @@
 //! `cli` is its main caller. [`router`] has no authentication of its own: `routes` puts the layer that asks
 //! for a key of the scope `admin` around it, and it must never be mounted without. Handlers hold no rules
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
-//! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`WebhookAdmin`],
+//! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`PurseAdmin`], [`WebhookAdmin`],
 //! [`CoinAdmin`], [`PayoutAdmin`], [`SuspenseAdmin`], [`StoreAdmin`], [`ExportAdmin`]),
 //! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
 //!
@@ -27,6 +27,7 @@ mod payments;
 mod payouts;
 mod peers;
 mod proxies;
+mod purses;
 mod stores;
 mod suspense;
 mod tips;
@@ -47,7 +48,7 @@ use crate::rates::Rates;
 use crate::store::Store;
 use crate::telemetry::Health;
 
-pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, WithdrawRequest};
+pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
 pub use acts::Acts;
 pub use coins::{CoinAdmin, SendOrder};
 pub use error::{AdminError, method_not_allowed, refusal};
@@ -60,6 +61,7 @@ pub use observe::observe;
 pub use payments::{ExportRequest, PaymentAdmin};
 pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
+pub use purses::{NewPurse, PurseAdmin};
 pub use stores::{
     OrdersRequest, PlaceRequest, ProductRequest, ProductsRequest, ShipRequest, StoreAdmin, StoreRequest,
     VariantChange, VariantRequest,
@@ -117,6 +119,8 @@ pub struct AdminState {
     pub coins: Arc<dyn CoinAdmin>,
     /// What accounts have earned.
     pub accounts: Arc<dyn AccountAdmin>,
+    /// What API keys may spend of it.
+    pub purses: Arc<dyn PurseAdmin>,
     /// Stores.
     pub stores: Arc<dyn StoreAdmin>,
 }
@@ -157,6 +161,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/accounts", get(accounts::list))
         .route("/admin/v1/accounts/{name}", get(accounts::show))
         .route("/admin/v1/accounts/{name}/statement", get(accounts::statement))
+        .route("/admin/v1/accounts/{name}/statement/export", get(accounts::table))
         .route("/admin/v1/accounts/{name}/withdrawals", post(accounts::withdraw))
         .route("/admin/v1/accounts/{name}/sweep", post(accounts::sweep))
         .route("/admin/v1/withdrawals/{id}", get(accounts::withdrawal))
@@ -169,6 +174,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/proxies", get(proxies::list).post(proxies::create))
         .route("/admin/v1/proxies/{id}/price", post(proxies::price))
         .route("/admin/v1/proxies/{id}/retire", post(proxies::retire))
+        .route("/admin/v1/purses", get(purses::list).post(purses::create))
+        .route("/admin/v1/purses/{name}", get(purses::show).delete(purses::revoke))
+        .route("/admin/v1/purses/{name}/top-up", post(purses::top_up))
         .route("/admin/v1/stores", get(stores::list))
         .route("/admin/v1/stores/{slug}", get(stores::show).post(stores::create))
         .route("/admin/v1/stores/{slug}/settings", post(stores::change))

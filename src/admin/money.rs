@@ -67,7 +67,8 @@ pub struct PayOrder {
     pub to: PayTo,
     /// How much, if they leave that open.
     pub amount: Option<Msat>,
-    /// The most that it may cost in routing fees; by default what `[payouts]` says.
+    /// The most that it may cost: in routing fees, by default what `[payouts]` says; for an address what the miners may
+    /// get.
     pub max_fee: Option<Msat>,
     /// Even if what is owed to others could then not be paid out.
     pub force: bool,
@@ -178,9 +179,12 @@ pub async fn payout(
 /// `POST /admin/v1/invoice`
 pub async fn invoice(
     State(state): State<AdminState>,
+    By(key): By,
     Body(request): Body<MakeRequest>,
 ) -> Result<Json<Issued>, AdminError> {
-    state.money.invoice(invoice_request(request)?).await.map(Json)
+    let act = Act::new(key, ActKind::InvoiceCreate).with("amount_sat", request.amount_sat);
+    let made = async { state.money.invoice(invoice_request(request)?).await };
+    state.acts.around(act, made, |made| Some(made.payment_hash.to_string())).await.map(Json)
 }
 
 fn invoice_request(request: MakeRequest) -> Result<InvoiceRequest, AdminError> {

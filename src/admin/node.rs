@@ -5,7 +5,9 @@ use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::extract::By;
 use super::{AdminError, AdminState};
+use crate::acts::{Act, ActKind};
 use crate::lightning::{Balances, NodeStatus};
 
 /// The answer to `GET node`.
@@ -49,8 +51,10 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
 }
 
 /// `POST /admin/v1/address`: a new one each time.
-pub async fn new_address(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
-    let address = state.node.operate(|node| node.new_address()).await?;
+pub async fn new_address(State(state): State<AdminState>, By(key): By) -> Result<Json<Value>, AdminError> {
+    let made = async { Ok(state.node.operate(|node| node.new_address()).await?) };
+    let act = Act::new(key, ActKind::AddressCreate);
+    let address = state.acts.around(act, made, |address| Some(address.to_string())).await?;
     Ok(Json(json!({ "address": address })))
 }
 

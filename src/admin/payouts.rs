@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::extract::{Asked, Body, By};
 use super::gifts::PageRequest;
@@ -12,17 +12,19 @@ use super::{AdminError, AdminState, acts};
 use crate::acts::{Act, ActKind};
 use crate::ids::Preimage;
 use crate::ledger::by_hand::Found;
+use crate::ledger::payout_list::Place;
 use crate::ledger::{Family, PayoutStatus};
 use crate::money::Msat;
 
 /// The operator's view of payouts.
 pub trait PayoutAdmin: Send + Sync {
-    /// A page, newest first: objects with `"id"`, `"family"`, `"status"`, `"payment_hash"`, amounts in msat and times
-    /// in unix milliseconds.
+    /// A page of all that goes to invoices, offers and addresses, newest first: `"payouts"` are objects with `"id"`,
+    /// `"type"` (`invoice`, `offer`, `coins`), `"family"`, `"status"`, `"payment_hash"`, amounts in msat and times in
+    /// unix milliseconds; `"next"` says where the next page begins, and is `null` on the last.
     ///
     /// # Errors
-    /// [`AdminError::BadRequest`] for a `before` that is no payout's, [`AdminError::Unavailable`].
-    fn list(&self, wanted: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
+    /// [`AdminError::Unavailable`].
+    fn list(&self, wanted: PayoutPage) -> BoxFuture<'_, Result<Value, AdminError>>;
 
     /// All that is known of one, with its `"history"`.
     ///
@@ -50,8 +52,8 @@ pub trait PayoutAdmin: Send + Sync {
 pub struct PayoutPage {
     /// At most so many.
     pub limit: u32,
-    /// Older than the one with this public id.
-    pub before: Option<String>,
+    /// Where the list goes on.
+    pub before: Option<Place>,
     /// Only in this status.
     pub status: Option<PayoutStatus>,
     /// Only of this family.
@@ -102,15 +104,19 @@ pub async fn list(
         let names = Family::ALL.map(Family::name).join(", ");
         name.parse::<Family>().map_err(|_| AdminError::BadRequest(format!("family must be one of {names}")))
     });
+    let before = asked.before.as_deref().map(|text| {
+        let bad = || AdminError::BadRequest("before must be the \"next\" of the page before".into());
+        Place::read(text).ok_or_else(bad)
+    });
     let wanted = PayoutPage {
         limit,
-        before: asked.before,
+        before: before.transpose()?,
         status: status.transpose()?,
         family: family.transpose()?,
         since: asked.since.as_deref().map(|text| acts::time("since", text)).transpose()?,
         held_secs: asked.held_secs,
     };
-    Ok(Json(json!({ "payouts": state.payouts.list(wanted).await? })))
+    state.payouts.list(wanted).await.map(Json)
 }
 
 /// `GET /admin/v1/payouts/{id}/history`

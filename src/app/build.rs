@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::agents::{Backend, Ears};
+use super::merchant::{MerchantSources, ShopTotals};
 use super::shop::{Besides, OrderCredentials, OrderWebhooks};
 use super::{AppError, agents};
 use crate::acts;
@@ -38,6 +39,8 @@ use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
 use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
+use crate::services::merchant::{self, KeyDerivation, Merchants};
+use crate::services::purse::{self, Purses};
 use crate::services::shop::{self, Shop};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
@@ -65,8 +68,10 @@ pub struct House {
     pub(crate) paid_proxies: PaidProxies,
     pub(crate) content: Content,
     pub(crate) accounts: Accounts,
+    pub(crate) merchants: Merchants,
     pub(crate) agents: Agents,
     pub(crate) listings: Listings,
+    pub(crate) purses: Purses,
     pub(crate) shop: Shop,
     pub(crate) rates: Rates,
     pub(crate) health: Health,
@@ -84,9 +89,10 @@ pub struct House {
 
 impl House {
     /// Opens the database, settles what can be settled without the node, builds the node. Blocks.
-    pub(super) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
+    pub(crate) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
         let seed = data_dir::read_seed(&config.data_dir)?;
         let store = Store::open(&config.database_path())?;
+        let derivation = KeyDerivation::new(&seed);
         let health = Health::new();
         let watchdog = Watchdog::start().map_err(|error| AppError::System(error.to_string()))?;
         let hub = Hub::new(HubSettings::default());
@@ -122,6 +128,7 @@ impl House {
             .telling(Arc::<Ears>::clone(&ears));
         let l402_mint = l402::mint(&store)?;
         let accounts_teller = accounts::Teller::new(log.clone());
+        let purse_listener = purse::PurseListener::new(log.clone());
         let shop_rules = shop::Rules::from_config(&config);
         let order_webhooks = Arc::new(OrderWebhooks(payments_teller.clone()));
         let orders_notifier =
@@ -142,6 +149,7 @@ impl House {
                 (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
                 (Family::Shop, Arc::new(orders_notifier.clone()) as Arc<dyn Listener>),
                 (Family::Accounts, Arc::new(accounts_teller.clone()) as Arc<dyn Listener>),
+                (Family::Purse, Arc::new(purse_listener.clone()) as Arc<dyn Listener>),
                 (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
             settings: ledger_settings(&config),
@@ -197,6 +205,16 @@ impl House {
             )
             .map_err(AppError::System)?,
         });
+        let purses = Purses::new(purse::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: purse::Rules::from_config(&config),
+            listener: purse_listener,
+            sealer: purse::sealer(&store)?,
+            guard: guard.clone(),
+            keys: keys.clone(),
+        })
+        .map_err(|error| AppError::System(error.to_string()))?;
         let rates = rates(&config.rates, ledger.clock.clone())?;
         let payments = Payments::new(payments::Parts {
             ledger: ledger.clone(),
@@ -266,6 +284,21 @@ impl House {
             budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
             mail: mail.clone(),
         });
+        let merchants = Merchants::new(merchant::Parts {
+            store: store.clone(),
+            clock: ledger.clock.clone(),
+            rules: merchant::Rules::from_config(&config),
+            derivation,
+            sources: Arc::new(MerchantSources {
+                payments: payments.clone(),
+                l402: l402.clone(),
+                proxies: paid_proxies.clone(),
+                node: asked.clone(),
+                health: health.clone(),
+            }),
+            till: Arc::new(l402.clone()),
+            shop: Arc::new(ShopTotals(shop.clone())),
+        });
         acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         offer_payouts::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
@@ -283,8 +316,10 @@ impl House {
             paid_proxies,
             content,
             accounts,
+            merchants,
             agents,
             listings,
+            purses,
             shop,
             rates,
             health,

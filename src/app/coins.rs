@@ -10,8 +10,10 @@ use crate::acts::Act;
 use crate::admin::{AdminError, CoinAdmin, SendOrder};
 use crate::ids::CoinSendId;
 use crate::ledger::LedgerError;
+use crate::ledger::coin_fees::{self, FeeRules, Quote};
 use crate::ledger::coins::{self, CoinSend, Found};
 use crate::ledger::operator_sends::{self, Send};
+use crate::money::Msat;
 
 impl CoinAdmin for OperatorDesk {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
@@ -73,6 +75,11 @@ impl CoinAdmin for OperatorDesk {
 impl OperatorDesk {
     /// Decides to send coins of the wallet.
     pub(super) async fn send_coins(&self, order: SendOrder, act: Act) -> Result<CoinSend, AdminError> {
+        // All that there is has no amount to reckon with, and no limit.
+        let limited = match (order.max_fee, order.amount) {
+            (Some(limit), Some(amount)) => Some((self.quote(amount).await?, limit)),
+            _ => None,
+        };
         let balances = self.0.asked.ask(|node| node.is_running().then(|| node.balances())).await?;
         let balances = balances
             .ok_or_else(|| AdminError::Unavailable("the node is not running; see `satchel doctor`".into()))?;
@@ -80,6 +87,7 @@ impl OperatorDesk {
             address: order.address,
             amount: order.amount,
             sat_per_vb: order.sat_per_vb,
+            limited,
             spendable_sat: balances.onchain_spendable_sat,
         };
         let ledger = self.0.ledger.clone();
@@ -92,5 +100,14 @@ impl OperatorDesk {
         });
         let queued = written.await.map_err(unavailable)?;
         queued.map(|(coins, _)| coins).map_err(|why| AdminError::Refused(why.to_string()))
+    }
+    /// What a transaction will cost at most that pays so much.
+    async fn quote(&self, amount: Msat) -> Result<Quote, AdminError> {
+        let rules = FeeRules { max: Msat::MAX, max_account_hour: Msat::MAX, max_hour: Msat::MAX, rate: None };
+        let asked = self.0.asked.ask(move |node| coin_fees::prices(node, &rules)).await?;
+        let prices = asked.map_err(|why| {
+            AdminError::Unavailable(format!("nobody knows what the miners want now: {why}"))
+        })?;
+        Ok(prices.quote(amount))
     }
 }

@@ -20,6 +20,8 @@ mod build;
 mod coins;
 mod deliveries;
 mod exports;
+mod legal;
+mod merchant;
 mod operator;
 mod payouts;
 pub(crate) mod shop;
@@ -46,6 +48,7 @@ use crate::telemetry::{Phase, logs, metrics};
 #[cfg(test)]
 pub(crate) use agents::{Backend, Ears, ears};
 pub use build::House;
+pub(crate) use legal::texts as legal_texts;
 pub(crate) use operator::OperatorDesk;
 
 /// Threads of the node's own runtime at least: with fewer, LDK's tasks have been seen to wait for each

@@ -24,7 +24,7 @@ use crate::services::accounts::{self, Payable};
 use crate::store::Tx;
 
 /// What the ids of coins begin with among those of payouts.
-const COINS: &str = "coins-";
+pub(super) const COINS: &str = "coins-";
 
 /// The operator's side of the house.
 #[derive(Clone)]
@@ -53,7 +53,8 @@ impl Money for OperatorDesk {
                 }
                 // The wallet's coins are nobody else's, so nothing that is owed is touched.
                 Payable::Address(address, amount) => {
-                    let send = SendOrder { address, amount: Some(amount), sat_per_vb: None };
+                    let send =
+                        SendOrder { address, amount: Some(amount), sat_per_vb: None, max_fee: order.max_fee };
                     let coins = self.send_coins(send, act).await?;
                     Ok(view_of_coins(&coins))
                 }

@@ -4,23 +4,19 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::OperatorDesk;
-use super::operator::unavailable;
-use crate::acts::{self, Act};
+use super::operator::{COINS, unavailable};
+use crate::acts::{self, Act, ActKind};
 use crate::admin::{AdminError, Money, PayoutAdmin, PayoutPage};
 use crate::clock::millis;
-use crate::ids::PayoutId;
-use crate::ledger::by_hand::{self, Event, Found, Wanted};
+use crate::ledger::by_hand::{self, Found};
 use crate::ledger::offer_payouts::{self, OfferPayout};
+use crate::ledger::payout_list::{self, Event, Listed, Wanted, Way};
 use crate::ledger::{LedgerError, Payout, payouts};
 use crate::lightning::{Lightning, Outbound, Standing};
 
 impl PayoutAdmin for OperatorDesk {
-    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
-            let before = match page.before {
-                None => None,
-                Some(id) => Some(self.payout_row(id).await?.id),
-            };
             let held_since = page.held_secs.map(|seconds| {
                 self.0.ledger.clock.now().saturating_sub(millis(std::time::Duration::from_secs(seconds)))
             });
@@ -29,19 +25,18 @@ impl PayoutAdmin for OperatorDesk {
                 family: page.family,
                 since: page.since,
                 held_since,
-                before,
+                before: page.before,
                 limit: page.limit,
             };
-            let found = self.0.store.read(move |connection| by_hand::list(connection, &wanted)).await;
-            Ok(found.map_err(unavailable)?.iter().map(shown).collect())
+            let read = self.0.store.read(move |connection| payout_list::list(connection, &wanted));
+            let (found, next) = read.await.map_err(unavailable)?;
+            let payouts: Vec<_> = found.iter().map(shown).collect();
+            Ok(json!({ "payouts": payouts, "next": next.map(payout_list::Place::to_text) }))
         })
     }
 
     fn show(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
-        Box::pin(async move {
-            let payout = self.payout_row(id).await?;
-            self.told(payout.id).await
-        })
+        Box::pin(self.told(id))
     }
 
     fn settle(
@@ -55,7 +50,7 @@ impl PayoutAdmin for OperatorDesk {
             if let Some(offer) = self.offer_row(id.clone()).await? {
                 return self.settle_offer(offer, found, act).await;
             }
-            let payout = self.payout_row(id).await?;
+            let payout = self.payout_row(id.clone()).await?;
             by_hand::may_settle(&payout, found).map_err(|why| AdminError::Refused(why.to_string()))?;
             if matches!(found, Found::Failed) {
                 self.must_be_over(&payout, has_proof).await?;
@@ -70,17 +65,19 @@ impl PayoutAdmin for OperatorDesk {
                 Ok(settled)
             });
             written.await.map_err(unavailable)?.map_err(|why| AdminError::Refused(why.to_string()))?;
-            self.told(row).await
+            self.told(id).await
         })
     }
 }
 
 impl OperatorDesk {
     async fn payout_row(&self, id: String) -> Result<Payout, AdminError> {
+        if let Some(coins) = id.strip_prefix(COINS) {
+            let says = format!("these are coins on their way to an address: `satchel coins settle {coins}`");
+            return Err(AdminError::Refused(says));
+        }
         let found = self.0.store.read(move |connection| payouts::by_public_id(connection, &id)).await;
-        found.map_err(unavailable)?.ok_or_else(|| {
-            AdminError::NotFound("there is no payout with this id; see `satchel payout list`".into())
-        })
+        found.map_err(unavailable)?.ok_or_else(none)
     }
 
     async fn offer_row(&self, id: String) -> Result<Option<OfferPayout>, AdminError> {
@@ -125,19 +122,32 @@ impl OperatorDesk {
         serde_json::to_value(shown).map_err(AdminError::internal)
     }
 
-    async fn told(&self, id: PayoutId) -> Result<Value, AdminError> {
+    /// All that is known of one of any way.
+    async fn told(&self, id: String) -> Result<Value, AdminError> {
         let read = self.0.store.read(move |connection| -> Result<_, LedgerError> {
-            let payout = payouts::by_id(connection, id)?;
-            let events = by_hand::history(connection, &payout)?;
-            let acts = acts::of_subject(connection, &payout.public_id)?;
-            Ok((payout, events, acts))
+            let Some(listed) = payout_list::find(connection, &id)? else { return Ok(None) };
+            let events = payout_list::history(connection, &listed)?;
+            // What was done to coins by hand is recorded under their number alone, which others have too.
+            let (subject, kinds) = match listed.id.strip_prefix(COINS) {
+                Some(number) => (number, Some([ActKind::Send, ActKind::CoinsSettle, ActKind::Pay])),
+                None => (listed.id.as_str(), None),
+            };
+            let mut acts = acts::of_subject(connection, subject)?;
+            acts.retain(|act| kinds.is_none_or(|kinds| kinds.iter().any(|kind| kind.name() == act.act)));
+            Ok(Some((listed, events, acts)))
         });
-        let (payout, events, acts) = read.await.map_err(unavailable)?;
-        let mut view = shown(&payout);
+        let (listed, events, acts) = read.await.map_err(unavailable)?.ok_or_else(none)?;
+        let mut view = shown(&listed);
         if let Some(fields) = view.as_object_mut() {
-            fields.insert("invoice".into(), json!(payout.invoice));
-            fields.insert("preimage".into(), json!(payout.preimage));
-            fields.insert("history".into(), json!(history(&payout, &events)));
+            let to = match listed.way {
+                Way::Invoice => "invoice",
+                Way::Offer => "offer",
+                Way::Coins => "address",
+            };
+            fields.insert(to.into(), json!(listed.to));
+            fields.insert("preimage".into(), json!(listed.preimage));
+            fields.insert("txid".into(), json!(listed.txid));
+            fields.insert("history".into(), json!(history(&listed, &events)));
             fields.insert("acts".into(), json!(acts));
         }
         Ok(view)
@@ -180,27 +190,32 @@ impl OperatorDesk {
     }
 }
 
-fn shown(payout: &Payout) -> Value {
+fn none() -> AdminError {
+    AdminError::NotFound("there is no payout with this id; see `satchel payout list`".into())
+}
+
+fn shown(listed: &Listed) -> Value {
     json!({
-        "id": payout.public_id,
-        "family": payout.family.name(),
-        "status": payout.status.name(),
-        "payment_hash": payout.payment_hash,
-        "amount_msat": payout.amount,
-        "max_fee_msat": payout.max_fee,
-        "fee_msat": payout.fee,
-        "attempts": payout.attempts,
-        "created_at": payout.created_at,
-        "dispatched_at": payout.dispatched_at,
-        "failure_reported": payout.failure_reported,
-        "finished_at": payout.finished_at,
-        "error": payout.error,
+        "id": listed.id,
+        "type": listed.way.name(),
+        "family": listed.family.name(),
+        "status": listed.status.name(),
+        "payment_hash": listed.payment_hash,
+        "amount_msat": listed.amount,
+        "max_fee_msat": listed.max_fee,
+        "fee_msat": listed.fee,
+        "attempts": listed.attempts,
+        "created_at": listed.created_at,
+        "dispatched_at": listed.dispatched_at,
+        "failure_reported": listed.failure_reported,
+        "finished_at": listed.finished_at,
+        "error": listed.error,
     })
 }
 
 /// What happened, oldest first: what the books say, and when the node was first asked.
-fn history(payout: &Payout, events: &[Event]) -> Vec<Value> {
-    let sent = payout.dispatched_at.map(|at| (at, "given_to_the_node"));
+fn history(listed: &Listed, events: &[Event]) -> Vec<Value> {
+    let sent = listed.dispatched_at.map(|at| (at, "given_to_the_node"));
     let mut all: Vec<_> = events.iter().map(|event| (event.at, event.kind.as_str())).chain(sent).collect();
     all.sort_by_key(|(at, _)| *at);
     all.into_iter().map(|(at, what)| json!({ "at": at, "what": what })).collect()

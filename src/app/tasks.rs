@@ -305,13 +305,14 @@ async fn compare_with_node(house: &House) -> Option<node::State> {
 /// Removes what nobody will ask for any more, a little at a time.
 async fn prune(house: &House) {
     loop {
-        let now = house.ledger.clock.now();
+        let (now, listings) = (house.ledger.clock.now(), house.listings.clone());
         let pruned = house.store.write(move |tx| -> Result<bool, StoreError> {
             let answers = idempotency::prune(tx, now)?;
             let messages = outbox::prune(tx, now)?;
             let events = events::prune(tx, now, Keep::default())?;
             let tips = tips::prune(tx, now)?;
-            Ok(answers || messages || events || tips)
+            let agents = listings.prune(tx, now)?;
+            Ok(answers || messages || events || tips || agents)
         });
         match pruned.await {
             Ok(true) => tokio::task::yield_now().await,

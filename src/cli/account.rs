@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::channel::segment;
 use super::client::Client;
 use super::error::CliError;
+use super::export::{self, PartArgs};
 use super::report::{Report, table};
 use super::show::{cell, grouped, items, number, text};
 
@@ -41,12 +42,11 @@ pub enum AccountCommand {
 pub struct StatementArgs {
     /// Its name
     name: String,
-    /// Not before this date (2026-01-31, UTC) or time
+    /// As a table (CSV) for a bookkeeper
     #[arg(long)]
-    from: Option<String>,
-    /// Not after this date, or before this time
-    #[arg(long)]
-    to: Option<String>,
+    csv: bool,
+    #[command(flatten)]
+    part: PartArgs,
 }
 
 #[derive(Args, Debug)]
@@ -61,6 +61,9 @@ pub struct WithdrawArgs {
     /// Wait so long for it to arrive, in seconds; 0 doesn't wait
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     wait: u64,
+    /// Of a command whose answer was lost: with the key that it named, nothing is withdrawn twice [default: a new one]
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -96,6 +99,13 @@ pub struct SettleArgs {
     /// Nobody has, and nothing is under way: it goes back to the balance
     #[arg(long)]
     not_sent: bool,
+}
+
+impl AccountCommand {
+    /// Whether a table goes to standard output, so that no report is printed there.
+    pub fn talks(&self) -> bool {
+        matches!(self, Self::Statement(args) if args.csv && args.part.output.is_none())
+    }
 }
 
 pub async fn run(client: &Client, command: AccountCommand) -> Result<Report, CliError> {
@@ -191,14 +201,19 @@ async fn show(client: &Client, name: &str) -> Result<Report, CliError> {
 }
 
 async fn statement(client: &Client, args: &StatementArgs) -> Result<Report, CliError> {
+    // What is put into a file is a table.
+    if args.csv || args.part.output.is_some() {
+        let path = format!("accounts/{}/statement/export", encoded(&args.name));
+        return export::write(client, &path, &args.part, &[]).await;
+    }
     let mut all = Vec::new();
     let mut cursor = String::new();
     loop {
         let path = format!(
             "accounts/{}/statement?from={}&to={}&cursor={cursor}",
             encoded(&args.name),
-            encoded(args.from.as_deref().unwrap_or_default()),
-            encoded(args.to.as_deref().unwrap_or_default()),
+            encoded(args.part.from.as_deref().unwrap_or_default()),
+            encoded(args.part.to.as_deref().unwrap_or_default()),
         );
         let page = client.get(&path).await?;
         all.extend(items(&page, "lines").cloned());
@@ -225,7 +240,12 @@ async fn statement(client: &Client, args: &StatementArgs) -> Result<Report, CliE
 
 async fn withdraw(client: &Client, args: &WithdrawArgs) -> Result<Report, CliError> {
     let path = format!("accounts/{}/withdrawals", encoded(&args.name));
-    let mut answer = client.post(&path, json!({ "target": args.target, "amount_sat": args.amount })).await?;
+    let key = match &args.idempotency_key {
+        Some(key) => key.clone(),
+        None => format!("cli-{}", uuid::Uuid::new_v4().simple()),
+    };
+    let body = json!({ "target": args.target, "amount_sat": args.amount });
+    let mut answer = client.post_once(&path, body, &key).await?;
     let id = text(&answer, "withdrawalId").to_owned();
     let end = Instant::now() + Duration::from_secs(args.wait);
     while text(&answer, "status") == "pending" && Instant::now() < end {

@@ -11,8 +11,8 @@ use crate::config::Overrides;
 use crate::ids::Secret;
 
 use super::{
-    account, channel, coins, export, gift, init, invoice, key, log, pay, payments, payout, peer, proxy, send,
-    store, suspense, tip, webhook,
+    account, channel, coins, export, gift, init, invoice, key, log, mcp, pay, payments, payout, peer, proxy,
+    purse, send, store, suspense, tip, webhook,
 };
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
@@ -114,12 +114,17 @@ pub enum Command {
     /// HTTP services that are sold by the request
     #[command(subcommand)]
     Proxy(proxy::ProxyCommand),
+    /// What API keys of agents may spend
+    #[command(subcommand)]
+    Purse(purse::PurseCommand),
     /// Stores: what accounts sell by the piece
     #[command(subcommand)]
     Store(Box<store::StoreCommand>),
     /// What others were told, and how that went
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Tools for a language-model agent, over standard input and output (Model Context Protocol)
+    Mcp(mcp::McpArgs),
     /// What was done by hand, by which key, and how it ended
     Log(log::LogArgs),
     /// Prove that the books are right

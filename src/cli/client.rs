@@ -49,34 +49,58 @@ impl Client {
 
     /// `GET /admin/v1/<path>`
     pub async fn get(&self, path: &str) -> Result<Value, CliError> {
-        self.call(Method::GET, path, None).await
+        self.call(Method::GET, path, None, None).await
     }
 
     /// `POST /admin/v1/<path>`
     pub async fn post(&self, path: &str, body: Value) -> Result<Value, CliError> {
-        self.call(Method::POST, path, Some(body)).await
+        self.call(Method::POST, path, Some(body), None).await
+    }
+
+    /// The same with an `Idempotency-Key`: however often it is sent, it is done once. Where nobody can tell whether it
+    /// was done, the error says how to ask again.
+    pub async fn post_once(&self, path: &str, body: Value, key: &str) -> Result<Value, CliError> {
+        self.call(Method::POST, path, Some(body), Some(key)).await
     }
 
     /// `DELETE /admin/v1/<path>`
     pub async fn delete(&self, path: &str) -> Result<Value, CliError> {
-        self.call(Method::DELETE, path, None).await
+        self.call(Method::DELETE, path, None, None).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, CliError> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        once: Option<&str>,
+    ) -> Result<Value, CliError> {
         let request = self.http.request(method, format!("{}/admin/v1/{path}", self.base));
         let request = request.bearer_auth(self.key.expose());
         let request = match body {
             Some(body) => request.json(&body),
             None => request,
         };
-        let response = request.send().await.map_err(|error| self.no_answer(&error))?;
+        let request = match once {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        };
+        let lost = |error: reqwest::Error| match once {
+            Some(key) if !error.is_connect() => perhaps_done(self.no_answer(&error), key),
+            _ => self.no_answer(&error),
+        };
+        let response = request.send().await.map_err(lost)?;
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| self.no_answer(&error))?;
+        let body = response.bytes().await.map_err(lost)?;
         let answer = serde_json::from_slice::<Value>(&body);
         if status.is_success() {
             return answer.map_err(|_| self.foreign(status));
         }
-        Err(self.refusal(status, &answer.unwrap_or_default()))
+        let refusal = self.refusal(status, &answer.unwrap_or_default());
+        Err(match once {
+            Some(key) if status.is_server_error() => perhaps_done(refusal, key),
+            _ => refusal,
+        })
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> CliError {
@@ -111,6 +135,15 @@ impl Client {
         CliError::failed(format!("what answers at {} is not this version of satchel ({status})", self.base))
             .help("check http.listen in config.toml, and that server and command are of the same version")
     }
+}
+
+/// An error after which nobody can tell whether a request that is done only once was done.
+fn perhaps_done(error: CliError, key: &str) -> CliError {
+    let help = format!(
+        "it may have been done all the same: repeat the command with `--idempotency-key {key}` within a day, and it is \
+         done at most once"
+    );
+    error.help(help)
 }
 
 /// A query of what is given.
@@ -168,6 +201,23 @@ mod tests {
             assert_eq!(error.code, code, "{status}");
         }
         assert_eq!(client.get("node").await.unwrap_err().code, 3);
+        // Nobody was there: nothing was done.
+        let never_sent = client.post_once("x", Value::Null, "k").await.unwrap_err();
+        assert!(!never_sent.help.unwrap().contains("--idempotency-key"));
         assert!(client.refusal(StatusCode::NOT_FOUND, &Value::Null).message.contains("not this version"));
+    }
+    #[tokio::test]
+    async fn lost_answer_names_the_key_to_ask_again_with() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(listener.local_addr().unwrap(), Secret::new("k")).unwrap();
+        let server = tokio::spawn(async move {
+            let mut text = vec![0; 4_096];
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut text).await.unwrap();
+            String::from_utf8_lossy(&text[..read]).to_lowercase()
+        });
+        let error = client.post_once("x", json!({}), "key-1").await.unwrap_err();
+        assert!(error.help.unwrap().contains("`--idempotency-key key-1`"));
+        assert!(server.await.unwrap().contains("idempotency-key: key-1"));
     }
 }

@@ -20,7 +20,7 @@ pub enum KeyCommand {
         /// The same, as an option
         #[arg(long = "name", value_name = "NAME", id = "named")]
         named: Option<String>,
-        /// What it opens: gifts, tips, payments, l402, withdraw, scheduler, admin; may be given several times
+        /// What it opens: gifts, tips, payments, l402, withdraw, purse, scheduler, admin; may be given several times
         #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', default_value = "gifts")]
         scopes: Vec<String>,
         /// Whom it belongs to: keys of one account see the same tips [default: default]

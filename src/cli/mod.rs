@@ -1,6 +1,6 @@
 //! The command line, one file a subcommand.
 //!
-//! `init`, `run` and `doctor` work on the data folder; all others ask the running satchel over
+//! `init`, `run` and `doctor` work on the data folder, `mcp` asks with an agent's key; all others ask the running satchel over
 //! `/admin/v1` (`client`). Every command gives a `Report`: for people by default, one JSON object on
 //! one line with `--json`. Nothing but that goes to standard output.
 //!
@@ -22,12 +22,14 @@ mod init;
 mod invoice;
 mod key;
 mod log;
+mod mcp;
 mod names;
 mod pay;
 mod payments;
 mod payout;
 mod peer;
 mod proxy;
+mod purse;
 mod report;
 mod run;
 mod send;
@@ -78,7 +80,11 @@ fn execute(cli: Cli) -> Result<Report, CliError> {
         Command::Init(args) => init::run(&global, &args),
         Command::Run => run::run(&global),
         Command::Doctor => wait_for(doctor::run(&global))?,
+        Command::Mcp(args) => wait_for(mcp::run(&global, &args))?,
         Command::Payments(command) if global.json && command.talks() => {
+            Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
+        }
+        Command::Account(command) if global.json && command.talks() => {
             Err(CliError::usage("the table is no JSON").help("give it a file of its own with --output"))
         }
         Command::Export(args) if global.json && args.talks() => {
@@ -110,11 +116,12 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Coins(command) => coins::run(client, command).await,
         Command::Account(command) => account::run(client, command).await,
         Command::Proxy(command) => proxy::run(client, command).await,
+        Command::Purse(command) => purse::run(client, command).await,
         Command::Store(command) => store::run(client, *command).await,
         Command::Webhook(command) => webhook::run(client, command).await,
         Command::Log(args) => log::run(client, &args).await,
         Command::Audit => audit::run(client).await,
-        Command::Init(_) | Command::Run | Command::Doctor => {
+        Command::Init(_) | Command::Run | Command::Doctor | Command::Mcp(_) => {
             Err(CliError::failed("this command needs no server"))
         }
     }

@@ -25,7 +25,7 @@ pub struct PayArgs {
     /// How much, in sat, if the target leaves that open
     #[arg(long = "amount", value_name = "SAT")]
     amount_sat: Option<u64>,
-    /// The most it may cost in routing fees, in sat [default: what [payouts] says]
+    /// The most it may cost, in sat: routing, or for an address the miners [default for routing: what [payouts] says]
     #[arg(long, value_name = "SAT")]
     max_fee_sat: Option<u64>,
     /// Pay even if what is owed to others could then not be paid out

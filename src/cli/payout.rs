@@ -12,7 +12,7 @@ use super::show::{cell, items, text};
 /// What to do with payouts.
 #[derive(Debug, Subcommand)]
 pub enum PayoutCommand {
-    /// Payouts of everybody, newest first
+    /// All that goes out, for everybody: to invoices, to offers, to addresses; newest first
     List(ListArgs),
     /// All that is known of one, with its history
     Show {
@@ -38,8 +38,8 @@ pub struct ListArgs {
     /// Only those that are under way for an hour, or for so many seconds
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "3600")]
     held: Option<u64>,
-    /// Older than the one with this id: the last of the page before
-    #[arg(long, value_name = "ID")]
+    /// The next page: what the page before says at its end
+    #[arg(long, value_name = "PLACE")]
     before: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 50, value_name = "COUNT")]
@@ -97,17 +97,19 @@ async fn list(client: &Client, args: &ListArgs) -> Result<Report, CliError> {
     ]);
     let answer = client.get(&format!("payouts?{asked}")).await?;
     let columns =
-        ["id", "family", "status", "amount_msat", "fee_msat", "created_at", "dispatched_at", "error"];
+        ["id", "type", "family", "status", "amount_msat", "fee_msat", "created_at", "dispatched_at", "error"];
     let rows: Vec<_> = items(&answer, "payouts")
         .map(|payout| columns.iter().map(|name| cell(payout, name)).collect::<Vec<_>>())
         .collect();
-    let text = match rows.as_slice() {
+    let head = ["ID", "TO", "FAMILY", "STATUS", "AMOUNT", "FEE", "MADE", "SENT", "ERROR"];
+    let mut said = match rows.as_slice() {
         [] => "no such payouts".into(),
-        rows => {
-            table(&["ID", "FAMILY", "STATUS", "AMOUNT", "ROUTING", "MADE", "SENT", "ERROR"], &[3, 4], rows)
-        }
+        rows => table(&head, &[4, 5], rows),
     };
-    Ok(Report::new(answer, text))
+    if !text(&answer, "next").is_empty() {
+        said.push_str(&format!("\nolder ones: --before {}", text(&answer, "next")));
+    }
+    Ok(Report::new(answer, said))
 }
 
 fn describe(payout: &Value) -> String {

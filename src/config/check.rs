@@ -52,6 +52,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     config.nostr.check(&mut found);
     config.withdrawals.check(config.network, &mut found);
     config.alerts.check(&mut found);
+    config.signup.check(&mut found);
     ranges(config, &mut found);
     if let Err(error) = EnvFilter::builder().parse(&config.log.level) {
         found.push(plain("log.level", format!("is not a log filter: {error}")));
@@ -318,6 +319,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         ),
         ("payouts.max_onchain_fee_per_hour_sat", payouts.max_onchain_fee_per_hour_sat, 0, supply),
         ("payouts.onchain_fee_rate_sat_vb", payouts.onchain_fee_rate_sat_vb, 0, 100_000),
+        ("signup.price_sat", config.signup.price_sat, 1, config.l402.max_price_sat),
         ("withdrawals.key_day_sat", config.withdrawals.key_day_sat, 0, supply),
         ("withdrawals.min_onchain_sat", config.withdrawals.min_onchain_sat, 0, supply),
         ("webhooks.timeout_secs", webhooks.timeout_secs, 1, 300),
@@ -330,7 +332,8 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
         .chain(config.l402.proxy.ranges())
         .chain(documents)
         .chain(config.shop.ranges(supply))
-        .chain(config.alerts.ranges());
+        .chain(config.alerts.ranges())
+        .chain(config.purse.ranges());
     for (key, value, least, most) in numbers {
         if value < least || value > most {
             found.push(plain(key, format!("{value} is out of range")));

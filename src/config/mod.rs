@@ -15,10 +15,12 @@ mod l402;
 mod load;
 mod nostr;
 mod places;
+mod purse;
 mod rates;
 mod sections;
 mod settings;
 mod shop;
+mod signup;
 mod smtp;
 mod solvency;
 mod withdrawals;
@@ -34,12 +36,14 @@ use serde::{Deserialize, Serialize};
 pub use error::{ConfigError, Problem};
 pub use l402::{L402Content, L402Proxy};
 pub use nostr::Nostr;
+pub use purse::Purse;
 pub use rates::{Rates, RatesFrom};
 pub use sections::{
     Chain, ChainSource, Gifts, Gossip, Http, L402, Limits, Log, LogFormat, Node, Payments, Payouts, Tips,
     Webhooks, default_esplora_url,
 };
 pub use shop::Shop;
+pub use signup::{Legal, Signup};
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
 pub use withdrawals::{Bearer, Withdrawals};
@@ -87,6 +91,8 @@ pub struct Config {
     pub payouts: Payouts,
     /// What accounts take out.
     pub withdrawals: Withdrawals,
+    /// What agents spend.
+    pub purse: Purse,
     /// What happens when more is owed than can be paid out.
     pub solvency: Solvency,
     /// Who is told of it.
@@ -95,6 +101,10 @@ pub struct Config {
     pub webhooks: Webhooks,
     /// Letters.
     pub smtp: Smtp,
+    /// Accounts that strangers buy.
+    pub signup: Signup,
+    /// What the site says of itself.
+    pub legal: Legal,
     /// What is logged.
     pub log: Log,
 }
@@ -117,10 +127,13 @@ impl Default for Config {
             limits: Limits::default(),
             payouts: Payouts::default(),
             withdrawals: Withdrawals::default(),
+            purse: Purse::default(),
             solvency: Solvency::default(),
             alerts: Alerts::default(),
             webhooks: Webhooks::default(),
             smtp: Smtp::default(),
+            signup: Signup::default(),
+            legal: Legal::default(),
             log: Log::default(),
         }
     }

@@ -91,6 +91,16 @@ impl Ask {
             body_hash: sha256::Hash::hash(body).to_byte_array(),
         }))
     }
+
+    /// The key as it was sent.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The digest of the body that came with it.
+    pub fn body_hash(&self) -> [u8; 32] {
+        self.body_hash
+    }
 }
 
 const LOOKUP: &str =

@@ -17,11 +17,12 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
 use bitcoin::hashes::{Hash, sha256};
+use rusqlite::Connection;
 
 use self::cache::Cache;
 use self::rows::NewRow;
 use super::now_ms;
-use crate::ids::{AccountId, NoRandomness, Secret, random_hex};
+use crate::ids::{AccountId, NoRandomness, Secret, random_hex, to_hex};
 use crate::store::{Store, StoreError, Tx};
 
 /// Every key begins so: a leaked one is recognised, by people and by scanners.
@@ -53,6 +54,8 @@ pub enum Scope {
     L402,
     /// Taking out what the account has earned.
     Withdraw,
+    /// Spending what the account has, within the limits of the key's purse.
+    Purse,
     /// Triggers for what the built-in scheduler does.
     Scheduler,
     /// The operator: `/admin/v1`, and everything else.
@@ -61,8 +64,16 @@ pub enum Scope {
 
 impl Scope {
     /// All of them, in the order in which help texts list them.
-    pub const ALL: [Self; 7] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Withdraw, Self::Scheduler, Self::Admin];
+    pub const ALL: [Self; 8] = [
+        Self::Gifts,
+        Self::Tips,
+        Self::Payments,
+        Self::L402,
+        Self::Withdraw,
+        Self::Purse,
+        Self::Scheduler,
+        Self::Admin,
+    ];
 
     /// The name in the database, the command line and JSON.
     pub fn name(self) -> &'static str {
@@ -72,6 +83,7 @@ impl Scope {
             Self::Payments => "payments",
             Self::L402 => "l402",
             Self::Withdraw => "withdraw",
+            Self::Purse => "purse",
             Self::Scheduler => "scheduler",
             Self::Admin => "admin",
         }
@@ -86,7 +98,7 @@ impl fmt::Display for Scope {
 
 /// The text names no scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, withdraw, scheduler, admin")]
+#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, withdraw, purse, scheduler, admin")]
 pub struct BadScope(String);
 
 impl FromStr for Scope {
@@ -408,6 +420,39 @@ pub async fn require_any_scope(
 /// [`NoRandomness`].
 pub fn new_key() -> Result<Secret, NoRandomness> {
     Ok(Secret::new(format!("{MARK}{}", random_hex::<{ DIGITS / 2 }>()?)))
+}
+
+/// The text of the key that these bytes are: for keys that can be derived again.
+pub fn key_of(bytes: &[u8; DIGITS / 2]) -> Secret {
+    Secret::new(format!("{MARK}{}", to_hex(bytes)))
+}
+
+/// Makes the key of this text in the caller's own transaction. `account` is made if it is new.
+///
+/// # Errors
+/// [`KeyError::BadText`], [`KeyError::BadKey`], [`KeyError::Store`].
+pub fn insert(
+    tx: &Tx<'_>,
+    text: &Secret,
+    name: &str,
+    scopes: &[Scope],
+    account: &str,
+) -> Result<(KeyInfo, AccountId), KeyError> {
+    let info = rows::insert(tx, &NewRow::of(text, name, scopes, account)?)?;
+    let account = rows::account(tx, account)?.ok_or(KeyError::NoSuchKey)?;
+    Ok((info, account))
+}
+
+/// The key of this text, revoked or not, if there is one.
+///
+/// # Errors
+/// [`KeyError::BadText`], [`KeyError::Store`].
+pub fn info(connection: &Connection, text: &Secret) -> Result<Option<KeyInfo>, KeyError> {
+    let hash = hash_of(text.expose()).ok_or(KeyError::BadText)?;
+    match rows::id_of(connection, hash)? {
+        Some(id) => Ok(rows::info(connection, id)?),
+        None => Ok(None),
+    }
 }
 
 /// The key a request shows: `Authorization: Bearer` first, then `X-API-Key`.

@@ -53,6 +53,10 @@ pub struct Problem {
     /// Of what is our fault: by this the operator finds it in the log.
     #[serde(rename = "correlationId", skip_serializing_if = "Option::is_none")]
     correlation_id: Option<String>,
+    /// What else programs may want to know.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    more: serde_json::Map<String, serde_json::Value>,
     /// Seconds until another try makes sense.
     #[serde(skip)]
     retry_after: Option<u64>,
@@ -111,6 +115,7 @@ impl Problem {
             action_required: None,
             details: None,
             correlation_id: None,
+            more: serde_json::Map::new(),
             retry_after: None,
         }
     }
@@ -123,6 +128,12 @@ impl Problem {
     /// What has to be done so that it is allowed; there are no plans to buy here.
     pub fn action_required(self, action: &'static str) -> Self {
         Self { current_plan: Some("none"), action_required: Some(action), ..self }
+    }
+
+    /// With a member more.
+    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
     }
 
     /// When another try makes sense, in seconds.

@@ -31,6 +31,8 @@ pub struct Stats {
     pub requests: Requests,
     /// When that was.
     pub since: UnixMillis,
+    /// Challenges that were made: of all accounts ever, of one account those that are kept.
+    pub challenges: u64,
     /// Challenges that were paid, ever.
     pub payments: u64,
     /// What they brought in.
@@ -61,17 +63,27 @@ impl L402 {
     pub async fn stats(&self, account: Option<AccountId>) -> Result<Stats, L402Error> {
         let id = account.map(|account| account.0);
         let read = self.store().read(move |connection| -> Result<_, LedgerError> {
-            Ok((store::earnings(connection, id, NAMED)?, store::fees(connection, id)?))
+            let made = store::made(connection, id)?;
+            Ok((store::earnings(connection, id, NAMED)?, store::fees(connection, id)?, made))
         });
-        let ((resources, payments, received), fees) = read.await?;
+        let ((resources, payments, received), fees, challenges) = read.await?;
         Ok(Stats {
             requests: self.counters().requests(account),
             since: self.0.started_at,
+            challenges,
             payments,
             received,
             fees,
             resources,
         })
+    }
+
+    /// How often the operator's own resources below this path were paid for, and how often any resource of anybody's.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sold_below(&self, path: &'static str) -> Result<(u64, u64), L402Error> {
+        Ok(self.store().read(move |connection| store::sold_below(connection, path)).await?)
     }
 
     /// Whether a request shows a token that is good somewhere: the payment's hash, and when it ends, in unix seconds.

@@ -40,6 +40,7 @@ pub mod manifest;
 mod mint;
 mod pass;
 pub mod protocol;
+mod proven;
 pub mod proxy;
 mod rules;
 mod shown;

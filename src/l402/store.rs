@@ -318,6 +318,34 @@ pub(super) fn earnings(
     Ok((rows, payments, received))
 }
 
+/// Challenges that were made: of all accounts ever, since row ids are never used again; of one account those that are
+/// kept.
+pub(super) fn made(connection: &Connection, account: Option<i64>) -> Result<u64, LedgerError> {
+    let sql = match account {
+        Some(_) => "SELECT count(*) FROM l402_challenges WHERE account_id = ?1",
+        None => {
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'l402_challenges' AND ?1 IS NULL"
+        }
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([account], |row| row.get(0))?)
+}
+
+/// Payments for the operator's own resources whose name begins with `path`, and for all resources.
+pub(super) fn sold_below(connection: &Connection, path: &str) -> Result<(u64, u64), LedgerError> {
+    // Names are compared byte by byte, so the names below a path are those up to its last possible one.
+    let last = format!("{path}\u{10ffff}");
+    let below = connection
+        .prepare_cached(
+            "SELECT coalesce(sum(payments), 0) FROM l402_earnings
+             WHERE account_id = 0 AND resource >= ?1 AND resource < ?2",
+        )?
+        .query_row([path, &last], |row| row.get(0))?;
+    let all = connection
+        .prepare_cached("SELECT coalesce(sum(payments), 0) FROM l402_earnings")?
+        .query_row([], |row| row.get(0))?;
+    Ok((below, all))
+}
+
 /// The account of this name.
 pub(super) fn account(connection: &Connection, name: &str) -> Result<Option<AccountId>, LedgerError> {
     Ok(connection

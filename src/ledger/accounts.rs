@@ -53,6 +53,12 @@ pub enum LineKind {
     WithdrawalFailed,
     /// A withdrawal arrived after it had failed.
     WithdrawalLate,
+    /// A purse began to pay.
+    Purse,
+    /// A purse's payment did not arrive.
+    PurseFailed,
+    /// A purse's payment arrived after it had failed.
+    PurseLate,
     /// The most that fees may be was withheld.
     FeeReserved,
     /// What fees did not cost.
@@ -78,6 +84,9 @@ impl LineKind {
             Self::Withdrawal => "withdrawal",
             Self::WithdrawalFailed => "withdrawal_failed",
             Self::WithdrawalLate => "withdrawal_late",
+            Self::Purse => "purse",
+            Self::PurseFailed => "purse_failed",
+            Self::PurseLate => "purse_late",
             Self::FeeReserved => "fee_reserved",
             Self::FeeReturned => "fee_returned",
         }

@@ -171,11 +171,11 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
              WHERE family IN ('payments', 'l402', 'shop') AND status = 'paid'",
         )? - one(
             "SELECT coalesce(sum(amount_msat), 0) FROM payouts
-             WHERE family IN ('payments', 'accounts', 'shop') AND status <> 'failed'",
+             WHERE family IN ('payments', 'accounts', 'shop', 'purse') AND status <> 'failed'",
         )? + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    JOIN payouts p ON p.id = j.subject
                    WHERE e.account = 'loss' AND j.kind IN ('payout_late', 'refund_loss_recovered')
-                     AND p.family IN ('payments', 'accounts', 'shop')")?
+                     AND p.family IN ('payments', 'accounts', 'shop', 'purse')")?
             + one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    WHERE e.account = 'loss' AND j.kind = 'coins_loss_recovered'")?
             - one(
@@ -316,10 +316,14 @@ fn accounts_disagree(snapshot: &Connection, merchants: i64) -> Result<Vec<String
                   WHERE s.account_id = a.id AND s.status = 'done')
                - (SELECT coalesce(sum(w.amount_msat - w.uncovered_msat), 0) FROM withdrawals w
                   WHERE w.account_id = a.id AND w.status <> 'failed')
+               - (SELECT coalesce(sum(q.amount_msat - q.uncovered_msat), 0) FROM purse_payments q
+                  WHERE q.account_id = a.id AND q.status <> 'failed')
                - (SELECT coalesce(sum(coalesce(f.charged_msat, f.reserve_msat)), 0) FROM fee_reserves f
                   WHERE f.account_id = a.id),
              (SELECT coalesce(sum(w.amount_msat + w.reserve_msat), 0) FROM withdrawals w
               WHERE w.account_id = a.id AND w.status = 'pending')
+               + (SELECT coalesce(sum(q.amount_msat + q.reserve_msat), 0) FROM purse_payments q
+                  WHERE q.account_id = a.id AND q.status = 'pending')
          FROM accounts a LEFT JOIN account_balances b ON b.account_id = a.id",
     )?;
     let rows = statement.query_map([], |row| {
@@ -329,7 +333,7 @@ fn accounts_disagree(snapshot: &Connection, merchants: i64) -> Result<Vec<String
         let (name, kept, pending, lines, rows, open): (String, i64, i64, i64, i64, i64) = row?;
         if kept != lines || kept != rows {
             problems.push(format!(
-                "account {name}: its balance is {kept} msat, its statement says {lines} msat, its payments and withdrawals {rows} msat"
+                "account {name}: its balance is {kept} msat, its statement says {lines} msat, its payments, withdrawals and purses {rows} msat"
             ));
         }
         if pending != open {

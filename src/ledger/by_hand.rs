@@ -8,8 +8,6 @@
 //!
 //! Each is one transaction with the operator's act. A payment hash is never sent again, whatever was said.
 
-use rusqlite::Connection;
-
 use super::payouts::{self, Arrival, Payout, PayoutStatus};
 use super::rows::payouts as rows;
 use super::{LedgerError, Listeners};
@@ -17,8 +15,6 @@ use crate::clock::UnixMillis;
 use crate::ids::{PayoutId, Preimage};
 use crate::money::Msat;
 use crate::store::Tx;
-
-pub use super::rows::payout_list::{Event, Wanted};
 
 /// Why a payout that a person ended so has failed.
 const GIVEN_UP: &str = "given up by hand";
@@ -90,20 +86,4 @@ pub fn may_settle(payout: &Payout, found: Found) -> Result<(), NotSettled> {
         }
         Found::Paid { .. } | Found::Failed => Ok(()),
     }
-}
-
-/// Payouts, newest first.
-///
-/// # Errors
-/// The store's.
-pub fn list(connection: &Connection, wanted: &Wanted) -> Result<Vec<Payout>, LedgerError> {
-    super::rows::payout_list::list(connection, wanted)
-}
-
-/// What the books say happened with a payout, oldest first.
-///
-/// # Errors
-/// The store's.
-pub fn history(connection: &Connection, payout: &Payout) -> Result<Vec<Event>, LedgerError> {
-    super::rows::payout_list::journals(connection, payout.id)
 }

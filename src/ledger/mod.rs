@@ -41,6 +41,7 @@ pub mod node;
 pub mod offer_payouts;
 pub mod offers;
 pub mod operator_sends;
+pub mod payout_list;
 pub mod payouts;
 pub mod reconciliation;
 pub mod recovery;
@@ -90,14 +91,24 @@ pub enum Family {
     Shop,
     /// Withdrawals of what accounts have earned.
     Accounts,
+    /// Payments of purses, from what their accounts have.
+    Purse,
     /// The operator's own invoices and payments.
     Operator,
 }
 
 impl Family {
     /// Every family, for registration and reports.
-    pub const ALL: [Self; 7] =
-        [Self::Gifts, Self::Tips, Self::Payments, Self::L402, Self::Shop, Self::Accounts, Self::Operator];
+    pub const ALL: [Self; 8] = [
+        Self::Gifts,
+        Self::Tips,
+        Self::Payments,
+        Self::L402,
+        Self::Shop,
+        Self::Accounts,
+        Self::Purse,
+        Self::Operator,
+    ];
 
     /// Its name in the database, metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -108,6 +119,7 @@ impl Family {
             Self::L402 => "l402",
             Self::Shop => "shop",
             Self::Accounts => "accounts",
+            Self::Purse => "purse",
             Self::Operator => "operator",
         }
     }
@@ -117,7 +129,7 @@ impl Family {
     pub const fn account(self) -> Account {
         match self {
             Self::Gifts | Self::Tips => Account::Holders,
-            Self::Payments | Self::L402 | Self::Shop | Self::Accounts => Account::Merchants,
+            Self::Payments | Self::L402 | Self::Shop | Self::Accounts | Self::Purse => Account::Merchants,
             Self::Operator => Account::Operator,
         }
     }

@@ -11,6 +11,7 @@
 use bitcoin::Address;
 
 use super::books::{Account, Journal, Kind};
+use super::coin_fees::Quote;
 use super::coins::{self, CoinSend, CoinsWanted};
 use super::rows::operator_sends as rows;
 use super::{Family, Ledger, LedgerError};
@@ -34,6 +35,9 @@ pub struct Send {
     pub amount: Option<Msat>,
     /// What the miners get, in sat for a virtual byte; `None`: as the node estimates.
     pub sat_per_vb: Option<u64>,
+    /// What the miners will get at most, and what they may, where that is limited: the transaction is made at the
+    /// quote's rate.
+    pub limited: Option<(Quote, Msat)>,
     /// What the wallet may spend now, in sat: without the reserve.
     pub spendable_sat: u64,
 }
@@ -60,6 +64,14 @@ pub enum NotSent {
     /// Surely a mistake.
     #[error("the fee rate must be from 1 to {MAX_SAT_PER_VB} sat/vB")]
     FeeRate,
+    /// The miners may get more than they are to.
+    #[error("the miners may get up to {needed} now, more than the {limit} allowed; nothing was sent")]
+    TooDear {
+        /// What they may get.
+        needed: Msat,
+        /// What was allowed.
+        limit: Msat,
+    },
 }
 
 /// Decides to send. The same address and amount again, unless it failed, is the same.
@@ -80,6 +92,9 @@ pub fn queue(
     if send.sat_per_vb.is_some_and(|rate| !(1..=MAX_SAT_PER_VB).contains(&rate)) {
         return Ok(Err(NotSent::FeeRate));
     }
+    if let Some((quote, limit)) = send.limited.filter(|(quote, limit)| quote.max > *limit) {
+        return Ok(Err(NotSent::TooDear { needed: quote.max, limit }));
+    }
     let promised = coins::promised(tx)?.sat_floor();
     let spendable = send.spendable_sat.saturating_sub(promised);
     let sat = send.amount.map_or(spendable, Msat::sat_floor);
@@ -94,7 +109,8 @@ pub fn queue(
         Msat::from_sat(sat).ok_or_else(|| LedgerError::Broken("more coins than there are".into()))?;
     let wanted = CoinsWanted { family: Family::Operator, address: &send.address, amount, fee: None };
     let id = coins::queue(tx, ledger, &wanted)?;
-    let fee_rate = send.sat_per_vb.map(|rate| rate.saturating_mul(KWU_PER_VB));
+    let asked = send.sat_per_vb.map(|rate| rate.saturating_mul(KWU_PER_VB));
+    let fee_rate = asked.or(send.limited.map(|(quote, _)| quote.rate));
     rows::insert(tx, id, fee_rate, send.amount.is_none())?;
     Ok(Ok((coins::by_id(tx, id)?, true)))
 }

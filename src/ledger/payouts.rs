@@ -181,6 +181,21 @@ pub fn queue(
     order: &Order<'_>,
     before_settling: impl FnOnce(PayoutId) -> Result<(), LedgerError>,
 ) -> Result<Queued, LedgerError> {
+    queue_knowing(tx, ledger, order, None, before_settling)
+}
+
+/// As [`queue`]. `receipt` is the preimage of an invoice of this same node, if the node was asked for it before the
+/// transaction: a payout that is settled inside the ledger then has it.
+///
+/// # Errors
+/// As [`queue`].
+pub fn queue_knowing(
+    tx: &Tx<'_>,
+    ledger: &Ledger,
+    order: &Order<'_>,
+    receipt: Option<Preimage>,
+    before_settling: impl FnOnce(PayoutId) -> Result<(), LedgerError>,
+) -> Result<Queued, LedgerError> {
     let now = ledger.clock.now();
     let hash = charges::hash_of(order.invoice);
     if let Some(existing) = rows::by_hash(tx, hash)? {
@@ -209,7 +224,7 @@ pub fn queue(
     before_settling(id)?;
     crash_point!("payout.before_queue_commit");
     if let Some(charge) = own {
-        settle_internally(tx, &ledger.listeners, id, charge, now)?;
+        settle_internally(tx, &ledger.listeners, (id, receipt), charge, now)?;
     } else {
         let wake = std::sync::Arc::clone(&ledger.wake);
         tx.after_commit(move || wake.ring());
@@ -221,13 +236,14 @@ pub fn queue(
 fn settle_internally(
     tx: &Tx<'_>,
     listeners: &Listeners,
-    id: PayoutId,
+    (id, receipt): (PayoutId, Option<Preimage>),
     charge: Charge,
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     let payout = by_id(tx, id)?;
-    // Only what we claim ourselves has a receipt that we know.
-    let receipt = held::preimage(tx, charge.id)?;
+    // We know the receipt of what we claim ourselves; of all else the node has been asked, or it stays unknown.
+    let fits = |receipt: &Preimage| receipt.payment_hash() == payout.payment_hash;
+    let receipt = held::preimage(tx, charge.id)?.or(receipt.filter(fits));
     rows::finish_paid(tx, id, receipt, Msat::ZERO, None, now)?;
     Journal::new(Kind::PayoutPaid, id.0)
         .debit(Account::InFlight, payout.amount)

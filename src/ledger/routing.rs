@@ -6,8 +6,9 @@
 //! because a large payout can need it; and the last half is for those whose limit is small.
 //!
 //! Only what the operator bears is limited so. Their own payments say themselves what they may cost; and where an
-//! account bears what its withdrawal costs, that was withheld. Where the operator bears what an account's payout costs
-//! (a refund, and a withdrawal if the settings say so), it counts for the hour of that account too.
+//! account bears what its withdrawal or its purse's payment costs, that was withheld. Where the operator bears what an
+//! account's payout costs (a refund, and a withdrawal if the settings say so), it counts for the hour of that account
+//! too.
 //!
 //! **The limits are hard**: what is granted is reckoned and written in one transaction, before the node is asked, and
 //! counts until the payout ends and what it did cost takes its place. LDK pays no more than it was granted.
@@ -51,7 +52,7 @@ impl Bearer {
 
     const fn new(family: Family, account: Option<AccountId>) -> Self {
         match (family, account) {
-            (Family::Operator | Family::Accounts, None) => Self::Payer,
+            (Family::Operator | Family::Accounts | Family::Purse, None) => Self::Payer,
             (_, account) => Self::Operator(account),
         }
     }

@@ -4,6 +4,7 @@ mod again;
 mod by_hand;
 mod export;
 mod jamming;
+mod payout_list;
 mod proof;
 mod sends;
 mod suspense;

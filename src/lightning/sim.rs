@@ -169,6 +169,16 @@ impl Sim {
             .unwrap()
     }
 
+    /// From now on the node's record of this invoice of its own has the preimage, as ldk-node's has.
+    pub fn knows_preimage_of(&self, invoice: &Bolt11Invoice) {
+        let hash = hash_of(invoice);
+        let amount = invoice.amount_milli_satoshis().and_then(Msat::new).unwrap_or(Msat::ZERO);
+        let record = self.new_record(hash, Direction::Inbound, RecordStatus::Pending, amount);
+        let mut state = self.state();
+        let preimage = state.preimages.get(&hash).copied();
+        state.records.insert(hash, PaymentRecord { preimage, ..record });
+    }
+
     /// Of how many payments the node has a record.
     pub fn known(&self) -> usize {
         self.state().records.len()
@@ -231,8 +241,9 @@ impl Sim {
             record.fee = arrives.then_some(fee);
         }
         let payment_id = state.end_offer(hash, arrives, fee);
+        let preimage = state.preimages.get(&hash).copied();
         state.events.push_back(if arrives {
-            NodeEvent::Sent { hash, payment_id, preimage: None, fee }
+            NodeEvent::Sent { hash, payment_id, preimage, fee }
         } else {
             NodeEvent::Failed { hash: Some(hash), payment_id, reason: "the recipient refused".into() }
         });

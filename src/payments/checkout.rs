@@ -30,11 +30,14 @@ pub struct CheckoutView<'a> {
     #[schema(example = "USD")]
     currency: &'static str,
     amount_sats: u64,
+    /// The same, under the name that the original service's page reads.
+    sats_amount: u64,
+    /// Always `false`.
+    is_demo: bool,
     /// What really came, once it is paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_received_sats: Option<u64>,
-    /// BOLT11; as long as it can be paid.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// BOLT11; `null` once it can't be paid any more.
     lightning_invoice: Option<&'a str>,
     /// The same as BIP21, for a QR code; with a BOLT12 offer too, where payments have one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +67,8 @@ impl<'a> CheckoutView<'a> {
             amount: payment.amount,
             currency: payment.unit.code(),
             amount_sats: payment.sats.sat_floor(),
+            sats_amount: payment.sats.sat_floor(),
+            is_demo: false,
             amount_received_sats: paid.then(|| payment.received.sat_floor()),
             lightning_invoice: open.then_some(payment.invoice.as_str()),
             payment_uri: open.then(|| uri(&payment.invoice, offer)),

@@ -21,10 +21,13 @@ const SECRET_LEN: std::ops::RangeInclusive<usize> = 16..=256;
 
 /// Where an account's webhooks go.
 #[derive(Clone, Debug)]
-pub(super) struct Merchant {
-    pub(super) webhook_url: Option<String>,
-    pub(super) webhook_secret: Secret,
-    pub(super) callback_url: Option<String>,
+pub struct Merchant {
+    /// Told of everything.
+    pub webhook_url: Option<String>,
+    /// Signs the webhooks.
+    pub webhook_secret: Secret,
+    /// Told the same.
+    pub callback_url: Option<String>,
 }
 
 impl Merchant {
@@ -42,6 +45,12 @@ impl Merchant {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MerchantView<'a> {
+    /// `true`, in the answer to a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    success: Option<bool>,
+    /// In the answer to a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
     account_id: String,
     webhook_url: Option<&'a str>,
     callback_url: Option<&'a str>,
@@ -160,7 +169,15 @@ impl Payments {
             Ok(new)
         });
         let merchant = written.await?;
-        view(account, Some(&merchant))
+        view(account, Some(&merchant), true)
+    }
+
+    /// Where an account's webhooks go, if it ever said so.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn merchant(&self, account: AccountId) -> Result<Option<Merchant>, PaymentError> {
+        Ok(self.store().read(move |connection| of(connection, account)).await?)
     }
 
     /// An account's settings.
@@ -168,13 +185,14 @@ impl Payments {
     /// # Errors
     /// The store's.
     pub async fn merchant_json(&self, account: AccountId) -> Result<Vec<u8>, PaymentError> {
-        let merchant = self.store().read(move |connection| of(connection, account)).await?;
-        view(account, merchant.as_ref())
+        view(account, self.merchant(account).await?.as_ref(), false)
     }
 }
 
-fn view(account: AccountId, merchant: Option<&Merchant>) -> Result<Vec<u8>, PaymentError> {
+fn view(account: AccountId, merchant: Option<&Merchant>, changed: bool) -> Result<Vec<u8>, PaymentError> {
     json(&MerchantView {
+        success: changed.then_some(true),
+        message: changed.then_some("Webhook settings saved"),
         account_id: account.to_string(),
         webhook_url: merchant.and_then(|merchant| merchant.webhook_url.as_deref()),
         callback_url: merchant.and_then(|merchant| merchant.callback_url.as_deref()),

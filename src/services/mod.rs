@@ -2,4 +2,6 @@
 
 pub mod accounts;
 pub mod agents;
+pub mod merchant;
+pub mod purse;
 pub mod shop;

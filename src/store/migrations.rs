@@ -32,6 +32,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0021_offers_and_routing.sql"),
     include_str!("migrations/0023_agents.sql"),
     include_str!("migrations/0024_shop.sql"),
+    include_str!("migrations/0025_signups.sql"),
+    include_str!("migrations/0026_purse.sql"),
 ];
 
 /// Brings the file to the newest schema.

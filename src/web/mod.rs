@@ -6,6 +6,7 @@
 
 mod assets;
 mod checkout;
+pub mod legal;
 mod page;
 mod qr;
 mod stores;

@@ -4,16 +4,27 @@ relay, and satchel for challenges, proxies and ratings. Prints a line of JSON wi
 import asyncio
 import json
 import os
+import uuid
 
 import httpx
 from le_agent_sdk import AgentManager
-from le_agent_sdk.models import AgentCapability, AgentPricing, AgentServiceAgreement
+from le_agent_sdk.models import AgentCapability, AgentPricing, AgentServiceAgreement, AgentServiceRequest
 from le_agent_sdk.nostr.event import NostrEvent
 
 from wallet import pay
 
 SATCHEL, RELAY = os.environ["S"], os.environ["RELAY"]
 SELLER_KEY, BUYER_KEY = os.environ["SELLER_KEY"], os.environ["BUYER_KEY"]
+
+
+def addressed(tags_of):
+    """The SDK gives requests and agreements no `d` tag. Relays that keep to NIP-01 keep one such event of a key, and the
+    one here refuses it."""
+    return lambda model: [["d", uuid.uuid4().hex], *tags_of(model)]
+
+
+for model in (AgentServiceRequest, AgentServiceAgreement):
+    model.to_nostr_tags = addressed(model.to_nostr_tags)
 
 
 def manager(secret, key):

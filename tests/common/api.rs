@@ -159,3 +159,47 @@ impl Api {
         .await
     }
 }
+
+/// Satchel's HTTP interface with an API key. Cheap to clone.
+#[derive(Clone)]
+pub struct KeyApi {
+    pub url: String,
+    pub key: String,
+    client: Client,
+}
+
+impl KeyApi {
+    pub fn new(url: &str, key: &Value) -> Self {
+        // A kept connection would be a dead one after each restart of satchel.
+        let client = Client::builder().timeout(REQUEST_LIMIT).pool_max_idle_per_host(0).build().unwrap();
+        Self { url: url.to_owned(), key: key.as_str().expect("a key").to_owned(), client }
+    }
+
+    /// Asks what may meet a satchel that dies over it. `once` is an idempotency key, if it isn't empty.
+    pub async fn try_ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        once: &str,
+    ) -> Result<Answer, reqwest::Error> {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        let mut request = request.header("x-api-key", &self.key);
+        if !once.is_empty() {
+            request = request.header("idempotency-key", once);
+        }
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) })
+    }
+
+    pub async fn post(&self, path: &str, body: &Value, once: &str) -> Answer {
+        self.try_ask(Method::POST, path, Some(body), once).await.unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.try_ask(Method::GET, path, None, "").await.unwrap().ok()
+    }
+}

@@ -15,6 +15,7 @@
 pub mod api;
 pub mod choices;
 pub mod doomed;
+pub mod mailbox;
 pub mod payments;
 pub mod scene;
 pub mod tips;

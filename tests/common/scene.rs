@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use super::{Api, Gift, SOON, api, until};
 
+/// LDK writes its manager a moment after each change, longer on a machine that does much else.
+const AT_REST: Duration = Duration::from_secs(2);
+
 /// What a test did, to be compared with what everybody says happened.
 #[derive(Default)]
 struct Book {
@@ -174,10 +177,28 @@ impl Scene {
         audit
     }
 
+    /// What the chain has at an address, each coin in sat.
+    pub async fn coins_at(&self, address: &str) -> Vec<u64> {
+        let asked = json!(["start", [format!("addr({address})")]]);
+        let found = self.network.bitcoind.call("scantxoutset", asked).await.unwrap();
+        // Whole coins and eight digits; a float that short loses nothing on its way back to text.
+        let sat = |coin: &Value| {
+            format!("{:.8}", coin["amount"].as_f64().unwrap()).replace('.', "").parse().unwrap()
+        };
+        found["unspents"].as_array().unwrap().iter().map(sat).collect()
+    }
+
     /// How many payouts there are, whatever became of them.
     pub async fn payouts(&self) -> u64 {
         let audit = self.audit().await;
         audit["payouts"].as_array().unwrap().iter().map(|row| row["count"].as_u64().unwrap()).sum()
+    }
+
+    /// Kills satchel once LDK has written down what it was at, so that it finds nothing to close at the next start: for
+    /// tests of what a death at rest leaves.
+    pub async fn kill_at_rest(&self) {
+        tokio::time::sleep(AT_REST).await;
+        self.network.satchel.kill().await.unwrap();
     }
 
     /// How many channels LDK closed by itself.

@@ -132,6 +132,8 @@ pub async fn codes_lock_through_a_kill(door: &Door) {
         assert_eq!(shown["verifyCodeRequired"], true);
         assert!(shown.get("lnurl").is_none() && shown.get("chargeInfo").is_none());
     }
+    // Once LDK has written down what it was at: it closes a channel that is further.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     door.network.satchel.kill().await.unwrap();
     door.network.satchel.start().await.unwrap();
     door.network.wait_usable().await.unwrap();

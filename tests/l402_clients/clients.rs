@@ -39,6 +39,17 @@ pub struct Client {
 
 const ALBY: (&str, &str) = ("@getalby/lightning-tools", "9.0.1");
 
+/// A client of the Model Context Protocol.
+#[allow(dead_code, reason = "the tests of purses use it")]
+pub const MCP: Client = Client {
+    name: "mcp",
+    from: From::PyPi,
+    package: "mcp",
+    version: "2.3.0",
+    keeps: false,
+    program: include_str!("../purse/tools.py"),
+};
+
 /// In the order of the columns of the table of what each can read.
 pub const CLIENTS: [Client; 6] = [
     Client {
@@ -110,6 +121,12 @@ impl Client {
     /// One of them.
     pub fn named(name: &str) -> Self {
         *CLIENTS.iter().find(|client| client.name == name).unwrap()
+    }
+
+    /// The program that asks with it.
+    #[allow(dead_code, reason = "the tests of purses use it")]
+    pub fn program(&self) -> &'static str {
+        self.program
     }
 
     /// Its package and version, as its installer wants them.

@@ -55,7 +55,7 @@ pub async fn steady(world: &Arc<World>, kills: u64, seed: u64) {
 
 async fn lane(world: Arc<World>, mut choices: Choices) {
     while world.goes_on() {
-        let (kind, sat, payer) = (kind(&mut choices), amount(&mut choices), choices.wallet());
+        let (kind, sat, payer) = (kind(&mut choices), amount(&mut choices), world.wallet(&mut choices));
         if let Some(item) = world.create(kind, sat, payer).await
             && world.pay(&item, &mut choices).await
             && choices.below(LEFT_OPEN) > 0
@@ -76,12 +76,11 @@ pub async fn burst(world: &Arc<World>, seed: u64) {
         world.people.lock().await.spawn(only_pays(payer, choices));
     }
     for item in items {
-        let (asker, wait, wallet) =
-            (Arc::clone(world), Duration::from_millis(choices.below(BURST_MILLIS)), choices.wallet());
-        let invoice = world.invoice(&item, wallet).await;
+        let (asker, wait) = (Arc::clone(world), Duration::from_millis(choices.below(BURST_MILLIS)));
+        let asked = world.target(&item, &mut choices).await;
         world.people.lock().await.spawn(async move {
             tokio::time::sleep(wait).await;
-            asker.pay_out(&item, &invoice).await;
+            asker.pay_out(&item, &asked).await;
         });
     }
     tokio::time::sleep(choices.millis(BURST_KILL.0, BURST_KILL.1)).await;
@@ -95,7 +94,7 @@ async fn paid_items(world: &Arc<World>, seed: u64) -> Vec<Arc<Item>> {
     for number in 0..BURST {
         let (world, mut choices) = (Arc::clone(world), Choices::of(seed, 200 + number));
         paying.spawn(async move {
-            let (kind, sat, payer) = (kind(&mut choices), amount(&mut choices), choices.wallet());
+            let (kind, sat, payer) = (kind(&mut choices), amount(&mut choices), world.wallet(&mut choices));
             let item = world.create(kind, sat, payer).await?;
             if !world.pay(&item, &mut choices).await {
                 return None;
@@ -114,7 +113,7 @@ async fn paid_items(world: &Arc<World>, seed: u64) -> Vec<Arc<Item>> {
 
 async fn only_pays(world: Arc<World>, mut choices: Choices) {
     while world.goes_on() {
-        if let Some(item) = world.create(Kind::Gift, 600, choices.wallet()).await {
+        if let Some(item) = world.create(Kind::Gift, 600, world.wallet(&mut choices)).await {
             world.pay(&item, &mut choices).await;
         } else {
             tokio::time::sleep(choices.millis(20, 60)).await;

@@ -88,6 +88,8 @@ impl Books {
     async fn settle(&mut self, world: &Arc<World>, all: bool, choices: &mut Choices) {
         let begun = Instant::now();
         loop {
+            // A channel can close later than at the start: its peer may refuse to go on with it.
+            world.replace_channels().await;
             let items: Vec<_> = world.live.lock().unwrap().clone();
             let looked = futures_util::stream::iter(items)
                 .map(|item| async move { (look(world, &item).await, item) })
@@ -126,6 +128,9 @@ impl Books {
                     }
                     Found::Undecided(_) => {
                         undecided += 1;
+                        if item.kind == Kind::Earning && begun.elapsed() > PATIENCE {
+                            world.settle_in_doubt(&item).await;
+                        }
                         keep.push(item);
                     }
                 }
@@ -220,7 +225,7 @@ async fn sums(world: &Arc<World>, only: Option<Kind>) -> Sums {
             let mut received = 0;
             let asked = item.asked.lock().unwrap().clone();
             for one in asked {
-                received += succeeded(world, one.wallet, &one.payment_hash).await.unwrap_or(0);
+                received += world.host.received(&one).await.into_iter().sum::<u64>();
             }
             (paid.unwrap_or(0), received)
         })
@@ -246,10 +251,9 @@ async fn look(world: &World, item: &Item) -> Found {
     let (mut received, mut may_be_dust) = (0, false);
     let asked = item.asked.lock().unwrap().clone();
     for one in &asked {
-        if succeeded(world, one.wallet, &one.payment_hash).await.is_some() {
-            received += 1;
-            may_be_dust |= item.sat < DUST_LIMIT_SAT && world.closes(one.wallet) > one.closes;
-        }
+        let times = u64::try_from(world.host.received(one).await.len()).unwrap();
+        received += times;
+        may_be_dust |= times > 0 && item.sat < DUST_LIMIT_SAT && world.closes(one.wallet) > one.closes;
     }
     let received = received - item.burnt.load(Ordering::Relaxed).min(received);
     let text = || {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::common::Scene;
 use super::common::api::{Answer, REQUEST_LIMIT, payment_hash};
 use super::common::tips::in_secs;
+use super::targets::{Asked, To};
 
 /// Below this many sat an HTLC has no output in a commitment transaction.
 pub const DUST_LIMIT_SAT: u64 = 354;
@@ -27,16 +28,6 @@ pub enum Kind {
     Order,
     /// An order of another shop, which withdraws as much as was paid.
     Earning,
-}
-
-/// An invoice of a wallet that something was asked to be paid out to.
-#[derive(Clone, Debug)]
-pub struct Asked {
-    pub wallet: usize,
-    pub invoice: String,
-    pub payment_hash: String,
-    /// How often the wallet's channel had been closed then.
-    pub closes: u64,
 }
 
 /// One thing under test.
@@ -112,7 +103,22 @@ impl Services {
 
     /// Asks with the key that an item of this kind needs.
     async fn ask(&self, kind: Kind, method: Method, path: &str, body: Option<&Value>) -> Option<Answer> {
+        self.ask_once(kind, method, path, body, "").await
+    }
+
+    /// The same with an idempotency key, if it isn't empty.
+    async fn ask_once(
+        &self,
+        kind: Kind,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        once: &str,
+    ) -> Option<Answer> {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if !once.is_empty() {
+            request = request.header("idempotency-key", once);
+        }
         request = match kind {
             Kind::Gift => request,
             Kind::Tip if path.starts_with("/api/tipper") => request.bearer_auth(&self.tips_key),
@@ -183,8 +189,9 @@ impl Services {
         })
     }
 
-    /// Asks for an item to be paid out to an invoice.
-    pub async fn pay_out(&self, item: &Item, invoice: &str) -> Reply {
+    /// Asks for an item to be paid out.
+    pub async fn pay_out(&self, item: &Item, asked: &Asked) -> Reply {
+        let invoice = &asked.text;
         let (path, body) = match item.kind {
             Kind::Gift => (format!("/redeem/{}", item.id), json!({ "invoice": invoice })),
             Kind::Tip => (
@@ -196,9 +203,10 @@ impl Services {
                 json!({ "invoiceId": item.id, "amount": item.sat, "currency": "sats",
                     "lightningInvoice": invoice }),
             ),
-            Kind::Earning => (WITHDRAWALS.to_owned(), json!({ "target": invoice, "amountSat": item.sat })),
+            Kind::Earning => (WITHDRAWALS.to_owned(), withdrawal_to(item, asked)),
         };
-        let Some(answer) = self.ask(item.kind, Method::POST, &path, Some(&body)).await else {
+        let Some(answer) = self.ask_once(item.kind, Method::POST, &path, Some(&body), once(asked)).await
+        else {
             return Reply::None;
         };
         let code = if item.kind == Kind::Gift { "message" } else { "code" };
@@ -210,9 +218,9 @@ impl Services {
             (400, "GIFT_REDEEM_PENDING" | "GIFT_SPENT")
             | (409, "NOTHING_TO_WITHDRAW" | "TIP_WITHDRAWN" | "WITHDRAWAL_PENDING" | "WITHDRAWAL_FAILED")
             | (400, "REFUND_EXCEEDS_PAYMENT") => Reply::Taken,
-            (400, "GIFT_INVOICE_UNPAID") | (409, "TIP_UNFUNDED" | "PAYMENT_NOT_PAID") | (503, _) => {
-                Reply::Later
-            }
+            (400, "GIFT_INVOICE_UNPAID")
+            | (409, "TIP_UNFUNDED" | "PAYMENT_NOT_PAID" | "TARGET_UNREACHABLE")
+            | (503, _) => Reply::Later,
             (400, "BAD_INVOICE") | (409, "INVOICE_USED" | "TARGET_USED") => Reply::FreshInvoice,
             other => {
                 panic!("{:?} {} of {} sat answers {other:?}: {}", item.kind, item.id, item.sat, answer.body)
@@ -268,17 +276,32 @@ impl Services {
         Some(if answer.body["refunds"].as_array()?.iter().all(ended) { Said::Open } else { Said::Pending })
     }
 
-    /// Asks for the last withdrawal once more: the same invoice is the same withdrawal.
     async fn withdrawal_said(&self, item: &Item) -> Option<Said> {
-        let last = item.asked.lock().unwrap().last().map(|asked| asked.invoice.clone());
-        let Some(invoice) = last else { return Some(Said::Open) };
-        let body = json!({ "target": invoice, "amountSat": item.sat });
-        let answer = self.ask(item.kind, Method::POST, WITHDRAWALS, Some(&body)).await?;
-        match (answer.status, answer.body["status"].as_str().unwrap_or_default()) {
-            (200 | 201, "pending") => Some(Said::Pending),
-            (200 | 201, "completed") => Some(Said::PaidOut),
-            (200 | 201, "failed") | (409, _) => Some(Said::Open),
-            (503, _) => None,
+        let Some(withdrawal) = self.withdrawal(item).await? else { return Some(Said::Open) };
+        match withdrawal["status"].as_str().unwrap_or_default() {
+            "pending" => Some(Said::Pending),
+            "completed" => Some(Said::PaidOut),
+            "failed" => Some(Said::Open),
+            other => panic!("withdrawal of {} is {other}: {withdrawal}", item.id),
+        }
+    }
+
+    /// The last withdrawal of an item, if it has one that may still arrive. Asks for it once more: the same invoice, or
+    /// the same idempotency key, is the same withdrawal. `None` if nobody answers now.
+    pub async fn withdrawal(&self, item: &Item) -> Option<Option<Value>> {
+        let last = item.asked.lock().unwrap().last().cloned();
+        let Some(asked) = last else { return Some(None) };
+        let body = withdrawal_to(item, &asked);
+        let answer = self.ask_once(item.kind, Method::POST, WITHDRAWALS, Some(&body), once(&asked)).await?;
+        match (answer.status, answer.body["code"].as_str().unwrap_or_default()) {
+            (200 | 201, _) => {
+                // The answer to a repeated key is that of the first time.
+                let path = format!("{WITHDRAWALS}/{}", answer.body["withdrawalId"].as_str().unwrap());
+                let shown = self.ask(item.kind, Method::GET, &path, None).await?;
+                (shown.status == 200).then_some(Some(shown.body))
+            }
+            (409, "TARGET_UNREACHABLE") | (503, _) => None,
+            (409, _) => Some(None),
             other => panic!("withdrawal of {}: {other:?} {}", item.id, answer.body),
         }
     }
@@ -288,4 +311,13 @@ impl Services {
         let answer = self.ask(Kind::Earning, Method::GET, "/v1/account", None).await?;
         Some((answer.body["balanceMsat"].as_u64()?, answer.body["pendingMsat"].as_u64()?))
     }
+}
+
+fn withdrawal_to(item: &Item, asked: &Asked) -> Value {
+    json!({ "target": asked.text, "amountSat": item.sat })
+}
+
+/// An invoice is paid once whatever is sent with it.
+fn once(asked: &Asked) -> &str {
+    if matches!(asked.to, To::Invoice(_)) { "" } else { &asked.once }
 }

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use super::common::choices::Choices;
 use super::common::{self, Scene};
-use super::services::{Asked, Item, Kind, Reply, Services};
+use super::services::{Item, Kind, Reply, Services};
+use super::targets::{Asked, Host, To};
 
 /// Tries of a payer, or of somebody who asks for a payout, while satchel dies and rises.
 const TRIES: u32 = 12;
@@ -44,6 +45,12 @@ pub struct Counts {
     pub books: AtomicU64,
     pub burnt: AtomicU64,
     pub burnt_sat: AtomicU64,
+    /// Withdrawals to offers of which nobody could tell, settled by the recipient's record: paid, and not sent.
+    pub settled_paid: AtomicU64,
+    pub settled_not_sent: AtomicU64,
+    /// Withdrawals asked for by target.
+    pub to_offers: AtomicU64,
+    pub to_addresses: AtomicU64,
     pub rests: AtomicU64,
     pub blocks: AtomicU64,
     pub faults: Mutex<Vec<String>>,
@@ -69,6 +76,7 @@ impl Began {
 pub struct World {
     pub scene: Scene,
     pub services: Services,
+    pub host: Arc<Host>,
     pub counts: Arc<Counts>,
     /// Items that the next rest looks at.
     pub live: Mutex<Vec<Arc<Item>>>,
@@ -94,17 +102,19 @@ pub fn read(counter: &AtomicU64) -> u64 {
 }
 
 impl World {
-    pub async fn start(counts: Arc<Counts>) -> Self {
+    pub async fn start(counts: Arc<Counts>, wallets: usize) -> Self {
         // Named by whoever runs an hour's soak, so that a build meanwhile doesn't change the binary.
         let binary = std::env::var_os("SATCHEL_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_satchel").into());
-        let scene = Scene::with(Network::builder().satchel_bin(binary)).await;
+        let scene = Scene::with(Network::builder().wallets(wallets).satchel_bin(binary)).await;
         let services = Services::of(&scene).await;
+        let host = Host::start(&scene.network.wallets).await;
         let reserve = services.create(Kind::Earning, RESERVE_SAT, 0, 0).await.unwrap();
         scene.wallet(0).pay(&reserve.invoice).await.unwrap();
         let kept_msat = i64::try_from(RESERVE_SAT * 1_000).unwrap();
         Self {
             scene,
             services,
+            host,
             counts,
             live: Mutex::default(),
             settled: Mutex::default(),
@@ -167,28 +177,72 @@ impl World {
         false
     }
 
-    /// A fresh invoice for an item.
-    pub async fn invoice(&self, item: &Item, wallet: usize) -> String {
-        let invoice = self.scene.wallet(wallet).invoice(InvoiceRequest::sat(item.sat)).await.unwrap();
-        let (payment_hash, closes) = (invoice.payment_hash, self.closes(wallet));
-        let invoice = invoice.invoice;
-        item.asked.lock().unwrap().push(Asked { wallet, invoice: invoice.clone(), payment_hash, closes });
-        invoice
+    /// One of the wallets.
+    pub fn wallet(&self, choices: &mut Choices) -> usize {
+        let wallets = u64::try_from(self.scene.network.wallets.len()).unwrap();
+        usize::try_from(choices.below(wallets)).unwrap()
     }
 
-    pub async fn pay_out(&self, item: &Item, invoice: &str) -> Reply {
-        let reply = self.services.pay_out(item, invoice).await;
+    /// A fresh target for an item: an invoice, or for a withdrawal also an offer or a lightning address.
+    pub async fn target(&self, item: &Item, choices: &mut Choices) -> Asked {
+        let wallet = self.wallet(choices);
+        let way = if item.kind == Kind::Earning { choices.below(3) } else { 0 };
+        let before = item.asked.lock().unwrap().len();
+        let once = format!("{} {before}", item.id);
+        let (text, to) = match way {
+            0 => {
+                let made = self.scene.wallet(wallet).invoice(InvoiceRequest::sat(item.sat)).await.unwrap();
+                (made.invoice, To::Invoice(made.payment_hash))
+            }
+            // With other peers, none of which is announced, satchel could not be reached for an offer's invoice.
+            1 if self.scene.network.wallets.len() == 1 => {
+                add(&self.counts.to_offers, 1);
+                (self.scene.wallet(wallet).offer().await.unwrap(), To::Offer)
+            }
+            _ => {
+                let number = self.counts.to_addresses.fetch_add(1, Ordering::Relaxed);
+                let name = format!("w{wallet}x{number}");
+                (self.host.address(&name), To::Address(name))
+            }
+        };
+        let asked = Asked { wallet, text, to, closes: self.closes(wallet), once };
+        item.asked.lock().unwrap().push(asked.clone());
+        asked
+    }
+
+    pub async fn pay_out(&self, item: &Item, asked: &Asked) -> Reply {
+        let reply = self.services.pay_out(item, asked).await;
         add(&self.counts.accepted, u64::from(reply == Reply::Accepted));
         reply
     }
 
+    /// Ends a withdrawal of which satchel says that nobody can tell, as an operator would who asks the recipient.
+    pub async fn settle_in_doubt(&self, item: &Item) {
+        let Some(Some(withdrawal)) = self.services.withdrawal(item).await else { return };
+        if withdrawal["inDoubt"] != true {
+            return;
+        }
+        let last = item.asked.lock().unwrap().last().cloned().expect("it was asked for");
+        let arrived = !self.host.received(&last).await.is_empty();
+        let word = if arrived { "--paid" } else { "--not-sent" };
+        let id = withdrawal["withdrawalId"].as_str().unwrap();
+        // It is refused while something may be under way.
+        match self.scene.network.satchel.command_json("account", &["settle", id, word]).await {
+            Ok(_) => {
+                let counter = if arrived { &self.counts.settled_paid } else { &self.counts.settled_not_sent };
+                add(counter, 1);
+            }
+            Err(error) => eprintln!("   {id} can't be settled with {word} yet: {error:#}"),
+        }
+    }
+
     /// Asks for an item until somebody's request was accepted.
     pub async fn pay_out_through(&self, item: &Item, choices: &mut Choices) {
-        let mut invoice = self.invoice(item, choices.wallet()).await;
+        let mut asked = self.target(item, choices).await;
         for _ in 0..TRIES {
-            match self.pay_out(item, &invoice).await {
+            match self.pay_out(item, &asked).await {
                 Reply::Accepted | Reply::Taken => return,
-                Reply::FreshInvoice => invoice = self.invoice(item, choices.wallet()).await,
+                Reply::FreshInvoice => asked = self.target(item, choices).await,
                 Reply::Later | Reply::None => tokio::time::sleep(choices.millis(100, 500)).await,
             }
             if !self.goes_on() {

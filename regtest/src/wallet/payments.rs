@@ -70,6 +70,18 @@ impl Wallet {
         Ok(self.inner.holds.wait_held(&hash, limit).await?.1)
     }
 
+    /// The preimage of a hold invoice, in hex, whatever became of it.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown hash.
+    pub fn preimage(&self, payment_hash: &str) -> Result<String, WalletError> {
+        let hold = self.inner.holds.get(&payment_hash.to_lowercase());
+        let preimage = hold.and_then(|hold| hold.preimage().ok());
+        preimage
+            .map(|preimage| ports::hex(&preimage))
+            .ok_or_else(|| WalletError::NotFound(format!("{payment_hash} is no hold invoice of this wallet")))
+    }
+
     /// Takes a held payment; waits up to ten seconds for it to arrive.
     ///
     /// # Errors

@@ -243,6 +243,9 @@ async fn acts_are_recorded_with_how_they_ended() {
     fixture.ask("POST", "channels/18/close", json!({ "force": true })).await;
     fixture.ask("POST", "peers", json!({ "node_id": node_id(), "address": "dead:1" })).await;
     fixture.ask("DELETE", "keys/2", Value::Null).await;
+    let (_, made) = fixture.ask("POST", "invoice", json!({ "amount_sat": 5 })).await;
+    fixture.ask("POST", "invoice", json!({ "amount_sat": 0 })).await;
+    let (_, address) = fixture.ask("POST", "address", Value::Null).await;
     let (_, log) = fixture.ask("GET", "acts", Value::Null).await;
     let log: Vec<_> = log["acts"].as_array().unwrap().iter().rev().collect();
     let told = |row: &Value| ["act", "subject", "outcome"].map(|name| row[name].as_str().unwrap().to_owned());
@@ -252,6 +255,12 @@ async fn acts_are_recorded_with_how_they_ended() {
     assert!(log[1]["message"].as_str().unwrap().contains("no channel"), "{}", log[1]);
     assert_eq!(told(log[2]), ["peer.connect", &node_id().to_string(), "refused"]);
     assert_eq!(told(log[3]), ["key.revoke", "2", "refused"]);
+    assert_eq!(told(log[4]), ["invoice.create", made["payment_hash"].as_str().unwrap(), "done"]);
+    assert_eq!(
+        (told(log[5]), log[5]["details"]["amount_sat"].as_u64()),
+        (["invoice.create", "", "refused"].map(str::to_owned), Some(0))
+    );
+    assert_eq!(told(log[6]), ["address.create", address["address"].as_str().unwrap(), "done"]);
     let (_, closed) = fixture.ask("GET", "acts?act=channel.close&limit=5", Value::Null).await;
     assert_eq!(closed["acts"].as_array().unwrap().len(), 1);
     let bad = StatusCode::BAD_REQUEST;
@@ -263,15 +272,20 @@ async fn acts_are_recorded_with_how_they_ended() {
 #[tokio::test]
 async fn payouts_are_listed_shown_and_settled() {
     let fixture = fixture(true);
-    let (_, page) =
-        fixture.ask("GET", "payouts?status=unknown&held_secs=60&since=2026-01-31", Value::Null).await;
+    let (_, page) = fixture
+        .ask("GET", "payouts?status=unknown&held_secs=60&since=2026-01-31&before=3_-_1", Value::Null)
+        .await;
     let since = 1_769_817_600_000_i64;
     let expected = json!({ "limit": 50, "status": "unknown", "held": 60, "since": since });
-    assert_eq!(page, json!({ "payouts": [expected] }));
+    assert_eq!(page, json!({ "payouts": [expected], "next": "3_-_1" }));
     let bad = StatusCode::BAD_REQUEST;
-    for (query, message) in
-        [("status=gone", "in_flight"), ("family=x", "gifts, tips"), ("limit=0", "500"), ("since=x", "a date")]
-    {
+    for (query, message) in [
+        ("status=gone", "in_flight"),
+        ("family=x", "gifts, tips"),
+        ("limit=0", "500"),
+        ("since=x", "a date"),
+        ("before=p1", "next"),
+    ] {
         fixture.refused("GET", &format!("payouts?{query}"), Value::Null, bad, "bad_request", message).await;
     }
     assert_eq!(fixture.ask("GET", "payouts/p1/history", Value::Null).await.1["history"], json!([]));

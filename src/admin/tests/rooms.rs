@@ -16,10 +16,11 @@ use super::super::*;
 use crate::acts::Act;
 use crate::clock::Clock;
 use crate::export::{Place, Span};
+use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, KeyId, Scope};
 use crate::ids::{AccountId, PaymentHash, Preimage};
-use crate::ledger::PayoutStatus;
 use crate::ledger::by_hand::Found;
+use crate::ledger::{PayoutStatus, payout_list};
 use crate::lightning::{
     Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch,
     Holdings, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer, OfferDispatch, OfferKey,
@@ -216,12 +217,13 @@ impl Money for Rooms {
 }
 
 impl PayoutAdmin for Rooms {
-    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
-        let status = page.status.map(PayoutStatus::name);
+    fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Value, AdminError>> {
+        let (status, before) =
+            (page.status.map(PayoutStatus::name), page.before.map(payout_list::Place::to_text));
         Box::pin(async move {
-            Ok(vec![
-                json!({ "limit": page.limit, "status": status, "held": page.held_secs, "since": page.since }),
-            ])
+            let asked =
+                json!({ "limit": page.limit, "status": status, "held": page.held_secs, "since": page.since });
+            Ok(json!({ "payouts": [asked], "next": before }))
         })
     }
     fn show(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
@@ -387,8 +389,18 @@ impl AccountAdmin for Rooms {
     fn statement(&self, _: String, asked: StatementRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "lines": [], "from": asked.from })) })
     }
-    fn withdraw(&self, _: String, asked: WithdrawRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
-        Box::pin(async move { Ok(json!({ "target": asked.target, "amount": asked.amount_sat })) })
+    fn table(&self, _: String, asked: TableRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "csv": "", "next": asked.after })) })
+    }
+    fn withdraw(
+        &self,
+        _: String,
+        asked: WithdrawRequest,
+        once: Option<Ask>,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            Ok(json!({ "target": asked.target, "amount": asked.amount_sat, "once": once.is_some() }))
+        })
     }
     fn withdrawal(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "withdrawalId": id })) })
@@ -401,6 +413,24 @@ impl AccountAdmin for Rooms {
     }
     fn limit_key(&self, key: i64, _: Option<u64>) -> BoxFuture<'_, Result<bool, AdminError>> {
         Box::pin(async move { Ok(key == 1) })
+    }
+}
+
+impl PurseAdmin for Rooms {
+    fn create(&self, new: NewPurse, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "key": "satchel_k", "name": new.name, "hosts": new.hosts })) })
+    }
+    fn list(&self, before: Option<i64>) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "purses": [], "before": before })) })
+    }
+    fn show(&self, name: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "purse": { "name": name } })) })
+    }
+    fn top_up(&self, name: String, sat: u64, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "name": name, "leftSat": sat })) })
+    }
+    fn revoke(&self, name: String, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "revoked": name })) })
     }
 }
 
@@ -484,6 +514,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: Arc::<Rooms>::clone(&rooms),
         accounts: Arc::<Rooms>::clone(&rooms),
+        purses: Arc::<Rooms>::clone(&rooms),
         stores: rooms,
     };
     let caller = Caller { key: KeyId(1), account: AccountId(1), scopes: Arc::new([Scope::Admin]) };

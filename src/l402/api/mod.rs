@@ -53,12 +53,12 @@ pub fn router(l402: L402, keys: Keys, limits: &Arc<Limits>) -> (Router, OpenApi)
         .route_layer(limited(Class::Verify));
     let reads = OpenApiRouter::new()
         .routes(routes!(challenges::list))
-        .routes(routes!(stats::stats))
         .route_layer(keyed)
         .route_layer(limited(Class::Read));
     let public = OpenApiRouter::new()
         .routes(routes!(public::pricing))
         .routes(routes!(public::status))
+        .routes(routes!(stats::stats))
         .route("/api/l402/status", options(preflight))
         .route_layer(limited(Class::Read));
     let (routes, document) = writes

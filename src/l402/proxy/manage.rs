@@ -90,6 +90,14 @@ impl PaidProxies {
         json(&ProxiesView { items, total, page: page.number, page_size: page.size })
     }
 
+    /// How many proxies an account has, and how many of them sell.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn count(&self, account: AccountId) -> Result<(u64, u64), ProxyError> {
+        self.store().read(move |connection| store::count(connection, account)).await
+    }
+
     /// A proxy with its endpoints, as JSON.
     ///
     /// # Errors

@@ -301,6 +301,16 @@ pub(super) fn is_free(connection: &Connection, public_id: &str) -> Result<bool, 
 }
 
 /// The id of an account by its name.
+/// How many proxies an account has, and how many of them sell.
+pub(super) fn count(connection: &Connection, account: AccountId) -> Result<(u64, u64), ProxyError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT count(*), count(*) FILTER (WHERE is_active AND retired_at IS NULL) FROM l402_proxies
+             WHERE account_id = ?1",
+        )?
+        .query_row([account], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
 pub(super) fn account(connection: &Connection, name: &str) -> Result<Option<AccountId>, ProxyError> {
     let mut statement = connection.prepare_cached("SELECT id FROM accounts WHERE name = ?1")?;
     Ok(statement.query_row([name], |row| row.get(0)).optional()?)

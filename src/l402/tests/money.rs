@@ -58,7 +58,19 @@ async fn statistics_are_one_s_own() {
     assert_eq!((&sold["received_sat"], &sold["requests_paid"]), (&json!(17), &json!(1)));
     assert_eq!(house.l402.sold(room(Some("shop"))).await.unwrap()["received_sat"], 7);
     assert!(house.l402.sold(room(Some("nobody"))).await.is_err());
-    house.get("", stats).await.is_error(401, "missing_api_key", stats);
+    // Strangers are told how much was sold, and not for how much.
+    for key in ["", "nobody's"] {
+        let public = house.get(key, stats).await.ok();
+        assert_eq!(
+            (&public["challenges"], &public["paid"], &public["requests"]),
+            (&json!(2), &json!(2), &json!(2))
+        );
+        assert_eq!((&public["revenueSats"], &public["resources"]), (&serde_json::Value::Null, &json!([])));
+        assert!(public.get("feeSats").is_none());
+    }
+    assert_eq!((&own["challenges"], &own["paid"]), (&json!(1), &json!(1)));
+    assert_eq!(house.l402.sold_below("/api/l402/").await.unwrap(), (1, 2));
+    assert_eq!(house.l402.sold_below("/api/l402/content/").await.unwrap(), (0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

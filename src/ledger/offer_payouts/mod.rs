@@ -50,9 +50,9 @@
 //! # Shares
 //!
 //! A recipient can hold a payment for up to two days, nobody can take it back, and each takes one of about fifty slots
-//! of a channel. So [`MOST_UNDER_WAY`](send::MOST_UNDER_WAY) are under way at once. One account has at most
-//! [`MOST_OF_ONE`](send::MOST_OF_ONE) of them while others wait, and at most [`MOST_ALONE`](send::MOST_ALONE) if nobody
-//! waits: who comes later must not have to wait two days for the first place. The operator's own are not limited so.
+//! of a channel. So ten are under way at once. One account has at most three of them while others wait, and at most
+//! seven if nobody does: who comes later must not have to wait two days for the first place. The operator's own are not
+//! limited so.
 //!
 //! # Failures
 //!

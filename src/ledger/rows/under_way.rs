@@ -83,7 +83,7 @@ pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result
         let mut statement = connection.prepare_cached(&format!(
             "SELECT coalesce(sum(granted_msat), 0), coalesce(max(granted_msat), 0) FROM {table}
              WHERE status NOT IN ('paid', 'failed') AND status <> 'queued'
-               AND (family NOT IN ('operator', 'accounts') OR routing_account_id IS NOT NULL)"
+               AND (family NOT IN ('operator', 'accounts', 'purse') OR routing_account_id IS NOT NULL)"
         ))?;
         Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
     };

@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use super::*;
 use crate::ids::{PayoutId, Preimage};
-use crate::ledger::by_hand::{Found, NotSettled, Wanted, history, list, settle};
+use crate::ledger::by_hand::{Found, NotSettled, settle};
 use crate::ledger::rows::payouts as rows;
 
-fn id_of(desk: &Desk, invoice: &lightning_invoice::Bolt11Invoice) -> PayoutId {
+pub(super) fn id_of(desk: &Desk, invoice: &lightning_invoice::Bolt11Invoice) -> PayoutId {
     let hash = charges::hash_of(invoice);
     let found = desk.ledger.store.read_blocking(move |connection| payouts::by_hash(connection, hash));
     found.unwrap().unwrap().id
 }
 
-fn settle_now(desk: &Desk, id: PayoutId, found: Found) -> Result<Payout, NotSettled> {
+pub(super) fn settle_now(desk: &Desk, id: PayoutId, found: Found) -> Result<Payout, NotSettled> {
     desk.write(move |tx, ledger| settle(tx, &ledger.listeners, id, found, ledger.clock.now())).unwrap()
 }
 
 /// A payout of the operator's own that the node has.
-fn in_flight(desk: &Desk) -> (lightning_invoice::Bolt11Invoice, Preimage, PayoutId) {
+pub(super) fn in_flight(desk: &Desk) -> (lightning_invoice::Bolt11Invoice, Preimage, PayoutId) {
     let (invoice, preimage) = desk.sim.invoice(sat(500), Duration::from_secs(600));
     assert!(matches!(desk.queue(&invoice), Queued::New(_)));
     Dispatcher::default().round(&desk.ledger).unwrap();
@@ -64,33 +64,4 @@ fn payout_that_waits_to_be_sent_can_not_be_settled_by_hand() {
     let invoice = desk.pay(sat(5));
     let queued = settle_now(&desk, id_of(&desk, &invoice), Found::Failed).unwrap_err();
     assert_eq!(queued, NotSettled::NotUnderWay(PayoutStatus::Queued));
-}
-
-#[test]
-fn payouts_are_listed_by_status_family_and_how_long_they_are_held() {
-    let desk = Desk::new();
-    let (_, _, first) = in_flight(&desk);
-    desk.ledger.clock.advance(Duration::from_secs(7_200));
-    let (_, _, second) = in_flight(&desk);
-    let queued = id_of(&desk, &desk.pay(sat(7)));
-    settle_now(&desk, second, Found::Failed).unwrap();
-    let ids = |wanted: Wanted| {
-        let wanted = Wanted { limit: 10, ..wanted };
-        let found = desk.ledger.store.read_blocking(move |connection| list(connection, &wanted)).unwrap();
-        found.into_iter().map(|payout| payout.id).collect::<Vec<_>>()
-    };
-    let hour_ago = desk.ledger.clock.now() - 3_600_000;
-    assert_eq!(ids(Wanted::default()), [queued, second, first]);
-    assert_eq!(ids(Wanted { status: Some(PayoutStatus::Failed), ..Wanted::default() }), [second]);
-    assert_eq!(ids(Wanted { status: Some(PayoutStatus::Queued), ..Wanted::default() }), [queued]);
-    assert_eq!(ids(Wanted { held_since: Some(hour_ago), ..Wanted::default() }), [first]);
-    assert_eq!(ids(Wanted { since: Some(hour_ago), ..Wanted::default() }), [queued, second]);
-    assert_eq!(ids(Wanted { family: Some(Family::Gifts), ..Wanted::default() }), []);
-    assert_eq!(ids(Wanted { before: Some(second), ..Wanted::default() }), [first]);
-    let told = desk
-        .ledger
-        .store
-        .read_blocking(move |connection| history(connection, &payouts::by_id(connection, second)?));
-    let kinds: Vec<_> = told.unwrap().into_iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, ["payout_queued", "payout_failed"]);
 }

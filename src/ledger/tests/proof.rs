@@ -195,15 +195,16 @@ fn overpayment_is_booked_as_cost_and_counts_in_the_hour() {
 }
 
 #[test]
-fn sweep_replaces_a_lost_event_of_a_payout_that_was_unknown() {
+fn lost_event_of_an_unknown_payout_is_replaced_by_the_preimage_at_the_next_start() {
     let desk = Desk::new();
     let invoice = desk.under_way(500);
     desk.restart();
     desk.look();
     desk.sim.resolve(charges::hash_of(&invoice), true, Msat::ZERO);
     desk.sim.event_handled();
+    // The record was lost at the restart, so a sweep of records can't know.
     recovery::sweep(&desk.ledger, 0).unwrap();
-    // The record was lost at the restart, so the sweep can't know; the next start finds the preimage.
+    assert_eq!(desk.status(&invoice), PayoutStatus::Unknown);
     desk.restart();
     desk.look();
     assert_eq!(desk.status(&invoice), PayoutStatus::Paid);

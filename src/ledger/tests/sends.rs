@@ -1,6 +1,7 @@
 //! Coins that the operator sends from the wallet.
 
 use super::*;
+use crate::ledger::coin_fees::Quote;
 use crate::ledger::coins::{self, CoinSend, CoinStatus};
 use crate::ledger::operator_sends::{NotSent, Send, queue};
 
@@ -12,7 +13,7 @@ const COINS: u64 = 100_000_000;
 
 fn order(address: &str, amount: Option<u64>) -> Send {
     let address = coins::read_address(address, bitcoin::Network::Regtest).unwrap();
-    Send { address, amount: amount.map(sat), sat_per_vb: None, spendable_sat: COINS }
+    Send { address, amount: amount.map(sat), sat_per_vb: None, limited: None, spendable_sat: COINS }
 }
 
 fn send(desk: &Desk, order: &Send) -> Result<(CoinSend, bool), NotSent> {
@@ -98,6 +99,20 @@ fn what_can_not_be_sent_is_refused_with_the_reason() {
     assert_eq!(send(&desk, &order(OTHER, Some(COINS - 4_999))).unwrap_err(), beyond);
     let poor = Send { spendable_sat: 5_100, ..order(OTHER, None) };
     assert_eq!(send(&desk, &poor).unwrap_err(), NotSent::NotEnough { spendable: 100, promised: 5_000 });
+}
+
+#[test]
+fn limit_of_the_miners_fee_is_kept_and_its_rate_is_used() {
+    let desk = Desk::new();
+    let quote = Quote { rate: 500, max: sat(700), coins: 1 };
+    let limited = |limit| Send { limited: Some((quote, sat(limit))), ..order(ADDRESS, Some(50_000)) };
+    let refused = send(&desk, &limited(699)).unwrap_err();
+    assert_eq!(refused, NotSent::TooDear { needed: sat(700), limit: sat(699) });
+    assert_eq!(books(&desk), (0, 0));
+    let (coins, _) = send(&desk, &limited(700)).unwrap();
+    assert_eq!(now(&desk, &coins).fee_rate, Some(500));
+    // They are on their way: what the miners want now changes nothing.
+    assert_eq!(send(&desk, &limited(1)).unwrap().0.id, coins.id);
 }
 
 #[test]

@@ -45,12 +45,12 @@ pub(super) async fn change(
     Ok(answer(payments.set_merchant(caller.account, change).await?))
 }
 
-/// Your settings.
+/// Where your webhooks go.
 #[utoipa::path(
-    get, path = "/api/merchant/me", tag = "payments",
+    get, path = "/api/merchant/webhook-url", tag = "payments",
     responses((status = 200, description = "Your settings", body = MerchantView<'_>), Failure)
 )]
-pub(super) async fn me(
+pub(super) async fn show(
     State(payments): State<Payments>,
     Extension(caller): Who,
 ) -> Result<Response, PaymentError> {

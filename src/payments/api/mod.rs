@@ -66,7 +66,7 @@ pub fn router(
         .routes(routes!(refunds::list))
         .routes(routes!(refunds::one))
         .routes(routes!(refunds::of_payment))
-        .routes(routes!(merchant::me))
+        .routes(routes!(merchant::show))
         .route_layer(keyed)
         .route_layer(limited(Class::Read));
     let public = OpenApiRouter::new()
@@ -87,9 +87,16 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 
 /// Whether a path is this family's.
 pub fn owns(path: &str) -> bool {
-    ["/api/payments", "/api/payments.csv", "/api/refunds", "/api/rates", "/api/merchant", "/checkout"]
-        .iter()
-        .any(|root| is_below(path, root))
+    [
+        "/api/payments",
+        "/api/payments.csv",
+        "/api/refunds",
+        "/api/rates",
+        "/api/merchant/webhook-url",
+        "/checkout",
+    ]
+    .iter()
+    .any(|root| is_below(path, root))
 }
 
 fn too_many(allowance: &Allowance) -> Response {

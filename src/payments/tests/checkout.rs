@@ -26,7 +26,8 @@ async fn a_customer_sees_what_they_need_and_nothing_of_the_shop_s() {
     let path = format!("/checkout/{}/status", id(&made));
     let open = house.get("", &path).await;
     assert_eq!((open.status, &open.headers["cache-control"]), (200, &"no-store".parse().unwrap()));
-    let always = ["invoiceId", "status", "description", "amount", "currency", "amountSats"];
+    let always =
+        ["invoiceId", "status", "description", "amount", "currency", "amountSats", "satsAmount", "isDemo"];
     let names = [&always[..], &["lightningInvoice", "paymentUri", "expiresAt", "cancelUrl"]].concat();
     assert_eq!(keys(&open.text), names);
     let told = open.json();
@@ -37,13 +38,14 @@ async fn a_customer_sees_what_they_need_and_nothing_of_the_shop_s() {
     house.sim.set_claims_fail(true);
     house.pay(&made);
     let held = house.get("", &path).await;
-    assert_eq!(keys(&held.text), [&always[..], &["expiresAt", "cancelUrl"]].concat());
+    assert_eq!(keys(&held.text), [&always[..], &["lightningInvoice", "expiresAt", "cancelUrl"]].concat());
     assert_eq!(held.json()["status"], "processing");
     house.sim.set_claims_fail(false);
     house.clock.advance(Duration::from_secs(11));
     house.look_again();
     let paid = house.get("", &path).await;
-    let names = [&always[..], &["amountReceivedSats", "expiresAt", "paidAt", "successUrl"]].concat();
+    let more = ["amountReceivedSats", "lightningInvoice", "expiresAt", "paidAt", "successUrl"];
+    let names = [&always[..], &more].concat();
     assert_eq!(keys(&paid.text), names);
     assert_eq!(paid.json()["successUrl"], URLS[0].1);
     for answer in [open, held, paid] {
@@ -60,7 +62,7 @@ async fn what_is_over_can_not_be_paid_from_the_page() {
     house.clock.advance(HOUR);
     let told = house.get("", &format!("/checkout/{}/status", id(&made))).await.ok();
     assert_eq!((&told["status"], &told["cancelUrl"]), (&json!("expired"), &json!(URLS[1].1)));
-    assert!(told.get("lightningInvoice").is_none() && told.get("paymentUri").is_none());
+    assert!(told["lightningInvoice"].is_null() && told.get("paymentUri").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,4 +100,36 @@ async fn pages_of_nothing() {
         }
     }
     house.get("", "/checkout/a/b/c").await.is_error(404, "NOT_FOUND", "/checkout/a/b/c");
+}
+
+/// The document's sample of `GET /checkout/{invoiceId}/status`, member by member.
+#[track_caller]
+fn is_like_the_document(told: &Value, status: &str, payable: bool) {
+    assert_eq!(told["status"], status);
+    for name in ["invoiceId", "currency", "expiresAt"] {
+        assert!(told[name].is_string(), "{name}: {told}");
+    }
+    assert!(told["amount"].is_number() && told["satsAmount"].is_u64(), "{told}");
+    assert_eq!((&told["isDemo"], &told["satsAmount"]), (&json!(false), &told["amountSats"]));
+    assert!(told.get("lightningInvoice").is_some_and(|invoice| invoice.is_string() == payable), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_has_the_document_s_members_in_every_state() {
+    let house = House::new().await;
+    let made = ordered(&house).await;
+    let path = format!("/checkout/{}/status", id(&made));
+    let shown = async || house.get("", &path).await.ok();
+    is_like_the_document(&shown().await, "unpaid", true);
+    house.sim.set_claims_fail(true);
+    house.pay(&made);
+    is_like_the_document(&shown().await, "processing", false);
+    house.sim.set_claims_fail(false);
+    house.clock.advance(Duration::from_secs(11));
+    house.look_again();
+    is_like_the_document(&shown().await, "paid", false);
+    let other = house.order(&json!({ "orderId": "2" })).await.created();
+    house.clock.advance(HOUR);
+    let expired = house.get("", &format!("/checkout/{}/status", id(&other))).await.ok();
+    is_like_the_document(&expired, "expired", false);
 }

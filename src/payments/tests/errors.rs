@@ -19,7 +19,7 @@ fn guarded(id: &str) -> Vec<(Method, String, Option<Value>)> {
         (Method::GET, format!("{PAYMENTS}/order/ORDER-12345"), None),
         (post, format!("{PAYMENTS}/{id}/sync"), None),
         (Method::PUT, "/api/merchant/webhook-url".into(), Some(json!({}))),
-        (Method::GET, "/api/merchant/me".into(), None),
+        (Method::GET, "/api/merchant/webhook-url".into(), None),
     ]
 }
 
@@ -149,13 +149,13 @@ async fn status_404_for_what_is_another_account_s() {
     let theirs = house.post(&house.rival, PAYMENTS, &order(&json!({}))).await.created();
     assert_ne!(theirs["invoiceId"], made["invoiceId"]);
     house.listen("https://shop.example/hook").await;
-    assert_eq!(house.get(&house.rival, "/api/merchant/me").await.ok()["webhookUrl"], Value::Null);
+    assert_eq!(house.get(&house.rival, "/api/merchant/webhook-url").await.ok()["webhookUrl"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_404_and_405_where_nothing_is() {
     let house = House::new().await;
-    for path in ["/api/payments/a/b/c", "/api/merchant", "/api/rates/USD/x"] {
+    for path in ["/api/payments/a/b/c", "/api/merchant/webhook-url/x", "/api/rates/USD/x"] {
         house.get(&house.shop, path).await.is_error(404, "NOT_FOUND", path);
     }
     for (method, path) in [

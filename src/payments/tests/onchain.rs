@@ -15,6 +15,7 @@ use super::answer::Answer;
 use super::house::{House, Setup, id};
 use super::till::{REFUNDS, Till};
 use crate::ledger::LedgerError;
+use crate::ledger::coin_fees::FeeRules;
 use crate::ledger::coins::{self, CoinStatus, Found};
 use crate::lightning::sim::{CRASH, Trap};
 use crate::money::Msat;
@@ -123,6 +124,31 @@ async fn what_can_t_go_to_an_address_is_refused_with_its_reason() {
     till.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
     till.refund_to(&made, json!(1_000), "sats", &address(1)).await.is_error(503, "NODE_UNAVAILABLE", REFUNDS);
     assert_eq!((till.owed(), till.open_coins().len()), (3_000, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn miners_fee_of_a_refund_has_a_limit_for_one_for_an_account_and_for_all_in_an_hour() {
+    let sat = |sat| Msat::from_sat(sat).unwrap();
+    let mut setup = Setup::default();
+    // Reckoned at 449 each at the usual rate.
+    setup.rules.onchain_fees =
+        FeeRules { max: sat(5_000), max_account_hour: sat(900), max_hour: sat(1_300), rate: None };
+    let till = Till::with(setup).await;
+    let made = till.paid(&json!({ "amount": 10_000, "currency": "sats" })).await;
+    till.sim.set_fee_rate(10_000);
+    let dear = till.refund_to(&made, json!(2_000), "sats", &address(1)).await;
+    dear.is_error(503, "ONCHAIN_FEE_TOO_HIGH", REFUNDS);
+    assert_eq!((till.owed(), till.open_coins().len()), (10_000, 0));
+    till.sim.set_fee_rate(253);
+    for number in 1..=2 {
+        till.refund_to(&made, json!(2_000), "sats", &address(number)).await.created();
+    }
+    let third = till.refund_to(&made, json!(2_000), "sats", &address(3)).await;
+    third.is_error(503, "ONCHAIN_FEE_LIMIT", REFUNDS);
+    // Those that wait to be sent are counted as what they may cost; nothing was taken for the one refused.
+    assert_eq!((till.owed(), till.open_coins().len()), (6_000, 2));
+    till.clock.advance(Duration::from_secs(3_601));
+    till.refund_to(&made, json!(2_000), "sats", &address(3)).await.created();
 }
 
 #[tokio::test(flavor = "multi_thread")]

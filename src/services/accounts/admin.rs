@@ -4,10 +4,12 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::ids::WithdrawalKey;
+use super::statement::{read_cursor, write_cursor};
 use super::store::{self, Carrier, Withdrawal};
 use super::view::WithdrawalView;
-use super::{AccountError, Accounts, By, Done, NewWithdrawal, Span};
-use crate::admin::{AccountAdmin, AdminError, StatementRequest, SweepRequest, WithdrawRequest};
+use super::{AccountError, Accounts, By, Done, HEAD, NewWithdrawal, span};
+use crate::admin::{AccountAdmin, AdminError, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
+use crate::http::idempotency::Ask;
 use crate::ids::AccountId;
 use crate::ledger::offer_payouts::{self, Found};
 use crate::ledger::{LedgerError, accounts};
@@ -64,13 +66,29 @@ impl AccountAdmin for Accounts {
     fn statement(&self, name: String, asked: StatementRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             let account = self.named(name).await?;
-            let span = Span::read(asked.from.as_deref(), asked.to.as_deref()).map_err(told)?;
-            let page = self.statement(account, span, asked.cursor.as_deref(), PAGE).await.map_err(told)?;
+            let within = span(asked.from.as_deref(), asked.to.as_deref()).map_err(told)?;
+            let page = self.statement(account, within, asked.cursor.as_deref(), PAGE).await.map_err(told)?;
             serde_json::to_value(page).map_err(AdminError::internal)
         })
     }
 
-    fn withdraw(&self, name: String, asked: WithdrawRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+    fn table(&self, name: String, asked: TableRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let account = self.named(name).await?;
+            let within = span(asked.from.as_deref(), asked.to.as_deref()).map_err(told)?;
+            let place = read_cursor(asked.after.as_deref()).map_err(told)?;
+            let part = self.table_part(account, within, place).await.map_err(told)?;
+            let next = part.next.map(write_cursor);
+            Ok(json!({ "head": HEAD, "csv": part.csv, "lines": part.lines, "next": next }))
+        })
+    }
+
+    fn withdraw(
+        &self,
+        name: String,
+        asked: WithdrawRequest,
+        once: Option<Ask>,
+    ) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             let account = self.named(name).await?;
             let amount = match asked.amount_sat {
@@ -84,7 +102,7 @@ impl AccountAdmin for Accounts {
                 }
             };
             let new = NewWithdrawal { target: asked.target, amount };
-            let done = Accounts::withdraw(self, account, By::Operator, new, None).await.map_err(told)?;
+            let done = Accounts::withdraw(self, account, By::Operator, new, once).await.map_err(told)?;
             let body = match done {
                 Done::Now(_, body) => body,
                 Done::Before(recorded) => recorded.body,

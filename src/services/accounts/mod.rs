@@ -58,7 +58,7 @@ pub use dns::Dns;
 pub use error::AccountError;
 pub use listener::Teller;
 pub use rules::Rules;
-pub use statement::{HEAD, Span};
+pub use statement::{HEAD, Span, span};
 pub use target::Payable;
 pub use withdraw::{By, NewWithdrawal};
 

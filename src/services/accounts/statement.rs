@@ -13,9 +13,9 @@ use rusqlite::Connection;
 
 use super::view::{AccountView, LineView, StatementView};
 use super::{AccountError, Accounts};
-use crate::clock::UnixMillis;
-use crate::clock::iso::{self, IsoSeconds};
+use crate::clock::iso::IsoSeconds;
 use crate::decimal::Decimal;
+pub use crate::export::Span;
 use crate::http::respond;
 use crate::ids::AccountId;
 use crate::ledger::accounts::{self, Line, Place};
@@ -23,39 +23,15 @@ use crate::ledger::accounts::{self, Line, Place};
 /// Lines of the table read at once.
 const PAGE: usize = 500;
 
-const DAY_MS: i64 = 86_400_000;
-
 /// The first line of the table.
 pub const HEAD: &str = "id,at,kind,reference,amountSats,balanceSats\r\n";
 
-/// Which lines are wanted, by when they were written.
-#[derive(Clone, Copy, Debug)]
-pub struct Span {
-    from: UnixMillis,
-    to: UnixMillis,
-}
-
-impl Span {
-    /// Reads both ends: a date (`2026-01-31`) or a time with its zone (`2026-01-31T12:00:00Z`). A date is the whole
-    /// day, by UTC, at either end; a time belongs to the span at its beginning, and not at its end.
-    ///
-    /// # Errors
-    /// [`AccountError::Invalid`].
-    pub fn read(from: Option<&str>, to: Option<&str>) -> Result<Self, AccountError> {
-        Ok(Self {
-            from: end("from", from, 0)?.unwrap_or(i64::MIN),
-            to: end("to", to, DAY_MS)?.unwrap_or(i64::MAX),
-        })
-    }
-}
-
-fn end(name: &str, text: Option<&str>, of_day: i64) -> Result<Option<UnixMillis>, AccountError> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    let day = || iso::parse(&format!("{text}T00:00:00Z")).map(|at| at.saturating_add(of_day));
-    iso::parse(text).or_else(day).map(Some).ok_or_else(|| {
-        let message = format!("{name} must be a date like 2026-01-31, or a time with its zone");
-        AccountError::invalid("INVALID_TIME", message)
-    })
+/// Reads which lines are wanted, by when they were written.
+///
+/// # Errors
+/// [`AccountError::Invalid`].
+pub fn span(from: Option<&str>, to: Option<&str>) -> Result<Span, AccountError> {
+    Span::read(from, to).map_err(|message| AccountError::invalid("INVALID_TIME", message))
 }
 
 /// Reads a cursor.
@@ -70,7 +46,7 @@ pub(super) fn read_cursor(text: Option<&str>) -> Result<Option<Place>, AccountEr
     place.map(Some).ok_or_else(bad)
 }
 
-fn write_cursor(place: Place) -> String {
+pub(super) fn write_cursor(place: Place) -> String {
     format!("{}_{}", place.at, place.id)
 }
 
@@ -147,24 +123,51 @@ impl Accounts {
             if done {
                 return Ok(None);
             }
-            let lines = this.lines(account, span, before, PAGE).await?;
-            let (last, done) = (lines.last().map(Line::place), lines.len() < PAGE);
-            for line in lines {
-                // Writing to a String can't fail.
-                let _ = write!(
-                    text,
-                    "{},{},{},{},{},{}\r\n",
-                    line.id,
-                    IsoSeconds(line.at),
-                    line.kind,
-                    line.reference,
-                    signed_sats(line.msat),
-                    sats(line.balance.get()),
-                );
-            }
-            Ok::<_, AccountError>(Some((text, (this, turn, String::new(), last.or(before), done))))
+            let part = this.table_part(account, span, before).await?;
+            text += &part.csv;
+            let done = part.next.is_none();
+            Ok::<_, AccountError>(Some((text, (this, turn, String::new(), part.next, done))))
         }))
     }
+
+    /// A part of that table, without its head.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn table_part(
+        &self,
+        account: AccountId,
+        span: Span,
+        before: Option<Place>,
+    ) -> Result<TablePart, AccountError> {
+        let lines = self.lines(account, span, before, PAGE).await?;
+        let next = lines.last().filter(|_| lines.len() == PAGE).map(Line::place);
+        let mut csv = String::new();
+        for line in &lines {
+            // Writing to a String can't fail.
+            let _ = write!(
+                csv,
+                "{},{},{},{},{},{}\r\n",
+                line.id,
+                IsoSeconds(line.at),
+                line.kind,
+                line.reference,
+                signed_sats(line.msat),
+                sats(line.balance.get()),
+            );
+        }
+        Ok(TablePart { csv, lines: lines.len(), next })
+    }
+}
+
+/// A part of an account's table.
+pub(super) struct TablePart {
+    /// Lines, each with its end.
+    pub(super) csv: String,
+    /// How many.
+    pub(super) lines: usize,
+    /// Where the next part begins.
+    pub(super) next: Option<Place>,
 }
 
 /// Exact: three digits behind the point are enough.

@@ -115,8 +115,9 @@ pub struct LineView {
     id: i64,
     #[schema(value_type = String, format = DateTime)]
     at: IsoSeconds,
-    /// `payment`, `payment_more`, `l402`, `service_fee`, `refund`, `refund_failed`, `refund_late`, `withdrawal`, `withdrawal_failed`,
-    /// `withdrawal_late`, `fee_reserved`, `fee_returned`, `shop`, `refund_reserved`, `refund_released`, `opening`.
+    /// `payment`, `payment_more`, `l402`, `shop`, `service_fee`, `service_fee_returned`, `suspense`, `refund`,
+    /// `refund_failed`, `refund_late`, `refund_reserved`, `refund_released`, `withdrawal`, `withdrawal_failed`,
+    /// `withdrawal_late`, `purse`, `purse_failed`, `purse_late`, `fee_reserved`, `fee_returned`, `opening`.
     #[schema(example = "payment")]
     kind: String,
     /// The id of what caused it: of a payment, refund or withdrawal; of a sold request its payment hash.

@@ -112,9 +112,6 @@ impl Accounts {
         new: NewWithdrawal,
         ask: Option<Ask>,
     ) -> Result<Done, AccountError> {
-        if !self.rules().enabled {
-            return Err(AccountError::Disabled);
-        }
         let asked_before = ask.clone();
         let (before, available) = self
             .store()
@@ -125,6 +122,9 @@ impl Accounts {
             .await?;
         if let Some(recorded) = before {
             return Ok(Done::Before(recorded));
+        }
+        if !self.rules().enabled {
+            return Err(AccountError::Disabled);
         }
         // Nobody else is bothered for what can't be done anyway; the transaction decides.
         let least = new.amount.unwrap_or(Msat::from_sat(1).unwrap_or(Msat::ZERO));

@@ -18,8 +18,11 @@ use crate::store::{Store, StoreError, Tx};
 /// What challenges for an agreement are named by: `asa:{event id}:{requester's key, its beginning}`.
 const ASA: &str = "asa:";
 
-/// Agreements that are told to be over in one transaction.
+/// Agreements that are told to be over in one transaction, and rows that are removed in one.
 const DUE_AT_ONCE: u32 = 100;
+
+/// How long what came to nothing is kept: requests that were never paid, and listings that were taken back.
+const KEPT_MS: i64 = 30 * 24 * 3_600 * 1_000;
 
 /// A payment for something sold by the request.
 #[derive(Clone, Copy, Debug)]
@@ -202,6 +205,23 @@ impl Listings {
                 })
                 .await?;
         }
+    }
+
+    /// Removes some of what came to nothing a month ago; `true` if there may be more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn prune(&self, tx: &Tx<'_>, now: UnixMillis) -> Result<bool, StoreError> {
+        let before = now.saturating_sub(KEPT_MS);
+        let old = agreements::unpaid_before(tx, before, DUE_AT_ONCE)?;
+        for agreement in &old {
+            self.publisher().forget(tx, agreement.request_event_id)?;
+            self.publisher().forget(tx, agreement.latest_event_id)?;
+            agreements::delete(tx, agreement.id)?;
+        }
+        let removed = capabilities::delete_removed(tx, before, DUE_AT_ONCE)?;
+        let most = usize::try_from(DUE_AT_ONCE).unwrap_or(usize::MAX);
+        Ok(old.len() >= most || removed >= most)
     }
 
     /// Publishes how far an agreement has come, and writes it down.

@@ -61,6 +61,7 @@ use serde::Serialize;
 use crate::clock::UnixMillis;
 use crate::http::limits::Budget;
 use crate::http::respond;
+use crate::ids::AccountId;
 use crate::ledger::Ledger;
 use crate::ledger::solvency::Gate;
 use crate::lightning::Node;
@@ -74,6 +75,7 @@ pub use error::ShopError;
 pub use notify::Notifier;
 pub use ports::{Challenge, Credentials, Elsewhere, Offered, Session, Shown, Sold, Webhooks};
 pub use rules::Rules;
+pub use store::stores::Totals;
 
 /// What the service is built from.
 pub struct Parts {
@@ -111,6 +113,14 @@ impl Shop {
     pub fn new(parts: Parts) -> Self {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
         Self(Arc::new(Inner { parts, gate }))
+    }
+
+    /// What the stores of one account have sold, or all stores.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn totals(&self, account: Option<AccountId>) -> Result<Totals, ShopError> {
+        self.store().read(move |connection| Ok(store::stores::totals(connection, account)?)).await
     }
 
     fn rules(&self) -> &Rules {

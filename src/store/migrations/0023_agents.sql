@@ -51,6 +51,7 @@ CREATE INDEX agent_capabilities_by_account ON agent_capabilities (account_id, id
 CREATE INDEX agent_capabilities_by_agent ON agent_capabilities (agent_id) WHERE agent_id IS NOT NULL;
 CREATE INDEX agent_capabilities_by_latest ON agent_capabilities (latest_event_id);
 CREATE INDEX agent_capabilities_by_proxy ON agent_capabilities (proxy_id, id) WHERE proxy_id IS NOT NULL;
+CREATE INDEX agent_capabilities_removed ON agent_capabilities (removed_at) WHERE removed_at IS NOT NULL;
 CREATE UNIQUE INDEX agent_capabilities_one_a_proxy ON agent_capabilities (proxy_id)
     WHERE proxy_id IS NOT NULL AND removed_at IS NULL;
 
@@ -85,7 +86,9 @@ CREATE TABLE agent_agreements (
 ) STRICT;
 CREATE INDEX agent_agreements_open ON agent_agreements (capability_id, status, id) WHERE status IN ('offered', 'active');
 CREATE INDEX agent_agreements_due ON agent_agreements (expires_at) WHERE status IN ('offered', 'active');
+CREATE INDEX agent_agreements_expired ON agent_agreements (expires_at) WHERE status = 'expired';
 CREATE INDEX agent_agreements_active ON agent_agreements (provider_agent, expires_at) WHERE status = 'active';
+CREATE INDEX agent_agreements_by_capability ON agent_agreements (capability_id);
 CREATE INDEX agent_agreements_by_requester ON agent_agreements (requester_account, id);
 CREATE INDEX agent_agreements_by_provider ON agent_agreements (provider_account, id);
 CREATE INDEX agent_agreements_by_latest ON agent_agreements (latest_event_id);

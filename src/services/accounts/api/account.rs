@@ -12,7 +12,7 @@ use crate::http::asking::Params;
 use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
 use crate::services::accounts::view::{AccountView, StatementView};
-use crate::services::accounts::{AccountError, Accounts, Span};
+use crate::services::accounts::{AccountError, Accounts, Span, span};
 
 /// Lines of a page, and the most of one.
 const LIMIT: usize = 50;
@@ -57,7 +57,7 @@ pub(super) async fn statement(
         })?,
     };
     let cursor = params.get("cursor");
-    let page = accounts.statement(caller.account, span(&params)?, cursor.as_deref(), limit).await?;
+    let page = accounts.statement(caller.account, span_of(&params)?, cursor.as_deref(), limit).await?;
     Ok(answer(respond::to_json(&page)?))
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn table(
     Extension(caller): Who,
     params: Params,
 ) -> Result<Response, AccountError> {
-    let body = Body::from_stream(accounts.table(caller.account, span(&params)?)?);
+    let body = Body::from_stream(accounts.table(caller.account, span_of(&params)?)?);
     let csv = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
     let mut response = respond::no_store(respond::typed(StatusCode::OK, csv, body));
     let name = HeaderValue::from_static("attachment; filename=\"statement.csv\"");
@@ -88,6 +88,6 @@ pub(super) async fn table(
     Ok(response)
 }
 
-fn span(params: &Params) -> Result<Span, AccountError> {
-    Span::read(params.get("from").as_deref(), params.get("to").as_deref())
+fn span_of(params: &Params) -> Result<Span, AccountError> {
+    span(params.get("from").as_deref(), params.get("to").as_deref())
 }

@@ -79,6 +79,7 @@ pub(super) struct House {
     /// May withdraw.
     pub(super) key: String,
     pub(super) shop: AccountId,
+    teller: Teller,
     _folder: tempfile::TempDir,
 }
 
@@ -128,41 +129,18 @@ impl House {
             ]),
             settings: Settings::default(),
         };
-        let loopback = GuardSettings {
-            allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
-            ..GuardSettings::default()
-        };
-        let guard = Guard::new(loopback);
-        let servers: Vec<String> = dns.map(str::to_owned).into_iter().collect();
-        let accounts = Accounts::new(Parts {
-            ledger: ledger.clone(),
-            node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
-            rules,
-            teller,
-            addresses: Addresses {
-                client: guard.client(Duration::from_secs(2)).unwrap(),
-                network: Network::Regtest,
-                clock: clock.clone(),
-                comment: String::new(),
-            },
-            dns: Dns::new(&servers, true, clock.clone()).unwrap(),
-        });
         let keys = Keys::new(store);
-        let limits = LimitSettings {
-            enabled: false,
-            window: Duration::from_secs(60),
-            write: 0,
-            read: 0,
-            key_write: 0,
-            key_read: 0,
-        };
-        let limits = Arc::new(Limits::new(limits));
-        let (router, _) = api::router(accounts.clone(), keys.clone(), &limits, &Arc::new(Proxies::default()));
-        let router = router.layer(from_fn_with_state(keys.clone(), recognise));
+        let (accounts, router) = serve(&ledger, &node, &teller, &keys, rules, dns);
         let made = keys.create("test", &[Scope::Withdraw], Some("shop")).await.unwrap();
         let shop = keys.account("shop").await.unwrap().unwrap();
         let key = made.1.expose().to_owned();
-        Self { accounts, ledger, sim, node, clock, keys, router, key, shop, _folder: folder }
+        Self { accounts, ledger, sim, clock, keys, router, key, shop, node, teller, _folder: folder }
+    }
+
+    /// The same data under other rules, as after a restart.
+    pub(super) fn restarted_with(self, rules: Rules) -> Self {
+        let (accounts, router) = serve(&self.ledger, &self.node, &self.teller, &self.keys, rules, None);
+        Self { accounts, router, ..self }
     }
 
     pub(super) async fn key(&self, scopes: &[Scope], account: &str) -> String {
@@ -264,6 +242,46 @@ impl House {
         let audit = tokio::task::block_in_place(|| audit::audit(&self.ledger).unwrap());
         audit.accounts.iter().find(|row| row.account == account).unwrap().msat
     }
+}
+
+/// The service and its routes.
+fn serve(
+    ledger: &Ledger,
+    node: &Arc<FakeNode>,
+    teller: &Teller,
+    keys: &Keys,
+    rules: Rules,
+    dns: Option<&str>,
+) -> (Accounts, Router) {
+    let clock = ledger.clock.clone();
+    let loopback =
+        GuardSettings { allow_networks: vec!["127.0.0.0/8".parse().unwrap()], ..GuardSettings::default() };
+    let guard = Guard::new(loopback);
+    let servers: Vec<String> = dns.map(str::to_owned).into_iter().collect();
+    let accounts = Accounts::new(Parts {
+        ledger: ledger.clone(),
+        node: Node::new(Arc::clone(node), tokio::runtime::Handle::current()),
+        rules,
+        teller: teller.clone(),
+        addresses: Addresses {
+            client: guard.client(Duration::from_secs(2)).unwrap(),
+            network: Network::Regtest,
+            clock: clock.clone(),
+            comment: String::new(),
+        },
+        dns: Dns::new(&servers, true, clock).unwrap(),
+    });
+    let limits = LimitSettings {
+        enabled: false,
+        window: Duration::from_secs(60),
+        write: 0,
+        read: 0,
+        key_write: 0,
+        key_read: 0,
+    };
+    let limits = Arc::new(Limits::new(limits));
+    let (router, _) = api::router(accounts.clone(), keys.clone(), &limits, &Arc::new(Proxies::default()));
+    (accounts, router.layer(from_fn_with_state(keys.clone(), recognise)))
 }
 
 /// A withdrawal to this target.

@@ -70,3 +70,16 @@ async fn nothing_is_withdrawn_where_it_is_switched_off() {
     house.withdraw(&to(house.invoice(sat(100)))).await.refused(503, "WITHDRAWALS_DISABLED");
     assert_eq!(house.get("/v1/account").await.ok()["withdrawableMsat"], 990_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_request_is_answered_alike_after_withdrawals_were_switched_off() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let body = to(house.invoice(sat(100)));
+    let first = house.once(&body, "k").await;
+    assert_eq!(first.status, 201);
+    let house = house.restarted_with(Rules { enabled: false, ..super::house::rules() });
+    let again = house.once(&body, "k").await;
+    assert_eq!((again.status, &again.text), (201, &first.text));
+    house.once(&body, "other").await.refused(503, "WITHDRAWALS_DISABLED");
+}

@@ -4,6 +4,8 @@ use axum::http::StatusCode;
 use serde_json::json;
 
 use super::house::{House, RESERVE, WITHDRAWALS, sat, to};
+use crate::admin::{AccountAdmin, AdminError, TableRequest, WithdrawRequest};
+use crate::http::idempotency::Ask;
 use crate::http::keys::Scope;
 use crate::money::Msat;
 
@@ -136,4 +138,55 @@ async fn table_has_every_line_and_sums_to_the_balance() {
     let sum: i64 = rows.iter().map(|row| msat(row[4])).sum();
     assert_eq!(u64::try_from(sum).unwrap(), house.has().0);
     assert_eq!(msat(rows[0][5]), sum);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_gets_the_same_table_part_by_part() {
+    let house = House::new().await;
+    for number in 0..1_203 {
+        house.earn(Msat::new(1_001 + number).unwrap());
+    }
+    let whole = house.get("/v1/account/statement.csv").await.text;
+    let (mut text, mut after, mut parts) = (String::new(), None, 0);
+    loop {
+        let asked = TableRequest { after, ..TableRequest::default() };
+        let part = AccountAdmin::table(&house.accounts, "shop".into(), asked).await.unwrap();
+        let csv = part["csv"].as_str().unwrap();
+        assert_eq!(part["lines"], csv.lines().count());
+        if parts == 0 {
+            text += part["head"].as_str().unwrap();
+        }
+        text += csv;
+        parts += 1;
+        let Some(next) = part["next"].as_str() else { break };
+        after = Some(next.to_owned());
+    }
+    assert_eq!((text, parts), (whole, 3));
+    let bad = TableRequest { after: Some("x".into()), ..TableRequest::default() };
+    assert!(matches!(
+        AccountAdmin::table(&house.accounts, "shop".into(), bad).await,
+        Err(AdminError::BadRequest(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operator_withdraws_once_for_one_idempotency_key() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let order = || WithdrawRequest { target: house.open_invoice(1).to_string(), amount_sat: Some(100) };
+    let ask = |body: &[u8]| {
+        let mut headers = axum::http::HeaderMap::new();
+        headers.insert("idempotency-key", "k".parse().unwrap());
+        Ask::read(&headers, "operator", "POST", body).unwrap()
+    };
+    let asked = |order, once| AccountAdmin::withdraw(&house.accounts, "shop".into(), order, once);
+    let first = asked(order(), ask(b"1")).await.unwrap();
+    // The invoice has failed meanwhile: without the key it could not be used again.
+    house.dispatch();
+    house.sim.resolve(crate::ledger::charges::hash_of(&house.open_invoice(1)), false, Msat::ZERO);
+    house.drain();
+    assert_eq!(house.shown(&first).await["status"], "failed");
+    assert_eq!(asked(order(), ask(b"1")).await.unwrap(), first);
+    assert!(matches!(asked(order(), None).await, Err(AdminError::Refused(_))));
+    assert!(matches!(asked(order(), ask(b"2")).await, Err(AdminError::Refused(_))));
 }

@@ -89,6 +89,11 @@ impl Publisher {
         Ok(())
     }
 
+    /// Forgets an event: nobody needs it any more.
+    pub(super) fn forget(&self, tx: &Tx<'_>, event: EventId) -> rusqlite::Result<()> {
+        queue::supersede(tx, event)
+    }
+
     fn ring(&self, tx: &Tx<'_>) {
         let this = self.clone();
         tx.after_commit(move || this.0.bell.send_modify(|()| {}));

@@ -231,6 +231,25 @@ pub(in super::super) fn due(
     rows.collect()
 }
 
+/// Some that were never paid and ended before a time.
+pub(in super::super) fn unpaid_before(
+    connection: &Connection,
+    before: UnixMillis,
+    most: u32,
+) -> rusqlite::Result<Vec<Agreement>> {
+    let sql = format!(
+        "{AGREEMENT} WHERE g.status = 'expired' AND g.expires_at < ?1 ORDER BY g.expires_at LIMIT ?2"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![before, most], read)?;
+    rows.collect()
+}
+
+pub(in super::super) fn delete(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM agent_agreements WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
 /// What is open of a capability ends now.
 pub(in super::super) fn end_all(tx: &Tx<'_>, capability: i64, now: UnixMillis) -> rusqlite::Result<()> {
     tx.prepare_cached(

@@ -141,6 +141,21 @@ pub(in super::super) fn by_proxy(
     connection.prepare_cached(&sql)?.query_row([proxy], read).optional()
 }
 
+/// Deletes some that were taken back before a time and that no agreement names; answers how many.
+pub(in super::super) fn delete_removed(
+    tx: &Tx<'_>,
+    before: UnixMillis,
+    most: u32,
+) -> rusqlite::Result<usize> {
+    tx.prepare_cached(
+        "DELETE FROM agent_capabilities WHERE id IN (SELECT c.id FROM agent_capabilities c
+             WHERE c.removed_at < ?1
+             AND NOT EXISTS (SELECT 1 FROM agent_agreements g WHERE g.capability_id = c.id)
+             ORDER BY c.removed_at LIMIT ?2)",
+    )?
+    .execute(params![before, most])
+}
+
 /// It was paid for.
 pub(in super::super) fn earned(tx: &Tx<'_>, id: i64, amount: Msat) -> rusqlite::Result<()> {
     tx.prepare_cached(

@@ -118,6 +118,33 @@ async fn what_is_taken_back_can_not_be_asked_for_and_what_was_open_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_to_nothing_is_removed_after_a_month_and_what_was_paid_stays() {
+    let house = House::new().await;
+    let (listing, gone) = (house.offer(&json!({})).await, house.offer(&json!({})).await);
+    let paid = request(&house, &listing, 7).await;
+    request(&house, &gone, 7).await;
+    house.buy(&listing["l402Endpoint"]).await;
+    for listing in [&listing, &gone] {
+        let path = format!("/api/agents/capabilities/{}", listing["eventId"].as_str().unwrap());
+        house.ask(Method::DELETE, &house.seller, &path, None, &[]).await.made();
+    }
+    house.expire().await;
+    let prune = async || {
+        let (listings, now) = (house.listings.clone(), house.clock.now());
+        house.store.write(move |tx| listings.prune(tx, now)).await.unwrap();
+        let rows = house.store.read(|connection| -> Result<u64, crate::store::StoreError> {
+            Ok(connection.query_row("SELECT count(*) FROM agent_capabilities", [], |row| row.get(0))?)
+        });
+        rows.await.unwrap()
+    };
+    assert_eq!((prune().await, house.events(38_401).await.len()), (2, 2));
+    house.clock.advance(DAY * 31);
+    assert_eq!((prune().await, house.events(38_401).await.len()), (1, 1));
+    let left = house.get(&house.seller, REQUESTS).await.made();
+    assert_eq!((&left["total"], &left["items"][0]["requestEventId"]), (&json!(1), &paid["requestEventId"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn open_requests_of_an_account_are_bounded() {
     let house = House::new().await;
     let listing = house.offer(&json!({})).await;

@@ -91,7 +91,7 @@ async fn bad_members_are_refused_by_name() {
         ),
         (
             CAPABILITIES,
-            with(&capability, "targetUrl", json!("http://inside.example/")),
+            with(&capability, "targetUrl", json!("http://db.internal/")),
             "invalid_target",
             "targetUrl",
         ),

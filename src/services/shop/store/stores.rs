@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::clock::UnixMillis;
 use crate::ids::AccountId;
 use crate::ledger::LedgerError;
+use crate::money::Msat;
 use crate::rates::Unit;
 use crate::services::shop::ids::StoreId;
 use crate::services::shop::location::Location;
@@ -271,4 +272,42 @@ pub(in crate::services::shop) fn set_value(
         }
     }
     Ok(())
+}
+
+/// What stores have sold: those of one account, or all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Stores that are open.
+    pub stores: u64,
+    /// Products that can be bought in them.
+    pub products: u64,
+    /// Orders that are kept.
+    pub orders: u64,
+    /// Those that were paid.
+    pub paid_orders: u64,
+    /// What they brought in, without what went back.
+    pub revenue: Msat,
+}
+
+/// What stores have sold.
+pub(in crate::services::shop) fn totals(
+    connection: &Connection,
+    account: Option<AccountId>,
+) -> Result<Totals, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT (SELECT count(*) FROM shop_stores WHERE active = 1 AND (?1 IS NULL OR account_id = ?1)),
+                (SELECT count(*) FROM shop_products p JOIN shop_stores s ON s.id = p.store_id
+                 WHERE p.active = 1 AND s.active = 1 AND (?1 IS NULL OR s.account_id = ?1)),
+                count(*), count(paid_at), coalesce(sum(received_msat - refunding_msat), 0)
+         FROM shop_orders WHERE ?1 IS NULL OR account_id = ?1",
+    )?;
+    Ok(statement.query_row([account], |row| {
+        Ok(Totals {
+            stores: unsigned(row, 0)?,
+            products: unsigned(row, 1)?,
+            orders: unsigned(row, 2)?,
+            paid_orders: unsigned(row, 3)?,
+            revenue: row.get(4)?,
+        })
+    })?)
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crate::common::{SOON, until};
+use super::{SOON, until};
 
 /// Letters, as they came.
 #[derive(Clone)]
@@ -33,6 +33,11 @@ impl Mailbox {
             "[smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\nfrom = \"tips@satchel.example\"\n",
             self.port
         )
+    }
+
+    /// How many have come.
+    pub fn count(&self) -> usize {
+        self.letters.lock().unwrap().len()
     }
 
     /// The letter of this number, from 1.

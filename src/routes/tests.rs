@@ -1,0 +1,219 @@
+//! The whole router, on a node that is built and never started.
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use bitcoin::Network;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tower::ServiceExt;
+
+use super::*;
+use crate::config::Config;
+use crate::data_dir;
+
+/// The 41 operations of the document on the original service's API, with values for the parameters of their paths.
+/// `PROXY` stands for a proxy that is there.
+const OPERATIONS: [(&str, &str); 41] = [
+    ("POST", "/api/agents/register"),
+    ("GET", "/api/agents/challenge"),
+    ("POST", "/api/agents/verify"),
+    ("GET", "/api/agents"),
+    ("GET", "/api/agents/1b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f"),
+    ("GET", "/api/agents/capabilities"),
+    ("GET", "/api/agents/1b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f/stats"),
+    ("GET", "/api/checkout/products"),
+    ("GET", "/api/checkout/products/product"),
+    ("GET", "/checkout/inv_0123456789abcdef01234567/status"),
+    ("GET", "/api/l402/demo"),
+    ("GET", "/api/l402/premium-data"),
+    ("GET", "/api/l402/pricing"),
+    ("GET", "/api/l402/status"),
+    ("POST", "/api/l402/challenges"),
+    ("POST", "/api/l402/challenges/verify"),
+    ("GET", "/api/l402/content"),
+    ("GET", "/api/l402/content/halvings"),
+    ("GET", "/api/l402/content/bundle"),
+    ("GET", "/l402/proxy/PROXY/.well-known/l402-manifest.json"),
+    ("GET", "/l402/proxy/PROXY/path"),
+    ("POST", "/l402/proxy/PROXY/path"),
+    ("PUT", "/l402/proxy/PROXY/path"),
+    ("PATCH", "/l402/proxy/PROXY/path"),
+    ("DELETE", "/l402/proxy/PROXY/path"),
+    ("HEAD", "/l402/proxy/PROXY/path"),
+    ("OPTIONS", "/l402/proxy/PROXY/path"),
+    ("GET", "/l402/test/ping"),
+    ("GET", "/openapi.json"),
+    ("GET", "/privacy"),
+    ("GET", "/terms"),
+    ("GET", "/api/manifests/registry"),
+    ("POST", "/api/manifests/validate"),
+    ("GET", "/api/mcp/version-check"),
+    ("GET", "/api/shopify/slug/catalog"),
+    ("POST", "/api/shopify/slug/checkout"),
+    ("POST", "/api/shopify/slug/claim"),
+    ("GET", "/api/shopify/slug/orders/shpfy_1"),
+    ("GET", "/api/stats/downloads"),
+    ("GET", "/api/stats/shopify"),
+    ("GET", "/api/stats/l402"),
+];
+
+struct Site {
+    house: Arc<House>,
+    router: Router,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    async fn build() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().to_owned();
+        let words = data_dir::new_words().unwrap();
+        std::fs::write(crate::config::seed_path(&data_dir), words.expose()).unwrap();
+        let mut config = Config { network: Network::Regtest, data_dir, ..Config::default() };
+        config.http.public_url = "https://pay.example".into();
+        config.http.rate_limits = false;
+        config.chain.esplora_url = "http://127.0.0.1:1".into();
+        config.l402.proxy.allow_hosts = vec!["localhost:8080".into()];
+        config.legal.contact = "ada@example.com".into();
+        let (config, handle) = (Arc::new(config), Handle::current());
+        let house = tokio::task::spawn_blocking(move || House::build(config, handle)).await.unwrap().unwrap();
+        let house = Arc::new(house);
+        let router = router(&house).unwrap();
+        Self { house, router, _folder: folder }
+    }
+
+    async fn ask(&self, method: &str, key: &str, path: &str, body: &Value) -> (u16, String) {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header("x-api-key", key);
+        }
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        text(response).await
+    }
+
+    async fn get(&self, key: &str, path: &str) -> Value {
+        let (status, text) = self.ask("GET", key, path, &Value::Null).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn key(&self, scopes: &[Scope]) -> String {
+        self.house.keys.create("test", scopes, Some("shop")).await.unwrap().1.expose().to_owned()
+    }
+}
+
+async fn text(response: Response) -> (u16, String) {
+    let status = response.status().as_u16();
+    let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+/// Whether an answer is what the router says where nothing is.
+async fn is_lost(method: &str, path: &str, answer: &(u16, String)) -> bool {
+    for status in [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED] {
+        let mut lost = text(failure(path, status)).await;
+        if method == "HEAD" {
+            lost.1.clear();
+        }
+        if *answer == lost {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_of_the_document_is_routed() {
+    let site = Site::build().await;
+    let key = site.key(&[Scope::L402, Scope::Payments]).await;
+    let proxy = json!({ "name": "Weather", "targetBaseUrl": "http://localhost:8080" });
+    let (status, made) = site.ask("POST", &key, "/api/proxy", &proxy).await;
+    assert_eq!(status, 201, "{made}");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let proxy = made["proxyId"].as_str().unwrap();
+    for (method, path) in OPERATIONS {
+        let path = path.replace("PROXY", proxy);
+        for key in ["", key.as_str()] {
+            let answer = site.ask(method, key, &path, &Value::Null).await;
+            let lost = is_lost(method, &path, &answer).await;
+            assert!(!lost, "{method} {path} is not routed: {answer:?}");
+            assert_ne!(answer.0, 500, "{method} {path}: {answer:?}");
+        }
+    }
+    let nothing = site.ask("GET", "", "/api/mcp/nothing", &Value::Null).await;
+    assert!(is_lost("GET", "/api/mcp/nothing", &nothing).await, "{nothing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_no_node_answers_for_everybody() {
+    let site = Site::build().await;
+    assert_eq!(site.get("", "/api/mcp/version-check?currentVersion=2.1.1").await["updateRequired"], false);
+    assert_eq!(site.get("", "/api/stats/downloads").await, json!({ "total": 0, "inclusiveTotal": 0 }));
+    assert_eq!(site.get("", "/api/stats/shopify").await["orders"], 0);
+    let stats = site.get("", "/api/stats/l402").await;
+    assert_eq!((&stats["challenges"], &stats["revenueSats"]), (&json!(0), &Value::Null));
+    for path in ["/privacy", "/terms"] {
+        let (status, page) = site.ask("GET", "", path, &Value::Null).await;
+        assert!(status == 200 && page.contains("ada@example.com"), "{page}");
+    }
+    for path in ["/health", "/health/ready"] {
+        let (status, text) = site.ask("GET", "", path, &Value::Null).await;
+        assert!(status == 503 && text.contains("starting"), "the node was not started: {text}");
+    }
+    let described = site.get("", "/openapi.json").await;
+    for (path, method, keyed) in [
+        ("/api/merchant/me", "get", true),
+        ("/api/merchant/quickstart", "get", true),
+        ("/api/merchant/webhook-url", "get", true),
+        ("/api/merchant/payment-provider", "put", true),
+        ("/api/signup/l402", "post", false),
+        ("/api/mcp/version-check", "get", false),
+        ("/api/stats/shopify", "get", false),
+        ("/api/stats/l402", "get", false),
+        ("/privacy", "get", false),
+        ("/terms", "get", false),
+    ] {
+        let operation = &described["paths"][path][method];
+        assert!(operation["responses"].is_object(), "{method} {path}");
+        assert_eq!(operation["responses"]["401"].is_object(), keyed, "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_reads_its_real_webhooks_proxies_and_node() {
+    let site = Site::build().await;
+    let key = site.key(&[Scope::L402, Scope::Payments]).await;
+    let me = site.get(&key, "/api/merchant/me").await;
+    assert_eq!(
+        (&me["onboarding"]["proxyCount"], &me["onboarding"]["hasWebhookUrl"]),
+        (&json!(0), &json!(false))
+    );
+    let hook = json!({ "webhookUrl": "https://not-yet.example/hook" });
+    let (status, set) = site.ask("PUT", &key, "/api/merchant/webhook-url", &hook).await;
+    assert_eq!(status, 200, "{set}");
+    let proxy = json!({ "name": "Weather", "targetBaseUrl": "http://localhost:8080" });
+    let (_, made) = site.ask("POST", &key, "/api/proxy", &proxy).await;
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let me = site.get(&key, "/api/merchant/me").await;
+    let onboarding = &me["onboarding"];
+    assert_eq!((&onboarding["proxyCount"], &onboarding["hasActiveProxy"]), (&json!(1), &json!(true)));
+    assert_eq!(me["webhookUrl"], hook["webhookUrl"]);
+    let set: Value = serde_json::from_str(&set).unwrap();
+    assert_eq!((&set["success"], &me["webhookSecret"]), (&json!(true), &set["webhookSecret"]));
+    let retire = format!("/api/proxy/{}/unpublish", made["proxyId"].as_str().unwrap());
+    let (status, _) = site.ask("POST", &key, &retire, &json!({})).await;
+    assert_eq!(status, 200);
+    let onboarding = &site.get(&key, "/api/merchant/me").await["onboarding"];
+    assert_eq!((&onboarding["proxyCount"], &onboarding["hasActiveProxy"]), (&json!(1), &json!(false)));
+    let guide = site.get(&key, "/api/merchant/quickstart").await;
+    assert_eq!(
+        (&guide["isReadyForProduction"], &guide["requiredStepsCompleted"]),
+        (&json!(false), &json!(1)),
+        "the node was not started: {guide}"
+    );
+    // Accounts are not sold unless the operator says so.
+    let (status, refused) =
+        site.ask("POST", "", "/api/signup/l402", &json!({ "email": "bob@example.com" })).await;
+    assert!(status == 403 && refused.contains("signup_disabled"), "{refused}");
+}

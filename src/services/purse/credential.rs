@@ -1,0 +1,71 @@
+//! What proves to a service that it was paid: what it sent with its invoice, and the preimage.
+
+use axum::http::HeaderValue;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::seal::Sealer;
+use crate::ids::{NoRandomness, Preimage};
+use crate::l402::protocol::{b64, mpp};
+
+/// What a challenge gives besides its invoice: with the preimage it is a credential.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Proof {
+    /// L402: one or several macaroons, and the scheme that the service used (`L402` or `LSAT`).
+    Token {
+        /// The scheme's name.
+        scheme: String,
+        /// As it came.
+        macaroon: String,
+    },
+    /// A challenge of the `Payment` scheme, which its credential repeats.
+    Payment(Box<mpp::Challenge>),
+    /// The older form of the `Payment` scheme: the preimage alone.
+    Preimage,
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Token { .. } => "Proof::Token(..)",
+            Self::Payment(_) => "Proof::Payment(..)",
+            Self::Preimage => "Proof::Preimage",
+        })
+    }
+}
+
+impl Proof {
+    /// Whether the credential is good for one answer alone.
+    pub(super) const fn single_use(&self) -> bool {
+        !matches!(self, Self::Token { .. })
+    }
+
+    /// The value of `Authorization`; `None` if it can't stand in a header.
+    pub(super) fn authorization(&self, preimage: &Preimage) -> Option<HeaderValue> {
+        let text = match self {
+            Self::Token { scheme, macaroon } => format!("{scheme} {macaroon}:{preimage}"),
+            Self::Payment(challenge) => {
+                let mut payload = Map::new();
+                payload.insert("preimage".into(), Value::String(preimage.to_string()));
+                let credential =
+                    mpp::Credential { challenge: challenge.as_ref().clone(), source: None, payload };
+                format!("Payment {}", b64::url(&serde_json::to_vec(&credential).ok()?))
+            }
+            Self::Preimage => format!(r#"Payment method="lightning", preimage="{preimage}""#),
+        };
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// As it is kept.
+    pub(super) fn seal(&self, sealer: &Sealer) -> Result<Vec<u8>, NoRandomness> {
+        sealer.seal(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// From what is kept.
+    pub(super) fn open(sealer: &Sealer, sealed: &[u8]) -> Option<Self> {
+        serde_json::from_slice(&sealer.open(sealed)?).ok()
+    }
+}

@@ -1,0 +1,116 @@
+//! Services that cheat, break, or lead elsewhere.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::house::{House, rules, sat, wide};
+use super::seller::PRICE;
+use crate::services::purse::Rules;
+use crate::webhooks::guard::GuardSettings;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_that_asks_again_after_payment_is_not_paid_again() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let key = house.purse(wide(500)).await;
+    for (payments, form) in [(1, "again"), (2, "raised")] {
+        let body = json!({ "url": house.seller.url(form) });
+        let answer = house.fetch_once(&key, &body, form).await.ok();
+        assert_eq!((&answer["status"], &answer["paid"]["amountSat"]), (&json!(402), &json!(PRICE)), "{form}");
+        assert_eq!(house.sim.delivered().len(), payments);
+        // The same request again: still one payment.
+        house.fetch_once(&key, &body, form).await.ok();
+        assert_eq!(house.sim.delivered().len(), payments);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invoice_for_another_amount_than_told_is_not_paid() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let key = house.purse(wide(500)).await;
+    for form in ["lies", "draft-lies"] {
+        house.fetch(&key, form).await.refused(502, "AMOUNT_MISMATCH");
+    }
+    house.fetch(&key, "nonsense").await.refused(502, "CHALLENGE_UNUSABLE");
+    let answer = house.fetch(&key, "no-challenge").await.ok();
+    assert_eq!(
+        (&answer["status"], &answer["body"], &answer["paid"]),
+        (&json!(402), &json!("pay by card"), &json!(null))
+    );
+    assert!(house.sim.delivered().is_empty());
+    assert_eq!(house.has(), (1_000_000, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_slow_and_redirecting_answers_are_bounded() {
+    let house = House::with(Rules { answer_time: Duration::from_millis(300), ..rules() }).await;
+    let key = house.purse(wide(500)).await;
+    house.fetch(&key, "endless").await.refused(502, "ANSWER_TOO_LARGE");
+    house.fetch(&key, "slow").await.refused(504, "UPSTREAM_TIMEOUT");
+    let moved = house.fetch(&key, "redirect").await.ok();
+    assert_eq!(moved["status"], 302);
+    assert_eq!(moved["headers"]["location"], "http://169.254.169.254/latest/meta-data");
+    assert_eq!(house.seller.asked(), 3);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let body = json!({ "url": format!("http://{closed}/") });
+    house.fetch_once(&key, &body, "").await.refused(502, "UPSTREAM_UNREACHABLE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_addresses_and_foreign_hosts_are_not_asked() {
+    let house = House::guarded(rules(), GuardSettings::default()).await;
+    let key = house.purse(wide(500)).await;
+    for url in [
+        house.seller.url("free"),
+        "http://[::1]/".into(),
+        "http://169.254.169.254/".into(),
+        "http://localhost/".into(),
+    ] {
+        house.fetch_once(&key, &json!({ "url": url }), "").await.refused(400, "INVALID_URL");
+    }
+    assert_eq!(house.seller.asked(), 0);
+    let house = House::with(rules()).await;
+    let port = house.seller.port();
+    for (number, hosts) in
+        [vec!["api.example.com".to_owned()], vec![format!("127.0.0.1:{}", port ^ 1)], vec!["27.0.0.1".into()]]
+            .into_iter()
+            .enumerate()
+    {
+        let key = house.purse(crate::admin::NewPurse { name: number.to_string(), hosts, ..wide(1) }).await;
+        let refused = house.fetch(&key, "free").await.refused(403, "HOST_NOT_ALLOWED");
+        assert!(refused["detail"].as_str().unwrap().contains("127.0.0.1"), "{refused}");
+    }
+    assert_eq!(house.seller.asked(), 0);
+    for (number, host) in ["127.0.0.1".to_owned(), format!("127.0.0.1:{port}")].into_iter().enumerate() {
+        let key = house
+            .purse(crate::admin::NewPurse { name: format!("ok{number}"), hosts: vec![host], ..wide(1) })
+            .await;
+        house.fetch(&key, "free").await.ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_that_breaks_when_it_is_paid_is_asked_again_and_not_paid_again() {
+    let house = House::with(Rules { answer_time: Duration::from_millis(500), ..rules() }).await;
+    house.pump();
+    house.earn(sat(1_000));
+    let key = house.purse(wide(500)).await;
+    house.seller.breaks(1);
+    let body = json!({ "url": house.seller.url("l402") });
+    let broken = house.fetch_once(&key, &body, "k").await.refused(504, "UPSTREAM_TIMEOUT");
+    assert_eq!(broken["paid"]["amountSat"], PRICE);
+    let answer = house.fetch_once(&key, &body, "k").await.ok();
+    assert_eq!(
+        (&answer["status"], &answer["paid"]["paymentId"]),
+        (&json!(200), &broken["paid"]["paymentId"])
+    );
+    // Without a key the credential is found by its path.
+    house.seller.breaks(1);
+    let path = json!({ "url": house.seller.url("l402/other") });
+    house.fetch_once(&key, &path, "").await.refused(504, "UPSTREAM_TIMEOUT");
+    let answer = house.fetch_once(&key, &path, "").await.ok();
+    assert_eq!((&answer["status"], &answer["credentialReused"]), (&json!(200), &json!(true)));
+    assert_eq!(house.sim.delivered().len(), 2);
+}

@@ -1,0 +1,108 @@
+//! Every limit holds, says how much is left, and can't be exceeded by many requests at once.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::house::{House, RESERVE, sat, wide};
+use super::seller::PRICE;
+use crate::acts::{Act, ActKind};
+use crate::admin::{NewPurse, PurseAdmin};
+use crate::http::keys::{KeyId, Scope};
+
+fn says(refused: &Value, needed: u64, left: u64) {
+    assert_eq!((&refused["neededSat"], &refused["leftSat"]), (&json!(needed), &json!(left)), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_limit_refuses_and_says_what_is_left() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let whole = PRICE + RESERVE;
+    let key = house.purse(wide(whole)).await;
+    let body = json!({ "url": house.seller.url("l402"), "maxSats": PRICE - 1 });
+    says(&house.fetch_once(&key, &body, "").await.refused(409, "MAX_SATS"), PRICE, PRICE - 1);
+    let body = json!({ "url": house.seller.url("l402"), "maxSats": PRICE });
+    house.fetch_once(&key, &body, "").await.ok();
+    says(&house.fetch(&key, "l402/b").await.refused(409, "BUDGET_LIMIT"), whole, RESERVE - 1);
+
+    let small = NewPurse { name: "small".into(), per_request_sat: Some(PRICE - 1), ..wide(500) };
+    let key = house.purse(small).await;
+    says(&house.fetch(&key, "l402").await.refused(409, "PER_REQUEST_LIMIT"), PRICE, PRICE - 1);
+    house.pay(&key, &house.invoice(sat(PRICE))).await.refused(409, "PER_REQUEST_LIMIT");
+
+    let daily = NewPurse { name: "daily".into(), per_day_sat: Some(whole), ..wide(500) };
+    let key = house.purse(daily).await;
+    house.fetch(&key, "l402").await.ok();
+    says(&house.fetch(&key, "l402/b").await.refused(409, "PER_DAY_LIMIT"), whole, RESERVE - 1);
+    let shown = house.shown(&key).await;
+    assert_eq!((&shown["spentTodaySat"], &shown["leftTodaySat"]), (&json!(PRICE + 1), &json!(RESERVE - 1)));
+    house.clock.advance(std::time::Duration::from_secs(86_400));
+    house.fetch(&key, "l402/b").await.ok();
+
+    let (balance, _) = house.has();
+    let key = house.purse(wide(100_000)).await;
+    let too_much = house.invoice(sat(balance / 1_000));
+    let refused = house.pay(&key, &too_much).await.refused(409, "INSUFFICIENT_BALANCE");
+    assert_eq!(refused["leftSat"], balance / 1_000);
+    assert_eq!(house.sim.delivered().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_at_once_stay_within_every_limit() {
+    let house = House::with(super::house::rules()).await;
+    house.earn(sat(300));
+    let whole = PRICE + RESERVE;
+    let limits = [
+        (NewPurse { name: "budget".into(), ..wide(whole * 3 + 1) }, 3, "BUDGET_LIMIT"),
+        (NewPurse { name: "day".into(), per_day_sat: Some(whole * 4), ..wide(5_000) }, 4, "PER_DAY_LIMIT"),
+        // 300 sat less seven payments of 17: ten more.
+        (NewPurse { name: "balance".into(), ..wide(5_001) }, 10, "INSUFFICIENT_BALANCE"),
+    ];
+    let mut made = 0;
+    for (new, fits, code) in limits {
+        let key = house.purse(new).await;
+        let invoices: Vec<_> = (0..50).map(|_| house.invoice(sat(PRICE))).collect();
+        // Nothing is sent yet, so that all of them are under way at the same time.
+        let asked = invoices.iter().map(|invoice| {
+            let (house, key) = (&house, &key);
+            async move {
+                let paid = house.pay(key, invoice);
+                tokio::time::timeout(std::time::Duration::from_secs(2), paid).await.ok()
+            }
+        });
+        let answers = join_all(asked).await;
+        // Those that wait for their payment have no answer yet.
+        assert_eq!(answers.iter().filter(|answer| answer.is_none()).count(), fits, "{code}");
+        for refused in answers.iter().flatten() {
+            refused.refused(409, code);
+        }
+        made += fits;
+    }
+    let made = u64::try_from(made).unwrap();
+    assert_eq!(house.has(), ((300 - made * whole) * 1_000, made * whole * 1_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_without_a_purse_and_revoked_purses_spend_nothing() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let bare = house.keys.create("bare", &[Scope::Purse], Some("shop")).await.unwrap().1;
+    house.fetch(bare.expose(), "l402").await.refused(403, "NO_PURSE");
+    let other = house.keys.create("other", &[Scope::Payments], Some("shop")).await.unwrap().1;
+    house.fetch(other.expose(), "l402").await.refused(403, "FORBIDDEN");
+    house.fetch("satchel_0", "l402").await.refused(401, "INVALID_API_KEY");
+    let key = house.purse(wide(20)).await;
+    let name = wide(20).name;
+    let act = || Act::new(KeyId(1), ActKind::PurseCreate);
+    assert!(PurseAdmin::create(&house.purses, wide(20), act()).await.is_err(), "the name is in use");
+    house.fetch(&key, "l402").await.ok();
+    house.fetch(&key, "l402/b").await.refused(409, "BUDGET_LIMIT");
+    let more = PurseAdmin::top_up(&house.purses, name.clone(), 10, act()).await.unwrap();
+    assert_eq!(more["leftSat"], 30 - PRICE - 1);
+    house.fetch(&key, "l402/b").await.ok();
+    PurseAdmin::revoke(&house.purses, name.clone(), act()).await.unwrap();
+    house.fetch(&key, "free").await.refused(401, "INVALID_API_KEY");
+    let shown = PurseAdmin::show(&house.purses, name).await.unwrap();
+    assert_eq!((&shown["purse"]["revoked"], shown["receipts"].as_array().unwrap().len()), (&json!(true), 2));
+    house.purse(wide(20)).await;
+}
