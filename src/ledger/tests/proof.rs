@@ -204,7 +204,7 @@ fn lost_event_of_an_unknown_payout_is_replaced_by_the_preimage_at_the_next_start
     desk.sim.event_handled();
     // The record was lost at the restart, so a sweep of records can't know.
     recovery::sweep(&desk.ledger, 0).unwrap();
-    assert_eq!(desk.status(&invoice), PayoutStatus::Unknown);
+    assert_eq!(desk.status(&invoice), PayoutStatus::InFlight);
     desk.restart();
     desk.look();
     assert_eq!(desk.status(&invoice), PayoutStatus::Paid);
