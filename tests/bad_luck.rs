@@ -183,7 +183,8 @@ async fn what_can_t_be_started_says_why() {
         api.send(reqwest::Method::GET, "/health/live", None).await.ok()
     })
     .await;
-    assert!(satchel.stop().await.unwrap().success());
+    let stopped = satchel.stop().await.unwrap();
+    assert!(stopped.success(), "{stopped}: {}", satchel.log_tail());
 }
 
 fn write_private(path: &Path, text: &str) {

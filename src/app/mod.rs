@@ -140,20 +140,23 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
         failure: routes::failure,
         ..ServerSettings::default()
     };
+    // Before anybody gets an answer: a signal must not end a process that serves already.
+    let stop_asked = signals();
     let mut closing = stopped.clone();
     let door = tokio::spawn(server::serve(listener, router, settings, async move {
         // An error means that the sender is gone, which is a reason to stop as well.
         let _ = closing.wait_for(|stop| *stop).await;
     }));
     let outcome = tokio::select! {
-        () = signal() => Ok(()),
+        () = stop_asked => Ok(()),
         failure = workers.failure() => Err(failure),
     };
     tracing::info!("stopping; a second signal ends the process at once");
     house.health.set(Phase::Stopping);
     house.watchdog.stop();
+    let again = signals();
     tokio::spawn(async {
-        signal().await;
+        again.await;
         std::process::exit(1);
     });
     let _ = stop.send(true);
@@ -173,17 +176,18 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     outcome
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn signal() {
+/// Listens for SIGINT and SIGTERM from the call on; the future ends with the first of them.
+fn signals() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without handlers the signals end the process by themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let listeners = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = listeners else {
+            // Without handlers the signals end the process by themselves.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
