@@ -48,6 +48,7 @@ fn facts(config: &Config) -> Facts {
         own_chain,
         asks_rates: config.rates.source == RatesFrom::Http,
         asks_names: config.withdrawals.enabled && !config.withdrawals.dns_over_https.is_empty(),
+        relays: !config.nostr.relays.is_empty(),
         signup_sat: config.signup.enabled.then_some(config.signup.price_sat),
         gift_fee: (config.gifts.min_fee_sat, config.gifts.fee_percent),
         tip_fee: (config.tips.min_fee_sat, config.tips.fee_percent),

@@ -40,6 +40,8 @@ pub struct Facts {
     pub asks_rates: bool,
     /// Public DNS servers are asked for names that sats go to.
     pub asks_names: bool,
+    /// Events of agents are published to Nostr relays.
+    pub relays: bool,
     /// What an account costs, in sat, if they are sold.
     pub signup_sat: Option<u64>,
     /// What a gift costs besides its amount: at least so many sat, and percent.

@@ -4,6 +4,7 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::PaidProxies;
+use super::cache::Live;
 use super::error::ProxyError;
 use super::manage::{Page, json};
 use super::serve::split;
@@ -16,6 +17,9 @@ use crate::l402::manifest::{self, registry::Search};
 
 /// Proxies that a search looks through.
 const MOST: u64 = 10_000;
+
+/// What a service is sold by.
+const ROOT: &str = "/";
 
 /// Below a proxy, what tells of it.
 const OPENAPI: &str = "/openapi.json";
@@ -39,20 +43,32 @@ pub struct SoldService {
 }
 
 impl PaidProxies {
-    /// Services that their owners list, newest first.
+    /// Services that their owners list and whose root can be bought with `GET`, newest first, at what that costs.
     ///
     /// # Errors
     /// The store's.
     pub async fn sold(&self) -> Result<Vec<SoldService>, ProxyError> {
-        let listed = self.store().read(move |connection| store::listed(connection, MOST)).await?;
+        if !self.rules().enabled {
+            return Ok(Vec::new());
+        }
         let most = self.0.till.rules().max_price_sat;
-        let sold = |(proxy, _): (store::Proxy, u64)| SoldService {
-            path: format!("{}/", path_of(&proxy.public_id)),
-            id: proxy.public_id,
-            account: proxy.account,
-            name: proxy.name,
-            description: proxy.description.unwrap_or_default(),
-            price_sat: proxy.default_price_sat.min(most),
+        let read = move |connection: &rusqlite::Connection| -> Result<Vec<Live>, ProxyError> {
+            let listed = store::listed(connection, MOST)?;
+            let whole = listed.into_iter().map(|(proxy, _)| {
+                let endpoints = store::endpoints(connection, proxy.id)?;
+                Live::new(proxy, endpoints, most)
+            });
+            whole.collect()
+        };
+        let mut listed = self.store().read(read).await?;
+        listed.retain(|live| live.methods.allows(&Method::GET) && live.tariff.offers(ROOT));
+        let sold = |live: Live| SoldService {
+            price_sat: live.tariff.quote(&Method::GET, ROOT).sats,
+            path: format!("{}{ROOT}", path_of(&live.proxy.public_id)),
+            id: live.proxy.public_id,
+            account: live.proxy.account,
+            name: live.proxy.name,
+            description: live.proxy.description.unwrap_or_default(),
         };
         Ok(listed.into_iter().map(sold).collect())
     }

@@ -74,8 +74,11 @@ pub fn may_settle(
     let known = send.txid.as_deref().and_then(|txid| txid.parse::<Txid>().ok());
     Ok(match (ledger.lightning.coin_fate(&order, known)?, found) {
         (CoinFate::Unseen | CoinFate::Replaced { is_final: true, .. }, _) => None,
+        // Also one that spends an unconfirmed coin of somebody else's, who has replaced it: the wallet never learns that.
+        (CoinFate::CanConfirm, Found::NotSent) if has_proof => None,
         (CoinFate::CanConfirm, _) => Some(
-            "the wallet has seen the transaction that pays them, and it can confirm: they end by themselves, six blocks deep"
+            "the wallet has seen the transaction that pays them, and it can confirm: they end by themselves, six blocks deep. \
+             Give --i-have-proof with --not-sent only if you have seen in a block explorer that it can't any more"
                 .into(),
         ),
         (CoinFate::Replaced { by, is_final: false }, _) => Some(format!(

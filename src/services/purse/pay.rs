@@ -162,17 +162,8 @@ impl Purses {
         order: Order402,
         ask: Option<Ask>,
     ) -> Result<Begun, PurseError> {
-        let rules = self.rules();
-        if !rules.enabled {
+        if !self.rules().enabled {
             return Err(PurseError::Disabled);
-        }
-        if invoice::check_sendable(&order.invoice, rules.network, self.now(), rules.min_invoice_expiry)
-            .is_err()
-        {
-            return Err(PurseError::bad_answer(
-                "INVOICE_UNUSABLE",
-                "the invoice must be of this network, with time left, and not ask to be held for days",
-            ));
         }
         let sealed = order.proof.as_ref().map(|proof| proof.seal(self.sealer())).transpose()?;
         let known = self.known(charges::hash_of(&order.invoice)).await?;
@@ -203,7 +194,9 @@ impl Purses {
                 .filter(|payment| payment.purse == purse.id && payment.status != PaymentStatus::Failed)
                 .filter(|payment| {
                     payment.amount == order.amount && payout.invoice == order.invoice.to_string()
-                });
+                })
+                // The preimage is proof of a purchase: nobody but the service that was paid gets it.
+                .filter(|payment| origin(payment.resource.as_ref()) == origin(order.resource.as_ref()));
             return shared.map(Begun::Shared).ok_or_else(|| {
                 PurseError::conflict(
                     "INVOICE_USED",
@@ -211,7 +204,15 @@ impl Purses {
                 )
             });
         }
-        let reserve = if known.ours { Msat::ZERO } else { self.rules().max_fee(order.amount) };
+        // After the look at what is under way: a payment does not end because its invoice has little time left.
+        let rules = self.rules();
+        if invoice::check_sendable(&order.invoice, rules.network, now, rules.min_invoice_expiry).is_err() {
+            return Err(PurseError::bad_answer(
+                "INVOICE_UNUSABLE",
+                "the invoice must be of this network, with time left, and not ask to be held for days",
+            ));
+        }
+        let reserve = if known.ours { Msat::ZERO } else { rules.max_fee(order.amount) };
         limits::check(tx, &purse, &Wanted { amount: order.amount, reserve, max: order.max }, now)?;
         let public_id = format!("pay_{}", random_hex::<12>()?);
         let whole = order.amount.checked_add(reserve).unwrap_or(Msat::MAX);
@@ -302,6 +303,11 @@ impl Purses {
             let _ = tokio::time::timeout(left.min(LOOK_EVERY), ended).await;
         }
     }
+}
+
+/// The service of a purchase.
+fn origin(resource: Option<&(String, String)>) -> Option<&str> {
+    resource.map(|(origin, _)| origin.as_str())
 }
 
 /// What an invoice asks for, if it says so.

@@ -86,8 +86,12 @@ pub(super) fn json_of(
         bill: BillView::new(order),
         items: view::items(&order.items, order.unit, shop.rates()),
         backordered: order.backordered,
-        message: order.message(),
-        invoice: Some(order.invoice.as_str()).filter(|_| made_it && !paid),
+        message: if !paid && order.expires_at <= shop.now() {
+            "It was not paid in time.".into()
+        } else {
+            order.message()
+        },
+        invoice: Some(order.invoice.as_str()).filter(|_| made_it && !paid && order.expires_at > shop.now()),
         expires_at: Some(IsoSeconds(order.expires_at)).filter(|_| !paid),
         claim_token: Some(order.claim_token.expose()).filter(|_| made_it && paid),
         refund,

@@ -159,7 +159,10 @@ impl Listener for Notifier {
                 let (account, reference) = (order.account, order.key.to_string());
                 let (kind, amount) = (LineKind::RefundFailed, refund.amount);
                 accounts::credit(tx, &Change { account, kind, reference: &reference, amount }, now)?;
-                if !owe_refund(tx, &order, now)? {
+                if refunds::is_completed(tx, order.id)? {
+                    // An earlier one has arrived after it had been given up, at the operator's loss.
+                    orders::set_refund(tx, order.id, OrderStatus::Refunded, None, Msat::ZERO, Some(now))?;
+                } else if !owe_refund(tx, &order, now)? {
                     return Err(LedgerError::Broken(format!("order {reference}: its refund is lost")));
                 }
                 Ok(refund.amount)

@@ -38,7 +38,7 @@ impl Shop {
         let shop = self.clone();
         let read = self.store().read(move |connection| -> Result<_, ShopError> {
             let mut all = Vec::new();
-            for store in stores::list(connection, "", MOST_STORES)?.iter().filter(|store| store.active) {
+            for store in &stores::open(connection, MOST_STORES)? {
                 let room = MOST_PRODUCTS.saturating_sub(all.len());
                 let page = catalogue::page(connection, store.id, Which::Sold, ProductId(0), room)?;
                 for product in &page {

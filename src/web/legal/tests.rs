@@ -29,6 +29,7 @@ fn facts() -> Facts {
         own_chain: true,
         asks_rates: false,
         asks_names: false,
+        relays: false,
         signup_sat: None,
         gift_fee: (0, 0),
         tip_fee: (10, 1),
@@ -56,7 +57,8 @@ async fn default_texts_follow_the_settings() {
     for part in ["17 days", "901 seconds", "13 days"] {
         assert!(privacy.contains(part), "{part}");
     }
-    for part in ["mail server", "DNS servers", "e-mail address of whoever buys", "is run by"] {
+    for part in ["mail server", "DNS servers", "Nostr relays", "e-mail address of whoever buys", "is run by"]
+    {
         assert!(!privacy.contains(part), "{part} is not true with these settings");
     }
     let more = Facts {
@@ -67,13 +69,19 @@ async fn default_texts_follow_the_settings() {
         own_chain: false,
         asks_rates: true,
         asks_names: true,
+        relays: true,
         signup_sat: Some(100),
         ..facts()
     };
     let (_, privacy) = get_page(texts(more.clone()), "/privacy").await;
-    for part in
-        ["mail server", "DNS servers", "e-mail address of whoever buys", "is run by", "ada@example.com"]
-    {
+    for part in [
+        "mail server",
+        "DNS servers",
+        "Nostr relays",
+        "e-mail address of whoever buys",
+        "is run by",
+        "ada@example.com",
+    ] {
         assert!(privacy.contains(part), "{part}");
     }
     assert!(!privacy.contains("901 seconds") && !privacy.contains("<Ltd>"), "{privacy}");

@@ -151,3 +151,25 @@ async fn the_description_names_every_operation() {
         ],
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_sold_by_their_root_at_what_a_request_to_it_costs() {
+    let house = House::new().await;
+    let list = async |more: &Value, endpoints: &[Value]| {
+        let id = house.sell(more).await;
+        let settings = format!("/api/proxy/{id}/manifest/settings");
+        house.put(&settings, &json!({ "manifestPubliclyListed": true })).await.ok();
+        for endpoint in endpoints {
+            house.post(&format!("/api/proxy/{id}/manifest/endpoints"), endpoint).await.ok();
+        }
+        id
+    };
+    let plain = list(&json!({ "defaultPriceSats": 5 }), &[]).await;
+    let root = json!({ "path": "/**", "method": "GET", "priceSats": 9 });
+    let dearer = list(&json!({ "defaultPriceSats": 5 }), &[root]).await;
+    list(&json!({ "allowedMethods": ["POST"] }), &[]).await;
+    list(&json!({ "allowedPaths": ["/data/**"] }), &[]).await;
+    let sold = house.proxies.sold().await.unwrap();
+    let sold: Vec<_> = sold.into_iter().map(|service| (service.id, service.price_sat)).collect();
+    assert_eq!(sold, [(dearer, 9), (plain, 5)], "what can't be opened by its root is not offered");
+}

@@ -100,7 +100,7 @@ pub(super) async fn withdraw(
         ("category" = Option<String>, Query, description = "A whole category, in small or capital letters"),
         ("q" = Option<String>, Query, description = "Words; all must be there, the last may be the beginning of one"),
         ("hashtags" = Option<String>, Query, description = "With commas between them; one must be there"),
-        ("limit" = Option<i32>, Query, description = "At most so many, up to 100; 20 without it"),
+        ("limit" = Option<i32>, Query, description = "At most so many: 20 without it, never more than 100"),
     ),
     responses(
         (status = 200, description = "What fits", body = CapabilitiesView<'_>),
@@ -118,6 +118,6 @@ pub(super) async fn search(State(service): State<Agents>, params: Params) -> Res
     let mut hashtags = split(&params.get("hashtags").unwrap_or_default());
     hashtags.truncate(MOST_HASHTAGS);
     let search = Search { text: text("q")?, category: text("category")?, hashtags };
-    let limit = number(&params, "limit", "invalid_limit", PAGE, 1..=LARGEST_PAGE)?;
+    let limit = number(&params, "limit", "invalid_limit", PAGE, 1..=u32::MAX)?.min(LARGEST_PAGE);
     Ok(answer(service.search_json(search, limit).await?))
 }

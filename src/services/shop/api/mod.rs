@@ -6,9 +6,11 @@ mod products;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::http::header::ACCESS_CONTROL_ALLOW_HEADERS;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::options;
 use axum::{Extension, Router};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +24,11 @@ use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::correlate;
 use crate::http::respond;
 
+/// What a page of another site may send to a checkout: a credential, where the buyer is, and its key.
+const ALLOWED: HeaderValue = HeaderValue::from_static(
+    "Origin, X-Requested-With, Content-Type, Accept, Authorization, X-Buyer-Location, X-Idempotency-Key, Idempotency-Key",
+);
+
 /// The service's routes and their description.
 pub fn router(shop: Shop, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Router, OpenApi) {
     let limited = |class: Class| {
@@ -31,6 +38,7 @@ pub fn router(shop: Shop, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
     };
     let writes = OpenApiRouter::new()
         .routes(routes!(checkout::checkout))
+        .route("/api/shopify/{slug}/checkout", options(preflight))
         .routes(routes!(orders::claim))
         .routes(routes!(orders::refund))
         .routes(routes!(products::open))
@@ -44,6 +52,13 @@ pub fn router(shop: Shop, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .route_layer(limited(Class::Read));
     let (routes, document) = writes.merge(reads).with_state(shop).split_for_parts();
     (routes.layer(map_request(as_json)).layer(from_fn(correlate)), document)
+}
+
+/// What a browser asks before a page of another site sends a credential.
+async fn preflight() -> Response {
+    let mut response = Response::default();
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
+    response
 }
 
 /// What no handler answered (a time-out, a panic, a wrong method), in the shape that clients of this path read.

@@ -80,3 +80,9 @@ pub(in crate::services::shop) fn failed(
     )?;
     Ok(())
 }
+
+/// Whether a refund of an order has arrived.
+pub(in crate::services::shop) fn is_completed(tx: &Tx<'_>, order: OrderId) -> Result<bool, LedgerError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM shop_refunds WHERE order_id = ?1 AND status = 'completed')";
+    Ok(tx.prepare_cached(sql)?.query_row([order], |row| row.get(0))?)
+}

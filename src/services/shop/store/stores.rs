@@ -133,6 +133,18 @@ pub(in crate::services::shop) fn list(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Stores that are open, by slug.
+pub(in crate::services::shop) fn open(
+    connection: &Connection,
+    limit: usize,
+) -> Result<Vec<ShopStore>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement =
+        connection.prepare_cached(&format!("{STORE} WHERE active = 1 ORDER BY slug LIMIT ?1"))?;
+    let found = statement.query_map([limit], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// The account of a name, made if there is none.
 pub(in crate::services::shop) fn account(
     tx: &Tx<'_>,
