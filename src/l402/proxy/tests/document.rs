@@ -165,7 +165,7 @@ async fn services_are_sold_by_their_root_at_what_a_request_to_it_costs() {
         id
     };
     let plain = list(&json!({ "defaultPriceSats": 5 }), &[]).await;
-    let root = json!({ "path": "/**", "method": "GET", "priceSats": 9 });
+    let root = json!({ "endpointId": "all", "path": "/**", "httpMethod": "GET", "basePriceSats": 9 });
     let dearer = list(&json!({ "defaultPriceSats": 5 }), &[root]).await;
     list(&json!({ "allowedMethods": ["POST"] }), &[]).await;
     list(&json!({ "allowedPaths": ["/data/**"] }), &[]).await;
