@@ -1,7 +1,7 @@
 //! Tools for language-model agents, by the Model Context Protocol: over HTTP at `/mcp`, and over standard input and
 //! output by `satchel mcp`.
 //!
-//! A tool is one route of the API with a schema ([`tools`]): what the API refuses, the tool refuses with the same
+//! A tool is one route of the API with a schema (`tools`): what the API refuses, the tool refuses with the same
 //! words, and a key sees the tools that its scopes open. Nothing is decided here. [`Backend`] is how a route is asked:
 //! in this process ([`here`]), or over HTTP, which is `cli`'s.
 

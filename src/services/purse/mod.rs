@@ -7,7 +7,7 @@
 //!        └── the answer ◀── asked again with the credential ◀── paid (preimage)
 //! ```
 //!
-//! A payment is one row ([`store::payments`]) and one [payout](crate::ledger::payouts), written in one transaction
+//! A payment is one row (`store::payments`) and one [payout](crate::ledger::payouts), written in one transaction
 //! with what is taken from the account. Limits count what is reserved for routing until the payment ends. What was
 //! paid for is kept as a sealed credential for its origin and path, and shown again for later requests.
 //!

@@ -45,7 +45,7 @@ impl Shop {
     ///
     /// # Errors
     /// [`ShopError::StoreNotFound`]; [`ShopError::Conflict`] for a paid order of something else;
-    /// [`ShopError::Settling`]; as [`Shop::order`].
+    /// [`ShopError::Settling`]; as for a new order.
     pub async fn checkout(
         &self,
         slug: &str,

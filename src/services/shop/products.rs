@@ -70,7 +70,7 @@ impl Shop {
     /// Opens a payment for one of it: of an item an order for one piece.
     ///
     /// # Errors
-    /// [`ShopError::ProductNotFound`]; as [`Shop::order`].
+    /// [`ShopError::ProductNotFound`]; as for a new order.
     pub async fn open_session(&self, id: &str) -> Result<Vec<u8>, ShopError> {
         let Some(variant) = item(id) else {
             return json(&self.0.parts.elsewhere.open(id).await?);
