@@ -226,15 +226,21 @@ pub(super) struct LastLook {
     pub(super) channels: String,
 }
 
-/// Writes down the channels that are new, with what is ours in them before anything goes through them. Called when
-/// the node tells of a new channel, before that event is handled, and by every comparison.
+/// Writes down the channels that are new, with what is ours in them before anything goes through them, and books what
+/// came with a peer's channel that can be used now: it may be closed and swept before the next comparison. Called when
+/// the node tells of a channel, before that event is handled.
 ///
 /// # Errors
 /// The store's. A node that can't say anything now is no error: a later comparison finds the channel.
 pub fn note_channels(ledger: &Ledger) -> Result<(), LedgerError> {
     let Ok(holdings) = ledger.lightning.holdings() else { return Ok(()) };
     let known = ledger.store.read_blocking(rows::known)?;
+    let is_open = known.is_open;
     compare::note_new_channels(ledger, &known, &holdings)?;
+    if is_open {
+        let known = ledger.store.read_blocking(rows::known)?;
+        wallet::open_usable(ledger, &known, &holdings)?;
+    }
     Ok(())
 }
 

@@ -377,3 +377,22 @@ fn never_confirmed_channel_holds_up_nothing() {
     world.node.claims = vec![Claim { channel: held.channel, amount_sat: 99_000, kind }];
     world.equal();
 }
+
+#[test]
+fn peer_channel_that_is_closed_and_swept_between_two_comparisons_is_booked() {
+    let mut world = World::new();
+    world.deposit(1_000_000);
+    world.equal();
+    world.open(100_000, 60_000, false);
+    // The node tells that it can be used.
+    world.sim.tell_holdings(world.node.clone());
+    note_channels(&world.ledger).unwrap();
+    let held = world.node.channels.remove(0);
+    let (_, txid) = world.name();
+    world.node.sweeps =
+        vec![Sweep { channel: Some(held.channel.clone()), amount_sat: 60_000, txid: Some(txid) }];
+    let net = i64::try_from(60_000 - SWEEP_FEE).unwrap();
+    world.transaction(txid, net, None, true);
+    world.equal();
+    assert_eq!((world.balance(Account::Closing), world.balance(Account::Channels)), (0, 0));
+}

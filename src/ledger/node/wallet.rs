@@ -44,6 +44,16 @@ pub(super) fn book(ledger: &Ledger, known: &Known, holdings: &Holdings) -> Resul
     Ok(true)
 }
 
+/// Books what came with channels of peers that can be used now.
+pub(super) fn open_usable(ledger: &Ledger, known: &Known, holdings: &Holdings) -> Result<(), LedgerError> {
+    let usable: Vec<_> = known.channels.iter().filter(|row| became_ours(row, holdings)).cloned().collect();
+    if usable.is_empty() {
+        return Ok(());
+    }
+    let now = ledger.clock.now();
+    ledger.store.write_blocking(move |tx| usable.iter().try_for_each(|row| open(tx, row, now)))
+}
+
 /// A channel of a peer's that can be used, or one of which something came after all.
 fn became_ours(row: &ChannelRow, holdings: &Holdings) -> bool {
     if row.state != ChannelState::Opening || row.outbound {

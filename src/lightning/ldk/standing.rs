@@ -138,12 +138,11 @@ impl LdkNode {
         if payment.reported_failed {
             return Standing::Gone;
         }
+        // An HTLC that the node names is there, whatever of its state is written down.
+        if channels.iter().any(|channel| look.named.contains(&(channel.clone(), payment.hash))) {
+            return Standing::UnderWay;
+        }
         match self.manager_knows(payment.hash) {
-            Ok(true)
-                if channels.iter().any(|channel| look.named.contains(&(channel.clone(), payment.hash))) =>
-            {
-                Standing::UnderWay
-            }
             Ok(true) => Standing::Unclear("the node has not finished with it"),
             Ok(false) if channels.is_empty() => Standing::NeverSent,
             Ok(false) => Standing::Gone,
