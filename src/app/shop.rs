@@ -1,6 +1,7 @@
 //! What stores need of other services: L402's credentials, the accounts' webhooks, and what else is sold here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use futures_util::future::BoxFuture;
@@ -94,6 +95,8 @@ struct Thing {
     price_sat: u64,
     account: Option<AccountId>,
     path: String,
+    /// Seconds for which a token is good; `None`: as long as the settings say.
+    token_validity_secs: Option<u64>,
 }
 
 /// What is read of a payment that was opened.
@@ -117,6 +120,7 @@ impl Besides {
             price_sat: document.price_sat,
             account: None,
             path: document.path,
+            token_validity_secs: None,
         });
         let mut things: Vec<_> = documents.collect();
         let services = self.proxies.sold().await.map_err(|error| {
@@ -131,6 +135,7 @@ impl Besides {
             price_sat: service.price_sat,
             account: service.account,
             path: service.path,
+            token_validity_secs: service.token_validity_secs,
         }));
         things.retain(|thing| thing.price_sat > 0);
         Ok(things)
@@ -215,7 +220,8 @@ impl Elsewhere for Besides {
             let invoice = opened.lightning_invoice.unwrap_or_default();
             let now = self.ledger.clock.now();
             let expires_at = opened.expires_at.as_deref().and_then(iso::parse).unwrap_or(now);
-            let lifetime = millis(self.l402.rules().lifetime);
+            let own = thing.token_validity_secs.map(Duration::from_secs);
+            let lifetime = millis(own.unwrap_or(self.l402.rules().lifetime));
             let issued = self.l402.issue(&Ticket {
                 payment_hash,
                 token: random_bytes()?,

@@ -40,6 +40,8 @@ pub struct SoldService {
     pub description: String,
     /// What a request costs.
     pub price_sat: u64,
+    /// Seconds for which a token is good, if its owner says so.
+    pub token_validity_secs: Option<u64>,
 }
 
 impl PaidProxies {
@@ -64,6 +66,7 @@ impl PaidProxies {
         listed.retain(|live| live.methods.allows(&Method::GET) && live.tariff.offers(ROOT));
         let sold = |live: Live| SoldService {
             price_sat: live.tariff.quote(&Method::GET, ROOT).sats,
+            token_validity_secs: live.proxy.token_validity_secs,
             path: format!("{}{ROOT}", path_of(&live.proxy.public_id)),
             id: live.proxy.public_id,
             account: live.proxy.account,

@@ -164,12 +164,15 @@ async fn services_are_sold_by_their_root_at_what_a_request_to_it_costs() {
         }
         id
     };
-    let plain = list(&json!({ "defaultPriceSats": 5 }), &[]).await;
+    let plain = list(&json!({ "defaultPriceSats": 5, "tokenValiditySeconds": 60 }), &[]).await;
     let root = json!({ "endpointId": "all", "path": "/**", "httpMethod": "GET", "basePriceSats": 9 });
     let dearer = list(&json!({ "defaultPriceSats": 5 }), &[root]).await;
     list(&json!({ "allowedMethods": ["POST"] }), &[]).await;
     list(&json!({ "allowedPaths": ["/data/**"] }), &[]).await;
     let sold = house.proxies.sold().await.unwrap();
-    let sold: Vec<_> = sold.into_iter().map(|service| (service.id, service.price_sat)).collect();
-    assert_eq!(sold, [(dearer, 9), (plain, 5)], "what can't be opened by its root is not offered");
+    let told = |service: crate::l402::proxy::registry::SoldService| {
+        (service.id, service.price_sat, service.token_validity_secs)
+    };
+    let sold: Vec<_> = sold.into_iter().map(told).collect();
+    assert_eq!(sold, [(dearer, 9, None), (plain, 5, Some(60))], "what its root can't open is not offered");
 }
