@@ -13,10 +13,11 @@ use crate::clock::iso::{self, IsoSeconds};
 use crate::clock::{UnixMillis, millis};
 use crate::currency::Currency;
 use crate::decimal::Decimal;
+use crate::http::idempotency::Reply;
 use crate::http::keys::DEFAULT_ACCOUNT;
 use crate::ids::{AccountId, PaymentHash, random_bytes, random_hex};
-use crate::l402::content::Content;
-use crate::l402::proxy::PaidProxies;
+use crate::l402::content::{Content, SoldDocument};
+use crate::l402::proxy::{PaidProxies, ProxyError, SoldService};
 use crate::l402::{L402, Proof, Ticket};
 use crate::ledger::{Ledger, LedgerError, accounts, charges};
 use crate::money::Msat;
@@ -99,6 +100,45 @@ struct Thing {
     token_validity_secs: Option<u64>,
 }
 
+/// What ids of documents and of services begin with.
+const DOCUMENT: &str = "doc_";
+const SERVICE: &str = "proxy_";
+
+impl From<SoldDocument> for Thing {
+    fn from(document: SoldDocument) -> Self {
+        Self {
+            id: format!("{DOCUMENT}{}", document.slug),
+            kind: "document",
+            name: document.title,
+            description: document.description,
+            price_sat: document.price_sat,
+            account: None,
+            path: document.path,
+            token_validity_secs: None,
+        }
+    }
+}
+
+impl From<SoldService> for Thing {
+    fn from(service: SoldService) -> Self {
+        Self {
+            id: format!("{SERVICE}{}", service.id),
+            kind: "service",
+            name: service.name,
+            description: service.description,
+            price_sat: service.price_sat,
+            account: service.account,
+            path: service.path,
+            token_validity_secs: service.token_validity_secs,
+        }
+    }
+}
+
+fn unlisted(error: ProxyError) -> ShopError {
+    tracing::warn!(%error, "services could not be listed");
+    ShopError::Unavailable
+}
+
 /// What is read of a payment that was opened.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,37 +152,19 @@ struct Opened {
 
 impl Besides {
     async fn things(&self) -> Result<Vec<Thing>, ShopError> {
-        let documents = self.content.sold().await.into_iter().map(|document| Thing {
-            id: format!("doc_{}", document.slug),
-            kind: "document",
-            name: document.title,
-            description: document.description,
-            price_sat: document.price_sat,
-            account: None,
-            path: document.path,
-            token_validity_secs: None,
-        });
-        let mut things: Vec<_> = documents.collect();
-        let services = self.proxies.sold().await.map_err(|error| {
-            tracing::warn!(%error, "services could not be listed");
-            ShopError::Unavailable
-        })?;
-        things.extend(services.into_iter().map(|service| Thing {
-            id: format!("proxy_{}", service.id),
-            kind: "service",
-            name: service.name,
-            description: service.description,
-            price_sat: service.price_sat,
-            account: service.account,
-            path: service.path,
-            token_validity_secs: service.token_validity_secs,
-        }));
+        let mut things: Vec<_> = self.content.sold().await.into_iter().map(Thing::from).collect();
+        let services = self.proxies.sold().await.map_err(unlisted)?;
+        things.extend(services.into_iter().map(Thing::from));
         things.retain(|thing| thing.price_sat > 0);
         Ok(things)
     }
 
     async fn thing(&self, id: &str) -> Result<Option<Thing>, ShopError> {
-        Ok(self.things().await?.into_iter().find(|thing| thing.id == id))
+        let found = match id.strip_prefix(SERVICE) {
+            Some(proxy) => self.proxies.sold_one(proxy).await.map_err(unlisted)?.map(Thing::from),
+            None => self.content.sold().await.into_iter().map(Thing::from).find(|thing| thing.id == id),
+        };
+        Ok(found.filter(|thing| thing.price_sat > 0))
     }
 
     fn offered(&self, thing: &Thing) -> Offered {
@@ -188,8 +210,8 @@ impl Besides {
         };
         let done = self.payments.create(account, new, None).await.map_err(told)?;
         let body = match done {
-            payments::Done::Now(_, body) => body,
-            payments::Done::Before(recorded) => recorded.body,
+            Reply::New(_, body) => body,
+            Reply::Replayed(recorded) => recorded.body,
         };
         let opened: Opened = serde_json::from_slice(&body).map_err(|error| {
             tracing::error!(%error, "a payment can't be read");

@@ -6,7 +6,7 @@
 //! its transaction may ask [`seen`] on a reader first, to spare it; only the transaction decides.
 
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bitcoin::hashes::{Hash, sha256};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -67,6 +67,24 @@ impl Recorded {
         let replayed = axum::http::HeaderValue::from_static("true");
         response.headers_mut().insert("idempotency-replayed", replayed);
         response
+    }
+}
+
+/// What was done, or what a request with the same key was answered before.
+#[derive(Debug)]
+pub enum Reply {
+    /// Done now: status and JSON body.
+    New(StatusCode, Vec<u8>),
+    /// Done before.
+    Replayed(Recorded),
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        respond::no_store(match self {
+            Self::New(status, body) => respond::json_bytes(status, body),
+            Self::Replayed(recorded) => recorded.into_response(),
+        })
     }
 }
 

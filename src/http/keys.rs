@@ -21,6 +21,7 @@ use rusqlite::Connection;
 
 use self::cache::Cache;
 use self::rows::NewRow;
+pub use self::rows::account_or_new;
 use super::now_ms;
 use crate::ids::{AccountId, NoRandomness, Secret, random_hex, to_hex};
 use crate::store::{Store, StoreError, Tx};

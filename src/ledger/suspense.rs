@@ -30,7 +30,7 @@ use super::rows::suspense as rows;
 use super::{Charge, End, Family, Lapsed, Ledger, LedgerError, Listener, Payout};
 use crate::clock::UnixMillis;
 use crate::crash_point;
-use crate::ids::{AccountId, ChargeId, PaymentHash, PayoutId};
+use crate::ids::{AccountId, ChargeId, PaymentHash};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -238,12 +238,4 @@ fn recover(tx: &Tx<'_>, journal: i64, now: UnixMillis) -> Result<(), LedgerError
         .credit(Account::Loss, arrived)
         .credit(Account::Operator, lost.amount.saturating_sub(arrived))
         .post(tx, now)
-}
-
-/// Whether a payout pays something back.
-///
-/// # Errors
-/// The store's.
-pub fn is_paid_back_by(connection: &Connection, payout: PayoutId) -> Result<bool, LedgerError> {
-    Ok(rows::by_payout(connection, payout)?.is_some())
 }

@@ -10,9 +10,9 @@ use super::ids::InvoiceId;
 use super::request::NewPayment;
 use super::store::{self, Draft, Payment};
 use super::view::PaymentView;
-use super::{Done, PaymentError, Payments, json, remember, seen};
+use super::{PaymentError, Payments, json, remember, seen};
 use crate::clock::millis;
-use crate::http::idempotency::{Ask, Recorded};
+use crate::http::idempotency::{Ask, Recorded, Reply};
 use crate::ids::{AccountId, Preimage, random_bytes};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges, offers};
@@ -46,7 +46,7 @@ impl Payments {
         account: AccountId,
         new: NewPayment,
         ask: Option<Ask>,
-    ) -> Result<Done, PaymentError> {
+    ) -> Result<Reply, PaymentError> {
         let look = ask.is_some() || self.0.recent.has(account, &new.order_id);
         if look && let Some(done) = self.before(account, &new, ask.as_ref()).await? {
             return Ok(done);
@@ -64,7 +64,7 @@ impl Payments {
         account: AccountId,
         new: &NewPayment,
         ask: Option<&Ask>,
-    ) -> Result<Done, PaymentError> {
+    ) -> Result<Reply, PaymentError> {
         if !self.rules().enabled {
             return Err(PaymentError::NodeUnavailable);
         }
@@ -128,9 +128,9 @@ impl Payments {
             Ok(Made::Now(status, Box::new(payment), body))
         });
         Ok(match written.await? {
-            Made::Before(recorded) => Done::Before(recorded),
-            Made::Now(status, payment, None) => Done::Now(status, self.json(&payment)?),
-            Made::Now(status, _, Some(body)) => Done::Now(status, body),
+            Made::Before(recorded) => Reply::Replayed(recorded),
+            Made::Now(status, payment, None) => Reply::New(status, self.json(&payment)?),
+            Made::Now(status, _, Some(body)) => Reply::New(status, body),
         })
     }
 
@@ -141,16 +141,16 @@ impl Payments {
         account: AccountId,
         new: &NewPayment,
         ask: Option<&Ask>,
-    ) -> Result<Option<Done>, PaymentError> {
+    ) -> Result<Option<Reply>, PaymentError> {
         let (payments, now) = (self.clone(), self.now());
         let (first, asked) = (new.clone(), ask.cloned());
         let found = self.store().read(move |connection| -> Result<_, PaymentError> {
             if let Some(recorded) = seen(connection, asked.as_ref())? {
-                return Ok((Some(Done::Before(recorded)), false));
+                return Ok((Some(Reply::Replayed(recorded)), false));
             }
             Ok(match store::payable(connection, account, &first, now)? {
                 Some(same) if asked.is_none() => {
-                    (Some(Done::Now(StatusCode::OK, payments.json(&same)?)), false)
+                    (Some(Reply::New(StatusCode::OK, payments.json(&same)?)), false)
                 }
                 same => (None, same.is_some()),
             })
@@ -163,12 +163,12 @@ impl Payments {
         let (payments, first, asked) = (self.clone(), new.clone(), ask.cloned());
         let written = self.store().write(move |tx| -> Result<_, PaymentError> {
             if let Some(recorded) = seen(tx, asked.as_ref())? {
-                return Ok(Some(Done::Before(recorded)));
+                return Ok(Some(Reply::Replayed(recorded)));
             }
             let Some(same) = store::payable(tx, account, &first, now)? else { return Ok(None) };
             let body = payments.json(&same)?;
             remember(tx, asked.as_ref(), StatusCode::OK, &body, now)?;
-            Ok(Some(Done::Now(StatusCode::OK, body)))
+            Ok(Some(Reply::New(StatusCode::OK, body)))
         });
         written.await
     }

@@ -42,11 +42,10 @@ pub mod view;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::clock::UnixMillis;
-use crate::http::idempotency::{Recorded, remember, seen};
+use crate::http::idempotency::{remember, seen};
 use crate::http::limits::Budget;
 use crate::http::respond;
 use crate::ledger::Ledger;
@@ -88,14 +87,6 @@ struct Inner {
     gate: Gate,
     exports: export::Exports,
     recent: recent::Recent,
-}
-
-/// What was done, or what a request with the same idempotency key was answered before.
-pub enum Done {
-    /// Now; the answer as JSON.
-    Now(StatusCode, Vec<u8>),
-    /// Before.
-    Before(Recorded),
 }
 
 impl Payments {

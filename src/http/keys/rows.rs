@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Caller, KeyError, KeyId, KeyInfo, SHOWN, Scope, hash_of};
+use crate::clock::UnixMillis;
 use crate::http::now_ms;
 use crate::ids::{AccountId, Secret};
 use crate::store::Tx;
@@ -67,10 +68,16 @@ impl NewRow {
 
 pub(super) fn insert(tx: &Tx<'_>, new: &NewRow) -> Result<KeyInfo, KeyError> {
     let now = now_ms();
-    tx.prepare_cached(INSERT_ACCOUNT)?.execute(params![new.account, now])?;
+    account_or_new(tx, &new.account, now)?;
     let row = params![new.account, new.hash, new.prefix, new.name, new.scopes, new.from_file, now];
     tx.prepare_cached(INSERT)?.execute(row)?;
     info(tx, KeyId(tx.last_insert_rowid()))?.ok_or(KeyError::NoSuchKey)
+}
+
+/// The account of a name, made if there is none.
+pub fn account_or_new(tx: &Tx<'_>, name: &str, now: UnixMillis) -> rusqlite::Result<AccountId> {
+    tx.prepare_cached(INSERT_ACCOUNT)?.execute(params![name, now])?;
+    tx.prepare_cached(ACCOUNT)?.query_row([name], |row| row.get(0))
 }
 
 pub(super) fn account(connection: &Connection, name: &str) -> rusqlite::Result<Option<AccountId>> {

@@ -56,6 +56,7 @@ use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
 
 pub use error::ProxyError;
 pub use make::Prepared;
+pub use registry::SoldService;
 pub use rules::Rules;
 pub use target::Targets;
 

@@ -44,6 +44,22 @@ pub struct SoldService {
     pub token_validity_secs: Option<u64>,
 }
 
+impl SoldService {
+    /// What is sold of a proxy; `None` if its root can't be bought.
+    fn of(live: &Live) -> Option<Self> {
+        let opens = live.methods.allows(&Method::GET) && live.tariff.offers(ROOT);
+        opens.then(|| Self {
+            id: live.proxy.public_id.clone(),
+            account: live.proxy.account,
+            path: format!("{}{ROOT}", path_of(&live.proxy.public_id)),
+            name: live.proxy.name.clone(),
+            description: live.proxy.description.clone().unwrap_or_default(),
+            price_sat: live.tariff.quote(&Method::GET, ROOT).sats,
+            token_validity_secs: live.proxy.token_validity_secs,
+        })
+    }
+}
+
 impl PaidProxies {
     /// Services that their owners list and whose root can be bought with `GET`, newest first, at what that costs.
     ///
@@ -62,18 +78,25 @@ impl PaidProxies {
             });
             whole.collect()
         };
-        let mut listed = self.store().read(read).await?;
-        listed.retain(|live| live.methods.allows(&Method::GET) && live.tariff.offers(ROOT));
-        let sold = |live: Live| SoldService {
-            price_sat: live.tariff.quote(&Method::GET, ROOT).sats,
-            token_validity_secs: live.proxy.token_validity_secs,
-            path: format!("{}{ROOT}", path_of(&live.proxy.public_id)),
-            id: live.proxy.public_id,
-            account: live.proxy.account,
-            name: live.proxy.name,
-            description: live.proxy.description.unwrap_or_default(),
-        };
-        Ok(listed.into_iter().map(sold).collect())
+        let listed = self.store().read(read).await?;
+        Ok(listed.iter().filter_map(SoldService::of).collect())
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sold_one(&self, id: &str) -> Result<Option<SoldService>, ProxyError> {
+        if !self.rules().enabled {
+            return Ok(None);
+        }
+        match self.live(id).await {
+            Ok(live) if live.proxy.shows_manifest() && live.proxy.manifest.listed => {
+                Ok(SoldService::of(&live))
+            }
+            Ok(_) | Err(ProxyError::ProxyNotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What is free below a proxy: a document that tells what it sells, and what of the client's quota is left, if

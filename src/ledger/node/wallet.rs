@@ -27,7 +27,7 @@ pub(super) fn book(ledger: &Ledger, known: &Known, holdings: &Holdings) -> Resul
         .filter(|listed| !known.booked.contains_key(&listed.txid.to_string()))
         .filter_map(|listed| explain(ledger, known, holdings, listed))
         .collect();
-    let usable: Vec<_> = known.channels.iter().filter(|row| became_ours(row, holdings)).cloned().collect();
+    let usable = usable(known, holdings);
     if new.is_empty() && usable.is_empty() {
         return Ok(false);
     }
@@ -46,12 +46,16 @@ pub(super) fn book(ledger: &Ledger, known: &Known, holdings: &Holdings) -> Resul
 
 /// Books what came with channels of peers that can be used now.
 pub(super) fn open_usable(ledger: &Ledger, known: &Known, holdings: &Holdings) -> Result<(), LedgerError> {
-    let usable: Vec<_> = known.channels.iter().filter(|row| became_ours(row, holdings)).cloned().collect();
+    let usable = usable(known, holdings);
     if usable.is_empty() {
         return Ok(());
     }
     let now = ledger.clock.now();
     ledger.store.write_blocking(move |tx| usable.iter().try_for_each(|row| open(tx, row, now)))
+}
+
+fn usable(known: &Known, holdings: &Holdings) -> Vec<ChannelRow> {
+    known.channels.iter().filter(|row| became_ours(row, holdings)).cloned().collect()
 }
 
 /// A channel of a peer's that can be used, or one of which something came after all.

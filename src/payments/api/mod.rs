@@ -17,12 +17,12 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::Payments;
 use super::error::PaymentError;
-use super::{Done, Payments};
 use crate::http::asking::is_below;
 use crate::http::body::{JsonObject, as_json};
 use crate::http::client::Proxies;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::{Ask, Reply};
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::correlate;
@@ -110,16 +110,14 @@ fn answer(body: Vec<u8>) -> Response {
     respond::no_store(respond::json_bytes(StatusCode::OK, body))
 }
 
-fn answer_done(done: Done) -> Response {
-    match done {
-        Done::Now(status, body) => respond::no_store(respond::json_bytes(status, body)),
-        Done::Before(recorded) => {
-            let mut response = respond::no_store(recorded.into_response());
-            let replayed = HeaderName::from_static("x-idempotency-replayed");
-            response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
-            response
-        }
+fn answer_done(done: Reply) -> Response {
+    let replayed = matches!(done, Reply::Replayed(_));
+    let mut response = done.into_response();
+    if replayed {
+        let name = HeaderName::from_static("x-idempotency-replayed");
+        response.headers_mut().insert(name, HeaderValue::from_static("true"));
     }
+    response
 }
 
 /// The request's idempotency key. One account's keys are nothing to another.

@@ -31,9 +31,9 @@ use self::view::{RefundView, RefundsView};
 use super::ids::{InvoiceId, RefundId};
 use super::store as payments;
 use super::store::Payment;
-use super::{Done, PaymentError, Payments, json, remember, seen};
+use super::{PaymentError, Payments, json, remember, seen};
 use crate::crash_point;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::{Ask, Reply};
 use crate::ids::{AccountId, PaymentId};
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::coin_fees::Prices;
@@ -72,12 +72,12 @@ impl Payments {
         account: AccountId,
         new: NewRefund,
         ask: Option<Ask>,
-    ) -> Result<Done, PaymentError> {
+    ) -> Result<Reply, PaymentError> {
         let wallet = self.wallet(&new.target).await;
         let (payments, now) = (self.clone(), self.now());
-        let written = self.store().write(move |tx| -> Result<Done, PaymentError> {
+        let written = self.store().write(move |tx| -> Result<Reply, PaymentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+                return Ok(Reply::Replayed(recorded));
             }
             let payment = payment_of(tx, account, new.payment)?;
             let (status, refund) = match &new.target {
@@ -86,7 +86,7 @@ impl Payments {
             };
             let body = json(&RefundView::new(&refund))?;
             remember(tx, ask.as_ref(), status, &body, now)?;
-            Ok(Done::Now(status, body))
+            Ok(Reply::New(status, body))
         });
         let done = written.await?;
         crash_point!("payment.after_refund");

@@ -7,9 +7,9 @@ use super::ids::WithdrawalKey;
 use super::statement::{read_cursor, write_cursor};
 use super::store::{self, Carrier, Withdrawal};
 use super::view::WithdrawalView;
-use super::{AccountError, Accounts, By, Done, HEAD, NewWithdrawal, span};
+use super::{AccountError, Accounts, By, HEAD, NewWithdrawal, span};
 use crate::admin::{AccountAdmin, AdminError, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::{Ask, Reply};
 use crate::ids::AccountId;
 use crate::ledger::offer_payouts::{self, Found};
 use crate::ledger::{LedgerError, accounts};
@@ -104,8 +104,8 @@ impl AccountAdmin for Accounts {
             let new = NewWithdrawal { target: asked.target, amount };
             let done = Accounts::withdraw(self, account, By::Operator, new, once).await.map_err(told)?;
             let body = match done {
-                Done::Now(_, body) => body,
-                Done::Before(recorded) => recorded.body,
+                Reply::New(_, body) => body,
+                Reply::Replayed(recorded) => recorded.body,
             };
             serde_json::from_slice(&body).map_err(AdminError::internal)
         })

@@ -43,10 +43,7 @@ mod withdraw;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use axum::http::StatusCode;
-
 use crate::clock::UnixMillis;
-use crate::http::idempotency::Recorded;
 use crate::ids::AccountId;
 use crate::ledger::Ledger;
 use crate::lightning::Node;
@@ -85,14 +82,6 @@ pub struct Accounts(Arc<Inner>);
 struct Inner {
     parts: Parts,
     exports: Arc<Mutex<HashSet<AccountId>>>,
-}
-
-/// What was done, or what a request with the same idempotency key was answered before.
-pub enum Done {
-    /// Now; the answer as JSON.
-    Now(StatusCode, Vec<u8>),
-    /// Before.
-    Before(Recorded),
 }
 
 impl Accounts {

@@ -12,10 +12,10 @@ use super::ids::WithdrawalKey;
 use super::store::{self, Carrier, Draft, Withdrawal, WithdrawalStatus};
 use super::target::{Asked, TARGET_LEN, Target, unusable};
 use super::view::WithdrawalView;
-use super::{AccountError, Accounts, Done};
+use super::{AccountError, Accounts};
 use crate::crash_point;
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::keys::KeyId;
 use crate::http::respond;
 use crate::ids::{AccountId, FeeReserveId};
@@ -111,7 +111,7 @@ impl Accounts {
         by: By,
         new: NewWithdrawal,
         ask: Option<Ask>,
-    ) -> Result<Done, AccountError> {
+    ) -> Result<Reply, AccountError> {
         let asked_before = ask.clone();
         let (before, available) = self
             .store()
@@ -121,7 +121,7 @@ impl Accounts {
             })
             .await?;
         if let Some(recorded) = before {
-            return Ok(Done::Before(recorded));
+            return Ok(Reply::Replayed(recorded));
         }
         if !self.rules().enabled {
             return Err(AccountError::Disabled);
@@ -156,9 +156,9 @@ impl Accounts {
             return Err(AccountError::Unavailable);
         }
         let this = self.clone();
-        let written = self.store().write(move |tx| -> Result<Done, AccountError> {
+        let written = self.store().write(move |tx| -> Result<Reply, AccountError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+                return Ok(Reply::Replayed(recorded));
             }
             let plan = Plan { account, by, new: &new, amount, wallet };
             let (status, withdrawal) = match &target {
@@ -169,7 +169,7 @@ impl Accounts {
             };
             let body = respond::to_json(&WithdrawalView::new(&withdrawal))?;
             remember(tx, ask.as_ref(), status, &body, this.now())?;
-            Ok(Done::Now(status, body))
+            Ok(Reply::New(status, body))
         });
         let done = written.await?;
         crash_point!("account.after_withdrawal");

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 
+use super::Agents;
 use super::error::AgentError;
 use super::event::{ATTESTATION, Draft};
 use super::fields::{Fields, Lines};
@@ -10,9 +11,8 @@ use super::store::agreements::Status;
 use super::store::attestations::Attestation;
 use super::store::{agents, agreements, attestations};
 use super::view::{AttestationsView, AttestedView};
-use super::{Agents, Done};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
 use crate::ids::{AccountId, random_hex};
 use crate::store::Tx;
@@ -66,12 +66,12 @@ impl Agents {
         account: AccountId,
         new: NewAttestation,
         ask: Option<Ask>,
-    ) -> Result<Done, AgentError> {
+    ) -> Result<Reply, AgentError> {
         let (this, now) = (self.clone(), self.now());
         let suffix = random_hex::<4>()?;
-        let written = self.store().write(move |tx| -> Result<Done, AgentError> {
+        let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+                return Ok(Reply::Replayed(recorded));
             }
             let attestation_id = new.attestation_id.clone().unwrap_or_else(|| {
                 let beginning: String = new.agreement.chars().take(16).collect();
@@ -82,7 +82,7 @@ impl Agents {
                     let message = "This attestationId stands for something else";
                     return Err(AgentError::conflict("attestation_exists", message));
                 }
-                return Ok(Done::Now(StatusCode::OK, respond::to_json(&AttestedView::new(&same))?));
+                return Ok(Reply::New(StatusCode::OK, respond::to_json(&AttestedView::new(&same))?));
             }
             let subject = agents::by_pubkey(tx, new.subject, now)?;
             if subject.is_some_and(|agent| agent.account == account) {
@@ -118,7 +118,7 @@ impl Agents {
             this.publisher().publish(tx, &event, None, now)?;
             let body = respond::to_json(&AttestedView::new(&attestation))?;
             remember(tx, ask.as_ref(), StatusCode::CREATED, &body, now)?;
-            Ok(Done::Now(StatusCode::CREATED, body))
+            Ok(Reply::New(StatusCode::CREATED, body))
         });
         written.await
     }

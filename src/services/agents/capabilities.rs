@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 
+use super::Agents;
 use super::backend::NewProxy;
 use super::error::AgentError;
 use super::event::{CAPABILITY, DELETION, Draft};
@@ -10,9 +11,8 @@ use super::ids::{EventId, Pubkey};
 use super::store::capabilities::Capability;
 use super::store::{agents, capabilities, search};
 use super::view::PublishedView;
-use super::{Agents, Done};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
 use crate::ids::{AccountId, random_hex};
 use crate::store::{StoreError, Tx};
@@ -97,12 +97,12 @@ impl Agents {
         account: AccountId,
         new: NewCapability,
         ask: Option<Ask>,
-    ) -> Result<Done, AgentError> {
+    ) -> Result<Reply, AgentError> {
         let asked = ask.clone();
         let before =
             self.store().read(move |connection| seen(connection, asked.as_ref()).map_err(AgentError::from));
         if let Some(recorded) = before.await? {
-            return Ok(Done::Before(recorded));
+            return Ok(Reply::Replayed(recorded));
         }
         let prepared = match new.proxy() {
             Some(proxy) => Some(self.0.backend.prepare(account, proxy).await?),
@@ -110,9 +110,9 @@ impl Agents {
         };
         let (this, now) = (self.clone(), self.now());
         let suffix = random_hex::<6>()?;
-        let written = self.store().write(move |tx| -> Result<Done, AgentError> {
+        let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+                return Ok(Reply::Replayed(recorded));
             }
             if capabilities::count(tx, account)? >= this.rules().max_capabilities {
                 let message = "The account has as many capabilities as it may";
@@ -157,7 +157,7 @@ impl Agents {
             let body = respond::to_json(&PublishedView::new(&capability))?;
             let status = StatusCode::CREATED;
             remember(tx, ask.as_ref(), status, &body, now)?;
-            Ok(Done::Now(status, body))
+            Ok(Reply::New(status, body))
         });
         written.await
     }

@@ -45,10 +45,7 @@ pub mod api;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
-
 use crate::clock::{Clock, UnixMillis};
-use crate::http::idempotency::Recorded;
 use crate::store::Store;
 
 pub use backend::{NewProxy, PreparedProxy, Preparing, ProxyBackend};
@@ -75,14 +72,6 @@ pub struct Parts {
 /// The service. Cheap to clone.
 #[derive(Clone)]
 pub struct Agents(Arc<Parts>);
-
-/// What was done, or what a request with the same idempotency key was answered before.
-pub enum Done {
-    /// Now; the answer as JSON.
-    Now(StatusCode, Vec<u8>),
-    /// Before.
-    Before(Recorded),
-}
 
 impl Agents {
     /// Builds the service.

@@ -2,15 +2,15 @@
 
 use axum::http::StatusCode;
 
+use super::Agents;
 use super::error::AgentError;
 use super::fields::{Fields, Lines};
 use super::ids::{Challenge, Pubkey};
 use super::schnorr::{SIGNATURE, answers};
 use super::store::{agents, challenges};
 use super::view::{AgentView, ChallengeView, VerifiedView};
-use super::{Agents, Done};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
 use crate::ids::{AccountId, from_hex, random_bytes};
 
@@ -76,11 +76,11 @@ impl Agents {
         account: AccountId,
         new: Registration,
         ask: Option<Ask>,
-    ) -> Result<Done, AgentError> {
+    ) -> Result<Reply, AgentError> {
         let (now, most) = (self.now(), self.rules().max_agents);
-        let written = self.store().write(move |tx| -> Result<Done, AgentError> {
+        let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+                return Ok(Reply::Replayed(recorded));
             }
             let before = agents::by_pubkey(tx, new.pubkey, now)?;
             let status = match &before {
@@ -109,7 +109,7 @@ impl Agents {
             let agent = agents::by_id(tx, agent.id, now)?.ok_or(AgentError::Internal)?;
             let body = respond::to_json(&AgentView::new(&agent))?;
             remember(tx, ask.as_ref(), status, &body, now)?;
-            Ok(Done::Now(status, body))
+            Ok(Reply::New(status, body))
         });
         written.await
     }

@@ -10,9 +10,9 @@ use super::ids::{EventId, Pubkey};
 use super::store::agreements::{self, Agreement, Side, Status};
 use super::store::capabilities::{self, Capability};
 use super::view::{AgreementsView, RequestedView};
-use super::{Agents, Done, listings};
+use super::{Agents, listings};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
 use crate::ids::{AccountId, random_hex};
 
@@ -63,12 +63,12 @@ impl Agents {
         account: AccountId,
         new: NewRequest,
         ask: Option<Ask>,
-    ) -> Result<Done, AgentError> {
+    ) -> Result<Reply, AgentError> {
         let (this, now) = (self.clone(), self.now());
         let name = random_hex::<16>()?;
-        let written = self.store().write(move |tx| -> Result<Done, AgentError> {
+        let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+                return Ok(Reply::Replayed(recorded));
             }
             let capability = capabilities::by_event(tx, new.capability)?
                 .filter(|capability| capability.listed)
@@ -118,7 +118,7 @@ impl Agents {
             this.listings().record(tx, "agent.requested", agreement.request_event_id)?;
             let body = respond::to_json(&RequestedView::new(&agreement))?;
             remember(tx, ask.as_ref(), StatusCode::CREATED, &body, now)?;
-            Ok(Done::Now(StatusCode::CREATED, body))
+            Ok(Reply::New(StatusCode::CREATED, body))
         });
         written.await
     }

@@ -9,9 +9,9 @@ use super::store::Purse;
 use super::store::payments::{self, Payment};
 use super::upstream::Answer;
 use super::view::{FetchView, PaidView};
-use super::{Done, FetchRequest, PurseError, Purses};
+use super::{FetchRequest, PurseError, Purses};
 use crate::crash_point;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::{Ask, Reply};
 use crate::http::keys::KeyId;
 use crate::http::respond;
 use crate::ids::PursePaymentId;
@@ -51,14 +51,14 @@ impl Purses {
     /// [`PurseError::NotAllowed`] for the host, [`PurseError::OverLimit`] for a limit, [`PurseError::Upstream`] for what
     /// the service sends, [`PurseError::Pending`] for a payment that has not ended, [`PurseError::AfterPayment`] if the
     /// service failed when it was paid; the store's.
-    pub async fn fetch(&self, key: KeyId, new: FetchRequest, ask: Option<Ask>) -> Result<Done, PurseError> {
+    pub async fn fetch(&self, key: KeyId, new: FetchRequest, ask: Option<Ask>) -> Result<Reply, PurseError> {
         let purse = self.purse_of(key).await?;
         let _mine = match &ask {
             Some(ask) => Some(self.0.turns.take(key, ask.key()).await),
             None => None,
         };
         if let Some(recorded) = self.seen(ask.clone()).await? {
-            return Ok(Done::Before(recorded));
+            return Ok(Reply::Replayed(recorded));
         }
         let host = new.url.host_str().unwrap_or_default();
         if !purse.may_ask(host, new.url.port_or_known_default()) {

@@ -44,11 +44,9 @@ mod view;
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
 use tokio::sync::Semaphore;
 
 use crate::clock::UnixMillis;
-use crate::http::idempotency::Recorded;
 use crate::http::keys::Keys;
 use crate::ledger::Ledger;
 use crate::lightning::Node;
@@ -91,14 +89,6 @@ struct Inner {
     upstream: upstream::Upstream,
     at_once: Semaphore,
     turns: turns::Turns,
-}
-
-/// What was done, or what a request with the same idempotency key was answered before.
-pub enum Done {
-    /// Now; the answer as JSON.
-    Now(StatusCode, Vec<u8>),
-    /// Before.
-    Before(Recorded),
 }
 
 impl Purses {

@@ -12,9 +12,9 @@ use super::request::PayRequest;
 use super::store::payments::{self, Payment, PaymentStatus};
 use super::store::{self, Purse};
 use super::view::{PaidView, PayView, PursePage, PurseView};
-use super::{Done, PurseError, Purses};
+use super::{PurseError, Purses};
 use crate::crash_point;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::keys::KeyId;
 use crate::http::respond;
 use crate::ids::{PaymentHash, Preimage, PursePaymentId, random_hex};
@@ -68,10 +68,10 @@ impl Purses {
     /// [`PurseError::OverLimit`] for a limit, [`PurseError::NotAllowed`] for a purse that pays no invoices,
     /// [`PurseError::Invalid`] for what can't be paid, [`PurseError::Pending`] for a payment that has not ended yet,
     /// [`PurseError::PaymentFailed`], the store's.
-    pub async fn pay(&self, key: KeyId, new: PayRequest, ask: Option<Ask>) -> Result<Done, PurseError> {
+    pub async fn pay(&self, key: KeyId, new: PayRequest, ask: Option<Ask>) -> Result<Reply, PurseError> {
         let purse = self.purse_of(key).await?;
         if let Some(recorded) = self.seen(ask.clone()).await? {
-            return Ok(Done::Before(recorded));
+            return Ok(Reply::Replayed(recorded));
         }
         if !purse.invoices {
             return Err(PurseError::NotAllowed {
@@ -139,18 +139,18 @@ impl Purses {
     }
 
     /// Keeps an answer under its key; the first one counts.
-    pub(super) async fn answered(&self, ask: Option<Ask>, body: Vec<u8>) -> Result<Done, PurseError> {
+    pub(super) async fn answered(&self, ask: Option<Ask>, body: Vec<u8>) -> Result<Reply, PurseError> {
         if ask.is_none() {
-            return Ok(Done::Now(StatusCode::OK, body));
+            return Ok(Reply::New(StatusCode::OK, body));
         }
         let now = self.now();
         self.store()
-            .write(move |tx| -> Result<Done, PurseError> {
+            .write(move |tx| -> Result<Reply, PurseError> {
                 if let Some(recorded) = seen(tx, ask.as_ref())? {
-                    return Ok(Done::Before(recorded));
+                    return Ok(Reply::Replayed(recorded));
                 }
                 remember(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
-                Ok(Done::Now(StatusCode::OK, body))
+                Ok(Reply::New(StatusCode::OK, body))
             })
             .await
     }

@@ -19,6 +19,7 @@ use crate::admin::{
 };
 use crate::clock::iso::IsoSeconds;
 use crate::currency::Currency;
+use crate::http::keys;
 use crate::ids::AccountId;
 use crate::rates::Unit;
 use crate::store::Tx;
@@ -70,7 +71,7 @@ impl StoreAdmin for Shop {
                 };
                 let asked = StoreRequest { account: None, currency: None, ..asked };
                 let mut store = changed(fresh, &asked)?;
-                store.account = stores::account(tx, &account, now)?;
+                store.account = keys::account_or_new(tx, &account, now)?;
                 store.id = stores::insert(tx, &store)?;
                 set_places(tx, &store, &asked)?;
                 shown(tx, &store)

@@ -10,7 +10,7 @@ use super::store::stores;
 use super::view::ClaimedView;
 use super::{Shop, ShopError, json, letters};
 use crate::crash_point;
-use crate::http::idempotency::{Ask, Recorded, remember, seen};
+use crate::http::idempotency::{Ask, Reply, remember, seen};
 
 /// Characters of a claim token.
 const TOKEN_LEN: std::ops::RangeInclusive<usize> = 1..=20;
@@ -22,15 +22,6 @@ pub struct Claim {
     pub token: crate::ids::Secret,
     /// Who claims.
     pub customer: Customer,
-}
-
-/// What was done, or what a request with the same idempotency key was answered before.
-#[derive(Debug)]
-pub enum Done {
-    /// Now; the answer as JSON.
-    Now(Vec<u8>),
-    /// Before.
-    Before(Recorded),
 }
 
 /// Reads `claimToken` of a body.
@@ -51,11 +42,11 @@ impl Shop {
     /// [`ShopError::StoreNotFound`]; [`ShopError::ClaimNotFound`]; [`ShopError::Conflict`] if it was claimed before
     /// or is refunded; [`ShopError::Invalid`] for a country that the order was not priced for; of the idempotency
     /// key; the store's.
-    pub async fn claim(&self, slug: &str, claim: Claim, ask: Option<Ask>) -> Result<Done, ShopError> {
+    pub async fn claim(&self, slug: &str, claim: Claim, ask: Option<Ask>) -> Result<Reply, ShopError> {
         let (shop, slug, now) = (self.clone(), slug.to_owned(), self.now());
-        let written = self.store().write(move |tx| -> Result<Done, ShopError> {
+        let written = self.store().write(move |tx| -> Result<Reply, ShopError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
-                return Ok(Done::Before(recorded));
+                return Ok(Reply::Replayed(recorded));
             }
             let store = stores::by_slug(tx, &slug)?.ok_or(ShopError::StoreNotFound)?;
             let found = orders::by_claim(tx, store.id, claim.token.expose())?;
@@ -91,7 +82,7 @@ impl Shop {
                 message: order.message(),
             })?;
             remember(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
-            Ok(Done::Now(body))
+            Ok(Reply::New(StatusCode::OK, body))
         });
         let done = written.await?;
         crash_point!("shop.after_claim");

@@ -370,7 +370,7 @@ impl Item {
 impl Order {
     /// As buyers and sellers call it; `None` until it is paid.
     pub(super) fn shown_number(&self) -> Option<String> {
-        self.remote_name.clone().or_else(|| self.number.map(|number| format!("#{number}")))
+        self.number.map(|number| format!("#{number}"))
     }
 
     /// What is next, for people.

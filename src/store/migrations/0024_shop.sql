@@ -26,7 +26,6 @@ CREATE TABLE shop_products (
     description TEXT    NOT NULL DEFAULT '',
     images      TEXT    NOT NULL DEFAULT '[]',        -- a JSON array of addresses, the first is shown in lists
     active      INTEGER NOT NULL DEFAULT 1,
-    remote_id   TEXT,                                 -- of a shop elsewhere
     updated_at  INTEGER NOT NULL,
     UNIQUE (store_id, handle)
 ) STRICT;
@@ -44,7 +43,6 @@ CREATE TABLE shop_variants (
     ships      INTEGER NOT NULL DEFAULT 1,
     taxable    INTEGER NOT NULL DEFAULT 1,
     active     INTEGER NOT NULL DEFAULT 1,
-    remote_id  TEXT,
     UNIQUE (product_id, title)
 ) STRICT;
 CREATE INDEX shop_variants_by_store ON shop_variants (store_id, id);
@@ -102,8 +100,6 @@ CREATE TABLE shop_orders (
     tracking_number  TEXT,
     tracking_carrier TEXT,
     tracking_url     TEXT,
-    remote_id        TEXT,                            -- of the order in a shop elsewhere
-    remote_name      TEXT,
     created_at       INTEGER NOT NULL,
     expires_at       INTEGER NOT NULL,
     paid_at          INTEGER,

@@ -167,12 +167,16 @@ async fn services_are_sold_by_their_root_at_what_a_request_to_it_costs() {
     let plain = list(&json!({ "defaultPriceSats": 5, "tokenValiditySeconds": 60 }), &[]).await;
     let root = json!({ "endpointId": "all", "path": "/**", "httpMethod": "GET", "basePriceSats": 9 });
     let dearer = list(&json!({ "defaultPriceSats": 5 }), &[root]).await;
-    list(&json!({ "allowedMethods": ["POST"] }), &[]).await;
+    let by_post = list(&json!({ "allowedMethods": ["POST"] }), &[]).await;
     list(&json!({ "allowedPaths": ["/data/**"] }), &[]).await;
     let sold = house.proxies.sold().await.unwrap();
-    let told = |service: crate::l402::proxy::registry::SoldService| {
+    let told = |service: crate::l402::proxy::SoldService| {
         (service.id, service.price_sat, service.token_validity_secs)
     };
     let sold: Vec<_> = sold.into_iter().map(told).collect();
     assert_eq!(sold, [(dearer, 9, None), (plain, 5, Some(60))], "what its root can't open is not offered");
+    assert_eq!(house.proxies.sold_one(&sold[0].0).await.unwrap().map(told), Some(sold[0].clone()));
+    for id in [by_post, "none-1".into(), house.sell(&json!({})).await] {
+        assert!(house.proxies.sold_one(&id).await.unwrap().is_none(), "{id}");
+    }
 }

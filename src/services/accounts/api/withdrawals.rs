@@ -3,10 +3,10 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
-use super::{Who, answer, answer_done};
+use super::{Who, answer};
 use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::idempotency::Ask;
@@ -55,7 +55,7 @@ pub(super) async fn create(
     let new = NewWithdrawal::read(&body)?;
     let whose = format!("accounts {}", caller.account);
     let ask = Ask::read(&headers, &whose, "POST /v1/account/withdrawals", &body.raw)?;
-    Ok(answer_done(accounts.withdraw(caller.account, By::Key(caller.key), new, ask).await?))
+    Ok(accounts.withdraw(caller.account, By::Key(caller.key), new, ask).await?.into_response())
 }
 
 /// One of your withdrawals.

@@ -3,10 +3,10 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
-use super::{Who, answer, answer_done, number, once, pubkey};
+use super::{Who, answer, number, once, pubkey};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::problem::{Failure, Problem};
@@ -69,7 +69,7 @@ pub(super) async fn register(
     let body = body?;
     let new = Registration::read(&body)?;
     let ask = once(&caller, "POST /api/agents/register", &headers, &body)?;
-    Ok(answer_done(service.register(caller.account, new, ask).await?))
+    Ok(service.register(caller.account, new, ask).await?.into_response())
 }
 
 /// What to sign to prove that you hold a key: good once, for this key, for five minutes.

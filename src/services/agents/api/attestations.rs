@@ -3,10 +3,10 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
-use super::{Who, answer, answer_done, number, once, pubkey};
+use super::{Who, answer, number, once, pubkey};
 use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::problem::{Failure, Problem};
@@ -63,7 +63,7 @@ pub(super) async fn create(
     let body = body?;
     let new = NewAttestation::read(&body)?;
     let ask = once(&caller, "POST /api/agents/attestations", &headers, &body)?;
-    Ok(answer_done(service.attest(caller.account, new, ask).await?))
+    Ok(service.attest(caller.account, new, ask).await?.into_response())
 }
 
 /// What is said of an agent, newest first.

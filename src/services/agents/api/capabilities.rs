@@ -3,10 +3,10 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
-use super::{Who, answer, answer_done, number, once};
+use super::{Who, answer, number, once};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::problem::{Failure, Problem};
@@ -70,7 +70,7 @@ pub(super) async fn publish(
     let body = body?;
     let new = NewCapability::read(&body, service.rules().max_price_sat)?;
     let ask = once(&caller, "POST /api/agents/capabilities", &headers, &body)?;
-    Ok(answer_done(service.publish(caller.account, new, ask).await?))
+    Ok(service.publish(caller.account, new, ask).await?.into_response())
 }
 
 /// Takes a listing back, and the proxy that sells it out of service. For one with a proxy

@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ids::Pubkey;
-use super::{AgentError, Agents, Done};
+use super::{AgentError, Agents};
 use crate::http::asking::{Params, is_below};
 use crate::http::body::{JsonObject, as_json};
 use crate::http::client::Proxies;
@@ -91,13 +91,6 @@ fn too_many(allowance: &Allowance) -> Response {
 /// JSON, whole.
 fn answer(body: Vec<u8>) -> Response {
     respond::no_store(respond::json_bytes(StatusCode::OK, body))
-}
-
-fn answer_done(done: Done) -> Response {
-    match done {
-        Done::Now(status, body) => respond::no_store(respond::json_bytes(status, body)),
-        Done::Before(recorded) => respond::no_store(recorded.into_response()),
-    }
 }
 
 /// What an account asks to be done only once, if it does.

@@ -3,10 +3,10 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
-use super::{Who, answer, answer_done, number, once};
+use super::{Who, answer, number, once};
 use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::problem::{Failure, Problem};
@@ -57,7 +57,7 @@ pub(super) async fn create(
     let body = body?;
     let new = NewRequest::read(&body)?;
     let ask = once(&caller, "POST /api/agents/requests", &headers, &body)?;
-    Ok(answer_done(service.request(caller.account, new, ask).await?))
+    Ok(service.request(caller.account, new, ask).await?.into_response())
 }
 
 /// What your agents were asked for, or have asked for, newest first.

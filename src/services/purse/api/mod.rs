@@ -12,7 +12,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Done, PurseError, Purses};
+use super::{PurseError, Purses};
 use crate::http::asking::is_below;
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
@@ -72,11 +72,4 @@ fn too_many(allowance: &Allowance) -> Response {
 /// JSON, whole.
 fn answer(body: Vec<u8>) -> Response {
     respond::no_store(respond::json_bytes(StatusCode::OK, body))
-}
-
-fn answer_done(done: Done) -> Response {
-    match done {
-        Done::Now(status, body) => respond::no_store(respond::json_bytes(status, body)),
-        Done::Before(recorded) => respond::no_store(recorded.into_response()),
-    }
 }

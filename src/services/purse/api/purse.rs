@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
-use super::{Who, answer, answer_done};
+use super::{Who, answer};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::idempotency::Ask;
@@ -81,7 +81,7 @@ pub(super) async fn fetch(
     let body = body?;
     let new = FetchRequest::read(&body, purses.guard())?;
     let ask = once(&headers, &caller, "POST /v1/purse/fetch", &body)?;
-    Ok(answer_done(purses.fetch(caller.key, new, ask).await?))
+    Ok(purses.fetch(caller.key, new, ask).await?.into_response())
 }
 
 /// Pays an invoice within the purse's limits. The same invoice again is the same payment.
@@ -107,7 +107,7 @@ pub(super) async fn pay(
     let body = body?;
     let new = PayRequest::read(&body)?;
     let ask = once(&headers, &caller, "POST /v1/purse/pay", &body)?;
-    Ok(answer_done(purses.pay(caller.key, new, ask).await?))
+    Ok(purses.pay(caller.key, new, ask).await?.into_response())
 }
 
 /// What your purse has, may, and did: limits, what is left, receipts newest first.

@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Extensions, HeaderMap};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -17,10 +17,9 @@ use crate::http::client::Proxies;
 use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, Scope};
 use crate::http::problem::Problem;
-use crate::http::respond;
 use crate::ids::Secret;
 use crate::lightning::invoice;
-use crate::services::shop::claim::{self, Claim, Done};
+use crate::services::shop::claim::{self, Claim};
 use crate::services::shop::customer::Customer;
 use crate::services::shop::look::Token;
 use crate::services::shop::refund::NewRefund;
@@ -93,10 +92,7 @@ pub(super) async fn claim(
     let claim = Claim { token: claim::token(&body.fields)?, customer: Customer::read(&body.fields)? };
     let client = proxies.client(&extensions, &headers);
     let ask = Ask::read(&headers, &format!("shop {client}"), "POST claim", &body.raw)?;
-    Ok(match shop.claim(&slug, claim, ask).await? {
-        Done::Now(body) => answer(body),
-        Done::Before(recorded) => respond::no_store(recorded.into_response()),
-    })
+    Ok(shop.claim(&slug, claim, ask).await?.into_response())
 }
 
 /// An order, for whoever has its claim token or status token, or the seller's API key.

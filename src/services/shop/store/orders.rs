@@ -100,8 +100,6 @@ pub struct Order {
     pub reserve: Option<FeeReserveId>,
     /// Where the parcel is.
     pub tracking: Tracking,
-    /// Its name in a shop elsewhere.
-    pub remote_name: Option<String>,
     /// When it was made.
     pub created_at: UnixMillis,
     /// Until when its invoice can be paid.
@@ -119,7 +117,7 @@ pub struct Order {
 const ORDER: &str = "SELECT o.id, o.public_id, o.store_id, o.account_id, o.payment_hash, o.token_id,
      c.invoice, o.claim_token, o.status_token, o.status, o.currency, o.subtotal, o.shipping, o.tax, o.total,
      o.total_usd, o.total_msat, o.country, o.state, o.ships, o.number, o.backordered, o.received_msat,
-     o.reserve_id, o.tracking_number, o.tracking_carrier, o.tracking_url, o.remote_name, o.created_at, o.expires_at,
+     o.reserve_id, o.tracking_number, o.tracking_carrier, o.tracking_url, o.created_at, o.expires_at,
      o.paid_at, o.shipped_at, o.refunded_at FROM shop_orders o JOIN charges c ON c.id = o.charge_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Order> {
@@ -150,12 +148,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Order> {
         received: row.get(22)?,
         reserve: row.get(23)?,
         tracking: Tracking { number: row.get(24)?, carrier: row.get(25)?, url: row.get(26)? },
-        remote_name: row.get(27)?,
-        created_at: row.get(28)?,
-        expires_at: row.get(29)?,
-        paid_at: row.get(30)?,
-        shipped_at: row.get(31)?,
-        refunded_at: row.get(32)?,
+        created_at: row.get(27)?,
+        expires_at: row.get(28)?,
+        paid_at: row.get(29)?,
+        shipped_at: row.get(30)?,
+        refunded_at: row.get(31)?,
         items: Vec::new(),
     })
 }

@@ -145,19 +145,6 @@ pub(in crate::services::shop) fn open(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// The account of a name, made if there is none.
-pub(in crate::services::shop) fn account(
-    tx: &Tx<'_>,
-    name: &str,
-    now: UnixMillis,
-) -> Result<AccountId, StoreError> {
-    tx.execute(
-        "INSERT INTO accounts (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING",
-        params![name, now],
-    )?;
-    Ok(tx.query_row("SELECT id FROM accounts WHERE name = ?1", [name], |row| row.get(0))?)
-}
-
 pub(in crate::services::shop) fn insert(tx: &Tx<'_>, store: &ShopStore) -> Result<StoreId, StoreError> {
     tx.execute(
         "INSERT INTO shop_stores (account_id, slug, name, description, currency, country, state, active, when_sold_out,

@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use super::{ACCOUNTS, Step, sat};
 use crate::clock::Clock;
 use crate::http::events::EventLog;
+use crate::http::idempotency::Reply;
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::{AccountId, PaymentHash};
 use crate::ledger::coins::{self, CoinStatus};
@@ -25,7 +26,7 @@ use crate::lightning::sim::{FakeNode, Trap};
 use crate::lnurl::pay::Addresses;
 use crate::money::Msat;
 use crate::services::accounts::tests::house::rules;
-use crate::services::accounts::{Accounts, By, Done, NewWithdrawal, Parts, Rules, Teller};
+use crate::services::accounts::{Accounts, By, NewWithdrawal, Parts, Rules, Teller};
 use crate::store::Store;
 use crate::vouchers::property::{self, bit, pick};
 use crate::webhooks::guard::{Guard, GuardSettings};
@@ -241,7 +242,7 @@ impl<'a> World<'a> {
         let new = NewWithdrawal { target: target.to_owned(), amount: Some(sat(amount.into())) };
         let asked = self.accounts.withdraw(account_of(account), By::Operator, new, None);
         // Refused, for instance because there is less.
-        let Ok(Done::Now(_, body)) = self.shared.runtime.block_on(asked) else { return };
+        let Ok(Reply::New(_, body)) = self.shared.runtime.block_on(asked) else { return };
         let shown: Value = serde_json::from_slice(&body).unwrap();
         self.made.push((shown["withdrawalId"].as_str().unwrap().to_owned(), way));
     }
