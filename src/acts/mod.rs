@@ -47,6 +47,8 @@ pub enum ActKind {
     KeyCreate,
     /// An API key revoked.
     KeyRevoke,
+    /// An API key given another text.
+    KeyRotate,
     /// Tips made for an account.
     TipCreate,
     /// A tip taken back.
@@ -88,7 +90,7 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -101,6 +103,7 @@ impl ActKind {
         Self::PeerConnect,
         Self::KeyCreate,
         Self::KeyRevoke,
+        Self::KeyRotate,
         Self::TipCreate,
         Self::TipReclaim,
         Self::ProxyCreate,
@@ -137,6 +140,7 @@ impl ActKind {
             Self::PeerConnect => "peer.connect",
             Self::KeyCreate => "key.create",
             Self::KeyRevoke => "key.revoke",
+            Self::KeyRotate => "key.rotate",
             Self::TipCreate => "tip.create",
             Self::TipReclaim => "tip.reclaim",
             Self::ProxyCreate => "proxy.create",
