@@ -15,6 +15,7 @@ use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
+use crate::http::limits::{Class, Limiter, limit};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
@@ -89,13 +90,21 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let tools = mcp::here::router(services.clone(), house.keys.clone(), &house.limits, &house.proxies)
         .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise));
+    let pages = Limiter {
+        limits: Arc::clone(&house.pages),
+        proxies: Arc::clone(&house.proxies),
+        class: Class::Read,
+        refusal: |allowance| web::too_many(allowance.retry_after.unwrap_or(1)),
+    };
+    let pages = web::router(web_settings.as_ref().clone())
+        .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
+        .merge(documents)
+        .layer(from_fn_with_state(pages, limit));
     let whole = services
         .merge(tools)
-        .merge(web::router(web_settings.as_ref().clone()))
-        .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
+        .merge(pages)
         .merge(operator_routes(house))
-        .merge(health_routes(house.health.clone()))
-        .merge(documents);
+        .merge(health_routes(house.health.clone()));
     let whole =
         open(whole, web_settings).layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
     Ok(measure::everywhere(whole))

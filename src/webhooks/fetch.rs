@@ -20,6 +20,7 @@ const USER_AGENT: &str = concat!("satchel/", env!("CARGO_PKG_VERSION"));
 pub struct GuardedClient {
     guard: Guard,
     client: Client,
+    timeout: Duration,
 }
 
 /// Why a request got no usable answer. The texts name neither the URL nor an address.
@@ -99,7 +100,7 @@ impl Guard {
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(NoClient)?;
-        Ok(GuardedClient { guard: self.clone(), client })
+        Ok(GuardedClient { guard: self.clone(), client, timeout: Duration::MAX })
     }
 
     /// A client that goes only where this guard lets it, and takes no longer than `timeout` from the look-up of
@@ -120,11 +121,16 @@ impl Guard {
             .user_agent(USER_AGENT)
             .build()
             .map_err(NoClient)?;
-        Ok(GuardedClient { guard: self.clone(), client })
+        Ok(GuardedClient { guard: self.clone(), client, timeout })
     }
 }
 
 impl GuardedClient {
+    /// How long a request may take, if it says nothing else.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Begins a request, if the URL may be used.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 pub mod fetch;
 pub mod guard;
+mod lanes;
 pub mod schedule;
 pub mod sign;
 pub mod store;

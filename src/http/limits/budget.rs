@@ -1,32 +1,85 @@
-//! What all clients together may ask for.
+//! What strangers together, and each account, may have made in a minute.
+//!
+//! A request with a valid API key counts on its account alone, so strangers can't use up what a shop needs. Strangers
+//! share one budget. Within it each address, and each network around it, has a quota; and once more than four fifths
+//! are used, each network gets no more than its [fair share](super::fair), so that a flood out of few networks does
+//! not shut out the others, and one out of many gets no more than each of them is due.
 
-use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
-use governor::clock::Clock;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-
+use super::fair::{Strangers, Use, reckoned};
+use super::recent::Recent;
 use super::whole_secs;
+use crate::http::client::{self, Asker};
 
-/// A budget over all clients, per minute.
-pub struct Budget(Option<DefaultDirectRateLimiter>);
+/// Budgets of a minute for one kind of thing.
+pub struct Budget {
+    began: Instant,
+    strangers: Option<Mutex<Strangers>>,
+    accounts: Option<Mutex<Accounts>>,
+}
+
+/// What each account has used.
+struct Accounts {
+    used: Recent<Use>,
+    a_minute: f32,
+}
 
 impl Budget {
-    /// So many in a minute, and as many at once; 0 means no budget at all: everything passes.
+    /// So many in a minute for all strangers together, and for each account; as many may come at once. 0 means no
+    /// budget at all: everything passes.
     pub fn per_minute(count: u32) -> Self {
-        Self(NonZeroU32::new(count).map(|count| RateLimiter::direct(Quota::per_minute(count))))
+        Self::of(count, count)
     }
 
-    /// Takes one.
+    /// The same with another number for each account.
+    pub fn of(strangers: u32, account: u32) -> Self {
+        let accounts = || Mutex::new(Accounts { used: Recent::default(), a_minute: reckoned(account) });
+        Self {
+            began: Instant::now(),
+            strangers: (strangers > 0).then(|| Mutex::new(Strangers::new(reckoned(strangers)))),
+            accounts: (account > 0).then(accounts),
+        }
+    }
+
+    /// Takes one, for whom the request of this task is.
     ///
     /// # Errors
-    /// Seconds to wait if the budget is used up.
+    /// Seconds to wait if there is none for them.
     pub fn take(&self) -> Result<(), u64> {
-        let Some(limiter) = &self.0 else {
-            return Ok(());
-        };
-        limiter.check().map_err(|refusal| {
-            let wait = refusal.wait_time_from(limiter.clock().now());
-            whole_secs(wait).max(1)
-        })
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.take_for(client::asker(), now_ms)
     }
+
+    /// Takes one at a time, in milliseconds since the start.
+    pub(super) fn take_for(&self, asker: Option<Asker>, now_ms: u64) -> Result<(), u64> {
+        let address = match asker {
+            Some(Asker::Account(account)) => return self.take_for_account(account.0, now_ms),
+            Some(Asker::Stranger(address)) => Some(address),
+            None => None,
+        };
+        let Some(strangers) = &self.strangers else { return Ok(()) };
+        strangers.lock().unwrap_or_else(PoisonError::into_inner).take(address, now_ms).map_err(rounded)
+    }
+
+    fn take_for_account(&self, account: i64, now_ms: u64) -> Result<(), u64> {
+        let Some(accounts) = &self.accounts else { return Ok(()) };
+        let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let a_minute = accounts.a_minute;
+        let used = accounts.used.entry(account.unsigned_abs(), now_ms);
+        used.leak(now_ms, a_minute, a_minute);
+        match used.wait_ms(a_minute) {
+            Some(wait) => Err(rounded(wait)),
+            None => {
+                used.count();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Milliseconds as whole seconds to wait.
+fn rounded(wait_ms: u64) -> u64 {
+    whole_secs(std::time::Duration::from_millis(wait_ms)).max(1)
 }
