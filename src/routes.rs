@@ -191,8 +191,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
 
 /// The operator's event log as a stream, resumable by `Last-Event-ID`.
 async fn follow(State(house): State<Arc<House>>, request: Request) -> Response {
-    let client = house.proxies.client(request.extensions(), request.headers());
-    match house.log.follow(client, events::last_event_id(request.headers())) {
+    match house.log.follow(events::last_event_id(request.headers())) {
         Ok(stream) => stream,
         Err(error) => AdminError::Refused(error.to_string()).into_response(),
     }

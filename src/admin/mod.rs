@@ -29,6 +29,7 @@ mod peers;
 mod proxies;
 mod purses;
 mod stores;
+mod stream;
 mod suspense;
 mod tips;
 mod webhooks;

@@ -25,7 +25,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-pub use self::budget::Budget;
+pub use self::budget::{Budget, Rate};
 pub use self::layer::{Limiter, Meter, limit};
 pub use self::recent::Recent;
 use super::client::Client;

@@ -41,16 +41,6 @@ impl Tips {
         public(&tip, |view| json(&[view]))
     }
 
-    /// What somebody has claimed, as the public sees it: what its tipper keeps to themselves isn't theirs.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn claimed_json(&self, user: &User) -> Result<Vec<u8>, TipError> {
-        let user = user.id;
-        let tips = self.store().read(move |connection| store::claimed_by(connection, user)).await?;
-        list(&tips)
-    }
-
     /// The tip that magic words lead to, in a list of one; an empty list for wrong ones.
     ///
     /// # Errors
@@ -131,15 +121,19 @@ pub(super) fn group_json(group: &Group, tips: &[Tip], keyring: &Keyring) -> Resu
 }
 
 fn list(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
-    let mut body = vec![b'['];
-    for (index, tip) in tips.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
+    Ok([b"[".as_slice(), public_objects(tips)?.as_slice(), b"]"].concat())
+}
+
+/// Tips as the public sees them, with commas between them.
+pub(super) fn public_objects(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
+    let mut objects = Vec::new();
+    for tip in tips {
+        if !objects.is_empty() {
+            objects.push(b',');
         }
-        body.extend(public(tip, |view| json(&view))?);
+        objects.extend(public(tip, |view| json(&view))?);
     }
-    body.push(b']');
-    Ok(body)
+    Ok(objects)
 }
 
 /// What anybody with the link may see, handed to `write`.

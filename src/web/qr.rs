@@ -95,8 +95,7 @@ fn width_of(version: Version) -> usize {
 /// How hard a code is for scanners, by the standard's rules: runs and what looks like a finder in rows and columns,
 /// blocks of one color, and how far from half of it is dark.
 fn penalty(modules: &[bool], width: usize) -> u32 {
-    let columns: Vec<_> =
-        (0..width).flat_map(|x| modules.iter().skip(x).step_by(width).copied()).collect();
+    let columns: Vec<_> = (0..width).flat_map(|x| modules.iter().skip(x).step_by(width).copied()).collect();
     let lines = modules.chunks(width).chain(columns.chunks(width)).map(line_penalty).sum::<u32>();
     let blocks: u32 = modules.chunks(width).zip(modules.chunks(width).skip(1)).map(block_penalty).sum();
     let dark = modules.iter().filter(|dark| **dark).count();
@@ -126,9 +125,10 @@ fn line_penalty(line: &[bool]) -> u32 {
 }
 
 fn block_penalty((upper, lower): (&[bool], &[bool])) -> u32 {
-    let same = upper.windows(2).zip(lower.windows(2)).filter(|(upper, lower)| {
-        upper == lower && upper.first() == upper.last()
-    });
+    let same = upper
+        .windows(2)
+        .zip(lower.windows(2))
+        .filter(|(upper, lower)| upper == lower && upper.first() == upper.last());
     u32::try_from(same.count()).unwrap_or(u32::MAX).saturating_mul(3)
 }
 
@@ -144,7 +144,8 @@ fn picture(modules: &[bool], width: usize) -> String {
         let mut x = 0_usize;
         for run in row.chunk_by(|one, next| one == next) {
             if run.first() == Some(&true) {
-                let (left, top, length) = (x.saturating_add(QUIET_ZONE), y.saturating_add(QUIET_ZONE), run.len());
+                let (left, top, length) =
+                    (x.saturating_add(QUIET_ZONE), y.saturating_add(QUIET_ZONE), run.len());
                 // Writing into a text can't fail.
                 let _ = write!(svg, "M{left} {top}h{length}v1h-{length}z");
             }

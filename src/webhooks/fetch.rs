@@ -29,8 +29,8 @@ pub enum FetchError {
     /// The URL itself is refused.
     #[error(transparent)]
     Url(#[from] BadUrl),
-    /// The host's name leads to no public address.
-    #[error("the host has no public address")]
+    /// The host's name leads to no public address. Whoever gave it is told no more than if it were down.
+    #[error("the host can't be reached")]
     Refused,
     /// The host can't be found or reached, or breaks off.
     #[error("the host can't be reached")]
@@ -54,6 +54,7 @@ impl From<reqwest::Error> for FetchError {
         let mut cause = error.source();
         while let Some(inner) = cause {
             if inner.is::<NoPublicAddress>() {
+                tracing::debug!("a host has no public address");
                 return Self::Refused;
             }
             cause = inner.source();

@@ -145,8 +145,8 @@ async fn botnet_has_two_hundred_codes_a_day_and_the_recipient_gets_in_between() 
             let [_, a, b, c] = networks.to_be_bytes();
             for code in 0..3 {
                 let code = 2000 + (networks * 3 + code) % 8000;
-                let asked = house.get(&format!("{path}{code}"));
-                told += u32::from(asked_by(from(20 + a, b, c), asked).await.status == OK);
+                let path = format!("{path}{code}");
+                told += u32::from(asked_by(from(20 + a, b, c), house.get(&path)).await.status == OK);
             }
         }
         house.clock.advance(Duration::from_secs(300));

@@ -5,6 +5,7 @@
 //! are used, each network gets no more than its [fair share](super::fair), so that a flood out of few networks does
 //! not shut out the others, and one out of many gets no more than each of them is due.
 
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,13 +18,46 @@ use crate::http::client::{self, Asker};
 pub struct Budget {
     began: Instant,
     strangers: Option<Mutex<Strangers>>,
-    accounts: Option<Mutex<Accounts>>,
+    accounts: Rate,
 }
 
-/// What each account has used.
-struct Accounts {
-    used: Recent<Use>,
+/// So many a minute for each of some, and as many at once; in bounded memory.
+pub struct Rate {
+    began: Instant,
+    used: Mutex<Recent<Use>>,
     a_minute: f32,
+}
+
+impl Rate {
+    /// 0 sets no limit.
+    pub fn per_minute(count: u32) -> Self {
+        Self { began: Instant::now(), used: Mutex::default(), a_minute: reckoned(count) }
+    }
+
+    /// Takes one of somebody's.
+    ///
+    /// # Errors
+    /// Seconds to wait.
+    pub fn take(&self, of: impl Hash) -> Result<(), u64> {
+        self.take_at(of, elapsed_ms(self.began))
+    }
+
+    fn take_at(&self, of: impl Hash, now_ms: u64) -> Result<(), u64> {
+        if self.a_minute < 1.0 {
+            return Ok(());
+        }
+        let mut all = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = all.key(of);
+        let used = all.entry(key, now_ms);
+        used.leak(now_ms, self.a_minute, self.a_minute);
+        match used.wait_ms(self.a_minute) {
+            Some(wait) => Err(rounded(wait)),
+            None => {
+                used.count();
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Budget {
@@ -35,11 +69,10 @@ impl Budget {
 
     /// The same with another number for each account.
     pub fn of(strangers: u32, account: u32) -> Self {
-        let accounts = || Mutex::new(Accounts { used: Recent::default(), a_minute: reckoned(account) });
         Self {
             began: Instant::now(),
             strangers: (strangers > 0).then(|| Mutex::new(Strangers::new(reckoned(strangers)))),
-            accounts: (account > 0).then(accounts),
+            accounts: Rate::per_minute(account),
         }
     }
 
@@ -48,35 +81,23 @@ impl Budget {
     /// # Errors
     /// Seconds to wait if there is none for them.
     pub fn take(&self) -> Result<(), u64> {
-        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.take_for(client::asker(), now_ms)
+        self.take_for(client::asker(), elapsed_ms(self.began))
     }
 
     /// Takes one at a time, in milliseconds since the start.
     pub(super) fn take_for(&self, asker: Option<Asker>, now_ms: u64) -> Result<(), u64> {
         let address = match asker {
-            Some(Asker::Account(account)) => return self.take_for_account(account.0, now_ms),
+            Some(Asker::Account(account)) => return self.accounts.take_at(account.0, now_ms),
             Some(Asker::Stranger(address)) => Some(address),
             None => None,
         };
         let Some(strangers) = &self.strangers else { return Ok(()) };
         strangers.lock().unwrap_or_else(PoisonError::into_inner).take(address, now_ms).map_err(rounded)
     }
+}
 
-    fn take_for_account(&self, account: i64, now_ms: u64) -> Result<(), u64> {
-        let Some(accounts) = &self.accounts else { return Ok(()) };
-        let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let a_minute = accounts.a_minute;
-        let used = accounts.used.entry(account.unsigned_abs(), now_ms);
-        used.leak(now_ms, a_minute, a_minute);
-        match used.wait_ms(a_minute) {
-            Some(wait) => Err(rounded(wait)),
-            None => {
-                used.count();
-                Ok(())
-            }
-        }
-    }
+fn elapsed_ms(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds as whole seconds to wait.

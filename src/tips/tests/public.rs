@@ -316,3 +316,35 @@ async fn words_that_are_changed_or_given_up_lead_nowhere() {
     house.delete(&house.tipper, &format!("{TIPS}/{tip}")).await.ok();
     assert_eq!(find(&new).await, json!([]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_of_claimed_tips_is_whole_however_long_and_can_be_asked_for_in_pages() {
+    let house = House::new().await;
+    let own = house.claimed(&json!({})).await;
+    for _ in 0..3 {
+        house.order(&json!({"quantity": 400})).await.ok();
+    }
+    let all = house.ledger.store.write_blocking(|tx| -> Result<usize, crate::store::StoreError> {
+        let sql = "UPDATE tips SET tippee_id = (SELECT tippee_id FROM tips WHERE tippee_id IS NOT NULL)
+                   WHERE tippee_id IS NULL";
+        Ok(tx.execute(sql, [])?)
+    });
+    assert_eq!(all.unwrap(), 1_200);
+    let list = house.get(&house.friend, "/api/tippee/tips").await.ok();
+    let ids: Vec<_> = list.as_array().unwrap().iter().map(id).collect();
+    let different: std::collections::HashSet<_> = ids.iter().collect();
+    assert_eq!((ids.len(), different.len()), (1_201, 1_201));
+    assert_eq!(ids.last(), Some(&own), "newest first");
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = house.get(&house.friend, &format!("/api/tippee/tips?limit=500{cursor}")).await;
+        let next = page.headers.get("x-next-cursor").map(|next| next.to_str().unwrap().to_owned());
+        paged.extend(page.ok().as_array().unwrap().iter().map(id));
+        let Some(next) = next else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(paged, ids);
+    for bad in ["limit=0", "limit=1001", "cursor=nonsense", "cursor=clh1a2b3c4d5e6f7g8h9i0j1k"] {
+        house.get(&house.friend, &format!("/api/tippee/tips?{bad}")).await.is_error(400, "BAD_REQUEST");
+    }
+}
