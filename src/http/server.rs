@@ -38,9 +38,9 @@ use crate::telemetry::metrics::{HTTP_CONNECTIONS, HTTP_LIMITED};
 /// How long to leave the listener alone when it has no file descriptor for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes that hyper buffers of what a connection sent, and so the longest head. All connections together hold at most
-/// this times their number.
-const READ_BUFFER: usize = 64 * 1024;
+/// Bytes of a head from which on it is refused. hyper may have read as much again by then, so all connections together
+/// hold at most twice this times their number.
+const READ_BUFFER: usize = 32 * 1024;
 
 /// What a connection and a request may take.
 #[derive(Clone, Debug)]
