@@ -195,7 +195,7 @@ mod flood {
     }
 
     #[test]
-    fn flood_from_everywhere_leaves_everybody_their_fair_share_and_shops_all_of_theirs() {
+    fn flood_from_everywhere_stays_within_the_budget_and_costs_shops_nothing() {
         // Each in a /16 of its own, as far as there are so many.
         let (attackers, shops, honest) = flood(|n| {
             let n = u32::try_from(n).unwrap();
@@ -203,9 +203,8 @@ mod flood {
         });
         assert_eq!(shops.through, shops.of);
         assert!(attackers.through <= 6 * BUDGET, "{}", attackers.through);
-        // One in twenty is what is due; by chance it may be none of fifty.
-        assert!(f64::from(honest.through) / f64::from(honest.of) < 0.5);
-        let _ = honest;
+        // One in twenty is what is due to anybody, honest or not, and which one is chance.
+        assert!(honest.through < honest.of / 2, "{} of {}", honest.through, honest.of);
     }
 
     #[test]
@@ -232,7 +231,7 @@ mod flood {
         assert_eq!((0..200).filter(|_| take("2a00:1:1:1::1").is_ok()).count(), 150);
         assert_eq!((0..400).filter(|n| take(&format!("2a00:1:1:{:x}::1", n % 255)).is_ok()).count(), 150);
         assert_eq!(
-            (0..400).filter(|n| take(&format!("2a00:1:1:{:x}::1", 256 + n * 256)).is_ok()).count(),
+            (0..400).filter(|n| take(&format!("2a00:1:1:{:x}::1", 256 + n % 200 * 256)).is_ok()).count(),
             300
         );
         assert!(take("2a00:1:2::1").is_ok());
