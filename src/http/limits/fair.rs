@@ -2,9 +2,9 @@
 //!
 //! An address counts on itself and on each network around it: of IPv6 its /64, /56, /48 and /32, of IPv4 its /24 and
 //! /16. The smaller ones have quotas, a part of the whole each. Once four fifths of the budget are used, the larger
-//! ones (/48 and /32, /24 and /16) get their fair share alone: the budget divided by the networks that have asked in
-//! the last minute, and one more. So what all of them take together leaves room for one that asks now for the first
-//! time. If there are more networks than a minute's budget has requests, each may have one as often as the division
+//! ones (/48 and /32, /24 and /16) get their fair share alone: four fifths of the budget divided by the networks that
+//! have asked in the last minute, and one more. So what all of them take together is less than what comes back, and
+//! leaves room for one that asks now for the first time. If there are more networks than a minute's budget has requests, each may have one as often as the division
 //! says, and which of them come first is chance: no more is due to any of them.
 
 use std::collections::hash_map::RandomState;
@@ -93,7 +93,8 @@ impl Level {
             self.active = self.active.saturating_add(1);
         }
         let networks = self.active.max(self.active_before).saturating_add(1);
-        let (quota, share) = ((budget * self.part).max(LEAST_QUOTA.min(budget)), budget / reckoned(networks));
+        let quota = (budget * self.part).max(LEAST_QUOTA.min(budget));
+        let share = budget * (1.0 - CALM) / reckoned(networks);
         used.leak(now_ms, quota, share);
         (used, quota, share)
     }
