@@ -118,7 +118,7 @@ fn routes(site: &Site, proxy: &str, gift: &str) -> Vec<Route> {
 async fn proxy_at_its_limits(site: &Site) -> Result<String> {
     let listed: Vec<_> = (0..LISTED).map(|number| format!("/**/b*{number}*c")).collect();
     let body = json!({
-        "name": "Patterns", "targetBaseUrl": "http://127.0.0.1:9", "defaultPriceSats": 1, "blockedPaths": listed,
+        "name": "Patterns", "targetBaseUrl": "http://127.0.0.1:65000", "defaultPriceSats": 1, "blockedPaths": listed,
     });
     let key = site.satchel().admin_key();
     let mut connection = site.connect().await?;
