@@ -65,9 +65,6 @@ pub use error::ShopifyError;
 /// The version of the Admin API whose schema the queries are written for.
 pub const API_VERSION: &str = "2026-10";
 
-/// How long one request may take, look-up and answer included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How long to wait before trying again.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -77,6 +74,8 @@ pub struct Pace {
     pub longest_pause: Duration,
     /// How long a request may still be worked on at Shopify after its answer was lost.
     pub in_doubt: Duration,
+    /// How long one request may take, look-up and answer included.
+    pub request: Duration,
 }
 
 impl Pace {
@@ -85,6 +84,7 @@ impl Pace {
         first_pause: Duration::from_secs(30),
         longest_pause: Duration::from_secs(3_600),
         in_doubt: Duration::from_secs(120),
+        request: Duration::from_secs(30),
     };
 
     /// For a test server on this machine, which works on nothing for long.
@@ -92,6 +92,7 @@ impl Pace {
         first_pause: Duration::from_secs(1),
         longest_pause: Duration::from_secs(60),
         in_doubt: Duration::from_secs(2),
+        request: Duration::from_secs(3),
     };
 
     /// The pause after so many failures in a row.
@@ -137,26 +138,26 @@ impl ShopifyShops {
     /// # Errors
     /// [`NoClient`]: at start, or never.
     pub fn from_config(shops: &[config::Shopify], guard: &Guard, clock: &Clock) -> Result<Self, NoClient> {
-        let http = guard.client(REQUEST_TIMEOUT)?;
         let shop = |shop: &config::Shopify| {
             let local = !shop.endpoint.is_empty();
+            let pace = if local { Pace::LOCAL } else { Pace::REAL };
             let base = if local {
                 shop.endpoint.trim_end_matches('/').to_owned()
             } else {
                 format!("https://{}", shop.domain)
             };
-            Arc::new(ShopifyShop {
+            Ok(Arc::new(ShopifyShop {
                 slug: shop.store.clone(),
                 domain: shop.domain.clone(),
-                client: Client::new(http.clone(), &base, shop, clock.clone()),
-                pace: if local { Pace::LOCAL } else { Pace::REAL },
+                client: Client::new(guard.client(pace.request)?, &base, shop, clock.clone()),
+                pace,
                 every: Duration::from_secs(shop.sync_secs),
                 reading: Mutex::new(()),
                 writing: Mutex::new(()),
                 due: Notify::new(),
-            })
+            }))
         };
-        Ok(Self(Arc::new(shops.iter().map(shop).collect())))
+        Ok(Self(Arc::new(shops.iter().map(shop).collect::<Result<_, _>>()?)))
     }
 
     /// The one behind a store.

@@ -36,7 +36,7 @@ pub(super) struct Reading {
     pub(super) products: Vec<RemoteProduct>,
     /// All of them.
     pub(super) seen: HashSet<i64>,
-    /// All variants.
+    /// All of their variants.
     pub(super) seen_variants: HashSet<i64>,
     /// What is left as it was, and why.
     pub(super) problems: Vec<String>,
@@ -135,6 +135,10 @@ fn together(products: Vec<Value>, variants: Vec<Value>, unit: Unit) -> Reading {
             }
             Err(why) => reading.problem(format!("product {id} is left as it was: {}", clean(&why))),
         }
+    }
+    // Of products that came or went while it was read.
+    for (id, _) in of_product.into_values().flatten() {
+        reading.seen_variants.remove(&id);
     }
     reading
 }

@@ -220,6 +220,7 @@ pub(in crate::services::shop::shopify) fn retire_product(
     id: ProductId,
 ) -> Result<(), StoreError> {
     tx.execute("UPDATE shop_products SET active = 0 WHERE id = ?1", [id])?;
+    tx.execute("UPDATE shop_variants SET active = 0 WHERE product_id = ?1", [id])?;
     Ok(())
 }
 
