@@ -53,7 +53,7 @@ async fn session_for_an_item_is_an_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn session_for_a_document_is_a_payment_whose_preimage_opens_it() {
     let world = World::new().await;
-    world.keys.create("operator", &[Scope::Admin], None).await.unwrap();
+    world.keys.create("operator", &[Scope::Admin], Some("default")).await.unwrap();
     let session = world.post("/api/checkout/sessions", &json!({ "productId": "doc_halvings" })).await.ok();
     assert_eq!(session["amountSats"], 3);
     assert!(session["checkoutUrl"].as_str().unwrap().contains("/checkout/inv_"), "{session}");
