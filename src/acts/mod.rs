@@ -92,7 +92,7 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 33] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,

@@ -48,7 +48,7 @@ pub(super) const FIND_ORDER: Query = Query {
     name: "find_order",
     text: "query FindOrder($query: String!) {
   found: orders(first: 5, query: $query) { nodes { legacyResourceId name sourceIdentifier tags } }
-  newest: orders(first: 50, sortKey: ID, reverse: true) { nodes { legacyResourceId name sourceIdentifier tags } }
+  newest: orders(first: 100, sortKey: ID, reverse: true) { nodes { legacyResourceId name sourceIdentifier tags } }
 }",
 };
 

@@ -22,6 +22,9 @@ const VARIANTS_A_PAGE: u32 = 100;
 /// Things of one kind that a store may have.
 const MOST: usize = 100_000;
 
+/// Bytes of a whole list, about: far more than any real one has, and far less than there is memory.
+const LARGEST: usize = 256 * 1_024 * 1_024;
+
 /// Problems that are kept; the others are counted.
 const MOST_PROBLEMS: usize = 20;
 
@@ -79,15 +82,17 @@ impl ShopifyShop {
     /// All nodes of a list. A list that goes round in circles is refused.
     async fn pages(&self, query: Query, list: &str, first: u32) -> Result<Vec<Value>, ShopifyError> {
         let (mut all, mut after, mut cursors) = (Vec::new(), None::<String>, HashSet::new());
+        let mut bytes = 0_usize;
         loop {
             let mut answer: Value =
                 self.client.ask(query, &json!({ "first": first, "after": after })).await?;
             let page = answer.get_mut(list).map(Value::take).unwrap_or_default();
             let page: Page = serde_json::from_value(page)
                 .map_err(|_| ShopifyError::Nonsense(format!("the list of {list} is none")))?;
+            bytes = page.nodes.iter().map(weight).fold(bytes, usize::saturating_add);
             all.extend(page.nodes);
-            if all.len() > MOST {
-                return Err(ShopifyError::Nonsense(format!("more than {MOST} {list}")));
+            if all.len() > MOST || bytes > LARGEST {
+                return Err(ShopifyError::Nonsense(format!("there are too many {list}")));
             }
             if !page.page_info.has_next_page {
                 return Ok(all);
@@ -101,6 +106,17 @@ impl ShopifyShop {
             after = Some(cursor);
         }
     }
+}
+
+/// About how many bytes a value takes.
+fn weight(value: &Value) -> usize {
+    let inner = match value {
+        Value::String(text) => text.len(),
+        Value::Array(all) => all.iter().map(weight).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    inner.saturating_add(32)
 }
 
 /// Puts variants to their products.
