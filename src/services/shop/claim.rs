@@ -89,7 +89,9 @@ impl Shop {
 
 /// Shipping and tax were paid for one place; an address in another must come to the same.
 fn check_place(tx: &Tx<'_>, store: &ShopStore, order: &Order, to: &Location) -> Result<(), ShopError> {
-    if *to == order.at || charges(tx, store, order, to)? == charges(tx, store, order, &order.at)? {
+    if *to == order.at
+        || shipping_and_tax(tx, store, order, to)? == shipping_and_tax(tx, store, order, &order.at)?
+    {
         return Ok(());
     }
     let (to, at) = (to.shown(), order.at.shown());
@@ -101,7 +103,7 @@ fn check_place(tx: &Tx<'_>, store: &ShopStore, order: &Order, to: &Location) -> 
 
 /// What an order costs in a place besides its pieces: shipping, and tax in parts per million; `None` if it is not sent
 /// there.
-fn charges(
+fn shipping_and_tax(
     tx: &Tx<'_>,
     store: &ShopStore,
     order: &Order,
