@@ -81,6 +81,8 @@ pub enum ActKind {
     StoreChange,
     /// Products of a store written, or one of them changed.
     StoreProducts,
+    /// The catalogue of a Shopify shop read.
+    StoreSync,
     /// An order sent.
     OrderShip,
     /// An order given up.
@@ -90,7 +92,7 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 33] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -120,6 +122,7 @@ impl ActKind {
         Self::StoreCreate,
         Self::StoreChange,
         Self::StoreProducts,
+        Self::StoreSync,
         Self::OrderShip,
         Self::OrderCancel,
         Self::OrderForget,
@@ -157,6 +160,7 @@ impl ActKind {
             Self::StoreCreate => "store.create",
             Self::StoreChange => "store.change",
             Self::StoreProducts => "store.products",
+            Self::StoreSync => "store.sync",
             Self::OrderShip => "order.ship",
             Self::OrderCancel => "order.cancel",
             Self::OrderForget => "order.forget",

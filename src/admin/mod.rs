@@ -186,6 +186,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/stores", get(stores::list))
         .route("/admin/v1/stores/{slug}", get(stores::show).post(stores::create))
         .route("/admin/v1/stores/{slug}/settings", post(stores::change))
+        .route("/admin/v1/stores/{slug}/sync", post(stores::sync))
         .route("/admin/v1/stores/{slug}/products", get(stores::products).post(stores::put))
         .route("/admin/v1/stores/{slug}/variants/{id}", post(stores::variant))
         .route("/admin/v1/stores/{slug}/orders", get(stores::orders))

@@ -41,7 +41,7 @@ use crate::services::accounts::{self, Accounts};
 use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
 use crate::services::merchant::{self, KeyDerivation, Merchants};
 use crate::services::purse::{self, Purses};
-use crate::services::shop::{self, Shop};
+use crate::services::shop::{self, Shop, ShopifyShops};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -283,6 +283,8 @@ impl House {
             // Their own: strangers fill carts for nothing.
             budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
             mail: mail.clone(),
+            shopify: ShopifyShops::from_config(&config.shop.shopify, &guard, &ledger.clock)
+                .map_err(|error| AppError::System(error.to_string()))?,
         });
         let merchants = Merchants::new(merchant::Parts {
             store: store.clone(),

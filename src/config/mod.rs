@@ -21,6 +21,7 @@ mod rates;
 mod sections;
 mod settings;
 mod shop;
+mod shopify;
 mod signup;
 mod smtp;
 mod solvency;
@@ -45,6 +46,7 @@ pub use sections::{
     Webhooks, default_esplora_url,
 };
 pub use shop::Shop;
+pub use shopify::Shopify;
 pub use signup::{Legal, Signup};
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};

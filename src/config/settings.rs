@@ -97,6 +97,11 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("shop.max_amount_sat", SATS),
     ("shop.min_fee_sat", SATS),
     ("shop.fee_percent", COUNT),
+    ("shop.return_fee", YES_NO),
+    (
+        "shop.shopify",
+        "give a section [[shop.shopify]] for each shop, with store, domain, client_id and client_secret, instead of the line `shopify = []`",
+    ),
     ("nostr.relays", "give a list of relays, like [\"wss://relay.example.com\"], or []"),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (

@@ -455,6 +455,9 @@ impl StoreAdmin for Rooms {
     fn show(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "slug": slug })) })
     }
+    fn sync(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "running": false })) })
+    }
     fn put(&self, slug: String, products: Vec<ProductRequest>) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "slug": slug, "products": products.len() })) })
     }

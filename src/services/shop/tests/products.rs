@@ -64,3 +64,34 @@ async fn session_for_a_document_is_a_payment_whose_preimage_opens_it() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(world.document("what-is-l402", &shown).await.status, 402);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_is_sold_is_read_in_pages_with_its_true_total() {
+    let world = World::new().await;
+    world.create("cups", &super::setup::mugs()).await;
+    let mut expected = Vec::new();
+    for n in 0..7 {
+        let store = if n % 2 == 0 { "mugs" } else { "cups" };
+        expected.push(format!("item_{}", world.product(store, &format!("p{n}"), "1.00", None).await));
+    }
+    expected.extend(["doc_halvings", "doc_sats-and-msats", "doc_what-is-l402"].map(ToOwned::to_owned));
+    for limit in [1, 3, 7, 9, 10, 500] {
+        let (mut ids, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = world.get(&format!("/api/checkout/products?limit={limit}&cursor={cursor}")).await.ok();
+            assert_eq!(page["total"], 10, "{limit}");
+            let products = page["products"].as_array().unwrap();
+            assert!(products.len() <= limit);
+            ids.extend(products.iter().map(|product| product["id"].as_str().unwrap().to_owned()));
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(ids, expected, "{limit}");
+    }
+    world.set("cups", &json!({ "active": false })).await;
+    assert_eq!(world.get("/api/checkout/products?limit=2").await.ok()["total"], 7);
+    world.get("/api/checkout/products?limit=0").await.refused(400, "INVALID_LIMIT");
+    world.get("/api/checkout/products?cursor=doc_nothing").await.refused(400, "INVALID_CURSOR");
+}
