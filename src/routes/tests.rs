@@ -217,3 +217,43 @@ async fn an_account_reads_its_real_webhooks_proxies_and_node() {
         site.ask("POST", "", "/api/signup/l402", &json!({ "email": "bob@example.com" })).await;
     assert!(status == 403 && refused.contains("signup_disabled"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_route_of_the_api_is_json_also_to_a_browser() {
+    let site = Site::build().await;
+    for path in [
+        "/api/nothing",
+        "/api/payments/a/b",
+        "/api/merchant/nothing",
+        "/api/agents/a/b/c",
+        "/api/shopify/mugs/nothing",
+        "/api/checkout/nothing",
+        "/api/l402/nothing",
+        "/api/proxy/a/b/c",
+        "/api/manifests/nothing",
+        "/api/stats/nothing",
+        "/v1/purse/nothing",
+        "/v1/nothing",
+    ] {
+        let request =
+            Request::builder().uri(path).header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let response = site.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let (status, body) = text(response).await;
+        assert_eq!(status, 404, "{path}");
+        assert!(kind.contains("json"), "{path}: {kind}");
+        let told: Value = serde_json::from_str(&body).unwrap();
+        if path.starts_with("/api/") {
+            assert_eq!((&told["status"], &told["instance"]), (&json!(404), &json!(path)), "{told}");
+            assert!(
+                told["type"].is_string() && told["title"].is_string() && told["detail"].is_string(),
+                "{told}"
+            );
+        }
+    }
+    // What people may have mistyped is a page.
+    let request =
+        Request::builder().uri("/nothing").header("accept", "text/html").body(Body::empty()).unwrap();
+    let response = site.router.clone().oneshot(request).await.unwrap();
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+}

@@ -34,6 +34,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0024_shop.sql"),
     include_str!("migrations/0025_signups.sql"),
     include_str!("migrations/0026_purse.sql"),
+    include_str!("migrations/0028_buying.sql"),
 ];
 
 /// Brings the file to the newest schema.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::admin::{ProductRequest, StoreAdmin, StoreRequest};
-use crate::app::shop::{Besides, OrderCredentials, OrderWebhooks};
+use crate::app::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::currency::Currency;
@@ -83,6 +83,7 @@ pub(super) struct World {
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     pub(super) payments: Payments,
+    pub(super) l402: L402,
     /// Events are read by one at a time, as in the running program.
     turn: Mutex<()>,
     router: Router,
@@ -135,15 +136,6 @@ impl World {
         let rates = Rates::fixed(&rates, RatesSettings::default(), clock.clone());
         let guard = Guard::offline(GuardSettings::default());
         let budget = Arc::new(Budget::per_minute(0));
-        let payments = Payments::new(payments::Parts {
-            ledger: ledger.clone(),
-            node: asked.clone(),
-            rules: payments::Rules::from_config(config),
-            guard,
-            teller: payments_teller,
-            rates: rates.clone(),
-            budget: Arc::clone(&budget),
-        });
         let quiet = LimitSettings {
             enabled: false,
             window: Duration::from_secs(60),
@@ -164,6 +156,18 @@ impl World {
             per_client: Arc::clone(&limits),
             budget: Arc::clone(&budget),
         });
+        let payments = Payments::with_sessions(
+            payments::Parts {
+                ledger: ledger.clone(),
+                node: asked.clone(),
+                rules: payments::Rules::from_config(config),
+                guard,
+                teller: payments_teller,
+                rates: rates.clone(),
+                budget: Arc::clone(&budget),
+            },
+            Arc::new(ChallengeSessions(l402.clone())),
+        );
         let content = Content::from_config(config, l402.clone());
         let (documents, _) = l402::content::api::router(content.clone(), &limits, &proxies);
         let paid_proxies = PaidProxies::new(proxy::Parts {
@@ -185,9 +189,7 @@ impl World {
             elsewhere: Arc::new(Besides {
                 content,
                 proxies: paid_proxies,
-                payments: payments.clone(),
-                l402,
-                ledger: ledger.clone(),
+                l402: l402.clone(),
                 rates,
                 public_url: config.http.public_url.trim_end_matches('/').into(),
             }),
@@ -204,6 +206,7 @@ impl World {
             clock,
             keys,
             payments,
+            l402,
             turn: Mutex::default(),
             router,
             documents,
