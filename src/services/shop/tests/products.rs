@@ -75,13 +75,12 @@ async fn session_for_a_document_is_paid_as_a_request_for_it_is() {
         (&open["status"], &open["lightningInvoice"], &open["amountSats"]),
         (&json!("unpaid"), &session["invoice"], &json!(3))
     );
-    world.pay(&session);
+    let shown = world.pay_session(&session);
     let paid = page(&world, &session).await;
     assert_eq!((&paid["status"], &paid["amountReceivedSats"]), (&json!("paid"), &json!(3)), "{paid}");
     // Once, and nothing is a merchant's payment.
     assert_eq!(world.l402.sold_below("/api/l402/content/").await.unwrap(), (1, 1));
     assert_eq!(rows(&world, "payments"), 0);
-    let shown = format!("L402 {}:{}", session["macaroon"].as_str().unwrap(), world.preimage(&session));
     let answer = world.document("halvings", &shown).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(world.document("what-is-l402", &shown).await.status, 402);
@@ -97,8 +96,10 @@ async fn sessions_that_nobody_pays_are_forgotten() {
     world.clock.advance(std::time::Duration::from_secs(86_400));
     assert_eq!(page(&world, &first).await["status"], "expired");
     let (listeners, now) = (world.ledger.listeners.clone(), world.clock.now());
-    let written =
-        world.ledger.store.write(move |tx| crate::ledger::charges::forget_unpaid(tx, &listeners, now, 100));
+    let written = world.ledger.store.write(move |tx| {
+        crate::ledger::charges::expire(tx, now, 100)?;
+        crate::ledger::charges::forget_unpaid(tx, &listeners, now, 100)
+    });
     written.await.unwrap();
     for table in ["payments", "l402_challenges", "charges", "webhook_messages"] {
         assert_eq!(rows(&world, table), 0, "{table}");

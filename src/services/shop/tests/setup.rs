@@ -80,6 +80,7 @@ pub(super) struct World {
     pub(super) shop: Shop,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
+    node: Arc<FakeNode>,
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     pub(super) payments: Payments,
@@ -203,6 +204,7 @@ impl World {
             shop,
             ledger,
             sim,
+            node,
             clock,
             keys,
             payments,
@@ -329,6 +331,15 @@ impl World {
     pub(super) fn pay(&self, asked: &Value) {
         let invoice = invoice(asked);
         self.pay_msat(&invoice, invoice.amount_milli_satoshis().unwrap());
+    }
+
+    /// Pays a session for a document or a service, whose payment is not held; the credential that it buys.
+    pub(super) fn pay_session(&self, session: &Value) -> String {
+        let invoice = invoice(session);
+        self.sim.receive(&invoice, Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap());
+        self.drain();
+        let preimage = self.node.preimages.lock().unwrap()[&charges::hash_of(&invoice)];
+        format!("L402 {}:{preimage}", session["macaroon"].as_str().unwrap())
     }
 
     pub(super) fn pay_msat(&self, invoice: &Bolt11Invoice, msat: u64) {
