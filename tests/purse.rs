@@ -121,7 +121,7 @@ async fn fifty(world: &World) {
 
 /// A mug, from its 402 to its claimed order; the same request gets the same one, another request another.
 async fn shop_item(world: &World, mug: Mug) {
-    let agent = world.agent("shopper", 70, &["--per-request", "50"]).await;
+    let agent = world.agent("shopper", 69, &["--per-request", "50"]).await;
     let before = world.mugs_sold().await;
     let buy = async |once: &str| agent.post("/v1/purse/fetch", &mug.request(world), once).await;
     let bought = buy("first").await.ok();

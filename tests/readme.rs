@@ -13,6 +13,9 @@
 mod clients;
 mod common;
 #[allow(dead_code, reason = "the tests of these clients use more of it")]
+#[path = "l402_clients/forms.rs"]
+mod forms;
+#[allow(dead_code, reason = "the tests of these clients use more of it")]
 #[path = "l402_clients/wallet.rs"]
 mod wallet;
 
