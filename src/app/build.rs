@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::agents::{Backend, Ears};
 use super::merchant::{MerchantSources, ShopTotals};
-use super::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks};
+use super::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks, RegistryStores};
 use super::{AppError, agents};
 use crate::acts;
 use crate::clock::Clock;
@@ -285,6 +285,7 @@ impl House {
             budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
             mail: mail.clone(),
         });
+        paid_proxies.list_stores(Arc::new(RegistryStores(shop.clone())));
         let merchants = Merchants::new(merchant::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),

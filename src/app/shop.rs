@@ -15,14 +15,15 @@ use crate::decimal::Decimal;
 use crate::http::client::Client;
 use crate::ids::{AccountId, random_hex};
 use crate::l402::content::{Content, SoldDocument};
-use crate::l402::proxy::{PaidProxies, ProxyError, SoldService};
+use crate::l402::manifest::stores::StoreListing;
+use crate::l402::proxy::{PaidProxies, ProxyError, SoldService, StoreListings};
 use crate::l402::{L402, L402Error, NewChallenge, Proof, Ticket, resource_name};
 use crate::ledger::LedgerError;
 use crate::money::Msat;
 use crate::payments::{self, PaymentError, Sessions};
 use crate::rates::{Rates, Unit};
 use crate::services::shop::{
-    Challenge, Credentials, Elsewhere, Offered, Session, ShopError, Shown, Sold, Webhooks,
+    Challenge, Credentials, Elsewhere, ListedStore, Offered, Session, Shop, ShopError, Shown, Sold, Webhooks,
 };
 use crate::store::Tx;
 
@@ -257,5 +258,29 @@ fn told(error: L402Error) -> ShopError {
         L402Error::TooMany { quota, retry_after } => ShopError::TooMany { quota, retry_after },
         L402Error::Internal => ShopError::Internal,
         _ => ShopError::Unavailable,
+    }
+}
+
+/// Stores of the registry.
+pub(crate) struct RegistryStores(pub(crate) Shop);
+
+fn of_registry(store: ListedStore) -> StoreListing {
+    let ListedStore { slug, name, description, from_sats } = store;
+    StoreListing { slug, name, description, from_sats }
+}
+
+impl StoreListings for RegistryStores {
+    fn all(&self) -> BoxFuture<'_, Result<Vec<StoreListing>, ProxyError>> {
+        Box::pin(async move {
+            let listed = self.0.listed().await.map_err(|_| ProxyError::Unavailable)?;
+            Ok(listed.into_iter().map(of_registry).collect())
+        })
+    }
+
+    fn one<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<StoreListing>, ProxyError>> {
+        Box::pin(async move {
+            let listed = self.0.listed_one(slug).await.map_err(|_| ProxyError::Unavailable)?;
+            Ok(listed.map(of_registry))
+        })
     }
 }

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use super::*;
+use crate::admin::StoreAdmin;
 use crate::config::Config;
 use crate::data_dir;
 
@@ -256,4 +257,35 @@ async fn unknown_route_of_the_api_is_json_also_to_a_browser() {
         Request::builder().uri("/nothing").header("accept", "text/html").body(Body::empty()).unwrap();
     let response = site.router.clone().oneshot(request).await.unwrap();
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_with_something_to_sell_is_in_the_registry_with_a_manifest() {
+    let site = Site::build().await;
+    let shop = &site.house.shop;
+    let asked = json!({ "name": "Mugs & More", "currency": "sats", "country": "US" });
+    shop.create("mugs".into(), serde_json::from_value(asked).unwrap()).await.unwrap();
+    let registry = "/api/manifests/registry?category=STORE&q=mugs";
+    assert_eq!(site.get("", registry).await["total"], 0, "there is nothing in it");
+    for (handle, price) in [("dear", "9000"), ("cheap", "4000")] {
+        let product = json!({
+            "handle": handle, "title": handle, "variants": [{ "title": "Blue", "price": price, "stock": 1 }],
+        });
+        StoreAdmin::put(shop, "mugs".into(), vec![serde_json::from_value(product).unwrap()]).await.unwrap();
+    }
+    let listed = site.get("", registry).await;
+    let item = &listed["items"][0];
+    assert_eq!((&listed["total"], &item["defaultPriceSats"]), (&json!(1), &json!(4_000)), "{listed}");
+    assert_eq!(item["proxyBaseUrl"], "https://pay.example/api/shopify/mugs");
+    let path = "/api/manifests/stores/mugs";
+    assert_eq!(item["manifestUrl"], format!("https://pay.example{path}"));
+    let manifest = site.get("", path).await;
+    assert_eq!(manifest["service"]["base_url"], item["proxyBaseUrl"]);
+    assert_eq!(manifest["endpoints"][1]["pricing"]["base_price_sats"], 4_000);
+    assert_eq!(site.get("", "/api/manifests/registry?category=data").await["total"], 0);
+    shop.change("mugs".into(), serde_json::from_value(json!({ "active": false })).unwrap()).await.unwrap();
+    assert_eq!(site.get("", registry).await["total"], 0);
+    for path in [path, "/api/manifests/stores/nothing"] {
+        assert_eq!(site.ask("GET", "", path, &Value::Null).await.0, 404);
+    }
 }

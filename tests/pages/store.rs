@@ -99,6 +99,8 @@ pub async fn a_buyer_orders_pays_and_follows_it(stage: &Stage) {
     stage.open("/store/mugs").await;
     browser.reaches("open").await;
     assert!(browser.is_shown("empty").await);
+    // A price that is asked for is an error to browsers.
+    browser.complains_only_of(402).await;
 }
 
 /// The last one is sold to somebody else before it is paid: the buyer gets the money back.
@@ -133,6 +135,7 @@ pub async fn a_buyer_of_what_is_sold_out_gets_the_money_back(stage: &Stage) {
     stage.open("/store/mugs").await;
     browser.reaches("open").await;
     assert!(browser.texts("#products li:nth-child(2) button:not([disabled])").await.is_empty());
+    browser.complains_only_of(402).await;
 }
 
 /// Without scripts each page says so, in a form that a person can read.
