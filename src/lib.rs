@@ -32,6 +32,7 @@ pub mod names;
 pub mod payments;
 pub mod rates;
 pub mod routes;
+pub mod seal;
 pub mod services;
 pub mod store;
 pub mod telemetry;

@@ -97,7 +97,9 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
         .merge(documents);
-    Ok(measure::everywhere(open(whole, web_settings)))
+    let whole =
+        open(whole, web_settings).layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
+    Ok(measure::everywhere(whole))
 }
 
 /// Gives `routes` an answer for what none of them takes, and opens all of it to any page.
@@ -184,7 +186,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         .method_not_allowed_fallback(admin::method_not_allowed)
         .with_state(Arc::clone(house));
     // The numbers tell how much can be sent and what is owed, so they are not for everybody.
-    let watcher = Gate { scope: Scope::Scheduler, ..gate.clone() };
+    let watcher = Gate { scope: Scope::Metrics, ..gate.clone() };
     let numbers = Router::new()
         .route("/metrics", get(numbers))
         .method_not_allowed_fallback(admin::method_not_allowed)
@@ -240,7 +242,7 @@ fn answer(answer: &crate::telemetry::Answer) -> Response {
 /// Numbers for Prometheus, for an API key that may see them.
 #[utoipa::path(
     get, path = "/metrics", tag = "operation",
-    params(("Authorization" = String, Header, description = "Bearer, and a key of scope `scheduler` or `admin`")),
+    params(("Authorization" = String, Header, description = "Bearer, and a key of scope `metrics` or `admin`")),
     responses(
         (status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"),
         (status = 401, description = "No key, or not a valid one"),

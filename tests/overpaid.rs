@@ -23,14 +23,19 @@ const SAT: u64 = 350;
 
 const GIFTS: usize = 3;
 
+/// Further below the least HTLC than a payout's routing may cost.
+const BEYOND_SAT: u64 = 300;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn overpayment_to_reach_the_least_htlc_is_counted_to_the_msat() {
-    let config = "[node]\nmax_dust_exposure_sat = 300\n[gifts]\nmin_sat = 100\n";
+    let config = "[node]\nmax_dust_exposure_sat = 300\n[gifts]\nmin_sat = 100\n\
+                  [payouts]\nmax_fee_base_sat = 10\nsend_window_secs = 10\n";
     let scene = Scene::of(Network::builder().wallets(1).extra_config(config.parse().unwrap())).await;
     let least = least_msat(&scene).await;
     assert!(least > SAT * 1_000, "the channel takes HTLCs of {least} msat");
     let gifts = case("gifts", gifts(&scene, least)).await;
     let own = case("the operator's own payment", operators(&scene, least)).await;
+    case("more than a payout may cost", beyond_the_limit(&scene)).await;
     let audit = scene.equals_the_node(RECOVERY).await;
     assert_eq!(account(&audit, "routing_paid"), i64::try_from(gifts + own).unwrap());
     assert_eq!(hour_msat(&scene), gifts, "the operator's own is not limited by the hour");
@@ -88,6 +93,23 @@ async fn operators(scene: &Scene, least: u64) -> u64 {
     let fee = least - SAT * 1_000;
     assert_eq!((&paid["fee_msat"], &paid["left_msat"]), (&json!(fee), &json!(least)), "{paid}");
     fee
+}
+
+/// A gift so small that the least HTLC would cost more than routing may: nothing is sent, and it stays open.
+async fn beyond_the_limit(scene: &Scene) {
+    let body = scene.api.post("/create", json!({ "amount": BEYOND_SAT, "quantity": 2 })).await.ok();
+    scene.fund(&Gift::read(&body), 0).await;
+    let id = body["gifts"][0]["orderId"].as_str().unwrap();
+    let invoice = scene.wallet(0).invoice(InvoiceRequest::sat(BEYOND_SAT)).await.unwrap();
+    scene.note_asked(0, id, &invoice.payment_hash);
+    let withdrawal = scene.api.redeem(id, &invoice.invoice).await.withdrawal_id();
+    until("the payout is given up", RECOVERY, || async {
+        let shown = scene.api.withdrawal(&withdrawal).await;
+        (shown["status"] == "failed").then_some(())
+    })
+    .await;
+    scene.api.wait_spent(id, json!(false), SOON).await;
+    assert_eq!(scene.times_received(id).await, 0);
 }
 
 /// What routing has cost in this hour by the budget's own count.

@@ -99,7 +99,7 @@ async fn rush(site: &Site, table: &mut Table) -> Result<()> {
         json!({ "currency": "sats", "country": "US", "shipping": [{ "country": "US", "price": "0" }] });
     site.satchel().admin_post("/admin/v1/stores/rush", free).await?;
     let last =
-        json!({ "handle": "last", "title": "Last", "variants": [{ "price": "100", "stock": PIECES }] });
+        json!({ "handle": "last", "title": "Last", "variants": [{ "price": "1000", "stock": PIECES }] });
     site.satchel().admin_post("/admin/v1/stores/rush/products", json!({ "products": [last] })).await?;
     let listed = site.satchel().admin_get("/admin/v1/stores/rush/products").await?;
     let variant = listed.pointer("/products/0/variants/0/id").context("no variant")?;

@@ -47,6 +47,8 @@ pub enum ActKind {
     KeyCreate,
     /// An API key revoked.
     KeyRevoke,
+    /// An API key given another text.
+    KeyRotate,
     /// Tips made for an account.
     TipCreate,
     /// A tip taken back.
@@ -90,7 +92,7 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 33] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -103,6 +105,7 @@ impl ActKind {
         Self::PeerConnect,
         Self::KeyCreate,
         Self::KeyRevoke,
+        Self::KeyRotate,
         Self::TipCreate,
         Self::TipReclaim,
         Self::ProxyCreate,
@@ -140,6 +143,7 @@ impl ActKind {
             Self::PeerConnect => "peer.connect",
             Self::KeyCreate => "key.create",
             Self::KeyRevoke => "key.revoke",
+            Self::KeyRotate => "key.rotate",
             Self::TipCreate => "tip.create",
             Self::TipReclaim => "tip.reclaim",
             Self::ProxyCreate => "proxy.create",

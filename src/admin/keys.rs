@@ -24,6 +24,18 @@ pub trait KeyAdmin: Send + Sync {
     /// [`AdminError::Unavailable`].
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
 
+    /// Gives a key another text, shown this once in `"key"`, and records that as this act; `None` if there is none with
+    /// this id. The old text works for `overlap_secs` more.
+    ///
+    /// # Errors
+    /// [`AdminError::Unavailable`].
+    fn rotate(
+        &self,
+        id: String,
+        overlap_secs: u64,
+        act: Act,
+    ) -> BoxFuture<'_, Result<Option<Value>, AdminError>>;
+
     /// Makes a key worthless for ever, and records that as this act; `false` if there is none with this id.
     ///
     /// # Errors
@@ -39,12 +51,31 @@ pub struct NewKey {
     pub name: String,
     /// What it opens.
     pub scopes: Vec<String>,
-    /// Whom it belongs to: made if it is new; by default the operator's own account, `default`.
+    /// Whom it belongs to: made if it is new; by default an account of the key's own.
     pub account: Option<String>,
+    /// In so many seconds it ends by itself.
+    pub expires_in_secs: Option<u64>,
+    /// From where it can be used, like `203.0.113.0/24` or `203.0.113.7`; by default from anywhere.
+    #[serde(default)]
+    pub networks: Vec<String>,
+}
+
+/// How a key's text is replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// For so many seconds the old text works beside the new one; by default a day.
+    pub overlap_secs: Option<u64>,
 }
 
 /// As many as the room of the keys takes.
 const MAX_NAME_CHARS: usize = 64;
+
+/// For how long the text before a rotation works, if nothing else is said.
+const DEFAULT_OVERLAP_SECS: u64 = 24 * 60 * 60;
+
+/// The longest that it may.
+const MAX_OVERLAP_SECS: u64 = 90 * 24 * 60 * 60;
 
 /// `POST /admin/v1/keys`
 pub async fn create(
@@ -58,8 +89,10 @@ pub async fn create(
             "name must say what the key is for, in at most {MAX_NAME_CHARS} characters"
         )));
     }
-    let account = key.account.as_deref().unwrap_or("default");
-    if account.trim() != account || account.is_empty() || account.chars().count() > MAX_NAME_CHARS {
+    let fits = |account: &str| {
+        account.trim() == account && !account.is_empty() && account.chars().count() <= MAX_NAME_CHARS
+    };
+    if !key.account.as_deref().is_none_or(fits) {
         return Err(AdminError::BadRequest(format!(
             "account must have 1 to {MAX_NAME_CHARS} characters, with no space around them"
         )));
@@ -72,7 +105,9 @@ pub async fn create(
     let act = Act::new(by, ActKind::KeyCreate)
         .with("name", &key.name)
         .with("scopes", &key.scopes)
-        .with("account", account);
+        .with("account", &key.account)
+        .with("expires_in_secs", key.expires_in_secs)
+        .with("networks", &key.networks);
     state.acts.recorded(act.clone(), state.keys.create(key, act)).await.map(Json)
 }
 
@@ -80,6 +115,31 @@ pub async fn create(
 pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
     let keys = state.keys.list().await?;
     Ok(Json(json!({ "keys": keys })))
+}
+
+/// `POST /admin/v1/keys/{id}/rotate`
+pub async fn rotate(
+    State(state): State<AdminState>,
+    By(by): By,
+    Path(id): Path<String>,
+    Body(rotation): Body<Rotation>,
+) -> Result<Json<Value>, AdminError> {
+    let overlap = rotation.overlap_secs.unwrap_or(DEFAULT_OVERLAP_SECS);
+    if overlap > MAX_OVERLAP_SECS {
+        return Err(AdminError::BadRequest(format!(
+            "overlap_secs must be at most {MAX_OVERLAP_SECS} (90 days)"
+        )));
+    }
+    let act = Act::new(by, ActKind::KeyRotate).to(&id).with("overlap_secs", overlap);
+    let rotate = async {
+        state.keys.rotate(id.clone(), overlap, act.clone()).await?.map(Json).ok_or_else(|| {
+            AdminError::NotFound(format!(
+                "there is no valid key with the id {id} that can be rotated; see `satchel key list` (the key in the key \
+                 file is rotated by replacing the file)"
+            ))
+        })
+    };
+    state.acts.recorded(act.clone(), rotate).await
 }
 
 /// `DELETE /admin/v1/keys/{id}`

@@ -152,6 +152,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/invoice", post(money::invoice))
         .route("/admin/v1/keys", get(keys::list).post(keys::create))
         .route("/admin/v1/keys/{id}", delete(keys::revoke))
+        .route("/admin/v1/keys/{id}/rotate", post(keys::rotate))
         .route("/admin/v1/gifts", get(gifts::list))
         .route("/admin/v1/gifts/export", get(exports::gifts))
         .route("/admin/v1/tips/export", get(exports::tips))

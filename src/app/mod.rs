@@ -39,7 +39,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::data_dir::DataDirError;
-use crate::http::server::{self, ServerSettings};
+use crate::http::server::{self, ConnectionCaps, ServerSettings};
 use crate::lightning::ldk::StartError;
 use crate::routes;
 use crate::store::StoreError;
@@ -133,8 +133,13 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     tracing::info!(address = %listen, url = %config.http.public_url, "the front door is open");
     let settings = ServerSettings {
         max_connections: config.http.max_connections,
+        caps: ConnectionCaps::on_the_internet(
+            config.http.max_connections_per_client,
+            &config.http.trusted_proxies,
+        ),
         max_body_bytes: config.http.max_body_bytes,
         header_timeout: Duration::from_secs(config.http.header_timeout_secs),
+        idle_timeout: Duration::from_secs(config.http.idle_timeout_secs),
         request_timeout: Duration::from_secs(config.http.request_timeout_secs),
         times_itself: routes::times_itself,
         failure: routes::failure,

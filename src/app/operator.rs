@@ -1,18 +1,20 @@
 //! What the operator's commands need of the ledger and the keys.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use ipnet::IpNet;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 
 use super::build::House;
 use crate::acts::Act;
 use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayOrder, PayTo, PayoutView, SendOrder};
-use crate::http::keys::{KeyError, KeyId, KeyInfo, Scope};
-#[cfg(feature = "failpoints")]
-use crate::ids::random_bytes;
+use crate::http::keys::{KeyBounds, KeyError, KeyId, KeyInfo, Scope};
 use crate::ids::{CoinSendId, Preimage};
+#[cfg(feature = "failpoints")]
+use crate::ids::{Secret, random_bytes};
 use crate::ledger::coins::{self, CoinSend, CoinStatus};
 use crate::ledger::offer_payouts::{self, OfferPayout};
 use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
@@ -215,37 +217,36 @@ impl KeyAdmin for OperatorDesk {
                 key.scopes.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(
                     |error: crate::http::keys::BadScope| AdminError::BadRequest(error.to_string()),
                 )?;
+            let bounds = bounds(&key)?;
             let now = self.0.ledger.clock.now();
             let note = move |tx: &Tx<'_>, made: &KeyInfo| act.to(made.id.0.to_string()).done(tx, now);
-            let made = self.0.keys.create_noting(&key.name, &scopes, key.account.as_deref(), note);
+            let made = self.0.keys.create_noting(&key.name, &scopes, key.account.as_deref(), &bounds, note);
             let (info, text) = made.await.map_err(key_error)?;
-            Ok(json!({
-                "key": text.expose(),
-                "id": info.id.0.to_string(),
-                "name": info.name,
-                "scopes": info.scopes,
-                "account": info.account,
-                "created_at": info.created_at / 1_000,
-            }))
+            Ok(with_text(key_view(&info), &text))
         })
     }
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
             let keys = self.0.keys.list().await.map_err(key_error)?;
-            let show = |info: KeyInfo| {
-                json!({
-                    "id": info.id.0.to_string(),
-                    "name": info.name,
-                    "prefix": info.prefix,
-                    "scopes": info.scopes,
-                    "account": info.account,
-                    "created_at": info.created_at / 1_000,
-                    "revoked_at": info.revoked_at.map(|at| at / 1_000),
-                    "last_used_at": info.last_used_at.map(|at| at / 1_000),
-                })
-            };
-            Ok(keys.into_iter().map(show).collect())
+            Ok(keys.iter().map(key_view).collect())
+        })
+    }
+
+    fn rotate(
+        &self,
+        id: String,
+        overlap_secs: u64,
+        act: Act,
+    ) -> BoxFuture<'_, Result<Option<Value>, AdminError>> {
+        Box::pin(async move {
+            let Ok(id) = id.parse() else { return Ok(None) };
+            let (until, now) = (in_secs(overlap_secs), self.0.ledger.clock.now());
+            match self.0.keys.rotate_noting(KeyId(id), until, move |tx| act.done(tx, now)).await {
+                Ok((info, text)) => Ok(Some(with_text(key_view(&info), &text))),
+                Err(KeyError::NoSuchKey) => Ok(None),
+                Err(error) => Err(key_error(error)),
+            }
         })
     }
 
@@ -260,6 +261,52 @@ impl KeyAdmin for OperatorDesk {
             }
         })
     }
+}
+
+/// So many seconds from now, in unix milliseconds.
+fn in_secs(secs: u64) -> i64 {
+    let millis = i64::try_from(secs.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    crate::http::now_ms().saturating_add(millis)
+}
+
+fn bounds(key: &NewKey) -> Result<KeyBounds, AdminError> {
+    if key.expires_in_secs == Some(0) {
+        return Err(AdminError::BadRequest("expires_in_secs must be at least 1".into()));
+    }
+    let network = |text: &String| {
+        let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(address).ok_or_else(|| {
+            let example = "give networks like 203.0.113.0/24 or addresses like 203.0.113.7";
+            AdminError::BadRequest(format!("{text:?} is no network; {example}"))
+        })
+    };
+    let networks = key.networks.iter().map(network).collect::<Result<_, _>>()?;
+    Ok(KeyBounds { expires_at: key.expires_in_secs.map(in_secs), networks })
+}
+
+/// A key without its text. Times are in unix seconds.
+fn key_view(info: &KeyInfo) -> Value {
+    let secs = |at: Option<i64>| at.map(|at| at / 1_000);
+    json!({
+        "id": info.id.0.to_string(),
+        "name": info.name,
+        "prefix": info.prefix,
+        "scopes": info.scopes,
+        "account": info.account,
+        "networks": info.networks,
+        "created_at": info.created_at / 1_000,
+        "expires_at": secs(info.expires_at),
+        "old_text_until": secs(info.old_expires_at),
+        "revoked_at": secs(info.revoked_at),
+        "last_used_at": secs(info.last_used_at),
+    })
+}
+
+fn with_text(mut view: Value, text: &Secret) -> Value {
+    if let Some(fields) = view.as_object_mut() {
+        fields.insert("key".into(), json!(text.expose()));
+    }
+    view
 }
 
 fn view(payout: &Payout) -> PayoutView {

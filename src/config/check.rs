@@ -267,6 +267,7 @@ fn ranges(config: &Config, found: &mut Vec<Found>) {
     let numbers = [
         ("http.max_connections", u64::try_from(http.max_connections).unwrap_or(ANY), 1, ANY),
         ("http.header_timeout_secs", http.header_timeout_secs, 1, ANY),
+        ("http.idle_timeout_secs", http.idle_timeout_secs, 1, ANY),
         ("http.request_timeout_secs", http.request_timeout_secs, 1, ANY),
         ("node.max_dust_exposure_sat", node.max_dust_exposure_sat, 0, supply),
         ("node.reserve_sat", node.reserve_sat, 0, supply),

@@ -31,10 +31,14 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     /// Connections open at once; more wait.
     pub max_connections: usize,
+    /// The same of one client on the internet; more are closed. 0 sets no limit.
+    pub max_connections_per_client: u32,
     /// Largest body of a request, in bytes.
     pub max_body_bytes: usize,
     /// How long a client may take to send its headers, in seconds.
     pub header_timeout_secs: u64,
+    /// How long a connection is kept open between two requests, in seconds.
+    pub idle_timeout_secs: u64,
     /// How long a request may take in all, in seconds. Live streams are exempt.
     pub request_timeout_secs: u64,
 }
@@ -47,8 +51,10 @@ impl Default for Http {
             rate_limits: true,
             trusted_proxies: Vec::new(),
             max_connections: 2048,
+            max_connections_per_client: 128,
             max_body_bytes: 65_536,
             header_timeout_secs: 10,
+            idle_timeout_secs: 75,
             request_timeout_secs: 30,
         }
     }

@@ -32,8 +32,9 @@ impl Signup {
 
     /// Settings that must not be as they are.
     pub(super) fn check(&self, found: &mut Vec<Found>) {
-        let is_for_strangers =
-            |name: &String| name.parse().is_ok_and(|scope| !matches!(scope, Scope::Admin | Scope::Scheduler));
+        let is_for_strangers = |name: &String| {
+            name.parse().is_ok_and(|scope| !matches!(scope, Scope::Admin | Scope::Scheduler | Scope::Metrics))
+        };
         for name in self.scopes.iter().filter(|name| !is_for_strangers(name)) {
             found.push(plain("signup.scopes", format!("\"{name}\" is not a scope that can be sold")));
         }

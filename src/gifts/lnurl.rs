@@ -96,7 +96,7 @@ impl Gifts {
         let last = gift.payout.as_ref().map(|payout| payout.id);
         view::json(&WithdrawRequest {
             status: "OK",
-            callback: self.withdraw_url(order_id, gift.code.code),
+            callback: self.withdraw_url(order_id, None),
             k1: self.0.keyring.k1(order_id, last),
             max_withdrawable: gift.amount.get(),
             min_withdrawable: gift.amount.get(),
@@ -109,17 +109,11 @@ impl Gifts {
     ///
     /// # Errors
     /// As [`Gifts::redeem`], and [`GiftError::BadK1`].
-    pub async fn withdraw(
-        &self,
-        order_id: OrderId,
-        guess: Option<Guess>,
-        k1: String,
-        invoice: String,
-    ) -> Result<(), GiftError> {
-        self.redeem(order_id, Some(invoice), Proof::Wallet { guess, k1 }, None).await.map(drop)
+    pub async fn withdraw(&self, order_id: OrderId, k1: String, invoice: String) -> Result<(), GiftError> {
+        self.redeem(order_id, Some(invoice), Proof::Wallet { k1 }, None).await.map(drop)
     }
 
-    /// The first leg of LNURL-pay, as JSON. `query` is what it was asked with, for the callback.
+    /// The first leg of LNURL-pay, as JSON.
     ///
     /// # Errors
     /// What is wrong with the words, their webhook included: nobody should type an amount in vain.
@@ -178,23 +172,10 @@ impl Gifts {
         PayInvoice { pr: created.payreq, success_action, disposable: false, routes: [] }
     }
 
+    /// Wallets may replace the query of a callback, so what the gift was asked with is in the path.
     fn pay_callback(&self, words: &Words) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let code = words.code.map(VerifyCode::digits);
-        let params = [
-            ("senderName", &words.sender_name),
-            ("senderMessage", &words.sender_message),
-            ("notify", &words.notify),
-            ("verifyCode", &code),
-        ];
-        for (name, value) in params {
-            if let Some(value) = value {
-                query.append_pair(name, value);
-            }
-        }
-        let query = query.finish();
-        let mark = if query.is_empty() { "" } else { "?" };
-        format!("{}/lnurl{mark}{query}", self.0.rules.public_url)
+        let path = words.to_path().map(|path| format!("/pay/{path}")).unwrap_or_default();
+        format!("{}/lnurl{path}", self.0.rules.public_url)
     }
 
     /// On the host of the callback, as wallets require of a success action; leads to the gift's page.

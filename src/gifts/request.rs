@@ -2,12 +2,15 @@
 //!
 //! The order of the checks is the contract's: programs show the first error they get.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::codes::{VerifyCode, whole_number};
 use super::error::GiftError;
 use super::rules::Rules;
 use crate::clock::UnixMillis;
+use crate::http::asking::Params;
 use crate::ids::Secret;
 use crate::money::Msat;
 
@@ -148,6 +151,35 @@ impl Words {
         let code = filled("verifyCode").as_deref().map(VerifyCode::read_text).transpose()?;
         let notify = filled("notify").as_deref().map(check_notify).transpose()?.flatten();
         Ok(Self { sender_name, sender_message, code, notify })
+    }
+
+    /// The same as one segment of a path: the query in base64url. `None` if there is nothing to say.
+    pub fn to_path(&self) -> Option<String> {
+        let code = self.code.map(VerifyCode::digits);
+        let fields = [
+            ("senderName", &self.sender_name),
+            ("senderMessage", &self.sender_message),
+            ("notify", &self.notify),
+            ("verifyCode", &code),
+        ];
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in fields {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.finish();
+        (!query.is_empty()).then(|| URL_SAFE_NO_PAD.encode(query))
+    }
+
+    /// Reads what [`Words::to_path`] wrote.
+    ///
+    /// # Errors
+    /// [`GiftError::NotFound`] if it is none of ours; as [`Words::from_query`].
+    pub fn from_path(path: &str) -> Result<Self, GiftError> {
+        let query = URL_SAFE_NO_PAD.decode(path).map_err(|_| GiftError::NotFound)?;
+        let params = Params::of(String::from_utf8(query).map_err(|_| GiftError::NotFound)?);
+        Self::from_query(|name| params.get(name))
     }
 }
 

@@ -23,6 +23,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
+    /// Of a query.
+    pub fn of(query: String) -> Self {
+        Self(Some(query))
+    }
+
     /// The query as it came.
     pub fn raw(&self) -> Option<&str> {
         self.0.as_deref()

@@ -54,6 +54,8 @@ impl fmt::Display for Client {
 }
 
 tokio::task_local! {
+    /// From where the request of this task came: see [`address`].
+    static ADDRESS: IpAddr;
     /// Whose request this task answers: see [`source`].
     static SOURCE: String;
 }
@@ -62,6 +64,28 @@ tokio::task_local! {
 /// neighbourhood. None outside of a request.
 pub fn source() -> Option<String> {
     SOURCE.try_with(String::clone).ok()
+}
+
+/// From where the request of this task came, through the proxies that are trusted. `None` outside of a request.
+pub fn address() -> Option<IpAddr> {
+    ADDRESS.try_with(|address| *address).ok()
+}
+
+/// Runs `asked` as a request from this address.
+#[cfg(test)]
+pub async fn at_address<T>(address: IpAddr, asked: impl Future<Output = T>) -> T {
+    ADDRESS.scope(address, asked).await
+}
+
+/// Middleware: lets [`address`] know. Goes outside of whatever reads API keys.
+pub async fn note_address(State(proxies): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
+    match request.extensions().get::<Peer>() {
+        Some(peer) => {
+            let address = proxies.address(peer.0.ip(), request.headers());
+            ADDRESS.scope(address, next.run(request)).await
+        }
+        None => next.run(request).await,
+    }
 }
 
 /// Middleware: lets [`source`] know. Goes inside [`recognise`](super::keys::recognise).

@@ -4,13 +4,21 @@
 //! the other. Handlers call [`seen`] first thing in their transaction and [`remember`] last. A request that
 //! failed changed nothing and is not remembered: it may be sent again. A handler that must do slow work before
 //! its transaction may ask [`seen`] on a reader first, to spare it; only the transaction decides.
+//!
+//! An answer may hold secrets. Its row is found by a digest of the key and sealed with the key itself, so that the
+//! database alone shows none, and of routes without API keys the key is also what keeps callers apart: it must be one
+//! that nobody guesses.
+
+use std::collections::BTreeSet;
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use bitcoin::hashes::{Hash, sha256};
+use bitcoin::hashes::{Hash, HashEngine, sha256};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::respond;
+use crate::ids::to_hex;
+use crate::seal::Sealer;
 use crate::store::{StoreError, Tx};
 
 /// Bytes of a key.
@@ -22,6 +30,12 @@ const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// Rows pruned in one transaction, so that no commit becomes long.
 const PRUNED_AT_ONCE: i64 = 1000;
 
+/// Bytes of a key where nothing else keeps callers apart.
+const SHORTEST_KEYLESS: usize = 16;
+
+/// Different characters that such a key has at least: repetitions are no secret.
+const DISTINCT_KEYLESS: usize = 6;
+
 /// Names of the header; the second is what clients of older APIs send.
 const HEADERS: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
 
@@ -31,13 +45,24 @@ pub struct Ask {
     key: String,
     caller: String,
     route: String,
+    /// Of the JSON without insignificant white space.
     body_hash: [u8; 32],
+    /// Of the bytes as they came, as rows were written before.
+    raw_hash: [u8; 32],
 }
 
 /// The header holds no usable key: 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Idempotency-Key must be 1 to 256 printable ASCII characters")]
-pub struct BadKey;
+pub enum BadKey {
+    /// It can't be read.
+    #[error("Idempotency-Key must be 1 to 256 printable ASCII characters")]
+    Unreadable,
+    /// Others may choose the same.
+    #[error(
+        "Idempotency-Key must be one that nobody guesses, at least 16 random characters: a UUID, for example"
+    )]
+    Guessable,
+}
 
 /// Why a request must not be done.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -89,8 +114,25 @@ impl IntoResponse for Reply {
 }
 
 impl Ask {
-    /// Reads the header. `caller` keeps callers apart: the account, or for public routes the client's address, since
-    /// the answer may hold what only this caller may see. `body` is the raw request body.
+    /// Reads the header of a route for anybody, where the key alone keeps callers apart. `service` keeps services apart.
+    ///
+    /// # Errors
+    /// [`BadKey`]; no header at all is `None`.
+    pub fn read_keyless(
+        headers: &HeaderMap,
+        service: &str,
+        route: &str,
+        body: &[u8],
+    ) -> Result<Option<Self>, BadKey> {
+        let ask = Self::read(headers, service, route, body)?;
+        match &ask {
+            Some(ask) if is_guessable(&ask.key) => Err(BadKey::Guessable),
+            _ => Ok(ask),
+        }
+    }
+
+    /// Reads the header. `caller` keeps callers apart, since the answer may hold what only this caller may see: the
+    /// account, or what else nobody but the caller can show. `body` is the raw request body.
     ///
     /// # Errors
     /// [`BadKey`]; no header at all is `None`.
@@ -98,16 +140,39 @@ impl Ask {
         let Some(value) = HEADERS.iter().find_map(|name| headers.get(*name)) else {
             return Ok(None);
         };
-        let key = value.to_str().map_err(|_| BadKey)?.trim();
+        let key = value.to_str().map_err(|_| BadKey::Unreadable)?.trim();
         if key.is_empty() || key.len() > LONGEST {
-            return Err(BadKey);
+            return Err(BadKey::Unreadable);
         }
         Ok(Some(Self {
             key: key.to_owned(),
             caller: caller.to_owned(),
             route: route.to_owned(),
-            body_hash: sha256::Hash::hash(body).to_byte_array(),
+            body_hash: digest(&[&without_white_space(body)]),
+            raw_hash: digest(&[body]),
         }))
+    }
+
+    /// Digests of who asks, of the key, and of the route, which may name what is asked for.
+    fn row(&self) -> [String; 3] {
+        let caller = digest(&[b"idempotency caller", self.caller.as_bytes()]);
+        let of = |part: &str, text: &str| digest(&[part.as_bytes(), &caller, text.as_bytes()]);
+        let (key, route) = (of("idempotency key", &self.key), of("idempotency route", &self.route));
+        [caller, key, route].map(|digest| to_hex(&digest))
+    }
+
+    /// Seals the answer: who doesn't know the key can't open it.
+    fn sealer(&self) -> Sealer {
+        Sealer::new(
+            &digest(&[b"idempotency seal", self.caller.as_bytes(), b" ", self.key.as_bytes()]),
+            "answer",
+        )
+    }
+
+    /// What can be kept of the key.
+    pub fn digest(&self) -> String {
+        let [_, key, _] = self.row();
+        key
     }
 
     /// The key as it was sent.
@@ -121,10 +186,37 @@ impl Ask {
     }
 }
 
-const LOOKUP: &str =
-    "SELECT route, body_hash, status, response FROM idempotency WHERE caller = ?1 AND key = ?2";
-const REMEMBER: &str = "INSERT INTO idempotency (caller, key, route, body_hash, status, response, created_at)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut engine = sha256::HashEngine::default();
+    parts.iter().for_each(|part| engine.input(part));
+    sha256::Hash::from_engine(engine).to_byte_array()
+}
+
+fn is_guessable(key: &str) -> bool {
+    key.len() < SHORTEST_KEYLESS || key.bytes().collect::<BTreeSet<_>>().len() < DISTINCT_KEYLESS
+}
+
+/// JSON without the white space between its tokens: programs that write the same again may lay it out anew.
+fn without_white_space(json: &[u8]) -> Vec<u8> {
+    let (mut in_text, mut escaped) = (false, false);
+    let kept = json.iter().copied().filter(|byte| {
+        let keep = in_text || !byte.is_ascii_whitespace();
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ => {}
+        }
+        keep
+    });
+    kept.collect()
+}
+
+const LOOKUP: &str = "SELECT route, body_hash, status, response FROM idempotency
+     WHERE caller = ?1 AND key = ?2 AND sealed = ?3";
+const REMEMBER: &str =
+    "INSERT INTO idempotency (caller, key, route, body_hash, status, response, created_at, sealed)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)";
 const PRUNE: &str = "DELETE FROM idempotency WHERE (caller, key) IN
      (SELECT caller, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 
@@ -134,22 +226,33 @@ const PRUNE: &str = "DELETE FROM idempotency WHERE (caller, key) IN
 /// [`NotOnce`].
 pub fn seen(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, NotOnce> {
     let Some(ask) = ask else { return Ok(None) };
-    let found = connection
-        .prepare_cached(LOOKUP)
-        .and_then(|mut statement| {
-            let read = statement.query_row(params![ask.caller, ask.key], |row| {
-                let same =
-                    row.get::<_, String>(0)? == ask.route && row.get::<_, [u8; 32]>(1)? == ask.body_hash;
-                Ok((same, Recorded { status: row.get(2)?, body: row.get(3)? }))
-            });
-            read.optional()
-        })
-        .map_err(StoreError::from)?;
-    match found {
+    let [caller, key, route] = ask.row();
+    if let Some((same, recorded)) = look_up(connection, ask, [&caller, &key, &route], true)? {
+        let body = ask.sealer().open(&recorded.body).filter(|_| same).ok_or(NotOnce::KeyReused)?;
+        return Ok(Some(Recorded { body, ..recorded }));
+    }
+    // Rows of the day before the answers were sealed.
+    match look_up(connection, ask, [&ask.caller, &ask.key, &ask.route], false)? {
         None => Ok(None),
         Some((true, recorded)) => Ok(Some(recorded)),
         Some((false, _)) => Err(NotOnce::KeyReused),
     }
+}
+
+/// A row, and whether it is of the same request.
+fn look_up(
+    connection: &Connection,
+    ask: &Ask,
+    [caller, key, route]: [&str; 3],
+    sealed: bool,
+) -> Result<Option<(bool, Recorded)>, StoreError> {
+    let mut statement = connection.prepare_cached(LOOKUP)?;
+    let read = statement.query_row(params![caller, key, sealed], |row| {
+        let hash: [u8; 32] = row.get(1)?;
+        let same = row.get::<_, String>(0)? == route && (hash == ask.body_hash || hash == ask.raw_hash);
+        Ok((same, Recorded { status: row.get(2)?, body: row.get(3)? }))
+    });
+    Ok(read.optional()?)
 }
 
 /// Keeps the answer to a request that asks to be done only once, in the transaction of the effect.
@@ -164,7 +267,12 @@ pub fn remember(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let Some(ask) = ask else { return Ok(()) };
-    let row = params![ask.caller, ask.key, ask.route, ask.body_hash, status.as_u16(), body, now_ms];
+    let [caller, key, route] = ask.row();
+    let sealed = ask
+        .sealer()
+        .seal(body)
+        .map_err(|error| StoreError::from(rusqlite::Error::ToSqlConversionFailure(Box::new(error))))?;
+    let row = params![caller, key, route, ask.body_hash, status.as_u16(), sealed, now_ms];
     tx.prepare_cached(REMEMBER)?.execute(row)?;
     Ok(())
 }
@@ -233,7 +341,7 @@ mod tests {
                 let seen = |ask: Ask| seen(tx, Some(&ask));
                 let before = Recorded { status: 201, body: b"{}".to_vec() };
                 assert_eq!(seen(first.clone()).unwrap(), Some(before));
-                for other in [("POST /create", "{ }"), ("POST /redeem", "{}")] {
+                for other in [("POST /create", r#"{"a":1}"#), ("POST /redeem", "{}")] {
                     let mismatch = seen(ask("k", "shop", other.0, other.1)).unwrap_err();
                     assert!(matches!(mismatch, NotOnce::KeyReused));
                 }
@@ -268,8 +376,75 @@ mod tests {
             Ask::read(&headers, "", "", b"")
         };
         assert!(read(&"k".repeat(256)).unwrap().is_some());
-        assert_eq!(read(&"k".repeat(257)), Err(BadKey));
-        assert_eq!(read(" "), Err(BadKey));
+        assert_eq!(read(&"k".repeat(257)), Err(BadKey::Unreadable));
+        assert_eq!(read(" "), Err(BadKey::Unreadable));
         assert_eq!(Ask::read(&HeaderMap::new(), "", "", b""), Ok(None));
+    }
+
+    #[test]
+    fn without_an_api_key_only_a_key_that_nobody_guesses_will_do() {
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("Idempotency-Key", value.parse().unwrap());
+            Ask::read_keyless(&headers, "gifts", "POST /create", b"{}")
+        };
+        for guessable in ["1", "order-1", "123456789012345", "aaaaaaaaaaaaaaaaaaaa", "ababababababababab"] {
+            assert_eq!(read(guessable), Err(BadKey::Guessable), "{guessable}");
+        }
+        assert!(read("6c0f2c1e-6c5f-4f0b-9d0e-3f1f7f6f5a11").unwrap().is_some());
+        assert!(read("00112233445566aa").unwrap().is_some());
+    }
+
+    #[test]
+    fn the_database_shows_neither_keys_nor_answers() {
+        let (_folder, store) = open();
+        let asked = ask("a-key-of-the-client", "tip c0ffee", "POST /create", "{}");
+        let (kept, secret) = (asked.clone(), br#"{"manageKey":"deadbeef"}"#);
+        store
+            .write_blocking::<_, StoreError>(move |tx| remember(tx, Some(&kept), StatusCode::OK, secret, 1))
+            .unwrap();
+        let row: (String, String, Vec<u8>) = store
+            .write_blocking::<_, StoreError>(|tx| {
+                let sql = "SELECT caller, key, response FROM idempotency";
+                Ok(tx.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+            })
+            .unwrap();
+        let kept = format!("{} {} {}", row.0, row.1, String::from_utf8_lossy(&row.2));
+        for hidden in ["a-key", "c0ffee", "manageKey", "deadbeef"] {
+            assert!(!kept.contains(hidden), "{hidden}");
+        }
+        let read = store.write_blocking(move |tx| Ok::<_, StoreError>(seen(tx, Some(&asked)).unwrap()));
+        assert_eq!(read.unwrap().unwrap().body, secret);
+    }
+
+    #[test]
+    fn a_row_from_before_the_answers_were_sealed_is_found() {
+        let (_folder, store) = open();
+        let body = r#"{ "a": 1 }"#;
+        let asked = ask("k", "shop", "POST /create", body);
+        store
+            .write_blocking::<_, StoreError>(move |tx| {
+                tx.execute(
+                    "INSERT INTO idempotency (caller, key, route, body_hash, status, response, created_at)
+                     VALUES ('shop', 'k', 'POST /create', ?1, 201, ?2, 1)",
+                    params![digest(&[body.as_bytes()]), b"made"],
+                )?;
+                assert_eq!(seen(tx, Some(&asked)).unwrap().unwrap().body, b"made");
+                let other = ask("k", "shop", "POST /create", "{}");
+                assert!(matches!(seen(tx, Some(&other)), Err(NotOnce::KeyReused)));
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn white_space_between_tokens_makes_no_other_request() {
+        let hash = |body: &str| ask("k", "shop", "POST /create", body).body_hash();
+        assert_eq!(
+            hash(r#"{"a": [1, "x y"],"b":"\\\" "}"#),
+            hash("{\"a\":[1,\"x y\"],\n \"b\":\"\\\\\\\" \"}")
+        );
+        assert_ne!(hash(r#"{"a":"x y"}"#), hash(r#"{"a":"xy"}"#));
+        assert_ne!(hash(r#"{"a":"\\" }"#), hash(r#"{"a":"\\ "}"#));
     }
 }

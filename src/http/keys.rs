@@ -5,24 +5,27 @@
 //! [`Caller`], which the middleware [`require_scope`] puts on the request.
 
 mod cache;
+mod middleware;
 mod rows;
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::middleware::Next;
-use axum::response::Response;
 use bitcoin::hashes::{Hash, sha256};
+use ipnet::IpNet;
 use rusqlite::Connection;
 
 use self::cache::Cache;
+use self::cache::Known;
+pub use self::middleware::{AnyGate, Gate, recognise, require_any_scope, require_scope};
 use self::rows::NewRow;
 pub use self::rows::account_or_new;
-use super::now_ms;
+use super::{client, now_ms};
+use crate::clock::UnixMillis;
 use crate::ids::{AccountId, NoRandomness, Secret, random_hex, to_hex};
 use crate::store::{Store, StoreError, Tx};
 
@@ -40,6 +43,12 @@ pub const DEFAULT_ACCOUNT: &str = "default";
 
 /// The last use is written down at most this often.
 const LAST_USED_STEP_MS: i64 = 60 * 60 * 1000;
+
+/// How often a stream looks whether its key is still good, besides each change of a key.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Between two looks while the store does not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a key opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -59,13 +68,15 @@ pub enum Scope {
     Purse,
     /// Triggers for what the built-in scheduler does.
     Scheduler,
+    /// Reading `/metrics`.
+    Metrics,
     /// The operator: `/admin/v1`, and everything else.
     Admin,
 }
 
 impl Scope {
     /// All of them, in the order in which help texts list them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Gifts,
         Self::Tips,
         Self::Payments,
@@ -73,6 +84,7 @@ impl Scope {
         Self::Withdraw,
         Self::Purse,
         Self::Scheduler,
+        Self::Metrics,
         Self::Admin,
     ];
 
@@ -86,6 +98,7 @@ impl Scope {
             Self::Withdraw => "withdraw",
             Self::Purse => "purse",
             Self::Scheduler => "scheduler",
+            Self::Metrics => "metrics",
             Self::Admin => "admin",
         }
     }
@@ -99,7 +112,9 @@ impl fmt::Display for Scope {
 
 /// The text names no scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no scope {0:?}; scopes are gifts, tips, payments, l402, withdraw, purse, scheduler, admin")]
+#[error(
+    "there is no scope {0:?}; scopes are gifts, tips, payments, l402, withdraw, purse, scheduler, metrics, admin"
+)]
 pub struct BadScope(String);
 
 impl FromStr for Scope {
@@ -152,6 +167,21 @@ pub struct KeyInfo {
     pub revoked_at: Option<i64>,
     /// Unix milliseconds, true to the hour.
     pub last_used_at: Option<i64>,
+    /// Unix milliseconds, if it ends by itself.
+    pub expires_at: Option<i64>,
+    /// From where it can be used, as CIDR; empty: from anywhere.
+    pub networks: Vec<String>,
+    /// Until when the text before the last rotation works, in unix milliseconds.
+    pub old_expires_at: Option<i64>,
+}
+
+/// Where and until when a key is good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyBounds {
+    /// It ends by itself then.
+    pub expires_at: Option<UnixMillis>,
+    /// From where it can be used; empty: from anywhere.
+    pub networks: Vec<IpNet>,
 }
 
 /// Why a key operation failed.
@@ -202,7 +232,8 @@ impl Keys {
         Self { store, cache: Arc::default() }
     }
 
-    /// Makes a key. The text is returned this once and is nowhere kept. `account` is made if it is new.
+    /// Makes a key. The text is returned this once and is nowhere kept. `account` is made if it is new; without one
+    /// the key gets an account of its own, so that it sees nobody else's things and nobody sees its.
     ///
     /// # Errors
     /// [`KeyError::BadKey`], [`KeyError::Store`], [`KeyError::Randomness`].
@@ -212,7 +243,7 @@ impl Keys {
         scopes: &[Scope],
         account: Option<&str>,
     ) -> Result<(KeyInfo, Secret), KeyError> {
-        self.create_noting(name, scopes, account, |_, _| Ok(())).await
+        self.create_noting(name, scopes, account, &KeyBounds::default(), |_, _| Ok(())).await
     }
 
     /// The same; `note` writes down in the same transaction that it was done.
@@ -224,10 +255,11 @@ impl Keys {
         name: &str,
         scopes: &[Scope],
         account: Option<&str>,
+        bounds: &KeyBounds,
         note: impl FnOnce(&Tx<'_>, &KeyInfo) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(KeyInfo, Secret), KeyError> {
         let text = new_key()?;
-        let row = NewRow::of(&text, name, scopes, account.unwrap_or(DEFAULT_ACCOUNT))?;
+        let row = NewRow::of(&text, name, scopes, account)?.bounded(bounds);
         let info = self
             .store
             .write(move |tx| -> Result<_, KeyError> {
@@ -287,13 +319,42 @@ impl Keys {
         self.forget(revoked)
     }
 
+    /// Gives a key another text, returned this once; the old one works until `old_expires_at`. Its id, its account and
+    /// whatever belongs to it stay. `note` writes down in the same transaction that it was done.
+    ///
+    /// # Errors
+    /// [`KeyError::NoSuchKey`], also for a revoked key and for the one in the operator's key file, which is rotated by
+    /// replacing the file; [`KeyError::Store`], [`KeyError::Randomness`].
+    pub async fn rotate_noting(
+        &self,
+        id: KeyId,
+        old_expires_at: UnixMillis,
+        note: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(KeyInfo, Secret), KeyError> {
+        let (text, cache) = (new_key()?, Arc::clone(&self.cache));
+        let new = text.clone();
+        let rotated = self
+            .store
+            .write(move |tx| {
+                if !rows::rotate(tx, id, &new, old_expires_at)? {
+                    return Err(KeyError::NoSuchKey);
+                }
+                tx.after_commit(move || cache.forget_all());
+                let info = rows::info(tx, id)?.ok_or(KeyError::NoSuchKey)?;
+                note(tx)?;
+                Ok(info)
+            })
+            .await;
+        self.forget(rotated).map(|info| (info, text))
+    }
+
     /// Makes sure that the key in the operator's key file opens `scope`, and that no earlier key of that file (one
     /// that `ensure` brought in under the same name) still does: whoever replaces the file means to end the old one.
     ///
     /// # Errors
     /// [`KeyError::BadText`]; [`KeyError::Invalid`] if that very key has been revoked; [`KeyError::Store`].
     pub async fn ensure(&self, name: &str, text: &Secret, scope: Scope) -> Result<KeyInfo, KeyError> {
-        let row = NewRow::of(text, name, &[scope], DEFAULT_ACCOUNT)?.of_the_file();
+        let row = NewRow::of(text, name, &[scope], Some(DEFAULT_ACCOUNT))?.of_the_file();
         let cache = Arc::clone(&self.cache);
         let ensured = self
             .store
@@ -326,18 +387,11 @@ impl Keys {
         let Some(text) = shown_key(headers) else {
             return Ok(None);
         };
-        // What cannot be a key costs no look-up.
-        let hash = hash_of(text).ok_or(KeyError::Invalid)?;
         let now = now_ms();
-        let known = match self.cache.get(&hash) {
-            Some(known) => known,
-            None => {
-                let generation = self.cache.generation();
-                let found = self.store.read(move |connection| rows::find(connection, hash)).await?;
-                let (caller, last_used_at) = found.ok_or(KeyError::Invalid)?;
-                self.cache.put(hash, caller, last_used_at, generation)
-            }
-        };
+        let known = self.known(text).await?;
+        if !known.admits(now, client::address()) {
+            return Err(KeyError::Invalid);
+        }
         if known.is_stale(now, LAST_USED_STEP_MS) {
             let id = known.caller.key;
             self.store.write_queued("last use of a key", move |tx| {
@@ -346,72 +400,42 @@ impl Keys {
         }
         Ok(Some(known.caller.clone()))
     }
-}
 
-/// Middleware: puts the [`Caller`] of a valid key on the request, for what counts by it. Whether a route needs a
-/// key, and what to say of a bad one, is the route's own.
-pub async fn recognise(State(keys): State<Keys>, mut request: Request, next: Next) -> Response {
-    let found = keys.authenticate(request.headers()).await;
-    if let Ok(Some(caller)) = &found {
-        request.extensions_mut().insert(caller.clone());
-    }
-    request.extensions_mut().insert(Recognised(found));
-    next.run(request).await
-}
-
-/// What [`recognise`] has found, so that it is not looked up twice.
-#[derive(Clone)]
-struct Recognised(Result<Option<Caller>, KeyError>);
-
-/// What [`require_scope`] needs.
-#[derive(Clone)]
-pub struct Gate {
-    /// The keys.
-    pub keys: Keys,
-    /// What the route needs.
-    pub scope: Scope,
-    /// Words the refusal in the family's shape: [`KeyError::Missing`], [`KeyError::Invalid`], [`KeyError::Lacks`] or
-    /// [`KeyError::Store`].
-    pub refusal: fn(&KeyError) -> Response,
-}
-
-/// What [`require_any_scope`] needs.
-#[derive(Clone)]
-pub struct AnyGate {
-    /// The gate, whose scope is named in a refusal.
-    pub gate: Gate,
-    /// Other scopes that open it too.
-    pub or: &'static [Scope],
-}
-
-/// Middleware: lets a request pass only with a key of the scope, and puts the [`Caller`] on it.
-/// Use with `axum::middleware::from_fn_with_state`.
-pub async fn require_scope(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    require_any_scope(State(AnyGate { gate, or: &[] }), request, next).await
-}
-
-/// The same with a key of any of some scopes.
-pub async fn require_any_scope(
-    State(AnyGate { gate, or }): State<AnyGate>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let found = match request.extensions_mut().remove::<Recognised>() {
-        Some(Recognised(found)) => found,
-        None => gate.keys.authenticate(request.headers()).await,
-    };
-    let checked = match found {
-        Ok(Some(caller)) if caller.may(gate.scope) || or.iter().any(|scope| caller.may(*scope)) => Ok(caller),
-        Ok(Some(_)) => Err(KeyError::Lacks(gate.scope)),
-        Ok(None) => Err(KeyError::Missing),
-        Err(error) => Err(error),
-    };
-    match checked {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+    async fn known(&self, text: &str) -> Result<Arc<Known>, KeyError> {
+        // What cannot be a key costs no look-up.
+        let hash = hash_of(text).ok_or(KeyError::Invalid)?;
+        if let Some(known) = self.cache.get(&hash) {
+            return Ok(known);
         }
-        Err(error) => (gate.refusal)(&error),
+        let generation = self.cache.generation();
+        let found = self.store.read(move |connection| rows::find(connection, hash)).await?;
+        Ok(self.cache.put(hash, found.ok_or(KeyError::Invalid)?, generation))
+    }
+
+    /// Ends when the key of this text is not good any more: revoked, rotated out, or expired.
+    async fn ended(self, text: Secret) {
+        let mut changes = self.cache.changes();
+        loop {
+            let known = match self.known(text.expose()).await {
+                Ok(known) => known,
+                Err(KeyError::Store(_)) => {
+                    tokio::time::sleep(STORE_PAUSE).await;
+                    continue;
+                }
+                Err(_) => return,
+            };
+            let left = known.expires_at().map(|end| end.saturating_sub(now_ms()));
+            if left.is_some_and(|left| left <= 0) {
+                return;
+            }
+            // A clock that is set meanwhile is looked at again at least this often.
+            let left =
+                left.and_then(|left| u64::try_from(left).ok()).map_or(LOOK_AGAIN, Duration::from_millis);
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
+            }
+        }
     }
 }
 
@@ -439,7 +463,7 @@ pub fn insert(
     scopes: &[Scope],
     account: &str,
 ) -> Result<(KeyInfo, AccountId), KeyError> {
-    let info = rows::insert(tx, &NewRow::of(text, name, scopes, account)?)?;
+    let info = rows::insert(tx, &NewRow::of(text, name, scopes, Some(account))?)?;
     let account = rows::account(tx, account)?.ok_or(KeyError::NoSuchKey)?;
     Ok((info, account))
 }

@@ -3,6 +3,9 @@
 //! `app` calls [`serve`] once. Nothing here knows a route. A request pays for its peer's address, one
 //! timer and one `catch_unwind`; all else is the router's.
 
+mod admission;
+mod timeouts;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +15,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Request, StatusCode};
+use axum::http::header::HeaderName;
+use axum::http::{HeaderValue, Request, StatusCode, Version};
 use axum::response::Response;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -24,22 +28,33 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
+use self::admission::Admission;
+pub use self::admission::ConnectionCaps;
+use self::timeouts::{Patience, Timed, Turn};
 use super::client::Peer;
 use super::{cors, respond};
-use crate::telemetry::metrics::HTTP_CONNECTIONS;
+use crate::telemetry::metrics::{HTTP_CONNECTIONS, HTTP_LIMITED};
 
 /// How long to leave the listener alone when it has no file descriptor for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes of a head from which on it is refused. hyper may have read as much again by then, so all connections together
+/// hold at most twice this times their number.
+const READ_BUFFER: usize = 32 * 1024;
 
 /// What a connection and a request may take.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
     /// Connections at once; more wait in the operating system's queue.
     pub max_connections: usize,
+    /// Connections at once of one client and of its network; more are closed.
+    pub caps: ConnectionCaps,
     /// Bytes of a request body, unless a route sets its own [`DefaultBodyLimit`].
     pub max_body_bytes: usize,
-    /// For a request's head to arrive whole, and for a connection between two requests.
+    /// For a request's head to arrive whole.
     pub header_timeout: Duration,
+    /// How long a connection is kept open between two requests, while less than half of them are in use.
+    pub idle_timeout: Duration,
     /// From the head to the start of the answer. A stream (SSE) may go on for longer.
     pub request_timeout: Duration,
     /// How long a client may take nothing of an answer that waits for it.
@@ -59,8 +74,10 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             max_connections: 2048,
+            caps: ConnectionCaps::default(),
             max_body_bytes: 64 * 1024,
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             request_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
             times_itself: |_| false,
@@ -91,10 +108,18 @@ pub async fn serve(
         timeout: settings.request_timeout,
         times_itself: settings.times_itself,
         failure: settings.failure,
+        patience: Patience {
+            head_timeout: settings.header_timeout,
+            idle_timeout: settings.idle_timeout,
+            free: Arc::clone(&seats),
+            enough: settings.max_connections / 2,
+        },
+        keep_alive: HeaderValue::from_str(&format!("timeout={}", settings.idle_timeout.as_secs())).ok(),
     };
+    let admission = Admission::new(settings.caps);
     let mut http = http1::Builder::new();
     // Never `pipeline_flush`: with it hyper buffers a streamed body without any bound.
-    http.timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
+    http.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(READ_BUFFER);
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
@@ -108,6 +133,10 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(admitted) = admission.admit(peer.ip()) else {
+                    metrics::counter!(HTTP_LIMITED, "limit" => "connections").increment(1);
+                    continue;
+                };
                 drop_when_stalled(&stream, settings.stall_timeout);
                 let connection = connect(&http, stream, peer, door.clone());
                 let connection = graceful.watch(connection);
@@ -118,7 +147,7 @@ pub async fn serve(
                         tracing::trace!(%error, %peer, "connection ended");
                     }
                     open.decrement(1.0);
-                    drop(seat);
+                    drop((seat, admitted));
                 });
             }
             Err(error) => {
@@ -157,6 +186,9 @@ struct Door {
     timeout: Duration,
     times_itself: fn(&str) -> bool,
     failure: Failure,
+    patience: Patience,
+    /// Tells HTTP/1 clients how long an idle connection stays open.
+    keep_alive: Option<HeaderValue>,
 }
 
 /// A connection, not yet driven.
@@ -168,9 +200,11 @@ fn connect(
 ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<> {
     // Only a socket that is gone already refuses.
     drop(stream.set_nodelay(true));
+    let turn = Turn::default();
+    let stream = Timed::new(stream, turn.clone(), door.patience.clone());
     let service = service_fn(move |request| {
-        let door = door.clone();
-        async move { Ok::<_, Infallible>(door.answer(peer, request).await) }
+        let (door, serving) = (door.clone(), turn.begin());
+        async move { Ok::<_, Infallible>(serving.until_sent(door.answer(peer, request).await)) }
     });
     http.serve_connection(TokioIo::new(stream), service)
 }
@@ -184,6 +218,15 @@ fn without_ids(path: &str) -> String {
 
 impl Door {
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response {
+        let hint = self.keep_alive.clone().filter(|_| request.version() == Version::HTTP_11);
+        let mut response = self.handle(peer, request).await;
+        if let Some(hint) = hint {
+            response.headers_mut().insert(HeaderName::from_static("keep-alive"), hint);
+        }
+        response
+    }
+
+    async fn handle(self, peer: SocketAddr, request: Request<Incoming>) -> Response {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
         let uri = request.uri().clone();

@@ -35,6 +35,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0025_signups.sql"),
     include_str!("migrations/0026_purse.sql"),
     include_str!("migrations/0028_buying.sql"),
+    include_str!("migrations/0030_keys.sql"),
+    include_str!("migrations/0031_sealed_answers.sql"),
 ];
 
 /// Brings the file to the newest schema.

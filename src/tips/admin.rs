@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::ids::Cuid;
+use super::list::TipName;
 use super::people::{self, User};
 use super::request::NewTips;
 use super::store::{self, Group, Listing, Tip};
@@ -95,8 +96,8 @@ impl TipAdmin for Tips {
                 None => return Ok(None),
                 Some(Named::Tip(tip)) => {
                     let tipper = self.user(tip.tipper).await?;
-                    let id = tip.public_id;
-                    Tips::reclaim(self, Some(&tipper), id, force, None, Some(act)).await.map(|()| 1)
+                    let name = TipName::Id(tip.public_id);
+                    Tips::reclaim(self, Some(&tipper), name, force, None, Some(act)).await.map(|()| 1)
                 }
                 Some(Named::Group(group)) => {
                     let tipper = self.user(group.tipper).await?;

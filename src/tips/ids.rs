@@ -93,6 +93,27 @@ impl Cuid {
     }
 }
 
+/// Bytes of a handle's authentication tag.
+const HANDLE_TAG: usize = 16;
+
+/// What a handle names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandleKind {
+    /// A tip.
+    Tip,
+    /// A group.
+    Group,
+}
+
+impl HandleKind {
+    const fn letter(self) -> &'static str {
+        match self {
+            Self::Tip => "t",
+            Self::Group => "g",
+        }
+    }
+}
+
 /// The keyed hashes of the family: one secret, a use for each.
 #[derive(Clone)]
 pub struct Keyring {
@@ -135,6 +156,20 @@ impl Keyring {
         self.k1(link, last).as_bytes().ct_eq(given.as_bytes()).into()
     }
 
+    /// How a scheduler names a tip or a group. No claim link can be made of it.
+    pub fn handle(&self, kind: HandleKind, row: i64) -> String {
+        let tag = self.hash("tips handle", &[kind.letter().as_bytes(), &row.to_be_bytes()]);
+        let tag = tag.get(..HANDLE_TAG).unwrap_or_default();
+        format!("{}{row}-{}", kind.letter(), to_hex(tag))
+    }
+
+    /// The row that a handle of this server names.
+    pub fn read_handle(&self, kind: HandleKind, text: &str) -> Option<i64> {
+        let (row, _) = text.strip_prefix(kind.letter())?.split_once('-')?;
+        let row = row.parse().ok()?;
+        bool::from(self.handle(kind, row).as_bytes().ct_eq(text.as_bytes())).then_some(row)
+    }
+
     /// What signs the webhooks of a tipper's tips.
     pub fn webhook_secret(&self, user: UserId) -> Secret {
         sign::secret_of(&self.hash("tips webhook", &[&user.0.to_be_bytes()]))
@@ -144,6 +179,19 @@ impl Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_handle_names_its_row_and_a_forged_one_none() {
+        let keyring = Keyring::new([7; 32]);
+        let handle = keyring.handle(HandleKind::Tip, 42);
+        assert_eq!(keyring.read_handle(HandleKind::Tip, &handle), Some(42));
+        assert_eq!(keyring.read_handle(HandleKind::Group, &handle), None);
+        assert_eq!(Keyring::new([8; 32]).read_handle(HandleKind::Tip, &handle), None);
+        let other_row = handle.replace("t42", "t43");
+        for forged in [other_row.as_str(), "", "t", "t42", "t42-", "t-1-00", "g42-00"] {
+            assert_eq!(keyring.read_handle(HandleKind::Tip, forged), None, "{forged}");
+        }
+    }
 
     #[test]
     fn it_reads_what_it_writes_and_hides_in_the_log() {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::ids::{Cuid, Keyring};
+use super::ids::{Cuid, HandleKind, Keyring};
 use super::passphrase::Passphrase;
 use super::people::User;
 use super::status::OnboardingFlow;
-use super::store::{self, Group, Listing, Tip};
+use super::store::{self, Group, Tip};
 use super::view::{GroupData, GroupView, Person, PublicTipView, StaticLinkView, TipData, TipView};
 use super::{TipError, Tips, json};
 use crate::http::client::Client;
@@ -66,19 +66,6 @@ impl Guesses {
     }
 }
 
-/// What a tipper asks of their list.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
-    /// Of each group only its first tip, with the whole group inside.
-    pub with_groups: bool,
-    /// Only what is over and can be taken back.
-    pub reclaimable: bool,
-    /// After this tip.
-    pub cursor: Option<Cuid>,
-    /// At most so many.
-    pub limit: Option<usize>,
-}
-
 impl Tips {
     pub(super) async fn given(&self, user: UserId, id: Cuid) -> Result<Tip, TipError> {
         self.store().read(move |connection| given_in(connection, user, id)).await
@@ -86,67 +73,6 @@ impl Tips {
 
     pub(super) async fn given_group(&self, user: UserId, id: Cuid) -> Result<(Group, Vec<Tip>), TipError> {
         self.store().read(move |connection| given_group_in(connection, user, id)).await
-    }
-
-    /// Tips of a tipper, newest first; of all tippers for `None`. With the cursor of the next page, if a limit cut
-    /// it short.
-    ///
-    /// # Errors
-    /// [`TipError::Invalid`] for a cursor that names no tip of theirs, the store's.
-    pub async fn list_json(
-        &self,
-        user: Option<&User>,
-        wanted: Wanted,
-    ) -> Result<(Vec<u8>, Option<Cuid>), TipError> {
-        let (user, now) = (user.map(|user| user.id), self.now());
-        let read = self.store().read(move |connection| -> Result<_, TipError> {
-            let after = match wanted.cursor {
-                Some(cursor) => {
-                    let tip = store::by_public_id(connection, cursor)?;
-                    let tip = tip.filter(|tip| user.is_none_or(|user| user == tip.tipper));
-                    Some(tip.ok_or_else(|| TipError::bad_request("cursor names no tip of yours"))?.id)
-                }
-                None => None,
-            };
-            let listing = Listing {
-                groups_as_one: wanted.with_groups,
-                reclaimable: wanted.reclaimable,
-                after,
-                limit: wanted.limit,
-            };
-            let tips = store::given_by(connection, user, listing, now)?;
-            let mut groups = Vec::with_capacity(tips.len());
-            for tip in &tips {
-                groups.push(match tip.group.filter(|_| wanted.with_groups) {
-                    Some((id, _)) => store::group(connection, id)?
-                        .map(|group| Ok::<_, TipError>((group, store::of_group(connection, id)?)))
-                        .transpose()?,
-                    None => None,
-                });
-            }
-            Ok((tips, groups))
-        });
-        let (tips, groups) = read.await?;
-        let next = tips.last().filter(|_| wanted.limit == Some(tips.len())).map(|tip| tip.public_id);
-        let keyring = self.keyring().clone();
-        // Thousands of tips take a while to write.
-        let written = tokio::task::spawn_blocking(move || {
-            let shown: Vec<_> = tips.iter().map(|tip| Shown::new(tip, &keyring)).collect();
-            let grouped: Vec<_> = groups
-                .iter()
-                .map(|group| group.as_ref().map(|(group, tips)| ShownGroup::new(group, tips, &keyring)))
-                .collect();
-            let views: Vec<_> = shown
-                .iter()
-                .zip(&grouped)
-                .map(|(shown, group)| match group {
-                    Some(group) => shown.view().with_group(group.view()),
-                    None => shown.view(),
-                })
-                .collect();
-            json(&views)
-        });
-        Ok((written.await.map_err(|_| TipError::Internal)??, next))
     }
 
     /// A tip as anybody with its link sees it.
@@ -258,7 +184,7 @@ pub(super) fn tip_json(tip: &Tip, keyring: &Keyring) -> Result<Vec<u8>, TipError
 }
 
 pub(super) fn group_json(group: &Group, tips: &[Tip], keyring: &Keyring) -> Result<Vec<u8>, TipError> {
-    json(&ShownGroup::new(group, tips, keyring).view())
+    json(&ShownGroup::new(group, tips, keyring, Shown::new).view())
 }
 
 fn list(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
@@ -285,17 +211,28 @@ pub(super) fn public<T>(
 }
 
 /// A tip with its ids as text.
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     tip: &'a Tip,
     id: String,
     tipper: String,
     tippee: Option<String>,
     group: Option<String>,
     words: Option<String>,
+    /// Whether what people wrote about each other and where to tell them is shown.
+    personal: bool,
 }
 
 impl<'a> Shown<'a> {
-    fn new(tip: &'a Tip, keyring: &Keyring) -> Self {
+    pub(super) fn for_scheduler(tip: &'a Tip, keyring: &Keyring) -> Self {
+        Self {
+            id: keyring.handle(HandleKind::Tip, tip.id.0),
+            group: tip.group.map(|(id, _)| keyring.handle(HandleKind::Group, id.0)),
+            personal: false,
+            ..Self::without_words(tip)
+        }
+    }
+
+    pub(super) fn new(tip: &'a Tip, keyring: &Keyring) -> Self {
         Self { words: store::words_of(tip, keyring.sealer()), ..Self::without_words(tip) }
     }
 
@@ -307,7 +244,12 @@ impl<'a> Shown<'a> {
             tippee: tip.tippee.map(|(_, id)| id.to_string()),
             group: tip.group.map(|(_, id)| id.to_string()),
             words: None,
+            personal: true,
         }
+    }
+
+    fn of_people(&self, text: Option<&'a str>) -> Option<&'a str> {
+        text.filter(|_| self.personal)
     }
 
     fn data(&self) -> TipData<'_> {
@@ -323,7 +265,7 @@ impl<'a> Shown<'a> {
             fee: tip.fee,
             tipper_id: &self.tipper,
             tippee_id: self.tippee.as_deref(),
-            tippee_name: tip.tippee_name.as_deref(),
+            tippee_name: self.of_people(tip.tippee_name.as_deref()),
             tippee_locale: tip.tippee_locale.as_deref(),
             invoice: single.then_some(tip.invoice.as_str()),
             invoice_id: single.then_some(tip.invoice_id.as_str()),
@@ -336,7 +278,7 @@ impl<'a> Shown<'a> {
             expiry: tip.expires_at,
             copied_claim_url: tip.copied_at,
             currency: tip.currency.as_deref(),
-            note: tip.note.as_deref(),
+            note: self.of_people(tip.note.as_deref()),
             withdrawal_id: taken.map(|withdrawal| withdrawal.public_id.as_str()),
             onboarding_flow: tip.onboarding_flow,
             last_withdrawal: tip.withdrawal_at,
@@ -346,21 +288,21 @@ impl<'a> Shown<'a> {
             recommended_wallet_id: tip.wallet.as_deref(),
             anonymous_tipper: tip.anonymous,
             passphrase: self.words.as_deref(),
-            claim_webhook_url: tip.claim_webhook.as_deref(),
-            withdraw_webhook_url: tip.withdraw_webhook.as_deref(),
+            claim_webhook_url: self.of_people(tip.claim_webhook.as_deref()),
+            withdraw_webhook_url: self.of_people(tip.withdraw_webhook.as_deref()),
             advertisement_image_url: tip.ad_image_url.as_deref(),
             advertisement_url: tip.ad_url.as_deref(),
             withdrawal_pending: tip.withdrawal_pending(),
         }
     }
 
-    fn view(&self) -> TipView<'_> {
+    pub(super) fn view(&self) -> TipView<'_> {
         TipView::new(&self.data())
     }
 }
 
 /// A group with its ids as text.
-struct ShownGroup<'a> {
+pub(super) struct ShownGroup<'a> {
     group: &'a Group,
     id: String,
     tipper: String,
@@ -368,16 +310,22 @@ struct ShownGroup<'a> {
 }
 
 impl<'a> ShownGroup<'a> {
-    fn new(group: &'a Group, tips: &'a [Tip], keyring: &Keyring) -> Self {
-        Self {
-            group,
-            id: group.public_id.to_string(),
-            tipper: group.tipper_id.to_string(),
-            tips: tips.iter().map(|tip| Shown::new(tip, keyring)).collect(),
-        }
+    pub(super) fn new(
+        group: &'a Group,
+        tips: &'a [Tip],
+        keyring: &Keyring,
+        show: fn(&'a Tip, &Keyring) -> Shown<'a>,
+    ) -> Self {
+        let tips: Vec<_> = tips.iter().map(|tip| show(tip, keyring)).collect();
+        let personal = tips.iter().all(|tip| tip.personal);
+        let id = match personal {
+            true => group.public_id.to_string(),
+            false => keyring.handle(HandleKind::Group, group.id.0),
+        };
+        Self { group, id, tipper: group.tipper_id.to_string(), tips }
     }
 
-    fn view(&self) -> GroupView<'_> {
+    pub(super) fn view(&self) -> GroupView<'_> {
         let group = self.group;
         let data = GroupData {
             id: &self.id,

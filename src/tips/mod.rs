@@ -32,6 +32,7 @@ mod funding;
 pub mod ids;
 mod letters;
 mod links;
+pub mod list;
 mod look;
 pub mod passphrase;
 pub mod people;

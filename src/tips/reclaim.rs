@@ -1,9 +1,10 @@
 //! Taking a tip back.
 
 use super::ids::Cuid;
+use super::list::TipName;
 use super::people::User;
 use super::status::TipStatus;
-use super::store::{self, Tip};
+use super::store::Tip;
 use super::{TipError, Tips, look};
 use crate::acts::Act;
 use crate::crash_point;
@@ -20,17 +21,17 @@ impl Tips {
     pub async fn reclaim(
         &self,
         user: Option<&User>,
-        id: Cuid,
+        name: TipName,
         force: bool,
         ask: Option<Ask>,
         act: Option<Act>,
     ) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.map(|user| user.id), self.now());
         let written = self.once(ask, move |tx| {
-            let tip = match user {
-                Some(user) => look::given_in(tx, user, id)?,
-                None => store::by_public_id(tx, id)?.ok_or(TipError::NotFound)?,
-            };
+            let tip = name.find(tx)?;
+            if user.is_some_and(|user| user != tip.tipper) {
+                return Err(TipError::Forbidden);
+            }
             if user.is_none() && tip.expires_at > now {
                 return Err(TipError::Conflict {
                     code: "TIP_NOT_EXPIRED",

@@ -116,6 +116,7 @@ impl Tips {
                 serde_json::json!({
                     "id": user.public_id.to_string(),
                     "name": user.name,
+                    "lightningAddress": user.lightning_address,
                     "hasLightningAddress": user.lightning_address.is_some(),
                 })
             })

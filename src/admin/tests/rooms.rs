@@ -281,6 +281,14 @@ impl KeyAdmin for Rooms {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async { Ok(vec![json!({ "id": "1" })]) })
     }
+    fn rotate(
+        &self,
+        id: String,
+        overlap_secs: u64,
+        _: Act,
+    ) -> BoxFuture<'_, Result<Option<Value>, AdminError>> {
+        Box::pin(async move { Ok((id == "1").then(|| json!({ "id": "1", "overlap": overlap_secs }))) })
+    }
     fn revoke(&self, id: String, _: Act) -> BoxFuture<'_, Result<bool, AdminError>> {
         Box::pin(async move { Ok(id == "1") })
     }

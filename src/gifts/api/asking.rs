@@ -35,9 +35,19 @@ impl FromRequestParts<Api> for Asker {
 }
 
 impl Asker {
-    /// The request's `Idempotency-Key`. One client's keys are nothing to another.
+    /// The `Idempotency-Key` of a request about a gift, whose id nobody else has.
+    pub(super) fn once_for(
+        &self,
+        id: OrderId,
+        route: &str,
+        body: &JsonObject,
+    ) -> Result<Option<Ask>, GiftError> {
+        Ok(Ask::read(&self.headers, &format!("gift {id}"), route, &body.raw)?)
+    }
+
+    /// The request's `Idempotency-Key`, which must be one that nobody guesses: clients have no name here.
     pub(super) fn once(&self, route: &str, body: &JsonObject) -> Result<Option<Ask>, GiftError> {
-        Ok(Ask::read(&self.headers, &format!("gifts {}", self.client), route, &body.raw)?)
+        Ok(Ask::read_keyless(&self.headers, "gifts", route, &body.raw)?)
     }
 
     /// Counts a batch on the asker's quota: ten gifts weigh as much as one request.

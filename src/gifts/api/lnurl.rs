@@ -48,7 +48,7 @@ fn answer(result: Result<Vec<u8>, GiftError>) -> Response {
     get, path = "/lnurl/{orderId}", tag = "gifts",
     params(
         ("orderId" = String, Path, description = "From /create"),
-        ("verifyCode" = Option<String>, Query, description = "The gift's code, if it has one"),
+        ("verifyCode" = Option<String>, Query, description = "First leg: the gift's code, if it has one"),
         ("k1" = Option<String>, Query, description = "Second leg: from the first"),
         ("pr" = Option<String>, Query, description = "Second leg: the invoice"),
     ),
@@ -65,7 +65,7 @@ pub(super) async fn withdraw(State(api): State<Api>, Id(id): Id, params: Params)
         return answer(api.gifts.withdraw_json(id, guess(&params)).await);
     };
     let k1 = params.get("k1").unwrap_or_default();
-    let taken = api.gifts.withdraw(id, guess(&params), k1, invoice).await;
+    let taken = api.gifts.withdraw(id, k1, invoice).await;
     answer(taken.and_then(|()| view::json(&Outcome { status: "OK", reason: None })))
 }
 
@@ -84,8 +84,26 @@ pub(super) async fn withdraw(State(api): State<Api>, Id(id): Id, params: Params)
     )
 )]
 pub(super) async fn pay(State(api): State<Api>, params: Params) -> Response {
+    pay_with(&api, Words::from_query(|name| params.get(name)), &params).await
+}
+
+/// LNURL-pay with what the first leg was asked with in the path, for its callback.
+#[utoipa::path(
+    get, path = "/lnurl/pay/{asked}", tag = "gifts",
+    params(
+        ("asked" = String, Path, description = "From the callback of /lnurl"),
+        ("amount" = Option<u64>, Query, description = "Second leg: millisatoshis"),
+    ),
+    responses(
+        (status = 200, description = "As /lnurl", body = PayAnswer),
+    )
+)]
+pub(super) async fn pay_asked(State(api): State<Api>, Id(asked): Id, params: Params) -> Response {
+    pay_with(&api, Words::from_path(&asked), &params).await
+}
+
+async fn pay_with(api: &Api, words: Result<Words, GiftError>, params: &Params) -> Response {
     // The amount is told first, as on /create.
-    let words = Words::from_query(|name| params.get(name));
     let Some(amount) = params.get("amount") else {
         let offered = async { api.gifts.pay_request_json(&words?).await };
         return answer(offered.await);

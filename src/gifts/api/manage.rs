@@ -58,7 +58,7 @@ pub(super) async fn refund(
     let done: Result<Done<Vec<u8>>, GiftError> = async {
         let body = body?;
         let id = order_id(&id)?;
-        let ask = asker.once(&format!("POST /gift/{id}/refund"), &body)?;
+        let ask = asker.once_for(id, "POST /gift/refund", &body)?;
         let key = text(&body, "key").unwrap_or_default();
         api.gifts.refund(id, key, text(&body, "invoice"), ask).await
     }

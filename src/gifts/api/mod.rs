@@ -49,6 +49,7 @@ pub fn router(gifts: Gifts, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Ro
     let wallets = OpenApiRouter::new()
         .routes(routes!(lnurl::withdraw))
         .routes(routes!(lnurl::pay))
+        .routes(routes!(lnurl::pay_asked))
         .route_layer(limited(Class::Write, |_| lnurl::refused(GiftError::TooMany { retry_after: 0 })));
     let reads = OpenApiRouter::new()
         .routes(routes!(gifts::status))

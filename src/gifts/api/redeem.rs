@@ -38,7 +38,7 @@ pub(super) async fn redeem(
     let done: Result<Done<Vec<u8>>, GiftError> = async {
         let body = body?;
         let id = order_id(&id)?;
-        let ask = asker.once(&format!("POST /redeem/{id}"), &body)?;
+        let ask = asker.once_for(id, "POST /redeem", &body)?;
         let proof = Proof::Link { guess: Guess::from_json(body.get("verifyCode")) };
         api.gifts.redeem(id, text(&body, "invoice"), proof, ask).await
     }

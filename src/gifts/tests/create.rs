@@ -160,17 +160,19 @@ async fn the_same_key_makes_one_gift() {
             .unwrap();
         house.send(request).await
     };
-    let first = send("one", r#"{"amount":100}"#).await;
-    let again = send("one", r#"{"amount":100}"#).await;
+    let first = send("one-0123456789abcdef", r#"{"amount":100}"#).await;
+    let again = send("one-0123456789abcdef", r#"{"amount":100}"#).await;
     assert_eq!((first.status, &first.text), (OK, &again.text));
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(house.node.asked.lock().unwrap().len(), 1);
-    send("one", r#"{"amount":101}"#).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
-    send("", r#"{"amount":100}"#).await.is_error(400, "IDEMPOTENCY_KEY_BAD");
-    assert_ne!(send("two", r#"{"amount":100}"#).await.text, first.text);
+    send("one-0123456789abcdef", r#"{"amount":101}"#).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
+    for bad in ["", "one"] {
+        send(bad, r#"{"amount":100}"#).await.is_error(400, "IDEMPOTENCY_KEY_BAD");
+    }
+    assert_ne!(send("two-0123456789abcdef", r#"{"amount":100}"#).await.text, first.text);
     // What failed may be tried again.
-    send("three", r#"{"amount":1}"#).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
-    assert_eq!(send("three", r#"{"amount":100}"#).await.status, OK);
+    send("three-0123456789abcdef", r#"{"amount":1}"#).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
+    assert_eq!(send("three-0123456789abcdef", r#"{"amount":100}"#).await.status, OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Caller, KeyError, KeyId, KeyInfo, SHOWN, Scope, hash_of};
+use super::{Caller, KeyBounds, KeyError, KeyId, KeyInfo, SHOWN, Scope, hash_of};
 use crate::clock::UnixMillis;
 use crate::http::now_ms;
 use crate::ids::{AccountId, Secret};
@@ -16,20 +17,28 @@ const LONGEST_NAME: usize = 64;
 const INSERT_ACCOUNT: &str =
     "INSERT INTO accounts (name, created_at) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
 const ACCOUNT: &str = "SELECT id FROM accounts WHERE name = ?1";
-const INSERT: &str = "INSERT INTO api_keys (account_id, hash, prefix, name, scopes, from_file, created_at)
-     SELECT id, ?2, ?3, ?4, ?5, ?6, ?7 FROM accounts WHERE name = ?1";
+const INSERT: &str = "INSERT INTO api_keys
+        (account_id, hash, prefix, name, scopes, from_file, created_at, expires_at, networks)
+     SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM accounts WHERE name = ?1";
 const LIST: &str =
-    "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
+    "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at,
+        k.expires_at, k.networks, k.old_expires_at
      FROM api_keys k JOIN accounts a ON a.id = k.account_id ORDER BY k.id";
 const INFO: &str =
-    "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at
+    "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at,
+        k.expires_at, k.networks, k.old_expires_at
      FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id = ?1";
 const REVOKE: &str = "UPDATE api_keys SET revoked_at = ?1 WHERE id = ?2 AND revoked_at IS NULL";
 const REVOKE_OTHER_FILES: &str = "UPDATE api_keys SET revoked_at = ?1
      WHERE from_file = 1 AND name = ?2 AND hash <> ?3 AND revoked_at IS NULL";
 const ID_OF: &str = "SELECT id FROM api_keys WHERE hash = ?1";
-const FIND: &str =
-    "SELECT id, account_id, scopes, last_used_at FROM api_keys WHERE hash = ?1 AND revoked_at IS NULL";
+const FIND: &str = "SELECT id, account_id, scopes, last_used_at, networks, expires_at, NULL FROM api_keys
+     WHERE hash = ?1 AND revoked_at IS NULL
+     UNION ALL
+     SELECT id, account_id, scopes, last_used_at, networks, expires_at, old_expires_at FROM api_keys
+     WHERE old_hash = ?1 AND revoked_at IS NULL";
+const ROTATE: &str = "UPDATE api_keys SET old_hash = hash, old_expires_at = ?2, hash = ?3, prefix = ?4
+     WHERE id = ?1 AND revoked_at IS NULL AND from_file = 0";
 const USED: &str = "UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2";
 
 /// A key that has been checked and may be inserted. Holds no key text.
@@ -38,15 +47,23 @@ pub(super) struct NewRow {
     prefix: String,
     name: String,
     scopes: String,
-    account: String,
+    /// `None`: an account of its own, called as the key is.
+    account: Option<String>,
     from_file: bool,
+    expires_at: Option<UnixMillis>,
+    networks: String,
 }
 
 impl NewRow {
-    pub(super) fn of(text: &Secret, name: &str, scopes: &[Scope], account: &str) -> Result<Self, KeyError> {
+    pub(super) fn of(
+        text: &Secret,
+        name: &str,
+        scopes: &[Scope],
+        account: Option<&str>,
+    ) -> Result<Self, KeyError> {
         let hash = hash_of(text.expose()).ok_or(KeyError::BadText)?;
         let name_fits = |name: &str| !name.trim().is_empty() && name.chars().count() <= LONGEST_NAME;
-        if scopes.is_empty() || !name_fits(name) || !name_fits(account) {
+        if scopes.is_empty() || !name_fits(name) || !account.is_none_or(name_fits) {
             return Err(KeyError::BadKey);
         }
         let scopes: Vec<_> =
@@ -56,9 +73,17 @@ impl NewRow {
             prefix: text.expose().chars().take(SHOWN).collect(),
             name: name.to_owned(),
             scopes: scopes.join(" "),
-            account: account.to_owned(),
+            account: account.map(str::to_owned),
             from_file: false,
+            expires_at: None,
+            networks: String::new(),
         })
+    }
+
+    /// The same key with these bounds.
+    pub(super) fn bounded(self, bounds: &KeyBounds) -> Self {
+        let networks: Vec<_> = bounds.networks.iter().map(ToString::to_string).collect();
+        Self { expires_at: bounds.expires_at, networks: networks.join(" "), ..self }
     }
 
     pub(super) fn of_the_file(self) -> Self {
@@ -68,10 +93,49 @@ impl NewRow {
 
 pub(super) fn insert(tx: &Tx<'_>, new: &NewRow) -> Result<KeyInfo, KeyError> {
     let now = now_ms();
-    account_or_new(tx, &new.account, now)?;
-    let row = params![new.account, new.hash, new.prefix, new.name, new.scopes, new.from_file, now];
-    tx.prepare_cached(INSERT)?.execute(row)?;
+    let account = match &new.account {
+        Some(account) => account.clone(),
+        None => unused_account(tx, &new.name)?,
+    };
+    account_or_new(tx, &account, now)?;
+    tx.prepare_cached(INSERT)?.execute(params![
+        account,
+        new.hash,
+        new.prefix,
+        new.name,
+        new.scopes,
+        new.from_file,
+        now,
+        new.expires_at,
+        new.networks,
+    ])?;
     info(tx, KeyId(tx.last_insert_rowid()))?.ok_or(KeyError::NoSuchKey)
+}
+
+/// A name that no account has: this one, or it with a number behind it.
+fn unused_account(connection: &Connection, name: &str) -> rusqlite::Result<String> {
+    let mut candidate = name.to_owned();
+    let mut number = 1_u64;
+    while account(connection, &candidate)?.is_some() {
+        number = number.saturating_add(1);
+        let ending = format!("-{number}");
+        let kept = LONGEST_NAME.saturating_sub(ending.len());
+        candidate = name.chars().take(kept).chain(ending.chars()).collect();
+    }
+    Ok(candidate)
+}
+
+/// Gives a key another text; the old one works until `old_expires_at`. `false` if there is no such valid key.
+pub(super) fn rotate(
+    tx: &Tx<'_>,
+    id: KeyId,
+    text: &Secret,
+    old_expires_at: UnixMillis,
+) -> Result<bool, KeyError> {
+    let hash = hash_of(text.expose()).ok_or(KeyError::BadText)?;
+    let prefix: String = text.expose().chars().take(SHOWN).collect();
+    let changed = tx.prepare_cached(ROTATE)?.execute(params![id.0, old_expires_at, hash, prefix])?;
+    Ok(changed == 1)
 }
 
 /// The account of a name, made if there is none.
@@ -108,16 +172,32 @@ pub(super) fn id_of(connection: &Connection, hash: [u8; 32]) -> rusqlite::Result
     connection.prepare_cached(ID_OF)?.query_row([hash], |row| row.get(0).map(KeyId)).optional()
 }
 
-/// The valid key of this hash and when it was last used.
-pub(super) fn find(
-    connection: &Connection,
-    hash: [u8; 32],
-) -> Result<Option<(Caller, Option<i64>)>, KeyError> {
-    let caller = |row: &Row<'_>| {
+/// The key whose text, or whose text before the last rotation, has this hash, unless it was revoked.
+pub(super) fn find(connection: &Connection, hash: [u8; 32]) -> Result<Option<Found>, KeyError> {
+    let found = |row: &Row<'_>| {
         let scopes: Arc<[Scope]> = scopes_of(&row.get::<_, String>(2)?).into();
-        Ok((Caller { key: KeyId(row.get(0)?), account: row.get(1)?, scopes }, row.get(3)?))
+        let ends: [Option<UnixMillis>; 2] = [row.get(5)?, row.get(6)?];
+        Ok(Found {
+            caller: Caller { key: KeyId(row.get(0)?), account: row.get(1)?, scopes },
+            last_used_at: row.get(3)?,
+            networks: networks_of(&row.get::<_, String>(4)?),
+            expires_at: ends.into_iter().flatten().min(),
+        })
     };
-    Ok(connection.prepare_cached(FIND)?.query_row([hash], caller).optional()?)
+    Ok(connection.prepare_cached(FIND)?.query_row([hash], found).optional()?)
+}
+
+/// A key as it is checked.
+pub(super) struct Found {
+    pub(super) caller: Caller,
+    pub(super) last_used_at: Option<UnixMillis>,
+    /// Who may use it; `None`: anybody. What can't be read is nobody.
+    pub(super) networks: Option<Vec<IpNet>>,
+    pub(super) expires_at: Option<UnixMillis>,
+}
+
+fn networks_of(text: &str) -> Option<Vec<IpNet>> {
+    (!text.is_empty()).then(|| text.split(' ').filter_map(|network| network.parse().ok()).collect())
 }
 
 pub(super) fn used(tx: &Tx<'_>, id: KeyId, now: i64) -> rusqlite::Result<()> {
@@ -134,6 +214,14 @@ fn info_of(row: &Row<'_>) -> rusqlite::Result<KeyInfo> {
         created_at: row.get(5)?,
         revoked_at: row.get(6)?,
         last_used_at: row.get(7)?,
+        expires_at: row.get(8)?,
+        networks: row
+            .get::<_, String>(9)?
+            .split(' ')
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        old_expires_at: row.get(10)?,
     })
 }
 

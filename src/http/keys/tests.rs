@@ -1,6 +1,7 @@
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router, middleware, routing};
 use tower::ServiceExt;
 
@@ -141,5 +142,127 @@ async fn the_middleware_answers_in_the_caller_s_words() {
         let mut request = Request::get("/").body(Body::empty()).unwrap();
         *request.headers_mut() = headers;
         assert_eq!(app.clone().oneshot(request).await.unwrap().status(), status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_without_an_account_gets_one_of_its_own() {
+    let (_folder, _store, keys) = open();
+    let long = "x".repeat(64);
+    let mut accounts = Vec::new();
+    for name in ["wordpress", "wordpress", "default", long.as_str(), long.as_str()] {
+        let (info, text) = keys.create(name, &[Scope::Tips], None).await.unwrap();
+        let caller = keys.authenticate(&bearer(&text)).await.unwrap().unwrap();
+        accounts.push((info.account, caller.account));
+    }
+    let names: Vec<_> = accounts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names[..3], ["wordpress", "wordpress-2", "default"]);
+    assert!(names[4].ends_with("x-2") && names[4].len() == 64, "{}", names[4]);
+    for (index, (_, account)) in accounts.iter().enumerate() {
+        assert!(accounts[..index].iter().all(|(_, other)| other != account));
+    }
+    let (shared, _) = keys.create("other", &[Scope::Tips], Some("wordpress")).await.unwrap();
+    assert_eq!(shared.account, "wordpress", "unless it is told");
+}
+
+async fn bounded(keys: &Keys, bounds: KeyBounds) -> (KeyInfo, Secret) {
+    keys.create_noting("a", &[Scope::Gifts], None, &bounds, |_, _| Ok(())).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_key_opens_nothing() {
+    let (_folder, _store, keys) = open();
+    let ends = |in_ms: i64| KeyBounds { expires_at: Some(now_ms() + in_ms), ..KeyBounds::default() };
+    let (_, over) = bounded(&keys, ends(-1)).await;
+    assert!(matches!(keys.authenticate(&bearer(&over)).await, Err(KeyError::Invalid)));
+    let (_, soon) = bounded(&keys, ends(700)).await;
+    assert!(keys.authenticate(&bearer(&soon)).await.unwrap().is_some());
+    let ended = tokio::time::timeout(Duration::from_secs(5), keys.clone().ended(soon.clone())).await;
+    assert!(ended.is_ok(), "a stream under it ends with it");
+    assert!(
+        matches!(keys.authenticate(&bearer(&soon)).await, Err(KeyError::Invalid)),
+        "though it is remembered"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_with_networks_is_good_from_there_alone() {
+    let (_folder, _store, keys) = open();
+    let networks = vec!["203.0.113.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+    let (info, text) = bounded(&keys, KeyBounds { networks, ..KeyBounds::default() }).await;
+    assert_eq!(info.networks, ["203.0.113.0/24", "2001:db8::/32"]);
+    let from = async |address: &str| {
+        let address = address.parse().unwrap();
+        client::at_address(address, async { keys.authenticate(&bearer(&text)).await }).await
+    };
+    for good in ["203.0.113.9", "2001:db8:1::1"] {
+        assert!(from(good).await.unwrap().is_some(), "{good}");
+    }
+    for bad in ["203.0.114.9", "127.0.0.1", "::1"] {
+        assert!(matches!(from(bad).await, Err(KeyError::Invalid)), "{bad}");
+    }
+    let nowhere = keys.authenticate(&bearer(&text)).await;
+    assert!(matches!(nowhere, Err(KeyError::Invalid)), "an unknown address is none of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_key_keeps_its_id_and_its_old_text_for_a_while() {
+    let (_folder, _store, keys) = open();
+    let (info, old) = keys.create("a", &[Scope::Gifts], Some("shop")).await.unwrap();
+    let first = keys.authenticate(&bearer(&old)).await.unwrap().unwrap();
+    let rotate = async |until: i64| keys.rotate_noting(info.id, until, |_| Ok(())).await;
+    let (shown, new) = rotate(now_ms() + 60_000).await.unwrap();
+    assert!(new.expose().starts_with(&shown.prefix) && shown.old_expires_at.is_some());
+    for text in [&old, &new] {
+        assert_eq!(keys.authenticate(&bearer(text)).await.unwrap().unwrap(), first);
+    }
+    let (_, newest) = rotate(now_ms()).await.unwrap();
+    for (text, good) in [(&old, false), (&new, false), (&newest, true)] {
+        assert_eq!(keys.authenticate(&bearer(text)).await.is_ok(), good);
+    }
+    keys.revoke(info.id).await.unwrap();
+    assert!(matches!(keys.authenticate(&bearer(&newest)).await, Err(KeyError::Invalid)));
+    assert!(matches!(rotate(now_ms()).await, Err(KeyError::NoSuchKey)));
+    let of_file = keys.ensure("admin-key", &new_key().unwrap(), Scope::Admin).await.unwrap();
+    let refused = keys.rotate_noting(of_file.id, now_ms(), |_| Ok(())).await;
+    assert!(matches!(refused, Err(KeyError::NoSuchKey)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_key_is_revoked() {
+    use futures_util::{StreamExt, stream};
+    let (_folder, _store, keys) = open();
+    let (info, text) = keys.create("a", &[Scope::Gifts], None).await.unwrap();
+    let endless = || async {
+        let ticks = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok::<_, std::convert::Infallible>("data: x\n\n"), ()))
+        });
+        ([(axum::http::header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(ticks))
+    };
+    let gate = Gate {
+        keys: keys.clone(),
+        scope: Scope::Gifts,
+        refusal: |_| StatusCode::UNAUTHORIZED.into_response(),
+    };
+    let gated = Router::new()
+        .route("/gated", routing::get(endless))
+        .layer(middleware::from_fn_with_state(gate, require_scope));
+    let recognised = Router::new()
+        .route("/open", routing::get(endless))
+        .layer(middleware::from_fn_with_state(keys.clone(), recognise));
+    let app = gated.merge(recognised);
+    let mut streams = Vec::new();
+    for path in ["/gated", "/open"] {
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        *request.headers_mut() = bearer(&text);
+        let mut events = app.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+        assert!(events.next().await.is_some(), "{path}");
+        streams.push(events);
+    }
+    keys.revoke(info.id).await.unwrap();
+    for mut events in streams {
+        let ended = async { while events.next().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(5), ended).await.expect("it ends");
     }
 }

@@ -76,14 +76,67 @@ async fn a_panic_is_a_500_and_a_hung_handler_a_503() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_drips_and_an_idle_connection_are_cut_off() {
-    let server =
-        start(ServerSettings { header_timeout: Duration::from_millis(100), ..Default::default() }).await;
+async fn a_head_that_drips_is_cut_off_long_before_an_idle_connection_is() {
+    let settings = ServerSettings {
+        header_timeout: Duration::from_millis(200),
+        idle_timeout: Duration::from_secs(2),
+        ..Default::default()
+    };
+    let server = start(settings).await;
+    for head in ["", "GET /json HTTP/1.1\r\nhost:"] {
+        let began = Instant::now();
+        raw(server.address, head).await;
+        assert!(began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+    }
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(b"GET /json HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).to_ascii_lowercase();
+        assert!(answer.contains("keep-alive: timeout=2\r\n"), "{answer}");
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    // A head that begins on a kept connection has as long as any.
+    stream.write_all(b"GET /json HTTP/1.1\r\n").await.unwrap();
     let began = Instant::now();
-    raw(server.address, "GET /json HTTP/1.1\r\nhost:").await;
+    let mut rest = Vec::new();
+    drop(stream.read_to_end(&mut rest).await);
+    assert!(rest.is_empty() && began.elapsed() < Duration::from_millis(1_500), "{:?}", began.elapsed());
+    let began = Instant::now();
     let kept_alive = raw(server.address, "GET /json HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(kept_alive.starts_with("HTTP/1.1 200"));
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!((1_900..5_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_sent_heads_of_one_client_leave_places_for_others() {
+    let caps = ConnectionCaps { per_client: 20, per_network: 0, exempt: Vec::new() };
+    let server = start(ServerSettings { max_connections: 30, caps, ..Default::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        drop(stream.write_all(b"GET /json HTTP/1.1\r\nx-filler: ").await);
+        held.push(stream);
+    }
+    let other = tokio::net::TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut visitor = other.connect(server.address).await.unwrap();
+    visitor.write_all(b"GET /peer HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    let read = tokio::time::timeout(Duration::from_secs(5), visitor.read_to_string(&mut answer)).await;
+    assert!(read.is_ok_and(|read| read.is_ok()) && answer.ends_with("127.0.0.2"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_longer_than_the_buffer_is_refused() {
+    let server = start(ServerSettings::default()).await;
+    let long = format!("GET /json HTTP/1.1\r\nhost: x\r\nx-filler: {}\r\n\r\n", "x".repeat(100_000));
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    drop(stream.write_all(long.as_bytes()).await);
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer).await);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[tokio::test(flavor = "multi_thread")]

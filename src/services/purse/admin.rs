@@ -11,7 +11,7 @@ use super::view::{PaidView, PurseView};
 use super::{PurseError, Purses};
 use crate::acts::Act;
 use crate::admin::{AdminError, NewPurse, PurseAdmin};
-use crate::http::keys::{KeyError, KeyInfo, Scope};
+use crate::http::keys::{DEFAULT_ACCOUNT, KeyBounds, KeyError, KeyInfo, Scope};
 use crate::ids::PurseId;
 use crate::money::Msat;
 use crate::store::Tx;
@@ -32,7 +32,8 @@ const LONGEST_NAME: usize = 64;
 impl PurseAdmin for Purses {
     fn create(&self, new: NewPurse, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
-            let (account, draft) = (new.account.clone(), draft(&new)?);
+            let account = new.account.clone().unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned());
+            let draft = draft(&new)?;
             let (name, now, day) = (draft.name.clone(), self.now(), self.day().await.map_err(told)?);
             let taken = || AdminError::Refused(format!("there is a purse {name:?} already"));
             let wanted = draft.name.clone();
@@ -45,7 +46,8 @@ impl PurseAdmin for Purses {
                 act.done(tx, now)
             };
             let keys = &self.0.parts.keys;
-            let made = keys.create_noting(&name, &[Scope::Purse], account.as_deref(), note).await;
+            let bounds = KeyBounds::default();
+            let made = keys.create_noting(&name, &[Scope::Purse], Some(&account), &bounds, note).await;
             let (info, text) = made.map_err(|error| match error {
                 KeyError::Store(error) => told(error),
                 other => AdminError::BadRequest(other.to_string()),

@@ -4,9 +4,9 @@ use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::seal::Sealer;
 use crate::ids::{NoRandomness, Preimage};
 use crate::l402::protocol::{b64, mpp};
+use crate::seal::Sealer;
 
 /// What a challenge gives besides its invoice: with the preimage it is a credential.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -34,7 +34,6 @@ mod listener;
 mod pay;
 mod request;
 mod rules;
-mod seal;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -51,6 +50,7 @@ use crate::http::keys::Keys;
 use crate::ledger::Ledger;
 use crate::ledger::sure_time::sure_now;
 use crate::lightning::Node;
+use crate::seal::Sealer;
 use crate::store::{Store, StoreError};
 use crate::webhooks::guard::Guard;
 
@@ -58,7 +58,6 @@ pub use error::PurseError;
 pub use listener::PurseListener;
 pub use request::{FetchRequest, PayRequest};
 pub use rules::Rules;
-pub use seal::Sealer;
 
 /// Requests to services at once, of all purses: each may hold a whole answer in memory.
 const REQUESTS_AT_ONCE: usize = 256;
@@ -149,5 +148,5 @@ impl Purses {
 /// The store's.
 pub fn sealer(store: &Store) -> Result<Sealer, StoreError> {
     let secret = store.write_blocking(store::secret)?;
-    Ok(Sealer::new(&secret))
+    Ok(Sealer::new(&secret, "purse credential"))
 }

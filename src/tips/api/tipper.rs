@@ -1,7 +1,7 @@
 //! A tipper's tips.
 
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 use super::{Api, Asker, Failure, answer, answer_done, cuid, flag, nothing};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::respond;
 use crate::tips::error::{TipError, TipErrorView};
-use crate::tips::look::Wanted;
+use crate::tips::list::Wanted;
 use crate::tips::request::{Edit, Kind, NewTips};
 use crate::tips::view::{DeletedView, GroupView, TipView};
 
@@ -116,7 +117,7 @@ pub(super) struct ReclaimBody {
         ("expired" = Option<String>, Query, description = "See `reclaimable`"),
         ("limit" = Option<u32>, Query, description = "At most so many, up to 1,000; without it all"),
         ("cursor" = Option<String>, Query, description = "The id of the last tip of the page before; also in `X-Next-Cursor`"),
-        ("apiKey" = Option<String>, Query, description = "A scheduler's key: tips of everybody"),
+        ("apiKey" = Option<String>, Query, description = "A scheduler's key: tips of everybody, named by handles that reclaim them and open nothing"),
     ),
     responses((status = 200, description = "The tips", body = Vec<TipView<'_>>), Failure)
 )]
@@ -133,7 +134,8 @@ pub(super) async fn list(State(api): State<Api>, asker: Asker, params: Params) -
     let cursor = match params.get("cursor") {
         None => None,
         Some(text) => {
-            Some(text.parse().map_err(|_| TipError::bad_request("cursor must be the id of a tip"))?)
+            let name = api.tips.tip_name(&text);
+            Some(name.ok_or_else(|| TipError::bad_request("cursor must be the id of a tip"))?)
         }
     };
     let wanted = Wanted {
@@ -142,9 +144,9 @@ pub(super) async fn list(State(api): State<Api>, asker: Asker, params: Params) -
         cursor,
         limit: limit.or(scheduler.then_some(LONGEST_PAGE)),
     };
-    let (body, next) = api.tips.list_json(user.as_ref(), wanted).await?;
-    let mut response = answer(body);
-    if let Some(value) = next.and_then(|next| HeaderValue::from_str(&next.to_string()).ok()) {
+    let (body, next) = api.tips.list_body(user.as_ref(), wanted).await?;
+    let mut response = respond::no_store(respond::json_bytes(StatusCode::OK, body));
+    if let Some(value) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
         response.headers_mut().insert(HeaderName::from_static("x-next-cursor"), value);
     }
     Ok(response)
@@ -248,12 +250,12 @@ pub(super) async fn reclaim(
 ) -> Result<Response, TipError> {
     let scheduler = api.tips.people().scheduler(&asker.headers, params.raw()).await?;
     let user = if scheduler { None } else { Some(asker.writer(&api).await?) };
-    let (id, body) = (cuid(&id)?, body?);
+    let (name, body) = (api.tips.tip_name(&id).ok_or(TipError::NotFound)?, body?);
     let ask = match &user {
         Some(user) => asker.once(user, &format!("reclaim {id}"), &body)?,
         None => None,
     };
-    api.tips.reclaim(user.as_ref(), id, flag(&body, "force")?, ask, None).await?;
+    api.tips.reclaim(user.as_ref(), name, flag(&body, "force")?, ask, None).await?;
     Ok(nothing())
 }
 

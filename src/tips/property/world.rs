@@ -27,6 +27,7 @@ use crate::lightning::{Lightning, Node};
 use crate::money::Msat;
 use crate::store::Store;
 use crate::tips::fee::group_cost;
+use crate::tips::list::TipName;
 use crate::tips::people::{self, People, User};
 use crate::tips::request::{Details, Limits, NewTips, TipWords};
 use crate::tips::status::OnboardingFlow;
@@ -171,7 +172,7 @@ impl World {
                 let Some(id) = pick(&self.ids, tip) else { return };
                 may_be_refused(self.runtime.block_on(self.tips.reclaim(
                     Some(&self.tipper),
-                    id,
+                    TipName::Id(id),
                     force,
                     None,
                     None,

@@ -1,13 +1,9 @@
 //! The catalogue, and buying from it.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::extract::State;
 use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use bitcoin::hashes::{Hash, HashEngine, sha256};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,10 +12,10 @@ use crate::clock::iso::IsoSeconds;
 use crate::decimal::Decimal;
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::client::Proxies;
+use crate::http::idempotency::Ask;
 use crate::http::problem::{PROBLEM, Problem};
 use crate::http::respond;
-use crate::ids::{PaymentHash, to_hex};
+use crate::ids::PaymentHash;
 use crate::services::shop::access::Asked;
 use crate::services::shop::cart::Cart;
 use crate::services::shop::checkout::NewOrder;
@@ -30,9 +26,6 @@ use crate::services::shop::{Outcome, Shop, ShopError};
 
 /// What pages of other sites may read of an answer.
 const EXPOSED: HeaderValue = HeaderValue::from_static("WWW-Authenticate, Retry-After");
-
-/// Bytes of an idempotency key.
-const LONGEST_KEY: usize = 256;
 
 /// What to buy.
 #[derive(ToSchema)]
@@ -142,7 +135,7 @@ pub(super) async fn catalogue(
         ("slug" = String, Path, description = "The store"),
         ("X-Buyer-Location" = Option<String>, Header, description = "`country-state-zip`, for shipping and tax, like `US-CA-94107`; the store's own without it"),
         ("Authorization" = Option<String>, Header, description = "`L402 macaroon:preimage` once it is paid"),
-        ("X-Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same order; or `Idempotency-Key`"),
+        ("X-Idempotency-Key" = Option<String>, Header, description = "The same key, at least 16 random characters, with the same body is the same order; or `Idempotency-Key`"),
     ),
     request_body = CheckoutBody,
     responses(
@@ -156,9 +149,7 @@ pub(super) async fn catalogue(
 )]
 pub(super) async fn checkout(
     State(shop): State<Shop>,
-    Extension(proxies): Extension<Arc<Proxies>>,
     Id(slug): Id,
-    extensions: Extensions,
     headers: HeaderMap,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ShopError> {
@@ -167,8 +158,7 @@ pub(super) async fn checkout(
         None => None,
         Some(value) => Location::read(value.to_str().unwrap_or("?"))?,
     };
-    let client = proxies.client(&extensions, &headers).to_string();
-    let idempotency_key = idempotency_key(&headers, &client)?;
+    let idempotency_key = Ask::read_keyless(&headers, "shop", "POST checkout", b"")?.map(|ask| ask.digest());
     let says_where = at.is_some();
     let new = NewOrder { cart, at, idempotency_key };
     Ok(match shop.checkout(&slug, &headers, new, says_where).await? {
@@ -179,22 +169,6 @@ pub(super) async fn checkout(
         }
         Outcome::Asked(asked) => payment_required(&shop, &asked),
     })
-}
-
-/// The request's key, apart from those of other clients: the answer holds what only this one may see.
-fn idempotency_key(headers: &HeaderMap, client: &str) -> Result<Option<String>, ShopError> {
-    let found = ["idempotency-key", "x-idempotency-key"].iter().find_map(|name| headers.get(*name));
-    let Some(value) = found else { return Ok(None) };
-    let key = value.to_str().map(str::trim).ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
-    let key = key.ok_or_else(|| {
-        let message = "Idempotency-Key must be 1 to 256 printable ASCII characters";
-        ShopError::invalid("INVALID_IDEMPOTENCY_KEY", message)
-    })?;
-    let mut engine = sha256::Hash::engine();
-    engine.input(client.as_bytes());
-    engine.input(b"\0");
-    engine.input(key.as_bytes());
-    Ok(Some(to_hex(&sha256::Hash::from_engine(engine).to_byte_array())))
 }
 
 fn payment_required(shop: &Shop, asked: &Asked) -> Response {

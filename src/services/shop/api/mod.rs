@@ -6,12 +6,12 @@ mod products;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::http::header::ACCESS_CONTROL_ALLOW_HEADERS;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::options;
-use axum::{Extension, Router};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -42,7 +42,6 @@ pub fn router(shop: Shop, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(orders::claim))
         .routes(routes!(orders::refund))
         .routes(routes!(products::open))
-        .layer(Extension(Arc::clone(proxies)))
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()
         .routes(routes!(checkout::catalogue))

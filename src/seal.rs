@@ -1,4 +1,4 @@
-//! Seals credentials, so that the database alone opens no service that somebody has paid for.
+//! Seals secrets that the database keeps, so that it alone opens nothing.
 
 use std::fmt;
 
@@ -19,11 +19,11 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// From the service's secret, of which each use gets a key of its own.
-    pub fn new(secret: &[u8; 32]) -> Self {
+    /// From a secret, of which each use gets keys of its own.
+    pub fn new(secret: &[u8; 32], used_for: &str) -> Self {
         let root = HmacEngine::<sha256::Hash>::new(secret);
-        let key = |label: &[u8]| HmacEngine::new(&mac(&root, &[label]));
-        Self { stream: key(b"purse credential stream"), tag: key(b"purse credential tag") }
+        let key = |part: &[u8]| HmacEngine::new(&mac(&root, &[used_for.as_bytes(), part]));
+        Self { stream: key(b" stream"), tag: key(b" tag") }
     }
 
     /// A copy that only this secret opens, another one at each call.
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn sealed_text_opens_with_its_secret_alone() {
-        let (sealer, other) = (Sealer::new(&[1; 32]), Sealer::new(&[2; 32]));
+        let (sealer, other) = (Sealer::new(&[1; 32], "test"), Sealer::new(&[2; 32], "test"));
         for text in [&b""[..], b"short", &[7; 100]] {
             let sealed = sealer.seal(text).unwrap();
             assert_eq!(sealer.open(&sealed).as_deref(), Some(text));
