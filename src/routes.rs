@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use crate::admin::{self, Acts, AdminError, AdminState};
+use crate::admin::{self, Acts, AdminError, AdminState, WrongKeys};
 use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts;
@@ -26,7 +26,7 @@ use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
 
-/// Every route of the house.
+/// The routes for everybody.
 ///
 /// # Errors
 /// [`AppError::System`] if the OpenAPI document can't be written: a bug, found at start.
@@ -94,7 +94,6 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(tools)
         .merge(web::router(web_settings.as_ref().clone()))
         .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
-        .merge(operator_routes(house))
         .merge(health_routes(house.health.clone()))
         .merge(documents);
     let whole =
@@ -126,6 +125,16 @@ async fn not_this_way(method: Method, uri: Uri) -> Response {
     failure(uri.path(), StatusCode::METHOD_NOT_ALLOWED)
 }
 
+/// The routes for the operator, which are served apart from the public ones.
+pub fn operator_router(house: &Arc<House>) -> Router {
+    let routes = operator_routes(house)
+        .merge(health_routes(house.health.clone()))
+        .fallback(admin::no_such_route)
+        .layer(from_fn_with_state(WrongKeys::new(Arc::clone(&house.proxies)), admin::limit_wrong_keys))
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
+    measure::everywhere(routes)
+}
+
 fn operator_routes(house: &Arc<House>) -> Router {
     let desk = Arc::new(OperatorDesk(Arc::clone(house)));
     let (ledger, at_solvency, agents) = (house.ledger.clone(), house.ledger.clone(), house.agents.clone());
@@ -135,6 +144,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         store: house.store.clone(),
         config: Arc::clone(&house.config),
         health: house.health.clone(),
+        clients: Arc::clone(&house.proxies),
         rates: house.rates.clone(),
         audit: Arc::new(move || {
             let ledger = ledger.clone();
@@ -272,11 +282,14 @@ pub fn times_itself(path: &str) -> bool {
     proxy::api::times_itself(path) || purse::api::times_itself(path) || mcp::here::times_itself(path)
 }
 
+/// What no handler of the operator's answered.
+pub fn operator_failure(path: &str, status: StatusCode) -> Response {
+    server::plain_failure(path, status)
+}
+
 /// What no handler answered, in the shape of the family whose path it is.
 pub fn failure(path: &str, status: StatusCode) -> Response {
-    if path.starts_with("/admin/") {
-        server::plain_failure(path, status)
-    } else if tips::api::owns(path) {
+    if tips::api::owns(path) {
         tips::api::failure(path, status)
     } else if payments::api::owns(path) {
         payments::api::failure(path, status)

@@ -33,6 +33,7 @@ mod stores;
 mod suspense;
 mod tips;
 mod webhooks;
+mod wrong_keys;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ use axum::routing::{any, delete, get, post};
 use futures_util::future::BoxFuture;
 
 use crate::config::Config;
+use crate::http::client::Proxies;
 use crate::lightning::Node;
 use crate::rates::Rates;
 use crate::store::Store;
@@ -52,7 +54,7 @@ use crate::telemetry::Health;
 pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
 pub use acts::Acts;
 pub use coins::{CoinAdmin, SendOrder};
-pub use error::{AdminError, method_not_allowed, refusal};
+pub use error::{AdminError, method_not_allowed, no_such_route, refusal};
 pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
@@ -71,6 +73,7 @@ pub use stores::{
 pub use suspense::{Recipient, SuspenseAdmin};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
+pub use wrong_keys::{WrongKeys, limit_wrong_keys};
 
 /// Runs the audit. The object has `"clean": bool` and, if it isn't, `"problems": ["…"]`; the rest is shown as it
 /// is. The error is a text for the operator.
@@ -89,6 +92,8 @@ pub struct AdminState {
     pub config: Arc<Config>,
     /// How far the process is.
     pub health: Health,
+    /// Who asks the public API.
+    pub clients: Arc<Proxies>,
     /// What a bitcoin costs.
     pub rates: Rates,
     /// The books' check.

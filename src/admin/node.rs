@@ -1,5 +1,7 @@
 //! The node as a whole: how it is, a fresh address, a look at the chain.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -29,6 +31,14 @@ struct NodeView {
     /// Currencies with a fresh rate.
     rates: usize,
     version: &'static str,
+    /// Requests whose forwarding headers were not believed.
+    untrusted_forwarding: Option<UntrustedView>,
+}
+
+#[derive(Serialize)]
+struct UntrustedView {
+    requests: u64,
+    last_peer: IpAddr,
 }
 
 /// `GET /admin/v1/node`
@@ -50,6 +60,10 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
         database_writable: state.store.is_writable(),
         rates: state.rates.all().len(),
         version: env!("CARGO_PKG_VERSION"),
+        untrusted_forwarding: state
+            .clients
+            .untrusted_forwarding()
+            .map(|(requests, last_peer)| UntrustedView { requests, last_peer }),
     };
     serde_json::to_value(view).map(Json).map_err(AdminError::internal)
 }

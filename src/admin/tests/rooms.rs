@@ -512,6 +512,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         store,
         config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
         health: health.clone(),
+        clients: Arc::default(),
         rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
         solvency: Arc::new(|| Box::pin(async { Ok(json!({ "free_msat": 7_000 })) })),
