@@ -14,6 +14,7 @@ use crate::admin::{self, Acts, AdminError, AdminState, WrongKeys};
 use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts;
+use crate::http::asking::is_below;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
@@ -103,11 +104,16 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
 /// Gives `routes` an answer for what none of them takes, and opens all of it to any page.
 pub(crate) fn open(routes: Router, web_settings: Arc<WebSettings>) -> Router {
     let lost = move |uri: Uri, headers: HeaderMap| {
-        let page = web::not_found(&web_settings, &headers);
+        let page = if is_api(uri.path()) { None } else { web::not_found(&web_settings, &headers) };
         async move { page.unwrap_or_else(|| failure(uri.path(), StatusCode::NOT_FOUND)) }
     };
     // Any page may call any route, and read its 404 too: never with a visitor's cookie (see tips::people).
     cors::everywhere(routes.fallback(lost).method_not_allowed_fallback(not_this_way))
+}
+
+/// Whether programs ask there: they read JSON, whatever a browser's headers say that it likes.
+fn is_api(path: &str) -> bool {
+    ["/api", "/v1", "/admin"].into_iter().any(|root| is_below(path, root))
 }
 
 /// A path that exists, asked in another way.
@@ -131,7 +137,7 @@ pub fn operator_router(house: &Arc<House>) -> Router {
 
 fn operator_routes(house: &Arc<House>) -> Router {
     let desk = Arc::new(OperatorDesk(Arc::clone(house)));
-    let (ledger, at_solvency) = (house.ledger.clone(), house.ledger.clone());
+    let (ledger, at_solvency, agents) = (house.ledger.clone(), house.ledger.clone(), house.agents.clone());
     let state = AdminState {
         acts: Acts::new(house.store.clone(), house.ledger.clock.clone()),
         node: house.asked.clone(),
@@ -156,6 +162,13 @@ fn operator_routes(house: &Arc<House>) -> Router {
                 serde_json::to_value(report).map_err(|error| error.to_string())
             })
         }),
+        relays: Arc::new(move || {
+            let agents = agents.clone();
+            Box::pin(async move {
+                let relays = agents.relays().await.map_err(|error| error.to_string())?;
+                serde_json::to_value(relays).map_err(|error| error.to_string())
+            })
+        }),
         money: Arc::<OperatorDesk>::clone(&desk),
         payouts: Arc::<OperatorDesk>::clone(&desk),
         exports: Arc::<OperatorDesk>::clone(&desk),
@@ -164,6 +177,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
         accounts: Arc::new(house.accounts.clone()),
+        signups: Arc::new(house.merchants.clone()),
         purses: Arc::new(house.purses.clone()),
         stores: Arc::new(house.shop.clone()),
         gifts: Arc::new(house.gifts.clone()),
@@ -295,6 +309,9 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {
         l402::api::failure(path, status)
+    } else if is_below(path, "/api") {
+        // No service's: the shape that most of them have.
+        payments::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

@@ -455,7 +455,7 @@ fn purses_are_made_listed_and_revoked() {
     assert!(text.contains("satchel_k") && text.contains("1,234 sat"), "{text}");
     let made = one_object(&out(&run(&[&create[..], &["--no-invoices", "--json"]].concat())));
     let expected = json!({ "name": "researcher", "budget_sat": 5_000, "per_day_sat": null, "per_request_sat": 50,
-        "hosts": ["api.example.com"], "pay_invoices": false, "account": null });
+        "hosts": ["api.example.com"], "pay_invoices": false, "allow_http": false, "account": null });
     assert_eq!(made["asked"], expected);
     assert_eq!(run(&create[..4]).status.code(), Some(2), "a purse needs a host");
     let text = out(&run(&["list"]));

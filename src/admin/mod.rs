@@ -28,6 +28,7 @@ mod payouts;
 mod peers;
 mod proxies;
 mod purses;
+mod signups;
 mod stores;
 mod suspense;
 mod tips;
@@ -64,6 +65,7 @@ pub use payments::{ExportRequest, PaymentAdmin};
 pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
 pub use purses::{NewPurse, PurseAdmin};
+pub use signups::SignupAdmin;
 pub use stores::{
     OrdersRequest, PlaceRequest, ProductRequest, ProductsRequest, ShipRequest, StoreAdmin, StoreRequest,
     VariantChange, VariantRequest,
@@ -98,6 +100,8 @@ pub struct AdminState {
     pub audit: Audit,
     /// How far what is owed can be paid out.
     pub solvency: Audit,
+    /// How the relays stand to which agents' events go: a list, empty without any.
+    pub relays: Audit,
     /// Payouts and invoices of the operator's own.
     pub money: Arc<dyn Money>,
     /// Payouts of everybody.
@@ -124,6 +128,8 @@ pub struct AdminState {
     pub coins: Arc<dyn CoinAdmin>,
     /// What accounts have earned.
     pub accounts: Arc<dyn AccountAdmin>,
+    /// Who bought accounts.
+    pub signups: Arc<dyn SignupAdmin>,
     /// What API keys may spend of it.
     pub purses: Arc<dyn PurseAdmin>,
     /// Stores.
@@ -169,6 +175,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/accounts/{name}/statement", get(accounts::statement))
         .route("/admin/v1/accounts/{name}/statement/export", get(accounts::table))
         .route("/admin/v1/accounts/{name}/withdrawals", post(accounts::withdraw))
+        .route("/admin/v1/accounts/{name}/email", delete(signups::forget))
         .route("/admin/v1/accounts/{name}/sweep", post(accounts::sweep))
         .route("/admin/v1/withdrawals/{id}", get(accounts::withdrawal))
         .route("/admin/v1/withdrawals/{id}/settle", post(accounts::settle))

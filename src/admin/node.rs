@@ -23,6 +23,8 @@ struct NodeView {
     balances: Balances,
     /// How far what is owed can be paid out; none while the books can't be read.
     solvency: Option<Value>,
+    /// The relays to which agents' events go; none while they can't be read.
+    relays: Option<Value>,
     channels: usize,
     usable_channels: usize,
     database_writable: bool,
@@ -44,6 +46,7 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
     let (status, channels) = state.node.operate(|node| Ok((node.status(), node.channels()))).await?;
     let balances = state.node.ask(|node| node.balances()).await?;
     let solvency = if status.running { (state.solvency)().await.ok() } else { None };
+    let relays = (state.relays)().await.ok();
     let health = state.health.ready();
     let view = NodeView {
         status,
@@ -51,6 +54,7 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
         reason: health.reason,
         balances,
         solvency,
+        relays,
         channels: channels.len(),
         usable_channels: channels.iter().filter(|channel| channel.usable).count(),
         database_writable: state.store.is_writable(),
