@@ -69,6 +69,8 @@ pub enum ActKind {
     WithdrawalSettle,
     /// What a key may withdraw in a day set.
     KeyLimit,
+    /// The e-mail address of whoever bought an account removed.
+    EmailForget,
     /// A purse made.
     PurseCreate,
     /// A purse given more to spend.
@@ -92,7 +94,7 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -116,6 +118,7 @@ impl ActKind {
         Self::AccountSweep,
         Self::WithdrawalSettle,
         Self::KeyLimit,
+        Self::EmailForget,
         Self::PurseCreate,
         Self::PurseTopUp,
         Self::PurseRevoke,
@@ -154,6 +157,7 @@ impl ActKind {
             Self::AccountSweep => "account.sweep",
             Self::WithdrawalSettle => "withdrawal.settle",
             Self::KeyLimit => "key.withdraw_limit",
+            Self::EmailForget => "account.forget-email",
             Self::PurseCreate => "purse.create",
             Self::PurseTopUp => "purse.top_up",
             Self::PurseRevoke => "purse.revoke",

@@ -8,6 +8,7 @@
 //! Precedence: flags, then `SATCHEL_<SECTION>_<KEY>` from the environment, then the file, then the
 //! default. Unknown keys and bad values are refused with the place, what is wrong and the remedy.
 
+mod admin;
 mod check;
 mod error;
 mod fields;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
+pub use admin::{Admin, admin_socket_path};
 pub use error::{ConfigError, Problem};
 pub use l402::{L402Content, L402Proxy};
 pub use nostr::Nostr;
@@ -69,6 +71,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The front door.
     pub http: Http,
+    /// The operator's API.
+    pub admin: Admin,
     /// The Lightning node.
     pub node: Node,
     /// Where blocks and fees come from.
@@ -117,6 +121,7 @@ impl Default for Config {
             network: Network::Bitcoin,
             data_dir: PathBuf::from(DEFAULT_DATA_DIR),
             http: Http::default(),
+            admin: Admin::default(),
             node: Node::default(),
             chain: Chain::default(),
             gifts: Gifts::default(),

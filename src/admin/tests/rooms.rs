@@ -484,6 +484,12 @@ impl StoreAdmin for Rooms {
     }
 }
 
+impl SignupAdmin for Rooms {
+    fn forget_email(&self, account: String, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "account": account, "forgotten": true })) })
+    }
+}
+
 impl L402Admin for Rooms {
     fn sold(&self, asked: SoldRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "payments": 0, "account": asked.account })) })
@@ -509,9 +515,11 @@ pub(super) fn fixture(running: bool) -> Fixture {
         store,
         config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
         health: health.clone(),
+        clients: Arc::default(),
         rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
         solvency: Arc::new(|| Box::pin(async { Ok(json!({ "free_msat": 7_000 })) })),
+        relays: Arc::new(|| Box::pin(async { Ok(json!([{ "url": "wss://a.example", "waiting": 2 }])) })),
         money: Arc::<Rooms>::clone(&rooms),
         payouts: Arc::<Rooms>::clone(&rooms),
         exports: Arc::<Rooms>::clone(&rooms),
@@ -525,6 +533,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: Arc::<Rooms>::clone(&rooms),
         accounts: Arc::<Rooms>::clone(&rooms),
+        signups: Arc::<Rooms>::clone(&rooms),
         purses: Arc::<Rooms>::clone(&rooms),
         stores: rooms,
     };

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::admin::{ProductRequest, StoreAdmin, StoreRequest};
-use crate::app::shop::{Besides, OrderCredentials, OrderWebhooks};
+use crate::app::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::currency::Currency;
@@ -80,9 +80,11 @@ pub(super) struct World {
     pub(super) shop: Shop,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
+    node: Arc<FakeNode>,
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     pub(super) payments: Payments,
+    pub(super) l402: L402,
     /// Events are read by one at a time, as in the running program.
     turn: Mutex<()>,
     router: Router,
@@ -141,15 +143,6 @@ impl World {
         let rates = Rates::fixed(&rates, RatesSettings::default(), clock.clone());
         let guard = Guard::offline(GuardSettings::default());
         let budget = Arc::new(Budget::per_minute(0));
-        let payments = Payments::new(payments::Parts {
-            ledger: ledger.clone(),
-            node: asked.clone(),
-            rules: payments::Rules::from_config(config),
-            guard,
-            teller: payments_teller,
-            rates: rates.clone(),
-            budget: Arc::clone(&budget),
-        });
         let quiet = LimitSettings {
             enabled: false,
             window: Duration::from_secs(60),
@@ -170,6 +163,18 @@ impl World {
             per_client: Arc::clone(&limits),
             budget: Arc::clone(&budget),
         });
+        let payments = Payments::with_sessions(
+            payments::Parts {
+                ledger: ledger.clone(),
+                node: asked.clone(),
+                rules: payments::Rules::from_config(config),
+                guard,
+                teller: payments_teller,
+                rates: rates.clone(),
+                budget: Arc::clone(&budget),
+            },
+            Arc::new(ChallengeSessions(l402.clone())),
+        );
         let content = Content::from_config(config, l402.clone());
         let (documents, _) = l402::content::api::router(content.clone(), &limits, &proxies);
         let paid_proxies = PaidProxies::new(proxy::Parts {
@@ -191,9 +196,7 @@ impl World {
             elsewhere: Arc::new(Besides {
                 content,
                 proxies: paid_proxies,
-                payments: payments.clone(),
-                l402,
-                ledger: ledger.clone(),
+                l402: l402.clone(),
                 rates,
                 public_url: config.http.public_url.trim_end_matches('/').into(),
             }),
@@ -208,9 +211,11 @@ impl World {
             shop,
             ledger,
             sim,
+            node,
             clock,
             keys,
             payments,
+            l402,
             turn: Mutex::default(),
             router,
             documents,
@@ -333,6 +338,15 @@ impl World {
     pub(super) fn pay(&self, asked: &Value) {
         let invoice = invoice(asked);
         self.pay_msat(&invoice, invoice.amount_milli_satoshis().unwrap());
+    }
+
+    /// Pays a session for a document or a service, whose payment is not held; the credential that it buys.
+    pub(super) fn pay_session(&self, session: &Value) -> String {
+        let invoice = invoice(session);
+        self.sim.receive(&invoice, Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap());
+        self.drain();
+        let preimage = self.node.preimages.lock().unwrap()[&charges::hash_of(&invoice)];
+        format!("L402 {}:{preimage}", session["macaroon"].as_str().unwrap())
     }
 
     pub(super) fn pay_msat(&self, invoice: &Bolt11Invoice, msat: u64) {
