@@ -14,6 +14,7 @@ use crate::admin::{self, Acts, AdminError, AdminState};
 use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts;
+use crate::http::asking::is_below;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
@@ -70,6 +71,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(Operation::openapi()),
         ],
     );
+    let document = openapi::served_at(document, &house.config.http.public_url);
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
     let services = Router::new()
@@ -260,7 +262,7 @@ pub fn times_itself(path: &str) -> bool {
 
 /// What no handler answered, in the shape of the family whose path it is.
 pub fn failure(path: &str, status: StatusCode) -> Response {
-    if path.starts_with("/admin/") {
+    if ["/admin", "/metrics", "/events"].iter().any(|root| is_below(path, root)) {
         server::plain_failure(path, status)
     } else if tips::api::owns(path) {
         tips::api::failure(path, status)
@@ -282,6 +284,9 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {
         l402::api::failure(path, status)
+    } else if ["/api", "/v1"].iter().any(|root| is_below(path, root)) {
+        // Of no service, in the shape that most of them have.
+        payments::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

@@ -207,6 +207,8 @@ impl Besides {
             success_url: None,
             cancel_url: None,
             metadata: Some(json!({ "productId": thing.id, "resourceUrl": resource_url }).to_string()),
+            // What a shop orders again it means to.
+            allow_repeat: true,
         };
         let done = self.payments.create(account, new, None).await.map_err(told)?;
         let body = match done {

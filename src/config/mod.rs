@@ -34,6 +34,7 @@ use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Problem};
+pub use fields::network;
 pub use l402::{L402Content, L402Proxy};
 pub use nostr::Nostr;
 pub use purse::Purse;

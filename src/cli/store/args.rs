@@ -51,6 +51,9 @@ pub enum StoreCommand {
         slug: String,
         /// The table
         file: PathBuf,
+        /// Import without asking
+        #[arg(long)]
+        yes: bool,
     },
     /// List products, or change price or stock of one
     Product(ProductArgs),

@@ -38,7 +38,11 @@ async fn an_order_that_waits_at_the_same_price_is_the_same_payment() {
     // The paid one before all, and then the order may be made anew.
     house.pay(&first);
     assert_eq!(by_order(&house, "ORDER-12345").await, id(&first));
-    let next = house.order(&json!({})).await.created();
+    let again = house.order(&json!({})).await;
+    again.is_error(409, "ORDER_PAID", PAYMENTS);
+    assert_eq!(again.json()["invoiceId"], id(&first));
+    house.order(&json!({"allowRepeat": "yes"})).await.is_error(400, "INVALID_FIELD", PAYMENTS);
+    let next = house.order(&json!({"allowRepeat": true})).await.created();
     assert_ne!(id(&next), id(&first));
     assert_eq!(by_order(&house, "ORDER-12345").await, id(&first));
     // What is over is not handed out again.
