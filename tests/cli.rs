@@ -156,6 +156,12 @@ fn wrong_usage_ends_with_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
         assert!(out(&output).is_empty());
     }
+    for (network, hint) in
+        [("mainnet", "write bitcoin"), ("testnet4", "signet"), ("localhost", "write regtest")]
+    {
+        let output = satchel(&data_dir).args(["init", "--network", network]).output().unwrap();
+        assert!(err(&output).contains(hint), "{network}: {}", err(&output));
+    }
     let output = satchel(&data_dir).args(["--json", "no-such-command"]).output().unwrap();
     assert_eq!(
         (output.status.code(), &one_object(&err(&output))["error"]["code"]),

@@ -168,7 +168,7 @@ pub struct PayRequest {
 impl Resolve for Addresses {
     fn invoice<'a>(&'a self, address: &'a str, amount: Msat) -> BoxFuture<'a, Result<Bolt11Invoice, String>> {
         let asked = self.ask(address, amount);
-        asked.map(|result| result.map_err(|error| error.to_string())).boxed()
+        asked.map(|result| result.map_err(|error| told(&error))).boxed()
     }
 }
 
@@ -240,6 +240,16 @@ async fn fetch(client: &GuardedClient, url: &str) -> Result<Value, PayError> {
     }
     let reason = answer.get("reason").and_then(Value::as_str).unwrap_or_default();
     Err(PayError::Refused(text::beginning(&text::plain_line(reason), LONGEST_REASON).to_owned()))
+}
+
+/// Why there is no invoice, for whoever gave the address: what a name leads to inside of this network is not told.
+fn told(error: &PayError) -> String {
+    match error {
+        PayError::Fetch(FetchError::Refused | FetchError::Unreachable | FetchError::TimedOut) => {
+            FetchError::Unreachable.to_string()
+        }
+        other => other.to_string(),
+    }
 }
 
 fn because(reason: &str) -> String {

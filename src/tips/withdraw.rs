@@ -160,7 +160,7 @@ impl Tips {
         check_target(&self.0.parts.guard, address).map_err(bad_address)?;
         self.0.parts.resolve.invoice(address, amount).await.map_err(|error| {
             tracing::info!(%error, "a lightning address gives no invoice for tips");
-            TipError::AddressRefuses
+            TipError::AddressRefuses(format!("The lightning address gives no invoice at the moment: {error}"))
         })
     }
 
