@@ -1,7 +1,8 @@
-//! `satchel store create|set|list|show|add|import|product|orders|order|ship|cancel|forget`
+//! `satchel store create|set|list|show|sync|add|import|product|orders|order|ship|cancel|forget`
 
 mod args;
 mod orders;
+mod shopify;
 
 use std::path::Path;
 
@@ -51,6 +52,7 @@ pub async fn run(client: &Client, command: StoreCommand) -> Result<Report, CliEr
             let said = shown(&answer);
             Ok(Report::new(answer, said))
         }
+        StoreCommand::Sync { slug } => shopify::sync(client, &slug).await,
         StoreCommand::Add(args) => add(client, &args).await,
         StoreCommand::Import { slug, file, yes } => import(client, &slug, &file, yes).await,
         StoreCommand::Product(args) => product(client, &args).await,
@@ -89,11 +91,18 @@ async fn list(client: &Client) -> Result<Report, CliError> {
         }
     }
     let names = ["slug", "name", "account", "currency", "variants", "active", "sold_out"];
-    let rows: Vec<_> =
-        all.iter().map(|store| names.iter().map(|name| cell(store, name)).collect::<Vec<_>>()).collect();
+    let row = |store: &Value| {
+        let mut row: Vec<_> = names.iter().map(|name| cell(store, name)).collect();
+        row.push(shopify::in_short(store));
+        row
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
     let said = match rows.as_slice() {
         [] => "no stores yet; `satchel store create SLUG` makes one".into(),
-        rows => table(&["STORE", "NAME", "ACCOUNT", "IN", "VARIANTS", "OPEN", "SOLD OUT"], &[4], rows),
+        rows => {
+            let head = ["STORE", "NAME", "ACCOUNT", "IN", "VARIANTS", "OPEN", "SOLD OUT", "SHOPIFY"];
+            table(&head, &[4], rows)
+        }
     };
     Ok(Report::new(json!({ "stores": all }), said))
 }
@@ -123,7 +132,7 @@ fn shown(store: &Value) -> String {
         cell(store, "free_from"),
         places("taxes", "percent"),
         cell(store, "variants"),
-    )
+    ) + &shopify::shown(store)
 }
 
 async fn add(client: &Client, args: &AddArgs) -> Result<Report, CliError> {

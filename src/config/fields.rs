@@ -48,6 +48,27 @@ pub mod network {
     }
 }
 
+/// An address with a port; an empty text is none.
+pub mod optional_address {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(address: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&address.map(|address| address.to_string()).unwrap_or_default())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let address =
+            text.parse().map_err(|_| D::Error::custom(format!("\"{text}\" is no address with a port")));
+        address.map(Some)
+    }
+}
+
 /// IP networks like `10.0.0.0/8`; a bare address is a network of one.
 pub mod networks {
     use std::net::IpAddr;

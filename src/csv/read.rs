@@ -27,12 +27,14 @@ pub struct Row {
     pub line: usize,
     /// At least one.
     pub cells: Vec<String>,
+    /// Whether the last cell stands in quotes.
+    quoted: bool,
 }
 
 impl Row {
     /// Whether it is an empty line.
     pub fn is_blank(&self) -> bool {
-        self.cells.len() == 1 && self.cells.first().is_some_and(|cell| cell.trim().is_empty())
+        !self.quoted && self.cells.len() == 1 && self.cells.first().is_some_and(|cell| cell.trim().is_empty())
     }
 
     /// A cell without blanks around it; empty where there is none.
@@ -138,13 +140,16 @@ impl Reader<'_> {
     fn row(&mut self) -> Result<Row, BadLine> {
         let line = self.line;
         let separator = self.separator;
-        let mut cells = vec![self.cell()?];
+        let (cell, mut quoted) = self.cell()?;
+        let mut cells = vec![cell];
         while self.rest.next_if_eq(&separator).is_some() {
-            cells.push(self.cell()?);
+            let (cell, in_quotes) = self.cell()?;
+            cells.push(cell);
+            quoted = in_quotes;
         }
         self.rest.next_if_eq(&'\r');
         match self.next() {
-            None | Some('\n') => Ok(Row { line, cells }),
+            None | Some('\n') => Ok(Row { line, cells, quoted }),
             Some(_) => Err(BadLine { line: self.line, why: "a comma is missing after a quoted field" }),
         }
     }
@@ -153,15 +158,15 @@ impl Reader<'_> {
         c == ' ' || (c == '\t' && self.separator != '\t')
     }
 
-    /// Up to the next separator or the end of the line.
-    fn cell(&mut self) -> Result<String, BadLine> {
+    /// Up to the next separator or the end of the line, and whether it was quoted.
+    fn cell(&mut self) -> Result<(String, bool), BadLine> {
         let mut text = String::new();
         while let Some(space) = self.rest.peek().copied().filter(|c| self.blank(*c)) {
             text.push(space);
             self.rest.next();
         }
         if self.rest.next_if_eq(&'"').is_some() {
-            return self.quoted();
+            return Ok((self.quoted()?, true));
         }
         while let Some(&c) = self.rest.peek() {
             match c {
@@ -178,7 +183,7 @@ impl Reader<'_> {
         if text.ends_with('\r') {
             text.pop();
         }
-        Ok(text)
+        Ok((text, false))
     }
 
     fn quoted(&mut self) -> Result<String, BadLine> {

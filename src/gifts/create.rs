@@ -139,8 +139,10 @@ impl Gifts {
     fn created_json(&self, created: &Created) -> Result<Vec<u8>, GiftError> {
         let charge = self.charge_uuid(created.charge)?;
         let invoice = InvoiceView { expires_at: created.invoice_expires_at / 1_000, payreq: &created.payreq };
-        let view = CreatedView::new(created, &charge, invoice, |id, code| self.lnurl_of(id, code))
-            .ok_or(GiftError::Internal)?;
+        let public_url = &self.0.rules.public_url;
+        let view =
+            CreatedView::new(created, &charge, invoice, public_url, |id, code| self.lnurl_of(id, code))
+                .ok_or(GiftError::Internal)?;
         super::view::json(&view)
     }
 

@@ -169,6 +169,12 @@ impl Ask {
         )
     }
 
+    /// What can be kept of the key.
+    pub fn digest(&self) -> String {
+        let [_, key, _] = self.row();
+        key
+    }
+
     /// The key as it was sent.
     pub fn key(&self) -> &str {
         &self.key

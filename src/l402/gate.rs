@@ -217,10 +217,10 @@ impl L402 {
                 Ok(late.map(|late| by_token(late.payment_hash, late.price_sat)).ok_or(Closed::Expired))
             }
             Credential::Payment(shown) => match self.proof(shown) {
-                Ok(preimage) => self.take_at_door(preimage, price, resource, Some(&shown.challenge.id)).await,
+                Ok(preimage) => self.take_at_door(preimage, price, resource, &shown.challenge.id).await,
                 Err(closed) => Ok(Err(closed)),
             },
-            Credential::Preimage(preimage) => self.take_at_door(*preimage, price, resource, None).await,
+            Credential::Preimage(_) => Ok(Err(Closed::BarePreimage)),
         }
     }
 
@@ -243,7 +243,7 @@ impl L402 {
         preimage: Preimage,
         price: &Price,
         resource: &str,
-        challenge_id: Option<&str>,
+        challenge_id: &str,
     ) -> Result<Result<Pass, Closed>, L402Error> {
         let hash = preimage.payment_hash();
         let Some(challenge) = self.settled(hash).await? else { return Ok(Err(Closed::UnknownPayment)) };
@@ -256,7 +256,7 @@ impl L402 {
             Err(Closed::NotSettled) => return Err(L402Error::Settling),
             Err(closed) => return Ok(Err(closed)),
         };
-        let receipt = Receipt::new(hash, challenge_id.map(str::to_owned), self.now());
+        let receipt = Receipt::new(hash, Some(challenge_id.to_owned()), self.now());
         let receipt = receipt.to_header().and_then(|text| HeaderValue::from_str(&text).ok());
         let admitted = Admitted { payment_hash: hash, amount_sat: challenge.price_sat, receipt };
         Ok(Ok(Pass { admitted, taken: Some(taken) }))

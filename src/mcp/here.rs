@@ -73,8 +73,8 @@ fn request(parts: &Parts, call: Call) -> Option<Request> {
     *request.extensions_mut() = parts.extensions.clone();
     let headers = request.headers_mut();
     for name in [AUTHORIZATION, API_KEY] {
-        if let Some(value) = parts.headers.get(&name) {
-            headers.insert(name, value.clone());
+        for value in parts.headers.get_all(&name) {
+            headers.append(name.clone(), value.clone());
         }
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -252,6 +252,17 @@ fn may_be_public(name: &str) -> bool {
         && !name.ends_with(".home.arpa")
 }
 
+/// Whether a URL's host says of itself that it is on this machine or network: what is sent there doesn't cross the
+/// internet. Says nothing of whether it may be asked.
+pub fn is_inside(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => !may_be_public(bare(name)),
+        Some(Host::Ipv4(address)) => !is_public(address.into()),
+        Some(Host::Ipv6(address)) => !is_public(address.into()),
+        None => false,
+    }
+}
+
 /// Whether an address is one of the public internet.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {

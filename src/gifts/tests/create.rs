@@ -24,7 +24,11 @@ async fn errors_have_the_family_s_shape() {
     };
     send("application/json", "{\"amount\": 5000").await.is_error(400, "BODY_NOT_JSON");
     send("application/json", "[5000]").await.is_error(400, "BODY_NOT_JSON");
-    send("text/plain", "{\"amount\": 5000}").await.is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+    send("text/plain", "amount 5000").await.is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+    send("text/plain", "{\"amount\": 5000").await.is_error(400, "BODY_NOT_JSON");
+    for content_type in ["text/plain", "text/json", "application/problem+json"] {
+        send(content_type, "\u{feff}{\"amount\": 5000}").await.ok();
+    }
     send("application/x-www-form-urlencoded", "amount=5000")
         .await
         .is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
@@ -42,7 +46,12 @@ async fn a_webhook_that_must_not_be_called_is_refused_at_once() {
         "http://[::1]/",
         "https://inside.example/",
     ] {
-        house.post("/create", &json!({"amount": 100, "notify": url})).await.is_error(400, "NOTIFY_BAD_URL");
+        let answer = house.post("/create", &json!({"amount": 100, "notify": url})).await;
+        let told = answer.json();
+        assert_eq!((answer.status, &told["message"]), (400, &json!("NOTIFY_BAD_URL")), "{told}");
+        // The same for all, so that it tells nothing of the network inside.
+        let reason = "the URL's host is not allowed: it must lead to the public internet";
+        assert_eq!(told["reason"], reason, "{url}");
     }
     assert!(house.node.asked.lock().unwrap().is_empty(), "no invoice was made for them");
 }
@@ -160,17 +169,19 @@ async fn the_same_key_makes_one_gift() {
             .unwrap();
         house.send(request).await
     };
-    let first = send("one", r#"{"amount":100}"#).await;
-    let again = send("one", r#"{"amount":100}"#).await;
+    let first = send("one-0123456789abcdef", r#"{"amount":100}"#).await;
+    let again = send("one-0123456789abcdef", r#"{"amount":100}"#).await;
     assert_eq!((first.status, &first.text), (OK, &again.text));
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(house.node.asked.lock().unwrap().len(), 1);
-    send("one", r#"{"amount":101}"#).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
-    send("", r#"{"amount":100}"#).await.is_error(400, "IDEMPOTENCY_KEY_BAD");
-    assert_ne!(send("two", r#"{"amount":100}"#).await.text, first.text);
+    send("one-0123456789abcdef", r#"{"amount":101}"#).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
+    for bad in ["", "one"] {
+        send(bad, r#"{"amount":100}"#).await.is_error(400, "IDEMPOTENCY_KEY_BAD");
+    }
+    assert_ne!(send("two-0123456789abcdef", r#"{"amount":100}"#).await.text, first.text);
     // What failed may be tried again.
-    send("three", r#"{"amount":1}"#).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
-    assert_eq!(send("three", r#"{"amount":100}"#).await.status, OK);
+    send("three-0123456789abcdef", r#"{"amount":1}"#).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
+    assert_eq!(send("three-0123456789abcdef", r#"{"amount":100}"#).await.status, OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

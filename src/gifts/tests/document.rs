@@ -12,7 +12,7 @@ fn statuses(operation: &Value) -> Vec<&str> {
 async fn the_document_tells_how_each_route_can_fail() {
     let document = serde_json::to_value(&House::new().document).unwrap();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 11);
+    assert_eq!(paths.len(), 12);
     for path in ["/create", "/redeem/{orderId}", "/gift/{orderId}/refund"] {
         let operation = &paths[path]["post"];
         let said = statuses(operation);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
+use futures_util::task::AtomicWaker;
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Semaphore;
@@ -38,9 +39,18 @@ impl Patience {
     }
 }
 
-/// What the socket and the requests on it share: odd while a request is served.
+/// What the socket and the requests on it share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Turn(Arc<AtomicU64>);
+pub(super) struct Turn(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Odd while a request is served.
+    count: AtomicU64,
+    /// Who reads the socket. hyper doesn't try to read again once a read had to wait, so it is woken when the request
+    /// has been served, and the timer starts.
+    reader: AtomicWaker,
+}
 
 /// Marks a request as served until it is dropped, which its answer does with its last byte.
 pub(super) struct Serving(Turn);
@@ -48,14 +58,15 @@ pub(super) struct Serving(Turn);
 impl Turn {
     /// A request's head has arrived.
     pub(super) fn begin(&self) -> Serving {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.count.fetch_add(1, Ordering::Relaxed);
         Serving(self.clone())
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        self.0.0.count.fetch_add(1, Ordering::Relaxed);
+        self.0.0.reader.wake();
     }
 }
 
@@ -122,13 +133,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let turn = self.turn.0.load(Ordering::Relaxed);
+        let turn = self.turn.0.count.load(Ordering::Relaxed);
         if turn != self.seen {
             (self.seen, self.in_head, self.timer) = (turn, false, None);
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
         if !turn.is_multiple_of(2) {
+            if read.is_pending() {
+                self.turn.0.reader.register(cx.waker());
+            }
             return read;
         }
         if read.is_ready() {

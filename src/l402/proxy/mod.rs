@@ -45,8 +45,8 @@ pub mod target;
 mod tests;
 pub(in crate::l402) mod view;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::{Clock, UnixMillis};
 use crate::http::limits::Limits;
@@ -56,7 +56,7 @@ use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
 
 pub use error::ProxyError;
 pub use make::Prepared;
-pub use registry::SoldService;
+pub use registry::{SoldService, StoreListings};
 pub use rules::Rules;
 pub use target::Targets;
 
@@ -95,6 +95,7 @@ struct Inner {
     flights: Arc<flights::Flights>,
     closing: Arc<AtomicBool>,
     listener: Option<Arc<dyn ProxyListener>>,
+    stores: OnceLock<Arc<dyn StoreListings>>,
 }
 
 impl PaidProxies {
@@ -132,6 +133,7 @@ impl PaidProxies {
             flights,
             closing: Arc::default(),
             listener,
+            stores: OnceLock::new(),
         })))
     }
 

@@ -54,6 +54,8 @@ pub struct FetchRequest {
     pub body: Vec<u8>,
     /// The most that it may cost.
     pub max: Option<Msat>,
+    /// Whether what an earlier request paid at this address is shown instead of paying anew.
+    pub reuse: bool,
 }
 
 impl FetchRequest {
@@ -82,7 +84,13 @@ impl FetchRequest {
         if is_json {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
-        Ok(Self { url, method, headers, body: bytes, max: sats(body, "maxSats")? })
+        let reuse = match body.get("reuseCredential") {
+            None => true,
+            Some(value) => value.as_bool().ok_or_else(|| {
+                PurseError::invalid("INVALID_REUSE_CREDENTIAL", "reuseCredential must be true or false")
+            })?,
+        };
+        Ok(Self { url, method, headers, body: bytes, max: sats(body, "maxSats")?, reuse })
     }
 
     /// By what its credential is found again.

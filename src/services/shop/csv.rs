@@ -54,7 +54,7 @@ pub fn read(text: &str) -> Result<Vec<ProductRequest>, BadTable> {
         }
     }
     let (mut products, mut places) = (Vec::new(), HashMap::new());
-    for read::Row { line, cells } in rows {
+    for read::Row { line, cells, .. } in rows {
         let row = Row { columns: &columns, cells: &cells };
         let handle = row.get("handle");
         if handle.is_empty() {

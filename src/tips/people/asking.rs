@@ -117,7 +117,7 @@ impl People {
     }
 
     pub(super) async fn by_cookie(&self, headers: &HeaderMap) -> Result<Option<Session>, TipError> {
-        let Some(token) = cookies::shown(headers, cookies::SESSION) else { return Ok(None) };
+        let Some(token) = cookies::shown(headers, cookies::SESSION, self.secure()) else { return Ok(None) };
         let (hash, now) = (token.hash(), self.now());
         let found = self.store().read(move |connection| sessions::find(connection, hash, now)).await?;
         let Some((user, expires_at)) = found else { return Ok(None) };

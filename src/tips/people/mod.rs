@@ -195,7 +195,7 @@ impl People {
     /// [`TipError::ForeignPage`], the store's.
     pub async fn log_out(&self, headers: &HeaderMap) -> Result<HeaderValue, TipError> {
         own_page(headers)?;
-        if let Some(token) = cookies::shown(headers, cookies::SESSION) {
+        if let Some(token) = cookies::shown(headers, cookies::SESSION, self.secure()) {
             let hash = token.hash();
             self.store().write(move |tx| sessions::end(tx, hash)).await?;
         }

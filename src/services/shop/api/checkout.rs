@@ -1,27 +1,24 @@
 //! The catalogue, and buying from it.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::extract::State;
 use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
-use bitcoin::hashes::{Hash, HashEngine, sha256};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer;
+use super::{answer, page_limit};
 use crate::clock::iso::IsoSeconds;
 use crate::decimal::Decimal;
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::client::Proxies;
+use crate::http::idempotency::Ask;
 use crate::http::problem::{PROBLEM, Problem};
 use crate::http::respond;
-use crate::ids::{PaymentHash, to_hex};
+use crate::ids::PaymentHash;
 use crate::services::shop::access::Asked;
 use crate::services::shop::cart::Cart;
+use crate::services::shop::catalogue::LONGEST_PAGE;
 use crate::services::shop::checkout::NewOrder;
 use crate::services::shop::ids::OrderKey;
 use crate::services::shop::location::Location;
@@ -30,9 +27,6 @@ use crate::services::shop::{Outcome, Shop, ShopError};
 
 /// What pages of other sites may read of an answer.
 const EXPOSED: HeaderValue = HeaderValue::from_static("WWW-Authenticate, Retry-After");
-
-/// Bytes of an idempotency key.
-const LONGEST_KEY: usize = 256;
 
 /// What to buy.
 #[derive(ToSchema)]
@@ -114,7 +108,9 @@ struct TermsView<'a> {
     ),
     responses(
         (status = 200, description = "A page of its products", body = CatalogueView<'_>),
+        (status = 400, description = "limit or cursor makes no sense", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such store, or it is closed", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn catalogue(
@@ -122,12 +118,7 @@ pub(super) async fn catalogue(
     Id(slug): Id,
     params: Params,
 ) -> Result<Response, ShopError> {
-    let limit = match params.get("limit").filter(|text| !text.is_empty()) {
-        None => None,
-        Some(text) => Some(text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
-            ShopError::invalid("INVALID_LIMIT", "limit must be a whole number from 1 to 250")
-        })?),
-    };
+    let limit = page_limit(&params, LONGEST_PAGE)?;
     let body = shop.catalogue(&slug, params.get("cursor").as_deref(), limit).await?;
     let mut response = respond::json_bytes(StatusCode::OK, body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -142,7 +133,7 @@ pub(super) async fn catalogue(
         ("slug" = String, Path, description = "The store"),
         ("X-Buyer-Location" = Option<String>, Header, description = "`country-state-zip`, for shipping and tax, like `US-CA-94107`; the store's own without it"),
         ("Authorization" = Option<String>, Header, description = "`L402 macaroon:preimage` once it is paid"),
-        ("X-Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same order; or `Idempotency-Key`"),
+        ("X-Idempotency-Key" = Option<String>, Header, description = "The same key, at least 16 random characters, with the same body is the same order; or `Idempotency-Key`"),
     ),
     request_body = CheckoutBody,
     responses(
@@ -151,14 +142,14 @@ pub(super) async fn catalogue(
         (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such store, or it is closed", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is sold out; or the payment was for something else", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The payment settles now, or something is down", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn checkout(
     State(shop): State<Shop>,
-    Extension(proxies): Extension<Arc<Proxies>>,
     Id(slug): Id,
-    extensions: Extensions,
     headers: HeaderMap,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ShopError> {
@@ -167,8 +158,7 @@ pub(super) async fn checkout(
         None => None,
         Some(value) => Location::read(value.to_str().unwrap_or("?"))?,
     };
-    let client = proxies.client(&extensions, &headers).to_string();
-    let idempotency_key = idempotency_key(&headers, &client)?;
+    let idempotency_key = Ask::read_keyless(&headers, "shop", "POST checkout", b"")?.map(|ask| ask.digest());
     let says_where = at.is_some();
     let new = NewOrder { cart, at, idempotency_key };
     Ok(match shop.checkout(&slug, &headers, new, says_where).await? {
@@ -179,22 +169,6 @@ pub(super) async fn checkout(
         }
         Outcome::Asked(asked) => payment_required(&shop, &asked),
     })
-}
-
-/// The request's key, apart from those of other clients: the answer holds what only this one may see.
-fn idempotency_key(headers: &HeaderMap, client: &str) -> Result<Option<String>, ShopError> {
-    let found = ["idempotency-key", "x-idempotency-key"].iter().find_map(|name| headers.get(*name));
-    let Some(value) = found else { return Ok(None) };
-    let key = value.to_str().map(str::trim).ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
-    let key = key.ok_or_else(|| {
-        let message = "Idempotency-Key must be 1 to 256 printable ASCII characters";
-        ShopError::invalid("INVALID_IDEMPOTENCY_KEY", message)
-    })?;
-    let mut engine = sha256::Hash::engine();
-    engine.input(client.as_bytes());
-    engine.input(b"\0");
-    engine.input(key.as_bytes());
-    Ok(Some(to_hex(&sha256::Hash::from_engine(engine).to_byte_array())))
 }
 
 fn payment_required(shop: &Shop, asked: &Asked) -> Response {

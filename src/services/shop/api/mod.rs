@@ -6,18 +6,18 @@ mod products;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::http::header::ACCESS_CONTROL_ALLOW_HEADERS;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::options;
-use axum::{Extension, Router};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Shop, ShopError};
-use crate::http::asking::is_below;
+use crate::http::asking::{Params, is_below};
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
@@ -42,7 +42,6 @@ pub fn router(shop: Shop, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(orders::claim))
         .routes(routes!(orders::refund))
         .routes(routes!(products::open))
-        .layer(Extension(Arc::clone(proxies)))
         .route_layer(limited(Class::Write));
     let reads = OpenApiRouter::new()
         .routes(routes!(checkout::catalogue))
@@ -75,6 +74,15 @@ fn too_many(allowance: &Allowance) -> Response {
     let retry_after = allowance.retry_after.unwrap_or(1);
     let quota = Some((allowance.limit, allowance.window_secs));
     ShopError::TooMany { quota, retry_after }.into_response()
+}
+
+/// How many things of a page are asked for; `None` where nothing is.
+fn page_limit(params: &Params, most: usize) -> Result<Option<usize>, ShopError> {
+    let Some(text) = params.get("limit").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let limit = text.parse().ok().filter(|limit| *limit > 0);
+    limit.map(Some).ok_or_else(|| {
+        ShopError::invalid("INVALID_LIMIT", format!("limit must be a whole number from 1 to {most}"))
+    })
 }
 
 /// JSON, whole.

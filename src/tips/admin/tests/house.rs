@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
-use crate::http::keys::{Keys, Scope};
+use crate::http::keys::{DEFAULT_ACCOUNT, Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::dispatcher::Dispatcher;
@@ -134,7 +134,8 @@ impl House {
 
     /// A key of an account, as text.
     pub(super) async fn key(&self, scope: Scope, account: Option<&str>) -> String {
-        self.keys.create("a test's", &[scope], account).await.unwrap().1.expose().to_owned()
+        let account = account.unwrap_or(DEFAULT_ACCOUNT);
+        self.keys.create("a test's", &[scope], Some(account)).await.unwrap().1.expose().to_owned()
     }
 
     /// A request, with what its headers and body should be; status and text of the answer.
