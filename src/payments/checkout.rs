@@ -100,7 +100,7 @@ impl<'a> CheckoutView<'a> {
             sats_amount: session.amount.sat_floor(),
             is_demo: false,
             amount_received_sats: session.paid_at.map(|_| session.received.sat_floor()),
-            lightning_invoice: open.then_some(session.invoice.as_str()),
+            lightning_invoice: &session.invoice,
             payment_uri: open.then(|| uri(&session.invoice, None)),
             expires_at: IsoSeconds(session.expires_at),
             paid_at: session.paid_at.map(IsoSeconds),
