@@ -94,7 +94,7 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 34] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
