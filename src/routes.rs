@@ -71,6 +71,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(Operation::openapi()),
         ],
     );
+    let document = openapi::served_at(document, &house.config.http.public_url);
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
     let services = Router::new()
@@ -309,7 +310,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {
         l402::api::failure(path, status)
-    } else if is_below(path, "/api") {
+    } else if ["/api", "/v1"].iter().any(|root| is_below(path, root)) {
         // No service's: the shape that most of them have.
         payments::api::failure(path, status)
     } else {

@@ -156,6 +156,12 @@ fn wrong_usage_ends_with_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
         assert!(out(&output).is_empty());
     }
+    for (network, hint) in
+        [("mainnet", "write bitcoin"), ("testnet4", "signet"), ("localhost", "write regtest")]
+    {
+        let output = satchel(&data_dir).args(["init", "--network", network]).output().unwrap();
+        assert!(err(&output).contains(hint), "{network}: {}", err(&output));
+    }
     let output = satchel(&data_dir).args(["--json", "no-such-command"]).output().unwrap();
     assert_eq!(
         (output.status.code(), &one_object(&err(&output))["error"]["code"]),
@@ -382,6 +388,12 @@ fn tips_are_made_from_a_list_of_names() {
     let file = parent.path().join("names.csv");
     std::fs::write(&file, "name,mail\nAda,a@b.c\n\"Lovelace, Bob\",\n").unwrap();
     let create = ["tip", "create", "--amount", "1000", "--names", "names.csv"];
+    let output = run(&create);
+    assert_eq!(output.status.code(), Some(2), "nobody can be asked");
+    let told = err(&output);
+    assert!(told.contains("--yes") && told.contains("2 tips of 1,000 sat, 2,000 sat in all"), "{told}");
+    assert!(told.contains("Lovelace, Bob"), "{told}");
+    let create = [&create[..], &["--yes"]].concat();
     let answer =
         one_object(&out(&run(&[&create[..], &["--words", "3", "--flow", "skip", "--json"]].concat())));
     let expected = json!({ "amount_sat": 1_000, "tippee_names": ["Ada", "Lovelace, Bob"],

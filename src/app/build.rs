@@ -189,6 +189,7 @@ impl House {
                 keys: keys.clone(),
                 public_url: config.http.public_url.clone(),
                 mail: mail.clone(),
+                guard: guard.clone(),
                 newcomers: Budget::per_minute(invoices_per_minute(&config)),
             }),
             budget: Arc::clone(&budget),

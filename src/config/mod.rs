@@ -37,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, admin_socket_path};
 pub use error::{ConfigError, Problem};
+pub use fields::network;
 pub use l402::{L402Content, L402Proxy};
 pub use nostr::Nostr;
 pub use purse::Purse;

@@ -122,6 +122,15 @@ fn wrong_types_are_refused_with_their_line() {
     refused("[chain]\nsource = \"core\"", "config.toml:2", "chain.source", "\"bitcoind\"");
     refused("[chain]\nbitcoind_port = 70000", "config.toml:2", "chain.bitcoind_port", "port number");
     refused("network = \"mainnet\"", "config.toml:1", "\"mainnet\" is not a network", "\"bitcoin\"");
+    refused("network = \"mainnet\"", "config.toml:1", "write bitcoin for the main network", "\"bitcoin\"");
+    refused("network = \"testnet4\"", "config.toml:1", "testnet4 is not supported", "\"signet\"");
+    refused("network = \"localhost\"", "config.toml:1", "write regtest", "\"regtest\"");
+    refused(
+        "[http]\ntrusted_proxies = [\"localhost\"]",
+        "config.toml:2",
+        "write \"127.0.0.0/8\", and \"::1\"",
+        "list of IP networks",
+    );
     refused("network = \"testnet4\"", "config.toml:1", "not a network", "\"signet\"");
     refused("http = 3", "config.toml:1", "http", "[name]");
     refused(

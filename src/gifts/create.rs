@@ -14,6 +14,7 @@ use crate::ids::{ChargeId, Secret};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::lnurl::pay::check_target;
 use crate::vouchers::{self, NewVoucher};
 use crate::webhooks::sign;
 
@@ -68,6 +69,9 @@ impl Gifts {
             return Err(GiftError::NodeUnavailable);
         }
         self.check_notify(&order.words).await?;
+        if let Some(address) = &order.refund_address {
+            check_target(&self.0.guard, address).map_err(GiftError::RefundAddressUnpayable)?;
+        }
         let order = Order { notify_secret: signing_secret(&order)?, ..order };
         let names = (0..order.quantity).map(|_| new_names(managed)).collect::<Result<Vec<_>, _>>()?;
         self.0
@@ -126,7 +130,7 @@ impl Gifts {
     /// Whether the webhook may be called at all.
     pub(super) async fn check_notify(&self, words: &Words) -> Result<(), GiftError> {
         match &words.notify {
-            Some(url) => self.0.guard.check_new(url).await.map(drop).map_err(|_| GiftError::NotifyBadUrl),
+            Some(url) => self.0.guard.check_new(url).await.map(drop).map_err(GiftError::NotifyRefused),
             None => Ok(()),
         }
     }

@@ -382,6 +382,9 @@ pub struct WithdrawalStatusView<'a> {
     pub reference: &'a str,
     /// `initial`, `confirmed` or `failed`
     pub status: &'static str,
+    /// Why it failed, if it did: programs look for it to stop asking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
 }
 
 /// An error.
@@ -395,11 +398,19 @@ pub struct ErrorView {
     /// The most that would have been taken, in sat, where a limit of the channels is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sat: Option<u64>,
+    /// Why, in words, where the code leaves it open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl From<GiftError> for ErrorView {
     fn from(error: GiftError) -> Self {
-        Self { status_code: error.status(), message: error.code(), max_sat: error.max_sat() }
+        Self {
+            status_code: error.status(),
+            message: error.code(),
+            max_sat: error.max_sat(),
+            reason: error.reason(),
+        }
     }
 }
 

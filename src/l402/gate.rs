@@ -151,14 +151,22 @@ impl L402 {
     /// With a token nothing is read from the database. A payment shown without one is taken here, for the [`Pass`].
     pub async fn admit(&self, client: Client, headers: &HeaderMap, price: &Price) -> Admission {
         let resource = resource_name(&price.resource);
-        let closed = match self.look(&Presented::read(headers), price, &resource).await {
-            Ok(Ok(pass)) => {
-                self.0.shown.note(pass.admitted.payment_hash);
-                self.counters().let_in(price.account, &resource);
-                return Admission::Paid(pass);
+        let mut refused = None;
+        for presented in Presented::read(headers) {
+            match self.look(&presented, price, &resource).await {
+                Ok(Ok(pass)) => {
+                    self.0.shown.note(pass.admitted.payment_hash);
+                    self.counters().let_in(price.account, &resource);
+                    return Admission::Paid(pass);
+                }
+                // What was wrong with the first is told.
+                other => refused = refused.or(Some(other.map(|closed| closed.err()))),
             }
-            Ok(Err(closed)) => closed,
-            Err(error) => return Admission::Refused(error.into_response()),
+        }
+        let closed = match refused {
+            Some(Err(error)) => return Admission::Refused(error.into_response()),
+            Some(Ok(Some(closed))) => closed,
+            Some(Ok(None)) | None => Closed::Nothing,
         };
         self.counters().asked(price.account, &resource);
         let new = NewChallenge {

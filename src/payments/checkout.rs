@@ -40,11 +40,11 @@ pub struct CheckoutView<'a> {
     /// What really came, once it is paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     amount_received_sats: Option<u64>,
-    /// BOLT11; `null` once it can't be paid any more.
-    lightning_invoice: Option<&'a str>,
-    /// The same as BIP21, for a QR code; with a BOLT12 offer too, where payments have one.
+    /// BOLT11, also when it can't be paid any more: `status` says whether it can.
+    lightning_invoice: &'a str,
+    /// The same for a QR code, as long as it can be paid; BIP21 with a BOLT12 offer too, where payments have one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "bitcoin:?lightning=LNBC1…")]
+    #[schema(example = "LIGHTNING:LNBC1…")]
     payment_uri: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     expires_at: IsoSeconds,
@@ -73,7 +73,7 @@ impl<'a> CheckoutView<'a> {
             sats_amount: payment.sats.sat_floor(),
             is_demo: false,
             amount_received_sats: paid.then(|| payment.received.sat_floor()),
-            lightning_invoice: open.then_some(payment.invoice.as_str()),
+            lightning_invoice: &payment.invoice,
             payment_uri: open.then(|| uri(&payment.invoice, offer)),
             expires_at: IsoSeconds(payment.expires_at),
             paid_at: payment.paid_at.map(IsoSeconds),
@@ -100,7 +100,7 @@ impl<'a> CheckoutView<'a> {
             sats_amount: session.amount.sat_floor(),
             is_demo: false,
             amount_received_sats: session.paid_at.map(|_| session.received.sat_floor()),
-            lightning_invoice: open.then_some(session.invoice.as_str()),
+            lightning_invoice: &session.invoice,
             payment_uri: open.then(|| uri(&session.invoice, None)),
             expires_at: IsoSeconds(session.expires_at),
             paid_at: session.paid_at.map(IsoSeconds),
@@ -113,14 +113,14 @@ impl<'a> CheckoutView<'a> {
 /// The longest text that the page's picture of a code holds.
 pub(super) const MAX_URI: usize = 1_500;
 
-/// All ways to pay in one code. Upper case makes it smaller, and wallets read both.
+/// All ways to pay in one code. Upper case makes it smaller, and wallets read both. A BIP21 without an address, which
+/// some wallets can't read, only where there is an offer besides.
 pub(super) fn uri(invoice: &str, offer: Option<&Offer>) -> String {
-    let mut uri = format!("bitcoin:?lightning={}", invoice.to_ascii_uppercase());
-    if let Some(offer) = offer {
-        uri.push_str("&lno=");
-        uri.push_str(&offer.text.to_ascii_uppercase());
+    let invoice = invoice.to_ascii_uppercase();
+    match offer {
+        None => format!("LIGHTNING:{invoice}"),
+        Some(offer) => format!("bitcoin:?lightning={invoice}&lno={}", offer.text.to_ascii_uppercase()),
     }
-    uri
 }
 
 impl Payments {

@@ -222,6 +222,46 @@ async fn an_account_reads_its_real_webhooks_proxies_and_node() {
     assert!(status == 403 && refused.contains("signup_disabled"), "{refused}");
 }
 
+/// Programs read an error in the shape of the service that they think they have reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_route_answers_in_the_shape_of_its_prefix() {
+    let site = Site::build().await;
+    let problems = [
+        "/v1/x",
+        "/v1/key/x",
+        "/v1/account/x",
+        "/v1/purse/x",
+        "/mcp/x",
+        "/api/x",
+        "/api",
+        "/api/payments/a/b/c",
+        "/checkout/a/b/c",
+        "/store/a/b",
+        "/api/shopify/a/b/c/d",
+        "/api/merchant/x",
+        "/api/agents/a/b/c",
+    ];
+    for path in problems {
+        let (status, text) = site.ask("GET", "", path, &Value::Null).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (status, &body["code"], &body["instance"]),
+            (404, &json!("NOT_FOUND"), &json!(path)),
+            "{text}"
+        );
+    }
+    for path in ["/api/auth", "/api/auth/x", "/api/anonymous", "/api/tipper/x", "/tips/a/b/c", "/tip/x"] {
+        let (status, text) = site.ask("GET", "", path, &Value::Null).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert!(status == 404 && body["errorMessage"].is_string(), "{path}: {text}");
+    }
+    for path in ["/x", "/gift/a/b/c", "/createx"] {
+        let (status, text) = site.ask("GET", "", path, &Value::Null).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, &body["statusCode"]), (404, &json!(404)), "{path}: {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_route_of_the_api_is_json_also_to_a_browser() {
     let site = Site::build().await;

@@ -55,10 +55,10 @@ pub enum BadUrl {
     #[error("the URL must not contain a user name or password")]
     Credentials,
     /// A port that isn't for HTTP.
-    #[error("the URL's port is not allowed")]
+    #[error("the URL's port is not allowed: it must be 80, 443, or 1024 or above")]
     Port,
     /// A host that is not public.
-    #[error("the URL's host is not allowed")]
+    #[error("the URL's host is not allowed: it must lead to the public internet")]
     Refused,
 }
 

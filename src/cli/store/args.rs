@@ -56,6 +56,9 @@ pub enum StoreCommand {
         slug: String,
         /// The table
         file: PathBuf,
+        /// Import without asking
+        #[arg(long)]
+        yes: bool,
     },
     /// List products, or change price or stock of one
     Product(ProductArgs),

@@ -130,7 +130,8 @@ impl PaidProxies {
             }
         }
         let mut headers = parts.headers;
-        relocate(&mut headers, &base, &proxy.target_url, &proxy.public_id);
+        let root = format!("{}{}", rules.base_path(), path_of(&proxy.public_id));
+        relocate(&mut headers, &base, &proxy.target_url, &root);
         Ok(Answer { status: parts.status, headers, body, upload: progress, bodiless })
     }
 }
@@ -180,7 +181,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 
 /// A redirect within the service leads back to the proxy; one to elsewhere on the upstream's host, which nobody here
 /// can reach, leads nowhere; all others are the upstream's to give.
-fn relocate(headers: &mut HeaderMap, asked: &Url, base: &str, public_id: &str) {
+fn relocate(headers: &mut HeaderMap, asked: &Url, base: &str, proxy_root: &str) {
     let Some(given) = headers.get(LOCATION) else { return };
     let (Some(target), Ok(base)) =
         (given.to_str().ok().and_then(|text| asked.join(text).ok()), Url::parse(base))
@@ -197,7 +198,7 @@ fn relocate(headers: &mut HeaderMap, asked: &Url, base: &str, public_id: &str) {
         headers.remove(LOCATION);
         return;
     };
-    let mut back = format!("{}{inside}", path_of(public_id));
+    let mut back = format!("{proxy_root}{inside}");
     if let Some(query) = target.query() {
         back = format!("{back}?{query}");
     }
@@ -217,9 +218,9 @@ mod tests {
     #[test]
     fn redirects_within_the_service_lead_back_to_the_proxy() {
         for (location, back) in [
-            ("/v1/login?x=1#y", Some("/l402/proxy/p-1/login?x=1#y")),
-            ("https://a.example/v1", Some("/l402/proxy/p-1")),
-            ("next", Some("/l402/proxy/p-1/data/next")),
+            ("/v1/login?x=1#y", Some("/pay/l402/proxy/p-1/login?x=1#y")),
+            ("https://a.example/v1", Some("/pay/l402/proxy/p-1")),
+            ("next", Some("/pay/l402/proxy/p-1/data/next")),
             ("/elsewhere", None),
             ("/v12", None),
             ("http://a.example/v1/x", Some("http://a.example/v1/x")),
@@ -228,7 +229,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(LOCATION, HeaderValue::from_static(location));
             let asked = Url::parse("https://a.example/v1/data/this").unwrap();
-            relocate(&mut headers, &asked, "https://a.example/v1", "p-1");
+            relocate(&mut headers, &asked, "https://a.example/v1", "/pay/l402/proxy/p-1");
             assert_eq!(headers.get(LOCATION).map(|value| value.to_str().unwrap()), back, "{location}");
         }
     }

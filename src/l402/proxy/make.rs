@@ -95,7 +95,7 @@ impl PaidProxies {
     pub async fn create(&self, owner: Option<AccountId>, change: Change) -> Result<Vec<u8>, ProxyError> {
         let prepared = self.prepare_new(owner, change).await?;
         let written = self.store().write(move |tx| prepared.insert_whole(tx)).await?;
-        json(&ProxyView::new(&written))
+        json(&ProxyView::new(&written, self.rules().base_path()))
     }
 
     /// Whether an account has a proxy of this public id that is in service.

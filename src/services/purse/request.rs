@@ -13,6 +13,7 @@ use url::Url;
 
 use super::PurseError;
 use crate::http::body::JsonObject;
+use crate::lightning::invoice;
 use crate::money::Msat;
 use crate::webhooks::guard::Guard;
 
@@ -114,9 +115,8 @@ impl PayRequest {
     /// [`PurseError::Invalid`].
     pub fn read(body: &JsonObject) -> Result<Self, PurseError> {
         let text = body.get("invoice").and_then(Value::as_str).filter(|text| text.len() <= LONGEST_INVOICE);
-        let text = text.map(str::trim).map(|text| text.strip_prefix("lightning:").unwrap_or(text));
         let invoice = text
-            .and_then(|text| text.parse().ok())
+            .and_then(|text| invoice::read(text).ok())
             .ok_or_else(|| PurseError::invalid("INVALID_INVOICE", "invoice must be a BOLT11 invoice"))?;
         Ok(Self { invoice, amount: sats(body, "amountSat")? })
     }

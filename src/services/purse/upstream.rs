@@ -85,9 +85,11 @@ fn told(error: FetchError) -> PurseError {
         FetchError::Refused => (502, "HOST_REFUSED"),
         FetchError::TimedOut => (504, "UPSTREAM_TIMEOUT"),
         FetchError::TooLarge => (502, "ANSWER_TOO_LARGE"),
-        FetchError::Unreachable | FetchError::Status(_) | FetchError::NotJson => {
-            (502, "UPSTREAM_UNREACHABLE")
-        }
+        FetchError::Unreachable
+        | FetchError::Status(_)
+        | FetchError::NotJson
+        | FetchError::Redirects
+        | FetchError::Downgrade => (502, "UPSTREAM_UNREACHABLE"),
     };
     PurseError::Upstream { status, code, message: error.to_string() }
 }

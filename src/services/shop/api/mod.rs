@@ -67,7 +67,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 
 /// Whether a path is this service's.
 pub fn owns(path: &str) -> bool {
-    is_below(path, "/api/shopify") || is_below(path, "/api/checkout")
+    ["/api/shopify", "/api/checkout", "/store"].iter().any(|root| is_below(path, root))
 }
 
 fn too_many(allowance: &Allowance) -> Response {

@@ -18,6 +18,7 @@ async fn a_key_opens_its_account_s_user_whatever_word_stands_before_it() {
     for word in ["bearer", "Token", "Basic", "x"] {
         assert_eq!(ask("authorization", &format!("{word} {key}")).await["id"], first["id"], "{word}");
     }
+    assert_eq!(ask("authorization", &format!("L402 abc:def, Bearer {key}")).await["id"], first["id"]);
     assert_eq!(ask("x-api-key", &key).await["id"], first["id"]);
     // Another key of the account is the same user, and one of another account is not.
     let same = house.key(&[Scope::Admin], "shop").await;
