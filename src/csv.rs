@@ -1,6 +1,16 @@
 //! Lines of a table as RFC 4180 has them, safe to open in a spreadsheet.
 
+pub mod read;
+
 use std::fmt::Display;
+
+/// What a table begins with, so that spreadsheets read it as UTF-8.
+pub const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// How every table begins, whoever gets it: with this line, its head.
+pub fn begun(head: &str) -> String {
+    format!("{BYTE_ORDER_MARK}{head}")
+}
 
 /// A line being written.
 #[derive(Debug, Default)]

@@ -105,8 +105,9 @@ pub(crate) fn rate_of_units(units: u128) -> Option<Decimal> {
 impl FromStr for Currency {
     type Err = UnknownCurrency;
 
-    /// By its code, in any case.
+    /// By its code, in any case, with or without blanks around it.
     fn from_str(text: &str) -> Result<Self, UnknownCurrency> {
+        let text = text.trim();
         Self::ALL.into_iter().find(|known| known.code().eq_ignore_ascii_case(text)).ok_or(UnknownCurrency)
     }
 }
@@ -137,6 +138,7 @@ mod tests {
     fn codes_are_known_in_any_case() {
         for currency in Currency::ALL {
             assert_eq!(currency.code().to_lowercase().parse(), Ok(currency));
+            assert_eq!(format!(" {currency}\n").parse(), Ok(currency));
             assert_eq!(serde_json::to_string(&currency).unwrap(), format!("\"{currency}\""));
         }
         for text in ["", "US", "USDT", "XAU", "BTC"] {

@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
 
-use crate::admin::{self, Acts, AdminError, AdminState};
+use crate::admin::{self, Acts, AdminError, AdminState, WrongKeys};
 use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts;
+use crate::http::asking::is_below;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
 use crate::http::limits::{Class, Limiter, limit};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
@@ -26,7 +27,7 @@ use crate::telemetry::{Health, metrics};
 use crate::tips;
 use crate::web::{self, WebSettings};
 
-/// Every route of the house.
+/// The routes for everybody.
 ///
 /// # Errors
 /// [`AppError::System`] if the OpenAPI document can't be written: a bug, found at start.
@@ -71,6 +72,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(Operation::openapi()),
         ],
     );
+    let document = openapi::served_at(document, &house.config.http.public_url);
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
     let web_settings = Arc::new(web_settings(house));
     let services = Router::new()
@@ -100,11 +102,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
         .merge(documents)
         .layer(from_fn_with_state(pages, limit));
-    let whole = services
-        .merge(tools)
-        .merge(pages)
-        .merge(operator_routes(house))
-        .merge(health_routes(house.health.clone()));
+    let whole = services.merge(tools).merge(pages).merge(health_routes(house.health.clone()));
     let whole =
         open(whole, web_settings).layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
     Ok(measure::everywhere(whole))
@@ -113,11 +111,16 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
 /// Gives `routes` an answer for what none of them takes, and opens all of it to any page.
 pub(crate) fn open(routes: Router, web_settings: Arc<WebSettings>) -> Router {
     let lost = move |uri: Uri, headers: HeaderMap| {
-        let page = web::not_found(&web_settings, &headers);
+        let page = if is_api(uri.path()) { None } else { web::not_found(&web_settings, &headers) };
         async move { page.unwrap_or_else(|| failure(uri.path(), StatusCode::NOT_FOUND)) }
     };
     // Any page may call any route, and read its 404 too: never with a visitor's cookie (see tips::people).
     cors::everywhere(routes.fallback(lost).method_not_allowed_fallback(not_this_way))
+}
+
+/// Whether programs ask there: they read JSON, whatever a browser's headers say that it likes.
+fn is_api(path: &str) -> bool {
+    ["/api", "/v1", "/admin"].into_iter().any(|root| is_below(path, root))
 }
 
 /// A path that exists, asked in another way.
@@ -129,15 +132,26 @@ async fn not_this_way(method: Method, uri: Uri) -> Response {
     failure(uri.path(), StatusCode::METHOD_NOT_ALLOWED)
 }
 
+/// The routes for the operator, which are served apart from the public ones.
+pub fn operator_router(house: &Arc<House>) -> Router {
+    let routes = operator_routes(house)
+        .merge(health_routes(house.health.clone()))
+        .fallback(admin::no_such_route)
+        .layer(from_fn_with_state(WrongKeys::new(Arc::clone(&house.proxies)), admin::limit_wrong_keys))
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
+    measure::everywhere(routes)
+}
+
 fn operator_routes(house: &Arc<House>) -> Router {
     let desk = Arc::new(OperatorDesk(Arc::clone(house)));
-    let (ledger, at_solvency) = (house.ledger.clone(), house.ledger.clone());
+    let (ledger, at_solvency, agents) = (house.ledger.clone(), house.ledger.clone(), house.agents.clone());
     let state = AdminState {
         acts: Acts::new(house.store.clone(), house.ledger.clock.clone()),
         node: house.asked.clone(),
         store: house.store.clone(),
         config: Arc::clone(&house.config),
         health: house.health.clone(),
+        clients: Arc::clone(&house.proxies),
         rates: house.rates.clone(),
         audit: Arc::new(move || {
             let ledger = ledger.clone();
@@ -155,6 +169,13 @@ fn operator_routes(house: &Arc<House>) -> Router {
                 serde_json::to_value(report).map_err(|error| error.to_string())
             })
         }),
+        relays: Arc::new(move || {
+            let agents = agents.clone();
+            Box::pin(async move {
+                let relays = agents.relays().await.map_err(|error| error.to_string())?;
+                serde_json::to_value(relays).map_err(|error| error.to_string())
+            })
+        }),
         money: Arc::<OperatorDesk>::clone(&desk),
         payouts: Arc::<OperatorDesk>::clone(&desk),
         exports: Arc::<OperatorDesk>::clone(&desk),
@@ -163,6 +184,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
         webhooks: Arc::<OperatorDesk>::clone(&desk),
         coins: desk,
         accounts: Arc::new(house.accounts.clone()),
+        signups: Arc::new(house.merchants.clone()),
         purses: Arc::new(house.purses.clone()),
         stores: Arc::new(house.shop.clone()),
         gifts: Arc::new(house.gifts.clone()),
@@ -266,11 +288,14 @@ pub fn times_itself(path: &str) -> bool {
     proxy::api::times_itself(path) || purse::api::times_itself(path) || mcp::here::times_itself(path)
 }
 
+/// What no handler of the operator's answered.
+pub fn operator_failure(path: &str, status: StatusCode) -> Response {
+    server::plain_failure(path, status)
+}
+
 /// What no handler answered, in the shape of the family whose path it is.
 pub fn failure(path: &str, status: StatusCode) -> Response {
-    if path.starts_with("/admin/") {
-        server::plain_failure(path, status)
-    } else if tips::api::owns(path) {
+    if tips::api::owns(path) {
         tips::api::failure(path, status)
     } else if payments::api::owns(path) {
         payments::api::failure(path, status)
@@ -290,6 +315,9 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
         proxy::api::failure(path, status)
     } else if l402::api::owns(path) {
         l402::api::failure(path, status)
+    } else if ["/api", "/v1"].iter().any(|root| is_below(path, root)) {
+        // No service's: the shape that most of them have.
+        payments::api::failure(path, status)
     } else {
         gifts::api::failure(path, status)
     }

@@ -80,6 +80,7 @@ async fn payment_in_parts_over_two_channels_comes_in_and_goes_out() {
     // More than one channel can bring, less than both: the payer's payment comes in parts.
     let body = scene.api.post("/create", json!({"amount": 150_000, "quantity": 4})).await.ok();
     let order = Gift::read(&body);
+    assert_eq!(hints(&order.payreq), 2, "one channel can't carry it");
     let inbound = |list: &Value| -> Vec<u64> {
         list["channels"].as_array().unwrap().iter().map(|one| one["inbound_sat"].as_u64().unwrap()).collect()
     };
@@ -99,6 +100,38 @@ async fn payment_in_parts_over_two_channels_comes_in_and_goes_out() {
     assert_eq!(refused.refusal(), (503, "NO_OUTBOUND_CAPACITY"));
     scene.equals_the_node(SOON).await;
     scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invoice_has_no_more_hints_than_its_amount_needs() {
+    let scene = Scene::of(Network::builder().wallets(3).channel_sat(CHANNEL_SAT)).await;
+    let payers = until("a channel with each of three peers", SOON, || async {
+        let found = solvency(&scene).await;
+        (found["capacity"]["usable"] == 3).then_some(3)
+    })
+    .await;
+    assert_eq!(payers, 3);
+    for wallet in 0..payers {
+        let body = scene.api.post("/create", json!({"amount": 1_000})).await.ok();
+        let gift = Gift::read(&body);
+        assert_eq!(hints(&gift.payreq), 1, "{}", gift.payreq);
+        assert!(gift.payreq.len() < 450, "{} characters: {}", gift.payreq.len(), gift.payreq);
+        // Payable by whoever has a channel, whether it is the one of the hint or not.
+        scene.fund(&gift, wallet).await;
+    }
+    // Less than half a channel is with each peer: such an amount needs two of them.
+    let asked = json!({"amount_sat": 700_000, "description": "two channels"});
+    let made = scene.network.satchel.admin_post("/admin/v1/invoice", asked).await.unwrap();
+    assert_eq!(hints(made["invoice"].as_str().unwrap()), 2, "{made}");
+    let asked = json!({"description": "as much as you like"});
+    let made = scene.network.satchel.admin_post("/admin/v1/invoice", asked).await.unwrap();
+    assert_eq!(hints(made["invoice"].as_str().unwrap()), 1, "{made}");
+    scene.close().await;
+}
+
+/// How many route hints an invoice has.
+fn hints(invoice: &str) -> usize {
+    invoice.parse::<lightning_invoice::Bolt11Invoice>().unwrap().route_hints().len()
 }
 
 /// Another channel to the one wallet, as large as the first.

@@ -156,6 +156,12 @@ fn wrong_usage_ends_with_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
         assert!(out(&output).is_empty());
     }
+    for (network, hint) in
+        [("mainnet", "write bitcoin"), ("testnet4", "signet"), ("localhost", "write regtest")]
+    {
+        let output = satchel(&data_dir).args(["init", "--network", network]).output().unwrap();
+        assert!(err(&output).contains(hint), "{network}: {}", err(&output));
+    }
     let output = satchel(&data_dir).args(["--json", "no-such-command"]).output().unwrap();
     assert_eq!(
         (output.status.code(), &one_object(&err(&output))["error"]["code"]),
@@ -202,7 +208,8 @@ fn without_a_key_or_a_server_the_commands_say_so() {
     assert!(err(&output).contains("satchel init"), "{}", err(&output));
 
     let (_parent, data_dir, _) = made(&[]);
-    let output = satchel(&data_dir).env("SATCHEL_HTTP_LISTEN", "127.0.0.1:1").arg("status").output().unwrap();
+    let output =
+        satchel(&data_dir).env("SATCHEL_ADMIN_LISTEN", "127.0.0.1:1").arg("status").output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(err(&output).contains("satchel run"), "{}", err(&output));
 }
@@ -211,8 +218,10 @@ fn without_a_key_or_a_server_the_commands_say_so() {
 fn doctor_works_without_a_node_and_fails_where_something_is_wrong() {
     let (_parent, data_dir, _) = made(&["--network", "regtest"]);
     let doctor = |source: &str| {
-        let config =
-            format!("network = \"regtest\"\n[http]\nlisten = \"127.0.0.1:{}\"\n{source}", free_port());
+        let config = format!(
+            "network = \"regtest\"\n[http]\nlisten = \"127.0.0.1:{}\"\n[admin]\nlisten = \"\"\n{source}",
+            free_port()
+        );
         std::fs::write(data_dir.join("config.toml"), config).unwrap();
         let output = satchel(&data_dir).args(["doctor", "--json"]).output().unwrap();
         (output.status.code(), one_object(&out(&output)))
@@ -373,12 +382,18 @@ fn tips_are_made_from_a_list_of_names() {
     let listen = server().to_string();
     let run = |arguments: &[&str]| {
         let mut command = satchel(&data_dir);
-        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.env("SATCHEL_ADMIN_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
         command.args(arguments).output().unwrap()
     };
     let file = parent.path().join("names.csv");
     std::fs::write(&file, "name,mail\nAda,a@b.c\n\"Lovelace, Bob\",\n").unwrap();
     let create = ["tip", "create", "--amount", "1000", "--names", "names.csv"];
+    let output = run(&create);
+    assert_eq!(output.status.code(), Some(2), "nobody can be asked");
+    let told = err(&output);
+    assert!(told.contains("--yes") && told.contains("2 tips of 1,000 sat, 2,000 sat in all"), "{told}");
+    assert!(told.contains("Lovelace, Bob"), "{told}");
+    let create = [&create[..], &["--yes"]].concat();
     let answer =
         one_object(&out(&run(&[&create[..], &["--words", "3", "--flow", "skip", "--json"]].concat())));
     let expected = json!({ "amount_sat": 1_000, "tippee_names": ["Ada", "Lovelace, Bob"],
@@ -409,7 +424,7 @@ fn services_are_sold_and_priced() {
     let listen = server().to_string();
     let run = |arguments: &[&str]| {
         let mut command = satchel(&data_dir);
-        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.env("SATCHEL_ADMIN_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
         command.args(["proxy"]).args(arguments).output().unwrap()
     };
     let add =
@@ -443,7 +458,7 @@ fn purses_are_made_listed_and_revoked() {
     let listen = server().to_string();
     let run = |arguments: &[&str]| {
         let mut command = satchel(&data_dir);
-        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.env("SATCHEL_ADMIN_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
         command.args(["purse"]).args(arguments).output().unwrap()
     };
     let create =
@@ -452,7 +467,7 @@ fn purses_are_made_listed_and_revoked() {
     assert!(text.contains("satchel_k") && text.contains("1,234 sat"), "{text}");
     let made = one_object(&out(&run(&[&create[..], &["--no-invoices", "--json"]].concat())));
     let expected = json!({ "name": "researcher", "budget_sat": 5_000, "per_day_sat": null, "per_request_sat": 50,
-        "hosts": ["api.example.com"], "pay_invoices": false, "account": null });
+        "hosts": ["api.example.com"], "pay_invoices": false, "allow_http": false, "account": null });
     assert_eq!(made["asked"], expected);
     assert_eq!(run(&create[..4]).status.code(), Some(2), "a purse needs a host");
     let text = out(&run(&["list"]));
@@ -471,7 +486,7 @@ fn remote_commands_ask_the_server_and_pass_on_its_answer() {
     let listen = server().to_string();
     let run = |arguments: &[&str]| {
         let mut command = satchel(&data_dir);
-        command.env("SATCHEL_HTTP_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
+        command.env("SATCHEL_ADMIN_LISTEN", &listen).env("SATCHEL_ADMIN_KEY", "satchel_good");
         command.args(arguments).output().unwrap()
     };
     let output = run(&["status"]);

@@ -105,7 +105,7 @@ async fn told(scene: &Scene) {
     assert!(text.lines().any(|line| line.contains("WARN") && line.contains("held payouts")), "{text}");
     until("metrics tell of it", SOON, || async {
         let page = reqwest::Client::new()
-            .get(format!("{}/metrics", satchel.url()))
+            .get(format!("{}/metrics", satchel.admin_url()))
             .bearer_auth(satchel.admin_key())
             .send()
             .await

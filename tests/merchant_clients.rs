@@ -32,9 +32,6 @@ use wallet::Wallet;
 
 const EMAIL: &str = "bob@example.com";
 
-/// Actions of `agent_services` that want routes below `/api/agents`. To be emptied when these are there.
-const PENDING: [&str; 4] = ["request", "publish", "attest", "reputation"];
-
 /// Satchel that sells accounts, and a service on this machine.
 async fn scene() -> (Scene, u16) {
     let forecast = || async { Json(json!({ "weather": "sunny" })) };
@@ -60,10 +57,10 @@ async fn every_tool_of_the_mcp_server_works() {
     case("the seller's account", has_an_account(&mut tools)).await;
     case("a challenge", sells_a_challenge(&mut tools)).await;
     let proxy = case("a service", sells_a_service(&scene, &mut tools, port)).await;
-    case("agents", serves_agents(&scene, &mut tools, &proxy)).await;
-    let spent: u64 = 1 + 10 + 100 + 7 + 5 + 5;
+    case("agents", serves_agents(&scene, &mut tools, &proxy, port)).await;
+    let spent: u64 = 1 + 10 + 100 + 7 + 5 + 5 + 6;
     let paid = wallet.paid(&scene);
-    assert_eq!(paid.len(), 6, "{paid:?}");
+    assert_eq!(paid.len(), 7, "{paid:?}");
     let owed = scene.network.satchel.command_json("audit", &[]).await.unwrap()["owed_msat"].as_u64().unwrap();
     assert_eq!(owed, (spent - 1 - 10 - 100) * 1_000, "what the account sold is owed to it");
     let me = ask(&scene, &key, "/api/merchant/quickstart").await;
@@ -184,18 +181,57 @@ async fn sells_a_service(scene: &Scene, tools: &mut Tools, port: u16) -> String 
     proxy
 }
 
-async fn serves_agents(scene: &Scene, tools: &mut Tools, proxy: &str) {
-    // Without a register of agents the tool falls back to the register of manifests.
-    let found = tools.ok("agent_services", json!({ "action": "discover", "query": "weather" })).await;
-    eprintln!("   pending: {PENDING:?}");
-    assert!(found["results"].is_array(), "{found}");
+/// All seven actions of `agent_services`: it lists a service, finds it, asks for it, pays for it, rates it and takes it
+/// back.
+async fn serves_agents(scene: &Scene, tools: &mut Tools, proxy: &str, port: u16) {
+    let action = async |tools: &mut Tools, action: &str, mut arguments: Value| {
+        arguments["action"] = action.into();
+        tools.ok("agent_services", arguments).await
+    };
     let url = format!("{}/l402/proxy/{proxy}/forecast", scene.api.url);
-    let settled = tools.ok("agent_services", json!({ "action": "settle", "l402_endpoint": url })).await;
+    let settled = action(tools, "settle", json!({ "l402_endpoint": url })).await;
     assert_eq!(settled["settlement"]["amountSats"], 5, "{settled}");
-    let away = json!({ "action": "unpublish", "service_id": proxy, "reason": "no more" });
-    for already in [false, true] {
-        let gone = tools.ok("agent_services", away.clone()).await;
-        assert_eq!((&gone["retired"], &gone["alreadyRetired"]), (&json!(true), &json!(already)), "{gone}");
+    let listing = json!({
+        "service_id": "forecasts", "categories": ["data"], "content": "Tomorrow's weather", "price_sats": 6,
+        "target_url": format!("http://localhost:{port}"), "hashtags": ["forecast"],
+    });
+    let published = action(tools, "publish", listing).await;
+    let endpoint = published["l402Endpoint"].as_str().unwrap();
+    let wanted = json!({ "query": "tomorrow", "category": "data", "hashtags": ["forecast"] });
+    let found = action(tools, "discover", wanted).await;
+    let capability = &found["results"][0];
+    assert_eq!(
+        (&capability["event_id"], &capability["price_sats"], &capability["l402_endpoint"]),
+        (&published["eventId"], &json!(6), &json!(endpoint)),
+        "{found}"
+    );
+    let asked = json!({ "capability_event_id": published["eventId"], "budget_sats": 10, "parameters": "{\"city\":\"Berlin\"}" });
+    let asked = action(tools, "request", asked).await;
+    assert_eq!(asked["l402Endpoint"], endpoint, "{asked}");
+    let settled = action(tools, "settle", json!({ "l402_endpoint": format!("{endpoint}/forecast") })).await;
+    assert_eq!(settled["settlement"]["amountSats"], 6, "{settled}");
+    let rating = json!({
+        "subject_pubkey": capability["pubkey"], "agreement_id": asked["requestEventId"], "rating": 5,
+        "content": "Sunny", "proof": "ab".repeat(32),
+    });
+    let rated = action(tools, "attest", rating).await;
+    let said = action(tools, "reputation", json!({ "pubkey": capability["pubkey"] })).await;
+    assert_eq!(
+        (&said["averageRating"], &said["attestations"][0]["eventId"]),
+        (&json!(5.0), &rated["eventId"]),
+        "{said}"
+    );
+    let listed = endpoint.rsplit('/').next().unwrap();
+    for service in [proxy, listed] {
+        let away = json!({ "service_id": service, "reason": "no more" });
+        for already in [false, true] {
+            let gone = action(tools, "unpublish", away.clone()).await;
+            assert_eq!(
+                (&gone["retired"], &gone["alreadyRetired"]),
+                (&json!(true), &json!(already)),
+                "{gone}"
+            );
+        }
     }
 }
 

@@ -18,6 +18,8 @@ mod create;
 mod manage;
 #[path = "pages/redeem.rs"]
 mod redeem;
+#[path = "pages/store.rs"]
+mod store;
 #[path = "pages/tips.rs"]
 mod tips;
 
@@ -109,5 +111,9 @@ async fn people_can_use_the_pages() {
     case!(&stage, checkout::a_payment_goes_back);
     case!(&stage, checkout::a_customer_is_too_late);
     case!(&stage, checkout::links_that_lead_nowhere);
+    case!(&stage, store::a_buyer_orders_pays_and_follows_it);
+    case!(&stage, store::a_buyer_of_what_is_sold_out_gets_the_money_back);
+    case!(&stage, store::without_scripts_the_pages_say_what_is_missing);
+    case!(&stage, store::links_that_lead_nowhere);
     stage.strike().await;
 }

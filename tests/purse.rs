@@ -1,5 +1,5 @@
-//! An agent with a purse on one satchel buys from another, on a real network: a proxied service and a document, within
-//! its limits, also with fifty requests at once, and once through a death at each step of a purchase. And a public
+//! An agent with a purse on one satchel buys from another, on a real network: a proxied service, a document and a mug,
+//! within its limits, also with fifty requests at once, and once through a death at each step of a purchase. And a public
 //! client of the Model Context Protocol does the same with tools.
 
 #![allow(
@@ -25,7 +25,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use world::{PRICE, World};
+use world::{MUG, Mug, PRICE, World};
 
 /// Requests at once.
 const AT_ONCE: usize = 50;
@@ -61,6 +61,8 @@ async fn agent_buys_within_its_purse() {
         );
     })
     .await;
+    let mug = world.opens_store().await;
+    case("a shop item", shop_item(&world, mug)).await;
     case("dearer than a request may be", async {
         let refused = agent.fetch(&world.service("dear"), "").await;
         assert_eq!(
@@ -73,6 +75,7 @@ async fn agent_buys_within_its_purse() {
     })
     .await;
     case("fifty at once, with a budget for some", fifty(&world)).await;
+    case("fifty shop items at once, with a budget for some", fifty_mugs(&world, mug)).await;
     let invoice = world.scene.wallet(0).invoice(regtest::InvoiceRequest::sat(40)).await.unwrap();
     let paid = agent.post("/v1/purse/pay", &json!({ "invoice": invoice.invoice }), "").await.ok();
     assert_eq!(paid["paid"]["amountSat"], 40, "{paid}");
@@ -113,6 +116,63 @@ async fn fifty(world: &World) {
     assert_eq!(world.sold().await - before, bought);
     let purse = agent.get("/v1/purse?limit=100").await;
     assert_eq!(purse["receipts"].as_array().unwrap().len(), usize::try_from(bought).unwrap());
+    assert!(purse["spentSat"].as_u64().unwrap() <= budget, "{purse}");
+}
+
+/// A mug, from its 402 to its claimed order; the same request gets the same one, another request another.
+async fn shop_item(world: &World, mug: Mug) {
+    let agent = world.agent("shopper", 69, &["--per-request", "50"]).await;
+    let before = world.mugs_sold().await;
+    let buy = async |once: &str| agent.post("/v1/purse/fetch", &mug.request(world), once).await;
+    let bought = buy("first").await.ok();
+    assert_eq!((&bought["status"], &bought["paid"]["amountSat"]), (&json!(200), &json!(MUG)), "{bought}");
+    assert_eq!(buy("first").await.ok(), bought);
+    let second = buy("second").await.ok();
+    assert_ne!(second["body"], bought["body"], "another order");
+    let claimed = agent.post("/v1/purse/fetch", &Mug::claim(world, &bought), "").await.ok();
+    assert_eq!((&claimed["status"], &claimed["paid"]), (&json!(200), &Value::Null), "{claimed}");
+    let again = agent.post("/v1/purse/fetch", &Mug::claim(world, &bought), "").await.ok();
+    assert_eq!(again["status"], 409, "{again}");
+    let order: Value = serde_json::from_str(bought["body"].as_str().unwrap()).unwrap();
+    let (id, token) = (order["orderId"].as_str().unwrap(), order["claimToken"].as_str().unwrap());
+    let url = world.at(&format!("/api/shopify/mugs/orders/{id}?claimToken={token}"));
+    let shown = agent.fetch(&url, "").await.ok();
+    let shown: Value = serde_json::from_str(shown["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&shown["status"], &shown["paidSats"]), (&json!("Processing"), &json!(MUG)), "{shown}");
+    let refused = buy("third").await;
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("BUDGET_LIMIT")), "{}", refused.body);
+    assert_eq!(world.mugs_sold().await - before, 2);
+}
+
+/// Fifty orders of a mug, and a budget for about six.
+async fn fifty_mugs(world: &World, mug: Mug) {
+    let budget = 200;
+    let agent = world.agent("mugs", budget, &[]).await;
+    let before = world.mugs_sold().await;
+    let request = mug.request(world);
+    let keys: Vec<_> = (0..AT_ONCE).map(|number| format!("mug {number}")).collect();
+    let answers = join_all(keys.iter().map(|key| agent.post("/v1/purse/fetch", &request, key))).await;
+    let mut orders = std::collections::HashSet::new();
+    for answer in answers {
+        if answer.status == 200 {
+            assert_eq!(answer.body["paid"]["amountSat"], MUG, "{}", answer.body);
+            let order: Value = serde_json::from_str(answer.body["body"].as_str().unwrap()).unwrap();
+            assert!(orders.insert(order["orderId"].to_string()), "{order}");
+        } else {
+            assert_eq!(
+                (answer.status, &answer.body["code"]),
+                (409, &json!("BUDGET_LIMIT")),
+                "{}",
+                answer.body
+            );
+        }
+    }
+    let bought = u64::try_from(orders.len()).unwrap();
+    eprintln!("   {bought} of {AT_ONCE} mugs were bought for {budget} sat");
+    assert!(bought > 0 && bought * MUG <= budget, "{bought}");
+    assert_eq!(world.mugs_sold().await - before, bought);
+    let purse = agent.get("/v1/purse?limit=100").await;
+    assert_eq!(purse["receipts"].as_array().unwrap().len(), orders.len(), "{purse}");
     assert!(purse["spentSat"].as_u64().unwrap() <= budget, "{purse}");
 }
 

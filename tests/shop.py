@@ -38,7 +38,7 @@ variant = next(v for p in catalogue["products"] for v in p["variants"] if v["ava
 cart = {"items": [{"variantId": variant["variantId"], "quantity": 2}]}
 checkout, place = store + "/checkout", {"X_Buyer_Location": "US-CA-94107"}
 
-(status, order, headers), _ = twice(checkout, cart, X_Idempotency_Key="script-1", **place)
+(status, order, headers), _ = twice(checkout, cart, X_Idempotency_Key="script-5f0c9d1e7a2b4c63", **place)
 assert status == 402, order
 assert headers["WWW-Authenticate"].startswith('L402 macaroon="' + order["macaroonBase64"] + '", invoice="'), headers
 assert order["items"][0]["variantId"] == variant["variantId"]

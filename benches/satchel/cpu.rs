@@ -130,7 +130,7 @@ async fn proxy_at_its_limits(site: &Site) -> Result<String> {
         let endpoint = json!({
             "endpointId": format!("e{number}"), "path": format!("/**/x*{number}*y**y"), "method": "GET", "priceSats": 2,
         });
-        let way = format!("/api/proxy/{id}/endpoints");
+        let way = format!("/api/proxy/{id}/manifest/endpoints");
         let answer = connection.ask(&http::post_as(site.address, &way, key, &endpoint.to_string())).await?;
         ensure!(answer.status == 201, "no endpoint: {}", String::from_utf8_lossy(answer.body));
     }

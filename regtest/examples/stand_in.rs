@@ -62,13 +62,16 @@ async fn run(dir: &Path, config: &Table) -> Result<()> {
     let wallet = Arc::new(Wallet::start_at("stand-in", dir, chain, p2p).await?);
     println!("the stand-in is up");
     let routes = Router::new()
-        .route("/health/ready", get(|| async { "ok" }))
         .route("/admin/v1/node", get(node))
         .route("/admin/v1/address", post(address))
         .route("/admin/v1/channels", post(open_channel).get(channels))
         .route("/admin/v1/sync", post(sync))
         .with_state(Arc::clone(&wallet));
-    let listener = tokio::net::TcpListener::bind(text("http", "listen")?).await?;
+    // As satchel does: the operator's routes apart from the public ones.
+    let listener = tokio::net::TcpListener::bind(text("admin", "listen")?).await?;
+    let public = tokio::net::TcpListener::bind(text("http", "listen")?).await?;
+    let health = Router::new().route("/health/ready", get(|| async { "ok" }));
+    tokio::spawn(axum::serve(public, health).into_future());
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         served = axum::serve(listener, routes).into_future() => served?,

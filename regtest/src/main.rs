@@ -128,6 +128,7 @@ struct Description {
 #[derive(Serialize)]
 struct SatchelPart {
     url: String,
+    admin_url: String,
     node_id: String,
     p2p: String,
     admin_key: String,
@@ -162,6 +163,7 @@ async fn describe(network: &Network) -> Result<Description> {
     Ok(Description {
         satchel: SatchelPart {
             url: satchel.url(),
+            admin_url: satchel.admin_url(),
             node_id: satchel.node_id().await?,
             p2p: satchel.p2p().to_string(),
             admin_key: satchel.admin_key().to_owned(),
@@ -184,6 +186,7 @@ impl Description {
         let Self { satchel, wallets, control, bitcoind } = self;
         row("satchel", &satchel.url);
         row("  node", &format!("{}@{}", satchel.node_id, satchel.p2p));
+        row("  operator's API", &satchel.admin_url);
         row("  admin key", &satchel.admin_key);
         row("  process", &satchel.pid.map_or_else(|| "none".to_owned(), |pid| pid.to_string()));
         row("  data folder", &satchel.data_dir.display().to_string());

@@ -18,6 +18,7 @@ use serde_json::Value;
 use toml::Table;
 
 use crate::process::{self, Managed};
+use crate::satchel_config::Addresses;
 use crate::{ChainSource, ports, runtime, satchel_config};
 
 /// A start on a busy machine, with recovery and a first look at the chain.
@@ -44,6 +45,7 @@ pub struct Satchel {
     pub(crate) binary: PathBuf,
     dir: PathBuf,
     http: SocketAddr,
+    admin: SocketAddr,
     p2p: SocketAddr,
     admin_key: String,
     env: Vec<(String, String)>,
@@ -87,7 +89,12 @@ impl Satchel {
         let binary = locate(options.binary.as_deref())?;
         fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
         let dir = dir.canonicalize().with_context(|| format!("can't find {}", dir.display()))?;
-        let mut config = satchel_config::generate(ports::free_address()?, ports::free_address()?, chain);
+        let free = Addresses {
+            http: ports::free_address()?,
+            admin: ports::free_address()?,
+            p2p: ports::free_address()?,
+        };
+        let mut config = satchel_config::generate(&free, chain);
         satchel_config::merge(&mut config, options.config);
         let addresses = satchel_config::addresses(&config)?;
         let text = toml::to_string(&config).context("can't write satchel's configuration")?;
@@ -99,6 +106,7 @@ impl Satchel {
             binary,
             dir,
             http: addresses.http,
+            admin: addresses.admin,
             p2p: addresses.p2p,
             admin_key: String::new(),
             env: options.env,
@@ -244,6 +252,11 @@ impl Satchel {
     /// The address of its HTTP interface, as `http://127.0.0.1:port`.
     pub fn url(&self) -> String {
         format!("http://{}", self.http)
+    }
+
+    /// Where it answers the operator.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin)
     }
 
     /// Where its node listens for peers.

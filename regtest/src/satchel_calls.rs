@@ -16,7 +16,7 @@ impl Satchel {
     pub async fn admin(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
         let mut request = self
             .client
-            .request(method.clone(), format!("{}{path}", self.url()))
+            .request(method.clone(), format!("{}{path}", self.admin_url()))
             .bearer_auth(self.admin_key());
         if let Some(body) = &body {
             request = request.json(body);

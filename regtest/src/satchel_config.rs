@@ -12,12 +12,15 @@ use crate::ChainSource;
 pub(crate) struct Addresses {
     /// For HTTP.
     pub(crate) http: SocketAddr,
+    /// For the operator.
+    pub(crate) admin: SocketAddr,
     /// For Lightning peers.
     pub(crate) p2p: SocketAddr,
 }
 
 /// A configuration for regtest: no rate limits, and past the address guard loopback, and only that.
-pub(crate) fn generate(http: SocketAddr, p2p: SocketAddr, chain: &ChainSource) -> Table {
+pub(crate) fn generate(addresses: &Addresses, chain: &ChainSource) -> Table {
+    let Addresses { http, admin, p2p } = addresses;
     let text = |text: &str| Value::String(text.to_owned());
     let list = |items: &[&str]| Value::Array(items.iter().map(|item| text(item)).collect());
     let table = |entries: Vec<(&str, Value)>| -> Table {
@@ -33,6 +36,7 @@ pub(crate) fn generate(http: SocketAddr, p2p: SocketAddr, chain: &ChainSource) -
                 ("rate_limits", Value::Boolean(false)),
             ])),
         ),
+        ("admin", Value::Table(table(vec![("listen", text(&admin.to_string()))]))),
         (
             "node",
             Value::Table(table(vec![
@@ -72,7 +76,8 @@ pub(crate) fn merge(base: &mut Table, over: Table) {
 /// An override took an address away or made it something else.
 pub(crate) fn addresses(config: &Table) -> Result<Addresses> {
     let section = |name: &str| config.get(name).and_then(Value::as_table);
-    let http = section("http").and_then(|http| http.get("listen")).and_then(Value::as_str);
+    let listen = |name: &str| section(name).and_then(|table| table.get("listen")).and_then(Value::as_str);
+    let (http, admin) = (listen("http"), listen("admin"));
     let p2p = section("node")
         .and_then(|node| node.get("listen"))
         .and_then(Value::as_array)
@@ -82,7 +87,8 @@ pub(crate) fn addresses(config: &Table) -> Result<Addresses> {
         let text = text.with_context(|| format!("the configuration has no {name}"))?;
         text.parse().with_context(|| format!("{name} isn't an address: {text}"))
     };
-    Ok(Addresses { http: parse(http, "http.listen")?, p2p: parse(p2p, "node.listen")? })
+    let (http, admin) = (parse(http, "http.listen")?, parse(admin, "admin.listen")?);
+    Ok(Addresses { http, admin, p2p: parse(p2p, "node.listen")? })
 }
 
 #[cfg(test)]
@@ -91,7 +97,8 @@ mod tests {
 
     fn generated() -> Table {
         let chain = ChainSource { port: 3, user: "u".into(), password: "p".into() };
-        generate("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap(), &chain)
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        generate(&Addresses { http: at(1), admin: at(4), p2p: at(2) }, &chain)
     }
 
     #[test]
@@ -102,6 +109,8 @@ mod tests {
             listen = "127.0.0.1:1"
             public_url = "http://127.0.0.1:1"
             rate_limits = false
+            [admin]
+            listen = "127.0.0.1:4"
             [node]
             listen = ["127.0.0.1:2"]
             alias = "satchel-regtest"

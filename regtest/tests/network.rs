@@ -124,7 +124,10 @@ fn the_program_prints_one_line_and_stops_all_on_a_signal() {
     let line: Value = serde_json::from_str(&output.next().unwrap().unwrap()).unwrap();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&line), ["bitcoind", "control", "satchel", "wallets"]);
-    assert_eq!(keys(&line["satchel"]), ["admin_key", "data_dir", "node_id", "p2p", "pid", "url"]);
+    assert_eq!(
+        keys(&line["satchel"]),
+        ["admin_key", "admin_url", "data_dir", "node_id", "p2p", "pid", "url"]
+    );
     assert_eq!(keys(&line["wallets"][0]), ["node_id", "url"]);
     assert_eq!(keys(&line["bitcoind"]), ["password", "rpc", "user"]);
     let pid = line["satchel"]["pid"].as_u64().unwrap();

@@ -69,6 +69,8 @@ pub enum ActKind {
     WithdrawalSettle,
     /// What a key may withdraw in a day set.
     KeyLimit,
+    /// The e-mail address of whoever bought an account removed.
+    EmailForget,
     /// A purse made.
     PurseCreate,
     /// A purse given more to spend.
@@ -81,6 +83,8 @@ pub enum ActKind {
     StoreChange,
     /// Products of a store written, or one of them changed.
     StoreProducts,
+    /// The catalogue of a Shopify shop read.
+    StoreSync,
     /// An order sent.
     OrderShip,
     /// An order given up.
@@ -90,7 +94,7 @@ pub enum ActKind {
 }
 
 impl ActKind {
-    const ALL: [Self; 32] = [
+    const ALL: [Self; 34] = [
         Self::Pay,
         Self::Send,
         Self::PayoutSettle,
@@ -114,12 +118,14 @@ impl ActKind {
         Self::AccountSweep,
         Self::WithdrawalSettle,
         Self::KeyLimit,
+        Self::EmailForget,
         Self::PurseCreate,
         Self::PurseTopUp,
         Self::PurseRevoke,
         Self::StoreCreate,
         Self::StoreChange,
         Self::StoreProducts,
+        Self::StoreSync,
         Self::OrderShip,
         Self::OrderCancel,
         Self::OrderForget,
@@ -151,12 +157,14 @@ impl ActKind {
             Self::AccountSweep => "account.sweep",
             Self::WithdrawalSettle => "withdrawal.settle",
             Self::KeyLimit => "key.withdraw_limit",
+            Self::EmailForget => "account.forget-email",
             Self::PurseCreate => "purse.create",
             Self::PurseTopUp => "purse.top_up",
             Self::PurseRevoke => "purse.revoke",
             Self::StoreCreate => "store.create",
             Self::StoreChange => "store.change",
             Self::StoreProducts => "store.products",
+            Self::StoreSync => "store.sync",
             Self::OrderShip => "order.ship",
             Self::OrderCancel => "order.cancel",
             Self::OrderForget => "order.forget",

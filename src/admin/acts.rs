@@ -72,7 +72,10 @@ impl Acts {
 
 fn outcome_of(error: &AdminError) -> Outcome {
     match error {
-        AdminError::BadRequest(_) | AdminError::NotFound(_) | AdminError::Refused(_) => Outcome::Refused,
+        AdminError::BadRequest(_)
+        | AdminError::NotFound(_)
+        | AdminError::Refused(_)
+        | AdminError::TooManyWrongKeys => Outcome::Refused,
         AdminError::Unavailable(_) | AdminError::Internal => Outcome::Failed,
     }
 }

@@ -86,7 +86,7 @@ pub async fn send(
     By(key): By,
     Body(asked): Body<SendRequest>,
 ) -> Result<Json<Value>, AdminError> {
-    let address = read_address(asked.address.trim(), state.config.network)
+    let address = read_address(&asked.address, state.config.network)
         .map_err(|why| AdminError::BadRequest(format!("address is {why}")))?;
     let amount = match (asked.amount_sat, asked.all) {
         (Some(sat), false) if sat > 0 => Some(super::money::sat_amount("amount_sat", sat)?),

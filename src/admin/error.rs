@@ -21,6 +21,9 @@ pub enum AdminError {
     /// 409: it can't be done as things are. The text says what stands in the way.
     #[error("{0}")]
     Refused(String),
+    /// 429: this client has shown too many wrong keys.
+    #[error("too many wrong keys came from your address; try again later with the right one")]
+    TooManyWrongKeys,
     /// 503: not now; the same request may work later.
     #[error("{0}")]
     Unavailable(String),
@@ -41,6 +44,7 @@ impl AdminError {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
+            Self::TooManyWrongKeys => (StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }

@@ -28,11 +28,13 @@ mod payouts;
 mod peers;
 mod proxies;
 mod purses;
+mod signups;
 mod stores;
 mod stream;
 mod suspense;
 mod tips;
 mod webhooks;
+mod wrong_keys;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,7 @@ use axum::routing::{any, delete, get, post};
 use futures_util::future::BoxFuture;
 
 use crate::config::Config;
+use crate::http::client::Proxies;
 use crate::lightning::Node;
 use crate::rates::Rates;
 use crate::store::Store;
@@ -52,7 +55,7 @@ use crate::telemetry::Health;
 pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
 pub use acts::Acts;
 pub use coins::{CoinAdmin, SendOrder};
-pub use error::{AdminError, method_not_allowed, refusal};
+pub use error::{AdminError, method_not_allowed, no_such_route, refusal};
 pub use exports::{ExportAdmin, TableKind};
 pub use gifts::{GiftAdmin, PageRequest};
 pub use keys::{KeyAdmin, NewKey};
@@ -63,6 +66,7 @@ pub use payments::{ExportRequest, PaymentAdmin};
 pub use payouts::{PayoutAdmin, PayoutPage};
 pub use proxies::{ProxyAdmin, ProxyPage, ProxyPrice};
 pub use purses::{NewPurse, PurseAdmin};
+pub use signups::SignupAdmin;
 pub use stores::{
     OrdersRequest, PlaceRequest, ProductRequest, ProductsRequest, ShipRequest, StoreAdmin, StoreRequest,
     VariantChange, VariantRequest,
@@ -70,6 +74,7 @@ pub use stores::{
 pub use suspense::{Recipient, SuspenseAdmin};
 pub use tips::{TipAdmin, TipOrder};
 pub use webhooks::WebhookAdmin;
+pub use wrong_keys::{WrongKeys, limit_wrong_keys};
 
 /// Runs the audit. The object has `"clean": bool` and, if it isn't, `"problems": ["…"]`; the rest is shown as it
 /// is. The error is a text for the operator.
@@ -88,12 +93,16 @@ pub struct AdminState {
     pub config: Arc<Config>,
     /// How far the process is.
     pub health: Health,
+    /// Who asks the public API.
+    pub clients: Arc<Proxies>,
     /// What a bitcoin costs.
     pub rates: Rates,
     /// The books' check.
     pub audit: Audit,
     /// How far what is owed can be paid out.
     pub solvency: Audit,
+    /// How the relays stand to which agents' events go: a list, empty without any.
+    pub relays: Audit,
     /// Payouts and invoices of the operator's own.
     pub money: Arc<dyn Money>,
     /// Payouts of everybody.
@@ -120,6 +129,8 @@ pub struct AdminState {
     pub coins: Arc<dyn CoinAdmin>,
     /// What accounts have earned.
     pub accounts: Arc<dyn AccountAdmin>,
+    /// Who bought accounts.
+    pub signups: Arc<dyn SignupAdmin>,
     /// What API keys may spend of it.
     pub purses: Arc<dyn PurseAdmin>,
     /// Stores.
@@ -165,6 +176,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/accounts/{name}/statement", get(accounts::statement))
         .route("/admin/v1/accounts/{name}/statement/export", get(accounts::table))
         .route("/admin/v1/accounts/{name}/withdrawals", post(accounts::withdraw))
+        .route("/admin/v1/accounts/{name}/email", delete(signups::forget))
         .route("/admin/v1/accounts/{name}/sweep", post(accounts::sweep))
         .route("/admin/v1/withdrawals/{id}", get(accounts::withdrawal))
         .route("/admin/v1/withdrawals/{id}/settle", post(accounts::settle))
@@ -182,6 +194,7 @@ pub fn router(state: AdminState) -> Router {
         .route("/admin/v1/stores", get(stores::list))
         .route("/admin/v1/stores/{slug}", get(stores::show).post(stores::create))
         .route("/admin/v1/stores/{slug}/settings", post(stores::change))
+        .route("/admin/v1/stores/{slug}/sync", post(stores::sync))
         .route("/admin/v1/stores/{slug}/products", get(stores::products).post(stores::put))
         .route("/admin/v1/stores/{slug}/variants/{id}", post(stores::variant))
         .route("/admin/v1/stores/{slug}/orders", get(stores::orders))

@@ -14,7 +14,7 @@ use super::{AdminError, AdminState};
 use crate::acts::{Act, ActKind};
 use crate::ids::{PaymentHash, Preimage};
 use crate::ledger::charges;
-use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::lightning::{InvoiceDescription, InvoiceRequest, invoice as invoices};
 use crate::money::Msat;
 
 /// Longest text a BOLT11 description can hold.
@@ -238,9 +238,7 @@ fn parse_invoice_for(
 
 fn read_invoice(text: &str, network: bitcoin::Network) -> Result<Bolt11Invoice, AdminError> {
     let bad = |text: &str| AdminError::BadRequest(text.into());
-    let text = text.trim();
-    let text = text.strip_prefix("lightning:").or_else(|| text.strip_prefix("LIGHTNING:")).unwrap_or(text);
-    let invoice: Bolt11Invoice = text.parse().map_err(|_| bad("this is not a BOLT11 invoice"))?;
+    let invoice = invoices::read(text).map_err(|_| bad("this is not a BOLT11 invoice"))?;
     if invoice.network() != network {
         return Err(bad(&format!("the invoice is for {}, this node is on {network}", invoice.network())));
     }

@@ -1,5 +1,7 @@
 //! The node as a whole: how it is, a fresh address, a look at the chain.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -21,12 +23,22 @@ struct NodeView {
     balances: Balances,
     /// How far what is owed can be paid out; none while the books can't be read.
     solvency: Option<Value>,
+    /// The relays to which agents' events go; none while they can't be read.
+    relays: Option<Value>,
     channels: usize,
     usable_channels: usize,
     database_writable: bool,
     /// Currencies with a fresh rate.
     rates: usize,
     version: &'static str,
+    /// Requests whose forwarding headers were not believed.
+    untrusted_forwarding: Option<UntrustedView>,
+}
+
+#[derive(Serialize)]
+struct UntrustedView {
+    requests: u64,
+    last_peer: IpAddr,
 }
 
 /// `GET /admin/v1/node`
@@ -34,6 +46,7 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
     let (status, channels) = state.node.operate(|node| Ok((node.status(), node.channels()))).await?;
     let balances = state.node.ask(|node| node.balances()).await?;
     let solvency = if status.running { (state.solvency)().await.ok() } else { None };
+    let relays = (state.relays)().await.ok();
     let health = state.health.ready();
     let view = NodeView {
         status,
@@ -41,11 +54,16 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
         reason: health.reason,
         balances,
         solvency,
+        relays,
         channels: channels.len(),
         usable_channels: channels.iter().filter(|channel| channel.usable).count(),
         database_writable: state.store.is_writable(),
         rates: state.rates.all().len(),
         version: env!("CARGO_PKG_VERSION"),
+        untrusted_forwarding: state
+            .clients
+            .untrusted_forwarding()
+            .map(|(requests, last_peer)| UntrustedView { requests, last_peer }),
     };
     serde_json::to_value(view).map(Json).map_err(AdminError::internal)
 }

@@ -61,6 +61,9 @@ pub struct NewPurse {
     /// Whether it may pay invoices that it is given.
     #[serde(default = "yes")]
     pub pay_invoices: bool,
+    /// Whether it may ask public hosts over plain http.
+    #[serde(default)]
+    pub allow_http: bool,
     /// Whose balance it spends; by default the operator's own account, `default`.
     pub account: Option<String>,
 }
@@ -96,6 +99,7 @@ pub async fn create(
         .with("per_day_sat", new.per_day_sat)
         .with("per_request_sat", new.per_request_sat)
         .with("hosts", &new.hosts)
+        .with("allow_http", new.allow_http)
         .with("account", &new.account);
     state.acts.recorded(act.clone(), state.purses.create(new, act)).await.map(Json)
 }

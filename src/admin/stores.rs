@@ -37,6 +37,13 @@ pub trait StoreAdmin: Send + Sync {
     /// [`AdminError::NotFound`], [`AdminError::Unavailable`].
     fn show(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>>;
 
+    /// Reads the catalogue of the Shopify shop behind a store now.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`] if there is none, [`AdminError::Refused`] with what Shopify says,
+    /// [`AdminError::Unavailable`].
+    fn sync(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>>;
+
     /// Writes products down, over those of the same handles.
     ///
     /// # Errors
@@ -280,6 +287,16 @@ pub async fn change(
 ) -> Result<Json<Value>, AdminError> {
     let act = Act::new(key, ActKind::StoreChange).to(&slug).with("change", &asked);
     state.acts.around(act, state.stores.change(slug, asked), |_| None).await.map(Json)
+}
+
+/// `POST /admin/v1/stores/{slug}/sync`
+pub async fn sync(
+    State(state): State<AdminState>,
+    By(key): By,
+    Path(slug): Path<String>,
+) -> Result<Json<Value>, AdminError> {
+    let act = Act::new(key, ActKind::StoreSync).to(&slug);
+    state.acts.around(act, state.stores.sync(slug), |_| None).await.map(Json)
 }
 
 /// `GET /admin/v1/stores/{slug}/products`

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::agents::{Backend, Ears};
 use super::merchant::{MerchantSources, ShopTotals};
-use super::shop::{Besides, OrderCredentials, OrderWebhooks};
+use super::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks, RegistryStores};
 use super::{AppError, agents};
 use crate::acts;
 use crate::clock::Clock;
@@ -41,7 +41,7 @@ use crate::services::accounts::{self, Accounts};
 use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
 use crate::services::merchant::{self, KeyDerivation, Merchants};
 use crate::services::purse::{self, Purses};
-use crate::services::shop::{self, Shop};
+use crate::services::shop::{self, Shop, ShopifyShops};
 use crate::store::Store;
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
@@ -127,7 +127,8 @@ impl House {
         let ears = agents::ears(&listings);
         let l402_teller = l402::Teller::new(log.clone(), Clock::system())
             .taking(l402::Rules::from_config(&config).fee)
-            .telling(Arc::<Ears>::clone(&ears));
+            .telling(Arc::<Ears>::clone(&ears))
+            .showing(Arc::clone(&hub));
         let l402_mint = l402::mint(&store)?;
         let accounts_teller = accounts::Teller::new(log.clone());
         let purse_listener = purse::PurseListener::new(log.clone());
@@ -190,6 +191,7 @@ impl House {
                 keys: keys.clone(),
                 public_url: config.http.public_url.clone(),
                 mail: mail.clone(),
+                guard: guard.clone(),
                 newcomers: self::budget(&config, 1),
             }),
             budget: Arc::clone(&budget),
@@ -218,15 +220,6 @@ impl House {
         })
         .map_err(|error| AppError::System(error.to_string()))?;
         let rates = rates(&config.rates, ledger.clock.clone())?;
-        let payments = Payments::new(payments::Parts {
-            ledger: ledger.clone(),
-            node: asked.clone(),
-            rules: payments::Rules::from_config(&config),
-            guard: guard.clone(),
-            teller: payments_teller,
-            rates: rates.clone(),
-            budget,
-        });
         let proxies = Arc::new(Proxies::new(config.http.trusted_proxies.clone()));
         let l402 = L402::new(l402::Parts {
             ledger: ledger.clone(),
@@ -239,6 +232,17 @@ impl House {
             // Their own: whoever asks for prices without paying must not use up what others pay with.
             budget: Arc::new(self::budget(&config, 2)),
         });
+        let parts = payments::Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: payments::Rules::from_config(&config),
+            guard: guard.clone(),
+            teller: payments_teller,
+            rates: rates.clone(),
+            budget,
+        };
+        let sessions = Arc::new(ChallengeSessions(l402.clone()));
+        let payments = Payments::with_sessions(parts, sessions);
         let settings = LimitSettings {
             enabled: config.http.rate_limits,
             window: Duration::from_secs(config.limits.window_secs),
@@ -278,16 +282,17 @@ impl House {
             elsewhere: Arc::new(Besides {
                 content: content.clone(),
                 proxies: paid_proxies.clone(),
-                payments: payments.clone(),
                 l402: l402.clone(),
-                ledger: ledger.clone(),
                 rates: rates.clone(),
                 public_url: config.http.public_url.trim_end_matches('/').into(),
             }),
             // Their own: strangers fill carts for nothing.
             budget: Arc::new(self::budget(&config, 2)),
             mail: mail.clone(),
+            shopify: ShopifyShops::from_config(&config.shop.shopify, &guard, &ledger.clock)
+                .map_err(|error| AppError::System(error.to_string()))?,
         });
+        paid_proxies.list_stores(Arc::new(RegistryStores(shop.clone())));
         let merchants = Merchants::new(merchant::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),

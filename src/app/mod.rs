@@ -23,6 +23,7 @@ mod exports;
 mod legal;
 mod merchant;
 mod operator;
+mod operator_listeners;
 mod payouts;
 pub(crate) mod shop;
 mod suspense;
@@ -37,6 +38,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
+use self::operator_listeners::OperatorListeners;
 use crate::config::Config;
 use crate::data_dir::DataDirError;
 use crate::http::server::{self, ConnectionCaps, ServerSettings};
@@ -119,18 +121,20 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     let listen = config.http.listen;
     let listener =
         TcpListener::bind(listen).await.map_err(|error| AppError::Listen(listen, error.to_string()))?;
+    let mut operator = OperatorListeners::bind(&config).await?;
     let handle = node_runtime.handle().clone();
     let building = Arc::clone(&config);
     let house = tokio::task::spawn_blocking(move || House::build(building, handle))
         .await
         .map_err(|error| AppError::System(error.to_string()))??;
+    operator.bind_socket(&config);
     let house = Arc::new(house);
     house.admit_operator().await?;
     let (stop, stopped) = watch::channel(false);
     let mut workers = workers::start(&house, &stopped)?;
     let tasks = tasks::start(&house, &stopped);
     let router = routes::router(&house)?;
-    tracing::info!(address = %listen, url = %config.http.public_url, "the front door is open");
+    tracing::info!(address = %listen, url = %config.http.public_url, "listening");
     let settings = ServerSettings {
         max_connections: config.http.max_connections,
         caps: ConnectionCaps::on_the_internet(
@@ -152,6 +156,7 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
         // An error means that the sender is gone, which is a reason to stop as well.
         let _ = closing.wait_for(|stop| *stop).await;
     }));
+    let operator = operator.serve(&routes::operator_router(&house), &stopped);
     let outcome = tokio::select! {
         () = stop_asked => Ok(()),
         failure = workers.failure() => Err(failure),
@@ -168,8 +173,9 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     house.hub.close();
     house.paid_proxies.close();
     if let Err(error) = door.await {
-        tracing::error!(%error, "the front door did not close in order");
+        tracing::error!(%error, "the public listener did not close in order");
     }
+    operator.join_all().await;
     tasks.join_all().await;
     tokio::task::spawn_blocking(move || {
         workers.join();

@@ -1,31 +1,29 @@
 //! What stores need of other services: L402's credentials, the accounts' webhooks, and what else is sold here.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::clock::iso::{self, IsoSeconds};
-use crate::clock::{UnixMillis, millis};
+use crate::clock::UnixMillis;
+use crate::clock::iso::IsoSeconds;
 use crate::currency::Currency;
 use crate::decimal::Decimal;
-use crate::http::idempotency::Reply;
-use crate::http::keys::DEFAULT_ACCOUNT;
-use crate::ids::{AccountId, PaymentHash, random_bytes, random_hex};
+use crate::http::client::Client;
+use crate::ids::{AccountId, random_hex};
 use crate::l402::content::{Content, SoldDocument};
-use crate::l402::proxy::{PaidProxies, ProxyError, SoldService};
-use crate::l402::{L402, Proof, Ticket};
-use crate::ledger::{Ledger, LedgerError, accounts, charges};
+use crate::l402::manifest::stores::StoreListing;
+use crate::l402::proxy::{PaidProxies, ProxyError, SoldService, StoreListings};
+use crate::l402::{L402, L402Error, NewChallenge, Proof, Ticket, resource_name};
+use crate::ledger::LedgerError;
 use crate::money::Msat;
-use crate::payments::request::NewPayment;
-use crate::payments::{self, PaymentError, Payments};
+use crate::payments::{self, PaymentError, Sessions};
 use crate::rates::{Rates, Unit};
 use crate::services::shop::{
-    Challenge, Credentials, Elsewhere, Offered, Session, ShopError, Shown, Sold, Webhooks,
+    Challenge, Credentials, Elsewhere, ListedStore, Offered, Session, Shop, ShopError, Shown, Sold, Webhooks,
 };
 use crate::store::Tx;
 
@@ -76,13 +74,11 @@ impl Webhooks for OrderWebhooks {
     }
 }
 
-/// Documents and services: each is paid by a payment of its owner's, and the preimage of that opens it.
+/// Documents and services: each is paid as a request for it is, by an L402 challenge whose preimage opens it.
 pub(crate) struct Besides {
     pub(crate) content: Content,
     pub(crate) proxies: PaidProxies,
-    pub(crate) payments: Payments,
     pub(crate) l402: L402,
-    pub(crate) ledger: Ledger,
     pub(crate) rates: Rates,
     pub(crate) public_url: Arc<str>,
 }
@@ -139,17 +135,6 @@ fn unlisted(error: ProxyError) -> ShopError {
     ShopError::Unavailable
 }
 
-/// What is read of a payment that was opened.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Opened {
-    invoice_id: String,
-    amount_sats: u64,
-    lightning_invoice: Option<String>,
-    expires_at: Option<String>,
-    checkout_url: String,
-}
-
 impl Besides {
     async fn things(&self) -> Result<Vec<Thing>, ShopError> {
         let mut things: Vec<_> = self.content.sold().await.into_iter().map(Thing::from).collect();
@@ -184,43 +169,6 @@ impl Besides {
             url: format!("{}{}", self.public_url, thing.path),
         }
     }
-
-    /// Whose payment it is: the owner's, or for the operator's own that of the default account.
-    async fn account(&self, owner: Option<AccountId>) -> Result<AccountId, ShopError> {
-        let default = || self.ledger.store.read(|connection| accounts::by_name(connection, DEFAULT_ACCOUNT));
-        match owner {
-            Some(owner) => Ok(owner),
-            None => default().await?.ok_or(ShopError::Unavailable),
-        }
-    }
-
-    async fn payment(&self, thing: &Thing) -> Result<(Opened, PaymentHash), ShopError> {
-        let account = self.account(thing.account).await?;
-        let resource_url = format!("{}{}", self.public_url, thing.path);
-        let new = NewPayment {
-            order_id: format!("{} {}", thing.id, random_hex::<8>()?),
-            amount: Decimal::from(thing.price_sat),
-            unit: Unit::Sats,
-            description: Some(thing.name.clone()),
-            customer_email: None,
-            customer_name: None,
-            success_url: None,
-            cancel_url: None,
-            metadata: Some(json!({ "productId": thing.id, "resourceUrl": resource_url }).to_string()),
-        };
-        let done = self.payments.create(account, new, None).await.map_err(told)?;
-        let body = match done {
-            Reply::New(_, body) => body,
-            Reply::Replayed(recorded) => recorded.body,
-        };
-        let opened: Opened = serde_json::from_slice(&body).map_err(|error| {
-            tracing::error!(%error, "a payment can't be read");
-            ShopError::Internal
-        })?;
-        let invoice = opened.lightning_invoice.as_deref().and_then(|text| text.parse().ok());
-        let hash = invoice.as_ref().map(charges::hash_of).ok_or(ShopError::Internal)?;
-        Ok((opened, hash))
-    }
 }
 
 impl Elsewhere for Besides {
@@ -238,44 +186,101 @@ impl Elsewhere for Besides {
     fn open<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Session, ShopError>> {
         Box::pin(async move {
             let thing = self.thing(id).await?.ok_or(ShopError::ProductNotFound)?;
-            let (opened, payment_hash) = self.payment(&thing).await?;
-            let invoice = opened.lightning_invoice.unwrap_or_default();
-            let now = self.ledger.clock.now();
-            let expires_at = opened.expires_at.as_deref().and_then(iso::parse).unwrap_or(now);
-            let own = thing.token_validity_secs.map(Duration::from_secs);
-            let lifetime = millis(own.unwrap_or(self.l402.rules().lifetime));
-            let issued = self.l402.issue(&Ticket {
-                payment_hash,
-                token: random_bytes()?,
-                merchant: thing.account.map_or(0, |account| account.0),
-                resource: &thing.path,
-                amount_sat: thing.price_sat,
-                invoice: &invoice,
-                description: &thing.name,
-                expires_at,
-                valid_until: expires_at.saturating_add(lifetime) / 1_000,
-            });
+            let offer = self.l402.challenge(thing.challenge()?).await.map_err(told)?;
+            let (session_id, challenge) = (offer.challenge.session_id(), offer.challenge);
+            let page = format!("{}/checkout/{session_id}", self.public_url);
             Ok(Session {
-                session_id: opened.invoice_id,
+                session_id,
                 product_id: thing.id,
-                checkout_url: opened.checkout_url.clone(),
-                url: opened.checkout_url,
-                invoice,
-                amount_sats: opened.amount_sats,
-                macaroon: issued.macaroon,
+                checkout_url: page.clone(),
+                url: page,
+                invoice: challenge.invoice,
+                amount_sats: challenge.price_sat,
+                macaroon: offer.macaroon,
                 resource_url: format!("{}{}", self.public_url, thing.path),
-                expires_at: IsoSeconds(expires_at),
+                expires_at: IsoSeconds(challenge.expires_at),
             })
         })
     }
 }
 
+impl Thing {
+    /// A challenge like that of a request for it, so that its payment counts as one, and nothing is left of it if
+    /// nobody pays. The route has counted it for the client.
+    fn challenge(&self) -> Result<NewChallenge, ShopError> {
+        Ok(NewChallenge {
+            client: Client::of(Ipv4Addr::UNSPECIFIED.into()),
+            counted: true,
+            account: self.account,
+            resource: resource_name(&self.path).into_owned(),
+            product: self.id.strip_prefix(SERVICE).map(str::to_owned),
+            price_sat: self.price_sat,
+            description: Some(self.name.clone()),
+            lifetime: self.token_validity_secs.map(Duration::from_secs),
+            // Each its own invoice: two buyers behind one address must not share it.
+            idempotency_key: Some(random_hex::<16>()?),
+        })
+    }
+}
+
+/// Shows sessions on the checkout page.
+pub(crate) struct ChallengeSessions(pub(crate) L402);
+
+impl Sessions for ChallengeSessions {
+    fn find<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<payments::Session>, PaymentError>> {
+        Box::pin(async move {
+            let found = self.0.session(id).await.map_err(|error| match error.status() {
+                500 => PaymentError::Internal,
+                _ => PaymentError::NodeUnavailable,
+            })?;
+            Ok(found.map(|challenge| payments::Session {
+                id: challenge.session_id(),
+                topic: challenge.topic(),
+                amount: Msat::from_sat(challenge.price_sat).unwrap_or_default(),
+                received: challenge.received.unwrap_or_default(),
+                description: challenge.description,
+                invoice: challenge.invoice,
+                expires_at: challenge.expires_at,
+                paid_at: challenge.paid_at,
+            }))
+        })
+    }
+}
+
 /// Why no payment was opened.
-fn told(error: PaymentError) -> ShopError {
+fn told(error: L402Error) -> ShopError {
     match error {
-        PaymentError::NoCapacity { code, message } => ShopError::NoCapacity { code, message },
-        PaymentError::TooMany { quota, retry_after } => ShopError::TooMany { quota, retry_after },
-        PaymentError::Internal => ShopError::Internal,
+        L402Error::NoCapacity { slug, message } => {
+            let inbound = slug == "no_inbound_capacity";
+            let code = if inbound { "NO_INBOUND_CAPACITY" } else { "NO_OUTBOUND_CAPACITY" };
+            ShopError::NoCapacity { code, message }
+        }
+        L402Error::TooMany { quota, retry_after } => ShopError::TooMany { quota, retry_after },
+        L402Error::Internal => ShopError::Internal,
         _ => ShopError::Unavailable,
+    }
+}
+
+/// Stores of the registry.
+pub(crate) struct RegistryStores(pub(crate) Shop);
+
+fn of_registry(store: ListedStore) -> StoreListing {
+    let ListedStore { slug, name, description, from_sats } = store;
+    StoreListing { slug, name, description, from_sats }
+}
+
+impl StoreListings for RegistryStores {
+    fn all(&self) -> BoxFuture<'_, Result<Vec<StoreListing>, ProxyError>> {
+        Box::pin(async move {
+            let listed = self.0.listed().await.map_err(|_| ProxyError::Unavailable)?;
+            Ok(listed.into_iter().map(of_registry).collect())
+        })
+    }
+
+    fn one<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<StoreListing>, ProxyError>> {
+        Box::pin(async move {
+            let listed = self.0.listed_one(slug).await.map_err(|_| ProxyError::Unavailable)?;
+            Ok(listed.map(of_registry))
+        })
     }
 }

@@ -176,6 +176,16 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         }
     }));
+    for shop in house.shop.shopify_shops() {
+        let (here, stopping) = (house.shop.clone(), stopped.clone());
+        tasks.spawn(async move {
+            // What is stopped in the middle is found again at the next start.
+            tokio::select! {
+                () = here.run_shopify(shop) => {}
+                () = until(stopping) => {}
+            }
+        });
+    }
     for url in &house.config.nostr.relays {
         tasks.spawn(relays::run(
             house.store.clone(),

@@ -1,4 +1,4 @@
-//! `satchel account list|show|statement|withdraw|sweep|limit-key|settle`
+//! `satchel account list|show|statement|withdraw|sweep|limit-key|forget-email|settle`
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::client::Client;
 use super::error::CliError;
 use super::export::{self, PartArgs};
 use super::report::{Report, table};
-use super::show::{cell, grouped, items, number, text};
+use super::show::{cell, grouped, items, number, text, yes};
 
 /// How often it is looked whether a withdrawal has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -34,6 +34,11 @@ pub enum AccountCommand {
     Sweep(SweepArgs),
     /// What an API key may withdraw in a day
     LimitKey(LimitArgs),
+    /// Remove the e-mail address of whoever bought an account; the account and its key stay
+    ForgetEmail {
+        /// The account's name
+        name: String,
+    },
     /// End a withdrawal to an offer of which nobody could tell whether it was sent
     Settle(SettleArgs),
 }
@@ -130,6 +135,14 @@ pub async fn run(client: &Client, command: AccountCommand) -> Result<Report, Cli
                 None => format!("key {id} may withdraw in a day what is configured"),
                 Some(0) => format!("key {id} may withdraw as much as there is"),
                 Some(sat) => format!("key {id} may withdraw {} sat in a day", grouped(sat)),
+            };
+            Ok(Report::new(answer, said))
+        }
+        AccountCommand::ForgetEmail { name } => {
+            let answer = client.delete(&format!("accounts/{}/email", encoded(&name))).await?;
+            let said = match yes(&answer, "forgotten") {
+                true => format!("the e-mail address of {name} is removed"),
+                false => format!("{name} has no e-mail address any more"),
             };
             Ok(Report::new(answer, said))
         }

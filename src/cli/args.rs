@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use bitcoin::Network;
-use clap::builder::PossibleValuesParser;
-use clap::builder::TypedValueParser;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Overrides;
+use crate::config::{Overrides, network};
 use crate::ids::Secret;
 
 use super::{
@@ -135,6 +134,10 @@ pub enum Command {
 
 /// Reads one of the four networks.
 pub fn network_parser() -> impl TypedValueParser<Value = Network> {
-    PossibleValuesParser::new(["bitcoin", "testnet", "signet", "regtest"])
-        .try_map(|name| name.parse::<Network>())
+    NonEmptyStringValueParser::new().try_map(|name| {
+        network::parse(&name).ok_or_else(|| {
+            let hint = network::hint(&name).unwrap_or("it must be bitcoin, testnet, signet or regtest");
+            format!("there is no network {name:?}: {hint}")
+        })
+    })
 }

@@ -1,6 +1,7 @@
 //! Talks to the running satchel.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -10,7 +11,7 @@ use url::form_urlencoded::Serializer;
 use super::args::Global;
 use super::error::CliError;
 use super::show::text;
-use crate::config::Config;
+use crate::config::{Config, admin_socket_path};
 use crate::data_dir::{DataDirError, read_admin_key};
 use crate::ids::Secret;
 
@@ -20,10 +21,15 @@ const TIMEOUT: Duration = Duration::from_secs(180);
 /// On the same machine or a near one, an answer to the connection comes at once or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What to do when nobody answers.
+const START: &str = "start it with `satchel run`, or give --data-dir or --config of the one that runs";
+
 /// A way to the running satchel.
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    /// The same for people.
+    place: String,
     key: Secret,
 }
 
@@ -36,15 +42,34 @@ impl Client {
             Some(key) if !key.expose().is_empty() => key.clone(),
             _ => read_admin_key(&config.data_dir).map_err(no_key)?,
         };
-        Self::new(config.http.listen, key)
+        Self::new(&config, key)
     }
 
-    /// A client for the front door that listens there.
-    pub fn new(listen: SocketAddr, key: Secret) -> Result<Self, CliError> {
-        let http =
-            reqwest::Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build();
+    /// A client for the operator's API of the satchel of this configuration: by its Unix socket where there is one, else
+    /// by its address.
+    pub fn new(config: &Config, key: Secret) -> Result<Self, CliError> {
+        let socket = admin_socket_path(&config.data_dir);
+        let builder = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+        let (builder, base, place) = match config.admin.listen {
+            _ if config.admin.socket && UnixStream::connect(&socket).is_ok() => {
+                let place = socket.display().to_string();
+                (builder.unix_socket(socket), "http://localhost".to_owned(), place)
+            }
+            Some(listen) => {
+                let base = format!("http://{}", reachable(listen));
+                (builder, base.clone(), base)
+            }
+            None => {
+                return Err(CliError::unreachable(format!(
+                    "satchel does not listen at {}",
+                    socket.display()
+                ))
+                .help(START));
+            }
+        };
+        let http = builder.build();
         let http = http.map_err(|error| CliError::failed(format!("can't make an HTTP client: {error}")))?;
-        Ok(Self { http, base: format!("http://{}", reachable(listen)), key })
+        Ok(Self { http, base, place, key })
     }
 
     /// `GET /admin/v1/<path>`
@@ -105,11 +130,10 @@ impl Client {
 
     fn no_answer(&self, error: &reqwest::Error) -> CliError {
         if error.is_timeout() && !error.is_connect() {
-            return CliError::unreachable(format!("satchel at {} took too long to answer", self.base))
+            return CliError::unreachable(format!("satchel at {} took too long to answer", self.place))
                 .help("look at its log; `satchel doctor` may say why");
         }
-        CliError::unreachable(format!("satchel does not answer at {}", self.base))
-            .help("start it with `satchel run`, or give --data-dir or --config of the one that runs")
+        CliError::unreachable(format!("satchel does not answer at {}", self.place)).help(START)
     }
 
     fn refusal(&self, status: StatusCode, answer: &Value) -> CliError {
@@ -132,8 +156,8 @@ impl Client {
     }
 
     fn foreign(&self, status: StatusCode) -> CliError {
-        CliError::failed(format!("what answers at {} is not this version of satchel ({status})", self.base))
-            .help("check http.listen in config.toml, and that server and command are of the same version")
+        CliError::failed(format!("what answers at {} is not this version of satchel ({status})", self.place))
+            .help("check admin.listen in config.toml, and that server and command are of the same version")
     }
 }
 
@@ -192,9 +216,32 @@ mod tests {
         assert_eq!(reachable("10.0.0.1:1".parse().unwrap()), "10.0.0.1:1".parse().unwrap());
     }
 
+    fn client_of(listen: SocketAddr) -> Client {
+        let mut config = Config::default();
+        config.admin.listen = Some(listen);
+        config.data_dir = "/nowhere".into();
+        Client::new(&config, Secret::new("k")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_socket_in_the_data_folder_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.admin.listen = Some("127.0.0.1:1".parse().unwrap());
+        config.data_dir = folder.path().to_owned();
+        let place = |config: &Config| Client::new(config, Secret::new("k")).map(|client| client.place).ok();
+        assert_eq!(place(&config).as_deref(), Some("http://127.0.0.1:1"));
+        let listener = tokio::net::UnixListener::bind(admin_socket_path(folder.path())).unwrap();
+        assert!(place(&config).unwrap().ends_with("admin.sock"));
+        drop(listener);
+        assert_eq!(place(&config).as_deref(), Some("http://127.0.0.1:1"), "nobody listens there any more");
+        config.admin.listen = None;
+        assert_eq!(place(&config), None);
+    }
+
     #[tokio::test]
     async fn refusals_have_their_exit_codes() {
-        let client = Client::new("127.0.0.1:1".parse().unwrap(), Secret::new("k")).unwrap();
+        let client = client_of("127.0.0.1:1".parse().unwrap());
         let told = json!({ "error": { "code": "c", "message": "m" } });
         for (status, code) in [(400, 2), (401, 1), (404, 1), (409, 1), (500, 1), (503, 3)] {
             let error = client.refusal(StatusCode::from_u16(status).unwrap(), &told);
@@ -209,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn lost_answer_names_the_key_to_ask_again_with() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = Client::new(listener.local_addr().unwrap(), Secret::new("k")).unwrap();
+        let client = client_of(listener.local_addr().unwrap());
         let server = tokio::spawn(async move {
             let mut text = vec![0; 4_096];
             let (mut stream, _) = listener.accept().await.unwrap();

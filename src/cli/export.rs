@@ -11,6 +11,7 @@ use super::client::{Client, query};
 use super::error::CliError;
 use super::report::Report;
 use super::show::{number, text};
+use crate::csv::begun;
 
 /// Which table, and where to.
 #[derive(Args, Debug)]
@@ -114,7 +115,7 @@ async fn export(
         let mut given = asked.to_vec();
         given.push(("after", after.clone()));
         let page = client.get(&format!("{path}?{}", query(&given))).await?;
-        let head = if after.is_none() { text(&page, "head") } else { "" };
+        let head = if after.is_none() { begun(text(&page, "head")) } else { String::new() };
         match to.write_all(head.as_bytes()).and_then(|()| to.write_all(text(&page, "csv").as_bytes())) {
             Ok(()) => {}
             // Whoever read us has gone, as `head` does.

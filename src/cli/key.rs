@@ -1,7 +1,7 @@
 //! `satchel key create|list|rotate|revoke`
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::channel::segment;
 use super::client::Client;
@@ -55,14 +55,17 @@ pub async fn run(client: &Client, command: KeyCommand) -> Result<Report, CliErro
     match command {
         KeyCommand::Create { name, named, scopes, account, expires_days, networks } => {
             let name = name.or(named).unwrap_or_else(|| scopes.join(", "));
-            let order = json!({
-                "name": name,
-                "scopes": scopes,
-                "account": account,
-                "expires_in_secs": expires_days.map(|days| days.saturating_mul(24 * 60 * 60)),
-                "networks": networks,
-            });
-            Ok(new_text(client.post("keys", order).await?))
+            let mut order = Map::from_iter([("name".into(), json!(name)), ("scopes".into(), json!(scopes))]);
+            if let Some(account) = account {
+                order.insert("account".into(), json!(account));
+            }
+            if let Some(days) = expires_days {
+                order.insert("expires_in_secs".into(), json!(days.saturating_mul(24 * 60 * 60)));
+            }
+            if !networks.is_empty() {
+                order.insert("networks".into(), json!(networks));
+            }
+            Ok(new_text(client.post("keys", order.into()).await?))
         }
         KeyCommand::Rotate { id, overlap_hours } => {
             let order = json!({ "overlap_secs": overlap_hours.saturating_mul(60 * 60) });

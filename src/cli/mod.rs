@@ -14,6 +14,7 @@ mod audit;
 mod channel;
 mod client;
 mod coins;
+mod confirm;
 mod doctor;
 mod error;
 mod export;
@@ -40,6 +41,7 @@ mod suspense;
 mod tip;
 mod webhook;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::Write;
@@ -51,6 +53,8 @@ use args::{Cli, Command};
 use client::Client;
 use error::CliError;
 use report::Report;
+
+use crate::text::escaped;
 
 /// Reads the command line of the process, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {
@@ -136,6 +140,7 @@ fn wait_for<T>(command: impl Future<Output = T>) -> Result<T, CliError> {
 
 fn succeed(report: &Report, json: bool) -> ExitCode {
     let text = if json { report.json.to_string() } else { report.text.trim_end().to_owned() };
+    let text = for_terminal(&text);
     if text.is_empty() {
         return ExitCode::from(report.code);
     }
@@ -147,8 +152,15 @@ fn succeed(report: &Report, json: bool) -> ExitCode {
     }
 }
 
+/// Whatever strangers wrote into an answer, only our own line ends and tabs reach a terminal as such; JSON stays the same
+/// JSON.
+fn for_terminal(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
 fn fail(error: &CliError, json: bool) -> ExitCode {
     let text = if json { error.to_json().to_string() } else { error.to_text() };
+    let text = for_terminal(&text);
     // There is nobody left to tell if standard error is closed.
     if writeln!(std::io::stderr().lock(), "{text}").is_err() {
         return ExitCode::from(error::FAILED);

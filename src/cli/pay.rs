@@ -13,6 +13,7 @@ use super::client::Client;
 use super::error::{CliError, FAILED};
 use super::report::{Report, facts};
 use super::show::{msat, number, text};
+use crate::lightning::target;
 
 /// How often to look whether it has arrived.
 const LOOK: Duration = Duration::from_millis(300);
@@ -60,8 +61,7 @@ pub async fn run(client: &Client, args: &PayArgs) -> Result<Report, CliError> {
 
 /// Whether a text is meant to be an invoice.
 fn is_invoice(text: &str) -> bool {
-    let text = text.trim().to_lowercase();
-    let text = text.strip_prefix("lightning:").unwrap_or(&text);
+    let text = target::clean(text).to_lowercase();
     ["lnbc", "lntb"].iter().any(|prefix| text.starts_with(prefix)) && !text.contains('@')
 }
 
@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn invoices_are_told_from_names_and_offers() {
-        assert!(is_invoice("LNBCRT1P") && is_invoice(" lightning:lntb1"));
+        assert!(
+            is_invoice("LNBCRT1P") && is_invoice(" lightning:lntb1") && is_invoice("\u{201c}lnbc1\u{201d}")
+        );
         for other in
             ["lno1abc", "lnbc@example.com", "bob@example.com", "bcrt1q", "bitcoin:bcrt1q?lightning=lnbcrt1"]
         {

@@ -59,6 +59,9 @@ pub struct CreateArgs {
     /// It may only pay services that it asks, and no invoices that it is given
     #[arg(long)]
     no_invoices: bool,
+    /// It may ask public hosts over plain http too, where everybody on the way reads its credentials
+    #[arg(long)]
+    allow_http: bool,
     /// Whose balance it spends [default: default]
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
@@ -74,6 +77,7 @@ pub async fn run(client: &Client, command: PurseCommand) -> Result<Report, CliEr
                 "per_request_sat": args.per_request,
                 "hosts": args.hosts,
                 "pay_invoices": !args.no_invoices,
+                "allow_http": args.allow_http,
                 "account": args.account,
             });
             let answer = client.post("purses", order).await?;
@@ -139,6 +143,7 @@ fn show(answer: &Value) -> String {
         ("a request", or_none("perRequestSat")),
         ("hosts", cell(&purse, "hosts")),
         ("pays invoices", if yes(&purse, "mayPayInvoices") { "yes".into() } else { "no".into() }),
+        ("plain http", if yes(&purse, "allowsHttp") { "yes".into() } else { "no".into() }),
         ("revoked", if yes(&purse, "revoked") { "yes".into() } else { "no".into() }),
     ]);
     let columns = ["createdAt", "status", "amountSat", "feeSat", "url", "paymentId"];

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::text::escaped;
+
 /// A command's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -22,6 +24,9 @@ impl Report {
 
 /// Columns under headings. Those of numbers are given by their place and stand to the right.
 pub fn table(headings: &[&str], right: &[usize], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
+    let rows = rows.as_slice();
     let mut widths: Vec<usize> = headings.iter().map(|heading| width(heading)).collect();
     for row in rows {
         for (widest, cell) in widths.iter_mut().zip(row) {
@@ -54,9 +59,15 @@ pub fn table(headings: &[&str], right: &[usize], rows: &[Vec<String>]) -> String
 /// Names and values, one a line.
 pub fn facts(rows: &[(&str, String)]) -> String {
     let widest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
-    let line =
-        |(name, value): &(&str, String)| format!("{name}{}  {value}\n", " ".repeat(widest - width(name)));
+    let line = |(name, value): &(&str, String)| {
+        format!("{name}{}  {}\n", " ".repeat(widest - width(name)), shown(value))
+    };
     rows.iter().map(line).collect()
+}
+
+/// A value as a terminal may get it: it can be a stranger's, and must not forge a line of ours.
+fn shown(value: &str) -> String {
+    escaped(value, |_| false).into_owned()
 }
 
 fn width(text: &str) -> usize {
@@ -73,5 +84,15 @@ mod tests {
         assert_eq!(table(&["NAME", "SAT"], &[1], &rows), "NAME      SAT\na       1,000\ngrößer      7\n");
         assert_eq!(table(&["NAME", "LAST"], &[], &[]), "NAME  LAST\n");
         assert_eq!(facts(&[("a", "1".into()), ("long", "2".into())]), "a     1\nlong  2\n");
+    }
+
+    #[test]
+    fn value_of_a_stranger_forges_no_line() {
+        let evil = "Bob\nstatus  paid\u{1b}[1A\u{9b}2K\u{202e}";
+        let told = facts(&[("note", evil.into())]);
+        assert_eq!(told, "note  Bob\\nstatus  paid\\u001b[1A\\u009b2K\\u202e\n");
+        let listed = table(&["NAME"], &[], &[vec![evil.to_owned()]]);
+        assert_eq!(listed.lines().count(), 2, "{listed}");
+        assert!(!listed.contains(['\u{1b}', '\u{9b}', '\u{202e}']));
     }
 }

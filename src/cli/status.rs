@@ -38,6 +38,7 @@ fn describe(node: &Value, now: u64) -> String {
     if let Some(solvency) = node.get("solvency").filter(|solvency| !solvency.is_null()) {
         rows.extend(promises(solvency));
     }
+    rows.extend(node.get("relays").and_then(Value::as_array).into_iter().flatten().map(relay));
     rows.push((
         "on-chain",
         format!(
@@ -52,6 +53,23 @@ fn describe(node: &Value, now: u64) -> String {
     }
     rows.push(("version", text(node, "version").into()));
     facts(&rows)
+}
+
+/// How a relay for agents' events stands.
+fn relay(relay: &Value) -> (&'static str, String) {
+    let figure = |name: &str| number(relay, name);
+    let mut said = match figure("waiting") {
+        0 => format!("{}: has everything", text(relay, "url")),
+        waiting => format!("{}: {} events wait for it", text(relay, "url"), grouped(waiting)),
+    };
+    if figure("refused") > 0 {
+        said.push_str(&format!("; it refused {}", grouped(figure("refused"))));
+    }
+    if figure("failures") > 0 {
+        let failures = grouped(figure("failures"));
+        said.push_str(&format!("; not reached {failures} times in a row: {}", text(relay, "last_error")));
+    }
+    ("relay", said)
 }
 
 /// What is owed, and whether it can be paid out.
@@ -115,6 +133,18 @@ on-chain     50,000 sat, 25,000 sat may be spent, 25,000 sat kept for closing ch
 version      0.1.0
 ";
         assert_eq!(describe(&node, 100), expected);
+    }
+
+    #[test]
+    fn relays_say_what_waits_for_them_and_why() {
+        let quiet = json!({ "url": "wss://a.example", "waiting": 0, "failures": 0, "refused": 0, "last_error": null });
+        assert_eq!(relay(&quiet), ("relay", "wss://a.example: has everything".into()));
+        let away = json!({ "url": "wss://b.example", "waiting": 1_200, "failures": 3, "refused": 2, "last_error": "refused" });
+        let said =
+            "wss://b.example: 1,200 events wait for it; it refused 2; not reached 3 times in a row: refused";
+        assert_eq!(relay(&away).1, said);
+        let node = json!({ "relays": [quiet] });
+        assert!(describe(&node, 100).contains("relay        wss://a.example: has everything"));
     }
 
     #[test]

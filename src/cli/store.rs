@@ -1,7 +1,8 @@
-//! `satchel store create|set|list|show|add|import|product|orders|order|ship|cancel|forget`
+//! `satchel store create|set|list|show|sync|add|import|product|orders|order|ship|cancel|forget`
 
 mod args;
 mod orders;
+mod shopify;
 
 use std::path::Path;
 
@@ -12,9 +13,13 @@ use args::{AddArgs, ProductArgs, Settings};
 
 use super::channel::segment;
 use super::client::Client;
+use super::confirm;
 use super::error::CliError;
 use super::report::{Report, table};
 use super::show::{cell, items, text};
+use crate::admin::ProductRequest;
+use crate::csv::read::decode;
+use crate::decimal::Decimal;
 use crate::services::shop::csv;
 
 /// Products sent at once: far below the largest body that is taken.
@@ -47,8 +52,9 @@ pub async fn run(client: &Client, command: StoreCommand) -> Result<Report, CliEr
             let said = shown(&answer);
             Ok(Report::new(answer, said))
         }
+        StoreCommand::Sync { slug } => shopify::sync(client, &slug).await,
         StoreCommand::Add(args) => add(client, &args).await,
-        StoreCommand::Import { slug, file } => import(client, &slug, &file).await,
+        StoreCommand::Import { slug, file, yes } => import(client, &slug, &file, yes).await,
         StoreCommand::Product(args) => product(client, &args).await,
         StoreCommand::Orders { slug, status } => orders::list(client, &slug, status).await,
         StoreCommand::Order { id } => orders::show(client, &id).await,
@@ -85,11 +91,18 @@ async fn list(client: &Client) -> Result<Report, CliError> {
         }
     }
     let names = ["slug", "name", "account", "currency", "variants", "active", "sold_out"];
-    let rows: Vec<_> =
-        all.iter().map(|store| names.iter().map(|name| cell(store, name)).collect::<Vec<_>>()).collect();
+    let row = |store: &Value| {
+        let mut row: Vec<_> = names.iter().map(|name| cell(store, name)).collect();
+        row.push(shopify::in_short(store));
+        row
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
     let said = match rows.as_slice() {
         [] => "no stores yet; `satchel store create SLUG` makes one".into(),
-        rows => table(&["STORE", "NAME", "ACCOUNT", "IN", "VARIANTS", "OPEN", "SOLD OUT"], &[4], rows),
+        rows => {
+            let head = ["STORE", "NAME", "ACCOUNT", "IN", "VARIANTS", "OPEN", "SOLD OUT", "SHOPIFY"];
+            table(&head, &[4], rows)
+        }
     };
     Ok(Report::new(json!({ "stores": all }), said))
 }
@@ -119,7 +132,7 @@ fn shown(store: &Value) -> String {
         cell(store, "free_from"),
         places("taxes", "percent"),
         cell(store, "variants"),
-    )
+    ) + &shopify::shown(store)
 }
 
 async fn add(client: &Client, args: &AddArgs) -> Result<Report, CliError> {
@@ -154,15 +167,17 @@ fn handle_of(title: &str) -> String {
     handle.trim_end_matches('-').to_owned()
 }
 
-async fn import(client: &Client, slug: &str, file: &Path) -> Result<Report, CliError> {
+async fn import(client: &Client, slug: &str, file: &Path, yes: bool) -> Result<Report, CliError> {
     let unreadable = |why: &dyn std::fmt::Display| CliError::failed(format!("{}: {why}", file.display()));
     let size = std::fs::metadata(file).map_err(|error| unreadable(&error))?.len();
     if size > LARGEST_FILE {
         return Err(unreadable(&"the file is too large"));
     }
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(&error))?;
+    let bytes = std::fs::read(file).map_err(|error| unreadable(&error))?;
+    let text = decode(&bytes).map_err(|error| unreadable(&error))?;
     let products = csv::read(&text).map_err(|error| unreadable(&error))?;
     let path = format!("stores/{}/products", segment(slug)?);
+    confirm::ask(&preview(slug, &products), yes)?;
     let (mut done, mut variants) = (0, 0);
     for part in products.chunks(AT_ONCE) {
         let answer = client.post(&path, json!({ "products": part })).await.map_err(|error| {
@@ -173,6 +188,34 @@ async fn import(client: &Client, slug: &str, file: &Path) -> Result<Report, CliE
     }
     let answer = json!({ "products": done, "variants": variants });
     Ok(Report::new(answer, format!("{done} products with {variants} variants are in the store {slug}")))
+}
+
+/// What would be in the store, for who has to say yes.
+fn preview(slug: &str, products: &[ProductRequest]) -> String {
+    let rows: Vec<_> = products
+        .iter()
+        .map(|product| {
+            let prices = || product.variants.iter().map(|variant| variant.price);
+            let price = |found: Option<Decimal>| found.map(|price| price.to_string()).unwrap_or_default();
+            let (least, most) = (price(prices().min()), price(prices().max()));
+            let stock: i64 =
+                product.variants.iter().filter_map(|variant| variant.stock).fold(0, i64::saturating_add);
+            vec![
+                product.handle.clone(),
+                product.title.clone(),
+                product.variants.len().to_string(),
+                if least == most { least } else { format!("{least} to {most}") },
+                stock.to_string(),
+                if product.active { "yes" } else { "no" }.into(),
+            ]
+        })
+        .collect();
+    let variants: usize = products.iter().map(|product| product.variants.len()).sum();
+    format!(
+        "{}\n{} products with {variants} variants for the store {slug}; those with the same handle are changed",
+        table(&["HANDLE", "TITLE", "VARIANTS", "PRICE", "STOCK", "SOLD"], &[2, 3, 4], &rows),
+        products.len(),
+    )
 }
 
 async fn product(client: &Client, args: &ProductArgs) -> Result<Report, CliError> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::channel::segment;
 use super::client::Client;
+use super::confirm;
 use super::error::CliError;
 use super::names;
 use super::report::{Report, table};
@@ -77,6 +78,9 @@ pub struct CreateArgs {
     /// One link that leads everybody to a tip of the group
     #[arg(long)]
     static_link: bool,
+    /// With --names: make them without asking
+    #[arg(long)]
+    yes: bool,
     /// Whose tips they are: keys of this account see them, too [default: default]
     #[arg(long, value_name = "NAME")]
     account: Option<String>,
@@ -85,7 +89,12 @@ pub struct CreateArgs {
 pub async fn run(client: &Client, command: TipCommand) -> Result<Report, CliError> {
     match command {
         TipCommand::Create(args) => {
-            let answer = client.post("tips", order(args)?).await?;
+            let (yes, from_file) = (args.yes, args.names.is_some());
+            let order = order(args)?;
+            if from_file {
+                confirm::ask(&preview(&order), yes)?;
+            }
+            let answer = client.post("tips", order).await?;
             let text = made(&answer);
             Ok(Report::new(answer, text))
         }
@@ -130,6 +139,26 @@ fn order(args: CreateArgs) -> Result<Value, CliError> {
     let fields: Map<_, _> =
         given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     Ok(Value::Object(fields))
+}
+
+/// What would be made, for who has to say yes.
+fn preview(order: &Value) -> String {
+    let names: Vec<_> = items(order, "tippee_names").filter_map(Value::as_str).collect();
+    let (amount, count) = (
+        number(order, "amount_sat"),
+        number(order, "quantity").max(u64::try_from(names.len()).unwrap_or(u64::MAX)),
+    );
+    let rows: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| vec![at.saturating_add(1).to_string(), (*name).to_owned(), sat(amount)])
+        .collect();
+    format!(
+        "{}\n{count} tips of {}, {} in all, and the fee on top",
+        table(&["", "NAME", "AMOUNT"], &[0, 2], &rows),
+        sat(amount),
+        sat(amount.saturating_mul(count)),
+    )
 }
 
 /// What to pay and what to hand out.
@@ -212,6 +241,13 @@ mod tests {
         let expected = json!({ "amount_sat": 5, "tippee_names": ["Ada"], "onboarding_flow": "SKIP",
             "expiry_secs": 172_800, "passphrase_words": 3, "anonymous": true });
         assert_eq!(order(args).unwrap(), expected);
+    }
+
+    #[test]
+    fn names_are_shown_with_their_total_before_anything_is_made() {
+        let text = preview(&json!({ "amount_sat": 1_500, "tippee_names": ["Ada", "Bob\u{1b}[2J"] }));
+        assert!(text.ends_with("\n2 tips of 1,500 sat, 3,000 sat in all, and the fee on top"), "{text}");
+        assert!(text.contains("1  Ada") && text.contains("2  Bob\\u001b[2J"), "{text}");
     }
 
     #[test]

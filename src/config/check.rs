@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::rates::RatesFrom;
 use super::sections::{ChainSource, Gossip};
 use super::smtp::SmtpSecurity;
-use super::{Chain, Config, Gifts, Http, Node, Rates, Smtp};
+use super::{Chain, Config, Gifts, Http, Node, Rates, Smtp, shopify};
 use crate::currency::plausible_rate;
 use crate::money::Msat;
 
@@ -49,6 +49,7 @@ pub fn check(config: &mut Config) -> Vec<Found> {
     smtp(&config.smtp, &mut found);
     rates(&mut config.rates, &mut found);
     config.l402.proxy.check(&mut found);
+    shopify::check(&mut config.shop.shopify, config.network, &mut found);
     config.nostr.check(&mut found);
     config.withdrawals.check(config.network, &mut found);
     config.alerts.check(&mut found);
@@ -64,7 +65,7 @@ pub(super) fn plain(key: &'static str, what: impl Into<String>) -> Found {
     Found { key, what: what.into(), remedy: None }
 }
 
-fn with_remedy(key: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Found {
+pub(super) fn with_remedy(key: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Found {
     Found { key, what: what.into(), remedy: Some(remedy.into()) }
 }
 

@@ -5,13 +5,35 @@ pub mod network {
     use bitcoin::Network;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    /// Its name.
     pub fn serialize<S: Serializer>(network: &Network, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(network)
     }
 
+    /// From one of the four names.
+    ///
+    /// # Errors
+    /// Another name, with a hint if it is known what is meant.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Network, D::Error> {
         let name = String::deserialize(deserializer)?;
-        parse(&name).ok_or_else(|| D::Error::custom(format!("\"{name}\" is not a network")))
+        parse(&name).ok_or_else(|| {
+            let hint = hint(&name).map(|hint| format!(": {hint}")).unwrap_or_default();
+            D::Error::custom(format!("\"{name}\" is not a network{hint}"))
+        })
+    }
+
+    /// What is meant by names that others use.
+    pub fn hint(name: &str) -> Option<&'static str> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "mainnet" | "main" | "mainnet-beta" | "livenet" | "btc" | "bitcoin" => {
+                Some("write bitcoin for the main network")
+            }
+            "testnet3" | "test" => Some("write testnet"),
+            "testnet4" => Some("testnet4 is not supported; signet is the test network to use instead"),
+            "mutinynet" => Some("write signet, and name its servers in [chain]"),
+            "localhost" | "local" | "reg" | "simnet" => Some("write regtest for a network of your own"),
+            _ => None,
+        }
     }
 
     /// The node runs on these four only.
@@ -23,6 +45,27 @@ pub mod network {
             "regtest" => Some(Network::Regtest),
             _ => None,
         }
+    }
+}
+
+/// An address with a port; an empty text is none.
+pub mod optional_address {
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(address: &Option<SocketAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&address.map(|address| address.to_string()).unwrap_or_default())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let address =
+            text.parse().map_err(|_| D::Error::custom(format!("\"{text}\" is no address with a port")));
+        address.map(Some)
     }
 }
 
@@ -41,7 +84,9 @@ pub mod networks {
         let texts = Vec::<String>::deserialize(deserializer)?;
         let parse = |text: &String| {
             let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-            network.ok_or_else(|| D::Error::custom(format!("\"{text}\" is not an IP network")))
+            let is_local = text.trim().eq_ignore_ascii_case("localhost");
+            let hint = if is_local { ": write \"127.0.0.0/8\", and \"::1\" for IPv6" } else { "" };
+            network.ok_or_else(|| D::Error::custom(format!("\"{text}\" is not an IP network{hint}")))
         };
         texts.iter().map(parse).collect()
     }

@@ -141,6 +141,9 @@ fn read_file(text: &str, origins: &Origins) -> Result<Table, ConfigError> {
     toml::from_str::<Table>(text).map_err(complain)
 }
 
+/// Variables of the command line's options that begin as those of a section do.
+const OPTIONS: [&str; 1] = ["SATCHEL_ADMIN_KEY"];
+
 fn apply_environment(
     table: &mut Table,
     environment: &Environment,
@@ -150,7 +153,7 @@ fn apply_environment(
     let mut problems = Vec::new();
     for (name, text) in &environment.0 {
         let Some(key) = key_of_variable(&schema, name) else {
-            if is_in_a_section(&schema, name) {
+            if is_in_a_section(&schema, name) && !OPTIONS.contains(&name.as_str()) {
                 problems.push(Problem {
                     place: name.clone(),
                     what: "this variable names no setting".into(),

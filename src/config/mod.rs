@@ -8,6 +8,7 @@
 //! Precedence: flags, then `SATCHEL_<SECTION>_<KEY>` from the environment, then the file, then the
 //! default. Unknown keys and bad values are refused with the place, what is wrong and the remedy.
 
+mod admin;
 mod check;
 mod error;
 mod fields;
@@ -20,6 +21,7 @@ mod rates;
 mod sections;
 mod settings;
 mod shop;
+mod shopify;
 mod signup;
 mod smtp;
 mod solvency;
@@ -33,7 +35,9 @@ use std::path::{Path, PathBuf};
 use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
+pub use admin::{Admin, admin_socket_path};
 pub use error::{ConfigError, Problem};
+pub use fields::network;
 pub use l402::{L402Content, L402Proxy};
 pub use nostr::Nostr;
 pub use purse::Purse;
@@ -43,6 +47,7 @@ pub use sections::{
     Webhooks, default_esplora_url,
 };
 pub use shop::Shop;
+pub use shopify::Shopify;
 pub use signup::{Legal, Signup};
 pub use smtp::{Smtp, SmtpSecurity};
 pub use solvency::{Alerts, Solvency, WhenShort};
@@ -67,6 +72,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The front door.
     pub http: Http,
+    /// The operator's API.
+    pub admin: Admin,
     /// The Lightning node.
     pub node: Node,
     /// Where blocks and fees come from.
@@ -115,6 +122,7 @@ impl Default for Config {
             network: Network::Bitcoin,
             data_dir: PathBuf::from(DEFAULT_DATA_DIR),
             http: Http::default(),
+            admin: Admin::default(),
             node: Node::default(),
             chain: Chain::default(),
             gifts: Gifts::default(),

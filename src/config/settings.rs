@@ -26,6 +26,8 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("http.header_timeout_secs", SECONDS),
     ("http.idle_timeout_secs", SECONDS),
     ("http.request_timeout_secs", SECONDS),
+    ("admin.listen", "give an address and a port, like \"127.0.0.1:3001\", or \"\" for none"),
+    ("admin.socket", YES_NO),
     ("node.listen", "give a list of addresses with ports, like [\"0.0.0.0:9735\"]"),
     ("node.announce", "give a list of hosts with ports, like [\"node.example.com:9735\"]"),
     ("node.alias", "give a name of at most 32 bytes, in quotes"),
@@ -95,6 +97,11 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("shop.max_amount_sat", SATS),
     ("shop.min_fee_sat", SATS),
     ("shop.fee_percent", COUNT),
+    ("shop.return_fee", YES_NO),
+    (
+        "shop.shopify",
+        "give a section [[shop.shopify]] for each shop, with store, domain, client_id and client_secret, instead of the line `shopify = []`",
+    ),
     ("nostr.relays", "give a list of relays, like [\"wss://relay.example.com\"], or []"),
     ("rates.source", "give \"auto\", \"fixed\" or \"http\""),
     (

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Shopify;
+
 /// `[shop]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,11 +18,23 @@ pub struct Shop {
     pub min_fee_sat: u64,
     /// What the operator takes of that, in percent.
     pub fee_percent: u32,
+    /// Whether the fee goes back to the seller who cancels an order.
+    pub return_fee: bool,
+    /// Shopify shops that stand behind stores.
+    pub shopify: Vec<Shopify>,
 }
 
 impl Default for Shop {
     fn default() -> Self {
-        Self { enabled: true, expiry_secs: 900, max_amount_sat: 100_000_000, min_fee_sat: 0, fee_percent: 0 }
+        Self {
+            enabled: true,
+            expiry_secs: 900,
+            max_amount_sat: 100_000_000,
+            min_fee_sat: 0,
+            fee_percent: 0,
+            return_fee: false,
+            shopify: Vec::new(),
+        }
     }
 }
 

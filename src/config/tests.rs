@@ -122,6 +122,15 @@ fn wrong_types_are_refused_with_their_line() {
     refused("[chain]\nsource = \"core\"", "config.toml:2", "chain.source", "\"bitcoind\"");
     refused("[chain]\nbitcoind_port = 70000", "config.toml:2", "chain.bitcoind_port", "port number");
     refused("network = \"mainnet\"", "config.toml:1", "\"mainnet\" is not a network", "\"bitcoin\"");
+    refused("network = \"mainnet\"", "config.toml:1", "write bitcoin for the main network", "\"bitcoin\"");
+    refused("network = \"testnet4\"", "config.toml:1", "testnet4 is not supported", "\"signet\"");
+    refused("network = \"localhost\"", "config.toml:1", "write regtest", "\"regtest\"");
+    refused(
+        "[http]\ntrusted_proxies = [\"localhost\"]",
+        "config.toml:2",
+        "write \"127.0.0.0/8\", and \"::1\"",
+        "list of IP networks",
+    );
     refused("network = \"testnet4\"", "config.toml:1", "not a network", "\"signet\"");
     refused("http = 3", "config.toml:1", "http", "[name]");
     refused(
@@ -391,4 +400,56 @@ fn bad_rates_are_refused() {
     refused(none, "config.toml", "somebody to ask", "at least one");
     let config = load_text("[rates]\nmempool_url = \"http://10.0.0.1:8999/\"", &[]).unwrap();
     assert_eq!(config.rates.mempool_url, "http://10.0.0.1:8999");
+}
+
+#[test]
+fn shopify_shops_are_whole_and_named_once() {
+    let good = "[[shop.shopify]]\nstore = \"mugs\"\ndomain = \"Example.myshopify.com\"\nclient_id = \"id\"\nclient_secret = \"hunter2\"\n";
+    let config = load_text(good, &[]).unwrap();
+    let shop = &config.shop.shopify[0];
+    assert_eq!((shop.domain.as_str(), shop.sync_secs), ("example.myshopify.com", 300));
+    assert_eq!(shop.client_secret.expose(), "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(!toml::to_string(&config).unwrap().contains("hunter2"));
+    let other = good.replace("mugs", "cups").replace("Example", "other");
+    assert_eq!(load_text(&format!("{good}{other}"), &[]).unwrap().shop.shopify.len(), 2);
+    let refuse = |file: &str, what: &str, remedy: &str| refused(file, "config.toml:1", what, remedy);
+    refuse(&format!("{good}{good}").replacen("Example", "other", 1), "named twice", "remove one");
+    refuse(&format!("{good}{good}").replacen("mugs", "cups", 1), "named twice", "same pieces");
+    refuse(&good.replace("mugs", "Mugs!"), "not the slug", "satchel store create");
+    for bad in [
+        "example.com",
+        "https://example.myshopify.com",
+        "a.b.myshopify.com",
+        ".myshopify.com",
+        "x.myshopify.com/",
+    ] {
+        refuse(&good.replace("Example.myshopify.com", bad), "is not the domain", "example.myshopify.com");
+    }
+    refuse(&good.replace("client_id = \"id\"\n", ""), "client_id is missing", "Dev Dashboard");
+    refuse(
+        &good.replace("client_secret = \"hunter2\"\n", ""),
+        "client_secret is missing",
+        "client_secret_file",
+    );
+    refuse(&format!("{good}sync_secs = 1"), "out of range", "from 5");
+    refuse(&format!("{good}endpoint = \"http://127.0.0.1:1\""), "regtest alone", "remove endpoint");
+    let regtest = "network = \"regtest\"\n[chain]\nesplora_url = \"http://a\"\n";
+    assert!(load_text(&format!("{regtest}{good}endpoint = \"http://127.0.0.1:1\""), &[]).is_ok());
+    let elsewhere = format!("{regtest}{good}endpoint = \"https://evil.example\"");
+    assert!(problem(&elsewhere).1.contains("on this machine"), "{:?}", problem(&elsewhere));
+    let (_, what, _) = problem(&format!("{good}secret = \"hunter3\""));
+    assert!(!what.contains("hunter"), "{what}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    let filed = good.replace(
+        "client_secret = \"hunter2\"",
+        &format!("client_secret_file = {:?}", path.display().to_string()),
+    );
+    refuse(&filed, "can't be read", "into that file");
+    std::fs::write(&path, "shpss_abc\n").unwrap();
+    assert_eq!(load_text(&filed, &[]).unwrap().shop.shopify[0].client_secret.expose(), "shpss_abc");
+    std::fs::write(&path, "two words").unwrap();
+    refuse(&filed, "does not hold one secret", "into that file");
+    refuse(&format!("{good}client_secret_file = \"/x\""), "both given", "remove one");
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::error::GiftError;
+use crate::decimal::whole_number;
 
 /// The largest code.
 const LARGEST: u16 = 9_999;
@@ -125,20 +126,6 @@ impl std::fmt::Debug for Guess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Guess(..)")
     }
-}
-
-/// A JSON number without fraction, however it was written; far beyond any amount it is cut off.
-pub(super) fn whole_number(number: &serde_json::Number) -> Option<i128> {
-    if let Some(whole) = number.as_i64() {
-        return Some(i128::from(whole));
-    }
-    if let Some(whole) = number.as_u64() {
-        return Some(i128::from(whole));
-    }
-    let float = number.as_f64().filter(|float| float.is_finite() && float.fract() == 0.0)?;
-    // The text of a float without fraction is its exact decimal value.
-    let end = if float > 0.0 { i128::MAX } else { i128::MIN };
-    Some(format!("{float:.0}").parse().unwrap_or(end))
 }
 
 #[cfg(test)]

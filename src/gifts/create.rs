@@ -14,6 +14,7 @@ use crate::ids::{ChargeId, Secret};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
+use crate::lnurl::pay::check_target;
 use crate::vouchers::{self, NewVoucher};
 use crate::webhooks::sign;
 
@@ -68,6 +69,9 @@ impl Gifts {
             return Err(GiftError::NodeUnavailable);
         }
         self.check_notify(&order.words)?;
+        if let Some(address) = &order.refund_address {
+            check_target(&self.0.guard, address).map_err(GiftError::RefundAddressUnpayable)?;
+        }
         let order = Order { notify_secret: signing_secret(&order)?, ..order };
         let names = (0..order.quantity).map(|_| new_names(managed)).collect::<Result<Vec<_>, _>>()?;
         self.0
@@ -126,7 +130,7 @@ impl Gifts {
     /// Whether the webhook may be called at all.
     pub(super) fn check_notify(&self, words: &Words) -> Result<(), GiftError> {
         match &words.notify {
-            Some(url) => self.0.guard.check_url(url).map(drop).map_err(|_| GiftError::NotifyBadUrl),
+            Some(url) => self.0.guard.check_url(url).map(drop).map_err(GiftError::NotifyRefused),
             None => Ok(()),
         }
     }
@@ -135,8 +139,10 @@ impl Gifts {
     fn created_json(&self, created: &Created) -> Result<Vec<u8>, GiftError> {
         let charge = self.charge_uuid(created.charge)?;
         let invoice = InvoiceView { expires_at: created.invoice_expires_at / 1_000, payreq: &created.payreq };
-        let view = CreatedView::new(created, &charge, invoice, |id, code| self.lnurl_of(id, code))
-            .ok_or(GiftError::Internal)?;
+        let public_url = &self.0.rules.public_url;
+        let view =
+            CreatedView::new(created, &charge, invoice, public_url, |id, code| self.lnurl_of(id, code))
+                .ok_or(GiftError::Internal)?;
         super::view::json(&view)
     }
 

@@ -3,8 +3,10 @@
 //! Codes are the contract's; programs written for the original service compare them letter by letter.
 
 use crate::lightning::invoice::BadInvoice;
+use crate::lnurl::pay::NotPayable;
 use crate::trouble::{CapacityRefusal, Cause, Trouble};
 use crate::vouchers::Refused;
+use crate::webhooks::guard::BadUrl;
 
 /// Why a request was not done. Nothing has changed, except the count of wrong codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,12 +36,16 @@ pub enum GiftError {
     CodeBadLength,
     /// `notify` is not a URL we would call.
     NotifyBadUrl,
+    /// `notify` is a URL that we may not call.
+    NotifyRefused(BadUrl),
     /// `notifySecret` is no text, or too long.
     NotifySecretBad,
     /// `expiresAt` is no time in the future, or too far away.
     ExpiresAtBad,
     /// `refundAddress` is not one we can pay to.
     RefundAddressBad,
+    /// `refundAddress` is one that nothing could ever be paid to.
+    RefundAddressUnpayable(NotPayable),
     /// `quantity` is no whole number in range, or the whole order is no amount that could exist.
     QuantityBad,
     /// `Idempotency-Key` can't be used.
@@ -101,10 +107,10 @@ impl GiftError {
             Self::MessageTooLong => (400, "SENDER_MESSAGE_BAD_LENGTH"),
             Self::CodeNotNumber => (400, "VERIFY_CODE_NOT_NUMBER"),
             Self::CodeBadLength => (400, "VERIFY_CODE_BAD_LENGTH"),
-            Self::NotifyBadUrl => (400, "NOTIFY_BAD_URL"),
+            Self::NotifyBadUrl | Self::NotifyRefused(_) => (400, "NOTIFY_BAD_URL"),
             Self::NotifySecretBad => (400, "NOTIFY_SECRET_BAD"),
             Self::ExpiresAtBad => (400, "EXPIRES_AT_BAD"),
-            Self::RefundAddressBad => (400, "REFUND_ADDRESS_BAD"),
+            Self::RefundAddressBad | Self::RefundAddressUnpayable(_) => (400, "REFUND_ADDRESS_BAD"),
             Self::QuantityBad => (400, "QUANTITY_BAD"),
             Self::IdempotencyKeyBad => (400, "IDEMPOTENCY_KEY_BAD"),
             Self::IdempotencyKeyReused => (422, "IDEMPOTENCY_KEY_REUSED"),
@@ -142,6 +148,15 @@ impl GiftError {
         match self {
             // The contract fixes the body of NO_INBOUND_CAPACITY exactly, so it gets no maxSat.
             Self::NoCapacity(refusal) if !refusal.inbound => refusal.max_sat,
+            _ => None,
+        }
+    }
+
+    /// Why, in words, where the code leaves it open.
+    pub fn reason(self) -> Option<String> {
+        match self {
+            Self::NotifyRefused(why) => Some(why.to_string()),
+            Self::RefundAddressUnpayable(why) => Some(why.to_string()),
             _ => None,
         }
     }

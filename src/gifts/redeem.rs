@@ -155,7 +155,9 @@ impl Gifts {
         let found = self.store().read(move |connection| payouts::by_public_id(connection, &id)).await?;
         let payout = found.filter(|payout| payout.family == Family::Gifts).ok_or(GiftError::NoWithdrawal)?;
         let status = view::withdrawal_status(payout.status);
-        view::json(&view::WithdrawalStatusView { reference: &payout.invoice, status })
+        let failed = payout.status == PayoutStatus::Failed;
+        let error = failed.then(|| payout.error.as_deref().unwrap_or("the payment failed"));
+        view::json(&view::WithdrawalStatusView { reference: &payout.invoice, status, error })
     }
 }
 

@@ -6,12 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::codes::{VerifyCode, whole_number};
+use super::codes::VerifyCode;
 use super::error::GiftError;
 use super::rules::Rules;
 use crate::clock::UnixMillis;
+use crate::decimal::whole_number;
 use crate::http::asking::Params;
 use crate::ids::Secret;
+use crate::lightning::target::clean;
+use crate::lnurl::pay::read_target;
 use crate::money::Msat;
 
 /// Longest `senderName`, in UTF-16 units as the original counted.
@@ -240,20 +243,16 @@ fn read_expiry(value: &Value, now: UnixMillis) -> Result<UnixMillis, GiftError> 
         .ok_or(GiftError::ExpiresAtBad)
 }
 
-/// A lightning address. A BOLT12 offer is refused: payouts are known by their payment hash, and an offer has
-/// none before it is paid.
+/// A lightning address or an LNURL, as it is kept. Whether it could ever be asked is the address guard's question.
 fn check_refund_address(address: &str) -> Result<Option<String>, GiftError> {
-    let address = address.trim();
-    if address.is_empty() {
+    if clean(address).is_empty() {
         return Ok(None);
     }
-    if address.len() > REFUND_ADDRESS_LEN {
+    let kept = read_target(address).map_err(GiftError::RefundAddressUnpayable)?.canonical();
+    if kept.len() > REFUND_ADDRESS_LEN {
         return Err(GiftError::RefundAddressBad);
     }
-    match crate::lnurl::pay::address_url(address) {
-        Some(_) => Ok(Some(address.to_ascii_lowercase())),
-        None => Err(GiftError::RefundAddressBad),
-    }
+    Ok(Some(kept))
 }
 
 fn read_quantity(value: &Value, rules: &Rules) -> Result<u32, GiftError> {

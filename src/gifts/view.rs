@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use super::codes::VerifyCode;
-use super::create::Created;
+use super::create::{Created, Names};
 use super::error::GiftError;
 use super::ids::{ManageKey, OrderId};
 use super::store::{Gift, LastPayout};
@@ -114,6 +114,10 @@ pub struct CreatedView<'a> {
     charge_id_alias: &'a str,
     #[serde(rename = "lightning_invoice")]
     lightning_invoice_alias: InvoiceView<'a>,
+    /// The recipient's page.
+    url: String,
+    /// The sender's page. It opens with the manage key, which is in it.
+    manage_url: String,
 }
 
 /// One of many gifts that an invoice pays for.
@@ -125,6 +129,10 @@ pub struct BatchView {
     manage_key: String,
     #[serde(rename = "order_id")]
     order_id_alias: String,
+    /// The recipient's page.
+    url: String,
+    /// The sender's page. It opens with the manage key, which is in it.
+    manage_url: String,
 }
 
 impl<'a> CreatedView<'a> {
@@ -133,8 +141,14 @@ impl<'a> CreatedView<'a> {
         created: &'a Created,
         charge_id: &'a str,
         invoice: InvoiceView<'a>,
+        public_url: &str,
         lnurl: impl Fn(OrderId, Option<VerifyCode>) -> String,
     ) -> Option<Self> {
+        let page = |names: &Names| format!("{public_url}/redeem/{}", names.order_id);
+        let senders_page = |names: &Names| {
+            let key = names.manage_key.as_ref().map(ManageKey::expose).unwrap_or_default();
+            format!("{public_url}/manage/{}#{key}", names.order_id)
+        };
         let order = &created.order;
         let code = order.words.code;
         let key = |key: &Option<ManageKey>| key.as_ref().map(ManageKey::expose).unwrap_or_default();
@@ -146,6 +160,8 @@ impl<'a> CreatedView<'a> {
             lnurl: lnurl(names.order_id, code),
             manage_key: key(&names.manage_key),
             order_id_alias: names.order_id.to_string(),
+            url: page(names),
+            manage_url: senders_page(names),
         });
         Some(Self {
             order_id: order_id.clone(),
@@ -167,6 +183,8 @@ impl<'a> CreatedView<'a> {
             order_id_alias: order_id,
             charge_id_alias: charge_id,
             lightning_invoice_alias: invoice,
+            url: page(first),
+            manage_url: senders_page(first),
         })
     }
 }
@@ -364,6 +382,9 @@ pub struct WithdrawalStatusView<'a> {
     pub reference: &'a str,
     /// `initial`, `confirmed` or `failed`
     pub status: &'static str,
+    /// Why it failed, if it did: programs look for it to stop asking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
 }
 
 /// An error.
@@ -377,11 +398,19 @@ pub struct ErrorView {
     /// The most that would have been taken, in sat, where a limit of the channels is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sat: Option<u64>,
+    /// Why, in words, where the code leaves it open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl From<GiftError> for ErrorView {
     fn from(error: GiftError) -> Self {
-        Self { status_code: error.status(), message: error.code(), max_sat: error.max_sat() }
+        Self {
+            status_code: error.status(),
+            message: error.code(),
+            max_sat: error.max_sat(),
+            reason: error.reason(),
+        }
     }
 }
 

@@ -5,6 +5,14 @@ use std::convert::Infallible;
 use axum::extract::{FromRequestParts, Path, RawQuery};
 use axum::http::request::Parts;
 
+/// The path part of the address that this server is reached at, without a slash at the end; mostly empty. A front proxy
+/// takes it off before it asks us.
+pub fn base_path(public_url: &str) -> &str {
+    let after_scheme = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
+    let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or_default();
+    path.trim_end_matches('/')
+}
+
 /// Whether a path is `root` or lies below it.
 pub fn is_below(path: &str, root: &str) -> bool {
     path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

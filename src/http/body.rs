@@ -1,7 +1,8 @@
 //! Request bodies read as a JSON object, the way the APIs we speak expect it.
 //!
-//! `application/json` is parsed, a form becomes an object of strings, anything else counts as an empty
-//! object. The size limit is the server's ([`axum::extract::DefaultBodyLimit`]).
+//! JSON is parsed, whatever kind of JSON it is called, and with a byte order mark too; a form becomes an object of
+//! strings; a plain text that begins with `{` is JSON that somebody did not name; anything else, and a body without a
+//! content type, counts as an empty object. The size limit is the server's ([`axum::extract::DefaultBodyLimit`]).
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -14,6 +15,9 @@ use url::Url;
 
 use super::respond;
 use crate::decimal::{self, BadDecimal, Decimal};
+
+/// What some programs begin a text with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A body that has been read: the object, and the bytes it came from (for `Idempotency-Key`).
 ///
@@ -94,16 +98,17 @@ impl JsonObject {
     /// # Errors
     /// [`BodyError::Malformed`] and [`BodyError::NotAnObject`], for `application/json` only.
     pub fn parse(headers: &HeaderMap, raw: Bytes) -> Result<Self, BodyError> {
-        let fields = match kind(headers) {
-            Kind::Json if raw.iter().all(u8::is_ascii_whitespace) => Map::new(),
-            Kind::Json => match serde_json::from_slice(&raw) {
+        let text = raw.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&raw);
+        let fields = match kind(headers, text) {
+            Kind::Json if text.iter().all(u8::is_ascii_whitespace) => Map::new(),
+            Kind::Json => match serde_json::from_slice(text) {
                 Ok(Value::Object(fields)) => fields,
                 Ok(_) => return Err(BodyError::NotAnObject),
                 Err(error) => {
                     return Err(BodyError::Malformed { line: error.line(), column: error.column() });
                 }
             },
-            Kind::Form => url::form_urlencoded::parse(&raw)
+            Kind::Form => url::form_urlencoded::parse(text)
                 .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
                 .collect(),
             Kind::Other => Map::new(),
@@ -125,7 +130,9 @@ impl JsonObject {
         match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) => Decimal::parse(text).map(Some),
-            Some(Value::Number(_)) => decimal::field(&self.raw, name),
+            Some(Value::Number(_)) => {
+                decimal::field(self.raw.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.raw), name)
+            }
             Some(_) => Err(BadDecimal::NotANumber),
         }
     }
@@ -165,10 +172,14 @@ enum Kind {
     Other,
 }
 
-fn kind(headers: &HeaderMap) -> Kind {
+fn kind(headers: &HeaderMap, body: &[u8]) -> Kind {
     let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = named.split(';').next().unwrap_or("").trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    let ends_in_json =
+        essence.rsplit_once('+').is_some_and(|(_, suffix)| suffix.eq_ignore_ascii_case("json"));
+    let unnamed_json = || is("text/plain") && body.trim_ascii_start().starts_with(b"{");
+    if is("application/json") || is("text/json") || ends_in_json || unnamed_json() {
         Kind::Json
     } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         Kind::Form
@@ -200,7 +211,13 @@ mod tests {
         assert_eq!(parse("application/json", " "), Ok(json!({})));
         let form = parse("application/x-www-form-urlencoded", "amount=100&name=A+b%21");
         assert_eq!(form, Ok(json!({"amount": "100", "name": "A b!"})));
-        assert_eq!(parse("text/plain", r#"{"amount":100}"#), Ok(json!({})));
+        for kind in ["application/problem+json", "text/json", "application/vnd.api+JSON; v=1", "text/plain"] {
+            assert_eq!(parse(kind, r#" {"amount":100}"#), Ok(json!({"amount": 100})), "{kind}");
+        }
+        assert_eq!(parse("application/json", "\u{feff}{\"amount\":100}"), Ok(json!({"amount": 100})));
+        assert_eq!(parse("application/json", "\u{feff}"), Ok(json!({})));
+        assert_eq!(parse("text/plain", "amount 100"), Ok(json!({})));
+        assert_eq!(parse("application/octet-stream", r#"{"amount":100}"#), Ok(json!({})));
         assert_eq!(
             JsonObject::parse(&HeaderMap::new(), Bytes::from_static(b"{")).unwrap().fields,
             Map::new()
@@ -230,7 +247,8 @@ mod tests {
         assert_eq!(read("application/json", r#"{"amount":"9007199254740993.01"}"#), exact);
         assert_eq!(read("application/x-www-form-urlencoded", "amount=9007199254740993.01"), exact);
         assert_eq!(read("application/json", r#"{"amount":null}"#), Ok(None));
-        assert_eq!(read("text/plain", r#"{"amount":1}"#), Ok(None));
+        assert_eq!(read("application/json", "\u{feff}{\"amount\":9007199254740993.01}"), exact);
+        assert_eq!(read("text/html", r#"{"amount":1}"#), Ok(None));
         assert_eq!(read("application/json", r#"{"amount":-0.5}"#), Err(BadDecimal::Negative));
         assert_eq!(read("application/json", r#"{"amount":[1]}"#), Err(BadDecimal::NotANumber));
     }

@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::http::{Extensions, HeaderMap};
@@ -53,6 +54,9 @@ impl fmt::Display for Client {
         self.0.fmt(f)
     }
 }
+
+/// What reverse proxies write about their clients.
+const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 tokio::task_local! {
     /// From where the request of this task came: see [`address`].
@@ -105,6 +109,7 @@ pub async fn asked_by<T>(asker: Asker, asked: impl Future<Output = T>) -> T {
 pub async fn note_address(State(proxies): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
     match request.extensions().get::<Peer>() {
         Some(peer) => {
+            proxies.note_untrusted(peer.0.ip().to_canonical(), request.headers());
             let address = proxies.address(peer.0.ip(), request.headers());
             ADDRESS.scope(address, next.run(request)).await
         }
@@ -122,15 +127,47 @@ pub async fn note_source(State(proxies): State<Arc<Proxies>>, request: Request, 
 }
 
 /// Which proxies may tell us whom they speak for.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Proxies {
     trusted: Vec<IpNet>,
+    untrusted: UntrustedForwarding,
 }
+
+/// Requests whose forwarding headers were not believed.
+#[derive(Debug, Default)]
+struct UntrustedForwarding {
+    requests: AtomicU64,
+    last_peer: Mutex<Option<IpAddr>>,
+}
+
+/// Between two warnings about them, in requests.
+const WARN_EVERY: u64 = 10_000;
 
 impl Proxies {
     /// Trusts these networks and nobody else.
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self { trusted }
+        Self { trusted, untrusted: UntrustedForwarding::default() }
+    }
+
+    /// How many requests with forwarding headers came from peers that are not trusted, and the last of those peers.
+    pub fn untrusted_forwarding(&self) -> Option<(u64, IpAddr)> {
+        let peer = *self.untrusted.last_peer.lock().unwrap_or_else(PoisonError::into_inner);
+        peer.map(|peer| (self.untrusted.requests.load(Ordering::Relaxed), peer))
+    }
+
+    /// Counts a request whose forwarding headers are not believed, and logs the first of them.
+    fn note_untrusted(&self, peer: IpAddr, headers: &HeaderMap) {
+        if self.trusts(peer) || !FORWARDING_HEADERS.iter().any(|name| headers.contains_key(*name)) {
+            return;
+        }
+        *self.untrusted.last_peer.lock().unwrap_or_else(PoisonError::into_inner) = Some(peer);
+        if self.untrusted.requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(WARN_EVERY) {
+            tracing::warn!(
+                %peer,
+                "requests carry forwarding headers, but http.trusted_proxies does not name this peer: if it is your \
+                 reverse proxy, all its visitors share one rate limit"
+            );
+        }
     }
 
     /// The address behind a request: the peer, or, if the peer is a trusted proxy, the right-most entry of
@@ -219,6 +256,20 @@ mod tests {
         assert_eq!(seen("10.0.0.1", &["unknown"]), "10.0.0.1");
         assert_eq!(seen("10.0.0.1", &["1.2.3.4, unknown, 10.2.2.2"]), "10.2.2.2");
         assert_eq!(seen("10.0.0.1", &["10.1.1.1, 10.2.2.2"]), "10.1.1.1");
+    }
+
+    #[test]
+    fn forwarding_headers_of_strangers_are_counted() {
+        let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let mut forwarded = HeaderMap::new();
+        forwarded.insert("x-forwarded-for", "1.2.3.4".parse().unwrap());
+        let note = |peer: &str, headers: &HeaderMap| proxies.note_untrusted(peer.parse().unwrap(), headers);
+        note("10.0.0.1", &forwarded);
+        note("172.17.0.1", &HeaderMap::new());
+        assert_eq!(proxies.untrusted_forwarding(), None);
+        note("172.17.0.1", &forwarded);
+        note("172.17.0.1", &forwarded);
+        assert_eq!(proxies.untrusted_forwarding(), Some((2, "172.17.0.1".parse().unwrap())));
     }
 
     #[test]

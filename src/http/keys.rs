@@ -488,13 +488,32 @@ pub fn info(connection: &Connection, text: &Secret) -> Result<Option<KeyInfo>, K
     }
 }
 
-/// The key a request shows: `Authorization: Bearer` first, then `X-API-Key`.
+/// Whether a text has the form of a key.
+pub fn is_key(text: &str) -> bool {
+    hash_of(text).is_some()
+}
+
+/// What the `Authorization` lines of a request hold, one scheme and one text each: clients send two lines, or join two
+/// with a comma.
+pub fn authorizations(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .filter_map(|part| part.trim().split_once(' '))
+        .map(|(scheme, text)| (scheme, text.trim()))
+}
+
+/// The key a request shows: `Authorization: Bearer` first, then `X-API-Key`. Of several the first that has the form of
+/// a key, so that another service's token beside it does no harm.
 fn shown_key(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
-        let (scheme, text) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(text.trim())
-    });
-    bearer.or_else(|| Some(headers.get("x-api-key")?.to_str().unwrap_or("").trim()))
+    let bearers = || {
+        authorizations(headers)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, text)| text)
+    };
+    let named = || headers.get_all("x-api-key").iter().map(|value| value.to_str().unwrap_or("").trim());
+    let all = || bearers().chain(named());
+    all().find(|text| is_key(text)).or_else(|| all().next())
 }
 
 fn hash_of(text: &str) -> Option<[u8; 32]> {

@@ -12,7 +12,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Server};
 
 use super::respond;
 
@@ -45,6 +45,12 @@ pub fn merge(title: &str, description: &str, parts: impl IntoIterator<Item = Ope
     components.add_security_scheme(API_KEY, header);
     let none = SecurityRequirement::default();
     whole.security = Some(std::iter::once(none).chain(a_key()).collect());
+    whole
+}
+
+/// Says where the API is reached.
+pub fn served_at(mut whole: OpenApi, public_url: &str) -> OpenApi {
+    whole.servers = Some(vec![Server::new(public_url.trim_end_matches('/'))]);
     whole
 }
 
@@ -111,7 +117,8 @@ mod tests {
     async fn the_document_has_every_part_and_the_page_only_its_own_assets() {
         let (_, first) = OpenApiRouter::<()>::default().routes(routes!(a)).split_for_parts();
         let (_, second) = OpenApiRouter::<()>::default().routes(routes!(b)).split_for_parts();
-        let app = super::routes(&merge("Satchel", "All of it", [first, keyed(second)])).unwrap();
+        let whole = merge("Satchel", "All of it", [first, keyed(second)]);
+        let app = super::routes(&served_at(whole, "https://a.example/pay/")).unwrap();
         let ask = async |path: &str| {
             let request = Request::get(path).body(Body::empty()).unwrap();
             let response = app.clone().oneshot(request).await.unwrap();
@@ -120,6 +127,7 @@ mod tests {
         };
         let document: serde_json::Value = serde_json::from_str(&ask("/openapi.json").await).unwrap();
         assert_eq!(document["info"]["title"], "Satchel");
+        assert_eq!(document["servers"], serde_json::json!([{ "url": "https://a.example/pay" }]));
         assert!(document["paths"]["/a"]["get"].is_object() && document["paths"]["/b"]["post"].is_object());
         assert!(document["paths"]["/a"]["get"]["security"].is_null(), "as for all");
         assert_eq!(document["security"][0], serde_json::json!({}));
@@ -127,10 +135,12 @@ mod tests {
         assert_eq!(document["paths"]["/b"]["post"]["security"], keys);
         assert!(document["components"]["securitySchemes"]["apiKey"].is_object());
         let page = ask("/docs").await;
-        for asset in ["/docs/docs.js", "/docs/docs.css"] {
-            assert!(page.contains(asset));
-            ask(asset).await;
+        // Relative, so that they are found below any path at which a front proxy serves us.
+        for asset in ["docs/docs.js", "docs/docs.css"] {
+            assert!(page.contains(&format!("\"{asset}\"")), "{page}");
+            ask(&format!("/{asset}")).await;
         }
+        assert!(page.contains("\"openapi.json\"") && SCRIPT.contains("fetch(\"openapi.json\")"));
         assert!(!page.contains("//") || !page.contains("http"), "no outside host");
         assert!(!SCRIPT.contains("innerHTML"));
     }

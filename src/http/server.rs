@@ -4,6 +4,7 @@
 //! timer and one `catch_unwind`; all else is the router's.
 
 mod admission;
+mod listen;
 mod timeouts;
 
 use std::convert::Infallible;
@@ -24,12 +25,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use self::admission::Admission;
 pub use self::admission::ConnectionCaps;
+pub use self::listen::Listen;
 use self::timeouts::{Patience, Timed, Turn};
 use super::client::Peer;
 use super::{cors, respond};
@@ -95,8 +97,8 @@ pub fn plain_failure(_path: &str, status: StatusCode) -> Response {
 /// Serves `router` until `shutdown` ends, then lets open requests finish for a bounded time.
 ///
 /// Streams that should not hold up the end must end by themselves: see [`super::live::Hub::close`].
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<L: Listen>(
+    listener: L,
     router: Router,
     settings: ServerSettings,
     shutdown: impl Future<Output = ()> + Send,
@@ -133,11 +135,11 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
+                L::set_up(&stream, settings.stall_timeout);
                 let Some(admitted) = admission.admit(peer.ip()) else {
                     metrics::counter!(HTTP_LIMITED, "limit" => "connections").increment(1);
                     continue;
                 };
-                drop_when_stalled(&stream, settings.stall_timeout);
                 let connection = connect(&http, stream, peer, door.clone());
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
@@ -165,15 +167,6 @@ pub async fn serve(
     }
 }
 
-/// Has the kernel break a connection off whose peer takes nothing for so long: an answer that nobody reads would keep
-/// its seat for ever.
-fn drop_when_stalled(stream: &TcpStream, timeout: Duration) {
-    let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, millis) {
-        tracing::debug!(%error, "a connection has no time limit for its peer");
-    }
-}
-
 fn is_one_client_s_fault(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
@@ -192,14 +185,12 @@ struct Door {
 }
 
 /// A connection, not yet driven.
-fn connect(
+fn connect<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     http: &http1::Builder,
-    stream: TcpStream,
+    stream: S,
     peer: SocketAddr,
     door: Door,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<> {
-    // Only a socket that is gone already refuses.
-    drop(stream.set_nodelay(true));
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + use<S> {
     let turn = Turn::default();
     let stream = Timed::new(stream, turn.clone(), door.patience.clone());
     let service = service_fn(move |request| {

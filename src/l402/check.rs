@@ -40,6 +40,12 @@ pub enum Closed {
     /// It can't be read.
     #[error("the credential can't be read")]
     Garbled,
+    /// The preimage alone: each node that forwarded the payment has seen it.
+    #[error(
+        "a preimage alone proves nothing, since nodes on the payment's way see it: send \
+         Authorization: L402 <macaroon>:<preimage>, or Payment with the challenge"
+    )]
+    BarePreimage,
     /// Not made here, or changed since.
     #[error("the token was not made here")]
     Foreign,
@@ -81,7 +87,7 @@ impl Closed {
     pub(super) const fn problem(self) -> &'static str {
         match self {
             Self::Nothing => "payment-required",
-            Self::Garbled => "lightning/malformed-credential",
+            Self::Garbled | Self::BarePreimage => "lightning/malformed-credential",
             Self::UnknownChallenge | Self::UnknownPayment | Self::Used => "lightning/unknown-challenge",
             Self::WrongPreimage => "lightning/invalid-preimage",
             Self::Expired => "lightning/expired-invoice",

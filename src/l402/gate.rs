@@ -151,14 +151,22 @@ impl L402 {
     /// With a token nothing is read from the database. A payment shown without one is taken here, for the [`Pass`].
     pub async fn admit(&self, client: Client, headers: &HeaderMap, price: &Price) -> Admission {
         let resource = resource_name(&price.resource);
-        let closed = match self.look(&Presented::read(headers), price, &resource).await {
-            Ok(Ok(pass)) => {
-                self.0.shown.note(pass.admitted.payment_hash);
-                self.counters().let_in(price.account, &resource);
-                return Admission::Paid(pass);
+        let mut refused = None;
+        for presented in Presented::read(headers) {
+            match self.look(&presented, price, &resource).await {
+                Ok(Ok(pass)) => {
+                    self.0.shown.note(pass.admitted.payment_hash);
+                    self.counters().let_in(price.account, &resource);
+                    return Admission::Paid(pass);
+                }
+                // What was wrong with the first is told.
+                other => refused = refused.or(Some(other.map(|closed| closed.err()))),
             }
-            Ok(Err(closed)) => closed,
-            Err(error) => return Admission::Refused(error.into_response()),
+        }
+        let closed = match refused {
+            Some(Err(error)) => return Admission::Refused(error.into_response()),
+            Some(Ok(Some(closed))) => closed,
+            Some(Ok(None)) | None => Closed::Nothing,
         };
         self.counters().asked(price.account, &resource);
         let new = NewChallenge {
@@ -209,10 +217,10 @@ impl L402 {
                 Ok(late.map(|late| by_token(late.payment_hash, late.price_sat)).ok_or(Closed::Expired))
             }
             Credential::Payment(shown) => match self.proof(shown) {
-                Ok(preimage) => self.take_at_door(preimage, price, resource, Some(&shown.challenge.id)).await,
+                Ok(preimage) => self.take_at_door(preimage, price, resource, &shown.challenge.id).await,
                 Err(closed) => Ok(Err(closed)),
             },
-            Credential::Preimage(preimage) => self.take_at_door(*preimage, price, resource, None).await,
+            Credential::Preimage(_) => Ok(Err(Closed::BarePreimage)),
         }
     }
 
@@ -235,7 +243,7 @@ impl L402 {
         preimage: Preimage,
         price: &Price,
         resource: &str,
-        challenge_id: Option<&str>,
+        challenge_id: &str,
     ) -> Result<Result<Pass, Closed>, L402Error> {
         let hash = preimage.payment_hash();
         let Some(challenge) = self.settled(hash).await? else { return Ok(Err(Closed::UnknownPayment)) };
@@ -248,7 +256,7 @@ impl L402 {
             Err(Closed::NotSettled) => return Err(L402Error::Settling),
             Err(closed) => return Ok(Err(closed)),
         };
-        let receipt = Receipt::new(hash, challenge_id.map(str::to_owned), self.now());
+        let receipt = Receipt::new(hash, Some(challenge_id.to_owned()), self.now());
         let receipt = receipt.to_header().and_then(|text| HeaderValue::from_str(&text).ok());
         let admitted = Admitted { payment_hash: hash, amount_sat: challenge.price_sat, receipt };
         Ok(Ok(Pass { admitted, taken: Some(taken) }))

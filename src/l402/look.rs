@@ -98,7 +98,11 @@ impl L402 {
     }
 
     /// Whether a request shows a token that is good somewhere: the payment's hash, and when it ends, in unix seconds.
-    pub fn recognise(&self, presented: &Presented) -> Option<(PaymentHash, i64)> {
+    pub fn recognise(&self, presented: &[Presented]) -> Option<(PaymentHash, i64)> {
+        presented.iter().find_map(|presented| self.recognise_one(presented))
+    }
+
+    fn recognise_one(&self, presented: &Presented) -> Option<(PaymentHash, i64)> {
         let Presented::This(Credential::Token { macaroons, preimage }) = presented else { return None };
         let door = check::Door { now: self.now() / 1_000, ..check::Door::default() };
         let key = check::open(self.mint(), macaroons, preimage, &door).ok()?;

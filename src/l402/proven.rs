@@ -17,8 +17,24 @@ impl L402 {
     /// # Errors
     /// 400 for a bare preimage, [`L402Error::Settling`], the store's.
     pub async fn proven(&self, headers: &HeaderMap, resource: &str) -> Result<Option<Admitted>, L402Error> {
-        let Presented::This(credential) = Presented::read(headers) else { return Ok(None) };
-        let preimage = match &credential {
+        let mut refused = Ok(None);
+        for presented in Presented::read(headers) {
+            let Presented::This(credential) = presented else { continue };
+            match self.proven_by(&credential, resource).await {
+                Ok(None) => {}
+                Ok(proven) => return Ok(proven),
+                Err(error) => refused = Err(error),
+            }
+        }
+        refused
+    }
+
+    async fn proven_by(
+        &self,
+        credential: &Credential,
+        resource: &str,
+    ) -> Result<Option<Admitted>, L402Error> {
+        let preimage = match credential {
             Credential::Token { preimage, .. } => *preimage,
             Credential::Payment(shown) => match self.proof(shown) {
                 Ok(preimage) => preimage,
@@ -34,7 +50,7 @@ impl L402 {
         else {
             return Ok(None);
         };
-        let receipt = match &credential {
+        let receipt = match credential {
             Credential::Token { macaroons, .. } => {
                 let own = self.macaroon(&challenge);
                 if !macaroons.iter().any(|shown| b64::standard(&shown.to_bytes()) == own) {

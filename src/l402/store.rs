@@ -40,6 +40,8 @@ pub struct Challenge {
     pub expires_at: UnixMillis,
     /// When it was paid.
     pub paid_at: Option<UnixMillis>,
+    /// What came in.
+    pub received: Option<Msat>,
 }
 
 impl Challenge {
@@ -62,7 +64,7 @@ impl Challenge {
 const CHALLENGE: &str =
     "SELECT l.id, l.payment_hash, l.account_id, l.resource, l.price_sat, l.description, l.token_id,
      l.valid_until, l.idempotency_key, c.invoice, l.created_at, l.expires_at, l.paid_at,
-     l.product
+     l.product, l.received_msat
      FROM l402_challenges l JOIN charges c ON c.id = l.charge_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Challenge> {
@@ -81,6 +83,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Challenge> {
         expires_at: row.get(11)?,
         paid_at: row.get(12)?,
         product: row.get(13)?,
+        received: row.get(14)?,
     })
 }
 
@@ -127,6 +130,12 @@ pub(super) fn insert(tx: &Tx<'_>, draft: &Draft<'_>, now: UnixMillis) -> Result<
 pub(super) fn by_hash(connection: &Connection, hash: PaymentHash) -> Result<Option<Challenge>, LedgerError> {
     let sql = format!("{CHALLENGE} WHERE l.payment_hash = ?1");
     Ok(connection.prepare_cached(&sql)?.query_row([hash], read).optional()?)
+}
+
+/// The challenge of a row.
+pub(super) fn by_row(connection: &Connection, id: i64) -> Result<Option<Challenge>, LedgerError> {
+    let sql = format!("{CHALLENGE} WHERE l.id = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([id], read).optional()?)
 }
 
 pub(super) fn by_charge(connection: &Connection, charge: ChargeId) -> Result<Option<Challenge>, LedgerError> {

@@ -8,6 +8,7 @@ use super::store;
 use crate::clock::Clock;
 use crate::fees::FeeRule;
 use crate::http::events::EventLog;
+use crate::http::live::Hub;
 use crate::ids::ChargeId;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::books::{Journal, Kind};
@@ -24,12 +25,13 @@ pub struct Teller {
     counters: Arc<Counters>,
     fee: FeeRule,
     listener: Option<Arc<dyn SaleListener>>,
+    hub: Option<Arc<Hub>>,
 }
 
 impl Teller {
     /// With whom it tells.
     pub fn new(log: EventLog, clock: Clock) -> Self {
-        Self { log, clock, counters: Arc::default(), fee: FeeRule::FREE, listener: None }
+        Self { log, clock, counters: Arc::default(), fee: FeeRule::FREE, listener: None, hub: None }
     }
 
     /// With what the operator takes of what an account sells.
@@ -42,6 +44,12 @@ impl Teller {
     #[must_use]
     pub fn telling(self, listener: Arc<dyn SaleListener>) -> Self {
         Self { listener: Some(listener), ..self }
+    }
+
+    /// With the pages on which challenges are paid.
+    #[must_use]
+    pub fn showing(self, hub: Arc<Hub>) -> Self {
+        Self { hub: Some(hub), ..self }
     }
 
     /// A price is asked of somebody.
@@ -83,8 +91,11 @@ impl Listener for Teller {
         }
         let data = serde_json::json!({ "resource": challenge.resource, "amount_sat": received.sat_floor() });
         self.log.record(tx, "l402.paid", &challenge.payment_hash.to_string(), &data)?;
-        let counters = Arc::clone(&self.counters);
+        let (counters, hub) = (Arc::clone(&self.counters), self.hub.clone());
         tx.after_commit(move || {
+            if let Some(hub) = hub {
+                hub.tell(&challenge.topic());
+            }
             counters.earned(challenge.account, &challenge.resource, received.sat_floor());
         });
         Ok(())

@@ -79,7 +79,19 @@ impl L402 {
     /// Reads what a request shows for a resource of this account. A token does not expire here: whoever has paid for
     /// an order has paid for it for ever.
     pub fn proof_of(&self, headers: &HeaderMap, resource: &str, merchant: i64) -> Proof {
-        let credential = match Presented::read(headers) {
+        let mut refused = Proof::Nothing;
+        for presented in Presented::read(headers) {
+            match self.proof_by(&presented, resource, merchant) {
+                paid @ Proof::Paid(_) => return paid,
+                other if matches!(refused, Proof::Nothing) => refused = other,
+                _ => {}
+            }
+        }
+        refused
+    }
+
+    fn proof_by(&self, presented: &Presented, resource: &str, merchant: i64) -> Proof {
+        let credential = match presented {
             Presented::Nothing => return Proof::Nothing,
             Presented::Garbled => return Proof::Closed(Closed::Garbled),
             Presented::This(credential) => credential,
@@ -93,9 +105,9 @@ impl L402 {
                     price_sat: None,
                     now: i64::MIN,
                 };
-                check::open(self.mint(), &macaroons, &preimage, &door).map(|key| key.payment_hash)
+                check::open(self.mint(), macaroons, preimage, &door).map(|key| key.payment_hash)
             }
-            Credential::Payment(shown) => self.proof(&shown).map(|preimage| preimage.payment_hash()),
+            Credential::Payment(shown) => self.proof(shown).map(|preimage| preimage.payment_hash()),
             // Every node on the payment's way knows it.
             Credential::Preimage(_) => return Proof::Closed(Closed::Garbled),
         };

@@ -43,7 +43,9 @@ pub struct Verdict {
 }
 
 impl L402 {
-    /// Whether to let somebody in. A token is good until it ends; a preimage alone is taken, once.
+    /// Whether to let somebody in. A token is good until it ends. A preimage alone, which contract and clients know for
+    /// the `Payment` scheme, is taken once; nodes on the payment's way see it, so whoever asks should give the resource
+    /// or the macaroon with it.
     ///
     /// # Errors
     /// The store's.

@@ -195,7 +195,8 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             // And but for what paid for the operator's own.
             - one("SELECT coalesce(sum(e.msat), 0) FROM entries e JOIN journals j ON j.id = e.journal
                    WHERE e.account = 'merchants'
-                     AND j.kind IN ('fee_earned', 'refund_fee_returned', 'refund_fee_earned_again')")?,
+                     AND j.kind IN ('fee_earned', 'refund_fee_returned', 'refund_fee_earned_again',
+                         'order_fee_returned')")?,
     );
     expect(
         "withheld for fees",

@@ -157,6 +157,8 @@ pub enum Kind {
     RefundFeeReturned,
     /// A fee that had gone back with a refund, before that failed.
     RefundFeeEarnedAgain,
+    /// A fee of an order that the seller gave up: by its charge.
+    OrderFeeReturned,
     /// Money in suspense was given to somebody, by its settlement.
     SuspenseSettled,
     /// It came back: the payout that was to pay it back failed.
@@ -211,6 +213,7 @@ impl Kind {
             Self::Unclaimed => "unclaimed",
             Self::RefundFeeReturned => "refund_fee_returned",
             Self::RefundFeeEarnedAgain => "refund_fee_earned_again",
+            Self::OrderFeeReturned => "order_fee_returned",
             Self::SuspenseSettled => "suspense_settled",
             Self::SuspenseReturned => "suspense_returned",
             Self::SuspenseSettledLate => "suspense_settled_late",

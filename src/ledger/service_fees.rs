@@ -55,6 +55,26 @@ pub fn give_back(
         .post(tx, now)
 }
 
+/// Gives a charge's fee back to an account that gives back all that the charge brought in. Once a charge.
+///
+/// # Errors
+/// The store's, also if it went back before.
+pub fn give_back_for_charge(
+    tx: &Tx<'_>,
+    charge: ChargeId,
+    account: AccountId,
+    reference: &str,
+    fee: Msat,
+    now: UnixMillis,
+) -> Result<(), LedgerError> {
+    let change = Change { account, kind: LineKind::ServiceFeeReturned, reference, amount: fee };
+    accounts::credit(tx, &change, now)?;
+    Journal::new(Kind::OrderFeeReturned, charge.0)
+        .debit(Account::FeesEarned, fee)
+        .credit(Account::Merchants, fee)
+        .post(tx, now)
+}
+
 /// Earns a fee again that went back with a refund which has failed, if the account still has it; whether it does.
 ///
 /// # Errors

@@ -5,10 +5,8 @@ use std::time::Duration;
 use bitcoin::Network;
 use lightning_invoice::{Bolt11Invoice, Currency};
 
+use super::target::{self, Target};
 use crate::clock::UnixMillis;
-
-/// Longest text that is looked at; real invoices stay far below, and parsing costs time.
-const LONGEST: usize = 8_192;
 
 /// Blocks for which a recipient may ask to be able to hold the payment: two days. Ordinary wallets ask for
 /// 9 to 144; more would only serve to keep our channels busy.
@@ -19,22 +17,15 @@ const LONGEST_HOLD_BLOCKS: u64 = 288;
 #[error("not an invoice that can be paid")]
 pub struct BadInvoice;
 
-/// Reads an invoice as people paste it: with `lightning:` before it, in upper case, with spaces or line
-/// breaks. Its signature is right if this succeeds.
+/// Reads an invoice as people paste it: whatever [`target::read`] finds one in. Its signature is right if this succeeds.
 ///
 /// # Errors
 /// [`BadInvoice`].
 pub fn read(text: &str) -> Result<Bolt11Invoice, BadInvoice> {
-    if text.len() > LONGEST {
-        return Err(BadInvoice);
+    match target::read(text) {
+        Ok(Target::Invoice(invoice)) => Ok(*invoice),
+        _ => Err(BadInvoice),
     }
-    let text: String = text.split_whitespace().collect();
-    let bare = match text.split_once(':') {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("lightning") => rest.trim_start_matches('/'),
-        Some(_) => return Err(BadInvoice),
-        None => &text,
-    };
-    bare.parse().map_err(|_| BadInvoice)
 }
 
 /// Whether we can pay it now: of our network, with an amount, payable for at least `at_least`, and not to be
@@ -115,6 +106,9 @@ pub(crate) mod tests {
             format!("LIGHTNING:{upper}"),
             format!("lightning://{text}"),
             broken,
+            format!("bitcoin:?lightning={upper}"),
+            format!("bitcoin:bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080?amount=0.00001&lightning={text}"),
+            format!("\u{feff}\u{201c}{text}\u{201d}\u{200b}"),
         ];
         for form in forms {
             assert_eq!(payable(&form, 1_000), Ok(()), "{form}");

@@ -19,6 +19,7 @@ mod operator;
 #[cfg(test)]
 pub mod sim;
 pub mod standing;
+pub mod target;
 
 use std::time::Duration;
 

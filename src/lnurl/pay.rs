@@ -10,16 +10,23 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lightning_invoice::{Bolt11Invoice, Currency};
 use serde_json::Value;
-use url::Url;
+use url::{Host, Url};
 
 use crate::clock::Clock;
-use crate::lightning::invoice::check_payable;
+use crate::decimal;
+use crate::lightning::invoice::{self, check_payable};
+use crate::lightning::target::{self, Target, Unreadable};
 use crate::money::Msat;
+use crate::text;
 use crate::vouchers::returns::Resolve;
 use crate::webhooks::fetch::{FetchError, GuardedClient};
+use crate::webhooks::guard::{BadUrl, Guard};
 
 /// More than any honest answer; metadata may hold a picture.
 const LARGEST_ANSWER: usize = 256 * 1024;
+
+/// Bytes of a host's reason that are passed on.
+const LONGEST_REASON: usize = 200;
 
 /// How long an invoice must be payable at least: a payout may have to wait its turn.
 const LASTS_AT_LEAST: Duration = Duration::from_secs(30);
@@ -27,15 +34,15 @@ const LASTS_AT_LEAST: Duration = Duration::from_secs(30);
 /// Why an address gave no invoice. Nothing was paid; another try may do better.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PayError {
-    /// The text is no lightning address.
-    #[error("not a lightning address")]
-    BadAddress,
+    /// Nothing can be paid to this text.
+    #[error(transparent)]
+    BadAddress(#[from] NotPayable),
     /// The host gave no usable answer.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The host answered with an error of its own.
-    #[error("the address refused")]
-    Refused,
+    /// The host answered with an error of its own; its reason, cut and without control characters.
+    #[error("the address refused{}", because(.0))]
+    Refused(String),
     /// The host takes other amounts.
     #[error("the address does not take this amount")]
     Amount,
@@ -44,30 +51,93 @@ pub enum PayError {
     Nonsense(&'static str),
 }
 
-/// The URL behind a lightning address; `None` if the text is none.
-pub fn address_url(address: &str) -> Option<Url> {
-    let (name, host) = address.split_once('@')?;
-    let named = !name.is_empty()
-        && name.len() <= 64
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte));
-    let hosted = !host.is_empty()
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte))
-        && !host.starts_with(['.', '-', ':']);
-    if !named || !hosted {
-        return None;
-    }
-    let host = host.to_ascii_lowercase();
-    let bare = host.split(':').next().unwrap_or_default();
-    // Hidden services have no certificates; and this machine's own names are for tests, past the guard alone.
-    let plain = bare.ends_with(".onion") || bare == "localhost" || bare.parse::<std::net::Ipv4Addr>().is_ok();
-    let scheme = if plain { "http" } else { "https" };
-    let name = name.to_ascii_lowercase();
-    Url::parse(&format!("{scheme}://{host}/.well-known/lnurlp/{name}")).ok().filter(Url::has_host)
+/// Why a text can't be kept as the place that later payments go to. The texts are for whoever gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPayable {
+    /// It is nothing that can be paid to.
+    #[error("this is not a lightning address like name@example.com")]
+    Unreadable,
+    /// It can be paid once.
+    #[error(
+        "this is an invoice, which expires and can be paid once; give a lightning address like name@example.com"
+    )]
+    Invoice,
+    /// An offer: payouts are known by their payment hash, and an offer has none before it is paid.
+    #[error("this is a BOLT12 offer; give a lightning address like name@example.com")]
+    Offer,
+    /// A bitcoin address.
+    #[error("this is a bitcoin address; give a lightning address like name@example.com")]
+    Onchain,
+    /// Only the DNS knows it.
+    #[error("a name with ₿ is only looked for in the DNS; give a lightning address like name@example.com")]
+    DnsName,
+    /// No Tor here.
+    #[error("this server can't reach onion addresses")]
+    Onion,
+    /// A name of a network that isn't the internet.
+    #[error("the host's name exists in a local network only, where this server can't ask it")]
+    LocalName,
+    /// An address of a network that isn't the internet.
+    #[error("the host's IP address is not a public one, so this server can't ask it")]
+    PrivateAddress,
+    /// A port that the guard refuses.
+    #[error("the host's port is not allowed: it must be 80, 443, or 1024 or above")]
+    Port,
+    /// Something else is wrong with the URL.
+    #[error("the host can't be asked")]
+    Host,
 }
 
-/// Whether a text has the form of a lightning address.
-pub fn is_address(text: &str) -> bool {
-    address_url(text).is_some()
+/// Reads what somebody wants later payments to go to, a lightning address or an LNURL, as it is kept: refused when it
+/// is given and not when it is needed. What its name leads to is not looked up, so the answer tells nothing of the
+/// network that the server is in.
+///
+/// # Errors
+/// Why nothing could ever be paid to it.
+pub fn check_target(guard: &Guard, text: &str) -> Result<String, NotPayable> {
+    let target = read_target(text)?;
+    check_url(guard, &url_of(&target)?)?;
+    Ok(target.canonical())
+}
+
+/// The form alone, as [`check_target`].
+///
+/// # Errors
+/// What else it is.
+pub fn read_target(text: &str) -> Result<Target, NotPayable> {
+    match target::read(text) {
+        Ok(target @ (Target::Address(_) | Target::Lnurl(_))) => Ok(target),
+        Ok(Target::Invoice(_)) => Err(NotPayable::Invoice),
+        Ok(Target::Offer(_)) => Err(NotPayable::Offer),
+        Ok(Target::Onchain(_)) => Err(NotPayable::Onchain),
+        Ok(Target::DnsName(_)) => Err(NotPayable::DnsName),
+        Err(Unreadable) => Err(NotPayable::Unreadable),
+    }
+}
+
+fn url_of(target: &Target) -> Result<Url, NotPayable> {
+    match target {
+        Target::Address(address) => address.url().map_err(|_| NotPayable::Unreadable),
+        Target::Lnurl(url) => Ok(url.clone()),
+        _ => Err(NotPayable::Unreadable),
+    }
+}
+
+/// Whether this server can ask there at all, by the text of the URL.
+///
+/// # Errors
+/// Why not.
+pub fn check_url(guard: &Guard, url: &Url) -> Result<(), NotPayable> {
+    let Err(refused) = guard.check(url) else { return Ok(()) };
+    Err(match (refused, url.host()) {
+        (BadUrl::Port, _) => NotPayable::Port,
+        (BadUrl::Refused, Some(Host::Domain(name))) if name.trim_end_matches('.').ends_with(".onion") => {
+            NotPayable::Onion
+        }
+        (BadUrl::Refused, Some(Host::Domain(_))) => NotPayable::LocalName,
+        (BadUrl::Refused, Some(_)) => NotPayable::PrivateAddress,
+        _ => NotPayable::Host,
+    })
 }
 
 /// Asks addresses on behalf of vouchers that go back.
@@ -98,7 +168,7 @@ pub struct PayRequest {
 impl Resolve for Addresses {
     fn invoice<'a>(&'a self, address: &'a str, amount: Msat) -> BoxFuture<'a, Result<Bolt11Invoice, String>> {
         let asked = self.ask(address, amount);
-        asked.map(|result| result.map_err(|error| error.to_string())).boxed()
+        asked.map(|result| result.map_err(|error| told(&error))).boxed()
     }
 }
 
@@ -117,17 +187,26 @@ impl Addresses {
     /// # Errors
     /// [`PayError`].
     pub async fn pay_request(&self, address: &str) -> Result<PayRequest, PayError> {
-        let url = address_url(address).ok_or(PayError::BadAddress)?;
+        let target = read_target(address)?;
+        self.pay_request_at(&url_of(&target)?).await
+    }
+
+    /// The same for an LNURL's URL.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub async fn pay_request_at(&self, url: &Url) -> Result<PayRequest, PayError> {
+        check_url(self.client.guard(), url)?;
         let offer = fetch(&self.client, url.as_str()).await?;
         if offer.get("tag").and_then(Value::as_str) != Some("payRequest") {
             return Err(PayError::Nonsense("not a payRequest"));
         }
-        let number = |name| offer.get(name).and_then(Value::as_u64);
+        let number = |name| offer.get(name).and_then(whole);
         let limit = |name| number(name).ok_or(PayError::Nonsense("no limits"));
         let (least, most) = (limit("minSendable")?, limit("maxSendable")?);
         let callback =
             offer.get("callback").and_then(Value::as_str).ok_or(PayError::Nonsense("no callback"))?;
-        let callback = Url::parse(callback).map_err(|_| PayError::Nonsense("no callback"))?;
+        let callback = Url::parse(callback.trim()).map_err(|_| PayError::Nonsense("no callback"))?;
         let comment = number("commentAllowed").and_then(|most| usize::try_from(most).ok()).unwrap_or(0);
         Ok(PayRequest { callback, least, most, comment })
     }
@@ -147,17 +226,42 @@ impl Addresses {
         }
         let answer = fetch(&self.client, callback.as_str()).await?;
         let text = answer.get("pr").and_then(Value::as_str).ok_or(PayError::Nonsense("no invoice"))?;
-        let invoice: Bolt11Invoice = text.parse().map_err(|_| PayError::Nonsense("not an invoice"))?;
+        let invoice = invoice::read(text).map_err(|_| PayError::Nonsense("not an invoice"))?;
         check(&invoice, self.network, &self.clock, amount)?;
         Ok(invoice)
     }
 }
 
 async fn fetch(client: &GuardedClient, url: &str) -> Result<Value, PayError> {
-    let answer = client.get_json(url, LARGEST_ANSWER).await?;
-    match answer.get("status").and_then(Value::as_str) {
-        Some("ERROR") => Err(PayError::Refused),
-        _ => Ok(answer),
+    let answer = client.get_answer(url, LARGEST_ANSWER).await?;
+    let status = answer.get("status").and_then(Value::as_str).unwrap_or_default();
+    if !status.eq_ignore_ascii_case("ERROR") {
+        return Ok(answer);
+    }
+    let reason = answer.get("reason").and_then(Value::as_str).unwrap_or_default();
+    Err(PayError::Refused(text::beginning(&text::plain_line(reason), LONGEST_REASON).to_owned()))
+}
+
+/// Why there is no invoice, for whoever gave the address: what a name leads to inside of this network is not told.
+fn told(error: &PayError) -> String {
+    match error {
+        PayError::Fetch(FetchError::Refused | FetchError::Unreachable | FetchError::TimedOut) => {
+            FetchError::Unreachable.to_string()
+        }
+        other => other.to_string(),
+    }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+/// A whole number, however it was written: `1000`, `1000.0`, `"1000"`.
+fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => decimal::whole_number(number).and_then(|whole| u64::try_from(whole).ok()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -177,41 +281,4 @@ fn check(invoice: &Bolt11Invoice, network: Network, clock: &Clock, amount: Msat)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_leads_to_its_host() {
-        let url = |address| address_url(address).map(String::from);
-        let expected = "https://example.com/.well-known/lnurlp/alice";
-        assert_eq!(url("alice@example.com").as_deref(), Some(expected));
-        assert_eq!(url("Alice@Example.COM").as_deref(), Some(expected));
-        assert_eq!(url("a-b_c.d+e@x.y.z:8443").unwrap(), "https://x.y.z:8443/.well-known/lnurlp/a-b_c.d+e");
-        assert_eq!(url("a@127.0.0.1:3000").unwrap(), "http://127.0.0.1:3000/.well-known/lnurlp/a");
-        assert_eq!(url("a@abc.onion").unwrap(), "http://abc.onion/.well-known/lnurlp/a");
-    }
-
-    #[test]
-    fn other_texts_are_no_address() {
-        for text in [
-            "",
-            "alice",
-            "@example.com",
-            "alice@",
-            "a@b@c",
-            "a/b@c.d",
-            "a@c.d/e",
-            "a@c.d?x",
-            "a b@c.d",
-            "ä@c.d",
-            "a@.com",
-            "lno1qcp4256ypq",
-            "a@c.d:99999",
-            "a@user:pw@c.d",
-            "a@c.d#e",
-            "../x@c.d\n",
-        ] {
-            assert_eq!(address_url(text), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -21,6 +21,7 @@ use tower::ServiceExt;
 use utoipa::{OpenApi, ToSchema};
 
 use super::{Backend, Call, Reply, ToolServer};
+use crate::http::asking::is_below;
 use crate::http::client::Proxies;
 use crate::http::keys::{AnyGate, Caller, Gate, KeyError, Keys, Scope, require_any_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
@@ -72,8 +73,8 @@ fn request(parts: &Parts, call: Call) -> Option<Request> {
     *request.extensions_mut() = parts.extensions.clone();
     let headers = request.headers_mut();
     for name in [AUTHORIZATION, API_KEY] {
-        if let Some(value) = parts.headers.get(&name) {
-            headers.insert(name, value.clone());
+        for value in parts.headers.get_all(&name) {
+            headers.append(name.clone(), value.clone());
         }
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -117,7 +118,7 @@ pub fn router(routes: Router, keys: Keys, limits: &Arc<Limits>, proxies: &Arc<Pr
 
 /// Whether a path is one of these.
 pub fn owns(path: &str) -> bool {
-    matches!(path, "/mcp" | "/v1/key")
+    is_below(path, "/mcp") || is_below(path, "/v1/key")
 }
 
 /// Whether requests of this path bound their own time: a tool takes as long as its route.
@@ -127,8 +128,12 @@ pub fn times_itself(path: &str) -> bool {
 
 /// What no handler answered.
 pub fn failure(path: &str, status: StatusCode) -> Response {
-    let code = if status == StatusCode::METHOD_NOT_ALLOWED { "METHOD_NOT_ALLOWED" } else { "UNAVAILABLE" };
-    Problem::new(status.as_u16(), code, "The request could not be answered").answer(path)
+    let (code, message) = match status {
+        StatusCode::NOT_FOUND => ("NOT_FOUND", "There is no such route"),
+        StatusCode::METHOD_NOT_ALLOWED => ("METHOD_NOT_ALLOWED", "Not with this method"),
+        _ => ("UNAVAILABLE", "The request could not be answered"),
+    };
+    Problem::new(status.as_u16(), code, message).answer(path)
 }
 
 /// What a key opens.

@@ -139,6 +139,11 @@ pub(super) static ALL: &[ToolSpec] = &[
             takes("body", Kind::Text, "Body to send"),
             takes("bodyEncoding", Kind::Text, "utf8, or base64 for a body that is no text"),
             takes("maxSats", Kind::Count, "The most that it may cost, in sat, routing not included"),
+            takes(
+                "reuseCredential",
+                Kind::Yes,
+                "false pays anew although an earlier call has paid at this address: to buy one more of a thing",
+            ),
             ONCE,
         ],
         spends: true,

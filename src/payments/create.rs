@@ -35,11 +35,12 @@ enum Made {
 
 impl Payments {
     /// Makes what was ordered. The same order again, as long as it can be paid or is being paid, and costs the same,
-    /// is the same payment, also while nothing new can be made.
+    /// is the same payment, also while nothing new can be made. One that is paid is not asked to be paid again, unless
+    /// whoever orders says that it is.
     ///
     /// # Errors
     /// [`PaymentError::Invalid`], [`PaymentError::RateUnavailable`], [`PaymentError::NodeUnavailable`],
-    /// [`PaymentError::NoCapacity`], [`PaymentError::TooMany`]; of the idempotency key; the store's. Nothing
+    /// [`PaymentError::NoCapacity`], [`PaymentError::TooMany`], [`PaymentError::OrderPaid`]; of the idempotency key; the store's. Nothing
     /// is left behind by any.
     pub async fn create(
         &self,
@@ -99,6 +100,7 @@ impl Payments {
                 // Our fresh invoice is nobody's, and forgotten.
                 Some(same) => (StatusCode::OK, same),
                 None => {
+                    refuse_paid(tx, account, &new)?;
                     let charge =
                         charges::open_held(tx, Family::Payments, &invoice, Some(sats), preimage, now)?;
                     if let Some(offer) = &offer {
@@ -152,7 +154,11 @@ impl Payments {
                 Some(same) if asked.is_none() => {
                     (Some(Reply::New(StatusCode::OK, payments.json(&same)?)), false)
                 }
-                same => (None, same.is_some()),
+                None => {
+                    refuse_paid(connection, account, &first)?;
+                    (None, false)
+                }
+                Some(_) => (None, true),
             })
         });
         let (done, waits) = found.await?;
@@ -200,6 +206,19 @@ impl Payments {
     pub(super) fn json(&self, payment: &Payment) -> Result<Vec<u8>, PaymentError> {
         json(&PaymentView::new(payment, &self.rules().public_url, self.now()))
     }
+}
+
+/// An order that was paid is most often ordered again by mistake, and the customer would pay twice.
+fn refuse_paid(
+    connection: &rusqlite::Connection,
+    account: AccountId,
+    new: &NewPayment,
+) -> Result<(), PaymentError> {
+    if new.allow_repeat {
+        return Ok(());
+    }
+    store::paid_for(connection, account, &new.order_id)?
+        .map_or(Ok(()), |paid| Err(PaymentError::OrderPaid(paid)))
 }
 
 /// What the payer reads.

@@ -5,6 +5,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::ids::InvoiceId;
 use super::request::Invalid;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
@@ -55,6 +56,8 @@ pub enum PaymentError {
         /// Which state.
         message: &'static str,
     },
+    /// 409: the order was paid, by this payment.
+    OrderPaid(InvoiceId),
     /// 429: too many requests.
     TooMany {
         /// Requests in a window and its length in seconds; `None` where all clients together were too many.
@@ -107,6 +110,11 @@ impl PaymentError {
     fn row(&self) -> (u16, &'static str, &str) {
         match self {
             Self::Invalid { code, message } => (400, code, message),
+            Self::OrderPaid(_) => (
+                409,
+                "ORDER_PAID",
+                "This order was paid: invoiceId names the payment; send allowRepeat: true to have it paid once more",
+            ),
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE", "The body is too large"),
             Self::IdempotencyKeyReuse => {
                 (409, "IDEMPOTENCY_KEY_REUSE", "This idempotency key was used for another request")
@@ -166,6 +174,7 @@ impl PaymentError {
         let (status, code, message) = self.row();
         let problem = Problem::new(status, code, message);
         match self {
+            Self::OrderPaid(paid) => problem.with("invoiceId", paid.to_string()),
             Self::TooMany { quota, retry_after } => {
                 problem.too_many(quota.map(|(limit, secs)| (limit, span(secs))), *retry_after)
             }

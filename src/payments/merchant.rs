@@ -141,9 +141,9 @@ impl Payments {
     pub async fn set_merchant(&self, account: AccountId, change: Change) -> Result<Vec<u8>, PaymentError> {
         for (name, url) in [("webhookUrl", &change.webhook_url), ("callbackUrl", &change.callback_url)] {
             let Some(Some(url)) = url else { continue };
-            self.0.parts.guard.check_url(url).map_err(|_| {
+            self.0.parts.guard.check_url(url).map_err(|why| {
                 let message = format!(
-                    "{name} must be a web address (http or https) that leads to the public internet; others need the operator's leave"
+                    "{name} must be a web address (http or https) that leads to the public internet; others need the operator's leave: {why}"
                 );
                 PaymentError::invalid("INVALID_URL", message)
             })?;

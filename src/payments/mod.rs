@@ -31,6 +31,7 @@ mod recent;
 pub mod refunds;
 pub mod request;
 mod rules;
+mod sessions;
 mod signature;
 pub mod status;
 mod store;
@@ -57,6 +58,7 @@ use crate::webhooks::guard::Guard;
 
 pub use error::PaymentError;
 pub use rules::Rules;
+pub use sessions::{Session, Sessions};
 pub use signature::own_headers;
 pub use teller::Teller;
 
@@ -87,14 +89,24 @@ struct Inner {
     gate: Gate,
     exports: export::Exports,
     recent: recent::Recent,
+    sessions: Option<Arc<dyn Sessions>>,
 }
 
 impl Payments {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
+        Self::build(parts, None)
+    }
+
+    /// The same, whose checkout pages also show what another family has opened.
+    pub fn with_sessions(parts: Parts, sessions: Arc<dyn Sessions>) -> Self {
+        Self::build(parts, Some(sessions))
+    }
+
+    fn build(parts: Parts, sessions: Option<Arc<dyn Sessions>>) -> Self {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
         let (exports, recent) = (export::Exports::default(), recent::Recent::default());
-        Self(Arc::new(Inner { parts, gate, exports, recent }))
+        Self(Arc::new(Inner { parts, gate, exports, recent, sessions }))
     }
 
     /// Limits and windows.

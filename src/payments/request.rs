@@ -37,6 +37,8 @@ pub struct NewPayment {
     pub cancel_url: Option<String>,
     /// A JSON object, as text.
     pub metadata: Option<String>,
+    /// Whether an order that was paid is to be paid once more.
+    pub allow_repeat: bool,
 }
 
 impl NewPayment {
@@ -59,6 +61,7 @@ impl NewPayment {
             success_url: fields.link("successUrl")?,
             cancel_url: fields.link("cancelUrl")?,
             metadata: fields.object("metadata")?,
+            allow_repeat: fields.flag("allowRepeat")?,
         })
     }
 }
@@ -128,6 +131,15 @@ impl Fields<'_> {
         match web_address(&text) {
             Some(url) => Ok(Some(url.to_string())),
             None => Err(Invalid::new("INVALID_URL", format!("{name} must be a web address"))),
+        }
+    }
+
+    /// Whether something is so; it isn't if nothing is said.
+    fn flag(self, name: &str) -> Result<bool, Invalid> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(Invalid::new("INVALID_FIELD", format!("{name} must be true or false"))),
         }
     }
 

@@ -233,6 +233,21 @@ pub(super) fn payable(
     waiting.map(|id| by_id(connection, id)).transpose()
 }
 
+/// What was paid for an order, if it was and has not all gone back.
+pub(super) fn paid_for(
+    connection: &Connection,
+    account: AccountId,
+    order: &str,
+) -> Result<Option<InvoiceId>, LedgerError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT public_id FROM payments INDEXED BY payments_by_order
+             WHERE account_id = ?1 AND order_id = ?2 AND status = 'paid' ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row(params![account, order], |row| row.get(0))
+        .optional()?)
+}
+
 /// A page of an account's payments, newest first. What is over is not among the unpaid, though nobody has marked
 /// it yet.
 pub(super) fn list(

@@ -71,8 +71,9 @@ impl Unit {
 impl FromStr for Unit {
     type Err = UnknownCurrency;
 
-    /// In any case: a currency's code, `BTC`, `sats`, `sat`.
+    /// In any case, with or without blanks around it: a currency's code, `BTC`, `sats`, `sat`.
     fn from_str(text: &str) -> Result<Self, UnknownCurrency> {
+        let text = text.trim();
         if text.eq_ignore_ascii_case("btc") {
             Ok(Self::Btc)
         } else if text.eq_ignore_ascii_case("sats") || text.eq_ignore_ascii_case("sat") {

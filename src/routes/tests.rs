@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 use super::*;
+use crate::admin::StoreAdmin;
 use crate::config::Config;
 use crate::data_dir;
 
@@ -83,13 +84,16 @@ impl Site {
     }
 
     async fn ask(&self, method: &str, key: &str, path: &str, body: &Value) -> (u16, String) {
+        text(self.send(method, key, path, body).await).await
+    }
+
+    async fn send(&self, method: &str, key: &str, path: &str, body: &Value) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         if !key.is_empty() {
             request = request.header("x-api-key", key);
         }
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        text(response).await
+        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
     async fn get(&self, key: &str, path: &str) -> Value {
@@ -216,4 +220,178 @@ async fn an_account_reads_its_real_webhooks_proxies_and_node() {
     let (status, refused) =
         site.ask("POST", "", "/api/signup/l402", &json!({ "email": "bob@example.com" })).await;
     assert!(status == 403 && refused.contains("signup_disabled"), "{refused}");
+}
+
+/// Programs read an error in the shape of the service that they think they have reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_route_answers_in_the_shape_of_its_prefix() {
+    let site = Site::build().await;
+    let problems = [
+        "/v1/x",
+        "/v1/key/x",
+        "/v1/account/x",
+        "/v1/purse/x",
+        "/mcp/x",
+        "/api/x",
+        "/api",
+        "/api/payments/a/b/c",
+        "/checkout/a/b/c",
+        "/store/a/b",
+        "/api/shopify/a/b/c/d",
+        "/api/merchant/x",
+        "/api/agents/a/b/c",
+    ];
+    for path in problems {
+        let (status, text) = site.ask("GET", "", path, &Value::Null).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (status, &body["code"], &body["instance"]),
+            (404, &json!("NOT_FOUND"), &json!(path)),
+            "{text}"
+        );
+    }
+    for path in ["/api/auth", "/api/auth/x", "/api/anonymous", "/api/tipper/x", "/tips/a/b/c", "/tip/x"] {
+        let (status, text) = site.ask("GET", "", path, &Value::Null).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert!(status == 404 && body["errorMessage"].is_string(), "{path}: {text}");
+    }
+    for path in ["/x", "/gift/a/b/c", "/createx"] {
+        let (status, text) = site.ask("GET", "", path, &Value::Null).await;
+        let body: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((status, &body["statusCode"]), (404, &json!(404)), "{path}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_route_of_the_api_is_json_also_to_a_browser() {
+    let site = Site::build().await;
+    for path in [
+        "/api/nothing",
+        "/api/payments/a/b",
+        "/api/merchant/nothing",
+        "/api/agents/a/b/c",
+        "/api/shopify/mugs/nothing",
+        "/api/checkout/nothing",
+        "/api/l402/nothing",
+        "/api/proxy/a/b/c",
+        "/api/manifests/nothing",
+        "/api/stats/nothing",
+        "/v1/purse/nothing",
+        "/v1/nothing",
+    ] {
+        let request =
+            Request::builder().uri(path).header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let response = site.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let (status, body) = text(response).await;
+        assert_eq!(status, 404, "{path}");
+        assert!(kind.contains("json"), "{path}: {kind}");
+        let told: Value = serde_json::from_str(&body).unwrap();
+        if path.starts_with("/api/") {
+            assert_eq!((&told["status"], &told["instance"]), (&json!(404), &json!(path)), "{told}");
+            assert!(
+                told["type"].is_string() && told["title"].is_string() && told["detail"].is_string(),
+                "{told}"
+            );
+        }
+    }
+    // What people may have mistyped is a page.
+    let request =
+        Request::builder().uri("/nothing").header("accept", "text/html").body(Body::empty()).unwrap();
+    let response = site.router.clone().oneshot(request).await.unwrap();
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_with_something_to_sell_is_in_the_registry_with_a_manifest() {
+    let site = Site::build().await;
+    let shop = &site.house.shop;
+    let asked = json!({ "name": "Mugs & More", "currency": "sats", "country": "US" });
+    shop.create("mugs".into(), serde_json::from_value(asked).unwrap()).await.unwrap();
+    let registry = "/api/manifests/registry?category=STORE&q=mugs";
+    assert_eq!(site.get("", registry).await["total"], 0, "there is nothing in it");
+    for (handle, price) in [("dear", "9000"), ("cheap", "4000")] {
+        let product = json!({
+            "handle": handle, "title": handle, "variants": [{ "title": "Blue", "price": price, "stock": 1 }],
+        });
+        StoreAdmin::put(shop, "mugs".into(), vec![serde_json::from_value(product).unwrap()]).await.unwrap();
+    }
+    let listed = site.get("", registry).await;
+    let item = &listed["items"][0];
+    assert_eq!((&listed["total"], &item["defaultPriceSats"]), (&json!(1), &json!(4_000)), "{listed}");
+    assert_eq!(item["proxyBaseUrl"], "https://pay.example/api/shopify/mugs");
+    let path = "/api/manifests/stores/mugs";
+    assert_eq!(item["manifestUrl"], format!("https://pay.example{path}"));
+    let manifest = site.get("", path).await;
+    assert_eq!(manifest["service"]["base_url"], item["proxyBaseUrl"]);
+    assert_eq!(manifest["endpoints"][1]["pricing"]["base_price_sats"], 4_000);
+    assert_eq!(site.get("", "/api/manifests/registry?category=data").await["total"], 0);
+    shop.change("mugs".into(), serde_json::from_value(json!({ "active": false })).unwrap()).await.unwrap();
+    assert_eq!(site.get("", registry).await["total"], 0);
+    for path in [path, "/api/manifests/stores/nothing"] {
+        assert_eq!(site.ask("GET", "", path, &Value::Null).await.0, 404);
+    }
+}
+
+/// Every route that needs a key, and the scopes that open it: `METHOD /path scope scope`. Whoever adds a route adds its
+/// line; a scope in a line that does not belong there is a key that opens more than its purpose.
+const WHO_MAY: &str = include_str!("scopes.txt");
+
+/// The operator's routes, which the public document does not describe.
+const OPERATORS: [(&str, &str); 6] = [
+    ("GET", "/metrics"),
+    ("GET", "/events"),
+    ("GET", "/admin/v1/node"),
+    ("GET", "/admin/v1/keys"),
+    ("POST", "/admin/v1/pay"),
+    ("GET", "/admin/v1/nowhere"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_key_opens_the_routes_of_its_purpose_alone() {
+    let site = Site::build().await;
+    let mut keys = Vec::new();
+    for scope in Scope::ALL {
+        let made = site.house.keys.create(scope.name(), &[scope], None).await.unwrap();
+        keys.push((scope, made.1.expose().to_owned()));
+    }
+    let operator = Site {
+        router: operator_router(&site.house),
+        house: Arc::clone(&site.house),
+        _folder: tempfile::tempdir().unwrap(),
+    };
+    let document = site.get("", "/openapi.json").await;
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            operations.push((method.to_uppercase(), path.clone()));
+        }
+    }
+    operations.retain(|(_, path)| path != "/metrics");
+    let public = operations.into_iter().map(|operation| (&site, operation));
+    let operators = OPERATORS.map(|(method, path)| (&operator, (method.to_owned(), path.to_owned())));
+    let mut lines = Vec::new();
+    for (site, (method, path)) in public.chain(operators) {
+        // No path's id is one that is there: what opens it is asked before.
+        let asked = path.replace(['{', '}'], "");
+        let is_refused = async |key: &str| {
+            // Some answers are streams without an end.
+            let status = site.send(&method, key, &asked, &json!({})).await.status().as_u16();
+            assert!(status != 500, "{method} {path}");
+            matches!(status, 401 | 403)
+        };
+        if !is_refused("").await {
+            continue;
+        }
+        let mut open = Vec::new();
+        for (scope, key) in &keys {
+            if !is_refused(key).await {
+                open.push(scope.name());
+            }
+        }
+        lines.push(format!("{method} {path} {}", open.join(" ")));
+    }
+    lines.sort();
+    let expected: Vec<_> = WHO_MAY.lines().map(str::to_owned).collect();
+    assert_eq!(lines, expected, "\n{}\n", lines.join("\n"));
 }

@@ -34,6 +34,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0024_shop.sql"),
     include_str!("migrations/0025_signups.sql"),
     include_str!("migrations/0026_purse.sql"),
+    include_str!("migrations/0027_shopify.sql"),
+    include_str!("migrations/0028_buying.sql"),
     include_str!("migrations/0030_keys.sql"),
     include_str!("migrations/0031_sealed_answers.sql"),
     include_str!("migrations/0032_webhook_lanes.sql"),

@@ -22,8 +22,9 @@ mod readers;
 mod writer;
 
 use std::cell::RefCell;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::ops::Deref;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,9 @@ use writer::Writer;
 
 /// How long a connection waits for a lock that by design nobody else should hold.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Mode of the database's files.
+const PRIVATE: u32 = 0o600;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -130,6 +134,7 @@ impl Store {
     /// [`StoreError::InUse`], [`StoreError::TooNew`], [`StoreError::Open`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
+        keep_private(path).map_err(|error| open_error(path, &error))?;
         let mut connection = connect(path).map_err(|error| open_error(path, &error))?;
         connection
             .execute_batch(
@@ -265,6 +270,27 @@ fn open_error(path: &Path, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Open { path: path.to_owned(), reason: error.to_string() }
 }
 
+/// The database holds what opens gifts and tips: nobody but its owner may read it. SQLite gives its other files the same
+/// mode.
+fn keep_private(path: &Path) -> std::io::Result<()> {
+    let mut open = File::options();
+    open.create(true).truncate(false).write(true).mode(PRIVATE);
+    let file = open.open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        for ending in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            match std::fs::set_permissions(&name, Permissions::from_mode(PRIVATE)) {
+                Err(error) if ending.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Takes the folder's lock file, which the operating system releases however the process ends.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let lock_path = path.with_extension("lock");
@@ -272,6 +298,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(PRIVATE)
         .open(&lock_path)
         .map_err(|error| open_error(&lock_path, &error))?;
     match file.try_lock() {

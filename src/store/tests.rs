@@ -75,6 +75,33 @@ fn rows_of_ldk_keep_their_order_and_survive_a_reopening() {
 }
 
 #[test]
+fn nobody_but_the_owner_can_read_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("satchel.db");
+    let modes = || {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let mode = |file: std::io::Result<std::fs::DirEntry>| {
+            let file = file.unwrap();
+            (file.file_name().into_string().unwrap(), file.metadata().unwrap().permissions().mode() & 0o777)
+        };
+        files.map(mode).collect::<Vec<_>>()
+    };
+    let open_and_write = |name: &'static str| {
+        let store = Store::open(&path).unwrap();
+        store.write_blocking(move |tx| insert(tx, name)).unwrap();
+        store
+    };
+    let store = open_and_write("a");
+    assert!(modes().len() >= 4 && modes().iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes());
+    drop(store);
+    // A database from before is closed to others at the next start.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let store = open_and_write("b");
+    assert!(modes().iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes());
+    drop(store);
+}
+
+#[test]
 fn a_second_process_is_kept_out() {
     let (folder, _store) = open();
     assert!(matches!(Store::open(&folder.path().join("satchel.db")), Err(StoreError::InUse(_))));

@@ -10,6 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::redact::redact;
 use crate::config::{Log, LogFormat};
+use crate::text::escaped;
 
 /// The log can't be started.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +66,40 @@ impl<'a> MakeWriter<'a> for RedactedStderr {
 
 struct Redacted<W>(W);
 
+/// A line of the log with nothing in it that ends a line, moves a cursor or turns the direction of writing: values may be
+/// strangers'. Colours stay: where they are wanted the subscriber writes them, and takes them out of values itself.
+fn one_line(line: &str) -> String {
+    let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+    let mut clean = String::with_capacity(line.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        let (before, colour) = rest.split_at(at);
+        clean.push_str(&escaped(before, |_| false));
+        let is_part = |c: char| c.is_ascii_digit() || c == ';';
+        let parameters =
+            colour.get(2..).unwrap_or_default().find(|c| !is_part(c)).map(|end| end.saturating_add(2));
+        let length = parameters.filter(|end| colour.get(*end..).is_some_and(|tail| tail.starts_with('m')));
+        let (taken, kept) = length.map_or((1, false), |end| (end.saturating_add(1), true));
+        let (sequence, after) = colour.split_at_checked(taken).unwrap_or((colour, ""));
+        if kept {
+            clean.push_str(sequence);
+        } else {
+            clean.push_str(&escaped(sequence, |_| false));
+        }
+        rest = after;
+    }
+    clean.push_str(&escaped(rest, |_| false));
+    clean.push_str(end);
+    clean
+}
+
 impl<W: Write> Write for Redacted<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         // A line that can't be written, on a full disk or to a reader that has gone, is lost. It must not
         // become a panic of whoever wrote it, perhaps with a lock of the node in hand.
         let _lost = match std::str::from_utf8(line) {
-            Ok(text) => self.0.write_all(redact(text).as_bytes()),
-            Err(_) => self.0.write_all(redact(&String::from_utf8_lossy(line)).as_bytes()),
+            Ok(text) => self.0.write_all(one_line(&redact(text)).as_bytes()),
+            Err(_) => self.0.write_all(one_line(&redact(&String::from_utf8_lossy(line))).as_bytes()),
         };
         Ok(line.len())
     }
@@ -92,6 +120,23 @@ mod tests {
         out.write_all(format!("GET /gift/{}\n", "ab".repeat(24)).as_bytes()).unwrap();
         out.write_all(b"\xff\n").unwrap();
         assert_eq!(String::from_utf8(out.0).unwrap(), "GET /gift/[id]\n\u{fffd}\n");
+    }
+
+    #[test]
+    fn value_forges_no_line_and_moves_no_cursor() {
+        let mut out = Redacted(Vec::new());
+        out.write_all(
+            "\u{1b}[32mINFO\u{1b}[0m name=a\nERROR forged\u{1b}[2J\u{9b}1A\u{202e}\u{1b}]0;x\u{7}\n"
+                .as_bytes(),
+        )
+        .unwrap();
+        let expected =
+            "\u{1b}[32mINFO\u{1b}[0m name=a\\nERROR forged\\u001b[2J\\u009b1A\\u202e\\u001b]0;x\\u0007\n";
+        assert_eq!(String::from_utf8(out.0).unwrap(), expected);
+        let mut out = Redacted(Vec::new());
+        out.write_all("{\"message\":\"a\u{9b}b\"}\n".as_bytes()).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&out.0).unwrap();
+        assert_eq!(told["message"], "a\u{9b}b");
     }
 
     #[test]

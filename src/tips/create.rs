@@ -173,9 +173,9 @@ impl Tips {
         ];
         for (code, name, url) in urls {
             let Some(url) = url else { continue };
-            self.0.parts.guard.check_url(url.expose()).map_err(|_| TipError::Invalid {
+            self.0.parts.guard.check_url(url.expose()).map_err(|why| TipError::Invalid {
                 code,
-                message: format!("{name} must be a public web address"),
+                message: format!("{name} must be a public web address: {why}"),
             })?;
         }
         Ok(())

@@ -62,8 +62,8 @@ pub enum TipError {
     },
     /// 500: a bug, or the machine is broken; the log has it.
     Internal,
-    /// 422: a lightning address gives no invoice for this.
-    AddressRefuses,
+    /// 422: a lightning address gives no invoice for this; why, in words.
+    AddressRefuses(String),
     /// 503: the node or the database can't take this now.
     Unavailable,
     /// 503: the channels can't carry it.
@@ -124,11 +124,7 @@ impl TipError {
             Self::Conflict { code, message } => (409, code, message),
             Self::TooMany { .. } => (429, "TOO_MANY_REQUESTS", "Too many requests; wait a little"),
             Self::Internal => (500, "INTERNAL_ERROR", "Something went wrong here"),
-            Self::AddressRefuses => (
-                422,
-                "ADDRESS_REFUSES",
-                "The lightning address gives no invoice for this amount at the moment",
-            ),
+            Self::AddressRefuses(message) => (422, "ADDRESS_REFUSES", message),
             Self::NoCapacity { code, message } => (503, code, message),
             Self::Unavailable => (503, "UNAVAILABLE", "This can't be done at the moment; try again later"),
         }

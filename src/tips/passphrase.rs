@@ -10,6 +10,7 @@ use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
 use subtle::ConstantTimeEq;
 
 use crate::ids::{NoRandomness, random_bytes};
+use crate::text::is_format;
 
 /// Fewest words.
 pub const MIN_WORDS: u8 = 3;
@@ -25,6 +26,9 @@ const LONGEST_WORD: usize = 8;
 
 /// Stands where there is no word; the list ends at 2047.
 const NO_WORD: u16 = u16::MAX;
+
+/// Characters that are looked at: six words, and more between them than anybody types.
+const LONGEST_TEXT: usize = 1_000;
 
 const NONCE_LEN: usize = 16;
 const WORDS_LEN: usize = ROOM * 2;
@@ -76,12 +80,14 @@ impl Passphrase {
         Ok(Self { words, count })
     }
 
-    /// Reads what somebody typed: case doesn't matter, nor how many spaces or plus signs are between the words
-    /// and around them. `None` when it can't be the words of any tip.
+    /// Reads what somebody typed: case doesn't matter, nor what stands between the words and around them, as long as it
+    /// is no letter. `None` when it can't be the words of any tip.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = [NO_WORD; ROOM];
         let mut count = 0_u8;
-        let given = text.split(|c: char| c.is_whitespace() || c == '+').filter(|word| !word.is_empty());
+        // What nobody sees separates nothing.
+        let seen: String = text.chars().take(LONGEST_TEXT).filter(|c| !is_format(*c)).collect();
+        let given = seen.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
         for word in given {
             if word.len() > LONGEST_WORD {
                 return None;
@@ -257,6 +263,11 @@ mod tests {
             "  Execute   AEROBIC\tclock\n",
             "+execute++aerobic + clock+",
             "execute\u{a0}aerobic\u{3000}clock",
+            "execute-aerobic-clock",
+            "Execute, aerobic, clock.",
+            "EXECUTE.AEROBIC.CLOCK",
+            "1. execute 2. aerobic 3. clock",
+            "\u{201c}execute \u{2013} aero\u{200b}bic/clock\u{201d}",
         ] {
             assert_eq!(Passphrase::parse(text), Some(plain.clone()), "{text}");
         }
@@ -276,7 +287,6 @@ mod tests {
             "execute aerobic",
             &seven,
             "execute aerobic klock",
-            "execute,aerobic,clock",
             "execute aerobic cloc",
             "execute aerobic cloc\u{212a}",
             &long,

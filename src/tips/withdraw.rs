@@ -23,6 +23,7 @@ use crate::http::idempotency::Ask;
 use crate::ids::{UserId, VoucherId};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
+use crate::lnurl::pay::{NotPayable, check_target, read_target};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, Change, Claim, Taker, VoucherListener, VoucherState};
@@ -85,6 +86,20 @@ impl FromStr for Flow {
     }
 }
 
+/// The lightning address or LNURL that a text is; `None` for what may be an invoice.
+fn address_of(text: &str) -> Result<Option<String>, TipError> {
+    match read_target(text) {
+        Ok(target) => Ok(Some(target.canonical())),
+        // A text that was meant as an address is called one.
+        Err(NotPayable::Unreadable) if text.contains('@') => Err(bad_address(NotPayable::Unreadable)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn bad_address(why: NotPayable) -> TipError {
+    TipError::Invalid { code: "ADDRESS_INVALID", message: format!("The sats can't go there: {why}") }
+}
+
 /// What somebody wants to withdraw.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -127,12 +142,12 @@ impl Tips {
         if let Some(payout) = begun {
             return self.wait(payout, end).await;
         }
-        let invoice = if target.contains('@') {
+        let invoice = if let Some(address) = address_of(target)? {
             let wanted = asked.clone();
             let now = self.now();
             let purse =
                 self.store().read(move |connection| purse(connection, &wanted, now, MOST_TIPS)).await?;
-            self.ask_address(target, purse.amount).await?
+            self.ask_address(&address, purse.amount).await?
         } else {
             invoice::read(target)?
         };
@@ -142,15 +157,10 @@ impl Tips {
     }
 
     pub(super) async fn ask_address(&self, address: &str, amount: Msat) -> Result<Bolt11Invoice, TipError> {
-        if !crate::lnurl::pay::is_address(address) {
-            return Err(TipError::Invalid {
-                code: "ADDRESS_INVALID",
-                message: "Not a lightning address like name@example.com".into(),
-            });
-        }
+        check_target(&self.0.parts.guard, address).map_err(bad_address)?;
         self.0.parts.resolve.invoice(address, amount).await.map_err(|error| {
             tracing::info!(%error, "a lightning address gives no invoice for tips");
-            TipError::AddressRefuses
+            TipError::AddressRefuses(format!("The lightning address gives no invoice at the moment: {error}"))
         })
     }
 

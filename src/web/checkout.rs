@@ -13,8 +13,8 @@ use axum::response::Response;
 use super::WebSettings;
 use super::page::{KEEP_NOTHING, Lost, Site, html, missing};
 
-/// Hex characters behind the mark of a payment's id.
-const ID_LEN: usize = 24;
+/// What ids begin with, and hex characters behind that: of payments, and of sessions for documents and services.
+const IDS: [(&str, usize); 2] = [("inv_", 24), ("ses_", 28)];
 
 #[derive(Template)]
 #[template(path = "checkout.html")]
@@ -43,7 +43,6 @@ pub(super) async fn checkout(
 }
 
 fn is_id(id: &str) -> bool {
-    id.strip_prefix("inv_").is_some_and(|hex| {
-        hex.len() == ID_LEN && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    })
+    let is_hex = |hex: &str| hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    IDS.iter().any(|(mark, len)| id.strip_prefix(mark).is_some_and(|hex| hex.len() == *len && is_hex(hex)))
 }

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::{WebSettings, assets};
+use crate::http::asking::base_path;
 use crate::lnurl;
 
 /// Everything from this host and nothing inline; nobody may frame a page on which money is taken.
@@ -55,13 +56,6 @@ impl<'a> Site<'a> {
         let base = base_path(&settings.public_url);
         Self { settings, base, assets: format!("{base}/assets/{}", *assets::VERSION) }
     }
-}
-
-/// The path part of the public URL, without a slash at the end.
-fn base_path(public_url: &str) -> &str {
-    let after_scheme = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
-    let path = after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or_default();
-    path.trim_end_matches('/')
 }
 
 #[derive(Template)]

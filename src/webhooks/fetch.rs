@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
+use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
@@ -11,6 +12,9 @@ use super::guard::{BadUrl, Guard, NoPublicAddress};
 
 /// How we name ourselves.
 const USER_AGENT: &str = concat!("satchel/", env!("CARGO_PKG_VERSION"));
+
+/// Redirects that are followed where they are.
+const MOST_REDIRECTS: usize = 3;
 
 /// A client that goes only where its guard lets it. Cheap to clone.
 ///
@@ -44,6 +48,12 @@ pub enum FetchError {
     /// More bytes than the limit.
     #[error("the answer is too large")]
     TooLarge,
+    /// Redirects without end.
+    #[error("the host redirects too often")]
+    Redirects,
+    /// From https to http.
+    #[error("the host redirects from https to http")]
+    Downgrade,
     /// The answer isn't JSON.
     #[error("the answer is not JSON")]
     NotJson,
@@ -154,19 +164,59 @@ impl GuardedClient {
     /// # Errors
     /// Every [`FetchError`].
     pub async fn get_json(&self, url: &str, max_bytes: usize) -> Result<Value, FetchError> {
-        let mut response = self.request(Method::GET, url)?.send().await?;
+        let response = self.request(Method::GET, url)?.send().await?;
         if !response.status().is_success() {
             return Err(FetchError::Status(response.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > max_bytes {
-                return Err(FetchError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = read_body(response, max_bytes).await?;
         serde_json::from_slice(&body).map_err(|_| FetchError::NotJson)
     }
+
+    /// The same as LNURL has it: the answer counts whatever its status says (LUD-01), and up to three redirects are
+    /// followed, each checked like the first URL, and none from https to http.
+    ///
+    /// # Errors
+    /// Every [`FetchError`].
+    pub async fn get_answer(&self, url: &str, max_bytes: usize) -> Result<Value, FetchError> {
+        let mut url = self.guard.check_url(url)?;
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.request_url(Method::GET, url.clone())?.send().await?;
+            let status = response.status();
+            if !status.is_redirection() {
+                let body = read_body(response, max_bytes).await?;
+                let json = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
+                return match serde_json::from_slice(json) {
+                    Ok(answer @ Value::Object(_)) => Ok(answer),
+                    _ if status.is_success() => Err(FetchError::NotJson),
+                    _ => Err(FetchError::Status(status.as_u16())),
+                };
+            }
+            let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let next = target.and_then(|target| url.join(target).ok());
+            let next = next.ok_or(FetchError::Status(status.as_u16()))?;
+            if url.scheme() == "https" && next.scheme() != "https" {
+                return Err(FetchError::Downgrade);
+            }
+            url = self.guard.check_url(next.as_str())?;
+        }
+        Err(FetchError::Redirects)
+    }
+
+    /// Where it may go.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+}
+
+async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len().saturating_add(chunk.len()) > max_bytes {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 /// Reads a little of an answer that nobody needs, so that the connection may be used again.
@@ -243,6 +293,13 @@ mod tests {
             .route("/endless", get(endless))
             .route("/moved", get(|| async { Redirect::temporary("http://127.0.0.1/json") }))
             .route("/missing", get(|| async { axum::http::StatusCode::NOT_FOUND }))
+            .route("/sent-on", get(|| async { Redirect::temporary("/json") }))
+            .route("/round", get(|| async { Redirect::temporary("/round") }))
+            .route("/inside", get(|| async { Redirect::temporary("http://10.0.0.1/json") }))
+            .route(
+                "/no-such-user",
+                get(|| async { (axum::http::StatusCode::NOT_FOUND, "\u{feff}{\"status\":\"ERROR\"}") }),
+            )
             .route("/slow", get(|| async { tokio::time::sleep(Duration::from_secs(60)).await }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -332,6 +389,22 @@ mod tests {
         assert_eq!(get("/moved").await, Err(FetchError::Status(307)));
         assert_eq!(get("/missing").await, Err(FetchError::Status(404)));
         assert_eq!(get("/slow").await, Err(FetchError::TimedOut));
+        assert_eq!(hits.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn answer_counts_whatever_its_status_and_redirects_are_checked_one_by_one() {
+        let (port, hits) = host().await;
+        let (client, _) = liar(loopback(), &[&["127.0.0.1"]]);
+        let get =
+            async |path: &str| client.get_answer(&format!("http://pay.example:{port}{path}"), 1000).await;
+        assert_eq!(get("/sent-on").await.unwrap()["tag"], "payRequest");
+        assert_eq!(get("/no-such-user").await.unwrap()["status"], "ERROR");
+        assert_eq!(get("/missing").await, Err(FetchError::Status(404)));
+        assert_eq!(get("/text").await, Err(FetchError::NotJson));
+        assert_eq!(get("/endless").await, Err(FetchError::TooLarge));
+        assert_eq!(get("/round").await, Err(FetchError::Redirects));
+        assert_eq!(get("/inside").await, Err(FetchError::Url(BadUrl::Refused)));
         assert_eq!(hits.load(Ordering::SeqCst), 1);
     }
 }

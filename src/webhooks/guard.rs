@@ -48,10 +48,10 @@ pub enum BadUrl {
     #[error("the URL must not contain a user name or password")]
     Credentials,
     /// A port that isn't for HTTP.
-    #[error("the URL's port is not allowed")]
+    #[error("the URL's port is not allowed: it must be 80, 443, or 1024 or above")]
     Port,
     /// A host that is not public.
-    #[error("the URL's host is not allowed")]
+    #[error("the URL's host is not allowed: it must lead to the public internet")]
     Refused,
 }
 
@@ -214,6 +214,17 @@ fn may_be_public(name: &str) -> bool {
     name.contains('.')
         && !matches!(last, "localhost" | "local" | "internal" | "lan" | "home" | "onion" | "")
         && !name.ends_with(".home.arpa")
+}
+
+/// Whether a URL's host says of itself that it is on this machine or network: what is sent there doesn't cross the
+/// internet. Says nothing of whether it may be asked.
+pub fn is_inside(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => !may_be_public(bare(name)),
+        Some(Host::Ipv4(address)) => !is_public(address.into()),
+        Some(Host::Ipv6(address)) => !is_public(address.into()),
+        None => false,
+    }
 }
 
 /// Whether an address is one of the public internet.

@@ -18,6 +18,7 @@ pub mod doomed;
 pub mod mailbox;
 pub mod payments;
 pub mod scene;
+pub mod shopify;
 pub mod tips;
 
 use std::future::Future;

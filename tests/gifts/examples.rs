@@ -37,6 +37,9 @@ pub async fn both_documents(door: &Door) {
     assert_eq!(created["amount"], 1000);
     assert!(created["lnurl"].as_str().unwrap().starts_with("lnurl1"));
     assert!(created["senderName"].is_null());
+    assert_eq!(created["url"], door.url(&format!("/redeem/{id}")));
+    let managed = door.url(&format!("/manage/{id}#{}", created["manageKey"].as_str().unwrap()));
+    assert_eq!(created["manageUrl"], managed);
     assert_eq!(created["senderMessage"], "Hello world");
     for (alias, key) in
         [("order_id", "orderId"), ("charge_id", "chargeId"), ("lightning_invoice", "lightningInvoice")]

@@ -26,7 +26,7 @@ pub async fn pays_for_a_gift(door: &Door) {
     let url = door.url("/lnurl?senderName=Eve&senderMessage=hi%20there&verifyCode=0042");
     let offer = door.send(door.http.get(&url)).await.ok();
     assert_eq!(offer["tag"], "payRequest");
-    let callback = format!("{}&amount=1000000", offer["callback"].as_str().unwrap());
+    let callback = format!("{}?amount=1000000", offer["callback"].as_str().unwrap());
     let made = door.send(door.http.get(callback)).await.ok();
     door.network.wallets[0].pay(made["pr"].as_str().unwrap()).await.unwrap();
     let link = made["successAction"]["url"].as_str().unwrap();

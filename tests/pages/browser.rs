@@ -103,6 +103,24 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// The same for a field that has no id.
+    pub async fn fill_in(&self, css: &str, text: &str) {
+        let field =
+            self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// As if the browser had never been here.
+    pub async fn empty_storage(&self) {
+        self.script("localStorage.clear()", vec![]).await;
+    }
+
+    /// Lets pages run scripts, or not.
+    pub async fn set_scripts(&self, run: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({ "value": !run })).await;
+    }
+
     // ---- what a person sees --------------------------------------------------------------------------------------
 
     async fn find(&self, id: &str) -> Element {

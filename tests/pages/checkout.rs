@@ -35,7 +35,7 @@ pub async fn a_customer_pays_and_goes_back(stage: &Stage) {
     let sats = browser.text("sats").await.replace(',', "");
     assert_eq!(sats, format!("{} sat", order["amountSats"]));
     let code = browser.qr("pay-qr").await;
-    assert_eq!(code, format!("bitcoin:?lightning={}", invoice.to_uppercase()));
+    assert_eq!(code, format!("LIGHTNING:{}", invoice.to_uppercase()));
     let target = browser.attribute("#pay-open", "href").await.unwrap();
     assert_eq!(target, format!("lightning:{}", invoice.to_uppercase()));
     assert_eq!(browser.value("invoice-text").await, invoice);

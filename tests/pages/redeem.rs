@@ -60,7 +60,7 @@ pub async fn by_a_wallet_that_scans(stage: &Stage) {
     stage.open(&format!("/redeem/{}", gift.order_id)).await;
     browser.reaches("open").await;
     browser.mark().await;
-    browser.says("headline", "A gift from Satoshi").await;
+    browser.says("headline", "A Bitcoin gift").await;
     let shown = browser.qr("lnurl-qr").await;
     let taken = scene.wallet(1).lnurl_withdraw(&shown, None).await.unwrap();
     scene.note_asked(1, &gift.order_id, &taken.payment_hash);

@@ -15,6 +15,10 @@ use crate::common::{SOON, Scene, until};
 /// What a request of the service costs, in sat.
 pub const PRICE: u64 = 7;
 
+/// What a mug costs in the store, in sat, and how many there are.
+pub const MUG: u64 = 20;
+const STOCK: u64 = 90;
+
 /// What a channel between the two has, and how much of it is the seller's at first.
 const CHANNEL_SAT: u64 = 2_000_000;
 
@@ -26,6 +30,35 @@ pub struct World {
     service: std::net::SocketAddr,
     shop_key: String,
     _folder: tempfile::TempDir,
+}
+
+/// A product of the seller's store.
+#[derive(Clone, Copy)]
+pub struct Mug {
+    variant: i64,
+}
+
+impl Mug {
+    /// A request that buys one, however often its address has been paid for before.
+    pub fn request(self, world: &World) -> Value {
+        json!({
+            "url": world.at("/api/shopify/mugs/checkout"), "method": "POST", "reuseCredential": false,
+            "body": { "items": [{ "variantId": self.variant, "quantity": 1 }] },
+        })
+    }
+
+    /// A request that says where the mug of this answer goes.
+    pub fn claim(world: &World, bought: &Value) -> Value {
+        let order: Value = serde_json::from_str(bought["body"].as_str().unwrap()).unwrap();
+        let body = json!({
+            "claimToken": order["claimToken"], "email": "ada@example.com",
+            "shippingAddress": {
+                "firstName": "Ada", "lastName": "Lovelace", "address1": "1 Main St", "city": "San Francisco",
+                "province": "CA", "zip": "94107", "country": "US"
+            }
+        });
+        json!({ "url": world.at("/api/shopify/mugs/claim"), "method": "POST", "body": body })
+    }
 }
 
 /// Whoever has a purse's key.
@@ -151,6 +184,41 @@ impl World {
         let request = Client::new().get(self.at("/api/stats/l402"));
         let answer = request.header("x-api-key", self.seller.admin_key()).send().await.unwrap();
         answer.json::<Value>().await.unwrap()["payments"].as_u64().unwrap()
+    }
+
+    /// Opens the seller's store with one product; what it costs is [`MUG`].
+    pub async fn opens_store(&self) -> Mug {
+        let create = [
+            "create",
+            "mugs",
+            "--name",
+            "Mugs",
+            "--currency",
+            "sats",
+            "--country",
+            "US",
+            "--shipping",
+            "US=0",
+        ];
+        self.seller.command_json("store", &create).await.unwrap();
+        let add = ["add", "mugs", "Mug", "--price", &MUG.to_string(), "--stock", &STOCK.to_string()];
+        self.seller.command_json("store", &add).await.unwrap();
+        Mug { variant: self.mugs().await["id"].as_i64().unwrap() }
+    }
+
+    /// The only variant of the store.
+    async fn mugs(&self) -> Value {
+        let listed = self.seller.command_json("store", &["product", "mugs"]).await.unwrap();
+        listed["products"][0]["variants"][0].clone()
+    }
+
+    /// How many mugs were paid for, by the seller's orders and stock.
+    pub async fn mugs_sold(&self) -> u64 {
+        let orders = self.seller.command_json("store", &["orders", "mugs"]).await.unwrap();
+        let orders = orders["orders"].as_array().unwrap().len();
+        let stock = self.mugs().await["stock"].as_u64().unwrap();
+        assert_eq!(STOCK - stock, u64::try_from(orders).unwrap(), "stock is taken once for each order");
+        STOCK - stock
     }
 
     /// The buyer's own proxy is bought inside its ledger: no fee, no reserve, and the preimage opens it.

@@ -455,6 +455,9 @@ impl StoreAdmin for Rooms {
     fn show(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "slug": slug })) })
     }
+    fn sync(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "slug": slug, "running": false })) })
+    }
     fn put(&self, slug: String, products: Vec<ProductRequest>) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "slug": slug, "products": products.len() })) })
     }
@@ -478,6 +481,12 @@ impl StoreAdmin for Rooms {
     }
     fn forget(&self, id: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "orderId": id })) })
+    }
+}
+
+impl SignupAdmin for Rooms {
+    fn forget_email(&self, account: String, _: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move { Ok(json!({ "account": account, "forgotten": true })) })
     }
 }
 
@@ -506,9 +515,11 @@ pub(super) fn fixture(running: bool) -> Fixture {
         store,
         config: Arc::new(Config { network: Network::Regtest, ..Config::default() }),
         health: health.clone(),
+        clients: Arc::default(),
         rates: Rates::fixed(&[], RatesSettings::default(), Clock::system()),
         audit: Arc::new(|| Box::pin(async { Ok(json!({ "clean": true })) })),
         solvency: Arc::new(|| Box::pin(async { Ok(json!({ "free_msat": 7_000 })) })),
+        relays: Arc::new(|| Box::pin(async { Ok(json!([{ "url": "wss://a.example", "waiting": 2 }])) })),
         money: Arc::<Rooms>::clone(&rooms),
         payouts: Arc::<Rooms>::clone(&rooms),
         exports: Arc::<Rooms>::clone(&rooms),
@@ -522,6 +533,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
         webhooks: Arc::<Rooms>::clone(&rooms),
         coins: Arc::<Rooms>::clone(&rooms),
         accounts: Arc::<Rooms>::clone(&rooms),
+        signups: Arc::<Rooms>::clone(&rooms),
         purses: Arc::<Rooms>::clone(&rooms),
         stores: rooms,
     };

@@ -37,6 +37,7 @@ pub async fn look(global: &Global, config: &Config) -> Vec<Check> {
         "satchel",
         format!("runs at {}, version {}", config.http.listen, text(&node, "version")),
     )];
+    checks.extend(untrusted_proxy(&node));
     checks.extend(state(&node, now()));
     if yes(&node, "running") {
         match client.get("channels").await {
@@ -55,12 +56,31 @@ fn ports(config: &Config) -> Vec<Check> {
         Ok(_) => Check::warn("satchel", NOT_RUNNING, "start it with `satchel run`, then ask again"),
         Err(error) => taken("http.listen", config.http.listen, &error),
     }];
+    if let Some(address) = config.admin.listen
+        && let Err(error) = TcpListener::bind(address)
+    {
+        checks.push(taken("admin.listen", address, &error));
+    }
     for address in &config.node.listen {
         if let Err(error) = TcpListener::bind(address) {
             checks.push(taken("node.listen", *address, &error));
         }
     }
     checks
+}
+
+/// A reverse proxy whose word about its clients is not believed makes all of them one client.
+fn untrusted_proxy(node: &Value) -> Option<Check> {
+    let seen = node.get("untrusted_forwarding")?;
+    let (count, peer) = (number(seen, "requests"), text(seen, "last_peer"));
+    let says = format!(
+        "{count} requests with a forwarding header came from {peer}, which http.trusted_proxies does not name: all its \
+         visitors share one rate limit"
+    );
+    let remedy = format!(
+        "if {peer} is your reverse proxy, set http.trusted_proxies = [\"{peer}\"]; if not, ignore this"
+    );
+    Some(Check::warn("reverse proxy", says, remedy))
 }
 
 fn taken(setting: &str, address: SocketAddr, error: &std::io::Error) -> Check {

@@ -12,6 +12,7 @@ const LOOK_AT: u32 = 500;
 pub async fn look(client: &Client) -> Vec<Check> {
     let webhooks = client.get(&format!("webhooks?limit={LOOK_AT}")).await;
     let node = client.get("node").await;
+    let stores = client.get("stores").await;
     let mut checks = Vec::new();
     if let Ok(webhooks) = webhooks {
         checks.push(judge_webhooks(&webhooks));
@@ -19,7 +20,35 @@ pub async fn look(client: &Client) -> Vec<Check> {
     if let Ok(node) = node {
         checks.push(judge_rates(&node));
     }
+    if let Ok(stores) = stores {
+        checks.extend(judge_shopify(&stores));
+    }
     checks
+}
+
+/// The Shopify shops behind stores, if there are any.
+fn judge_shopify(stores: &Value) -> Vec<Check> {
+    const NAME: &str = "shopify";
+    let shop = |store: &Value| {
+        let (shop, slug) = (store.get("shopify").filter(|shop| !shop.is_null())?, text(store, "slug"));
+        let look = format!("see `satchel store show {slug}`; once it is mended, `satchel store sync {slug}`");
+        let (error, failing) = (text(shop, "error"), items(shop, "failing_orders").count());
+        Some(if !error.is_empty() {
+            Check::warn(NAME, format!("the shop behind {slug} can't be read: {error}"), look)
+        } else if failing > 0 {
+            Check::warn(NAME, format!("{failing} orders of {slug} could not be written"), look)
+        } else if number(shop, "problem_count") > 0 {
+            let count = number(shop, "problem_count");
+            Check::warn(
+                NAME,
+                format!("{count} products of {slug} make no sense and are left as they were"),
+                look,
+            )
+        } else {
+            Check::ok(NAME, format!("the shop behind {slug} was read"))
+        })
+    };
+    items(stores, "stores").filter_map(shop).collect()
 }
 
 fn judge_webhooks(log: &Value) -> Check {
@@ -70,5 +99,14 @@ mod tests {
         );
         assert_eq!(judge_rates(&json!({ "rates": 0 })).level, Level::Warn);
         assert_eq!(judge_rates(&json!({ "rates": 10 })).level, Level::Ok);
+        let shops = |shop: Value| judge_shopify(&json!({ "stores": [{ "slug": "mugs", "shopify": shop }] }));
+        assert!(shops(Value::Null).is_empty());
+        assert_eq!(shops(json!({ "error": null, "problem_count": 0 }))[0].level, Level::Ok);
+        let told = shops(json!({ "error": "the shop can't be reached" }));
+        assert_eq!(told[0].level, Level::Warn);
+        assert!(
+            told[0].says.contains("behind mugs") && told[0].says.contains("can't be reached"),
+            "{told:?}"
+        );
     }
 }

@@ -16,6 +16,19 @@ pub fn look(config: &Config, file: Option<&Path>) -> Vec<Check> {
         let remedy = "set http.rate_limits = true, or http.listen to an address of this machine alone";
         checks.push(Check::warn("rate limits", "off, and others can connect", remedy));
     }
+    if let Some(address) = config.admin.listen.filter(|address| !address.ip().is_loopback()) {
+        let remedy =
+            "set admin.listen to an address of this machine, or make sure that only your network reaches it";
+        checks.push(Check::warn("operator's API", format!("listens on {address}"), remedy));
+    }
+    if config.http.public_url.starts_with("https") && config.http.trusted_proxies.is_empty() {
+        let remedy = "set http.trusted_proxies to the addresses of the reverse proxy that speaks TLS, like [\"127.0.0.1\"]";
+        checks.push(Check::warn(
+            "reverse proxy",
+            "none is trusted, so all visitors share one rate limit",
+            remedy,
+        ));
+    }
     let passwords = [&config.chain.bitcoind_password, &config.smtp.password];
     let has_password = passwords.iter().any(|password| !password.expose().is_empty());
     if let Some(file) = file.filter(|_| has_password) {

@@ -43,6 +43,11 @@ pub enum StoreCommand {
         /// The store
         slug: String,
     },
+    /// Read the catalogue of the Shopify shop behind a store now
+    Sync {
+        /// The store
+        slug: String,
+    },
     /// Add a product, or write over the one of the same handle
     Add(AddArgs),
     /// Add the products of a table in Shopify's format of exported products (CSV)
@@ -51,6 +56,9 @@ pub enum StoreCommand {
         slug: String,
         /// The table
         file: PathBuf,
+        /// Import without asking
+        #[arg(long)]
+        yes: bool,
     },
     /// List products, or change price or stock of one
     Product(ProductArgs),

@@ -10,6 +10,7 @@ use crate::cli::client::{Client, query};
 use crate::cli::error::CliError;
 use crate::cli::report::{Report, table};
 use crate::cli::show::{cell, grouped, items, number, text};
+use crate::text::escaped;
 
 pub(super) async fn list(client: &Client, slug: &str, status: Option<String>) -> Result<Report, CliError> {
     let (mut all, mut before) = (Vec::new(), None);
@@ -59,7 +60,9 @@ pub(super) async fn show(client: &Client, id: &str) -> Result<Report, CliError> 
         let _ = write!(said, "\n{} × {title} ({variant})", number(item, "quantity"));
     }
     if let Some(address) = answer.get("shippingAddress") {
-        let line = |name: &str| address.get(name).and_then(Value::as_str).unwrap_or_default();
+        // A buyer's words, each on the line where it belongs.
+        let line =
+            |name: &str| escaped(address.get(name).and_then(Value::as_str).unwrap_or_default(), |_| false);
         let _ = write!(
             said,
             "\n\n{} {}\n{}\n{}\n{} {} {}\n{}\n{}",

@@ -77,7 +77,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
     if path == "/lnurl" || path.starts_with("/lnurl/") {
         return lnurl::error(code);
     }
-    error(status, ErrorView { status_code: status.as_u16(), message: code, max_sat: None })
+    error(status, ErrorView { status_code: status.as_u16(), message: code, max_sat: None, reason: None })
 }
 
 /// JSON, or the family's error.

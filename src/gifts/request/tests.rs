@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::lnurl::pay::NotPayable;
 
 const NOW: UnixMillis = 1_800_000_000_000;
 
@@ -57,8 +58,14 @@ fn every_row_of_the_table() {
         (json!({"amount": 100, "expiresAt": 1_800_000_000_i64 + 6 * 366 * 86_400}), E::ExpiresAtBad),
         (json!({"amount": 100, "expiresAt": 1e300}), E::ExpiresAtBad),
         (json!({"amount": 100, "expiresAt": "tomorrow"}), E::ExpiresAtBad),
-        (json!({"amount": 100, "refundAddress": "nobody"}), E::RefundAddressBad),
-        (json!({"amount": 100, "refundAddress": "lno1qcp4256ypq"}), E::RefundAddressBad),
+        (
+            json!({"amount": 100, "refundAddress": "nobody"}),
+            E::RefundAddressUnpayable(NotPayable::Unreadable),
+        ),
+        (
+            json!({"amount": 100, "refundAddress": "lno1qcp4256ypq"}),
+            E::RefundAddressUnpayable(NotPayable::Offer),
+        ),
         (json!({"amount": 100, "refundAddress": 1}), E::RefundAddressBad),
         (json!({"amount": 100, "quantity": 0}), E::QuantityBad),
         (json!({"amount": 100, "quantity": 501}), E::QuantityBad),

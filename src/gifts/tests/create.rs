@@ -24,7 +24,11 @@ async fn errors_have_the_family_s_shape() {
     };
     send("application/json", "{\"amount\": 5000").await.is_error(400, "BODY_NOT_JSON");
     send("application/json", "[5000]").await.is_error(400, "BODY_NOT_JSON");
-    send("text/plain", "{\"amount\": 5000}").await.is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+    send("text/plain", "amount 5000").await.is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
+    send("text/plain", "{\"amount\": 5000").await.is_error(400, "BODY_NOT_JSON");
+    for content_type in ["text/plain", "text/json", "application/problem+json"] {
+        send(content_type, "\u{feff}{\"amount\": 5000}").await.ok();
+    }
     send("application/x-www-form-urlencoded", "amount=5000")
         .await
         .is_error(400, "GIFT_AMOUNT_NOT_WHOLE_NUMBER");
@@ -41,7 +45,12 @@ async fn a_webhook_that_must_not_be_called_is_refused_at_once() {
         "http://10.0.0.1",
         "http://[::1]/",
     ] {
-        house.post("/create", &json!({"amount": 100, "notify": url})).await.is_error(400, "NOTIFY_BAD_URL");
+        let answer = house.post("/create", &json!({"amount": 100, "notify": url})).await;
+        let told = answer.json();
+        assert_eq!((answer.status, &told["message"]), (400, &json!("NOTIFY_BAD_URL")), "{told}");
+        // The same for all, so that it tells nothing of the network inside.
+        let reason = "the URL's host is not allowed: it must lead to the public internet";
+        assert_eq!(told["reason"], reason, "{url}");
     }
     assert!(house.node.asked.lock().unwrap().is_empty(), "no invoice was made for them");
     // The answer is the same for a name of this network and for any other.

@@ -176,3 +176,36 @@ async fn the_node_is_not_promised_what_it_can_t_do_yet() {
     post.house.node.running.store(true, Ordering::SeqCst);
     assert_eq!(post.after(1).await, 1);
 }
+
+/// A refund address that nothing can ever be paid to is refused when it is given, and the sender is told why.
+#[tokio::test(flavor = "multi_thread")]
+async fn refund_address_is_refused_with_the_true_reason_when_it_is_given() {
+    let house = House::new();
+    for (address, reason) in [
+        ("me@router.local", "local network"),
+        ("me@abc.onion", "onion"),
+        ("me@10.0.0.1", "not a public one"),
+        ("me@wallet.example:25", "port"),
+        ("lno1qcp4256ypq", "BOLT12 offer"),
+        ("bitcoin:bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080?label=a@b.example", "bitcoin address"),
+    ] {
+        let answer = house.post("/create", &json!({"amount": 1000, "refundAddress": address})).await;
+        let told = answer.json();
+        assert_eq!((answer.status, &told["message"]), (400, &json!("REFUND_ADDRESS_BAD")), "{told}");
+        assert!(told["reason"].as_str().is_some_and(|told| told.contains(reason)), "{address}: {told}");
+    }
+    let notify = house.post("/create", &json!({"amount": 1000, "notify": "https://a.example:25/x"})).await;
+    assert_eq!((notify.status, &notify.json()["message"]), (400, &json!("NOTIFY_BAD_URL")));
+    assert!(notify.json()["reason"].as_str().is_some_and(|told| told.contains("port")), "{}", notify.text);
+    for address in
+        [" lightning:Me@Wallet.example\r\n", "\u{201c}me@wallet.example\u{201d}", "me@wal\u{200b}let.example"]
+    {
+        let made = house.create(json!({"amount": 1000, "refundAddress": address})).await;
+        let path = format!(
+            "/gift/{}/manage?key={}",
+            made["orderId"].as_str().unwrap(),
+            made["manageKey"].as_str().unwrap()
+        );
+        assert_eq!(house.get(&path).await.ok()["refundAddress"], "me@wallet.example", "{address:?}");
+    }
+}

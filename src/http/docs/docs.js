@@ -128,7 +128,7 @@ function filter(text) {
 }
 
 document.getElementById("filter").addEventListener("input", (event) => filter(event.target.value));
-fetch("/openapi.json")
+fetch("openapi.json")
   .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`HTTP ${answer.status}`))))
   .then(show)
   .catch((error) => {

@@ -43,6 +43,30 @@ async fn a_key_opens_its_scopes_until_it_is_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn key_is_found_beside_other_credentials() {
+    let (_folder, _store, keys) = open();
+    let (_, text) = keys.create("till", &[Scope::Tips], Some("shop")).await.unwrap();
+    let key = text.expose();
+    for lines in [
+        vec!["Basic YTpi".to_owned(), format!("Bearer {key}")],
+        vec!["Bearer of-another-service".to_owned(), format!("bearer  {key}")],
+        vec![format!("L402 abc:def, Bearer {key}")],
+        vec![format!("Bearer {key}, LSAT abc:def")],
+    ] {
+        let mut headers = HeaderMap::new();
+        for line in &lines {
+            headers.append(AUTHORIZATION, line.parse().unwrap());
+        }
+        assert!(keys.authenticate(&headers).await.unwrap().is_some(), "{lines:?}");
+    }
+    let mut headers = api_key(key);
+    headers.append(AUTHORIZATION, "Bearer of-another-service".parse().unwrap());
+    assert!(keys.authenticate(&headers).await.unwrap().is_some());
+    headers.remove("x-api-key");
+    assert!(matches!(keys.authenticate(&headers).await, Err(KeyError::Invalid)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_file_holds_no_key_and_lists_show_only_its_beginning() {
     let (folder, store, keys) = open();
     let (_, text) = keys.create("a", &[Scope::Admin], None).await.unwrap();

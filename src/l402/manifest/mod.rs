@@ -3,6 +3,7 @@
 
 pub mod openapi;
 pub mod registry;
+pub mod stores;
 #[cfg(test)]
 mod tests;
 pub mod validate;

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::registry::{self, Search};
+use super::registry::{self, Listing, Search};
 use super::{document, openapi, validate};
 use crate::l402::proxy::manage::Page;
-use crate::l402::proxy::store::Proxy;
 use crate::l402::proxy::store::tests::{endpoint, proxy};
 
 const PUBLIC_URL: &str = "https://pay.example";
@@ -209,17 +208,17 @@ fn each_rule_that_is_broken_is_told_with_its_place() {
 
 #[test]
 fn the_registry_finds_by_words_and_category_and_pages() {
-    let named = |name: &str, categories: &[&str]| -> (Proxy, u64) {
+    let named = |name: &str, categories: &[&str]| -> Listing {
         let mut one = proxy();
         one.name = name.into();
         one.manifest.categories = categories.iter().map(ToString::to_string).collect();
-        (one, 2)
+        Listing::of_proxy(&one, 2, PUBLIC_URL)
     };
     let listed =
         [named("Weather", &["data", "climate"]), named("Jokes", &["fun"]), named("More weather", &["Data"])];
     let look = |words: Option<&str>, category: Option<&str>, number, size| {
         let search = Search { words: words.map(str::to_owned), category: category.map(str::to_owned) };
-        serde_json::to_value(registry::page(&listed, &search, Page { number, size }, PUBLIC_URL)).unwrap()
+        serde_json::to_value(registry::page(&listed, &search, Page { number, size })).unwrap()
     };
     let names = |found: &Value| {
         let items = found["items"].as_array().unwrap().iter();

@@ -10,6 +10,12 @@ use crate::ids::{Preimage, from_hex};
 /// Macaroons that are looked at; more are nobody's need.
 const MOST_MACAROONS: usize = 4;
 
+/// Credentials that are looked at.
+const MOST_CREDENTIALS: usize = 4;
+
+/// Names of schemes that begin another credential behind a comma.
+const SCHEMES: [&str; 5] = ["L402", "LSAT", "Payment", "Bearer", "Basic"];
+
 /// Characters of Base64 that a macaroon may take.
 const LONGEST_TEXT: usize = macaroon::LONGEST.div_ceil(3) * 4;
 
@@ -41,19 +47,50 @@ pub enum Presented {
 }
 
 impl Presented {
-    /// Reads the headers of a request. An `Authorization` of another scheme is not ours to read.
-    pub fn read(headers: &HeaderMap) -> Self {
+    /// Reads the headers of a request, each credential by itself: clients send two lines, or join `L402` and `LSAT` with
+    /// a comma, and any of them may open the door. Never empty. An `Authorization` of another scheme is not ours to
+    /// read.
+    pub fn read(headers: &HeaderMap) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
         let mut garbled = false;
-        for value in headers.get_all(AUTHORIZATION) {
-            let Ok(text) = value.to_str() else { continue };
+        let lines = headers.get_all(AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
+        for text in lines.flat_map(credentials) {
             match Credential::read(text) {
-                Some(Ok(credential)) => return Self::This(credential),
+                Some(Ok(credential)) => {
+                    let this = Self::This(credential);
+                    if found.len() < MOST_CREDENTIALS && !found.contains(&this) {
+                        found.push(this);
+                    }
+                }
                 Some(Err(Garbled)) => garbled = true,
                 None => {}
             }
         }
-        if garbled { Self::Garbled } else { Self::Nothing }
+        if found.is_empty() {
+            found.push(if garbled { Self::Garbled } else { Self::Nothing });
+        }
+        found
     }
+}
+
+/// The credentials of one line: a comma before the name of a scheme separates them, others are within one.
+fn credentials(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let (mut rest, mut from) = (line, 0);
+    while let Some(comma) = rest.get(from..).and_then(|tail| tail.find(',')).map(|at| from.saturating_add(at))
+    {
+        let (head, tail) =
+            (rest.get(..comma).unwrap_or_default(), rest.get(comma.saturating_add(1)..).unwrap_or_default());
+        let word = tail.trim_start().split([' ', '\t']).next().unwrap_or_default();
+        if SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word)) {
+            found.push(head);
+            (rest, from) = (tail, 0);
+        } else {
+            from = comma.saturating_add(1);
+        }
+    }
+    found.push(rest);
+    found
 }
 
 /// It is of our scheme, and makes no sense.

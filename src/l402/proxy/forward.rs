@@ -19,6 +19,7 @@ use super::bought::Bought;
 use super::cache::Live;
 use super::error::ProxyError;
 use super::flights::Flight;
+use super::view::path_of;
 use super::{PaidProxies, headers, links};
 use crate::l402::Underway;
 use crate::webhooks::fetch::FetchError;
@@ -129,7 +130,8 @@ impl PaidProxies {
             }
         }
         let mut headers = parts.headers;
-        links::relocate(&mut headers, &base, &proxy.target_url, &proxy.public_id);
+        let root = format!("{}{}", rules.base_path(), path_of(&proxy.public_id));
+        links::relocate(&mut headers, &base, &proxy.target_url, &root);
         Ok(Answer { status: parts.status, headers, body, upload: progress, bodiless })
     }
 }

@@ -6,7 +6,7 @@ use super::cache::Cache;
 use super::error::ProxyError;
 use super::manage::{Who, free_id, json, owned};
 use super::request::{Change, DEFAULT_SATS, DEFAULT_TIMEOUT};
-use super::store::{self, ManifestSettings, Owner, Proxy};
+use super::store::{self, ManifestSettings, Proxy};
 use super::view::ProxyView;
 use crate::clock::UnixMillis;
 use crate::ids::AccountId;
@@ -39,15 +39,11 @@ impl Prepared {
     }
 
     fn insert_whole(mut self, tx: &Tx<'_>) -> Result<Proxy, ProxyError> {
-        if let Some(account) = self.proxy.account {
-            let (_, count) = store::list(tx, Owner::Account(account), 0, 0)?;
-            if count >= self.most {
-                let most = self.most;
-                return Err(ProxyError::invalid(
-                    "too_many_proxies",
-                    format!("an account has at most {most} proxies"),
-                ));
-            }
+        if let Some(account) = self.proxy.account
+            && store::count_live(tx, account)? >= self.most
+        {
+            let message = format!("an account has at most {} proxies; retire one", self.most);
+            return Err(ProxyError::invalid("too_many_proxies", message));
         }
         self.proxy.public_id = free_id(tx, &self.proxy.name)?;
         self.proxy.id = store::insert(tx, &self.proxy)?;
@@ -98,7 +94,7 @@ impl PaidProxies {
     pub async fn create(&self, owner: Option<AccountId>, change: Change) -> Result<Vec<u8>, ProxyError> {
         let prepared = self.prepare_new(owner, change).await?;
         let written = self.store().write(move |tx| prepared.insert_whole(tx)).await?;
-        json(&ProxyView::new(&written))
+        json(&ProxyView::new(&written, self.rules().base_path()))
     }
 
     /// Whether an account has a proxy of this public id that is in service.

@@ -86,7 +86,8 @@ impl PaidProxies {
         let read =
             move |connection: &rusqlite::Connection| store::list(connection, owner, page.skip(), page.size);
         let (found, total) = self.store().read(read).await?;
-        let items = found.iter().map(|proxy| ProxyDetailView::new(proxy, None)).collect();
+        let base = self.rules().base_path();
+        let items = found.iter().map(|proxy| ProxyDetailView::new(proxy, None, base)).collect();
         json(&ProxiesView { items, total, page: page.number, page_size: page.size })
     }
 
@@ -109,7 +110,7 @@ impl PaidProxies {
             Ok((proxy, endpoints))
         };
         let (proxy, endpoints) = self.store().read(read).await?;
-        json(&ProxyDetailView::new(&proxy, Some(&endpoints)))
+        json(&ProxyDetailView::new(&proxy, Some(&endpoints), self.rules().base_path()))
     }
 
     /// Changes a proxy; answers it as JSON.
@@ -118,7 +119,7 @@ impl PaidProxies {
     /// [`ProxyError::ProxyNotFound`], [`ProxyError::Invalid`], the store's.
     pub async fn change(&self, who: Who, id: String, change: Change) -> Result<Vec<u8>, ProxyError> {
         let proxy = self.write(who, id, move |_, proxy, _| change.apply(proxy)).await?.0;
-        json(&ProxyDetailView::new(&proxy, None))
+        json(&ProxyDetailView::new(&proxy, None, self.rules().base_path()))
     }
 
     /// Changes what a proxy's manifest says; answers that as JSON.
@@ -136,7 +137,7 @@ impl PaidProxies {
             Ok(())
         };
         let proxy = self.write(who, id, apply).await?.0;
-        json(&SettingsView::new(&proxy))
+        json(&SettingsView::new(&proxy, self.rules().base_path()))
     }
 
     /// Takes a proxy out of service for good; answers whether it was so before, as JSON.

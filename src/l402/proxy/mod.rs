@@ -47,8 +47,8 @@ pub mod target;
 mod tests;
 pub(in crate::l402) mod view;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::clock::{Clock, UnixMillis};
 use crate::http::limits::{Limits, Rate};
@@ -58,7 +58,7 @@ use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
 
 pub use error::ProxyError;
 pub use make::Prepared;
-pub use registry::SoldService;
+pub use registry::{SoldService, StoreListings};
 pub use rules::Rules;
 pub use target::Targets;
 
@@ -98,6 +98,7 @@ struct Inner {
     flights: Arc<flights::Flights>,
     closing: Arc<AtomicBool>,
     listener: Option<Arc<dyn ProxyListener>>,
+    stores: OnceLock<Arc<dyn StoreListings>>,
 }
 
 impl PaidProxies {
@@ -137,6 +138,7 @@ impl PaidProxies {
             flights,
             closing: Arc::default(),
             listener,
+            stores: OnceLock::new(),
         })))
     }
 

@@ -1,6 +1,9 @@
 //! What strangers may read of proxies for free: manifests, API documents, and the registry of those that are listed.
 
+use std::sync::Arc;
+
 use axum::http::Method;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::PaidProxies;
@@ -14,7 +17,8 @@ use super::view::path_of;
 use crate::http::client::Client;
 use crate::http::limits::{Allowance, Class};
 use crate::ids::AccountId;
-use crate::l402::manifest::{self, registry::Search};
+use crate::l402::manifest::registry::{Listing, Search};
+use crate::l402::manifest::{self, stores::StoreListing};
 
 /// Proxies that a search looks through.
 const MOST: u64 = 10_000;
@@ -59,6 +63,15 @@ impl SoldService {
             token_validity_secs: live.proxy.token_validity_secs,
         })
     }
+}
+
+/// Knows the stores of the registry. `app` registers it.
+pub trait StoreListings: Send + Sync + 'static {
+    /// All that are open and sell something.
+    fn all(&self) -> BoxFuture<'_, Result<Vec<StoreListing>, ProxyError>>;
+
+    /// One of them.
+    fn one<'a>(&'a self, slug: &'a str) -> BoxFuture<'a, Result<Option<StoreListing>, ProxyError>>;
 }
 
 impl PaidProxies {
@@ -132,11 +145,33 @@ impl PaidProxies {
     /// # Errors
     /// The store's.
     pub async fn registry_json(&self, search: Search, page: Page) -> Result<Vec<u8>, ProxyError> {
-        let mut listed = self.store().read(move |connection| store::listed(connection, MOST)).await?;
-        let most = self.0.till.rules().max_price_sat;
-        for (proxy, _) in &mut listed {
-            proxy.default_price_sat = proxy.default_price_sat.min(most);
+        let proxies = self.store().read(move |connection| store::listed(connection, MOST)).await?;
+        let (most, url) = (self.0.till.rules().max_price_sat, &self.rules().public_url);
+        let mut listed: Vec<_> = proxies
+            .into_iter()
+            .map(|(mut proxy, endpoints)| {
+                proxy.default_price_sat = proxy.default_price_sat.min(most);
+                Listing::of_proxy(&proxy, endpoints, url)
+            })
+            .collect();
+        if let Some(stores) = self.0.stores.get() {
+            listed.extend(stores.all().await?.iter().map(|store| store.listing(url)));
         }
-        json(&manifest::registry::page(&listed, &search, page, &self.rules().public_url))
+        json(&manifest::registry::page(&listed, &search, page))
+    }
+
+    /// The manifest of a store, as JSON.
+    ///
+    /// # Errors
+    /// [`ProxyError::NotFound`]; the store's.
+    pub async fn store_manifest_json(&self, slug: &str) -> Result<Vec<u8>, ProxyError> {
+        let stores = self.0.stores.get().ok_or(ProxyError::NotFound)?;
+        let store = stores.one(slug).await?.ok_or(ProxyError::NotFound)?;
+        json(&store.document(&self.rules().public_url, self.now()))
+    }
+
+    /// Lists stores too. Once, at start.
+    pub fn list_stores(&self, stores: Arc<dyn StoreListings>) {
+        let _first = self.0.stores.set(stores);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::http::asking::base_path;
 
 /// Each costs as much as an owner's patterns do.
 const UNPAID_PER_MINUTE: u32 = 600;
@@ -35,6 +36,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The path part of [`Rules::public_url`].
+    pub fn base_path(&self) -> &str {
+        base_path(&self.public_url)
+    }
+
     /// As the operator configured them.
     pub fn from_config(config: &Config) -> Self {
         let proxy = &config.l402.proxy;

@@ -207,6 +207,13 @@ pub(super) fn list(
     Ok((rows.collect::<Result<_, _>>()?, total))
 }
 
+/// How many of an account's proxies can serve or may again: not those that are retired.
+pub(super) fn count_live(connection: &Connection, account: AccountId) -> Result<u64, ProxyError> {
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM l402_proxies WHERE account_id = ?1 AND retired_at IS NULL")?
+        .query_row([account], |row| row.get(0))?)
+}
+
 /// All proxies whose manifests the registry lists, newest first, at most so many, each with the number of its
 /// endpoints.
 pub(super) fn listed(connection: &Connection, most: u64) -> Result<Vec<(Proxy, u64)>, ProxyError> {

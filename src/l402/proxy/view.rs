@@ -22,6 +22,7 @@ pub struct ProxyView<'a> {
     /// What costs nothing else, in sats.
     default_price_sats: u64,
     is_active: bool,
+    /// With the path of this server's address before it, if that has one.
     #[schema(example = "/l402/proxy/premium-weather-api-a1b2")]
     proxy_url: String,
     #[schema(value_type = String)]
@@ -150,7 +151,7 @@ pub(in crate::l402) fn manifest_path(public_id: &str) -> String {
 }
 
 impl<'a> ProxyView<'a> {
-    pub(super) fn new(proxy: &'a Proxy) -> Self {
+    pub(super) fn new(proxy: &'a Proxy, base: &str) -> Self {
         Self {
             id: proxy.id,
             proxy_id: &proxy.public_id,
@@ -159,16 +160,16 @@ impl<'a> ProxyView<'a> {
             target_base_url: &proxy.target_url,
             default_price_sats: proxy.default_price_sat,
             is_active: proxy.in_service(),
-            proxy_url: path_of(&proxy.public_id),
+            proxy_url: format!("{base}{}", path_of(&proxy.public_id)),
             created_at: IsoTime(proxy.created_at),
         }
     }
 }
 
 impl<'a> ProxyDetailView<'a> {
-    pub(super) fn new(proxy: &'a Proxy, endpoints: Option<&'a [Endpoint]>) -> Self {
+    pub(super) fn new(proxy: &'a Proxy, endpoints: Option<&'a [Endpoint]>, base: &str) -> Self {
         Self {
-            proxy: ProxyView::new(proxy),
+            proxy: ProxyView::new(proxy, base),
             updated_at: IsoTime(proxy.updated_at),
             timeout: proxy.timeout_secs,
             allowed_methods: &proxy.allowed_methods,
@@ -180,7 +181,7 @@ impl<'a> ProxyDetailView<'a> {
             retired: proxy.retired_at.is_some(),
             retired_at: proxy.retired_at.map(IsoTime),
             retired_reason: proxy.retired_reason.as_deref(),
-            manifest: SettingsView::new(proxy),
+            manifest: SettingsView::new(proxy, base),
             endpoints: endpoints.map(|endpoints| endpoints.iter().map(EndpointView::new).collect()),
         }
     }
@@ -201,7 +202,7 @@ impl<'a> EndpointView<'a> {
 }
 
 impl<'a> SettingsView<'a> {
-    pub(super) fn new(proxy: &'a Proxy) -> Self {
+    pub(super) fn new(proxy: &'a Proxy, base: &str) -> Self {
         let manifest = &proxy.manifest;
         Self {
             manifest_enabled: manifest.enabled,
@@ -212,7 +213,7 @@ impl<'a> SettingsView<'a> {
             contact_email: manifest.contact_email.as_deref(),
             documentation_url: manifest.documentation_url.as_deref(),
             terms_of_service_url: manifest.terms_url.as_deref(),
-            manifest_url: manifest_path(&proxy.public_id),
+            manifest_url: format!("{base}{}", manifest_path(&proxy.public_id)),
         }
     }
 }

@@ -56,6 +56,8 @@ async fn every_token_but_a_good_one_is_asked_to_pay() {
         ("url-safe base64", format!("L402 {}:{preimage}", URL_SAFE.encode(&bytes))),
         ("url-safe base64 without padding", format!("L402 {}:{preimage}", URL_SAFE_NO_PAD.encode(&bytes))),
         ("base64 without padding", format!("L402 {}:{preimage}", STANDARD_NO_PAD.encode(&bytes))),
+        ("joined with a comma", format!("L402 {macaroon}:{wrong}, LSAT {macaroon}:{preimage}")),
+        ("beside an API key", format!("Bearer abc, L402 {macaroon}:{preimage}")),
         ("attenuated in time", bought.attenuated(&["valid_until=1800000060"])),
         ("attenuated to the same", bought.attenuated(&["path=/api/l402/demo", "amount_sats=10"])),
         ("two macaroons, ours first", format!("L402 {macaroon},{foreign}:{preimage}")),

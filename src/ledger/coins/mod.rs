@@ -57,7 +57,7 @@ use super::{End, Family, Ledger, LedgerError, Listeners};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
 use crate::ids::{AccountId, CoinSendId, FeeReserveId};
-use crate::lightning::CoinOrder;
+use crate::lightning::{CoinOrder, target};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -194,12 +194,13 @@ pub struct CoinFee {
     pub reserve: Option<FeeReserveId>,
 }
 
-/// Reads an address of this network.
+/// Reads an address of this network, with whatever people leave around one.
 ///
 /// # Errors
 /// A text for the caller.
 pub fn read_address(text: &str, network: Network) -> Result<Address, String> {
-    let read: Address<NetworkUnchecked> = text.parse().map_err(|_| "not a bitcoin address".to_owned())?;
+    let read: Address<NetworkUnchecked> =
+        target::onchain(text).parse().map_err(|_| "not a bitcoin address".to_owned())?;
     read.require_network(network).map_err(|_| format!("not an address of {network}"))
 }
 

@@ -8,6 +8,7 @@ mod cache;
 mod coins;
 mod convert;
 mod fees;
+mod hints;
 mod holdings;
 mod htlcs;
 mod kv;
@@ -135,6 +136,8 @@ pub struct LdkNode {
     problem: Mutex<Option<String>>,
     burials: Mutex<standing::Burials>,
     scripts: wallet::Scripts,
+    /// Makes invoices shorter; `None` if the key isn't the node's.
+    signer: Option<hints::Signer>,
 }
 
 impl LdkNode {
@@ -147,6 +150,7 @@ impl LdkNode {
         let mnemonic: bip39::Mnemonic = words
             .parse()
             .map_err(|_| StartError::BadSettings("the seed is not a list of BIP39 words".into()))?;
+        let entropy = mnemonic.to_seed("");
         let config = NodeConfig {
             network: settings.network,
             trusted_peers_0conf: settings.zero_conf_peers.clone(),
@@ -170,7 +174,14 @@ impl LdkNode {
             ),
             other => StartError::BadState(other.to_string()),
         })?;
+        let signer = hints::Signer::new(&entropy, settings.network, node.node_id());
+        if signer.is_none() {
+            tracing::warn!(
+                "invoices keep all their route hints: the node's key is not the one that the seed leads to"
+            );
+        }
         Ok(Self {
+            signer,
             node: Arc::new(node),
             kv,
             settings,

@@ -71,7 +71,11 @@ impl Lightning for LdkNode {
             (Some(amount), Some(hash)) => payments.receive_for_hash(amount.get(), &description, expiry, hash),
             (None, Some(hash)) => payments.receive_variable_amount_for_hash(&description, expiry, hash),
         };
-        created.map_err(|error| InvoiceError::Refused(error.to_string()))
+        let invoice = created.map_err(|error| InvoiceError::Refused(error.to_string()))?;
+        Ok(match &self.signer {
+            Some(signer) => signer.slim(invoice, &self.node.list_channels()),
+            None => invoice,
+        })
     }
 
     fn create_offer(&self, request: &OfferRequest) -> Result<Offer, InvoiceError> {

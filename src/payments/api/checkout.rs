@@ -7,7 +7,6 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::answer;
-use super::payments::invoice_id;
 use crate::http::asking::Id;
 use crate::http::client::Proxies;
 use crate::http::problem::Problem;
@@ -18,7 +17,7 @@ use crate::payments::error::PaymentError;
 /// A payment as its customer sees it.
 #[utoipa::path(
     get, path = "/checkout/{invoiceId}/status", tag = "payments",
-    params(("invoiceId" = String, Path, description = "The payment's id")),
+    params(("invoiceId" = String, Path, description = "The payment's id, or a session's")),
     responses(
         (status = 200, description = "The payment", body = CheckoutView<'_>),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
@@ -26,13 +25,13 @@ use crate::payments::error::PaymentError;
     )
 )]
 pub(super) async fn status(State(payments): State<Payments>, Id(id): Id) -> Result<Response, PaymentError> {
-    Ok(answer(payments.checkout_json(invoice_id(&id)?).await?))
+    Ok(answer(payments.checkout_json(&id).await?))
 }
 
 /// The same, and every change of it, as server-sent events.
 #[utoipa::path(
     get, path = "/checkout/{invoiceId}/live", tag = "payments",
-    params(("invoiceId" = String, Path, description = "The payment's id")),
+    params(("invoiceId" = String, Path, description = "The payment's id, or a session's")),
     responses(
         (status = 200, description = "Events named `state`, each with the payment", content_type = "text/event-stream"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
@@ -46,5 +45,5 @@ pub(super) async fn live(
     request: Request,
 ) -> Result<Response, PaymentError> {
     let client = proxies.client(request.extensions(), request.headers());
-    payments.watch(invoice_id(&id)?, client).await
+    payments.watch(&id, client).await
 }

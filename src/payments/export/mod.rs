@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use self::rows::Bounds;
 use super::{PaymentError, Payments};
+use crate::csv::begun;
 pub use crate::export::Span;
 use crate::ids::AccountId;
 
@@ -113,7 +114,7 @@ impl Payments {
         })?;
         let payments = self.clone();
         // The first part has the head, and comes at once.
-        let begin = (payments, turn, String::from(HEAD), Some(Place::START));
+        let begin = (payments, turn, begun(HEAD), Some(Place::START));
         Ok(try_unfold(begin, move |(payments, turn, mut text, mut place)| async move {
             // Parts without a line are nothing to send.
             while let Some(at) = place {

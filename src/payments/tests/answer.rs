@@ -44,6 +44,9 @@ impl Answer {
         }
         assert!(body["message"].as_str().is_some_and(|text| !text.is_empty()), "{}", self.text);
         let mut names = vec!["type", "title", "status", "detail", "instance", "error", "message", "code"];
+        if code == "ORDER_PAID" {
+            names.push("invoiceId");
+        }
         if status == 429 {
             names.push("details");
         }

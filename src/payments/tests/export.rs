@@ -49,7 +49,7 @@ fn parse(text: &str) -> Vec<Vec<String>> {
 
 /// Each line by the names of its head.
 fn table(text: &str) -> Vec<BTreeMap<String, String>> {
-    let mut rows = parse(text).into_iter();
+    let mut rows = parse(text.trim_start_matches('\u{feff}')).into_iter();
     let head = rows.next().unwrap();
     rows.map(|row| {
         assert_eq!(row.len(), head.len());

@@ -38,13 +38,17 @@ async fn an_order_that_waits_at_the_same_price_is_the_same_payment() {
     // The paid one before all, and then the order may be made anew.
     house.pay(&first);
     assert_eq!(by_order(&house, "ORDER-12345").await, id(&first));
-    let next = house.order(&json!({})).await.created();
+    let again = house.order(&json!({})).await;
+    again.is_error(409, "ORDER_PAID", PAYMENTS);
+    assert_eq!(again.json()["invoiceId"], id(&first));
+    house.order(&json!({"allowRepeat": "yes"})).await.is_error(400, "INVALID_FIELD", PAYMENTS);
+    let next = house.order(&json!({"allowRepeat": true})).await.created();
     assert_ne!(id(&next), id(&first));
     assert_eq!(by_order(&house, "ORDER-12345").await, id(&first));
     // What is over is not handed out again.
     house.clock.advance(HOUR);
     house.payments.rates().refresh().await;
-    assert_ne!(id(&house.order(&json!({})).await.created()), id(&next));
+    assert_ne!(id(&house.order(&json!({"allowRepeat": true})).await.created()), id(&next));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,6 +88,7 @@ async fn an_idempotency_key_replays_the_first_answer() {
     // A refusal is not remembered.
     let wrong = order(&json!({"amount": 0}));
     with_key(&house, "X-Idempotency-Key", "k2", &wrong).await.is_error(400, "INVALID_AMOUNT", PAYMENTS);
+    let other = order(&json!({"amount": 50, "allowRepeat": true}));
     with_key(&house, "X-Idempotency-Key", "k2", &other).await.created();
 }
 
@@ -182,7 +187,8 @@ async fn an_order_that_went_back_does_not_hide_the_next_one() {
     let next = till.order(&json!({"amount": 100, "currency": "sats"})).await.created();
     assert_eq!(by_order(&till, "ORDER-12345").await, id(&next));
     till.pay(&next);
-    till.order(&json!({"amount": 100, "currency": "sats"})).await.created();
+    till.order(&json!({"amount": 100, "currency": "sats"})).await.is_error(409, "ORDER_PAID", PAYMENTS);
+    till.order(&json!({"amount": 100, "currency": "sats", "allowRepeat": true})).await.created();
     assert_eq!(by_order(&till, "ORDER-12345").await, id(&next));
 }
 

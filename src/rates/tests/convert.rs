@@ -160,7 +160,8 @@ fn units_are_read_in_any_case_and_keep_their_places() {
     for text in ["sat", "sats", "SATS", "Sat"] {
         assert_eq!(unit(text), Some(("sats", 0)), "{text}");
     }
-    for text in ["", "msat", "XBT", "US", " USD"] {
+    assert_eq!(unit(" USD\n"), Some(("USD", 2)));
+    for text in ["", "msat", "XBT", "US", "U SD"] {
         assert_eq!(unit(text), None, "{text}");
     }
     let convert = |unit: &str, amount: &str| {

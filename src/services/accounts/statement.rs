@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use super::view::{AccountView, LineView, StatementView};
 use super::{AccountError, Accounts};
 use crate::clock::iso::IsoSeconds;
+use crate::csv::begun;
 use crate::decimal::Decimal;
 pub use crate::export::Span;
 use crate::http::respond;
@@ -118,7 +119,7 @@ impl Accounts {
             let message = "Another statement of this account is being read; wait for its end";
             AccountError::conflict("EXPORT_RUNNING", message)
         })?;
-        let begin = (self.clone(), turn, String::from(HEAD), None, false);
+        let begin = (self.clone(), turn, begun(HEAD), None, false);
         Ok(try_unfold(begin, move |(this, turn, mut text, before, done)| async move {
             if done {
                 return Ok(None);

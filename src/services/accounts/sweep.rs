@@ -9,6 +9,7 @@ use super::{AccountError, Accounts, By, NewWithdrawal, store};
 use crate::clock::millis;
 use crate::ids::AccountId;
 use crate::ledger::LedgerError;
+use crate::lightning::target::{self, Target as Given};
 use crate::money::Msat;
 
 /// The pause after a sweep.
@@ -88,12 +89,14 @@ impl Accounts {
             let written = self.store().write(move |tx| store::remove_sweep(tx, account));
             return Ok(written.await?);
         };
-        let again = target.contains('@') || target.to_ascii_lowercase().starts_with("lno1");
-        if !again {
+        let read = target::read(&target);
+        let again =
+            matches!(read, Ok(Given::Address(_) | Given::DnsName(_) | Given::Lnurl(_) | Given::Offer(_)));
+        let Some(target) = read.ok().filter(|_| again).map(|read| read.canonical()) else {
             let message =
                 "Give a lightning address, a BIP353 name or a BOLT12 offer: what can be paid more than once";
             return Err(AccountError::invalid("INVALID_TARGET", message));
-        }
+        };
         let written = self.store().write(move |tx| store::set_sweep(tx, account, &target, least, now));
         Ok(written.await?)
     }

@@ -12,18 +12,16 @@ use bitcoin_payment_instructions::{
 };
 use lightning::offers::offer::{Amount as OfferAmount, Offer};
 use lightning_invoice::Bolt11Invoice;
+use url::Url;
 
 use super::dns::NoName;
 use super::{AccountError, Accounts};
-use crate::lightning::invoice;
-use crate::lnurl::pay::{PayError, PayRequest, is_address};
+use crate::lightning::target::{self, LightningAddress, Target as Given, Unreadable};
+use crate::lnurl::pay::{self, PayError, PayRequest};
 use crate::money::Msat;
 
 /// Longer than any invoice that is looked at.
 pub(super) const TARGET_LEN: usize = 8_192;
-
-/// What a name of BIP 353 may begin with.
-const BITCOIN_SIGN: char = '₿';
 
 /// Where a withdrawal goes.
 #[derive(Clone, Debug)]
@@ -59,19 +57,21 @@ pub(super) struct Asked {
 impl Accounts {
     /// Reads a target.
     pub(super) async fn read_target(&self, text: &str) -> Result<Asked, AccountError> {
-        let text = text.trim();
-        let text =
-            ["lightning:", "LIGHTNING:"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
-        if is_address(text.trim_start_matches(BITCOIN_SIGN)) {
-            return self.ask_name(text).await;
+        match target::read(text) {
+            Ok(Given::Address(address)) => self.ask_name(&address, false).await,
+            Ok(Given::DnsName(address)) => self.ask_name(&address, true).await,
+            Ok(Given::Lnurl(url)) => self.ask_lnurl(&url).await,
+            Ok(Given::Invoice(invoice)) if !is_uri(text) => Ok(of_invoice(*invoice)),
+            // Of a URI also the amount counts, and whether its parts agree.
+            Ok(Given::Invoice(_) | Given::Offer(_) | Given::Onchain(_)) | Err(Unreadable) => {
+                self.read_instructions(&instructions(text)).await
+            }
         }
-        self.read_instructions(text).await
     }
 
-    async fn ask_name(&self, text: &str) -> Result<Asked, AccountError> {
-        let bare = text.trim_start_matches(BITCOIN_SIGN);
+    async fn ask_name(&self, address: &LightningAddress, dns_alone: bool) -> Result<Asked, AccountError> {
         if let Some(dns) = &self.0.parts.dns
-            && let Ok(name) = HumanReadableName::from_encoded(bare)
+            && let Ok(name) = HumanReadableName::from_encoded(&address.to_string())
         {
             match dns.instructions(name.user(), name.domain()).await {
                 Ok(found) => return self.read_instructions(&found).await,
@@ -79,10 +79,18 @@ impl Accounts {
                 Err(NoName::Bad(why)) => return Err(unusable(why)),
             }
         }
-        if bare != text {
+        if dns_alone {
             return Err(unusable("there is no such name that DNSSEC proves"));
         }
-        let request = self.0.parts.addresses.pay_request(bare).await.map_err(|error| refused(&error))?;
+        self.ask_lnurl(&address.url().map_err(unusable)?).await
+    }
+
+    async fn ask_lnurl(&self, url: &Url) -> Result<Asked, AccountError> {
+        let addresses = &self.0.parts.addresses;
+        if let Err(why) = pay::check_url(addresses.client.guard(), url) {
+            return Err(unusable(why));
+        }
+        let request = addresses.pay_request_at(url).await.map_err(|error| refused(&error))?;
         Ok(Asked { target: Target::Pay(request), amount: None })
     }
 
@@ -122,10 +130,6 @@ impl Accounts {
     }
 
     async fn read_instructions(&self, text: &str) -> Result<Asked, AccountError> {
-        // People paste invoices with line breaks in them.
-        if let Ok(invoice) = invoice::read(text) {
-            return Ok(of_invoice(invoice));
-        }
         let network = self.rules().network;
         let read = PaymentInstructions::parse(text, network, &DummyHrnResolver, false).await;
         let asked = match read.map_err(|error| unreadable(&error))? {
@@ -148,6 +152,19 @@ impl Accounts {
             Target::Pay(_) => Ok(Asked { target, amount: None }),
         }
     }
+}
+
+/// Whether a text is a `bitcoin:` URI.
+fn is_uri(text: &str) -> bool {
+    let text = target::clean(text);
+    text.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("bitcoin:"))
+}
+
+/// The text as [`PaymentInstructions`] takes it. People paste with blanks and line breaks in it; where they would mean
+/// something, a checksum says that they don't belong there.
+fn instructions(text: &str) -> String {
+    let text = target::clean(text);
+    if is_uri(&text) { text } else { text.split_whitespace().collect() }
 }
 
 /// Of several ways to be paid the one that costs least: an invoice, an offer, an address.

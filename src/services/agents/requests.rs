@@ -15,9 +15,14 @@ use crate::http::body::JsonObject;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
 use crate::ids::{AccountId, random_hex};
+use crate::store::Tx;
 
 /// How long an agreement waits for its payment.
 const OPEN_MS: i64 = 24 * 3_600 * 1_000;
+
+/// In which requests are counted.
+const HOUR_SECS: u64 = 3_600;
+const HOUR_MS: i64 = 3_600_000;
 
 const PARAMETERS_LEN: usize = 4_096;
 
@@ -56,8 +61,8 @@ impl Agents {
     /// Asks for a capability; answers where to pay for it as JSON.
     ///
     /// # Errors
-    /// [`AgentError::CapabilityNotFound`], [`AgentError::Conflict`] if the account has as many open requests as it may;
-    /// the store's.
+    /// [`AgentError::CapabilityNotFound`], [`AgentError::Conflict`] if the account has as many open requests as it may,
+    /// [`AgentError::TooMany`] if it has made as many in an hour as it may; the store's.
     pub(super) async fn request(
         &self,
         account: AccountId,
@@ -77,6 +82,7 @@ impl Agents {
                 let message = "The account has as many open requests as it may; pay some, or wait a day";
                 return Err(AgentError::conflict("too_many_requests_open", message));
             }
+            this.within_the_hour(tx, account)?;
             let requester = this.agent_of(tx, account, None)?;
             let requester_key =
                 requester.as_ref().filter(|agent| agent.verified_at.is_some()).map(|agent| agent.pubkey);
@@ -121,6 +127,18 @@ impl Agents {
             Ok(Reply::New(StatusCode::CREATED, body))
         });
         written.await
+    }
+
+    /// Requests that were made count, also those that are over: a capability that is withdrawn ends what was asked of it.
+    fn within_the_hour(&self, tx: &Tx<'_>, account: AccountId) -> Result<(), AgentError> {
+        let (now, most) = (self.now(), self.rules().max_requests_per_hour);
+        let (made, first) = agreements::made_since(tx, account, now.saturating_sub(HOUR_MS))?;
+        if made < most {
+            return Ok(());
+        }
+        let left = first.unwrap_or(now).saturating_add(HOUR_MS).saturating_sub(now);
+        let retry_after = u64::try_from(left.div_euclid(1_000).saturating_add(1)).unwrap_or(1);
+        Err(AgentError::TooMany { quota: (most, HOUR_SECS), retry_after })
     }
 
     /// What an account was asked for, or has asked for, newest first, as JSON.

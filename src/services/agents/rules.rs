@@ -15,6 +15,8 @@ pub struct Rules {
     pub max_capabilities: u64,
     /// Requests of one account that are not completed and not over.
     pub max_open_requests: u64,
+    /// Requests that one account makes in an hour, whatever becomes of them.
+    pub max_requests_per_hour: u32,
     /// What one account says of others.
     pub max_attestations: u64,
 }
@@ -28,6 +30,7 @@ impl Rules {
             max_agents: 100,
             max_capabilities: 1_000,
             max_open_requests: 1_000,
+            max_requests_per_hour: 1_000,
             max_attestations: 10_000,
         }
     }

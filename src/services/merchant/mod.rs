@@ -17,6 +17,7 @@
 //! So the credential is worth as much as the key, until the key is revoked. The payment is the operator's own revenue,
 //! and is booked by L402.
 
+mod admin;
 pub mod api;
 pub mod error;
 mod quickstart;

@@ -8,6 +8,7 @@ use super::view::PaidView;
 use crate::http::body::Invalid;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
+use crate::lightning::Shortfall;
 use crate::money::Msat;
 use crate::trouble::{Cause, Trouble};
 
@@ -144,6 +145,8 @@ pub enum PurseError {
     Internal,
     /// 503: the node or the database can't take this now.
     Unavailable,
+    /// 503: this server's channels can't carry the payment; nothing was paid.
+    NoCapacity(Shortfall),
     /// 503: the operator has switched purses off.
     Disabled,
 }
@@ -198,6 +201,7 @@ impl PurseError {
             Self::PaymentFailed(_) => (502, "PAYMENT_FAILED"),
             Self::Internal => (500, "INTERNAL_ERROR"),
             Self::Unavailable => (503, "UNAVAILABLE"),
+            Self::NoCapacity(_) => (503, "NO_OUTBOUND_CAPACITY"),
             Self::Disabled => (503, "PURSES_DISABLED"),
         }
     }
@@ -226,6 +230,7 @@ impl PurseError {
                     cause.message()
                 );
             }
+            Self::NoCapacity(shortfall) => return format!("Nothing was paid: {shortfall}"),
             Self::PaymentFailed(why) => return format!("Nothing was paid: {why}"),
             Self::BodyTooLarge => "The body is too large",
             Self::IdempotencyKeyReuse => "This idempotency key was used for another request",
@@ -261,6 +266,10 @@ impl PurseError {
                 .with("limit", over.limit.words())
                 .with("neededSat", over.needed.get().div_ceil(1_000))
                 .with("leftSat", over.left.sat_floor()),
+            Self::NoCapacity(shortfall) => problem
+                .with("limit", shortfall.to_string())
+                .with("leftSat", shortfall.bound.sat_floor())
+                .retry_after(SOON_SECS),
             Self::Pending(paid) => problem.with("payment", json_of(paid)).retry_after(SOON_SECS),
             Self::AfterPayment { paid, .. } => problem.with("paid", json_of(paid)),
             _ => problem,

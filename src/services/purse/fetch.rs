@@ -1,6 +1,8 @@
 //! Asking a service, and paying if it asks for that: at most once for one request.
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderValue, StatusCode};
+use bitcoin::Network;
+use url::Url;
 
 use super::challenge::{self, Demand};
 use super::credential::Proof;
@@ -17,6 +19,7 @@ use crate::http::respond;
 use crate::ids::PursePaymentId;
 use crate::ledger::charges;
 use crate::store::StoreError;
+use crate::webhooks::guard;
 
 /// Times that a service is asked for one request: with a kept credential, without, with what another request has paid,
 /// and with what this one has paid.
@@ -24,6 +27,15 @@ const ROUNDS: usize = 5;
 
 /// Bytes of an answer that is kept under its idempotency key.
 const LARGEST_KEPT: usize = 256 * 1_024;
+
+/// What is said of a larger one.
+const NOT_KEPT: &str = "This answer is larger than 256 KiB and is not kept under its Idempotency-Key. What was paid for it is: the same request asks the service again with the credential, and pays nothing";
+
+/// And of one whose credential is used up.
+const NOT_KEPT_ONCE: &str = "This answer is larger than 256 KiB and is not kept under its Idempotency-Key, and its credential was good for one answer alone. The same request pays nothing more, but the service may refuse it (402)";
+
+/// And of one that nothing was paid for.
+const NOT_KEPT_FREE: &str = "This answer is larger than 256 KiB and is not kept under its Idempotency-Key: the same request asks the service again, and pays if it must";
 
 /// A request that is not authorised.
 const UNAUTHORIZED: u16 = 401;
@@ -65,6 +77,12 @@ impl Purses {
             let message = format!("The purse may not ask {host}; it may ask {}", purse.hosts.join(", "));
             return Err(PurseError::NotAllowed { code: "HOST_NOT_ALLOWED", message });
         }
+        if new.url.scheme() == "http" && !purse.allow_http && !self.is_inside(&new.url) {
+            let message = format!(
+                "Over plain http everybody on the way to {host} reads the credentials that the purse pays for: use https. The operator can allow it with `satchel purse create --allow-http`"
+            );
+            return Err(PurseError::NotAllowed { code: "HTTP_NOT_ALLOWED", message });
+        }
         let busy = |_| PurseError::TooMany { quota: None, retry_after: 1 };
         let _turn = self.0.at_once.try_acquire().map_err(busy)?;
         let mut own = None;
@@ -73,9 +91,23 @@ impl Purses {
         crash_point!("purse.after_answer");
         // A service that refuses what was paid may take it another time.
         let vain = answer.status == PAYMENT_REQUIRED && own.is_some();
-        let body = respond::to_json(&FetchView::new(answer, own.as_ref(), reused))?;
-        let ask = ask.filter(|_| !vain && body.len() <= LARGEST_KEPT);
-        self.answered(ask, body).await
+        let mut view = FetchView::new(answer, own.as_ref(), reused);
+        let body = respond::to_json(&view)?;
+        if ask.is_some() && body.len() > LARGEST_KEPT {
+            view.note = Some(self.not_kept(own.as_ref()));
+            return Ok(Reply::New(StatusCode::OK, respond::to_json(&view)?));
+        }
+        self.answered(ask.filter(|_| !vain), body).await
+    }
+
+    /// What the same request comes to, of an answer that is not kept.
+    fn not_kept(&self, own: Option<&Payment>) -> &'static str {
+        let proof = own.and_then(|own| Proof::open(self.sealer(), own.proof.as_deref()?));
+        match proof {
+            None => NOT_KEPT_FREE,
+            Some(proof) if proof.single_use() => NOT_KEPT_ONCE,
+            Some(_) => NOT_KEPT,
+        }
     }
 
     /// The service's answer, and whether what another request paid was shown for it. `own` is what this request has
@@ -117,6 +149,11 @@ impl Purses {
         Err(PurseError::bad_answer("TOO_MANY_CHALLENGES", "the service asks for payment again and again"))
     }
 
+    /// Whether requests to an address don't leave this machine or network, as far as it says itself.
+    fn is_inside(&self, url: &Url) -> bool {
+        self.rules().network == Network::Regtest || guard::is_inside(url)
+    }
+
     /// What is shown at first: what this very request has paid before, or what another has for this path.
     async fn first_credential(
         &self,
@@ -125,11 +162,12 @@ impl Purses {
         ask: Option<&Ask>,
         own: &mut Option<Payment>,
     ) -> Result<Option<Shown>, PurseError> {
-        let (asked, wanted, resource) = (ask.cloned(), purse.clone(), new.resource());
+        let (asked, wanted, resource, reuse) = (ask.cloned(), purse.clone(), new.resource(), new.reuse);
         let read = move |connection: &rusqlite::Connection| -> Result<_, PurseError> {
             let begun = begun_by(connection, &wanted, asked.as_ref())?;
             let kept = match begun {
                 Some(_) => None,
+                None if !reuse => None,
                 None => payments::usable(connection, wanted.id, (&resource.0, &resource.1))?,
             };
             Ok((begun, kept))

@@ -4,8 +4,7 @@ use rusqlite::Connection;
 
 use super::PurseError;
 use super::error::{Limit, OverLimit};
-use super::store::{self, Purse};
-use crate::clock::UnixMillis;
+use super::store::{self, Day, Purse};
 use crate::ledger::{LedgerError, accounts};
 use crate::money::Msat;
 
@@ -14,7 +13,9 @@ use crate::money::Msat;
 pub(super) struct Left {
     /// In all.
     pub(super) budget: Msat,
-    /// Spent today, with what is reserved.
+    /// The day that counts.
+    pub(super) day: Day,
+    /// Spent in it, with what is reserved.
     pub(super) spent_today: Msat,
     /// Today, if there is a limit for a day.
     pub(super) today: Option<Msat>,
@@ -23,9 +24,11 @@ pub(super) struct Left {
 }
 
 impl Left {
-    pub(super) fn read(connection: &Connection, purse: &Purse, now: UnixMillis) -> Result<Self, LedgerError> {
-        let spent_today = store::spent_in_day(connection, purse.id, now)?;
+    pub(super) fn read(connection: &Connection, purse: &Purse, sure: Day) -> Result<Self, LedgerError> {
+        let day = store::day_of_purse(connection, purse.id, sure)?;
+        let spent_today = store::spent_in_day(connection, purse.id, day)?;
         Ok(Self {
+            day,
             budget: purse.budget.saturating_sub(purse.spent),
             spent_today,
             today: purse.per_day.map(|limit| limit.saturating_sub(spent_today)),
@@ -46,7 +49,8 @@ pub(super) struct Wanted {
 }
 
 /// Whether every limit allows a payment. `maxSats` and the limit for one request bound the price; the limit for a day,
-/// the budget and the balance also bear what routing may cost. Call it in the transaction that pays.
+/// the budget and the balance also bear what routing may cost. Call it in the transaction that pays; it answers the day
+/// for which the payment counts.
 ///
 /// # Errors
 /// [`PurseError::OverLimit`] with the first limit that forbids it; the store's.
@@ -54,9 +58,10 @@ pub(super) fn check(
     connection: &Connection,
     purse: &Purse,
     wanted: &Wanted,
-    now: UnixMillis,
-) -> Result<(), PurseError> {
-    let left = Left::read(connection, purse, now)?;
+    sure: Day,
+) -> Result<Day, PurseError> {
+    let left = Left::read(connection, purse, sure)?;
+    let day = left.day;
     let whole = wanted.amount.checked_add(wanted.reserve).unwrap_or(Msat::MAX);
     let all = [
         (Limit::MaxSats, wanted.amount, wanted.max),
@@ -70,5 +75,5 @@ pub(super) fn check(
             return Err(PurseError::OverLimit(OverLimit { limit, needed, left }));
         }
     }
-    Ok(())
+    Ok(day)
 }

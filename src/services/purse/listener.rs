@@ -48,7 +48,7 @@ impl PurseListener {
         let fee = payout.fee.unwrap_or(Msat::ZERO);
         let charged = settle_reserve(tx, payment, fee, at)?;
         let returned = payment.reserve.saturating_sub(charged);
-        store::add_spent(tx, payment.purse, payment.created_at, -returned.signed())?;
+        store::add_spent(tx, payment.purse, payment.day, -returned.signed())?;
         payments::finish(tx, payment.id, PaymentStatus::Paid, (Some(charged), Msat::ZERO), None, at)?;
         self.keep_credential(tx, payment, payout)?;
         self.record(tx, "purse.paid", payment)
@@ -65,7 +65,7 @@ impl PurseListener {
         settle_reserve(tx, payment, Msat::ZERO, at)?;
         let change = Change { account, kind: LineKind::PurseFailed, reference: &payment.public_id, amount };
         accounts::credit(tx, &change, at)?;
-        store::add_spent(tx, payment.purse, payment.created_at, -whole(payment)?.signed())?;
+        store::add_spent(tx, payment.purse, payment.day, -whole(payment)?.signed())?;
         let error = payout.error.as_deref();
         payments::finish(tx, payment.id, PaymentStatus::Failed, (None, Msat::ZERO), error, at)?;
         self.record(tx, "purse.failed", payment)
@@ -85,7 +85,7 @@ impl PurseListener {
         let covered = if accounts::debit(tx, &change, at)? { amount } else { Msat::ZERO };
         let uncovered = payment.amount.saturating_sub(covered);
         payments::forget_request(tx, payment.id)?;
-        store::add_spent(tx, payment.purse, payment.created_at, payment.amount.signed())?;
+        store::add_spent(tx, payment.purse, payment.day, payment.amount.signed())?;
         let ended = (Some(Msat::ZERO), uncovered);
         payments::finish(tx, payment.id, PaymentStatus::Paid, ended, None, at)?;
         self.keep_credential(tx, payment, payout)?;

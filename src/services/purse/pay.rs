@@ -10,7 +10,7 @@ use super::credential::Proof;
 use super::limits::{self, Left, Wanted};
 use super::request::PayRequest;
 use super::store::payments::{self, Payment, PaymentStatus};
-use super::store::{self, Purse};
+use super::store::{self, Day, Purse};
 use super::view::{PaidView, PayView, PursePage, PurseView};
 use super::{PurseError, Purses};
 use crate::crash_point;
@@ -21,7 +21,7 @@ use crate::ids::{PaymentHash, Preimage, PursePaymentId, random_hex};
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::payouts::{self, Order, Queued};
 use crate::ledger::{Family, charges};
-use crate::lightning::invoice;
+use crate::lightning::{Model, Shortfall, invoice};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -48,12 +48,15 @@ pub(super) enum Begun {
     Shared(Payment),
 }
 
-/// What is known of an invoice before the transaction.
+/// What is known of an invoice, and of the way to its recipient, before the transaction.
 #[derive(Clone, Copy)]
 struct Known {
     /// It is an invoice of this node.
     ours: bool,
     preimage: Option<Preimage>,
+    /// Why our channels can't carry it, if they can't.
+    shortfall: Option<Shortfall>,
+    day: Day,
 }
 
 impl Purses {
@@ -66,7 +69,7 @@ impl Purses {
     ///
     /// # Errors
     /// [`PurseError::OverLimit`] for a limit, [`PurseError::NotAllowed`] for a purse that pays no invoices,
-    /// [`PurseError::Invalid`] for what can't be paid, [`PurseError::Pending`] for a payment that has not ended yet,
+    /// [`PurseError::Invalid`] for what can't be paid, [`PurseError::NoCapacity`], [`PurseError::Pending`] for a payment that has not ended yet,
     /// [`PurseError::PaymentFailed`], the store's.
     pub async fn pay(&self, key: KeyId, new: PayRequest, ask: Option<Ask>) -> Result<Reply, PurseError> {
         let purse = self.purse_of(key).await?;
@@ -103,10 +106,10 @@ impl Purses {
         before: Option<PursePaymentId>,
         limit: usize,
     ) -> Result<Vec<u8>, PurseError> {
-        let now = self.now();
+        let day = self.day().await?;
         let read = move |connection: &Connection| -> Result<_, PurseError> {
             let purse = live(connection, key)?;
-            let left = Left::read(connection, &purse, now)?;
+            let left = Left::read(connection, &purse, day)?;
             let receipts = payments::list(connection, purse.id, before, limit.saturating_add(1))?;
             Ok((PurseView::new(&purse, &left), receipts))
         };
@@ -166,7 +169,7 @@ impl Purses {
             return Err(PurseError::Disabled);
         }
         let sealed = order.proof.as_ref().map(|proof| proof.seal(self.sealer())).transpose()?;
-        let known = self.known(charges::hash_of(&order.invoice)).await?;
+        let known = self.known(charges::hash_of(&order.invoice), order.amount).await?;
         crash_point!("purse.before_payment");
         let this = self.clone();
         let begun = self
@@ -213,7 +216,12 @@ impl Purses {
             ));
         }
         let reserve = if known.ours { Msat::ZERO } else { rules.max_fee(order.amount) };
-        limits::check(tx, &purse, &Wanted { amount: order.amount, reserve, max: order.max }, now)?;
+        let wanted = Wanted { amount: order.amount, reserve, max: order.max };
+        let day = limits::check(tx, &purse, &wanted, known.day)?;
+        // However long one waits: it would only keep its amount from the others.
+        if let Some(shortfall) = known.shortfall {
+            return Err(PurseError::NoCapacity(shortfall));
+        }
         let public_id = format!("pay_{}", random_hex::<12>()?);
         let whole = order.amount.checked_add(reserve).unwrap_or(Msat::MAX);
         let (account, amount) = (purse.account, order.amount);
@@ -230,7 +238,7 @@ impl Purses {
             }
         };
         accounts::add_pending(tx, account, whole)?;
-        store::add_spent(tx, purse.id, now, whole.signed())?;
+        store::add_spent(tx, purse.id, day, whole.signed())?;
         let draft = payments::Draft {
             public_id: &public_id,
             purse: purse.id,
@@ -241,6 +249,7 @@ impl Purses {
             amount,
             reserve,
             fee_reserve,
+            day,
         };
         let wanted = Order { family: Family::Purse, invoice: &order.invoice, amount, max_fee: reserve };
         let queued = payouts::queue_knowing(tx, self.ledger(), &wanted, known.preimage, |payout| {
@@ -262,7 +271,8 @@ impl Purses {
 
     /// Whether an invoice is of this node, and its preimage, for which the node is asked before the transaction: its
     /// own writes must not wait for ours.
-    async fn known(&self, hash: PaymentHash) -> Result<Known, PurseError> {
+    async fn known(&self, hash: PaymentHash, amount: Msat) -> Result<Known, PurseError> {
+        let day = self.day().await?;
         let ours = self
             .store()
             .read(move |connection| -> Result<_, PurseError> {
@@ -270,11 +280,13 @@ impl Purses {
             })
             .await?;
         if !ours {
-            return Ok(Known { ours, preimage: None });
+            let rooms = self.0.parts.node.ask(|node| node.channel_rooms()).await;
+            let rooms = rooms.map_err(|_| PurseError::Unavailable)?;
+            return Ok(Known { ours, preimage: None, shortfall: Model::of(&rooms).no_way_out(amount), day });
         }
         let record = self.0.parts.node.ask(move |node| node.record(hash)).await;
         let record = record.map_err(|_| PurseError::Unavailable)?;
-        Ok(Known { ours, preimage: record.and_then(|record| record.preimage) })
+        Ok(Known { ours, preimage: record.and_then(|record| record.preimage), shortfall: None, day })
     }
 
     /// Waits until a payment has arrived.

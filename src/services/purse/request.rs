@@ -13,6 +13,7 @@ use url::Url;
 
 use super::PurseError;
 use crate::http::body::JsonObject;
+use crate::lightning::invoice;
 use crate::money::Msat;
 use crate::webhooks::guard::Guard;
 
@@ -53,6 +54,8 @@ pub struct FetchRequest {
     pub body: Vec<u8>,
     /// The most that it may cost.
     pub max: Option<Msat>,
+    /// Whether what an earlier request paid at this address is shown instead of paying anew.
+    pub reuse: bool,
 }
 
 impl FetchRequest {
@@ -81,7 +84,13 @@ impl FetchRequest {
         if is_json {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
-        Ok(Self { url, method, headers, body: bytes, max: sats(body, "maxSats")? })
+        let reuse = match body.get("reuseCredential") {
+            None => true,
+            Some(value) => value.as_bool().ok_or_else(|| {
+                PurseError::invalid("INVALID_REUSE_CREDENTIAL", "reuseCredential must be true or false")
+            })?,
+        };
+        Ok(Self { url, method, headers, body: bytes, max: sats(body, "maxSats")?, reuse })
     }
 
     /// By what its credential is found again.
@@ -106,9 +115,8 @@ impl PayRequest {
     /// [`PurseError::Invalid`].
     pub fn read(body: &JsonObject) -> Result<Self, PurseError> {
         let text = body.get("invoice").and_then(Value::as_str).filter(|text| text.len() <= LONGEST_INVOICE);
-        let text = text.map(str::trim).map(|text| text.strip_prefix("lightning:").unwrap_or(text));
         let invoice = text
-            .and_then(|text| text.parse().ok())
+            .and_then(|text| invoice::read(text).ok())
             .ok_or_else(|| PurseError::invalid("INVALID_INVOICE", "invoice must be a BOLT11 invoice"))?;
         Ok(Self { invoice, amount: sats(body, "amountSat")? })
     }

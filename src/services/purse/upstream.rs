@@ -85,9 +85,12 @@ fn told(error: FetchError) -> PurseError {
         FetchError::TimedOut => (504, "UPSTREAM_TIMEOUT"),
         FetchError::TooLarge => (502, "ANSWER_TOO_LARGE"),
         // What leads inside is no different from what is down, to whoever asks.
-        FetchError::Refused | FetchError::Unreachable | FetchError::Status(_) | FetchError::NotJson => {
-            (502, "UPSTREAM_UNREACHABLE")
-        }
+        FetchError::Refused
+        | FetchError::Unreachable
+        | FetchError::Status(_)
+        | FetchError::NotJson
+        | FetchError::Redirects
+        | FetchError::Downgrade => (502, "UPSTREAM_UNREACHABLE"),
     };
     PurseError::Upstream { status, code, message: error.to_string() }
 }

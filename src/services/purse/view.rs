@@ -90,6 +90,9 @@ pub struct FetchView {
     paid: Option<PaidView>,
     /// Whether what an earlier request paid was shown.
     credential_reused: bool,
+    /// What a program should know of this answer, in words; not there if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<&'static str>,
 }
 
 impl FetchView {
@@ -116,6 +119,7 @@ impl FetchView {
             body_encoding,
             paid: paid.map(PaidView::from),
             credential_reused,
+            note: None,
         }
     }
 }
@@ -134,7 +138,8 @@ pub struct PurseView {
     pub(super) spent_sat: u64,
     /// What is left of the budget, rounded down.
     pub(super) left_sat: u64,
-    /// The limit for a day (UTC); `null` for none of its own.
+    /// The limit for a day (UTC); `null` for none of its own. After a time away, or if this server's clock was set, the
+    /// day may end later, never earlier.
     pub(super) per_day_sat: Option<u64>,
     /// Spent today, with what is reserved, rounded up.
     pub(super) spent_today_sat: u64,
@@ -146,6 +151,8 @@ pub struct PurseView {
     pub(super) hosts: Vec<String>,
     /// Whether it may pay invoices that it is given.
     pub(super) may_pay_invoices: bool,
+    /// Whether it may ask public hosts over plain http, where everybody on the way reads its credentials.
+    pub(super) allows_http: bool,
     /// Whether it can spend nothing any more.
     pub(super) revoked: bool,
     #[schema(value_type = String, format = DateTime)]
@@ -167,6 +174,7 @@ impl PurseView {
             per_request_sat: purse.per_request.map(Msat::sat_floor),
             hosts: purse.hosts.clone(),
             may_pay_invoices: purse.invoices,
+            allows_http: purse.allow_http,
             revoked: purse.revoked_at.is_some(),
             created_at: IsoSeconds(purse.created_at),
         }

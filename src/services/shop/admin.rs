@@ -1,23 +1,25 @@
 //! Stores as the operator manages them.
 
-mod read;
+pub(super) mod read;
+mod show;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use self::read::Checked;
+use self::show::{order_value, product_value, shown};
 use super::ids::{OrderId, OrderKey, ProductId, VariantId};
 use super::location::{self, Location};
 use super::look::{self, Token};
-use super::store::catalogue::{self, Product, Which};
-use super::store::orders::{self, Order, Tracking};
+use super::shopify::ShopifyError;
+use super::store::catalogue::{self, Which};
+use super::store::orders::{self, Tracking};
 use super::store::stores::{self, ShopStore, Table, WhenSoldOut};
 use super::{Shop, ShopError, amounts};
 use crate::admin::{
     AdminError, OrdersRequest, PlaceRequest, ProductRequest, ShipRequest, StoreAdmin, StoreRequest,
     VariantChange,
 };
-use crate::clock::iso::IsoSeconds;
 use crate::currency::Currency;
 use crate::http::keys;
 use crate::ids::AccountId;
@@ -33,7 +35,7 @@ const MOST_VARIANTS: u64 = 100_000;
 impl StoreAdmin for Shop {
     fn create(&self, slug: String, asked: StoreRequest) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
-            let now = self.now();
+            let (shop, now) = (self.clone(), self.now());
             let made = self.store().write(move |tx| -> Result<Value, ShopError> {
                 read::slug(&slug)?;
                 if stores::by_slug(tx, &slug)?.is_some() {
@@ -74,7 +76,7 @@ impl StoreAdmin for Shop {
                 store.account = keys::account_or_new(tx, &account, now)?;
                 store.id = stores::insert(tx, &store)?;
                 set_places(tx, &store, &asked)?;
-                shown(tx, &store)
+                shown(&shop, tx, &store)
             });
             made.await.map_err(told)
         })
@@ -88,7 +90,7 @@ impl StoreAdmin for Shop {
                 stores::update(tx, &store)?;
                 set_places(tx, &store, &asked)?;
                 shop.notifier().catalogue_changed(tx);
-                shown(tx, &store)
+                shown(&shop, tx, &store)
             });
             done.await.map_err(told)
         })
@@ -96,13 +98,16 @@ impl StoreAdmin for Shop {
 
     fn list(&self, after: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
+            let shop = self.clone();
             let read = self.store().read(move |connection| -> Result<Value, ShopError> {
                 let mut found = stores::list(connection, &after, PAGE + 1)?;
                 let more = found.len() > PAGE;
                 found.truncate(PAGE);
                 let next = found.last().filter(|_| more).map(|last| last.slug.clone());
-                let all =
-                    found.iter().map(|store| shown(connection, store)).collect::<Result<Vec<_>, _>>()?;
+                let all = found
+                    .iter()
+                    .map(|store| shown(&shop, connection, store))
+                    .collect::<Result<Vec<_>, _>>()?;
                 Ok(json!({ "stores": all, "next": next }))
             });
             read.await.map_err(told)
@@ -111,10 +116,26 @@ impl StoreAdmin for Shop {
 
     fn show(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
+            let shop = self.clone();
             let read = self.store().read(move |connection| -> Result<Value, ShopError> {
-                shown(connection, &named(connection, &slug)?)
+                shown(&shop, connection, &named(connection, &slug)?)
             });
             read.await.map_err(told)
+        })
+    }
+
+    fn sync(&self, slug: String) -> BoxFuture<'_, Result<Value, AdminError>> {
+        Box::pin(async move {
+            let Some(shop) = self.0.parts.shopify.behind(&slug) else {
+                let message = format!(
+                    "no Shopify shop stands behind the store {slug}: name one in [[shop.shopify]] of the configuration, and start satchel again"
+                );
+                return Err(AdminError::NotFound(message));
+            };
+            self.sync_now(shop).await.map_err(|error| match error {
+                ShopifyError::Here(error) => told(error),
+                error => AdminError::Refused(error.to_string()),
+            })
         })
     }
 
@@ -333,81 +354,6 @@ fn set_places(tx: &Tx<'_>, store: &ShopStore, asked: &StoreRequest) -> Result<()
 fn at(place: &PlaceRequest) -> Result<Location, ShopError> {
     let country = if place.country.trim() == "*" { "*".to_owned() } else { read::country(&place.country)? };
     Ok(Location { country, state: read::state(&place.state)? })
-}
-
-fn shown(connection: &rusqlite::Connection, store: &ShopStore) -> Result<Value, ShopError> {
-    let places = |table, value: &dyn Fn(u64) -> (&'static str, String)| -> Result<Vec<Value>, ShopError> {
-        let all = stores::values(connection, table, store.id)?.into_iter().map(|(country, state, number)| {
-            let (name, text) = value(number);
-            json!({ "country": country, "state": state, name: text })
-        });
-        Ok(all.collect())
-    };
-    let price = |units| ("price", amounts::shown(units, store.unit).to_string());
-    let percent = |ppm: u64| {
-        let percent = crate::decimal::Decimal::new(u128::from(ppm), 4).unwrap_or_default();
-        ("percent", percent.to_string())
-    };
-    Ok(json!({
-        "slug": store.slug,
-        "name": store.name,
-        "description": store.description,
-        "account": crate::ledger::accounts::name(connection, store.account)?,
-        "currency": store.unit,
-        "country": store.home.country,
-        "state": store.home.state,
-        "active": store.active,
-        "sold_out": store.when_sold_out.name(),
-        "free_from": store.free_from.map(|from| amounts::shown(from, store.unit).to_string()),
-        "tax_shipping": store.tax_shipping,
-        "shipping": places(Table::Shipping, &price)?,
-        "taxes": places(Table::Taxes, &percent)?,
-        "variants": catalogue::count(connection, store.id)?,
-        "created_at": IsoSeconds(store.created_at),
-    }))
-}
-
-fn product_value(product: &Product, unit: Unit) -> Value {
-    json!({
-        "id": product.id,
-        "handle": product.handle,
-        "title": product.title,
-        "active": product.active,
-        "variants": product.variants.iter().map(|variant| variant_value(variant, unit)).collect::<Vec<_>>(),
-    })
-}
-
-fn variant_value(variant: &catalogue::Variant, unit: Unit) -> Value {
-    json!({
-        "id": variant.id,
-        "title": variant.title,
-        "sku": variant.sku,
-        "price": amounts::shown(variant.price, unit).to_string(),
-        "stock": variant.stock,
-        "oversell": variant.oversell,
-        "active": variant.active,
-    })
-}
-
-/// An order without who bought it.
-fn order_value(order: &Order) -> Value {
-    json!({
-        "row": order.id,
-        "orderId": order.key,
-        "number": order.shown_number(),
-        "status": order.status,
-        "total": amounts::shown(order.bill.total, order.unit).to_string(),
-        "currency": order.unit,
-        "totalSats": order.price.sat_floor(),
-        "paidSats": order.received.sat_floor(),
-        "backordered": order.backordered,
-        "items": order.items.iter().map(|item| json!({
-            "variantId": item.variant, "sku": item.sku, "title": item.title(), "quantity": item.quantity,
-        })).collect::<Vec<_>>(),
-        "createdAt": IsoSeconds(order.created_at),
-        "paidAt": order.paid_at.map(IsoSeconds),
-        "shippedAt": order.shipped_at.map(IsoSeconds),
-    })
 }
 
 /// In the operator's words.

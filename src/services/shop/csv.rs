@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 
 use crate::admin::{ProductRequest, VariantRequest};
+use crate::csv::read::{self, BadLine, rows};
 
 /// Why a table can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,13 +33,19 @@ pub enum BadTable {
     },
 }
 
+impl From<BadLine> for BadTable {
+    fn from(BadLine { line, why }: BadLine) -> Self {
+        Self::Line { line, why: why.into() }
+    }
+}
+
 /// Reads all products of a table, in its order.
 ///
 /// # Errors
 /// [`BadTable`] for the first line that makes no sense.
 pub fn read(text: &str) -> Result<Vec<ProductRequest>, BadTable> {
-    let mut rows = rows(text.strip_prefix('\u{feff}').unwrap_or(text))?.into_iter();
-    let head = rows.next().map(|(_, cells)| cells).unwrap_or_default();
+    let mut rows = rows(text)?.into_iter();
+    let head = rows.next().map(|row| row.cells).unwrap_or_default();
     let columns: HashMap<String, usize> =
         head.iter().enumerate().map(|(at, name)| (name.trim().to_ascii_lowercase(), at)).collect();
     for needed in ["Handle", "Title", "Variant Price"] {
@@ -47,7 +54,7 @@ pub fn read(text: &str) -> Result<Vec<ProductRequest>, BadTable> {
         }
     }
     let (mut products, mut places) = (Vec::new(), HashMap::new());
-    for (line, cells) in rows {
+    for read::Row { line, cells, .. } in rows {
         let row = Row { columns: &columns, cells: &cells };
         let handle = row.get("handle");
         if handle.is_empty() {
@@ -156,40 +163,4 @@ pub fn plain(html: &str) -> String {
         .replace("&amp;", "&");
     let lines = out.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The lines of a table (RFC 4180), each with the number of its first one in the file.
-fn rows(text: &str) -> Result<Vec<(usize, Vec<String>)>, BadTable> {
-    let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
-    let (mut line, mut begun, mut quoted) = (1, 1, false);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if letter == '\n' {
-            line += 1;
-        }
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cell.push('"');
-            }
-            '"' if quoted => quoted = false,
-            '"' if cell.is_empty() => quoted = true,
-            ',' if !quoted => cells.push(std::mem::take(&mut cell)),
-            '\r' if !quoted && letters.peek() == Some(&'\n') => {}
-            '\n' if !quoted => {
-                cells.push(std::mem::take(&mut cell));
-                rows.push((begun, std::mem::take(&mut cells)));
-                begun = line;
-            }
-            letter => cell.push(letter),
-        }
-    }
-    if quoted {
-        return Err(BadTable::Line { line: begun, why: "a quotation mark is never closed".into() });
-    }
-    if !cell.is_empty() || !cells.is_empty() {
-        cells.push(cell);
-        rows.push((begun, cells));
-    }
-    Ok(rows)
 }

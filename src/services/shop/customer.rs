@@ -3,9 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{ShopError, location};
+use super::location::{self, Location};
+use super::{ShopError, states};
 use crate::mail::Address as Email;
 
 /// Characters of an e-mail address.
@@ -67,6 +68,23 @@ impl Customer {
         };
         Ok(Self { email, address: ShippingAddress::read(address)? })
     }
+
+    /// Whether a text has something in it of who bought.
+    pub fn is_in(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let address = &self.address;
+        let parts = [
+            self.email.as_str(),
+            &address.first_name,
+            &address.last_name,
+            &address.address1,
+            address.address2.as_deref().unwrap_or_default(),
+            &address.city,
+            &address.zip,
+        ];
+        // One or two letters are in any text.
+        parts.iter().any(|part| part.chars().count() > 2 && text.contains(&part.to_lowercase()))
+    }
 }
 
 impl ShippingAddress {
@@ -90,9 +108,31 @@ impl ShippingAddress {
         })
     }
 
-    /// Two letters.
-    pub fn code(&self) -> &str {
-        &self.country_code
+    /// What shipping and tax depend on.
+    pub fn location(&self) -> Location {
+        let state = states::code(&self.country_code, &self.province);
+        Location { country: self.country_code.clone(), state }
+    }
+
+    /// As Shopify's `MailingAddressInput`. A province that is no code stands beside the city.
+    pub fn for_shopify(&self) -> Value {
+        let code = self.location().state;
+        let is_code = (1..=3).contains(&code.len()) && code.is_ascii();
+        let city = match self.province.as_str() {
+            "" => self.city.clone(),
+            _ if is_code => self.city.clone(),
+            province => format!("{}, {province}", self.city),
+        };
+        json!({
+            "firstName": self.first_name,
+            "lastName": self.last_name,
+            "address1": self.address1,
+            "address2": self.address2,
+            "city": city,
+            "provinceCode": Some(code).filter(|_| is_code),
+            "zip": self.zip,
+            "countryCode": self.country_code,
+        })
     }
 
     /// As it is written on a parcel.
@@ -154,7 +194,7 @@ mod tests {
     fn an_address_is_read_and_never_prints() {
         let customer = read(&json!({})).unwrap();
         assert_eq!(customer.email.as_str(), "ada@example.com");
-        assert_eq!(customer.address.code(), "GB");
+        assert_eq!(customer.address.location().shown(), "GB");
         let lines = "Ada Lovelace\n1 St James's Square\nLondon  SW1Y 4LB\nUnited Kingdom";
         assert_eq!(customer.address.lines(), lines);
         let printed = format!("{customer:?} {:?}", customer.address);

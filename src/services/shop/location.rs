@@ -1,6 +1,6 @@
 //! Where a buyer is: `X-Buyer-Location: {country}-{state}-{zip}`.
 
-use super::ShopError;
+use super::{ShopError, states};
 
 /// Characters of a state's code.
 const STATE_LEN: usize = 10;
@@ -68,7 +68,15 @@ impl Location {
         if state.chars().count() > STATE_LEN || !state.chars().all(char::is_alphanumeric) {
             return Err(bad());
         }
+        // Some write its name.
+        let state = states::code(&country, &state);
         Ok(Some(Self { country, state }))
+    }
+
+    /// As people write it.
+    pub fn shown(&self) -> String {
+        let dash = if self.state.is_empty() { "" } else { "-" };
+        format!("{}{dash}{}", self.country, self.state)
     }
 }
 

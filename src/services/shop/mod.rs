@@ -14,6 +14,9 @@
 //! **Refunds**: what was paid is withheld from the account at once, so that it can't be withdrawn. The buyer gives an
 //! invoice for it, and a [payout](crate::ledger::payouts) pays it. The operator bears the routing fee.
 //!
+//! **Shopify**: where a [Shopify shop](shopify) stands behind a store, products and stock come from it, and claimed orders
+//! go to it.
+//!
 //! **Personal data** is in one table, comes after the payment, and can be removed; neither logs nor webhooks have any.
 //!
 //! # What a crash leaves behind
@@ -40,6 +43,7 @@ pub mod customer;
 pub mod error;
 pub mod ids;
 mod letters;
+mod listed;
 mod location;
 mod look;
 mod notify;
@@ -48,6 +52,8 @@ mod products;
 mod refund;
 mod rules;
 mod ship;
+pub mod shopify;
+mod states;
 pub mod status;
 mod store;
 #[cfg(test)]
@@ -72,9 +78,11 @@ use crate::store::Store;
 pub use access::Outcome;
 pub use cart::Cart;
 pub use error::ShopError;
+pub use listed::ListedStore;
 pub use notify::Notifier;
 pub use ports::{Challenge, Credentials, Elsewhere, Offered, Session, Shown, Sold, Webhooks};
 pub use rules::Rules;
+pub use shopify::ShopifyShops;
 pub use store::stores::Totals;
 
 /// What the service is built from.
@@ -97,6 +105,8 @@ pub struct Parts {
     pub budget: Arc<Budget>,
     /// Sends letters, if the settings name a mail server.
     pub mail: Option<Mailer>,
+    /// Stand behind stores.
+    pub shopify: ShopifyShops,
 }
 
 /// The service. Cheap to clone.

@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::ShopError;
 use crate::clock::UnixMillis;
@@ -79,7 +80,7 @@ pub trait Webhooks: Send + Sync + 'static {
 }
 
 /// Something that this node sells.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Offered {
     /// The same for as long as it is sold.
@@ -92,12 +93,14 @@ pub struct Offered {
     /// For people.
     pub description: String,
     /// In the currency.
+    #[schema(value_type = f64)]
     pub price: Decimal,
     /// Of the price.
     pub currency: &'static str,
     /// In sat, if it is priced in sats or there is a rate.
     pub price_sats: Option<u64>,
     /// In dollars, likewise.
+    #[schema(value_type = Option<f64>)]
     pub price_usd: Option<Decimal>,
     /// A picture of it.
     pub image_url: Option<String>,
@@ -108,7 +111,7 @@ pub struct Offered {
 }
 
 /// A payment that was opened for something.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Of the payment.
@@ -128,6 +131,7 @@ pub struct Session {
     /// What that opens.
     pub resource_url: String,
     /// When the invoice ends.
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: crate::clock::iso::IsoSeconds,
 }
 

@@ -2,13 +2,17 @@
 //!
 //! Ids: `item_{variantId}` of a store; others are made by [`Elsewhere`](super::Elsewhere).
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::cart::Cart;
 use super::checkout::NewOrder;
-use super::ids::{ProductId, StoreId, VariantId};
+use super::ids::{StoreId, VariantId};
 use super::ports::{Offered, Session};
-use super::store::catalogue::{self, Product, Variant, Which};
+use super::store::catalogue::{self, Product, Variant};
 use super::store::stores::{self, ShopStore};
 use super::{Shop, ShopError, access, amounts, json};
 use crate::clock::iso::IsoSeconds;
@@ -17,41 +21,65 @@ use crate::rates::Unit;
 /// What ids of items begin with.
 const ITEM: &str = "item_";
 
-/// Stores and products of one list at most; the rest is in the stores' own catalogues.
-const MOST_STORES: usize = 100;
-const MOST_PRODUCTS: usize = 500;
+/// Things of one page at most, and without a limit.
+pub(super) const LONGEST_PAGE: usize = 500;
 
-/// Everything that is sold.
-#[derive(Serialize)]
+/// A page of what is sold.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct ProductsView {
+pub(super) struct ProductsView {
     products: Vec<Offered>,
+    /// Of all pages.
     total: usize,
+    /// `cursor` of the next page; `null` on the last.
+    next_cursor: Option<String>,
 }
 
 impl Shop {
-    /// What this node sells, as JSON.
+    /// A page of what this node sells, as JSON: items of stores by their ids, then the rest.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn products(&self) -> Result<Vec<u8>, ShopError> {
+    /// [`ShopError::Invalid`] for a cursor that names nothing; the store's.
+    pub async fn products(&self, cursor: Option<&str>, limit: Option<usize>) -> Result<Vec<u8>, ShopError> {
+        let limit = limit.unwrap_or(LONGEST_PAGE).clamp(1, LONGEST_PAGE);
+        let cursor = cursor.filter(|text| !text.is_empty());
+        let others = self.0.parts.elsewhere.all().await?;
+        // How many of the others come before the page; `None` while it begins among the items.
+        let passed = match cursor {
+            Some(id) if item(id).is_none() => {
+                let at = others.iter().position(|other| other.id == id).ok_or_else(|| {
+                    ShopError::invalid("INVALID_CURSOR", "cursor must be the nextCursor of a page")
+                })?;
+                Some(at.saturating_add(1))
+            }
+            _ => None,
+        };
+        let after = cursor.and_then(item).unwrap_or(VariantId(0));
         let shop = self.clone();
         let read = self.store().read(move |connection| -> Result<_, ShopError> {
-            let mut all = Vec::new();
-            for store in &stores::open(connection, MOST_STORES)? {
-                let room = MOST_PRODUCTS.saturating_sub(all.len());
-                let page = catalogue::page(connection, store.id, Which::Sold, ProductId(0), room)?;
-                for product in &page {
-                    all.extend(product.variants.iter().map(|variant| shop.offered(store, product, variant)));
-                }
+            let count = catalogue::sold_count(connection)?;
+            if passed.is_some() {
+                return Ok((count, Vec::new()));
             }
-            all.truncate(MOST_PRODUCTS);
-            Ok(all)
+            let mut open: HashMap<StoreId, ShopStore> = HashMap::new();
+            let mut page = Vec::new();
+            for (of, product, variant) in catalogue::sold_page(connection, after, limit.saturating_add(1))? {
+                let store = match open.entry(of) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(stores::by_id(connection, of)?),
+                };
+                page.push(shop.offered(store, &product, &variant));
+            }
+            Ok((count, page))
         });
-        let mut products = read.await?;
-        products.extend(self.0.parts.elsewhere.all().await?);
-        let total = products.len();
-        json(&ProductsView { products, total })
+        let (items, mut products) = read.await?;
+        let total = items.saturating_add(others.len());
+        let room = limit.saturating_add(1).saturating_sub(products.len());
+        products.extend(others.into_iter().skip(passed.unwrap_or(0)).take(room));
+        let more = products.len() > limit;
+        products.truncate(limit);
+        let next_cursor = products.last().filter(|_| more).map(|last| last.id.clone());
+        json(&ProductsView { products, total, next_cursor })
     }
 
     /// One of it, as JSON.

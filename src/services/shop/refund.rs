@@ -13,8 +13,9 @@ use crate::crash_point;
 use crate::ids::Secret;
 use crate::ledger::accounts::LineKind;
 use crate::ledger::payouts::{self, Queued};
-use crate::ledger::{Family, charges, routing};
+use crate::ledger::{Family, charges, routing, service_fees};
 use crate::lightning::invoice;
+use crate::money::Msat;
 use crate::store::Tx;
 
 /// A refund to send.
@@ -92,7 +93,8 @@ impl Shop {
     }
 
     /// The seller gives up an order that has not been sent: its pieces are back in stock, and its buyer is owed what
-    /// was paid.
+    /// was paid. With the setting, the operator's fee goes back to the account. Where it was written to a Shopify shop, it
+    /// is cancelled there.
     ///
     /// # Errors
     /// [`ShopError::OrderNotFound`]; [`ShopError::Conflict`] if it is too late, or the account has less; the store's.
@@ -103,6 +105,11 @@ impl Shop {
             return Err(ShopError::conflict("NOT_CANCELLABLE", message));
         }
         let now = self.now();
+        if self.rules().return_fee && order.fee > Msat::ZERO {
+            let (account, reference) = (order.account, order.key.to_string());
+            service_fees::give_back_for_charge(tx, order.charge, account, &reference, order.fee, now)?;
+            orders::set_fee(tx, order.id, Msat::ZERO)?;
+        }
         if !owe_refund(tx, &order, now)? {
             let message = format!(
                 "The account has less than the {} sat that the buyer gets back",
@@ -111,6 +118,7 @@ impl Shop {
             return Err(ShopError::conflict("INSUFFICIENT_BALANCE", message));
         }
         catalogue::put_back(tx, order.id)?;
+        self.cancel_at_shopify(tx, &stores::by_id(tx, order.store)?, order.id, now)?;
         self.notifier().catalogue_changed(tx);
         let order = orders::by_id(tx, order.id)?;
         self.notifier().tell(tx, &order, "order.cancelled", now)?;

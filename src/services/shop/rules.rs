@@ -23,6 +23,8 @@ pub struct Rules {
     pub max_amount: Msat,
     /// What the operator takes of an order.
     pub fee: FeeRule,
+    /// Whether that goes back to the seller who cancels an order.
+    pub return_fee: bool,
     /// A refund may always cost this much in routing fees, which the operator bears.
     pub max_fee_base: Msat,
     /// Or this share of it, in parts per million, whichever is more.
@@ -44,6 +46,7 @@ impl Rules {
             expiry: Duration::from_secs(shop.expiry_secs),
             max_amount: Msat::from_sat(shop.max_amount_sat).unwrap_or(Msat::ZERO),
             fee: FeeRule { min_sat: shop.min_fee_sat, percent: shop.fee_percent },
+            return_fee: shop.return_fee,
             max_fee_base: Msat::from_sat(payouts.max_fee_base_sat).unwrap_or(Msat::ZERO),
             max_fee_ppm: payouts.max_fee_ppm,
             min_invoice_expiry: Duration::from_secs(payouts.min_invoice_expiry_secs),

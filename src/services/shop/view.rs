@@ -368,9 +368,9 @@ impl Item {
 }
 
 impl Order {
-    /// As buyers and sellers call it; `None` until it is paid.
+    /// As buyers and sellers call it: Shopify's name once it has one, else our number; `None` until it is paid.
     pub(super) fn shown_number(&self) -> Option<String> {
-        self.number.map(|number| format!("#{number}"))
+        self.shopify_name.clone().or_else(|| self.number.map(|number| format!("#{number}")))
     }
 
     /// What is next, for people.

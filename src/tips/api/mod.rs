@@ -27,6 +27,7 @@ use utoipa_axum::routes;
 use super::error::{TipError, TipErrorView};
 use super::people::{self, Session, User};
 use super::{Cuid, Done, Tips};
+use crate::http::asking::is_below;
 use crate::http::body::JsonObject;
 use crate::http::client::{Client, Proxies};
 use crate::http::idempotency::Ask;
@@ -121,6 +122,9 @@ pub fn owns(path: &str) -> bool {
     ]
     .iter()
     .any(|prefix| path.starts_with(prefix))
+        || ["/api/auth", "/api/anonymous", "/tip", "/tips", "/tip-groups", "/verify"]
+            .iter()
+            .any(|root| is_below(path, root))
 }
 
 /// Refuses who takes no JSON, or on live routes no stream of it. Wallets are answered whatever they accept: they

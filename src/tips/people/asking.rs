@@ -4,7 +4,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::{People, User, cookies, sessions, store};
-use crate::http::keys::{Caller, Scope};
+use crate::http::keys::{Caller, Scope, authorizations, is_key};
 use crate::ids::{AccountId, Secret};
 use crate::store::StoreError;
 use crate::tips::error::TipError;
@@ -117,7 +117,7 @@ impl People {
     }
 
     pub(super) async fn by_cookie(&self, headers: &HeaderMap) -> Result<Option<Session>, TipError> {
-        let Some(token) = cookies::shown(headers, cookies::SESSION) else { return Ok(None) };
+        let Some(token) = cookies::shown(headers, cookies::SESSION, self.secure()) else { return Ok(None) };
         let (hash, now) = (token.hash(), self.now());
         let found = self.store().read(move |connection| sessions::find(connection, hash, now)).await?;
         let Some((user, expires_at)) = found else { return Ok(None) };
@@ -133,6 +133,12 @@ impl People {
 /// The key that a request shows, whatever scheme it is said to be of.
 fn shown_key(headers: &HeaderMap) -> Result<Option<Secret>, TipError> {
     let text = |value: &HeaderValue| value.to_str().map(str::to_owned).map_err(|_| TipError::KeyInvalid);
+    // Of several the one that has the form of a key: another service's token beside it does no harm.
+    let named = headers.get_all("x-api-key").iter().filter_map(|value| value.to_str().ok()).map(str::trim);
+    let mut all = authorizations(headers).map(|(_, text)| text).chain(named);
+    if let Some(key) = all.find(|text| is_key(text)) {
+        return Ok(Some(Secret::new(key)));
+    }
     if let Some(value) = headers.get(AUTHORIZATION) {
         let text = text(value)?;
         let key = text.split_ascii_whitespace().nth(1).ok_or(TipError::KeyInvalid)?;

@@ -21,12 +21,22 @@ pub(super) const LETTER: &str = "satchel_tips_letter";
 /// with each day of use; so the cookie need not be sent again and again.
 const SESSION_SECS: i64 = 400 * 24 * 60 * 60;
 
-/// What a request shows under a name; what is no token of ours counts as nothing.
-pub(super) fn shown(headers: &HeaderMap, name: &str) -> Option<Token> {
+/// Browsers take a cookie of such a name only from this very host, over https, for all of it: no page of another host of
+/// the same domain can set or replace one.
+const HOST_ONLY: &str = "__Host-";
+
+/// What a request shows under a name. What is no token of ours counts as nothing, and so do two cookies of one name: one
+/// of them is somebody else's.
+pub(super) fn shown(headers: &HeaderMap, name: &str, secure: bool) -> Option<Token> {
+    let prefix = if secure { HOST_ONLY } else { "" };
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = pairs.find(|(found, _)| *found == name)?;
-    from_hex(value).map(Token::from_bytes)
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut values =
+        pairs.filter(|(found, _)| found.strip_prefix(prefix) == Some(name)).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => from_hex(value).map(Token::from_bytes),
+        _ => None,
+    }
 }
 
 pub(super) fn session(token: &Token, secure: bool) -> Result<HeaderValue, TipError> {
@@ -55,8 +65,8 @@ pub(super) fn no_letter(secure: bool) -> Result<HeaderValue, TipError> {
 
 /// For the whole site: a proxy may serve it below a path that we do not see.
 fn header(name: &str, value: &str, secs: i64, secure: bool) -> Result<HeaderValue, TipError> {
-    let secure = if secure { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path=/; Max-Age={secs}; HttpOnly; SameSite=Lax{secure}");
+    let (prefix, secure) = if secure { (HOST_ONLY, "; Secure") } else { ("", "") };
+    let text = format!("{prefix}{name}={value}; Path=/; Max-Age={secs}; HttpOnly; SameSite=Lax{secure}");
     let mut header = HeaderValue::try_from(text).map_err(|_| TipError::Internal)?;
     header.set_sensitive(true);
     Ok(header)

@@ -41,6 +41,7 @@ use crate::mail::Mailer;
 use crate::store::{Store, StoreError, Tx};
 use crate::tips::error::TipError;
 use crate::tips::ids::Cuid;
+use crate::webhooks::guard::Guard;
 
 pub use asking::{Session, own_page};
 use challenges::Challenges;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub public_url: String,
     /// Sends letters with links to log in; `None` if none are sent.
     pub mail: Option<Mailer>,
+    /// Where lightning addresses may be.
+    pub guard: Guard,
     /// New people of all clients together: each costs durable rows.
     pub newcomers: Budget,
 }
@@ -72,6 +75,7 @@ struct Inner {
     keys: Keys,
     public_url: String,
     mail: Option<Mailer>,
+    guard: Guard,
     newcomers: Budget,
     challenges: Challenges,
 }
@@ -115,7 +119,7 @@ impl fmt::Debug for User {
 impl People {
     /// Builds it.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, clock, keys, public_url, mail, newcomers } = parts;
+        let Parts { store, clock, keys, public_url, mail, guard, newcomers } = parts;
         let public_url = public_url.trim_end_matches('/').to_owned();
         Self(Arc::new(Inner {
             store,
@@ -123,9 +127,15 @@ impl People {
             keys,
             public_url,
             mail,
+            guard,
             newcomers,
             challenges: Challenges::new(),
         }))
+    }
+
+    /// Where lightning addresses may be.
+    pub fn guard(&self) -> &Guard {
+        &self.0.guard
     }
 
     fn store(&self) -> &Store {
@@ -185,7 +195,7 @@ impl People {
     /// [`TipError::ForeignPage`], the store's.
     pub async fn log_out(&self, headers: &HeaderMap) -> Result<HeaderValue, TipError> {
         own_page(headers)?;
-        if let Some(token) = cookies::shown(headers, cookies::SESSION) {
+        if let Some(token) = cookies::shown(headers, cookies::SESSION, self.secure()) {
             let hash = token.hash();
             self.store().write(move |tx| sessions::end(tx, hash)).await?;
         }

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::lnurl::pay::address_url;
+use crate::lightning::target::clean;
+use crate::lnurl::pay::{NotPayable, check_target};
 use crate::tips::error::TipError;
+use crate::webhooks::guard::Guard;
 
 /// Longest name, in characters.
 const NAME_LEN: usize = 50;
@@ -25,13 +27,13 @@ impl Change {
     ///
     /// # Errors
     /// [`TipError::Invalid`], the first rule that is broken.
-    pub fn read(fields: &Map<String, Value>) -> Result<Self, TipError> {
+    pub fn read(fields: &Map<String, Value>, guard: &Guard) -> Result<Self, TipError> {
         Ok(Self {
             name: read(fields, "name", check_name)?,
             lightning_address: read(fields, "lightningAddress", |text| {
-                check_address(text).ok_or_else(|| TipError::Invalid {
+                check_address(text, guard).map_err(|why| TipError::Invalid {
                     code: "LIGHTNING_ADDRESS_BAD",
-                    message: "lightningAddress must be a lightning address like name@example.com".into(),
+                    message: format!("lightningAddress can't be used: {why}"),
                 })
             })?,
         })
@@ -46,7 +48,7 @@ fn read(
     match fields.get(name) {
         None => Ok(None),
         Some(Value::Null) => Ok(Some(None)),
-        Some(Value::String(text)) if text.trim().is_empty() => Ok(Some(None)),
+        Some(Value::String(text)) if clean(text).is_empty() => Ok(Some(None)),
         Some(Value::String(text)) => check(text.trim()).map(|text| Some(Some(text))),
         Some(_) => Err(TipError::bad_request(format!("{name} must be a text or null"))),
     }
@@ -61,14 +63,11 @@ fn check_name(name: &str) -> Result<String, TipError> {
     Err(TipError::Invalid { code: "NAME_BAD", message })
 }
 
-/// A lightning address (`name@host`) in lower case. Only its form is checked. Offers are refused as long as
-/// nothing can be paid to them: sats that nobody can send anywhere would wait for ever.
-fn check_address(text: &str) -> Option<String> {
-    if text.len() > ADDRESS_LEN {
-        return None;
-    }
-    let text = text.to_ascii_lowercase();
-    address_url(&text).is_some().then_some(text)
+/// A lightning address (`name@host`) in lower case, or an LNURL. Offers are refused as long as nothing can be paid to
+/// them: sats that nobody can send anywhere would wait for ever.
+fn check_address(text: &str, guard: &Guard) -> Result<String, NotPayable> {
+    let kept = check_target(guard, text)?;
+    if kept.len() > ADDRESS_LEN { Err(NotPayable::Unreadable) } else { Ok(kept) }
 }
 
 #[cfg(test)]
@@ -80,7 +79,8 @@ mod tests {
     const OFFER: &str = "lno1zcss9mk8y3wkklfvevcrszlmu23kfrxh49px20665dqwmn4p72pksese";
 
     fn change(body: &Value) -> Result<Change, TipError> {
-        Change::read(body.as_object().unwrap())
+        let guard = Guard::offline(crate::webhooks::guard::GuardSettings::default());
+        Change::read(body.as_object().unwrap(), &guard)
     }
 
     #[test]
@@ -105,5 +105,28 @@ mod tests {
             assert_eq!((error.status(), error.code()), (400, "LIGHTNING_ADDRESS_BAD"), "{bad}");
         }
         assert!(change(&json!({"lightningAddress": 7})).is_err());
+    }
+
+    #[test]
+    fn address_is_read_as_people_give_it_and_refused_with_the_true_reason() {
+        for text in [
+            " lightning:Alice@Example.com\r\n",
+            "\u{201c}alice@example.com\u{201d}",
+            "alice@exam\u{200b}ple.com",
+        ] {
+            let read = change(&json!({"lightningAddress": text})).unwrap();
+            assert_eq!(read.lightning_address, Some(Some("alice@example.com".to_owned())), "{text}");
+        }
+        for (text, reason) in [
+            ("me@router.local", "local network"),
+            ("me@abc.onion", "onion"),
+            ("me@10.0.0.1", "not a public one"),
+            ("me@example.com:25", "port"),
+            (OFFER, "BOLT12 offer"),
+            ("bitcoin:bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080?label=a@b.example", "bitcoin address"),
+        ] {
+            let error = change(&json!({"lightningAddress": text})).unwrap_err();
+            assert!(error.message().contains(reason), "{text}: {}", error.message());
+        }
     }
 }

@@ -123,7 +123,7 @@ impl People {
 
     fn progress(&self, headers: &HeaderMap, k1: &str) -> Option<(K1, [u8; 32], Progress)> {
         let k1 = from_hex::<32>(k1)?;
-        let browser = cookies::shown(headers, cookies::LOGIN)?.hash();
+        let browser = cookies::shown(headers, cookies::LOGIN, self.secure())?.hash();
         let progress = self.0.challenges.progress(&k1, &browser, self.now())?;
         Some((k1, browser, progress))
     }
@@ -160,7 +160,7 @@ impl People {
         self.0.challenges.take(&k1, &browser, now).ok_or(TipError::NoLogin)?;
         let (new_id, token) = (Cuid::random()?, Token::random()?);
         let (hash, cookie) = (token.hash(), self.cookie(&token)?);
-        let earlier = cookies::shown(headers, cookies::SESSION).map(|token| token.hash());
+        let earlier = cookies::shown(headers, cookies::SESSION, self.secure()).map(|token| token.hash());
         let logged_in = self.store().write(move |tx| -> Result<Cuid, TipError> {
             let (user, id) = match store::by_auth_key(tx, key)? {
                 Some(known) => (known.id, known.public_id),

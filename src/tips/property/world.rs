@@ -94,6 +94,7 @@ impl World {
             keys: Keys::new(store.clone()),
             public_url: "https://tips.example".into(),
             mail: None,
+            guard: crate::webhooks::guard::Guard::offline(Default::default()),
             newcomers: Budget::per_minute(0),
         });
         let tips = Tips::new(Parts {

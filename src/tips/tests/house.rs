@@ -140,6 +140,7 @@ impl House {
             keys: keys.clone(),
             public_url: PUBLIC_URL.into(),
             mail: None,
+            guard: Guard::offline(GuardSettings::default()),
             newcomers: Budget::per_minute(0),
         });
         let tips = Tips::new(Parts {

@@ -152,7 +152,9 @@ async fn a_scheduler_or_the_tipper_may_ask_for_it_now() {
     let listed = house.get("", &format!("{list}&hasLightningAddress=true")).await.ok();
     assert!(listed[0]["lightningAddress"].as_str().unwrap().ends_with("wallet.example"), "{listed}");
     house.addresses.refuse.store(true, Ordering::SeqCst);
-    ask("", &by_scheduler).await.is_error(422, "ADDRESS_REFUSES");
+    let refused = ask("", &by_scheduler).await;
+    refused.is_error(422, "ADDRESS_REFUSES");
+    assert!(refused.text.contains("out of range"), "the host's reason: {}", refused.text);
     house.addresses.refuse.store(false, Ordering::SeqCst);
     ask(&house.tipper, "").await.done();
     ask("", &by_scheduler).await.is_error(409, "NOTHING_TO_WITHDRAW");

@@ -144,7 +144,7 @@ function draw(told) {
   if (lockedUntil > Date.now() && state === 'code') return;
   for (const place of document.querySelectorAll('[data-fill="amount"]')) setText(place, sat(told.amount));
   // Before the code is known the answer says nothing about the sender.
-  setText('headline', told.verifyCodeRequired ? 'A Bitcoin gift' : `A gift from ${told.senderName || 'Satoshi'}, to you`);
+  setText('headline', told.verifyCodeRequired || !told.senderName ? 'A Bitcoin gift' : `A gift from ${told.senderName}, to you`);
   setText('message', told.senderMessage || '');
   $('message').hidden = !told.senderMessage;
   setText('failure-text', withFullStop(payoutError(told)));

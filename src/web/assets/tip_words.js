@@ -14,7 +14,7 @@ function showError(text) {
   }
 }
 
-const split = (text) => text.split(/[\s+,]+/).filter(Boolean);
+const split = (text) => text.split(/[^\p{L}]+/u).filter(Boolean);
 
 /// Shows a field that may be hidden.
 function reveal(field) {
@@ -25,8 +25,8 @@ function reveal(field) {
 /// Hands words that were typed or pasted into one field to it and those behind it.
 function spread(field) {
   const at = fields.indexOf(field);
-  if (!/[\s+,]/.test(field.value)) return;
-  const ended = /[\s+,]$/.test(field.value);
+  if (!/[^\p{L}]/u.test(field.value)) return;
+  const ended = /[^\p{L}]$/u.test(field.value);
   const words = split(field.value).slice(0, fields.length - at);
   field.value = words[0] ?? '';
   words.slice(1).forEach((word, index) => {
@@ -67,7 +67,7 @@ $('words-more').addEventListener('click', () => {
 
 $('words-form').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const words = fields.map((field) => field.value.trim().toLowerCase()).filter(Boolean);
+  const words = fields.map((field) => split(field.value.toLowerCase()).join('')).filter(Boolean);
   if (words.length < FEWEST) {
     showError('There are at least three words.');
     fields.find((field) => !field.value.trim())?.focus();

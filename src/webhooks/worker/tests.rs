@@ -290,7 +290,10 @@ async fn an_address_that_is_not_allowed_any_more_is_not_called() {
     while post.info(&id).await.attempts == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(post.info(&id).await.last_error.as_deref(), Some("the URL's host is not allowed"));
+    assert_eq!(
+        post.info(&id).await.last_error.as_deref(),
+        Some("the URL's host is not allowed: it must lead to the public internet")
+    );
     worker.stop().await;
 }
 

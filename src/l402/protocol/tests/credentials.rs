@@ -99,14 +99,14 @@ fn the_older_payment_form_is_a_preimage() {
 fn a_request_may_show_an_api_key_and_a_credential() {
     let hex = to_hex(&[0xab; 32]);
     let mut headers = HeaderMap::new();
-    assert_eq!(Presented::read(&headers), Presented::Nothing);
+    assert_eq!(Presented::read(&headers), [Presented::Nothing]);
     headers.append(AUTHORIZATION, "Bearer satchel_00".parse().unwrap());
-    assert_eq!(Presented::read(&headers), Presented::Nothing);
+    assert_eq!(Presented::read(&headers), [Presented::Nothing]);
     headers.append(AUTHORIZATION, "L402 nonsense".parse().unwrap());
-    assert_eq!(Presented::read(&headers), Presented::Garbled);
+    assert_eq!(Presented::read(&headers), [Presented::Garbled]);
     headers
         .append(AUTHORIZATION, format!("Payment method=\"lightning\", preimage=\"{hex}\"").parse().unwrap());
-    assert_eq!(Presented::read(&headers), Presented::This(Credential::Preimage(Preimage([0xab; 32]))));
+    assert_eq!(Presented::read(&headers), [Presented::This(Credential::Preimage(Preimage([0xab; 32])))]);
 }
 
 #[test]
@@ -141,4 +141,33 @@ proptest! {
             prop_assert_eq!(read[0].get(&format!("p{number}")), Some(value.as_str()));
         }
     }
+}
+
+#[test]
+fn credentials_are_found_in_two_lines_and_behind_a_comma() {
+    let text = STANDARD.encode(macaroon().to_bytes());
+    let (one, other) = (to_hex(&[0xab; 32]), to_hex(&[0xcd; 32]));
+    let preimages = |lines: &[String]| {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, line.parse().unwrap());
+        }
+        let shown = Presented::read(&headers).into_iter().filter_map(|presented| match presented {
+            Presented::This(Credential::Token { preimage, macaroons }) => {
+                Some((to_hex(&preimage.0), macaroons.len()))
+            }
+            _ => None,
+        });
+        shown.collect::<Vec<_>>()
+    };
+    for lines in [
+        vec![format!("L402 {text}:{one}"), format!("LSAT {text}:{other}")],
+        vec![format!("L402 {text}:{one}, LSAT {text}:{other}")],
+        vec![format!("L402 {text}:{one},lsat {text}:{other}"), format!("L402 {text}:{one}")],
+        vec![format!("Bearer x, L402 {text}:{one}"), format!("Basic y, LSAT {text}:{other}")],
+    ] {
+        assert_eq!(preimages(&lines), [(one.clone(), 1), (other.clone(), 1)], "{lines:?}");
+    }
+    assert_eq!(preimages(&[format!("L402 {text}, {text}:{one}")]), [(one.clone(), 2)]);
+    assert_eq!(preimages(&[format!("L402 {text}:{one}, LSAT {text}:{one}")]), [(one.clone(), 1)]);
 }

@@ -73,6 +73,7 @@ pub fn router(
         .route_layer(limited(Class::Read));
     let public = OpenApiRouter::new()
         .routes(routes!(registry::search))
+        .routes(routes!(registry::store))
         .routes(routes!(registry::validate))
         .route_layer(limited(Class::Read));
     // Challenges are counted where they are made, and what is paid for is not counted at all.

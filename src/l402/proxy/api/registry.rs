@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{answer, page};
-use crate::http::asking::Params;
+use crate::http::asking::{Id, Params};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::l402::manifest::registry::{RegistryView, Search};
@@ -46,6 +46,19 @@ pub(super) async fn search(State(house): State<PaidProxies>, params: Params) -> 
     let given = |name| text(name).filter(|text| !text.trim().is_empty());
     let search = Search { words: given("q"), category: given("category") };
     Ok(answer(StatusCode::OK, house.registry_json(search, page(&params)?).await?))
+}
+
+/// The manifest of a store that the registry lists.
+#[utoipa::path(
+    get, path = "/api/manifests/stores/{slug}", tag = "l402-manifests",
+    params(("slug" = String, Path, description = "The store")),
+    responses(
+        (status = 200, description = "Its manifest", body = Value),
+        (status = 404, description = "There is no such store, or it is closed or empty", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn store(State(house): State<PaidProxies>, Id(slug): Id) -> Result<Response, ProxyError> {
+    Ok(answer(StatusCode::OK, house.store_manifest_json(&slug).await?))
 }
 
 /// Whether a manifest keeps to the rules of version 1.

@@ -88,9 +88,9 @@ async fn the_table_of_credentials() {
         ("lengthened", attenuated(&bought, &["valid_until=1999999999"]), "verification-failed"),
         ("an unknown caveat", attenuated(&bought, &["ip=192.0.2.1"]), "verification-failed"),
         (
-            "a preimage that nobody paid for",
+            "a preimage alone",
             format!("Payment method=\"lightning\", preimage=\"{}\"", "09".repeat(32)),
-            "unknown-challenge",
+            "malformed-credential",
         ),
         ("a garbled payment", "Payment e30".into(), "malformed-credential"),
     ] {
@@ -131,7 +131,7 @@ async fn a_payment_shown_again_is_refused_and_of_fifty_at_once_one_wins() {
     let (_, preimage) = parts(&house.till.token(&asked.headers));
     let older = format!("Payment method=\"lightning\", preimage=\"{preimage}\"");
     assert_eq!(
-        why(&house.show(Method::GET, &path, &older).await, "reused, in its older form"),
-        "unknown-challenge"
+        why(&house.show(Method::GET, &path, &older).await, "the preimage alone"),
+        "malformed-credential"
     );
 }

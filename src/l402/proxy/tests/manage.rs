@@ -343,6 +343,11 @@ async fn rules_that_are_broken_are_told() {
     }
     let one_more = house.post("/api/proxy", &json!({ "name": "x", "targetBaseUrl": target })).await;
     assert_eq!(one_more.error(), "too_many_proxies");
+    // One that is retired takes nobody's place.
+    house.post(&format!("/api/proxy/{}/unpublish", ids[0]), &json!({})).await.ok();
+    house.sell(&json!({})).await;
+    let one_more = house.post("/api/proxy", &json!({ "name": "x", "targetBaseUrl": target })).await;
+    assert_eq!(one_more.error(), "too_many_proxies");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -126,7 +126,7 @@ async fn table_has_every_line_and_sums_to_the_balance() {
     house.withdraw(&to(house.invoice(sat(700)))).await.ok();
     let table = house.get("/v1/account/statement.csv").await.text;
     let mut lines = table.split_terminator("\r\n");
-    assert_eq!(lines.next(), Some("id,at,kind,reference,amountSats,balanceSats"));
+    assert_eq!(lines.next(), Some("\u{feff}id,at,kind,reference,amountSats,balanceSats"));
     let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 1_205);
     let msat = |text: &str| -> i64 {
@@ -154,7 +154,7 @@ async fn operator_gets_the_same_table_part_by_part() {
         let csv = part["csv"].as_str().unwrap();
         assert_eq!(part["lines"], csv.lines().count());
         if parts == 0 {
-            text += part["head"].as_str().unwrap();
+            text += &crate::csv::begun(part["head"].as_str().unwrap());
         }
         text += csv;
         parts += 1;

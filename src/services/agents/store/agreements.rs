@@ -274,6 +274,20 @@ pub(in super::super) fn open_requests(
         .query_row(params![account, now], |row| row.get(0))
 }
 
+/// How many requests an account has made since a time, whatever became of them, and when the first of those was made.
+pub(in super::super) fn made_since(
+    connection: &Connection,
+    account: AccountId,
+    since: UnixMillis,
+) -> rusqlite::Result<(u32, Option<UnixMillis>)> {
+    connection
+        .prepare_cached(
+            "SELECT count(*), min(created_at) FROM agent_agreements
+             WHERE requester_account = ?1 AND created_at > ?2",
+        )?
+        .query_row(params![account, since], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
 /// Whose agreements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Side {

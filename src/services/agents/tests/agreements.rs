@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::house::{ATTESTATIONS, DAY, House, Identity, REQUESTS};
+use super::house::{ATTESTATIONS, CAPABILITIES, DAY, House, Identity, REQUESTS};
 use axum::http::Method;
 
 async fn request(house: &House, listing: &Value, budget: u64) -> Value {
@@ -196,4 +196,22 @@ async fn a_rating_by_whoever_bought_is_verified_and_others_are_not() {
     assert_eq!(house.get("", &format!("{path}&limit=1")).await.made()["items"].as_array().unwrap().len(), 1);
     let nobody = house.get("", &format!("{ATTESTATIONS}?pubkey={}", bob.pubkey)).await.made();
     assert_eq!(nobody, json!({ "items": [], "total": 0, "averageRating": null }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawn_capability_gives_no_requests_back() {
+    let house = House::new().await;
+    for made in 0..8 {
+        let listing = house.offer(&json!({})).await;
+        assert_eq!(request(&house, &listing, 7).await["status"], "active", "{made}");
+        let path = format!("{CAPABILITIES}/{}", listing["eventId"].as_str().unwrap());
+        house.ask(Method::DELETE, &house.seller, &path, None, &[]).await.made();
+    }
+    let listing = house.offer(&json!({})).await;
+    let body = json!({ "capabilityEventId": listing["eventId"], "budgetSats": 7 });
+    house.post(&house.buyer, REQUESTS, &body).await.is_error(429, "rate_limit_exceeded", REQUESTS);
+    // Of others nothing is counted, and an hour later it is another hour.
+    house.post(&house.seller, REQUESTS, &body).await.made();
+    house.clock.advance(std::time::Duration::from_secs(3_601));
+    house.post(&house.buyer, REQUESTS, &body).await.made();
 }

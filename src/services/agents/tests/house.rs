@@ -74,6 +74,7 @@ pub(super) fn rules() -> Rules {
         max_agents: 5,
         max_capabilities: 50,
         max_open_requests: 5,
+        max_requests_per_hour: 8,
         max_attestations: 5,
     }
 }

@@ -90,6 +90,7 @@ pub(super) struct House {
     ledger: Ledger,
     node: Arc<FakeNode>,
     l402: L402,
+    pub(super) merchants: Option<Merchants>,
     pub(super) router: Router,
     /// The key of a shop.
     pub(super) shop: String,
@@ -154,6 +155,7 @@ impl House {
             ledger,
             node,
             l402,
+            merchants: None,
             router: Router::new(),
             shop: made.1.expose().to_owned(),
             _folder: folder,
@@ -174,8 +176,10 @@ impl House {
             shop: Arc::<Others>::clone(&self.others),
         });
         let limits = Arc::new(Limits::new(off()));
-        let (router, _) = api::router(merchants, self.keys.clone(), &limits, &Arc::new(Proxies::default()));
+        let (router, _) =
+            api::router(merchants.clone(), self.keys.clone(), &limits, &Arc::new(Proxies::default()));
         self.router = router.layer(from_fn_with_state(self.keys.clone(), recognise));
+        self.merchants = Some(merchants);
     }
 
     pub(super) async fn ask(

@@ -6,10 +6,13 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::house::{House, PRICE, PUBLIC_URL, names, rules};
+use crate::acts::{Act, ActKind};
+use crate::admin::{AdminError, SignupAdmin};
 use crate::http::keys::{KeyId, Scope};
 use crate::l402::protocol::mpp::Challenge;
 use crate::l402::protocol::{Macaroon, b64};
 use crate::services::merchant::{Rules, SIGNUP_PATH};
+use crate::store::StoreError;
 
 const EMAIL: &str = "bob@example.com";
 
@@ -191,4 +194,27 @@ async fn a_key_that_was_bought_has_the_scopes_of_the_settings() {
     assert_eq!(house.get("", SIGNUP_PATH).await.status, 405);
     let me = house.get(&house.shop, "/api/merchant/me").await.ok();
     assert_eq!(me["email"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn email_of_a_bought_account_is_removed_and_the_account_stays() {
+    let house = House::new().await;
+    let credential = house.buy(EMAIL).await;
+    let made = house.sign_up(EMAIL, &credential).await.ok();
+    let key = made["apiKey"].as_str().unwrap();
+    let listed = house.keys.list().await.unwrap();
+    let account = &listed.iter().find(|info| info.account.starts_with("signup-")).unwrap().account;
+    let merchants = house.merchants.as_ref().unwrap();
+    let forget = |name: &str| merchants.forget_email(name.into(), Act::new(KeyId(1), ActKind::EmailForget));
+    assert!(matches!(forget("shop").await, Err(AdminError::NotFound(_))));
+    assert_eq!(forget(account).await.unwrap()["forgotten"], true);
+    assert_eq!(forget(account).await.unwrap()["forgotten"], false);
+    assert_eq!(house.get(key, "/api/merchant/me").await.ok()["email"], Value::Null);
+    let kept = house.store.read(|connection| -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM signups WHERE email <> ''";
+        Ok(connection.query_row(sql, [], |row| row.get(0))?)
+    });
+    assert_eq!(kept.await.unwrap(), 0);
+    // Whoever bought it has the key again all the same.
+    assert_eq!(house.sign_up(EMAIL, &credential).await.ok()["apiKey"], made["apiKey"]);
 }

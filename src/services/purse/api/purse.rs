@@ -41,6 +41,9 @@ pub(super) struct FetchBody {
     /// The most that it may cost, in sat, routing not included. Without it the purse's own limits hold.
     #[schema(example = 50, minimum = 1)]
     max_sats: Option<u64>,
+    /// `false` pays anew although an earlier request has paid at this address: to buy one more of a thing. `true` without
+    /// it.
+    reuse_credential: Option<bool>,
 }
 
 /// An invoice.

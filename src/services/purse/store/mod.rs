@@ -31,6 +31,8 @@ pub(super) struct Purse {
     pub(super) hosts: Vec<String>,
     /// Whether it may pay invoices that it is given.
     pub(super) invoices: bool,
+    /// Whether it may ask public hosts over plain http.
+    pub(super) allow_http: bool,
     pub(super) created_at: UnixMillis,
     /// It, or its key.
     pub(super) revoked_at: Option<UnixMillis>,
@@ -38,7 +40,7 @@ pub(super) struct Purse {
 
 const PURSE: &str =
     "SELECT p.id, p.name, p.key_id, p.account_id, p.budget_msat, p.per_day_msat, p.per_request_msat,
-     p.spent_msat, p.hosts, p.invoices, p.created_at, coalesce(p.revoked_at, k.revoked_at)
+     p.spent_msat, p.hosts, p.invoices, p.created_at, coalesce(p.revoked_at, k.revoked_at), p.allow_http
      FROM purses p JOIN api_keys k ON k.id = p.key_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Purse> {
@@ -55,6 +57,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Purse> {
         invoices: row.get(9)?,
         created_at: row.get(10)?,
         revoked_at: row.get(11)?,
+        allow_http: row.get(12)?,
     })
 }
 
@@ -79,12 +82,14 @@ pub(super) struct Draft {
     pub(super) per_request: Option<Msat>,
     pub(super) hosts: Vec<String>,
     pub(super) invoices: bool,
+    pub(super) allow_http: bool,
 }
 
 pub(super) fn insert(tx: &Tx<'_>, key: KeyId, draft: &Draft, now: UnixMillis) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO purses (name, key_id, account_id, budget_msat, per_day_msat, per_request_msat, hosts, invoices, created_at)
-         SELECT ?2, id, account_id, ?3, ?4, ?5, ?6, ?7, ?8 FROM api_keys WHERE id = ?1",
+        "INSERT INTO purses (name, key_id, account_id, budget_msat, per_day_msat, per_request_msat, hosts, invoices, created_at,
+             allow_http)
+         SELECT ?2, id, account_id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM api_keys WHERE id = ?1",
     )?
     .execute(params![
         key.0,
@@ -95,6 +100,7 @@ pub(super) fn insert(tx: &Tx<'_>, key: KeyId, draft: &Draft, now: UnixMillis) ->
         draft.hosts.join(" "),
         draft.invoices,
         now,
+        draft.allow_http,
     ])?;
     Ok(())
 }
@@ -141,28 +147,46 @@ pub(super) fn revoke(tx: &Tx<'_>, id: PurseId, now: UnixMillis) -> Result<(), St
     Ok(())
 }
 
-/// What was spent in the day of `at`, with what is reserved.
-pub(super) fn spent_in_day(
-    connection: &Connection,
-    id: PurseId,
-    at: UnixMillis,
-) -> Result<Msat, LedgerError> {
+/// A day whose limit payments count for, in days since 1970.
+///
+/// A clock that is set wrong must not give a second day's money, neither ahead nor back. So the day is that of the time
+/// that has [surely passed](crate::ledger::sure_time), and never one before the last in which the purse has spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Day(pub(super) i64);
+
+impl Day {
+    /// The day of a time.
+    pub(super) const fn of(at: UnixMillis) -> Self {
+        Self(at.div_euclid(DAY_MS))
+    }
+}
+
+/// The day that counts for a purse.
+pub(super) fn day_of_purse(connection: &Connection, id: PurseId, sure: Day) -> Result<Day, LedgerError> {
+    let last: Option<i64> = connection
+        .prepare_cached("SELECT max(day) FROM purse_days WHERE purse_id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    Ok(last.map_or(sure, |last| sure.max(Day(last))))
+}
+
+/// What was spent in a day, with what is reserved.
+pub(super) fn spent_in_day(connection: &Connection, id: PurseId, day: Day) -> Result<Msat, LedgerError> {
     let found = connection
         .prepare_cached("SELECT msat FROM purse_days WHERE purse_id = ?1 AND day = ?2")?
-        .query_row(params![id, at.div_euclid(DAY_MS)], |row| row.get(0))
+        .query_row(params![id, day.0], |row| row.get(0))
         .optional()?;
     Ok(found.unwrap_or(Msat::ZERO))
 }
 
-/// Adds to what was spent, in all and in the day of `at`, or takes from it.
-pub(super) fn add_spent(tx: &Tx<'_>, id: PurseId, at: UnixMillis, msat: i64) -> Result<(), LedgerError> {
+/// Adds to what was spent, in all and in a day, or takes from it.
+pub(super) fn add_spent(tx: &Tx<'_>, id: PurseId, day: Day, msat: i64) -> Result<(), LedgerError> {
     tx.prepare_cached("UPDATE purses SET spent_msat = max(spent_msat + ?2, 0) WHERE id = ?1")?
         .execute(params![id, msat])?;
     tx.prepare_cached(
         "INSERT INTO purse_days (purse_id, day, msat) VALUES (?1, ?2, max(?3, 0))
          ON CONFLICT (purse_id, day) DO UPDATE SET msat = max(msat + ?3, 0)",
     )?
-    .execute(params![id, at.div_euclid(DAY_MS), msat])?;
+    .execute(params![id, day.0, msat])?;
     Ok(())
 }
 

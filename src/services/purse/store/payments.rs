@@ -6,6 +6,7 @@ use crate::clock::UnixMillis;
 use crate::ids::{AccountId, FeeReserveId, PaymentHash, PayoutId, Preimage, PurseId, PursePaymentId};
 use crate::ledger::LedgerError;
 use crate::money::Msat;
+use crate::services::purse::store::Day;
 use crate::store::{StoreError, Tx};
 
 /// How far a payment is.
@@ -48,6 +49,8 @@ pub(in crate::services::purse) struct Payment {
     pub(in crate::services::purse) fee: Option<Msat>,
     pub(in crate::services::purse) status: PaymentStatus,
     pub(in crate::services::purse) created_at: UnixMillis,
+    /// For whose limit it counts.
+    pub(in crate::services::purse) day: Day,
     pub(in crate::services::purse) finished_at: Option<UnixMillis>,
     pub(in crate::services::purse) error: Option<String>,
     pub(in crate::services::purse) payment_hash: PaymentHash,
@@ -56,7 +59,7 @@ pub(in crate::services::purse) struct Payment {
 
 const PAYMENT: &str = "SELECT q.id, q.public_id, q.purse_id, q.account_id, q.request_hash, q.origin, q.path, q.proof,
      q.amount_msat, q.reserve_msat, q.fee_reserve_id, q.fee_msat, q.status, q.created_at, q.finished_at, q.error,
-     p.payment_hash, p.preimage
+     p.payment_hash, p.preimage, q.day
      FROM purse_payments q JOIN payouts p ON p.id = q.payout_id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
@@ -65,6 +68,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
         "paid" => PaymentStatus::Paid,
         _ => PaymentStatus::Failed,
     };
+    let created_at = row.get(13)?;
     Ok(Payment {
         id: row.get(0)?,
         public_id: row.get(1)?,
@@ -78,7 +82,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Payment> {
         fee_reserve: row.get(10)?,
         fee: row.get(11)?,
         status,
-        created_at: row.get(13)?,
+        created_at,
+        day: row.get::<_, Option<i64>>(18)?.map_or(Day::of(created_at), Day),
         finished_at: row.get(14)?,
         error: row.get(15)?,
         payment_hash: row.get(16)?,
@@ -98,6 +103,7 @@ pub(in crate::services::purse) struct Draft<'a> {
     pub(in crate::services::purse) amount: Msat,
     pub(in crate::services::purse) reserve: Msat,
     pub(in crate::services::purse) fee_reserve: Option<FeeReserveId>,
+    pub(in crate::services::purse) day: Day,
 }
 
 pub(in crate::services::purse) fn insert(
@@ -108,8 +114,8 @@ pub(in crate::services::purse) fn insert(
 ) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "INSERT INTO purse_payments (public_id, purse_id, account_id, payout_id, request_key, request_hash, origin, path,
-             proof, amount_msat, reserve_msat, fee_reserve_id, status, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'pending', ?13)",
+             proof, amount_msat, reserve_msat, fee_reserve_id, status, created_at, day)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'pending', ?13, ?14)",
     )?
     .execute(params![
         draft.public_id,
@@ -125,6 +131,7 @@ pub(in crate::services::purse) fn insert(
         draft.reserve,
         draft.fee_reserve,
         now,
+        draft.day.0,
     ])?;
     Ok(())
 }

@@ -216,3 +216,45 @@ async fn credentials_are_sealed_in_the_database() {
     // The hash as text stands in the statement of what the seller earned only if it was ours; here it is a stranger's.
     assert_eq!(found, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answer_too_large_to_keep_is_paid_once_and_says_so() {
+    let house = House::with(Rules { max_answer: 2_000_000, ..rules() }).await;
+    house.pump();
+    house.earn(sat(1_000));
+    let key = house.purse(wide(500)).await;
+    for (payments, form, again) in [(1, "l402", 200), (2, "draft", 402)] {
+        let body = json!({ "url": house.seller.url(&format!("{form}/large")) });
+        let first = house.fetch_once(&key, &body, form).await.ok();
+        assert_eq!(first["status"], 200);
+        let note = first["note"].as_str().unwrap();
+        assert!(note.contains("not kept") && note.contains("pays nothing"), "{note}");
+        let second = house.fetch_once(&key, &body, form).await.ok();
+        assert_eq!(
+            (&second["status"], &second["paid"]["paymentId"]),
+            (&json!(again), &first["paid"]["paymentId"])
+        );
+        assert_eq!(house.sim.delivered().len(), payments);
+    }
+    let small = house.fetch_once(&key, &json!({ "url": house.seller.url("l402") }), "small").await.ok();
+    assert_eq!(small.get("note"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_that_reuses_no_credential_buys_anew() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let key = house.purse(wide(500)).await;
+    let anew = json!({ "url": house.seller.url("l402"), "reuseCredential": false });
+    for payments in 1..4 {
+        let bought = house.fetch_once(&key, &anew, &payments.to_string()).await.ok();
+        assert_eq!((&bought["status"], &bought["credentialReused"]), (&json!(200), &json!(false)));
+        assert_eq!(house.sim.delivered().len(), payments);
+        // The same request is the same purchase.
+        house.fetch_once(&key, &anew, &payments.to_string()).await.ok();
+    }
+    assert_eq!(house.fetch(&key, "l402").await.ok()["credentialReused"], true);
+    assert_eq!(house.sim.delivered().len(), 3);
+    let wrong = json!({ "url": house.seller.url("l402"), "reuseCredential": "no" });
+    house.fetch_once(&key, &wrong, "").await.refused(400, "INVALID_REUSE_CREDENTIAL");
+}

@@ -114,3 +114,23 @@ async fn service_that_breaks_when_it_is_paid_is_asked_again_and_not_paid_again()
     assert_eq!((&answer["status"], &answer["credentialReused"]), (&json!(200), &json!(true)));
     assert_eq!(house.sim.delivered().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn public_host_is_not_asked_over_plain_http_unless_the_purse_allows_it() {
+    let house = House::with(Rules { network: bitcoin::Network::Bitcoin, ..rules() }).await;
+    let key = house.purse(wide(500)).await;
+    for url in ["http://shop.invalid/", "http://1.1.1.1/", "http://[2606:4700::1111]/"] {
+        let refused =
+            house.fetch_once(&key, &json!({ "url": url }), "").await.refused(403, "HTTP_NOT_ALLOWED");
+        assert!(refused["detail"].as_str().unwrap().contains("--allow-http"), "{refused}");
+    }
+    // This machine is no way for others to listen on.
+    house.fetch(&key, "free").await.ok();
+    let new = crate::admin::NewPurse { name: "plain".into(), allow_http: true, ..wide(1) };
+    let plain = house.purse(new).await;
+    for (key, url) in [(&plain, "http://shop.invalid/"), (&key, "https://shop.invalid/")] {
+        let asked = house.fetch_once(key, &json!({ "url": url }), "").await;
+        assert!(matches!(asked.status, 502 | 504), "{asked:?}");
+    }
+    assert_eq!(house.shown(&plain).await["allowsHttp"], true);
+}

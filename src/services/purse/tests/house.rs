@@ -74,6 +74,7 @@ pub(super) struct House {
     pub(super) purses: Purses,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
+    pub(super) node: Arc<FakeNode>,
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     pub(super) seller: Seller,
@@ -105,6 +106,7 @@ pub(super) fn wide(budget_sat: u64) -> NewPurse {
         per_request_sat: None,
         hosts: vec!["*".into()],
         pay_invoices: true,
+        allow_http: false,
         account: Some("shop".into()),
     }
 }
@@ -149,7 +151,7 @@ impl House {
         let keys = Keys::new(store.clone());
         let purses = Purses::new(Parts {
             ledger: ledger.clone(),
-            node: Node::new(node, tokio::runtime::Handle::current()),
+            node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules,
             listener,
             sealer: tokio::task::block_in_place(|| sealer(&store)).unwrap(),
@@ -171,7 +173,7 @@ impl House {
         keys.create("test", &[Scope::Payments], Some("shop")).await.unwrap();
         let shop = keys.account("shop").await.unwrap().unwrap();
         let seller = Seller::start(Arc::clone(&sim)).await;
-        Self { purses, ledger, sim, clock, keys, seller, router, shop, pumping: Arc::default(), folder }
+        Self { purses, ledger, sim, node, clock, keys, seller, router, shop, pumping: Arc::default(), folder }
     }
 
     /// A purse's key.

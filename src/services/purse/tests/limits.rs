@@ -1,5 +1,8 @@
 //! Every limit holds, says how much is left, and can't be exceeded by many requests at once.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -105,4 +108,47 @@ async fn key_without_a_purse_and_revoked_purses_spend_nothing() {
     let shown = PurseAdmin::show(&house.purses, name).await.unwrap();
     assert_eq!((&shown["purse"]["revoked"], shown["receipts"].as_array().unwrap().len()), (&json!(true), 2));
     house.purse(wide(20)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payment_that_the_channels_cannot_carry_is_refused_before_it_is_promised() {
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let key = house.purse(wide(500)).await;
+    house.node.outbound_msat.store((PRICE - 2) * 1_000, Ordering::SeqCst);
+    for refused in [house.fetch(&key, "l402").await, house.pay(&key, &house.invoice(sat(PRICE))).await] {
+        let refused = refused.refused(503, "NO_OUTBOUND_CAPACITY");
+        assert_eq!(refused["leftSat"], PRICE - 2, "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains("5 sat above their reserves"), "{refused}");
+    }
+    // The purse's own limits come first, and nothing was taken.
+    let body = json!({ "url": house.seller.url("l402"), "maxSats": 1 });
+    house.fetch_once(&key, &body, "").await.refused(409, "MAX_SATS");
+    assert_eq!(house.has(), (1_000_000, 0));
+    assert_eq!(house.shown(&key).await["receipts"], json!([]));
+    house.node.outbound_msat.store(PRICE * 1_000, Ordering::SeqCst);
+    house.fetch(&key, "l402").await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_that_is_set_gives_no_second_day() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let daily = NewPurse { name: "daily".into(), per_day_sat: Some(PRICE + RESERVE), ..wide(500) };
+    let key = house.purse(daily).await;
+    house.fetch(&key, "l402").await.ok();
+    for (number, jump) in [(1, 3_i32), (2, -4), (3, 1)] {
+        if jump > 0 {
+            house.clock.jump(DAY * jump.unsigned_abs())
+        } else {
+            house.clock.jump_back(DAY * jump.unsigned_abs())
+        }
+        house.fetch(&key, &format!("l402/{number}")).await.refused(409, "PER_DAY_LIMIT");
+        assert_eq!(house.shown(&key).await["leftTodaySat"], RESERVE - 1, "{jump}");
+    }
+    // What surely passed was set back by a day with the clock, and takes that day to come again.
+    house.clock.advance(DAY * 2);
+    house.fetch(&key, "l402/later").await.ok();
+    assert_eq!(house.sim.delivered().len(), 2);
 }

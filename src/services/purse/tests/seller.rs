@@ -24,6 +24,9 @@ use crate::lightning::sim::Sim;
 /// What everything costs.
 pub(super) const PRICE: u64 = 7;
 
+/// Bytes of an answer that is not kept.
+const LARGE: usize = 300 * 1_024;
+
 /// The forms in which it asks, by path, and whether a credential is good for more than one answer.
 pub(super) const FORMS: [(&str, bool); 11] = [
     ("l402", true),
@@ -144,6 +147,9 @@ async fn serve(State(seller): State<Arc<Shared>>, request: Request) -> Response 
                 tokio::time::sleep(Duration::from_secs(60)).await;
             }
             seller.sold.lock().unwrap().push(hash);
+            if path.ends_with("/large") {
+                return "x".repeat(LARGE).into_response();
+            }
             return format!("sold {path}").into_response();
         }
     }

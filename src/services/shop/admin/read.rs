@@ -22,19 +22,19 @@ const URL_LEN: usize = 2_048;
 /// Pictures of a product.
 const MOST_IMAGES: usize = 20;
 
-/// Variants of a product.
-const MOST_VARIANTS: usize = 250;
+/// Variants of a product: as many as Shopify allows.
+const MOST_VARIANTS: usize = 2_048;
 
 /// Pieces of one variant.
 const MOST_PIECES: i64 = 1_000_000_000;
 
 /// A product that may be written down.
-pub(super) struct Checked {
-    pub(super) product: Product,
+pub(in crate::services::shop) struct Checked {
+    pub(in crate::services::shop) product: Product,
 }
 
 impl Checked {
-    pub(super) fn new(asked: &ProductRequest, unit: Unit) -> Result<Self, ShopError> {
+    pub(in crate::services::shop) fn new(asked: &ProductRequest, unit: Unit) -> Result<Self, ShopError> {
         let of = |error: ShopError| match error {
             ShopError::Invalid { code, message } => {
                 ShopError::invalid(code, format!("product {:?}: {message}", asked.handle))

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer;
+use super::{answer, page_limit};
 use crate::clock::iso::IsoSeconds;
 use crate::decimal::Decimal;
 use crate::http::asking::{Id, Params};
@@ -18,6 +18,7 @@ use crate::http::respond;
 use crate::ids::PaymentHash;
 use crate::services::shop::access::Asked;
 use crate::services::shop::cart::Cart;
+use crate::services::shop::catalogue::LONGEST_PAGE;
 use crate::services::shop::checkout::NewOrder;
 use crate::services::shop::ids::OrderKey;
 use crate::services::shop::location::Location;
@@ -107,7 +108,9 @@ struct TermsView<'a> {
     ),
     responses(
         (status = 200, description = "A page of its products", body = CatalogueView<'_>),
+        (status = 400, description = "limit or cursor makes no sense", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such store, or it is closed", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn catalogue(
@@ -115,12 +118,7 @@ pub(super) async fn catalogue(
     Id(slug): Id,
     params: Params,
 ) -> Result<Response, ShopError> {
-    let limit = match params.get("limit").filter(|text| !text.is_empty()) {
-        None => None,
-        Some(text) => Some(text.parse().ok().filter(|limit| *limit > 0).ok_or_else(|| {
-            ShopError::invalid("INVALID_LIMIT", "limit must be a whole number from 1 to 250")
-        })?),
-    };
+    let limit = page_limit(&params, LONGEST_PAGE)?;
     let body = shop.catalogue(&slug, params.get("cursor").as_deref(), limit).await?;
     let mut response = respond::json_bytes(StatusCode::OK, body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -144,6 +142,8 @@ pub(super) async fn catalogue(
         (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such store, or it is closed", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is sold out; or the payment was for something else", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The payment settles now, or something is down", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Shop, ShopError};
-use crate::http::asking::is_below;
+use crate::http::asking::{Params, is_below};
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
@@ -67,13 +67,22 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
 
 /// Whether a path is this service's.
 pub fn owns(path: &str) -> bool {
-    is_below(path, "/api/shopify") || is_below(path, "/api/checkout")
+    ["/api/shopify", "/api/checkout", "/store"].iter().any(|root| is_below(path, root))
 }
 
 fn too_many(allowance: &Allowance) -> Response {
     let retry_after = allowance.retry_after.unwrap_or(1);
     let quota = Some((allowance.limit, allowance.window_secs));
     ShopError::TooMany { quota, retry_after }.into_response()
+}
+
+/// How many things of a page are asked for; `None` where nothing is.
+fn page_limit(params: &Params, most: usize) -> Result<Option<usize>, ShopError> {
+    let Some(text) = params.get("limit").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let limit = text.parse().ok().filter(|limit| *limit > 0);
+    limit.map(Some).ok_or_else(|| {
+        ShopError::invalid("INVALID_LIMIT", format!("limit must be a whole number from 1 to {most}"))
+    })
 }
 
 /// JSON, whole.

@@ -71,9 +71,11 @@ pub(super) struct RefundBody {
     request_body = ClaimBody,
     responses(
         (status = 200, description = "The seller has it", body = ClaimedView),
-        (status = 400, description = "The first rule that is broken", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The first rule that is broken; or the address is in a place where shipping or tax is not what was paid", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No paid order has this token", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It was claimed before, or is refunded", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn claim(
@@ -101,6 +103,7 @@ pub(super) async fn claim(
     responses(
         (status = 200, description = "The order", body = OrderView<'_>),
         (status = 404, description = "There is none, or the token is not its own", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn one(
@@ -131,6 +134,9 @@ pub(super) async fn one(
         (status = 400, description = "The invoice can't be paid, or is for another amount", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such order, or the token is not its own", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "No refund is due, or the invoice was used before", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The node does not run", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn refund(

@@ -6,12 +6,13 @@ use axum::response::Response;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::answer;
-use crate::http::asking::Id;
+use super::{answer, page_limit};
+use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::problem::Problem;
 use crate::http::respond;
-use crate::services::shop::{Shop, ShopError};
+use crate::services::shop::products::{LONGEST_PAGE, ProductsView};
+use crate::services::shop::{Offered, Session, Shop, ShopError};
 
 /// What to pay for.
 #[derive(ToSchema)]
@@ -22,13 +23,22 @@ pub(super) struct SessionBody {
     product_id: String,
 }
 
-/// Items of stores, documents and services that this node sells: `{products, total}`.
+/// Items of stores, documents and services that this node sells.
 #[utoipa::path(
     get, path = "/api/checkout/products", tag = "checkout",
-    responses((status = 200, description = "All of them", body = Object))
+    params(
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "At most so many, up to 500; 500 without it"),
+    ),
+    responses(
+        (status = 200, description = "A page of them, and how many there are in all", body = ProductsView),
+        (status = 400, description = "limit or cursor makes no sense", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
+    )
 )]
-pub(super) async fn list(State(shop): State<Shop>) -> Result<Response, ShopError> {
-    Ok(answer(shop.products().await?))
+pub(super) async fn list(State(shop): State<Shop>, params: Params) -> Result<Response, ShopError> {
+    let limit = page_limit(&params, LONGEST_PAGE)?;
+    Ok(answer(shop.products(params.get("cursor").as_deref(), limit).await?))
 }
 
 /// One of them.
@@ -36,8 +46,9 @@ pub(super) async fn list(State(shop): State<Shop>) -> Result<Response, ShopError
     get, path = "/api/checkout/products/{productId}", tag = "checkout",
     params(("productId" = String, Path, description = "Its id, from the list")),
     responses(
-        (status = 200, description = "It", body = Object),
+        (status = 200, description = "It", body = Offered),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn one(State(shop): State<Shop>, Id(id): Id) -> Result<Response, ShopError> {
@@ -49,10 +60,12 @@ pub(super) async fn one(State(shop): State<Shop>, Id(id): Id) -> Result<Response
     post, path = "/api/checkout/sessions", tag = "checkout",
     request_body = SessionBody,
     responses(
-        (status = 201, description = "The payment", body = Object),
+        (status = 201, description = "The payment", body = Session),
         (status = 400, description = "productId is missing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such product", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is sold out", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Something that is needed for it is down", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -8,6 +8,9 @@ use crate::ledger::LedgerError;
 use crate::services::shop::ids::{OrderId, ProductId, StoreId, VariantId};
 use crate::store::{StoreError, Tx};
 
+/// Ids that we give ourselves are below; from here on they are Shopify's, which we keep where we can.
+pub(in crate::services::shop) const LOCAL_IDS: i64 = 100_000_000;
+
 /// A product.
 #[derive(Clone, Debug)]
 pub struct Product {
@@ -121,6 +124,42 @@ pub(in crate::services::shop) fn sold(
     Ok(Some((store, product, found)))
 }
 
+/// A page of what all open stores sell, after this variant: each with its store and its product, which has no variants
+/// here.
+pub(in crate::services::shop) fn sold_page(
+    connection: &Connection,
+    after: VariantId,
+    limit: usize,
+) -> Result<Vec<(StoreId, Product, Variant)>, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&format!(
+        "{VARIANT} JOIN shop_stores s ON s.id = v.store_id
+         WHERE v.active = 1 AND p.active = 1 AND s.active = 1 AND v.id > ?1 ORDER BY v.id LIMIT ?2"
+    ))?;
+    let found = statement.query_map(params![after, limit], variant)?.collect::<Result<Vec<_>, _>>()?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, handle, title, description, images, active, store_id FROM shop_products WHERE id = ?1",
+    )?;
+    let mut all = Vec::with_capacity(found.len());
+    for variant in found {
+        let (store, product) =
+            statement.query_row([variant.product], |row| Ok((row.get(6)?, product(row)?)))?;
+        all.push((store, product, variant));
+    }
+    Ok(all)
+}
+
+/// How much all open stores sell.
+pub(in crate::services::shop) fn sold_count(connection: &Connection) -> Result<usize, StoreError> {
+    let count = connection
+        .prepare_cached(
+            "SELECT count(*) FROM shop_variants v JOIN shop_products p ON p.id = v.product_id
+             JOIN shop_stores s ON s.id = v.store_id WHERE v.active = 1 AND p.active = 1 AND s.active = 1",
+        )?
+        .query_row([], |row| unsigned(row, 0))?;
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// Which products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::services::shop) enum Which {
@@ -226,14 +265,15 @@ pub(in crate::services::shop) fn put_product(
 ) -> Result<ProductId, StoreError> {
     let images = serde_json::to_string(&product.images).unwrap_or_else(|_| "[]".into());
     Ok(tx
-        .prepare_cached(
-            "INSERT INTO shop_products (store_id, handle, title, description, images, active, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        .prepare_cached(&format!(
+            "INSERT INTO shop_products (id, store_id, handle, title, description, images, active, updated_at)
+             VALUES ((SELECT coalesce(max(id), 0) + 1 FROM shop_products WHERE id < {LOCAL_IDS}),
+                 ?1, ?2, ?3, ?4, ?5, ?6, ?7)
              ON CONFLICT (store_id, handle) DO UPDATE SET title = excluded.title,
                  description = excluded.description, images = excluded.images, active = excluded.active,
                  updated_at = excluded.updated_at
-             RETURNING id",
-        )?
+             RETURNING id"
+        ))?
         .query_row(
             params![store, product.handle, product.title, product.description, images, product.active, now],
             |row| row.get(0),
@@ -248,14 +288,15 @@ pub(in crate::services::shop) fn put_variant(
     variant: &Variant,
 ) -> Result<VariantId, StoreError> {
     Ok(tx
-        .prepare_cached(
-            "INSERT INTO shop_variants (store_id, product_id, title, sku, price, stock, oversell, ships, taxable, active)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        .prepare_cached(&format!(
+            "INSERT INTO shop_variants (id, store_id, product_id, title, sku, price, stock, oversell, ships, taxable,
+                 active)
+             VALUES ((SELECT coalesce(max(id), 0) + 1 FROM shop_variants WHERE id < {LOCAL_IDS}), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (product_id, title) DO UPDATE SET sku = excluded.sku, price = excluded.price,
                  stock = excluded.stock, oversell = excluded.oversell, ships = excluded.ships,
                  taxable = excluded.taxable, active = excluded.active
-             RETURNING id",
-        )?
+             RETURNING id"
+        ))?
         .query_row(
             params![
                 store,

@@ -2,6 +2,7 @@
 
 pub(super) mod catalogue;
 pub(super) mod customers;
+pub(super) mod listed;
 pub(super) mod orders;
 pub(super) mod refunds;
 pub(super) mod stores;

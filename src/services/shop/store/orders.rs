@@ -66,6 +66,8 @@ pub struct Order {
     pub store: StoreId,
     /// Whose money it is.
     pub account: AccountId,
+    /// Its charge.
+    pub charge: ChargeId,
     /// Names the payment.
     pub payment_hash: PaymentHash,
     /// Of its macaroon.
@@ -92,10 +94,14 @@ pub struct Order {
     pub ships: bool,
     /// In its store, once it is paid.
     pub number: Option<i64>,
+    /// What Shopify calls it, once that is known.
+    pub shopify_name: Option<String>,
     /// Whether pieces of it have to be made first.
     pub backordered: bool,
     /// What really came.
     pub received: Msat,
+    /// What the operator has of it.
+    pub fee: Msat,
     /// What is withheld while a refund is due.
     pub reserve: Option<FeeReserveId>,
     /// Where the parcel is.
@@ -118,7 +124,8 @@ const ORDER: &str = "SELECT o.id, o.public_id, o.store_id, o.account_id, o.payme
      c.invoice, o.claim_token, o.status_token, o.status, o.currency, o.subtotal, o.shipping, o.tax, o.total,
      o.total_usd, o.total_msat, o.country, o.state, o.ships, o.number, o.backordered, o.received_msat,
      o.reserve_id, o.tracking_number, o.tracking_carrier, o.tracking_url, o.created_at, o.expires_at,
-     o.paid_at, o.shipped_at, o.refunded_at FROM shop_orders o JOIN charges c ON c.id = o.charge_id";
+     o.paid_at, o.shipped_at, o.refunded_at, o.charge_id, o.fee_msat, r.name
+     FROM shop_orders o JOIN charges c ON c.id = o.charge_id LEFT JOIN shopify_orders r ON r.order_id = o.id";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Order> {
     Ok(Order {
@@ -126,6 +133,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Order> {
         key: row.get(1)?,
         store: row.get(2)?,
         account: row.get(3)?,
+        charge: row.get(32)?,
         payment_hash: row.get(4)?,
         token: row.get(5)?,
         invoice: row.get(6)?,
@@ -144,8 +152,10 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Order> {
         at: Location { country: row.get(17)?, state: row.get(18)? },
         ships: row.get(19)?,
         number: row.get(20)?,
+        shopify_name: row.get(34)?,
         backordered: row.get(21)?,
         received: row.get(22)?,
+        fee: row.get(33)?,
         reserve: row.get(23)?,
         tracking: Tracking { number: row.get(24)?, carrier: row.get(25)?, url: row.get(26)? },
         created_at: row.get(27)?,
@@ -402,6 +412,12 @@ pub(in crate::services::shop) fn shipped(
              shipped_at = coalesce(shipped_at, ?5) WHERE id = ?1",
         params![id, tracking.number, tracking.carrier, tracking.url, now],
     )?;
+    Ok(())
+}
+
+/// What the operator has of an order.
+pub(in crate::services::shop) fn set_fee(tx: &Tx<'_>, id: OrderId, fee: Msat) -> Result<(), LedgerError> {
+    tx.execute("UPDATE shop_orders SET fee_msat = ?2 WHERE id = ?1", params![id, fee])?;
     Ok(())
 }
 

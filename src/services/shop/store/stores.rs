@@ -133,18 +133,6 @@ pub(in crate::services::shop) fn list(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Stores that are open, by slug.
-pub(in crate::services::shop) fn open(
-    connection: &Connection,
-    limit: usize,
-) -> Result<Vec<ShopStore>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut statement =
-        connection.prepare_cached(&format!("{STORE} WHERE active = 1 ORDER BY slug LIMIT ?1"))?;
-    let found = statement.query_map([limit], read)?;
-    Ok(found.collect::<Result<_, _>>()?)
-}
-
 pub(in crate::services::shop) fn insert(tx: &Tx<'_>, store: &ShopStore) -> Result<StoreId, StoreError> {
     tx.execute(
         "INSERT INTO shop_stores (account_id, slug, name, description, currency, country, state, active, when_sold_out,

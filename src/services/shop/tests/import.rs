@@ -56,6 +56,17 @@ fn bad_tables_are_refused_with_their_line() {
 }
 
 #[test]
+fn table_of_a_spreadsheet_is_read_too() {
+    let table = "\u{feff}Handle;Title;Variant Price\r\nmug;\"Mug; blue, large\";12.50\r\n";
+    let products = read(table).unwrap();
+    assert_eq!(
+        (products[0].title.as_str(), products[0].variants[0].price.to_string()),
+        ("Mug; blue, large", "12.5".into())
+    );
+    assert_eq!(read(&table.replace(';', "\t").replace("Mug\t", "Mug;")).unwrap(), products);
+}
+
+#[test]
 fn markup_becomes_plain_text() {
     assert_eq!(plain("<p>One &amp; two</p><ul><li>a</li><li>b</li></ul>"), "One & two\na\nb");
     assert_eq!(plain("1 < 2"), "1 < 2");

@@ -127,3 +127,52 @@ async fn operator_s_fee_is_taken_of_what_is_sold_and_of_nothing_else() {
     assert_eq!(bought["status"], "RefundDue");
     assert_eq!((world.has("mugs"), world.booked("fees_earned")), (PRICE - 5_290, -5_290));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fee_goes_back_with_a_cancellation_where_the_setting_says_so() {
+    for returns in [false, true] {
+        let mut config = super::setup::config();
+        config.shop.fee_percent = 2;
+        config.shop.return_fee = returns;
+        let world = World::with(&config, None).await;
+        world.create("mugs", &super::setup::mugs()).await;
+        let mug = world.product("mugs", "mug", "20.00", Some(9)).await;
+        let fee = PRICE.div_ceil(50);
+        // A sale that stays, so that there is enough in the account either way.
+        world.buy("mugs", mug).await;
+        let bought = world.buy("mugs", mug).await;
+        assert_eq!(world.has("mugs"), 2 * (PRICE - fee));
+        let id = bought["orderId"].as_str().unwrap().to_owned();
+        world.shop.cancel(id.clone()).await.unwrap();
+        let kept = if returns { 0 } else { fee };
+        assert_eq!(world.has("mugs"), PRICE - fee - kept, "{returns}");
+        assert_eq!(world.booked("fees_earned"), -i64::try_from(fee + kept).unwrap(), "{returns}");
+        assert!(world.shop.cancel(id).await.is_err());
+        let (refund, invoice) = body(&world, &bought, PRICE);
+        world.post(&path(&bought), &refund).await.ok();
+        world.dispatch(&invoice, true);
+        assert_eq!(status(&world, &bought).await["status"], "Refunded");
+        assert_eq!(world.has("mugs"), PRICE - fee - kept, "{returns}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_without_the_fee_can_still_cancel_where_it_goes_back() {
+    for returns in [false, true] {
+        let mut config = super::setup::config();
+        config.shop.fee_percent = 2;
+        config.shop.return_fee = returns;
+        let world = World::with(&config, None).await;
+        world.create("mugs", &super::setup::mugs()).await;
+        let mug = world.product("mugs", "mug", "20.00", Some(9)).await;
+        let bought = world.buy("mugs", mug).await;
+        let before = world.has("mugs");
+        let done = world.shop.cancel(bought["orderId"].as_str().unwrap().to_owned()).await;
+        assert_eq!(done.is_ok(), returns, "{done:?}");
+        assert_eq!(world.has("mugs"), if returns { 0 } else { before });
+        assert_eq!(
+            status(&world, &bought).await["status"],
+            if returns { "RefundDue" } else { "AwaitingDetails" }
+        );
+    }
+}

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::admin::{ProductRequest, StoreAdmin, StoreRequest};
-use crate::app::shop::{Besides, OrderCredentials, OrderWebhooks};
+use crate::app::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::currency::Currency;
@@ -33,7 +33,7 @@ use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::payments::{self, Payments};
 use crate::rates::{Rates, RatesSettings};
-use crate::services::shop::{Notifier, Parts, Rules, Shop, api};
+use crate::services::shop::{Notifier, Parts, Rules, Shop, ShopifyShops, api};
 use crate::store::{Store, StoreError};
 use crate::webhooks::guard::{Guard, GuardSettings};
 use crate::webhooks::store::Outbox;
@@ -80,14 +80,22 @@ pub(super) struct World {
     pub(super) shop: Shop,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
+    node: Arc<FakeNode>,
     pub(super) clock: Clock,
     pub(super) keys: Keys,
     pub(super) payments: Payments,
+    pub(super) l402: L402,
     /// Events are read by one at a time, as in the running program.
     turn: Mutex<()>,
     router: Router,
     documents: Router,
     _folder: tempfile::TempDir,
+}
+
+/// A guard that lets requests go to test servers on this machine.
+fn loopback() -> Guard {
+    let allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
+    Guard::new(GuardSettings { allow_networks, ..GuardSettings::default() })
 }
 
 pub(super) fn config() -> Config {
@@ -135,15 +143,6 @@ impl World {
         let rates = Rates::fixed(&rates, RatesSettings::default(), clock.clone());
         let guard = Guard::offline(GuardSettings::default());
         let budget = Arc::new(Budget::per_minute(0));
-        let payments = Payments::new(payments::Parts {
-            ledger: ledger.clone(),
-            node: asked.clone(),
-            rules: payments::Rules::from_config(config),
-            guard,
-            teller: payments_teller,
-            rates: rates.clone(),
-            budget: Arc::clone(&budget),
-        });
         let quiet = LimitSettings {
             enabled: false,
             window: Duration::from_secs(60),
@@ -164,6 +163,18 @@ impl World {
             per_client: Arc::clone(&limits),
             budget: Arc::clone(&budget),
         });
+        let payments = Payments::with_sessions(
+            payments::Parts {
+                ledger: ledger.clone(),
+                node: asked.clone(),
+                rules: payments::Rules::from_config(config),
+                guard,
+                teller: payments_teller,
+                rates: rates.clone(),
+                budget: Arc::clone(&budget),
+            },
+            Arc::new(ChallengeSessions(l402.clone())),
+        );
         let content = Content::from_config(config, l402.clone());
         let (documents, _) = l402::content::api::router(content.clone(), &limits, &proxies);
         let paid_proxies = PaidProxies::new(proxy::Parts {
@@ -185,14 +196,13 @@ impl World {
             elsewhere: Arc::new(Besides {
                 content,
                 proxies: paid_proxies,
-                payments: payments.clone(),
-                l402,
-                ledger: ledger.clone(),
+                l402: l402.clone(),
                 rates,
                 public_url: config.http.public_url.trim_end_matches('/').into(),
             }),
             budget,
             mail,
+            shopify: ShopifyShops::from_config(&config.shop.shopify, &loopback(), &clock).unwrap(),
         });
         let keys = Keys::new(store);
         let (router, _) = api::router(shop.clone(), &limits, &proxies);
@@ -201,9 +211,11 @@ impl World {
             shop,
             ledger,
             sim,
+            node,
             clock,
             keys,
             payments,
+            l402,
             turn: Mutex::default(),
             router,
             documents,
@@ -326,6 +338,15 @@ impl World {
     pub(super) fn pay(&self, asked: &Value) {
         let invoice = invoice(asked);
         self.pay_msat(&invoice, invoice.amount_milli_satoshis().unwrap());
+    }
+
+    /// Pays a session for a document or a service, whose payment is not held; the credential that it buys.
+    pub(super) fn pay_session(&self, session: &Value) -> String {
+        let invoice = invoice(session);
+        self.sim.receive(&invoice, Msat::new(invoice.amount_milli_satoshis().unwrap()).unwrap());
+        self.drain();
+        let preimage = self.node.preimages.lock().unwrap()[&charges::hash_of(&invoice)];
+        format!("L402 {}:{preimage}", session["macaroon"].as_str().unwrap())
     }
 
     pub(super) fn pay_msat(&self, invoice: &Bolt11Invoice, msat: u64) {

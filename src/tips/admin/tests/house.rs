@@ -98,7 +98,7 @@ impl House {
             node: Node::new(node, tokio::runtime::Handle::current()),
             rules,
             keyring,
-            guard,
+            guard: guard.clone(),
             resolve: Arc::new(Addresses {
                 client,
                 network: Network::Regtest,
@@ -113,6 +113,7 @@ impl House {
                 keys: keys.clone(),
                 public_url: URL.into(),
                 mail,
+                guard,
                 newcomers: Budget::per_minute(0),
             }),
             budget: Arc::new(Budget::per_minute(0)),

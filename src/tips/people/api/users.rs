@@ -76,7 +76,7 @@ pub(super) async fn change(
     if id.parse::<Cuid>() != Ok(user.public_id) {
         return Err(TipError::Forbidden);
     }
-    let change = Change::read(&body?.fields)?;
+    let change = Change::read(&body?.fields, people.guard())?;
     people.store().write(move |tx| -> Result<(), StoreError> { store::change(tx, user.id, &change) }).await?;
     Ok(done())
 }

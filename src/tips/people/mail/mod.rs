@@ -123,7 +123,7 @@ impl People {
         let user = if ask.link { Some(self.linking(headers).await?) } else { None };
         let place = mailer.place().map_err(|_| TipError::Unavailable)?;
         // Letters that were asked for one after the other are all good.
-        let browser = match cookies::shown(headers, cookies::LETTER) {
+        let browser = match cookies::shown(headers, cookies::LETTER, self.secure()) {
             Some(browser) => browser,
             None => Token::random()?,
         };
@@ -168,9 +168,9 @@ impl People {
     pub async fn finish_letter(&self, headers: &HeaderMap, proof: Proof) -> Result<LoggedIn, TipError> {
         self.mailer()?;
         own_page(headers)?;
-        let browser = cookies::shown(headers, cookies::LETTER).ok_or(TipError::NoLogin)?;
+        let browser = cookies::shown(headers, cookies::LETTER, self.secure()).ok_or(TipError::NoLogin)?;
         let asker = self.by_cookie(headers).await?.map(|session| session.user.id);
-        let earlier = cookies::shown(headers, cookies::SESSION).map(|token| token.hash());
+        let earlier = cookies::shown(headers, cookies::SESSION, self.secure()).map(|token| token.hash());
         let (new_id, token, now) = (Cuid::random()?, Token::random()?, self.now());
         let (hash, cookie) = (token.hash(), self.cookie(&token)?);
         let finished = self.store().write(move |tx| -> Result<_, TipError> {

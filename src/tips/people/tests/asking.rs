@@ -18,6 +18,7 @@ async fn a_key_opens_its_account_s_user_whatever_word_stands_before_it() {
     for word in ["bearer", "Token", "Basic", "x"] {
         assert_eq!(ask("authorization", &format!("{word} {key}")).await["id"], first["id"], "{word}");
     }
+    assert_eq!(ask("authorization", &format!("L402 abc:def, Bearer {key}")).await["id"], first["id"]);
     assert_eq!(ask("x-api-key", &key).await["id"], first["id"]);
     // Another key of the account is the same user, and one of another account is not.
     let same = house.key(&[Scope::Admin], "shop").await;
@@ -33,7 +34,7 @@ async fn a_bad_key_is_refused_even_beside_a_good_cookie() {
     let key = house.key(&[Scope::Tips], "shop").await;
     let browser = house.browser();
     browser.guest().await;
-    let cookie = format!("satchel_tips={}", browser.jar.lock().unwrap()["satchel_tips"].0);
+    let cookie = format!("__Host-satchel_tips={}", browser.jar.lock().unwrap()["__Host-satchel_tips"].0);
     let wrong = format!("Bearer satchel_{}", "0".repeat(64));
     for value in ["", "Bearer", "Bearer ", key.as_str(), "Bearer é", "Bearer none", &wrong] {
         let refused = house.get(SESSION, &[("authorization", value), ("cookie", &cookie)]).await;

@@ -95,6 +95,7 @@ impl House {
             keys: keys.clone(),
             public_url: public_url.into(),
             mail,
+            guard: crate::webhooks::guard::Guard::offline(Default::default()),
             newcomers: Budget::per_minute(u32::from(limited)),
         });
         let settings = LimitSettings {

@@ -14,7 +14,7 @@ async fn a_wallet_logs_in_and_comes_back_as_the_same_user() {
     let browser = house.browser();
     let begun = browser.get("/api/auth/lnurl/generate-secret").await;
     let cookie = begun.cookies()[0].to_owned();
-    assert!(cookie.starts_with("satchel_tips_login="));
+    assert!(cookie.starts_with("__Host-satchel_tips_login="));
     let scope = "; Path=/; Max-Age=300; HttpOnly; SameSite=Lax; Secure";
     assert!(cookie.ends_with(scope), "{cookie}");
     let begun = begun.ok();

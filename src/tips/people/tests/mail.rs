@@ -62,7 +62,7 @@ async fn a_letter_s_link_logs_in_once_and_the_owner_comes_back() {
         .await;
     assert_eq!((asked.status, asked.text.as_str()), (204, ""));
     let cookie = asked.cookies()[0].to_owned();
-    assert!(cookie.starts_with("satchel_tips_letter="), "{cookie}");
+    assert!(cookie.starts_with("__Host-satchel_tips_letter="), "{cookie}");
     assert!(cookie.ends_with("; Path=/; Max-Age=900; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
     let letter = office.letter(1).await;
     assert_eq!(letter.to, "ada@mail.example");
@@ -105,7 +105,7 @@ async fn only_the_browser_that_asked_gets_in_and_nothing_is_kept_in_clear() {
         Ok(connection.query_row(sql, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?)
     });
     let [link, browser, hashed] = kept.await.unwrap();
-    let cookie = owner.jar.lock().unwrap()["satchel_tips_letter"].0.clone();
+    let cookie = owner.jar.lock().unwrap()["__Host-satchel_tips_letter"].0.clone();
     assert_ne!(crate::ids::to_hex(&link), token);
     assert_ne!(crate::ids::to_hex(&browser), cookie);
     let alone =

@@ -17,7 +17,7 @@ async fn a_guest_is_known_by_a_cookie_of_which_only_the_hash_is_kept() {
     let made = browser.ask(Method::POST, "/api/auth/guest", None).await;
     let cookie = made.cookies()[0].to_owned();
     let (value, attributes) = cookie.split_once("; ").unwrap();
-    let value = value.strip_prefix("satchel_tips=").unwrap();
+    let value = value.strip_prefix("__Host-satchel_tips=").unwrap();
     assert_eq!(value.len(), 64);
     assert_eq!(attributes, "Path=/; Max-Age=34560000; HttpOnly; SameSite=Lax; Secure");
     let id = made.ok()["id"].as_str().unwrap().to_owned();
@@ -53,7 +53,7 @@ async fn logging_out_ends_the_session_everywhere() {
     *copy.jar.lock().unwrap() = browser.jar.lock().unwrap().clone();
     let answer = browser.ask(Method::POST, "/api/auth/logout", None).await;
     assert_eq!((answer.status, answer.text.as_str()), (204, ""));
-    assert!(answer.cookies()[0].starts_with("satchel_tips=; Path=/; Max-Age=0; HttpOnly"));
+    assert!(answer.cookies()[0].starts_with("__Host-satchel_tips=; Path=/; Max-Age=0; HttpOnly"));
     assert_eq!((browser.who().await, copy.who().await), (None, None));
     assert_eq!(browser.ask(Method::POST, "/api/auth/logout", None).await.status, 204);
     assert_eq!(browser.log_in(1, false).await.ok()["id"], id);
@@ -127,7 +127,7 @@ async fn pages_of_other_sites_get_nowhere() {
     let id = browser.guest().await;
     let cookie = {
         let jar = browser.jar.lock().unwrap();
-        format!("satchel_tips={}", jar["satchel_tips"].0)
+        format!("__Host-satchel_tips={}", jar["__Host-satchel_tips"].0)
     };
     let ask = async |method: &str, path: &str, headers: &[(&'static str, &str)]| {
         let mut request = Request::builder().method(method).uri(path).header("cookie", &cookie);
@@ -168,14 +168,30 @@ async fn pages_of_other_sites_get_nowhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_cookies_are_nobody_and_logs_show_no_secrets() {
     let house = House::new();
-    for cookie in ["satchel_tips=", "satchel_tips", "satchel_tips=zz", "x=1;satchel_tips=é", ";;="] {
+    for cookie in [
+        "__Host-satchel_tips=",
+        "__Host-satchel_tips",
+        "__Host-satchel_tips=zz",
+        "x=1;__Host-satchel_tips=é",
+        ";;=",
+    ] {
         let answer = house.get("/api/auth/session", &[("cookie", cookie)]).await;
         assert!(answer.ok()["id"].is_null(), "{cookie}");
     }
-    let unknown = format!("satchel_tips={}", "ab".repeat(32));
+    let unknown = format!("__Host-satchel_tips={}", "ab".repeat(32));
     assert!(house.get("/api/auth/session", &[("cookie", &unknown)]).await.ok()["id"].is_null());
     let browser = house.browser();
     browser.guest().await;
+    let known = browser.jar.lock().unwrap()["__Host-satchel_tips"].0.clone();
+    let shown = async |cookie: String| {
+        house.get("/api/auth/session", &[("cookie", &cookie)]).await.ok()["id"].clone()
+    };
+    assert!(shown(format!("__Host-satchel_tips={known}")).await.is_string());
+    // A page of a sibling host could set the second, and the bare name altogether.
+    let twice = format!("__Host-satchel_tips={known}; __Host-satchel_tips={}", "ab".repeat(32));
+    for cookie in [twice, format!("satchel_tips={known}")] {
+        assert!(shown(cookie.clone()).await.is_null(), "{cookie}");
+    }
     house.execute("UPDATE tip_users SET email = 'a@b.example', lightning_address = 'c@d.example'").await;
     let user = house.store.read(|connection| store::by_id(connection, UserId(1))).await.unwrap().unwrap();
     let shown = format!("{:?}", Session { user, by_key: false });
