@@ -91,10 +91,10 @@ impl L402 {
     /// Whether a request shows what only a payment here gives. Costs no look-up: it says so of payments that are used
     /// up too, and not of a bare preimage.
     pub fn has_paid(&self, headers: &HeaderMap) -> bool {
-        match Presented::read(headers) {
-            Presented::This(Credential::Payment(shown)) => self.proof(&shown).is_ok(),
-            presented => self.recognise(&presented).is_some(),
-        }
+        Presented::read(headers).iter().any(|presented| match presented {
+            Presented::This(Credential::Payment(shown)) => self.proof(shown).is_ok(),
+            presented => self.recognise_one(presented).is_some(),
+        })
     }
 
     /// Whether a request shows a token that is good somewhere: the payment's hash, and when it ends, in unix seconds.
