@@ -16,6 +16,7 @@ use crate::fees::FeeRule;
 use crate::gifts;
 use crate::http::asking::is_below;
 use crate::http::keys::{Gate, Scope, recognise, require_scope};
+use crate::http::limits::{Class, Limiter, limit};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
 use crate::ledger::{audit, solvency};
@@ -91,12 +92,17 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
     let tools = mcp::here::router(services.clone(), house.keys.clone(), &house.limits, &house.proxies)
         .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise));
-    let whole = services
-        .merge(tools)
-        .merge(web::router(web_settings.as_ref().clone()))
+    let pages = Limiter {
+        limits: Arc::clone(&house.pages),
+        proxies: Arc::clone(&house.proxies),
+        class: Class::Read,
+        refusal: |allowance| web::too_many(allowance.retry_after.unwrap_or(1)),
+    };
+    let pages = web::router(web_settings.as_ref().clone())
         .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
-        .merge(health_routes(house.health.clone()))
-        .merge(documents);
+        .merge(documents)
+        .layer(from_fn_with_state(pages, limit));
+    let whole = services.merge(tools).merge(pages).merge(health_routes(house.health.clone()));
     let whole =
         open(whole, web_settings).layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
     Ok(measure::everywhere(whole))
@@ -207,8 +213,7 @@ fn operator_routes(house: &Arc<House>) -> Router {
 
 /// The operator's event log as a stream, resumable by `Last-Event-ID`.
 async fn follow(State(house): State<Arc<House>>, request: Request) -> Response {
-    let client = house.proxies.client(request.extensions(), request.headers());
-    match house.log.follow(client, events::last_event_id(request.headers())) {
+    match house.log.follow(events::last_event_id(request.headers())) {
         Ok(stream) => stream,
         Err(error) => AdminError::Refused(error.to_string()).into_response(),
     }

@@ -6,7 +6,9 @@
 
 mod agents;
 mod bare;
+mod cpu;
 mod create;
+mod flood;
 mod http;
 mod l402;
 mod load;
@@ -65,6 +67,10 @@ enum Job {
     Reads,
     /// The start with many gifts.
     Start,
+    /// A shop and honest strangers beside a flood of others.
+    Flood,
+    /// What each public route costs in CPU time.
+    Cpu,
 }
 
 /// Measures satchel on this machine, with baselines in the same run.
@@ -173,6 +179,16 @@ async fn run(options: &Options) -> Result<Table> {
     if wanted(Job::Purse) {
         let site = site::Site::start().await?;
         purse::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Flood) {
+        let site = site::Site::start_with(flood::SETTINGS).await?;
+        flood::measure(&site, size, &mut table).await?;
+        site.stop().await?;
+    }
+    if wanted(Job::Cpu) {
+        let site = site::Site::start().await?;
+        cpu::measure(&site, size, &mut table).await?;
         site.stop().await?;
     }
     if wanted(Job::Reads) || wanted(Job::Start) {

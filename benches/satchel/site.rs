@@ -26,12 +26,19 @@ impl Site {
     /// # Errors
     /// A part doesn't start.
     pub(crate) async fn start() -> Result<Self> {
-        progress("starting bitcoind, satchel, a wallet and a channel");
         // Rate limits are off on every test network; one of 50 sat would be under the usual minimum.
         let settings = "[gifts]\nmin_sat = 50\n[tips]\nmax_total_sat = 10_000_000\n\
-            [withdrawals]\nkey_day_sat = 0\n[l402.proxy]\nallow_networks = [\"127.0.0.0/8\"]"
-            .parse()
-            .context("the settings can't be read")?;
+            [withdrawals]\nkey_day_sat = 0\n[l402.proxy]\nallow_networks = [\"127.0.0.0/8\"]";
+        Self::start_with(settings).await
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    /// A part doesn't start.
+    pub(crate) async fn start_with(settings: &str) -> Result<Self> {
+        progress("starting bitcoind, satchel, a wallet and a channel");
+        let settings = settings.parse().context("the settings can't be read")?;
         let network = Network::builder().wallets(1).extra_config(settings).start().await?;
         let wallet = network.wallets.first().map(Arc::clone).context("the network has no wallet")?;
         let url = network.satchel.url();

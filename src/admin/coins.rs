@@ -1,26 +1,29 @@
 //! Coins on their way to addresses.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use bitcoin::{Address, Txid};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, By};
-use super::{AdminError, AdminState};
+use super::{AdminError, AdminState, stream};
 use crate::acts::{Act, ActKind};
 use crate::ledger::coins::read_address;
 use crate::money::Msat;
 
 /// The room of the coins.
 pub trait CoinAdmin: Send + Sync {
-    /// What has not ended, oldest first: objects with `"id"`, `"address"`, `"amount_msat"`, `"status"` (`queued`,
+    /// What has not ended, by id, at most so much after this one: objects with `"id"`, `"address"`, `"amount_msat"`, `"status"` (`queued`,
     /// `sending`, `sent`), `"txid"`, `"error"`, and times in unix milliseconds.
     ///
     /// # Errors
     /// [`AdminError::Unavailable`].
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
+    fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
 
     /// Sends coins of the wallet, and records that as this act; the outcome is asked with [`CoinAdmin::show`]. The
     /// reserve for closing channels stays. The same address and amount again are the same coins.
@@ -120,8 +123,12 @@ pub struct Settlement {
 }
 
 /// `GET /admin/v1/coins`
-pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
-    Ok(Json(json!({ "coins": state.coins.list().await? })))
+pub async fn list(State(state): State<AdminState>) -> Result<Response, AdminError> {
+    stream::list("coins", move |after| {
+        let coins = Arc::clone(&state.coins);
+        Box::pin(async move { coins.list(after, stream::PAGE).await })
+    })
+    .await
 }
 
 /// `POST /admin/v1/coins/{id}/settle`

@@ -1,13 +1,16 @@
 //! API keys: make, list, revoke.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::extract::{Body, By};
-use super::{AdminError, AdminState};
+use super::{AdminError, AdminState, stream};
 use crate::acts::{Act, ActKind};
 
 /// The room of the keys.
@@ -18,11 +21,12 @@ pub trait KeyAdmin: Send + Sync {
     /// [`AdminError::BadRequest`] for a scope there isn't.
     fn create(&self, key: NewKey, act: Act) -> BoxFuture<'_, Result<Value, AdminError>>;
 
-    /// All keys, without the keys themselves: objects with `"id"`, `"name"`, `"scopes"` and what else is known.
+    /// Keys, without the keys themselves: objects with `"id"`, `"name"`, `"scopes"` and what else is known. At most so
+    /// many, by id, those after this one.
     ///
     /// # Errors
     /// [`AdminError::Unavailable`].
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
+    fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>>;
 
     /// Gives a key another text, shown this once in `"key"`, and records that as this act; `None` if there is none with
     /// this id. The old text works for `overlap_secs` more.
@@ -112,9 +116,12 @@ pub async fn create(
 }
 
 /// `GET /admin/v1/keys`
-pub async fn list(State(state): State<AdminState>) -> Result<Json<Value>, AdminError> {
-    let keys = state.keys.list().await?;
-    Ok(Json(json!({ "keys": keys })))
+pub async fn list(State(state): State<AdminState>) -> Result<Response, AdminError> {
+    stream::list("keys", move |after| {
+        let keys = Arc::clone(&state.keys);
+        Box::pin(async move { keys.list(after, stream::PAGE).await })
+    })
+    .await
 }
 
 /// `POST /admin/v1/keys/{id}/rotate`

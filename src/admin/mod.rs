@@ -30,6 +30,7 @@ mod proxies;
 mod purses;
 mod signups;
 mod stores;
+mod stream;
 mod suspense;
 mod tips;
 mod webhooks;

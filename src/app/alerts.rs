@@ -16,7 +16,7 @@ use crate::ledger::solvency::{Report, report};
 use crate::lightning::Lightning;
 use crate::mail::Letter;
 use crate::telemetry::metrics as names;
-use crate::webhooks::store::Target;
+use crate::webhooks::store::{Owner, Target};
 
 /// How long a letter is tried.
 const LETTER_GOOD_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -98,7 +98,7 @@ fn enqueue(
     secret: Option<&Secret>,
     payload: &str,
 ) -> Result<(), LedgerError> {
-    let target = Target { family: "operator", url, secret };
+    let target = Target { family: "operator", url, secret, owner: Owner::Operator };
     let queued = house.outbox.enqueue(tx, target, "alert", payload);
     queued.map(drop).map_err(|error| match error {
         crate::webhooks::store::OutboxError::Store(error) => error.into(),

@@ -79,6 +79,8 @@ pub struct House {
     pub(crate) hub: Arc<Hub>,
     pub(crate) keys: Keys,
     pub(crate) limits: Arc<Limits>,
+    /// What is loaded of pages, as reads.
+    pub(crate) pages: Arc<Limits>,
     pub(crate) proxies: Arc<Proxies>,
     pub(crate) guard: Guard,
     pub(crate) addresses: Addresses,
@@ -155,7 +157,7 @@ impl House {
             ]),
             settings: ledger_settings(&config),
         };
-        let budget = Arc::new(Budget::per_minute(invoices_per_minute(&config)));
+        let budget = Arc::new(budget(&config, 1));
         let gifts = Gifts::new(Parts {
             ledger: ledger.clone(),
             node: asked.clone(),
@@ -190,7 +192,7 @@ impl House {
                 public_url: config.http.public_url.clone(),
                 mail: mail.clone(),
                 guard: guard.clone(),
-                newcomers: Budget::per_minute(invoices_per_minute(&config)),
+                newcomers: self::budget(&config, 1),
             }),
             budget: Arc::clone(&budget),
         });
@@ -228,7 +230,7 @@ impl House {
             proxies: Arc::clone(&proxies),
             per_client: Arc::new(Limits::new(challenge_limits(&config))),
             // Their own: whoever asks for prices without paying must not use up what others pay with.
-            budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
+            budget: Arc::new(self::budget(&config, 2)),
         });
         let parts = payments::Parts {
             ledger: ledger.clone(),
@@ -250,6 +252,8 @@ impl House {
             key_read: config.limits.key_read,
         };
         let limits = Arc::new(Limits::new(settings).verifying(settings, config.limits.key_verify));
+        let read = config.limits.pages;
+        let pages = Arc::new(Limits::new(LimitSettings { read, key_read: read, ..settings }));
         let proxy_parts = proxy::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),
@@ -283,7 +287,7 @@ impl House {
                 public_url: config.http.public_url.trim_end_matches('/').into(),
             }),
             // Their own: strangers fill carts for nothing.
-            budget: Arc::new(Budget::per_minute(invoices_per_minute(&config).div_ceil(2))),
+            budget: Arc::new(self::budget(&config, 2)),
             mail: mail.clone(),
             shopify: ShopifyShops::from_config(&config.shop.shopify, &guard, &ledger.clock)
                 .map_err(|error| AppError::System(error.to_string()))?,
@@ -332,6 +336,7 @@ impl House {
             hub,
             keys,
             limits,
+            pages,
             proxies,
             guard,
             addresses,
@@ -349,9 +354,15 @@ impl House {
     }
 }
 
-/// New invoices of all clients together; 0 sets no limit.
-fn invoices_per_minute(config: &Config) -> u32 {
-    if config.http.rate_limits { config.limits.invoices_per_minute } else { 0 }
+/// New invoices in a minute, a part of what strangers have together and all that an account has; 0 sets no limit.
+fn budget(config: &Config, part: u32) -> Budget {
+    if config.http.rate_limits {
+        let (strangers, account) =
+            (config.limits.invoices_per_minute, config.limits.account_invoices_per_minute);
+        Budget::of(strangers.div_ceil(part), account)
+    } else {
+        Budget::of(0, 0)
+    }
 }
 
 /// New challenges of one client, as writes; nothing is counted as a read.

@@ -16,9 +16,10 @@ use crate::ledger::operator_sends::{self, Send};
 use crate::money::Msat;
 
 impl CoinAdmin for OperatorDesk {
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+    fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
-            let open = self.0.store.read(coins::open).await.map_err(unavailable)?;
+            let read = move |connection: &_| coins::open_after(connection, CoinSendId(after), limit);
+            let open = self.0.store.read(read).await.map_err(unavailable)?;
             open.iter().map(|send| serde_json::to_value(send).map_err(AdminError::internal)).collect()
         })
     }

@@ -226,9 +226,9 @@ impl KeyAdmin for OperatorDesk {
         })
     }
 
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+    fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
-            let keys = self.0.keys.list().await.map_err(key_error)?;
+            let keys = self.0.keys.page(KeyId(after), limit).await.map_err(key_error)?;
             Ok(keys.iter().map(key_view).collect())
         })
     }

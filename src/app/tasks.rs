@@ -79,7 +79,9 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         }
         Err(error) => tracing::error!(%error, "webhooks can't be delivered"),
     }
-    tasks.spawn(Arc::clone(&house.limits).keep_tidy(until(stopped.clone())));
+    for limits in [&house.limits, &house.pages] {
+        tasks.spawn(Arc::clone(limits).keep_tidy(until(stopped.clone())));
+    }
     tasks.spawn(Arc::clone(house.l402.per_client()).keep_tidy(until(stopped.clone())));
     tasks.spawn(house.rates.clone().keep_fresh(until(stopped.clone())));
     let (watched, stop) = (Arc::clone(house), stopped.clone());
@@ -119,7 +121,6 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
     tasks.spawn(every(REFUND_EVERY, stop, move || {
         let (house, stopping) = (Arc::clone(&refunded), stopping.clone());
         async move {
-            house.tips.sweep();
             // An address may be slow; whatever was begun is whole, and the rest waits.
             let round = tokio::select! {
                 round = house.tips.refund_due() => round,

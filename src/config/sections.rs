@@ -333,14 +333,18 @@ pub struct Limits {
     pub write: u32,
     /// Requests of one client in a window that only look.
     pub read: u32,
+    /// Pages and their parts that one client may load in a window; a QR code weighs as much as ten.
+    pub pages: u32,
     /// Requests with one API key in a window that create or move something.
     pub key_write: u32,
     /// Requests with one API key in a window that only look.
     pub key_read: u32,
     /// Requests with one API key in a window that verify what a client showed.
     pub key_verify: u32,
-    /// New invoices a minute, of all clients together: each costs durable rows.
+    /// New invoices a minute, of all clients without an API key together: each costs durable rows.
     pub invoices_per_minute: u32,
+    /// New invoices a minute of one account.
+    pub account_invoices_per_minute: u32,
     /// How long an order that nobody paid is kept after its invoice's end, in days.
     pub keep_unpaid_days: u32,
 }
@@ -351,10 +355,12 @@ impl Default for Limits {
             window_secs: 900,
             write: 50,
             read: 200,
+            pages: 3_000,
             key_write: 1_500,
             key_read: 9_000,
             key_verify: 90_000,
             invoices_per_minute: 1_200,
+            account_invoices_per_minute: 1_200,
             keep_unpaid_days: 3,
         }
     }

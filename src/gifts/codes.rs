@@ -1,11 +1,4 @@
-//! Verify codes: four digits that a recipient must know, and the lock that keeps strangers from guessing.
-//!
-//! Every guess is judged and counted in the writing transaction, one after the other, so that a
-//! thousand guesses at once are still ten. A right code doesn't take back the wrong ones before it: else
-//! whoever watches a gift with its code would keep the door open for somebody who guesses. While
-//! locked, the right code and a wrong one are refused alike.
-
-use std::time::Duration;
+//! Verify codes: four digits that a recipient must know. What keeps strangers from guessing is the [lock](super::lock).
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};
@@ -13,7 +6,6 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::error::GiftError;
-use crate::clock::{UnixMillis, millis};
 use crate::decimal::whole_number;
 
 /// The largest code.
@@ -136,83 +128,6 @@ impl std::fmt::Debug for Guess {
     }
 }
 
-/// How many wrong codes a gift takes, and for how long it is locked then.
-#[derive(Clone, Copy, Debug)]
-pub struct LockRules {
-    /// Wrong codes until it locks.
-    pub tries: u32,
-    /// How long it stays locked.
-    pub lock: Duration,
-}
-
-/// What the database knows of a gift's code.
-#[derive(Clone, Copy, Debug)]
-pub struct CodeState {
-    /// The code, if it has one.
-    pub code: Option<VerifyCode>,
-    /// Wrong ones since the last lock.
-    pub wrong: u32,
-    /// Until when it is locked.
-    pub locked_until: Option<UnixMillis>,
-}
-
-/// What a guess leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// In.
-    Open,
-    /// A code is needed and none was given.
-    Missing,
-    /// The guess was wrong; the state to keep.
-    Wrong {
-        /// Wrong ones since the last lock, this one included.
-        wrong: u32,
-        /// Locked from now on until then.
-        locked_until: Option<UnixMillis>,
-    },
-    /// Nobody gets in now.
-    Locked {
-        /// Until then.
-        until: UnixMillis,
-    },
-}
-
-impl Verdict {
-    /// The error, if it is one.
-    pub fn error(self, now: UnixMillis) -> Option<GiftError> {
-        match self {
-            Self::Open => None,
-            Self::Missing | Self::Wrong { .. } => Some(GiftError::BadCode),
-            Self::Locked { until } => {
-                let left = u64::try_from(until.saturating_sub(now)).unwrap_or(0);
-                Some(GiftError::CodeLocked { retry_after: left.div_ceil(1_000).max(1) })
-            }
-        }
-    }
-}
-
-/// Judges a guess. Changes nothing: the caller keeps what [`Verdict::Wrong`] says, in the transaction in
-/// which it read `state`.
-pub fn judge(state: &CodeState, guess: Option<Guess>, now: UnixMillis, rules: LockRules) -> Verdict {
-    let Some(code) = state.code else { return Verdict::Open };
-    if let Some(until) = state.locked_until.filter(|until| *until > now) {
-        return Verdict::Locked { until };
-    }
-    match guess {
-        None => Verdict::Missing,
-        Some(guess) if code.matches(guess) => Verdict::Open,
-        Some(_) => {
-            let wrong = state.wrong.saturating_add(1);
-            if wrong >= rules.tries {
-                let until = now.saturating_add(millis(rules.lock));
-                Verdict::Wrong { wrong: 0, locked_until: Some(until) }
-            } else {
-                Verdict::Wrong { wrong, locked_until: None }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,36 +174,5 @@ mod tests {
         assert_eq!(serde_json::to_string(&read(json!(1234))).unwrap(), "1234");
         assert_eq!(serde_json::to_string(&read(json!("0042"))).unwrap(), "\"0042\"");
         assert_eq!(format!("{:?}", read(json!(1234))), "VerifyCode(..)");
-    }
-
-    #[test]
-    fn ten_wrong_ones_lock_and_then_nobody_gets_in() {
-        let rules = LockRules { tries: 10, lock: Duration::from_secs(900) };
-        let right = Guess::from_text("1234");
-        let mut state =
-            CodeState { code: Some(VerifyCode::read_text("1234").unwrap()), wrong: 0, locked_until: None };
-        assert_eq!(judge(&state, None, 0, rules), Verdict::Missing);
-        for number in 1..=10 {
-            assert_eq!(judge(&state, right, 0, rules), Verdict::Open, "before wrong number {number}");
-            let Verdict::Wrong { wrong, locked_until } = judge(&state, Guess::from_text("1"), 0, rules)
-            else {
-                panic!("wrong code let in")
-            };
-            assert_eq!(locked_until.is_some(), number == 10);
-            (state.wrong, state.locked_until) = (wrong, locked_until);
-        }
-        for guess in [right, Guess::from_text("1"), None] {
-            assert_eq!(judge(&state, guess, 899_999, rules), Verdict::Locked { until: 900_000 });
-        }
-        assert_eq!(judge(&state, right, 900_000, rules), Verdict::Open);
-        let locked = Verdict::Locked { until: 900_000 };
-        assert_eq!(locked.error(1), Some(GiftError::CodeLocked { retry_after: 900 }));
-    }
-
-    #[test]
-    fn a_gift_without_code_is_open_whatever_is_given() {
-        let rules = LockRules { tries: 10, lock: Duration::from_secs(900) };
-        let state = CodeState { code: None, wrong: 0, locked_until: None };
-        assert_eq!(judge(&state, Guess::from_text("1"), 0, rules), Verdict::Open);
     }
 }

@@ -68,7 +68,7 @@ impl Gifts {
         if !self.0.rules.enabled {
             return Err(GiftError::NodeUnavailable);
         }
-        self.check_notify(&order.words).await?;
+        self.check_notify(&order.words)?;
         if let Some(address) = &order.refund_address {
             check_target(&self.0.guard, address).map_err(GiftError::RefundAddressUnpayable)?;
         }
@@ -128,9 +128,9 @@ impl Gifts {
     }
 
     /// Whether the webhook may be called at all.
-    pub(super) async fn check_notify(&self, words: &Words) -> Result<(), GiftError> {
+    pub(super) fn check_notify(&self, words: &Words) -> Result<(), GiftError> {
         match &words.notify {
-            Some(url) => self.0.guard.check_new(url).await.map(drop).map_err(GiftError::NotifyRefused),
+            Some(url) => self.0.guard.check_url(url).map(drop).map_err(GiftError::NotifyRefused),
             None => Ok(()),
         }
     }

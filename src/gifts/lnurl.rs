@@ -118,7 +118,7 @@ impl Gifts {
     /// # Errors
     /// What is wrong with the words, their webhook included: nobody should type an amount in vain.
     pub async fn pay_request_json(&self, words: &Words) -> Result<Vec<u8>, GiftError> {
-        self.check_notify(words).await?;
+        self.check_notify(words)?;
         let rules = &self.0.rules;
         let msat = |sat| {
             let amount = Msat::from_sat(sat)?;

@@ -3,9 +3,10 @@
 use axum::response::Response;
 
 use super::Gifts;
-use super::codes::{Guess, Verdict};
+use super::codes::Guess;
 use super::error::GiftError;
 use super::ids::OrderId;
+use super::lock::Verdict;
 use super::store::Gift;
 use super::view::{self, GiftView, LockedView};
 use crate::http::client::Client;
@@ -54,8 +55,6 @@ impl Gifts {
         match self.admit(gift, guess).await? {
             Verdict::Open => Ok(true),
             Verdict::Missing | Verdict::Wrong { .. } => Ok(false),
-            // Without a guess there is nothing to refuse.
-            Verdict::Locked { .. } if guess.is_none() => Ok(false),
             locked @ Verdict::Locked { .. } => Err(locked.error(self.now()).unwrap_or(GiftError::BadCode)),
         }
     }

@@ -19,8 +19,10 @@ mod create;
 mod error;
 pub mod export;
 mod funding;
+mod guesses;
 pub mod ids;
 pub mod lnurl;
+mod lock;
 mod look;
 mod manage;
 mod redeem;
@@ -35,6 +37,7 @@ pub mod view;
 use std::sync::Arc;
 
 use crate::clock::UnixMillis;
+use crate::http::client::source;
 use crate::http::idempotency::Recorded;
 use crate::http::limits::Budget;
 use crate::ids::VoucherId;
@@ -44,10 +47,11 @@ use crate::lightning::Node;
 use crate::store::{Store, Tx};
 use crate::webhooks::guard::Guard;
 
-use codes::{Guess, Verdict};
+use codes::Guess;
 pub use error::GiftError;
 pub use funding::Funding;
 pub use ids::{Keyring, OrderId};
+use lock::{LockRules, Verdict};
 pub use rules::Rules;
 use store::Gift;
 pub use teller::Teller;
@@ -130,10 +134,10 @@ impl Gifts {
             return Ok(Verdict::Open);
         }
         if guess.is_none() {
-            return Ok(codes::judge(&gift.code, None, self.now(), self.0.rules.lock));
+            return Ok(Verdict::Missing);
         }
-        let (id, now, lock) = (gift.id, self.now(), self.0.rules.lock);
-        Ok(self.store().write(move |tx| judge_and_count(tx, id, guess, now, lock)).await?)
+        let (id, now, lock, asker) = (gift.id, self.now(), self.0.rules.lock, source());
+        Ok(self.store().write(move |tx| judge_and_count(tx, id, guess, now, lock, asker.as_deref())).await?)
     }
 
     /// The status of an invoice, by the id of its charge or of a gift that it pays for.
@@ -162,19 +166,21 @@ pub fn keyring(store: &Store) -> Result<Keyring, crate::store::StoreError> {
     Ok(Keyring::new(&secret))
 }
 
-/// Judges a guess by what the writing transaction sees, and keeps the count.
+/// Judges a guess by what the writing transaction sees, and keeps the count of who asks.
 fn judge_and_count(
     tx: &Tx<'_>,
     id: VoucherId,
     guess: Option<Guess>,
     now: UnixMillis,
-    lock: codes::LockRules,
+    rules: LockRules,
+    asker: Option<&str>,
 ) -> Result<Verdict, LedgerError> {
-    let verdict = codes::judge(&store::code_state(tx, id)?, guess, now, lock);
-    if let Verdict::Wrong { wrong, locked_until } = verdict {
-        store::note_wrong_code(tx, id, wrong, locked_until)?;
+    let asker = asker.unwrap_or_default();
+    let verdict = lock::judge(&guesses::of(tx, id, asker, now)?, guess, now, rules);
+    if let Verdict::Wrong { wrong, locked_until, late } = verdict {
+        guesses::note(tx, id, asker, &guesses::Wrong { wrong, locked_until, late }, now)?;
         if locked_until.is_some() {
-            tracing::info!(gift = %id, "a gift was locked after too many wrong codes");
+            tracing::info!(gift = %id, "somebody is locked out of a gift after too many wrong codes");
         }
     }
     Ok(verdict)

@@ -3,9 +3,10 @@
 use axum::http::StatusCode;
 use lightning_invoice::Bolt11Invoice;
 
-use super::codes::{Guess, Verdict};
+use super::codes::Guess;
 use super::error::GiftError;
 use super::ids::OrderId;
+use super::lock::Verdict;
 use super::store::{self, Gift};
 use super::view::{self, RedeemedView};
 use super::{Done, Gifts, judge_and_count};
@@ -54,7 +55,7 @@ impl Gifts {
                 return Ok(Ok(Done::Before(recorded)));
             }
             // A refusal is a result, not a failure: what it counted must be kept.
-            match gifts.redeem_in(tx, order_id, read, &proof, running)? {
+            match gifts.redeem_in(tx, order_id, read, &proof, running, source.as_deref())? {
                 Err(refused) => Ok(Err(refused)),
                 Ok(payout) => {
                     payouts::note_source(tx, payout.id, source.as_deref())?;
@@ -74,6 +75,7 @@ impl Gifts {
         read: Result<Bolt11Invoice, GiftError>,
         proof: &Proof,
         running: bool,
+        asker: Option<&str>,
     ) -> Result<Result<Payout, GiftError>, GiftError> {
         let Some(gift) = store::by_order_id(tx, order_id)? else { return Ok(Err(GiftError::NotFound)) };
         let invoice = match read {
@@ -88,7 +90,7 @@ impl Gifts {
             return Ok(Ok(payout));
         }
         let voucher = vouchers::by_id(tx, gift.id)?;
-        if let Err(refused) = self.check(tx, &gift, &voucher, &invoice, proof)? {
+        if let Err(refused) = self.check(tx, &gift, &voucher, (&invoice, proof), asker)? {
             return Ok(Err(refused));
         }
         if !running {
@@ -117,8 +119,8 @@ impl Gifts {
         tx: &Tx<'_>,
         gift: &Gift,
         voucher: &Voucher,
-        invoice: &Bolt11Invoice,
-        proof: &Proof,
+        (invoice, proof): (&Bolt11Invoice, &Proof),
+        asker: Option<&str>,
     ) -> Result<Result<(), GiftError>, GiftError> {
         let (now, rules) = (self.now(), &self.0.rules);
         if let Err(error) = invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry) {
@@ -138,7 +140,7 @@ impl Gifts {
                 return Ok(if known { Ok(()) } else { Err(GiftError::BadK1) });
             }
         };
-        let verdict = judge_and_count(tx, gift.id, guess, now, rules.lock)?;
+        let verdict = judge_and_count(tx, gift.id, guess, now, rules.lock, asker)?;
         Ok(match verdict {
             Verdict::Open => Ok(()),
             other => Err(other.error(now).unwrap_or(GiftError::BadCode)),

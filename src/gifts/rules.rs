@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitcoin::Network;
 
-use super::codes::LockRules;
+use super::lock::LockRules;
 use crate::config::Config;
 use crate::fees::FeeRule;
 use crate::money::Msat;

@@ -3,8 +3,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codes::{CodeState, VerifyCode};
+use super::codes::VerifyCode;
 use super::ids::{ManageKey, OrderId};
+use super::lock::CodeState;
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, PayoutId, Secret, VoucherId, random_bytes};
 use crate::ledger::{ChargeStatus, LedgerError, PayoutStatus};
@@ -70,7 +71,7 @@ pub struct LastPayout {
     pub is_return: bool,
 }
 
-const GIFT: &str = "SELECT g.id, g.order_id, g.sender_name, g.sender_message, g.verify_code, g.code_wrong,
+const GIFT: &str = "SELECT g.id, g.order_id, g.sender_name, g.sender_message, g.verify_code, 0,
         g.code_locked_until, g.notify, v.amount_msat, v.state, v.created_at, v.expires_at, v.return_to,
         v.charge_id, c.status, c.invoice, c.expires_at, c.settled_at,
         p.id, p.public_id, p.invoice, p.created_at, p.status, p.error, coalesce(l.taker, '') = 'sender'
@@ -104,7 +105,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Gift> {
         order_id: row.get(1)?,
         sender_name: row.get(2)?,
         sender_message: row.get(3)?,
-        code: CodeState { code: row.get(4)?, wrong: row.get(5)?, locked_until: row.get(6)? },
+        code: CodeState { code: row.get(4)?, locked_until: row.get(6)? },
         notify: row.get(7)?,
         amount: row.get(8)?,
         state: parsed(row, 9)?,
@@ -172,27 +173,6 @@ pub fn insert(tx: &Tx<'_>, new: &NewGift<'_>) -> Result<(), LedgerError> {
         new.manage_key.map(ManageKey::hash),
         new.fee,
     ])?;
-    Ok(())
-}
-
-/// What is needed to judge a guess, as the writing transaction sees it.
-pub(super) fn code_state(connection: &Connection, id: VoucherId) -> Result<CodeState, LedgerError> {
-    Ok(connection
-        .prepare_cached("SELECT verify_code, code_wrong, code_locked_until FROM gifts WHERE id = ?1")?
-        .query_row([id], |row| {
-            Ok(CodeState { code: row.get(0)?, wrong: row.get(1)?, locked_until: row.get(2)? })
-        })?)
-}
-
-/// Keeps the count of wrong codes.
-pub(super) fn note_wrong_code(
-    tx: &Tx<'_>,
-    id: VoucherId,
-    wrong: u32,
-    locked_until: Option<UnixMillis>,
-) -> Result<(), LedgerError> {
-    tx.prepare_cached("UPDATE gifts SET code_wrong = ?2, code_locked_until = ?3 WHERE id = ?1")?
-        .execute(params![id, wrong, locked_until])?;
     Ok(())
 }
 

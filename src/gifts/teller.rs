@@ -15,7 +15,7 @@ use crate::ledger::{Account, Family, LedgerError};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, Change, Voucher, VoucherListener};
-use crate::webhooks::store::{Outbox, OutboxError, Target};
+use crate::webhooks::store::{Outbox, OutboxError, Owner, Target};
 
 /// What the webhook tells, in the operator's list.
 const REDEEMED: &str = "gift.redeemed";
@@ -83,7 +83,8 @@ impl Teller {
                 return Ok(());
             }
         };
-        let target = Target { family: Family::Gifts.name(), url, secret: telling.notify_secret.as_ref() };
+        let (family, secret) = (Family::Gifts.name(), telling.notify_secret.as_ref());
+        let target = Target { family, url, secret, owner: Owner::Stranger };
         match self.outbox.enqueue(tx, target, REDEEMED, &payload) {
             Ok(_) => Ok(()),
             Err(OutboxError::Store(error)) => Err(error.into()),

@@ -15,6 +15,7 @@ use axum::response::Response;
 use ipnet::IpNet;
 
 use super::keys::Caller;
+use crate::ids::AccountId;
 
 /// The other end of the connection a request came in on. An extension of every request.
 #[derive(Clone, Copy, Debug)]
@@ -60,14 +61,31 @@ const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-i
 tokio::task_local! {
     /// From where the request of this task came: see [`address`].
     static ADDRESS: IpAddr;
-    /// Whose request this task answers: see [`source`].
-    static SOURCE: String;
+    /// Whose request this task answers: see [`asker`].
+    static ASKER: Asker;
+}
+
+/// For whom a request is: what budgets and payouts are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// Somebody with a valid API key.
+    Account(AccountId),
+    /// Anybody else, from this address.
+    Stranger(IpAddr),
+}
+
+/// For whom the request of this task is. `None` outside of a request.
+pub fn asker() -> Option<Asker> {
+    ASKER.try_with(|asker| *asker).ok()
 }
 
 /// For whom the request of this task is, as payouts are counted: the account of its API key, or the client's
 /// neighbourhood. None outside of a request.
 pub fn source() -> Option<String> {
-    SOURCE.try_with(String::clone).ok()
+    Some(match asker()? {
+        Asker::Account(account) => format!("account {}", account.0),
+        Asker::Stranger(address) => Client::of(address).neighbourhood().to_string(),
+    })
 }
 
 /// From where the request of this task came, through the proxies that are trusted. `None` outside of a request.
@@ -79,6 +97,12 @@ pub fn address() -> Option<IpAddr> {
 #[cfg(test)]
 pub async fn at_address<T>(address: IpAddr, asked: impl Future<Output = T>) -> T {
     ADDRESS.scope(address, asked).await
+}
+
+/// Runs `asked` as a request of this asker's.
+#[cfg(test)]
+pub async fn asked_by<T>(asker: Asker, asked: impl Future<Output = T>) -> T {
+    ASKER.scope(asker, asked).await
 }
 
 /// Middleware: lets [`address`] know. Goes outside of whatever reads API keys.
@@ -93,13 +117,13 @@ pub async fn note_address(State(proxies): State<Arc<Proxies>>, request: Request,
     }
 }
 
-/// Middleware: lets [`source`] know. Goes inside [`recognise`](super::keys::recognise).
+/// Middleware: lets [`asker`] and [`source`] know. Goes inside [`recognise`](super::keys::recognise).
 pub async fn note_source(State(proxies): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
-    let account = request.extensions().get::<Caller>().map(|caller| format!("account {}", caller.account.0));
-    let source = account.unwrap_or_else(|| {
-        proxies.client(request.extensions(), request.headers()).neighbourhood().to_string()
-    });
-    SOURCE.scope(source, next.run(request)).await
+    let asker = match request.extensions().get::<Caller>() {
+        Some(caller) => Asker::Account(caller.account),
+        None => Asker::Stranger(proxies.client(request.extensions(), request.headers()).0),
+    };
+    ASKER.scope(asker, next.run(request)).await
 }
 
 /// Which proxies may tell us whom they speak for.

@@ -14,7 +14,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::client::Client;
 use super::live::{Hub, Seat, Subscription, TooMany, sse_response};
 use super::now_ms;
 use crate::store::{Store, StoreError, Tx};
@@ -115,8 +114,8 @@ impl EventLog {
     ///
     /// # Errors
     /// [`TooMany`] streams.
-    pub fn follow(&self, client: Client, last_seen: Option<i64>) -> Result<Response, TooMany> {
-        let seat = self.hub.seat(client)?;
+    pub fn follow(&self, last_seen: Option<i64>) -> Result<Response, TooMany> {
+        let seat = self.hub.operator_seat()?;
         let reader = Reader {
             subscription: self.hub.subscribe(TOPIC),
             store: self.store.clone(),
@@ -252,8 +251,7 @@ mod tests {
 
     impl Following {
         fn start(log: &EventLog, last_seen: Option<i64>) -> Self {
-            let client = Client::of([192, 0, 2, 1].into());
-            Self(log.follow(client, last_seen).unwrap().into_body().into_data_stream())
+            Self(log.follow(last_seen).unwrap().into_body().into_data_stream())
         }
 
         async fn next(&mut self) -> Option<serde_json::Value> {

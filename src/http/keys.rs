@@ -285,7 +285,15 @@ impl Keys {
     /// # Errors
     /// [`KeyError::Store`].
     pub async fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
-        self.store.read(rows::list).await
+        self.page(KeyId(0), u32::MAX).await
+    }
+
+    /// The keys after this one, at most so many.
+    ///
+    /// # Errors
+    /// [`KeyError::Store`].
+    pub async fn page(&self, after: KeyId, limit: u32) -> Result<Vec<KeyInfo>, KeyError> {
+        self.store.read(move |connection| rows::page(connection, after, limit)).await
     }
 
     /// Ends a key: once this returns no request passes with it. Revoking twice is fine.

@@ -1,11 +1,13 @@
 //! How often a client may ask.
 //!
 //! Every client has a quota for writes and one for reads, and so has every API key, larger ones: `limit` at once,
-//! refilled evenly over the window. Routes share the quota of their class. Over all clients there is a budget for new
-//! invoices, each of which costs a durable row. `OPTIONS` is never counted.
+//! refilled evenly over the window. Routes share the quota of their class. Besides there are budgets for new
+//! invoices, each of which costs a durable row: one for all strangers, one for each account. `OPTIONS` is never counted.
 
 mod budget;
+mod fair;
 mod layer;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -23,13 +25,15 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-pub use self::budget::Budget;
+pub use self::budget::{Budget, Rate};
 pub use self::layer::{Limiter, Meter, limit};
+pub use self::recent::Recent;
+use super::client::Client;
 
 /// Clients remembered apart from each other, in each class (about 100 bytes each).
 const REMEMBERED: usize = 100_000;
 
-/// Quotas that clients share by lot while there are more of them than can be remembered.
+/// Quotas that clients share, by network and by lot, while there are more of them than can be remembered.
 const SHARED: u64 = 65_536;
 
 /// Checks between two looks at how many clients are remembered.
@@ -128,8 +132,22 @@ struct Classes {
 /// Whose quota.
 #[derive(Clone, Copy, Debug)]
 enum Holder {
-    Client(u64),
-    Key(u64),
+    Client(Name),
+    Key(Name),
+}
+
+/// Under which number a quota is kept.
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    own: u64,
+    /// While there are too many to be remembered: one that few others share.
+    crowd: u64,
+}
+
+impl Name {
+    fn of(own: u64) -> Self {
+        Self { own, crowd: own % SHARED }
+    }
 }
 
 struct Quotas {
@@ -167,7 +185,13 @@ impl Limits {
     /// Counts one request of a client (a [`Client`](super::client::Client), or whatever tells it from others) and
     /// says what is left.
     pub fn check(&self, class: Class, client: impl Hash) -> Allowance {
-        self.check_holder(class, Holder::Client(self.hash(client)))
+        self.check_holder(class, Holder::Client(Name::of(self.hash(client))))
+    }
+
+    /// A client, which in a crowd shares its quota with its own network rather than with anybody: who has many
+    /// networks' worth of addresses does not use up what the others have.
+    fn client(&self, client: Client) -> Holder {
+        Holder::Client(Name { own: self.hash(client), crowd: self.hash(client.neighbourhood()) % SHARED })
     }
 
     // A keyed hash, so that nobody can choose to share a quota with somebody else.
@@ -176,20 +200,20 @@ impl Limits {
     }
 
     fn check_holder(&self, class: Class, holder: Holder) -> Allowance {
-        self.quotas(class, holder).map_or(Allowance::UNLIMITED, |(quotas, hash)| quotas.check(hash))
+        self.quotas(class, holder).map_or(Allowance::UNLIMITED, |(quotas, name)| quotas.check(name))
     }
 
-    fn quotas(&self, class: Class, holder: Holder) -> Option<(&Quotas, u64)> {
-        let (classes, hash) = match holder {
-            Holder::Client(hash) => (&self.clients, hash),
-            Holder::Key(hash) => (&self.keys, hash),
+    fn quotas(&self, class: Class, holder: Holder) -> Option<(&Quotas, Name)> {
+        let (classes, name) = match holder {
+            Holder::Client(name) => (&self.clients, name),
+            Holder::Key(name) => (&self.keys, name),
         };
         let quotas = match (class, holder) {
             (Class::Verify, Holder::Key(_)) => classes.verify.as_ref(),
             (Class::Write | Class::Verify, _) => classes.write.as_ref(),
             (Class::Read, _) => classes.read.as_ref(),
         };
-        quotas.map(|quotas| (quotas, hash))
+        quotas.map(|quotas| (quotas, name))
     }
 
     /// Forgets clients whose quota is full again. Takes milliseconds when there are many.
@@ -229,7 +253,7 @@ impl Quotas {
         Some(Self { limiter, limit, step, window, remembered, crowded, checks })
     }
 
-    fn check(&self, key: u64) -> Allowance {
+    fn check(&self, key: Name) -> Allowance {
         if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
             self.look();
         }
@@ -250,7 +274,7 @@ impl Quotas {
     }
 
     /// Counts more for a request that was let through; seconds to wait if there is not that much left.
-    fn take(&self, key: u64, count: u32) -> Result<(), u64> {
+    fn take(&self, key: Name, count: u32) -> Result<(), u64> {
         let Some(count) = NonZeroU32::new(count.min(self.limit)) else { return Ok(()) };
         match self.limiter.check_key_n(&self.own_or_shared(key), count) {
             Ok(Err(refusal)) => Err(whole_secs(refusal.wait_time_from(self.limiter.clock().now())).max(1)),
@@ -258,8 +282,8 @@ impl Quotas {
         }
     }
 
-    fn own_or_shared(&self, key: u64) -> u64 {
-        if self.crowded.load(Ordering::Relaxed) { key % SHARED } else { key }
+    fn own_or_shared(&self, key: Name) -> u64 {
+        if self.crowded.load(Ordering::Relaxed) { key.crowd } else { key.own }
     }
 
     fn look(&self) {

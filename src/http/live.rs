@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,13 +30,17 @@ const COME_BACK: Duration = Duration::from_secs(2);
 pub struct HubSettings {
     /// For one client; tabs of one household share it.
     pub streams_per_client: usize,
-    /// In all. Each holds a connection, so keep it well under the server's limit.
+    /// For all clients of one network, a /24 of IPv4 or a /48 of IPv6.
+    pub streams_per_network: usize,
+    /// Of strangers in all. Each holds a connection, so keep it well under the server's limit.
     pub streams: usize,
+    /// Of the operator's event log, besides.
+    pub operator_streams: usize,
 }
 
 impl Default for HubSettings {
     fn default() -> Self {
-        Self { streams_per_client: 20, streams: 1000 }
+        Self { streams_per_client: 20, streams_per_network: 100, streams: 1000, operator_streams: 100 }
     }
 }
 
@@ -49,8 +55,17 @@ pub struct Hub {
     // Read without the lock by `tell`.
     watching: AtomicUsize,
     topics: Mutex<HashMap<String, Topic>>,
-    seats: Mutex<HashMap<Client, usize>>,
+    seats: Mutex<Seats>,
     closed: watch::Sender<bool>,
+}
+
+/// Streams that are open.
+#[derive(Default)]
+struct Seats {
+    strangers: usize,
+    clients: HashMap<Client, usize>,
+    networks: HashMap<IpAddr, usize>,
+    operator: usize,
 }
 
 struct Topic {
@@ -114,14 +129,43 @@ impl Hub {
     /// # Errors
     /// [`TooMany`].
     pub fn seat(self: &Arc<Self>, client: Client) -> Result<Seat, TooMany> {
-        let mut seats = lock(&self.seats);
-        let taken: usize = seats.values().sum();
-        let own = seats.get(&client).copied().unwrap_or(0);
-        if taken >= self.settings.streams || own >= self.settings.streams_per_client {
+        let (mut seats, settings) = (lock(&self.seats), self.settings);
+        let of = |taken: Option<&usize>| taken.copied().unwrap_or(0);
+        let network = client.neighbourhood();
+        if seats.strangers >= settings.streams
+            || of(seats.clients.get(&client)) >= settings.streams_per_client
+            || of(seats.networks.get(&network)) >= settings.streams_per_network
+        {
             return Err(TooMany);
         }
-        seats.insert(client, own.saturating_add(1));
-        Ok(Seat { client, hub: Arc::clone(self) })
+        seats.strangers = seats.strangers.saturating_add(1);
+        one_more(seats.clients.entry(client).or_default());
+        one_more(seats.networks.entry(network).or_default());
+        Ok(Seat { client: Some(client), hub: Arc::clone(self) })
+    }
+
+    /// The same for the operator, who has places of their own: strangers can't take those.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn operator_seat(self: &Arc<Self>) -> Result<Seat, TooMany> {
+        let mut seats = lock(&self.seats);
+        if seats.operator >= self.settings.operator_streams {
+            return Err(TooMany);
+        }
+        one_more(&mut seats.operator);
+        Ok(Seat { client: None, hub: Arc::clone(self) })
+    }
+}
+
+fn one_more(count: &mut usize) {
+    *count = count.saturating_add(1);
+}
+
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    match counts.get_mut(key) {
+        Some(count) if *count > 1 => *count = count.saturating_sub(1),
+        _ => drop(counts.remove(key)),
     }
 }
 
@@ -160,17 +204,21 @@ impl Drop for Subscription {
 
 /// A place for one stream.
 pub struct Seat {
-    client: Client,
+    /// `None`: the operator's.
+    client: Option<Client>,
     hub: Arc<Hub>,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = lock(&self.hub.seats);
-        match seats.get_mut(&self.client) {
-            Some(own) if *own > 1 => *own = own.saturating_sub(1),
-            _ => drop(seats.remove(&self.client)),
-        }
+        let Some(client) = self.client else {
+            seats.operator = seats.operator.saturating_sub(1);
+            return;
+        };
+        seats.strangers = seats.strangers.saturating_sub(1);
+        one_less(&mut seats.clients, &client);
+        one_less(&mut seats.networks, &client.neighbourhood());
     }
 }
 
@@ -286,19 +334,36 @@ mod tests {
         drop(one);
         assert_eq!(lock(&hub.topics).len(), 1);
         drop(two);
-        assert_eq!((hub.watching(), lock(&hub.topics).len(), lock(&hub.seats).len()), (0, 0, 0));
+        assert_eq!((hub.watching(), lock(&hub.topics).len(), lock(&hub.seats).clients.len()), (0, 0, 0));
         hub.tell("gift");
     }
 
     #[tokio::test]
-    async fn streams_are_limited_for_one_and_for_all() {
-        let hub = Hub::new(HubSettings { streams_per_client: 2, streams: 3 });
+    async fn streams_are_limited_for_one_for_a_network_and_for_all() {
+        let settings =
+            HubSettings { streams_per_client: 2, streams_per_network: 3, streams: 4, operator_streams: 1 };
+        let hub = Hub::new(settings);
         let (one, _two) = (hub.seat(client(1)).unwrap(), hub.seat(client(1)).unwrap());
         assert!(hub.seat(client(1)).is_err());
         let _three = hub.seat(client(2)).unwrap();
-        assert!(hub.seat(client(3)).is_err());
+        assert!(hub.seat(client(3)).is_err(), "the network is full");
+        let elsewhere = |last| Client::of([198, 51, 100, last].into());
+        let _four = hub.seat(elsewhere(1)).unwrap();
+        assert!(hub.seat(elsewhere(2)).is_err());
         drop(one);
         assert!(hub.seat(client(3)).is_ok());
+    }
+
+    #[tokio::test]
+    async fn strangers_never_take_the_operator_s_places() {
+        let hub = Hub::new(HubSettings { streams: 3, operator_streams: 2, ..HubSettings::default() });
+        let _strangers: Vec<_> = (0..3).map(|last| hub.seat(client(last)).unwrap()).collect();
+        assert!(hub.seat(client(9)).is_err());
+        let (one, _two) = (hub.operator_seat().unwrap(), hub.operator_seat().unwrap());
+        assert!(hub.operator_seat().is_err());
+        drop(one);
+        assert!(hub.operator_seat().is_ok());
+        assert!(hub.seat(client(9)).is_err(), "nor the operator theirs");
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! Looking at challenges and at what they brought in.
 
+use axum::http::HeaderMap;
+
 use super::counters::Requests;
 use super::protocol::{Credential, Presented};
 use super::status::ChallengeStatus;
@@ -84,6 +86,15 @@ impl L402 {
     /// The store's.
     pub async fn sold_below(&self, path: &'static str) -> Result<(u64, u64), L402Error> {
         Ok(self.store().read(move |connection| store::sold_below(connection, path)).await?)
+    }
+
+    /// Whether a request shows what only a payment here gives. Costs no look-up: it says so of payments that are used
+    /// up too, and not of a bare preimage.
+    pub fn has_paid(&self, headers: &HeaderMap) -> bool {
+        Presented::read(headers).iter().any(|presented| match presented {
+            Presented::This(Credential::Payment(shown)) => self.proof(shown).is_ok(),
+            presented => self.recognise_one(presented).is_some(),
+        })
     }
 
     /// Whether a request shows a token that is good somewhere: the payment's hash, and when it ends, in unix seconds.

@@ -12,7 +12,7 @@ use crate::ids::{AccountId, Secret};
 use crate::ledger::{Family, LedgerError};
 use crate::store::Tx;
 use crate::webhooks::sign;
-use crate::webhooks::store::Target;
+use crate::webhooks::store::{Owner, Target};
 
 const URL_LEN: usize = 2_048;
 
@@ -35,7 +35,8 @@ impl Merchant {
     pub(super) fn listeners(&self, account: AccountId) -> [(String, Option<Target<'_>>); 2] {
         let family = Family::Payments.name();
         [("webhook", &self.webhook_url), ("callback", &self.callback_url)].map(|(kind, url)| {
-            let target = url.as_deref().map(|url| Target { family, url, secret: Some(&self.webhook_secret) });
+            let (secret, owner) = (Some(&self.webhook_secret), Owner::Account(account));
+            let target = url.as_deref().map(|url| Target { family, url, secret, owner });
             (format!("{family}/{account}/{kind}"), target)
         })
     }
@@ -140,7 +141,7 @@ impl Payments {
     pub async fn set_merchant(&self, account: AccountId, change: Change) -> Result<Vec<u8>, PaymentError> {
         for (name, url) in [("webhookUrl", &change.webhook_url), ("callbackUrl", &change.callback_url)] {
             let Some(Some(url)) = url else { continue };
-            self.0.parts.guard.check_new(url).await.map_err(|why| {
+            self.0.parts.guard.check_url(url).map_err(|why| {
                 let message = format!(
                     "{name} must be a web address (http or https) that leads to the public internet; others need the operator's leave: {why}"
                 );

@@ -38,6 +38,8 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0028_buying.sql"),
     include_str!("migrations/0030_keys.sql"),
     include_str!("migrations/0031_sealed_answers.sql"),
+    include_str!("migrations/0032_webhook_lanes.sql"),
+    include_str!("migrations/0033_guesses.sql"),
 ];
 
 /// Brings the file to the newest schema.

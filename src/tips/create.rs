@@ -54,7 +54,7 @@ impl Tips {
         if !self.rules().enabled {
             return Err(TipError::Unavailable);
         }
-        self.check_webhooks(&new.details).await?;
+        self.check_webhooks(&new.details)?;
         let invoice = self
             .invoice(Sale::Vouchers {
                 comes: new.total,
@@ -166,14 +166,14 @@ impl Tips {
     }
 
     /// Whether the webhooks may be called at all.
-    async fn check_webhooks(&self, details: &Details) -> Result<(), TipError> {
+    fn check_webhooks(&self, details: &Details) -> Result<(), TipError> {
         let urls = [
             ("CLAIM_WEBHOOK_URL_INVALID", "claimWebhookUrl", &details.claim_webhook_url),
             ("WITHDRAW_WEBHOOK_URL_INVALID", "withdrawWebhookUrl", &details.withdraw_webhook_url),
         ];
         for (code, name, url) in urls {
             let Some(url) = url else { continue };
-            self.0.parts.guard.check_new(url.expose()).await.map_err(|why| TipError::Invalid {
+            self.0.parts.guard.check_url(url.expose()).map_err(|why| TipError::Invalid {
                 code,
                 message: format!("{name} must be a public web address: {why}"),
             })?;
@@ -256,7 +256,7 @@ impl Tips {
     /// [`TipError::NotFound`], [`TipError::Forbidden`], [`TipError::Conflict`] once it is nobody's or somebody
     /// else's to change; of its webhooks; the store's.
     pub async fn edit(&self, user: &User, id: Cuid, edit: Edit) -> Result<Vec<u8>, TipError> {
-        self.check_webhooks(&edit.details).await?;
+        self.check_webhooks(&edit.details)?;
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<_, TipError> {
             let tip = look::given_in(tx, user, id)?;
@@ -281,7 +281,7 @@ impl Tips {
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let (group, _) = self.given_group(user, id).await?;
         let edit = edit(group.quantity)?;
-        self.check_webhooks(&edit.details).await?;
+        self.check_webhooks(&edit.details)?;
         let written = self.store().write(move |tx| -> Result<_, TipError> {
             let (group, members) = look::given_group_in(tx, user, id)?;
             for (index, tip) in members.iter().enumerate() {

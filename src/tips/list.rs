@@ -5,7 +5,7 @@ use futures_util::{StreamExt, stream};
 use rusqlite::Connection;
 
 use super::ids::{Cuid, HandleKind};
-use super::look::{Shown, ShownGroup};
+use super::look::{Shown, ShownGroup, public_objects};
 use super::people::User;
 use super::store::{self, Listing, Tip};
 use super::{TipError, Tips, json};
@@ -93,6 +93,102 @@ impl Tips {
         let first = stream::iter([Ok::<_, TipError>(Bytes::from(first))]);
         let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
         Ok((Body::from_stream(first.chain(rest).chain(end)), None))
+    }
+
+    /// What somebody has claimed, as the public sees it, newest first, as a JSON array: what its tipper keeps to
+    /// themselves isn't theirs. With the cursor of the next page, if a limit cut it short.
+    ///
+    /// # Errors
+    /// As [`Tips::list_body`].
+    pub async fn claimed_body(
+        &self,
+        user: &User,
+        cursor: Option<TipName>,
+        limit: Option<usize>,
+    ) -> Result<(Body, Option<String>), TipError> {
+        let user = user.id;
+        let after = match cursor {
+            None => None,
+            Some(cursor) => {
+                let found = self.store().read(move |connection| cursor.find(connection)).await.ok();
+                let own = found.filter(|tip| tip.tippee.is_some_and(|(tippee, _)| tippee == user));
+                Some(own.ok_or_else(|| TipError::bad_request("cursor names no tip of yours"))?.id)
+            }
+        };
+        let first = self.claimed_page(user, after, limit.unwrap_or(PAGE)).await?;
+        let next = first.last.map(|(_, id)| id.to_string()).filter(|_| limit.is_some());
+        let begin = [b"[".as_slice(), first.objects.as_slice()].concat();
+        let after = first.last.map(|(row, _)| row).filter(|_| limit.is_none());
+        let rest = stream::try_unfold((self.clone(), after), move |(tips, after)| async move {
+            let Some(after) = after else { return Ok(None) };
+            let page = tips.claimed_page(user, Some(after), PAGE).await?;
+            if page.objects.is_empty() {
+                return Ok(None);
+            }
+            let bytes = [b",".as_slice(), page.objects.as_slice()].concat();
+            Ok(Some((Bytes::from(bytes), (tips, page.last.map(|(row, _)| row)))))
+        });
+        let begin = stream::iter([Ok::<_, TipError>(Bytes::from(begin))]);
+        let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
+        Ok((Body::from_stream(begin.chain(rest).chain(end)), next))
+    }
+
+    async fn claimed_page(
+        &self,
+        user: UserId,
+        after: Option<VoucherId>,
+        limit: usize,
+    ) -> Result<Page, TipError> {
+        let read = self.store().read(move |connection| store::claimed_by(connection, user, after, limit));
+        let tips = read.await?;
+        let last = tips.last().filter(|_| tips.len() == limit).map(|tip| (tip.id, tip.public_id));
+        let written = tokio::task::spawn_blocking(move || public_objects(&tips));
+        Ok(Page { objects: written.await.map_err(|_| TipError::Internal)??, last })
+    }
+
+    /// Who has something to get back, by row, as a JSON array; `has_address` asks for those with or without a lightning
+    /// address.
+    ///
+    /// # Errors
+    /// The store's. What fails after the first page ends the body early.
+    pub async fn refundable_body(&self, has_address: Option<bool>) -> Result<Body, TipError> {
+        let (first, after) = self.refundable_page(has_address, UserId(0)).await?;
+        let begin = [b"[".as_slice(), first.as_slice()].concat();
+        let rest = stream::try_unfold((self.clone(), after), move |(tips, after)| async move {
+            let Some(after) = after else { return Ok(None) };
+            let (page, after) = tips.refundable_page(has_address, after).await?;
+            if page.is_empty() {
+                return Ok(None);
+            }
+            Ok(Some((Bytes::from([b",".as_slice(), page.as_slice()].concat()), (tips, after))))
+        });
+        let begin = stream::iter([Ok::<_, TipError>(Bytes::from(begin))]);
+        Ok(Body::from_stream(begin.chain(rest).chain(stream::iter([Ok(Bytes::from_static(b"]"))]))))
+    }
+
+    /// Some of them, and after whom to go on, if there may be more.
+    async fn refundable_page(
+        &self,
+        has_address: Option<bool>,
+        after: UserId,
+    ) -> Result<(Vec<u8>, Option<UserId>), TipError> {
+        let read =
+            self.store().read(move |connection| store::refundable(connection, has_address, after, PAGE));
+        let users = read.await?;
+        let last = users.last().filter(|_| users.len() == PAGE).map(|user| user.id);
+        let mut objects = Vec::new();
+        for user in &users {
+            if !objects.is_empty() {
+                objects.push(b',');
+            }
+            objects.extend(json(&serde_json::json!({
+                "id": user.public_id.to_string(),
+                "name": user.name,
+                "lightningAddress": user.lightning_address,
+                "hasLightningAddress": user.lightning_address.is_some(),
+            }))?);
+        }
+        Ok((objects, last))
     }
 
     /// The pages after a tip, each with a comma before it.

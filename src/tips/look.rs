@@ -1,8 +1,5 @@
 //! Looking at tips: the tipper's answers, the public's, and magic words.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
 use rusqlite::Connection;
 
 use super::ids::{Cuid, HandleKind, Keyring};
@@ -13,58 +10,7 @@ use super::store::{self, Group, Tip};
 use super::view::{GroupData, GroupView, Person, PublicTipView, StaticLinkView, TipData, TipView};
 use super::{TipError, Tips, json};
 use crate::http::client::Client;
-use crate::http::limits::{Budget, Class, LimitSettings, Limits};
 use crate::ids::UserId;
-
-/// Look-ups of magic words by one client in a minute.
-const GUESSES_A_MINUTE: u32 = 6;
-
-/// The same by all clients whose addresses may be one owner's.
-const GUESSES_OF_A_NEIGHBOURHOOD: u32 = 20;
-
-/// The same by everybody together: right and wrong ones alike, so that an empty budget answers no question. It
-/// takes many neighbourhoods to use it up.
-const GUESSES_OF_ALL: u32 = 240;
-
-/// Who has asked for magic words how often.
-pub(super) struct Guesses {
-    clients: Limits,
-    neighbourhoods: Limits,
-    all: Budget,
-}
-
-impl Guesses {
-    pub(super) fn new() -> Self {
-        let a_minute = |read| {
-            let window = Duration::from_secs(60);
-            Limits::new(LimitSettings { enabled: true, window, write: 0, read, key_write: 0, key_read: 0 })
-        };
-        Self {
-            clients: a_minute(GUESSES_A_MINUTE),
-            neighbourhoods: a_minute(GUESSES_OF_A_NEIGHBOURHOOD),
-            all: Budget::per_minute(GUESSES_OF_ALL),
-        }
-    }
-
-    /// Counts one; seconds to wait if it is one too many.
-    fn take(&self, client: Client) -> Result<(), u64> {
-        let within = |limits: &Limits, key: IpAddr| match limits.check(Class::Read, key).retry_after {
-            Some(seconds) => Err(seconds),
-            None => Ok(()),
-        };
-        match self.clients.check(Class::Read, client).retry_after {
-            Some(seconds) => return Err(seconds),
-            None => within(&self.neighbourhoods, client.neighbourhood())?,
-        }
-        self.all.take()
-    }
-
-    /// Forgets who has not asked for a while.
-    pub(super) fn sweep(&self) {
-        self.clients.sweep();
-        self.neighbourhoods.sweep();
-    }
-}
 
 impl Tips {
     pub(super) async fn given(&self, user: UserId, id: Cuid) -> Result<Tip, TipError> {
@@ -95,24 +41,13 @@ impl Tips {
         public(&tip, |view| json(&[view]))
     }
 
-    /// What somebody has claimed, as the public sees it: what its tipper keeps to themselves isn't theirs.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn claimed_json(&self, user: &User) -> Result<Vec<u8>, TipError> {
-        let user = user.id;
-        let tips = self.store().read(move |connection| store::claimed_by(connection, user)).await?;
-        list(&tips)
-    }
-
     /// The tip that magic words lead to, in a list of one; an empty list for wrong ones.
     ///
     /// # Errors
     /// [`TipError::TooMany`], the store's.
     pub async fn by_words_json(&self, words: &str, client: Client) -> Result<Vec<u8>, TipError> {
-        if self.rules().guess_limits {
-            self.0.guesses.take(client).map_err(|retry_after| TipError::TooMany { retry_after })?;
-        }
+        let counted = self.rules().guess_limits.then(|| self.0.guesses.begin(client)).transpose();
+        let counted = counted.map_err(|retry_after| TipError::TooMany { retry_after })?;
         let found = match Passphrase::parse(words) {
             Some(words) => {
                 let hash = self.keyring().sealer().lookup_hash(&words);
@@ -120,6 +55,9 @@ impl Tips {
             }
             None => None,
         };
+        if let (Some(look_up), Some(_)) = (counted, &found) {
+            self.0.guesses.was_right(look_up);
+        }
         list(found.as_slice())
     }
 
@@ -152,11 +90,6 @@ impl Tips {
         let tip = tip.map(|tip| tip.to_string());
         json(&StaticLinkView { tippee_locale: locale.as_deref(), tip_id: tip.as_deref() })
     }
-
-    /// Forgets who has not asked for magic words for a while. Takes milliseconds when there are many.
-    pub fn sweep(&self) {
-        self.0.guesses.sweep();
-    }
 }
 
 /// A tip, if this tipper gives it.
@@ -188,15 +121,19 @@ pub(super) fn group_json(group: &Group, tips: &[Tip], keyring: &Keyring) -> Resu
 }
 
 fn list(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
-    let mut body = vec![b'['];
-    for (index, tip) in tips.iter().enumerate() {
-        if index > 0 {
-            body.push(b',');
+    Ok([b"[".as_slice(), public_objects(tips)?.as_slice(), b"]"].concat())
+}
+
+/// Tips as the public sees them, with commas between them.
+pub(super) fn public_objects(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
+    let mut objects = Vec::new();
+    for tip in tips {
+        if !objects.is_empty() {
+            objects.push(b',');
         }
-        body.extend(public(tip, |view| json(&view))?);
+        objects.extend(public(tip, |view| json(&view))?);
     }
-    body.push(b']');
-    Ok(body)
+    Ok(objects)
 }
 
 /// What anybody with the link may see, handed to `write`.

@@ -29,6 +29,7 @@ pub mod error;
 pub mod export;
 pub mod fee;
 mod funding;
+mod guesses;
 pub mod ids;
 mod letters;
 mod links;
@@ -105,7 +106,7 @@ pub struct Tips(Arc<Inner>);
 struct Inner {
     parts: Parts,
     gate: Gate,
-    guesses: look::Guesses,
+    guesses: guesses::Guesses,
 }
 
 /// What was done, or what a request with the same `Idempotency-Key` was answered before.
@@ -120,7 +121,7 @@ impl Tips {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
-        Self(Arc::new(Inner { parts, gate, guesses: look::Guesses::new() }))
+        Self(Arc::new(Inner { parts, gate, guesses: guesses::Guesses::new() }))
     }
 
     /// Who tips and is tipped.

@@ -9,7 +9,7 @@ use super::ids::Cuid;
 use super::people::{self, User};
 use super::store;
 use super::withdraw::{Asked, Flow, MOST_TIPS, NOTHING, nothing, purse};
-use super::{TipError, Tips, json};
+use super::{TipError, Tips};
 use crate::crash_point;
 use crate::ids::UserId;
 use crate::ledger::Payout;
@@ -96,31 +96,5 @@ impl Tips {
         let user: User = found.ok_or(TipError::NotFound)?;
         user.lightning_address.as_ref().ok_or(TipError::NotFound)?;
         self.refund(user.id).await?.map(drop).ok_or_else(nothing)
-    }
-
-    /// Who has something to get back, as JSON; `has_address` asks for those with or without a lightning address.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn refundable_json(&self, has_address: Option<bool>) -> Result<Vec<u8>, TipError> {
-        let read = self.store().read(move |connection| -> Result<_, TipError> {
-            let ids = store::refundable(connection, has_address)?;
-            let users = ids.into_iter().map(|id| people::store::by_id(connection, id));
-            Ok(users.collect::<Result<Vec<_>, _>>()?)
-        });
-        let users = read.await?;
-        let list: Vec<_> = users
-            .into_iter()
-            .flatten()
-            .map(|user| {
-                serde_json::json!({
-                    "id": user.public_id.to_string(),
-                    "name": user.name,
-                    "lightningAddress": user.lightning_address,
-                    "hasLightningAddress": user.lightning_address.is_some(),
-                })
-            })
-            .collect();
-        json(&list)
     }
 }

@@ -226,10 +226,17 @@ pub(super) fn given_by(
 }
 
 /// Tips that somebody claimed, newest first.
-pub(super) fn claimed_by(connection: &Connection, user: UserId) -> Result<Vec<Tip>, LedgerError> {
-    let sql = format!("{TIP} WHERE t.tippee_id = ?1 ORDER BY t.id DESC");
+pub(super) fn claimed_by(
+    connection: &Connection,
+    user: UserId,
+    after: Option<VoucherId>,
+    limit: usize,
+) -> Result<Vec<Tip>, LedgerError> {
+    let sql =
+        format!("{TIP} WHERE t.tippee_id = ?1 AND (?2 IS NULL OR t.id < ?2) ORDER BY t.id DESC LIMIT ?3");
     let mut statement = connection.prepare_cached(&sql)?;
-    let found = statement.query_map([user], read_tip)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![user, after, limit], read_tip)?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

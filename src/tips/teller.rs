@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::ids::Keyring;
+use super::people::store as people;
 use super::reminders::ReminderKind;
 use super::status::OnboardingFlow;
 use super::store::{self, Group, Tip};
@@ -21,7 +22,7 @@ use crate::money::Msat;
 use crate::store::Tx;
 use crate::telemetry::metrics::{TIPS, TIPS_SAT};
 use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener};
-use crate::webhooks::store::{Outbox, OutboxError, Target};
+use crate::webhooks::store::{Outbox, OutboxError, Owner, Target};
 
 /// The family's ear on its vouchers.
 #[derive(Clone)]
@@ -151,7 +152,9 @@ impl Teller {
             }
         };
         let secret = self.keyring.webhook_secret(tip.tipper);
-        let target = Target { family: Family::Tips.name(), url, secret: Some(&secret) };
+        let account = people::by_id(tx, tip.tipper)?.and_then(|tipper| tipper.account);
+        let owner = account.map_or(Owner::Stranger, Owner::Account);
+        let target = Target { family: Family::Tips.name(), url, secret: Some(&secret), owner };
         match self.outbox.enqueue(tx, target, event.name(), &payload) {
             Ok(_) => Ok(()),
             Err(OutboxError::Store(error)) => Err(error.into()),

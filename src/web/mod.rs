@@ -17,6 +17,9 @@ mod tips;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::{OpenApi, openapi};
 
@@ -91,4 +94,10 @@ pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings) -> Router
         .route("/assets/{name}", get(assets::plain))
         .route("/assets/{version}/{name}", get(assets::versioned))
         .with_state(Arc::new(settings))
+}
+
+/// What a client is told that loads too much.
+pub fn too_many(retry_after: u64) -> Response {
+    let headers = [(RETRY_AFTER, retry_after.to_string()), (CACHE_CONTROL, "no-store".into())];
+    (StatusCode::TOO_MANY_REQUESTS, headers, "Too many requests: try again soon").into_response()
 }

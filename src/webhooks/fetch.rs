@@ -24,6 +24,7 @@ const MOST_REDIRECTS: usize = 3;
 pub struct GuardedClient {
     guard: Guard,
     client: Client,
+    timeout: Duration,
 }
 
 /// Why a request got no usable answer. The texts name neither the URL nor an address.
@@ -32,8 +33,8 @@ pub enum FetchError {
     /// The URL itself is refused.
     #[error(transparent)]
     Url(#[from] BadUrl),
-    /// The host's name leads to no public address.
-    #[error("the host has no public address")]
+    /// The host's name leads to no public address. Whoever gave it is told no more than if it were down.
+    #[error("the host can't be reached")]
     Refused,
     /// The host can't be found or reached, or breaks off.
     #[error("the host can't be reached")]
@@ -63,6 +64,7 @@ impl From<reqwest::Error> for FetchError {
         let mut cause = error.source();
         while let Some(inner) = cause {
             if inner.is::<NoPublicAddress>() {
+                tracing::debug!("a host has no public address");
                 return Self::Refused;
             }
             cause = inner.source();
@@ -109,7 +111,7 @@ impl Guard {
             .pool_idle_timeout(Duration::from_secs(30))
             .build()
             .map_err(NoClient)?;
-        Ok(GuardedClient { guard: self.clone(), client })
+        Ok(GuardedClient { guard: self.clone(), client, timeout: Duration::MAX })
     }
 
     /// A client that goes only where this guard lets it, and takes no longer than `timeout` from the look-up of
@@ -130,11 +132,16 @@ impl Guard {
             .user_agent(USER_AGENT)
             .build()
             .map_err(NoClient)?;
-        Ok(GuardedClient { guard: self.clone(), client })
+        Ok(GuardedClient { guard: self.clone(), client, timeout })
     }
 }
 
 impl GuardedClient {
+    /// How long a request may take, if it says nothing else.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Begins a request, if the URL may be used.
     ///
     /// # Errors

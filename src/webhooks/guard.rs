@@ -1,19 +1,18 @@
 //! The address guard: where requests that a stranger asked for may go.
 //!
-//! Used for webhooks, lightning addresses, and every other URL that isn't the operator's own. A URL is checked
-//! when it is given ([`Guard::check_new`]) and again whenever it is used: names are resolved once per connection,
-//! and the connection goes to an address that was checked, so a name that changes its mind gains nothing.
+//! Used for webhooks, lightning addresses, and every other URL that isn't the operator's own. A URL's form is checked
+//! when it is given ([`Guard::check_url`]) and whenever it is used. Names are resolved once per connection and never
+//! before, and the connection goes to an address that was checked, so a name that changes its mind gains nothing, and
+//! nobody learns by giving us a name what it leads to here.
 //! Requests are made with a [`GuardedClient`](super::fetch::GuardedClient) and with nothing else.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 /// Bytes of a URL. Longer ones are not addresses but payloads.
@@ -21,12 +20,6 @@ const LONGEST_URL: usize = 2048;
 
 /// Below this only the ports of HTTP itself: the others belong to protocols that must not be spoken to.
 const FIRST_FREE_PORT: u16 = 1024;
-
-/// How long the look-up of a name may take when its URL is given: somebody waits for the answer.
-const LOOK_UP_TIME: Duration = Duration::from_secs(2);
-
-/// Such look-ups at once: each takes a thread, and the system's resolver may keep it long after we have gone.
-const LOOK_UPS_AT_ONCE: usize = 32;
 
 /// What the guard lets through besides public addresses, and what it never does.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +86,6 @@ struct Inner {
     allow_networks: Vec<IpNet>,
     own_addresses: Vec<IpAddr>,
     lookup: Box<dyn Lookup>,
-    seats: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Guard {
@@ -117,39 +109,11 @@ impl Guard {
             allow_networks: settings.allow_networks,
             own_addresses: own.collect(),
             lookup,
-            seats: Arc::new(Semaphore::new(LOOK_UPS_AT_ONCE)),
         }))
     }
 
-    /// Whether a URL that somebody gives may be kept: as [`Guard::check_url`], and its name must not lead to inner
-    /// addresses alone. A name that can't be looked up now, or not within two seconds, is taken: shops are set up
-    /// before their names are, and where it leads is checked again at every connection.
-    ///
-    /// # Errors
-    /// What is wrong with it; [`BadUrl::Refused`] for a name without any public address.
-    pub async fn check_new(&self, text: &str) -> Result<Url, BadUrl> {
-        let url = self.check_url(text)?;
-        let Some(Host::Domain(name)) = url.host() else { return Ok(url) };
-        if self.is_named(bare(name)) {
-            return Ok(url);
-        }
-        let (guard, name) = (self.clone(), name.to_owned());
-        let look_up = async move {
-            let seat = Arc::clone(&guard.0.seats).acquire_owned().await.ok()?;
-            // A task, so that the seat is taken for as long as the thread is.
-            let found = tokio::spawn(async move {
-                let found = guard.resolve_public(&name).await;
-                drop(seat);
-                found
-            });
-            found.await.ok()?.err()
-        };
-        let failed = tokio::time::timeout(LOOK_UP_TIME, look_up).await.ok().flatten();
-        let inner = failed.is_some_and(|error| error.is::<NoPublicAddress>());
-        if inner { Err(BadUrl::Refused) } else { Ok(url) }
-    }
-
-    /// Whether a URL may be used. Says nothing yet about where its name leads: that is checked at every connection.
+    /// Whether a URL may be used, by its form alone. Where its name leads is looked up and checked at every connection
+    /// and not before: an answer that told names of this network from others would be an oracle of them.
     ///
     /// # Errors
     /// What is wrong with it.

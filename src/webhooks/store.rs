@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use tokio::sync::Notify;
 
+pub use super::lanes::Owner;
 use super::schedule::LONGEST_WHILE_YOUNG;
 use crate::clock::millis;
 use crate::http::now_ms;
@@ -60,6 +61,8 @@ pub struct Target<'a> {
     pub url: &'a str,
     /// Signs the messages; without one they go unsigned.
     pub secret: Option<&'a Secret>,
+    /// Who gave it: deliveries have places by that.
+    pub owner: Owner,
 }
 
 /// How a message is doing.
@@ -141,9 +144,11 @@ pub struct Outbox {
 }
 
 // While it doesn't answer, a new message waits for the next try, though not for long: see `schedule`.
-const ENDPOINT: &str =
-    "INSERT INTO webhook_endpoints (family, url, secret, next_try_at) VALUES (?1, ?2, ?3, ?4)
+const ENDPOINT: &str = "INSERT INTO webhook_endpoints (family, url, secret, next_try_at, strangers, lane)
+     VALUES (?1, ?2, ?3, ?4, ?6, ?7)
      ON CONFLICT (family, url, secret) DO UPDATE SET
+         strangers = min(strangers, excluded.strangers),
+         lane = CASE WHEN excluded.strangers <= strangers THEN excluded.lane ELSE lane END,
          next_try_at = min(coalesce(next_try_at, ?4), CASE WHEN failures > 0 THEN ?5 ELSE ?4 END)
      RETURNING id";
 const MESSAGE: &str = "INSERT INTO webhook_messages
@@ -201,9 +206,12 @@ impl Outbox {
         let now = now_ms();
         let soon = now.saturating_add(millis(LONGEST_WHILE_YOUNG));
         let secret = target.secret.map_or("", Secret::expose);
+        let (stranger, lane) = (target.owner.is_stranger(), target.owner.lane(target.url));
         let endpoint: i64 = tx
             .prepare_cached(ENDPOINT)?
-            .query_row(params![target.family, target.url, secret, now, soon], |row| row.get(0))?;
+            .query_row(params![target.family, target.url, secret, now, soon, stranger, lane], |row| {
+                row.get(0)
+            })?;
         tx.prepare_cached(MESSAGE)?.execute(params![id.0, endpoint, kind, payload, now, listener])?;
         self.ring_after(tx);
         Ok(id)

@@ -1,6 +1,7 @@
 //! Delivers what is in the outbox.
 //!
-//! Each endpoint's messages go out one after the other, oldest first; endpoints in parallel, so many at once.
+//! Each endpoint's messages go out one after the other, oldest first; endpoints in parallel, so many at once, of which
+//! strangers and each [lane](super::lanes) have a part. Endpoints that strangers gave have less time for an answer.
 //! What fails is tried again as the [`schedule`] says, and parked after some days. `app` runs [`run`] once; it must
 //! never run twice on one store.
 //!
@@ -9,17 +10,17 @@
 
 mod queue;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, HeaderValue};
 use reqwest::Method;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::queue::{EndpointId, Message, Outcome, Then};
+pub(super) use self::queue::EndpointId;
+use self::queue::{Due, Message, Outcome, Then};
 use super::fetch::{FetchError, GuardedClient, drain};
+use super::lanes::{Class, Places, UnderWay};
 use super::schedule::{self, Schedule};
 use super::sign;
 use super::store::Outbox;
@@ -67,8 +68,10 @@ pub type OwnHeaders = fn(&Signable<'_>) -> Vec<(HeaderName, HeaderValue)>;
 pub struct WorkerSettings {
     /// How long after it was queued a message that still fails is parked.
     pub give_up_after: Duration,
-    /// Endpoints at once.
+    /// Endpoints at once: of them a quarter those that strangers gave.
     pub at_once: usize,
+    /// How long an endpoint may take to answer that a stranger gave, if that is shorter than the client's timeout.
+    pub strangers_timeout: Duration,
     /// Pauses between tries, growing; the last is repeated.
     pub pauses: Vec<Duration>,
     /// Families with headers of their own.
@@ -80,6 +83,7 @@ impl Default for WorkerSettings {
         Self {
             give_up_after: Duration::from_secs(3 * 24 * 60 * 60),
             at_once: 64,
+            strangers_timeout: Duration::from_secs(5),
             pauses: schedule::PAUSES.to_vec(),
             own_headers: Vec::new(),
         }
@@ -94,10 +98,11 @@ pub async fn run(
     settings: WorkerSettings,
     shutdown: impl Future<Output = ()> + Send,
 ) {
-    let seats = Arc::new(Semaphore::new(settings.at_once.clamp(1, Semaphore::MAX_PERMITS)));
+    let places = Places::new(settings.at_once);
     let schedule = Schedule::new(&settings.pauses, settings.give_up_after);
-    let courier = Arc::new(Courier { store, client, schedule, own_headers: settings.own_headers });
-    let mut busy = HashSet::new();
+    let (own_headers, strangers_timeout) = (settings.own_headers, settings.strangers_timeout);
+    let courier = Arc::new(Courier { store, client, schedule, own_headers, strangers_timeout });
+    let mut under_way = UnderWay::default();
     let mut deliveries = JoinSet::new();
     let mut counted_at = None;
     tokio::pin!(shutdown);
@@ -107,13 +112,13 @@ pub async fn run(
             counted_at = Some(Instant::now());
         }
         while let Some(done) = deliveries.try_join_next() {
-            forget(&mut busy, done);
+            forget(&mut under_way, done);
         }
-        let sleep = send_out(&courier, &seats, &mut busy, &mut deliveries).await;
+        let sleep = send_out(&courier, places, &mut under_way, &mut deliveries).await;
         tokio::select! {
             () = &mut shutdown => break,
             () = outbox.bell.notified() => {}
-            Some(done) = deliveries.join_next() => forget(&mut busy, done),
+            Some(done) = deliveries.join_next() => forget(&mut under_way, done),
             () = tokio::time::sleep(sleep) => {}
         }
     }
@@ -123,11 +128,11 @@ pub async fn run(
     }
 }
 
-/// An endpoint whose delivery ended may be taken again. A delivery that panicked leaves its endpoint busy until
-/// the restart, rather than panicking again at once.
-fn forget(busy: &mut HashSet<EndpointId>, done: Result<EndpointId, tokio::task::JoinError>) {
+/// An endpoint whose delivery ended may be taken again. A delivery that panicked leaves its endpoint and its place
+/// taken until the restart, rather than panicking again at once.
+fn forget(under_way: &mut UnderWay, done: Result<Due, tokio::task::JoinError>) {
     match done {
-        Ok(endpoint) => drop(busy.remove(&endpoint)),
+        Ok(due) => under_way.end(due.endpoint, &due.lane, due.class),
         Err(error) => tracing::error!(%error, "a webhook delivery ended badly"),
     }
 }
@@ -135,40 +140,38 @@ fn forget(busy: &mut HashSet<EndpointId>, done: Result<EndpointId, tokio::task::
 /// Starts deliveries for the endpoints that are due; says how long to sleep if nothing else happens.
 async fn send_out(
     courier: &Arc<Courier>,
-    seats: &Arc<Semaphore>,
-    busy: &mut HashSet<EndpointId>,
-    deliveries: &mut JoinSet<EndpointId>,
+    places: Places,
+    under_way: &mut UnderWay,
+    deliveries: &mut JoinSet<Due>,
 ) -> Duration {
-    // Busy endpoints look due: behind that many there is room for all we could start, and one to sleep for.
-    let limit = busy.len().saturating_add(seats.available_permits()).saturating_add(1);
-    let now = now_ms();
-    let scheduled = match courier.store.read(move |connection| queue::scheduled(connection, limit, now)).await
-    {
-        Ok(scheduled) => scheduled,
+    let (now, mut begun) = (now_ms(), under_way.clone());
+    let read = courier.store.read(move |connection| {
+        let (mut all, mut soonest) = (Vec::new(), None::<i64>);
+        for class in [Class::Known, Class::Strangers] {
+            let (due, next) = queue::due(connection, class, places, &mut begun, now)?;
+            all.extend(due);
+            soonest = soonest.into_iter().chain(next).min();
+        }
+        Ok::<_, StoreError>((all, soonest, begun))
+    });
+    let (due, soonest, begun) = match read.await {
+        Ok(read) => read,
         Err(error) => {
             tracing::warn!(%error, "the webhook queue can't be read");
             return STORE_PAUSE;
         }
     };
-    for (endpoint, due_at) in scheduled {
-        if busy.contains(&endpoint) {
-            continue;
-        }
-        let wait = u64::try_from(due_at.saturating_sub(now)).unwrap_or(0);
-        if wait > 0 {
-            return Duration::from_millis(wait).min(LONGEST_SLEEP);
-        }
-        // With no seat left the end of a delivery wakes us.
-        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return LONGEST_SLEEP };
-        busy.insert(endpoint);
+    *under_way = begun;
+    for due in due {
         let courier = Arc::clone(courier);
         deliveries.spawn(async move {
-            courier.deliver_queue(endpoint).await;
-            drop(seat);
-            endpoint
+            courier.deliver_queue(due.endpoint).await;
+            due
         });
     }
-    LONGEST_SLEEP
+    // With no place left the end of a delivery wakes us.
+    let wait = soonest.and_then(|at| u64::try_from(at.saturating_sub(now)).ok()).map(Duration::from_millis);
+    wait.map_or(LONGEST_SLEEP, |wait| wait.min(LONGEST_SLEEP))
 }
 
 struct Courier {
@@ -176,6 +179,7 @@ struct Courier {
     client: GuardedClient,
     schedule: Schedule,
     own_headers: Vec<(&'static str, OwnHeaders)>,
+    strangers_timeout: Duration,
 }
 
 impl Courier {
@@ -226,6 +230,9 @@ impl Courier {
             .header("webhook-id", message.public_id.as_str())
             .header("webhook-timestamp", timestamp)
             .body(message.payload.clone());
+        if message.of_strangers {
+            request = request.timeout(self.client.timeout().min(self.strangers_timeout));
+        }
         if let Some(secret) = secret {
             request = request
                 .header("webhook-signature", sign::signature(secret, &message.public_id, timestamp, body));

@@ -278,7 +278,7 @@ impl KeyAdmin for Rooms {
             Ok(json!({ "key": "satchel_x", "id": "1", "name": key.name, "scopes": key.scopes }))
         })
     }
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+    fn list(&self, _: i64, _: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async { Ok(vec![json!({ "id": "1" })]) })
     }
     fn rotate(
@@ -365,7 +365,7 @@ impl CoinAdmin for Rooms {
     fn show(&self, id: i64) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move { Ok(json!({ "id": id, "status": "sent" })) })
     }
-    fn list(&self) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
+    fn list(&self, _: i64, _: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move { Ok(vec![json!({ "id": 1 })]) })
     }
     fn settle(

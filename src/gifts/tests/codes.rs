@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::http::client::{Asker, asked_by};
+
 use super::house::{House, OK, keys};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,4 +98,70 @@ async fn a_code_for_a_gift_without_one_changes_nothing() {
         let open = house.get(&format!("/gift/{id}?verifyCode=1234")).await.ok();
         assert!(open.get("verifyCode").is_none());
     }
+}
+
+/// Somebody's network.
+fn from(a: u8, b: u8, c: u8) -> Asker {
+    Asker::Stranger([a, b, c, 9].into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recipient_gets_in_while_who_guessed_is_locked_out() {
+    let house = House::new();
+    let id = house.funded(json!({"amount": 1000, "verifyCode": 1234})).await;
+    let path = format!("/gift/{id}?verifyCode=");
+    asked_by(from(8, 8, 8), async {
+        for code in 5000..5010 {
+            house.get(&format!("{path}{code}")).await.ok();
+        }
+        house.get(&format!("{path}1234")).await.is_error(429, "VERIFY_CODE_LOCKED");
+        house.get(&format!("/lnurl/{id}?verifyCode=1234")).await.is_lnurl_error("VERIFY_CODE_LOCKED");
+    })
+    .await;
+    // The neighbour's network is the same, the recipient's is not.
+    let neighbour = Asker::Stranger([8, 8, 8, 200].into());
+    let locked = asked_by(neighbour, house.get(&format!("{path}1234"))).await;
+    locked.is_error(429, "VERIFY_CODE_LOCKED");
+    asked_by(from(9, 9, 9), async {
+        assert!(house.get(&format!("{path}1234")).await.ok().get("lnurl").is_some());
+        assert!(house.get(&format!("/lnurl/{id}?verifyCode=1234")).await.ok().get("k1").is_some());
+        let body = json!({"invoice": house.invoice(1000), "verifyCode": 1234});
+        house.post(&format!("/redeem/{id}"), &body).await.ok();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn botnet_has_two_hundred_codes_a_day_and_the_recipient_gets_in_between() {
+    let house = House::new();
+    let id = house.funded(json!({"amount": 1000, "verifyCode": 1234})).await;
+    let path = format!("/gift/{id}?verifyCode=");
+    let start = house.clock.now();
+    let (mut told, mut networks) = (0, 0_u32);
+    // Twelve hours; every five minutes twenty fresh networks guess three times each.
+    while house.clock.now() < start + 12 * 3_600_000 {
+        for _ in 0..20 {
+            networks += 1;
+            let [_, a, b, c] = networks.to_be_bytes();
+            for code in 0..3 {
+                let code = 2000 + (networks * 3 + code) % 8000;
+                let path = format!("{path}{code}");
+                told += u32::from(asked_by(from(20 + a, b, c), house.get(&path)).await.status == OK);
+            }
+        }
+        house.clock.advance(Duration::from_secs(300));
+    }
+    assert!((140..=200).contains(&told), "{told} of {} guesses", networks * 3);
+    // The window of late tries empties an hour after the last wave's; who did not guess gets in then.
+    house.clock.advance(Duration::from_secs(3_600));
+    asked_by(from(9, 9, 9), async {
+        assert!(house.get(&format!("{path}1234")).await.ok().get("lnurl").is_some());
+    })
+    .await;
+    let rows = "SELECT count(*) FROM gift_guesses";
+    let count = house.ledger.store.read_blocking(|connection| {
+        let count: u32 = connection.query_row(rows, [], |row| row.get(0))?;
+        Ok::<_, crate::store::StoreError>(count)
+    });
+    assert!(count.unwrap() <= 200);
 }

@@ -23,7 +23,7 @@ const INSERT: &str = "INSERT INTO api_keys
 const LIST: &str =
     "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at,
         k.expires_at, k.networks, k.old_expires_at
-     FROM api_keys k JOIN accounts a ON a.id = k.account_id ORDER BY k.id";
+     FROM api_keys k JOIN accounts a ON a.id = k.account_id WHERE k.id > ?1 ORDER BY k.id LIMIT ?2";
 const INFO: &str =
     "SELECT k.id, a.name, k.name, k.prefix, k.scopes, k.created_at, k.revoked_at, k.last_used_at,
         k.expires_at, k.networks, k.old_expires_at
@@ -148,9 +148,9 @@ pub(super) fn account(connection: &Connection, name: &str) -> rusqlite::Result<O
     connection.prepare_cached(ACCOUNT)?.query_row([name], |row| row.get(0)).optional()
 }
 
-pub(super) fn list(connection: &Connection) -> Result<Vec<KeyInfo>, KeyError> {
+pub(super) fn page(connection: &Connection, after: KeyId, limit: u32) -> Result<Vec<KeyInfo>, KeyError> {
     let mut statement = connection.prepare_cached(LIST)?;
-    let keys = statement.query_map([], info_of)?;
+    let keys = statement.query_map(params![after.0, limit], info_of)?;
     keys.collect::<Result<_, _>>().map_err(KeyError::from)
 }
 

@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::{Allowance, Class, Holder, Limits};
+use super::{Allowance, Class, Holder, Limits, Name};
 use crate::http::client::Proxies;
 use crate::http::keys::Caller;
 use crate::telemetry::metrics::HTTP_LIMITED;
@@ -27,7 +27,7 @@ impl Meter {
     /// # Errors
     /// Seconds to wait until there is that much; then nothing was taken.
     pub fn take(&self, count: u32) -> Result<(), u64> {
-        self.limits.quotas(self.class, self.holder).map_or(Ok(()), |(quotas, hash)| quotas.take(hash, count))
+        self.limits.quotas(self.class, self.holder).map_or(Ok(()), |(quotas, name)| quotas.take(name, count))
     }
 }
 
@@ -52,10 +52,10 @@ pub async fn limit(State(limiter): State<Limiter>, mut request: Request, next: N
         return next.run(request).await;
     }
     let holder = match request.extensions().get::<Caller>() {
-        Some(caller) => Holder::Key(limiter.limits.hash(caller.key)),
+        Some(caller) => Holder::Key(Name::of(limiter.limits.hash(caller.key))),
         None => {
             let client = limiter.proxies.client(request.extensions(), request.headers());
-            Holder::Client(limiter.limits.hash(client))
+            limiter.limits.client(client)
         }
     };
     let allowance = limiter.limits.check_holder(limiter.class, holder);

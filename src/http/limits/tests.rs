@@ -120,3 +120,135 @@ async fn the_middleware_refuses_in_the_family_s_words_and_never_counts_options()
     assert!(refused.headers().contains_key("x-ratelimit-reset"));
     assert!(refused.headers().contains_key("retry-after"));
 }
+
+mod flood {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use super::super::fair::Strangers;
+    use super::*;
+    use crate::http::client::Asker;
+    use crate::ids::AccountId;
+
+    /// The budget of a minute.
+    const BUDGET: u32 = 1_200;
+    const ADDRESSES: u64 = 40_000;
+    const MINUTES: u64 = 5;
+
+    /// How many of what was asked were let through.
+    #[derive(Default)]
+    struct Let {
+        through: u32,
+        of: u32,
+    }
+
+    impl Let {
+        fn count(&mut self, taken: Result<(), u64>) {
+            self.of += 1;
+            self.through += u32::from(taken.is_ok());
+        }
+    }
+
+    /// Five minutes of strangers who ask twenty times as often as the budget allows; a shop with a key, ten requests
+    /// a second; and honest strangers, each from a network of its own, ten a minute.
+    fn flood(attacker: impl Fn(u64) -> IpAddr) -> (Let, Let, Let) {
+        let budget = Budget::per_minute(BUDGET);
+        let shop = Some(Asker::Account(AccountId(7)));
+        let (mut attackers, mut shops, mut honest) = (Let::default(), Let::default(), Let::default());
+        let asked = MINUTES * 20 * u64::from(BUDGET);
+        for number in 0..asked {
+            let now = number * MINUTES * 60_000 / asked;
+            // Every address in turn, but not in order.
+            let address = attacker(number * 7_919 % ADDRESSES);
+            attackers.count(budget.take_for(Some(Asker::Stranger(address)), now));
+            if number % 40 == 0 {
+                shops.count(budget.take_for(shop, now));
+            }
+            if number % 2_400 == 1_200 {
+                let quiet =
+                    Ipv4Addr::from_bits(0x0810_0000 + u32::try_from(number / 2_400).unwrap() * 0x1_0100);
+                honest.count(budget.take_for(Some(Asker::Stranger(quiet.into())), now));
+            }
+        }
+        (attackers, shops, honest)
+    }
+
+    #[test]
+    fn flood_from_few_networks_shuts_out_neither_shops_nor_strangers() {
+        type Address = fn(u64) -> IpAddr;
+        let kinds: [(&str, Address); 3] = [
+            ("one /16", |n| Ipv4Addr::from_bits(0x0505_0000 + u32::try_from(n).unwrap()).into()),
+            ("157 /24 in 157 /16", |n| {
+                let n = u32::try_from(n).unwrap();
+                Ipv4Addr::from_bits(0x1400_0000 + n / 256 * 0x1_0000 + n % 256).into()
+            }),
+            ("40,000 /48 of one /32", |n| {
+                Ipv6Addr::from_bits((0x2a00_1450_u128 << 96) | (u128::from(n) << 80)).into()
+            }),
+        ];
+        for (kind, attacker) in kinds {
+            let (attackers, shops, honest) = flood(attacker);
+            assert_eq!(shops.through, shops.of, "{kind}");
+            assert_eq!((honest.through, honest.of), (50, 50), "{kind}");
+            // What the budget allows is still given out: nobody is kept out while there is room.
+            assert!(attackers.through > 2 * BUDGET, "{kind}: {}", attackers.through);
+            assert!(attackers.through < 6 * BUDGET + BUDGET / 5, "{kind}: {}", attackers.through);
+        }
+    }
+
+    #[test]
+    fn flood_from_everywhere_leaves_everybody_their_fair_share_and_shops_all_of_theirs() {
+        // Each in a /16 of its own, as far as there are so many.
+        let (attackers, shops, honest) = flood(|n| {
+            let n = u32::try_from(n).unwrap();
+            Ipv4Addr::from_bits(0x2000_0000 + n * 0x1_0000 / 2).into()
+        });
+        assert_eq!(shops.through, shops.of);
+        assert!(attackers.through <= 6 * BUDGET, "{}", attackers.through);
+        // Who asks seldom gets no less than those of the flood.
+        let (honest, flood) = (honest.through * attackers.of, attackers.through * honest.of);
+        assert!(honest >= flood, "{honest} {flood}");
+    }
+
+    #[test]
+    fn crowd_is_forgotten_before_it_costs_much() {
+        let mut strangers = Strangers::new(1_200.0);
+        for number in 0..1_000_000_u32 {
+            let address = Ipv6Addr::from_bits((0x2a00_u128 << 112) | (u128::from(number) << 64));
+            let _ = strangers.take(Some(address.into()), u64::from(number));
+        }
+        // Four sizes of two generations, about 40 bytes an entry: 18 MB.
+        assert!(strangers.remembered() <= 4 * 2 * 57_344, "{}", strangers.remembered());
+    }
+
+    #[test]
+    fn one_address_has_a_part_of_the_budget_and_its_network_a_larger_one() {
+        let budget = Budget::per_minute(BUDGET);
+        let take = |text: &str| budget.take_for(Some(Asker::Stranger(text.parse().unwrap())), 0);
+        assert_eq!((0..200).filter(|_| take("8.8.8.8").is_ok()).count(), 150);
+        assert_eq!(take("8.8.8.8"), Err(1));
+        assert_eq!((0..500).filter(|n| take(&format!("8.8.8.{}", n % 200)).is_ok()).count(), 450);
+        assert!(take("8.8.9.1").is_ok());
+        let v6 = Budget::per_minute(BUDGET);
+        let take = |text: &str| v6.take_for(Some(Asker::Stranger(text.parse().unwrap())), 0);
+        assert_eq!((0..200).filter(|_| take("2a00:1:1:1::1").is_ok()).count(), 150);
+        assert_eq!((0..400).filter(|n| take(&format!("2a00:1:1:{:x}::1", n % 255)).is_ok()).count(), 150);
+        assert_eq!(
+            (0..400).filter(|n| take(&format!("2a00:1:1:{:x}::1", 256 + n % 200 * 256)).is_ok()).count(),
+            300
+        );
+        assert!(take("2a00:1:2::1").is_ok());
+    }
+
+    #[test]
+    fn account_has_a_ceiling_of_its_own() {
+        let budget = Budget::of(10, 3);
+        let take = |account| budget.take_for(Some(Asker::Account(AccountId(account))), 0);
+        assert_eq!((take(1), take(1), take(1), take(1)), (Ok(()), Ok(()), Ok(()), Err(20)));
+        assert_eq!(take(2), Ok(()));
+        for _ in 0..10 {
+            assert_eq!(budget.take_for(None, 0), Ok(()));
+        }
+        assert!(budget.take_for(None, 0).is_err());
+        assert_eq!(take(2), Ok(()), "what strangers use up is not the account's");
+    }
+}

@@ -88,13 +88,14 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::l402::proxy::glob::Letters;
     use crate::l402::proxy::store::tests::{endpoint, proxy};
 
     #[test]
     fn what_became_too_dear_is_sold_for_the_most_that_is_allowed() {
         let rows = [5, 7, 0].map(|sats| endpoint("GET", &format!("/{sats}"), sats)).to_vec();
         let live = Live::new(proxy(), rows, 6).unwrap();
-        let sats = |path: &str| live.tariff.quote(&axum::http::Method::GET, path).sats;
+        let sats = |path: &str| live.tariff.quote(&axum::http::Method::GET, &Letters::of(path)).sats;
         assert_eq!((sats("/5"), sats("/7"), sats("/0"), sats("/else")), (5, 6, 0, 6));
         assert_eq!(
             (live.proxy.default_price_sat, live.endpoints[1].price_sat),

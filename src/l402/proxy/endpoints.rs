@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::PaidProxies;
 use super::error::ProxyError;
-use super::glob::Glob;
+use super::glob::{Glob, Letters};
 use super::manage::{Who, json};
 use super::price::{METHODS, Methods, Tariff};
 use super::request::{self, ENDPOINT_ID_LEN, ENDPOINTS, EndpointChange};
@@ -212,10 +212,10 @@ fn costs(
     path: &str,
     priced: &[Endpoint],
 ) -> Result<BTreeMap<String, u64>, ProxyError> {
-    let path = &path.replace("**", "*/*");
+    let path = Letters::of(&path.replace("**", "*/*"));
     let tariff = Tariff::new(proxy, endpoints)?;
     let methods = Methods(proxy.allowed_methods.clone());
     let asked = |method: &str| priced.iter().any(|priced| priced.method == "*" || priced.method == method);
     let allowed = METHODS.iter().filter(|method| methods.allows(method) && asked(method.as_str()));
-    Ok(allowed.map(|method| (method.to_string(), tariff.quote(method, path).sats)).collect())
+    Ok(allowed.map(|method| (method.to_string(), tariff.quote(method, &path).sats)).collect())
 }

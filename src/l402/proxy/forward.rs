@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use url::Url;
 
@@ -20,7 +20,7 @@ use super::cache::Live;
 use super::error::ProxyError;
 use super::flights::Flight;
 use super::view::path_of;
-use super::{PaidProxies, headers};
+use super::{PaidProxies, headers, links};
 use crate::l402::Underway;
 use crate::webhooks::fetch::FetchError;
 
@@ -131,7 +131,7 @@ impl PaidProxies {
         }
         let mut headers = parts.headers;
         let root = format!("{}{}", rules.base_path(), path_of(&proxy.public_id));
-        relocate(&mut headers, &base, &proxy.target_url, &root);
+        links::relocate(&mut headers, &base, &proxy.target_url, &root);
         Ok(Answer { status: parts.status, headers, body, upload: progress, bodiless })
     }
 }
@@ -163,7 +163,7 @@ fn failure(error: reqwest::Error, progress: &Progress) -> ProxyError {
         None => {}
     }
     match FetchError::from(error) {
-        FetchError::Refused | FetchError::Url(_) => REFUSED,
+        FetchError::Url(_) => REFUSED,
         FetchError::TimedOut => ProxyError::GatewayTimeout,
         _ => UNREACHABLE,
     }
@@ -177,60 +177,4 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 fn is_event_stream(headers: &HeaderMap) -> bool {
     let named = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     named.trim_start().get(..17).is_some_and(|begin| begin.eq_ignore_ascii_case("text/event-stream"))
-}
-
-/// A redirect within the service leads back to the proxy; one to elsewhere on the upstream's host, which nobody here
-/// can reach, leads nowhere; all others are the upstream's to give.
-fn relocate(headers: &mut HeaderMap, asked: &Url, base: &str, proxy_root: &str) {
-    let Some(given) = headers.get(LOCATION) else { return };
-    let (Some(target), Ok(base)) =
-        (given.to_str().ok().and_then(|text| asked.join(text).ok()), Url::parse(base))
-    else {
-        headers.remove(LOCATION);
-        return;
-    };
-    if target.origin() != base.origin() {
-        return;
-    }
-    let root = base.path().trim_end_matches('/');
-    let inside = target.path().strip_prefix(root).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    let Some(inside) = inside else {
-        headers.remove(LOCATION);
-        return;
-    };
-    let mut back = format!("{proxy_root}{inside}");
-    if let Some(query) = target.query() {
-        back = format!("{back}?{query}");
-    }
-    if let Some(fragment) = target.fragment() {
-        back = format!("{back}#{fragment}");
-    }
-    match HeaderValue::try_from(back) {
-        Ok(back) => headers.insert(LOCATION, back),
-        Err(_) => headers.remove(LOCATION),
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_within_the_service_lead_back_to_the_proxy() {
-        for (location, back) in [
-            ("/v1/login?x=1#y", Some("/pay/l402/proxy/p-1/login?x=1#y")),
-            ("https://a.example/v1", Some("/pay/l402/proxy/p-1")),
-            ("next", Some("/pay/l402/proxy/p-1/data/next")),
-            ("/elsewhere", None),
-            ("/v12", None),
-            ("http://a.example/v1/x", Some("http://a.example/v1/x")),
-            ("https://b.example/", Some("https://b.example/")),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(LOCATION, HeaderValue::from_static(location));
-            let asked = Url::parse("https://a.example/v1/data/this").unwrap();
-            relocate(&mut headers, &asked, "https://a.example/v1", "/pay/l402/proxy/p-1");
-            assert_eq!(headers.get(LOCATION).map(|value| value.to_str().unwrap()), back, "{location}");
-        }
-    }
 }

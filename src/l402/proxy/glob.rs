@@ -2,7 +2,7 @@
 //!
 //! A pattern is a row of characters to read, with loops between them; all places that it could stand at are kept as
 //! the bits of one number, and each character of a path moves them all. So a path costs the same whatever it is, and
-//! no pattern is a trap.
+//! no pattern is a trap. A path that many patterns are tried on is [taken apart](Letters) once.
 
 #[cfg(test)]
 mod tests;
@@ -53,7 +53,42 @@ pub struct Glob {
     skip: Places,
     /// Where a match may end.
     ends: Places,
+    /// The letters that it begins with, before anything that is open.
+    prefix: Vec<char>,
+    /// The letters that it ends with, behind all that is open; of none that may also end before them.
+    suffix: Vec<char>,
+    /// Characters that are read.
+    length: usize,
     rank: Rank,
+}
+
+/// A path taken apart: its letters as numbers of an alphabet of its own, so that a pattern looks each letter up once.
+#[derive(Debug)]
+pub struct Letters {
+    alphabet: Vec<char>,
+    at: Vec<usize>,
+}
+
+impl Letters {
+    /// Those of a path ([`CleanPath::matched`]).
+    pub fn of(path: &str) -> Self {
+        let mut alphabet: Vec<char> = path.chars().collect();
+        alphabet.sort_unstable();
+        alphabet.dedup();
+        let at = path.chars().map(|letter| alphabet.binary_search(&letter).unwrap_or(usize::MAX)).collect();
+        Self { alphabet, at }
+    }
+
+    fn text(&self) -> impl DoubleEndedIterator<Item = char> + '_ {
+        self.at.iter().map(|at| self.alphabet.get(*at).copied().unwrap_or('\0'))
+    }
+}
+
+/// What becomes of the places at one letter.
+#[derive(Clone, Copy, Default)]
+struct Move {
+    read: Places,
+    stay: Places,
 }
 
 /// How narrow a pattern is; of two that match, the greater is meant.
@@ -105,11 +140,50 @@ impl Glob {
         self.rank
     }
 
-    /// Whether the whole of a path ([`CleanPath::matched`]) is of the pattern.
-    pub fn matches(&self, path: &str) -> bool {
+    /// Whether the whole of a path is of the pattern.
+    pub fn matches(&self, path: &Letters) -> bool {
+        self.ends_so(path) && self.run(path, false)
+    }
+
+    /// Whether a path or one above it is of the pattern: what is forbidden is so with all that lies below it.
+    pub fn covers(&self, path: &Letters) -> bool {
+        self.run(path, true)
+    }
+
+    /// Whether a path may match by its beginning: no place is left if not.
+    fn begins_so(&self, path: &Letters) -> bool {
+        self.prefix.iter().zip(path.text()).all(|(one, other)| *one == self.folded(other))
+    }
+
+    fn ends_so(&self, path: &Letters) -> bool {
+        let mut last = path.text().rev();
+        self.suffix.iter().rev().all(|one| last.next().is_some_and(|other| *one == self.folded(other)))
+    }
+
+    fn run(&self, path: &Letters, above: bool) -> bool {
+        if !self.begins_so(path) {
+            return false;
+        }
+        let moves: Vec<_> = path.alphabet.iter().map(|letter| self.moves(*letter)).collect();
+        let slash = path.alphabet.binary_search(&'/').ok();
+        // Most patterns are short: they need one word of the four.
+        if self.length < WORD {
+            self.walk_short(path, &moves, above, slash)
+        } else {
+            self.walk(path, &moves, above, slash)
+        }
+    }
+
+    fn walk(&self, path: &Letters, moves: &[Move], above: bool, slash: Option<usize>) -> bool {
         let mut places = one(0);
-        for letter in path.chars() {
-            places = self.step(places, letter);
+        for (index, at) in path.at.iter().enumerate() {
+            if above && index > 0 && Some(*at) == slash && meet(places, self.ends) {
+                return true;
+            }
+            let Some(Move { read, stay }) = moves.get(*at) else { return false };
+            let came = shift(both(places, *read));
+            let came = join(came, shift(both(came, self.skip)));
+            places = join(came, both(places, *stay));
             if places == [0; WORDS] {
                 return false;
             }
@@ -117,20 +191,25 @@ impl Glob {
         meet(places, self.ends)
     }
 
-    /// Whether a path or one above it is of the pattern: what is forbidden is so with all that lies below it.
-    pub fn covers(&self, path: &str) -> bool {
-        let mut places = one(0);
-        for (index, letter) in path.char_indices() {
-            if letter == '/' && index > 0 && meet(places, self.ends) {
+    fn walk_short(&self, path: &Letters, moves: &[Move], above: bool, slash: Option<usize>) -> bool {
+        let ([ends, ..], [skip, ..]) = (self.ends, self.skip);
+        let mut places = 1_u64;
+        for (index, at) in path.at.iter().enumerate() {
+            if above && index > 0 && Some(*at) == slash && places & ends != 0 {
                 return true;
             }
-            places = self.step(places, letter);
+            let Some(Move { read: [read, ..], stay: [stay, ..] }) = moves.get(*at) else { return false };
+            let came = (places & read) << 1;
+            places = came | ((came & skip) << 1) | (places & stay);
+            if places == 0 {
+                return false;
+            }
         }
-        meet(places, self.ends)
+        places & ends != 0
     }
 
-    fn step(&self, places: Places, letter: char) -> Places {
-        let letter = if self.heed_case { letter } else { fold(letter) };
+    fn moves(&self, letter: char) -> Move {
+        let letter = self.folded(letter);
         let mut read = match self.readers.binary_search_by_key(&letter, |(known, _)| *known) {
             Ok(index) => self.readers.get(index).map_or([0; WORDS], |(_, readers)| *readers),
             Err(_) => [0; WORDS],
@@ -140,9 +219,11 @@ impl Glob {
             read = join(read, self.any_reader);
             stay = join(stay, self.stay_inside);
         }
-        let mut came = shift(both(places, read));
-        came = join(came, shift(both(came, self.skip)));
-        join(came, both(places, stay))
+        Move { read, stay }
+    }
+
+    fn folded(&self, letter: char) -> char {
+        if self.heed_case { letter } else { fold(letter) }
     }
 
     fn compile(text: &str, heed_case: bool) -> Result<Self, BadGlob> {
@@ -157,6 +238,9 @@ impl Glob {
             stay: [0; WORDS],
             skip: [0; WORDS],
             ends: [0; WORDS],
+            prefix: Vec::new(),
+            suffix: Vec::new(),
+            length: 0,
             rank: Rank { exact: true, letters: 0, shallow: true },
         };
         let mut at = 0;
@@ -199,6 +283,14 @@ impl Glob {
             }
         }
         glob.ends = join(glob.ends, one(at));
+        glob.length = at;
+        let letter = |token: &Token| match token {
+            Token::Letter(letter) => Some(if heed_case { *letter } else { fold(*letter) }),
+            _ => None,
+        };
+        glob.prefix = tokens.iter().map_while(letter).collect();
+        glob.suffix = tokens.iter().rev().map_while(letter).collect();
+        glob.suffix.reverse();
         Ok(glob)
     }
 

@@ -61,7 +61,6 @@ impl PaidProxies {
         owner: Option<AccountId>,
         change: Change,
     ) -> Result<Prepared, ProxyError> {
-        self.check_target(&change).await?;
         let now = self.now();
         let mut proxy = Proxy {
             id: 0,

@@ -3,11 +3,12 @@
 //! An owner names a service, prices and patterns (`manage`); whoever asks below `/l402/proxy/{proxyId}/` pays and is
 //! passed on (`serve`). The order of a request, and what each step may cost whoever asks:
 //!
-//! 1. the proxy, its methods, the path's one reading ([`path`]), its patterns ([`glob`]): refused for free;
+//! 1. the proxy, its methods, the path's one reading ([`path`]), and, after so many a minute for whoever shows no
+//!    good credential, its patterns ([`glob`]): refused for free;
 //! 2. the price ([`price`]) and the till: 402 with an invoice, made before the upstream hears of anything;
 //! 3. a place among those on their way (`flights`): 503 if there is none, and what was paid is good for another try;
 //! 4. the upstream (`forward`): headers filtered (`headers`), bodies streamed and bounded both ways (`body`),
-//!    redirects handed back, addresses guarded at every connection;
+//!    redirects within the service handed back (`links`), addresses guarded at every connection;
 //! 5. if it gives no answer, 502 or 504, and what was paid is good for another try.
 //!
 //! Whoever sells and whoever buys are strangers to the operator: an upstream's answer never speaks for this server,
@@ -31,6 +32,7 @@ mod forward;
 pub mod glob;
 mod headers;
 mod ids;
+mod links;
 mod make;
 pub(in crate::l402) mod manage;
 pub mod path;
@@ -49,7 +51,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::clock::{Clock, UnixMillis};
-use crate::http::limits::Limits;
+use crate::http::limits::{Limits, Rate};
 use crate::l402::{L402, ProxyListener};
 use crate::store::Store;
 use crate::webhooks::fetch::{GuardedClient, NoClient, StreamSettings};
@@ -89,6 +91,7 @@ struct Inner {
     till: L402,
     rules: Rules,
     quotas: Arc<Limits>,
+    unpaid: Rate,
     targets: Targets,
     client: GuardedClient,
     cache: Arc<cache::Cache>,
@@ -120,6 +123,7 @@ impl PaidProxies {
             connect_timeout: parts.rules.connect_timeout,
             idle_connections: IDLE_CONNECTIONS,
         })?;
+        let unpaid = Rate::per_minute(parts.rules.unpaid_per_minute);
         let flights = flights::Flights::new(parts.rules.max_in_flight);
         Ok(Self(Arc::new(Inner {
             store: parts.store,
@@ -127,6 +131,7 @@ impl PaidProxies {
             till: parts.till,
             rules: parts.rules,
             quotas: parts.quotas,
+            unpaid,
             targets: parts.targets,
             client,
             cache: Arc::default(),

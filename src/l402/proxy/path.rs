@@ -36,8 +36,8 @@ pub enum BadPath {
     /// `//`.
     #[error("the path has an empty segment")]
     EmptySegment,
-    /// A segment that ends in a dot or a space: some servers drop those.
-    #[error("a segment of the path ends in a dot or a space")]
+    /// A segment that ends in a dot, or begins or ends with a space: some servers drop those.
+    #[error("a segment of the path ends in a dot, or begins or ends with a space")]
     Trailing,
     /// `;`, behind which some servers read parameters that are no part of the path.
     #[error("the path holds a semicolon")]
@@ -127,7 +127,7 @@ fn check(text: &str) -> Result<(), BadPath> {
     if text == "." || text == ".." {
         return Err(BadPath::Dots);
     }
-    if text.ends_with(['.', ' ']) {
+    if text.trim() != text || text.ends_with('.') {
         return Err(BadPath::Trailing);
     }
     let mut escapes = text.split('%').skip(1);
@@ -269,6 +269,8 @@ mod tests {
             ("/a%2e", Trailing),
             ("/...", Trailing),
             ("/a%20", Trailing),
+            ("/%20a", Trailing),
+            ("/a/%C2%A0b", Trailing),
             ("/a /b", Trailing),
             ("/%252e%252e/a", EscapedTwice),
             ("/a%252fb", EscapedTwice),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::PaidProxies;
 use super::cache::Live;
 use super::error::ProxyError;
+use super::glob::Letters;
 use super::manage::{Page, json};
 use super::serve::split;
 use super::store;
@@ -51,14 +52,14 @@ pub struct SoldService {
 impl SoldService {
     /// What is sold of a proxy; `None` if its root can't be bought.
     fn of(live: &Live) -> Option<Self> {
-        let opens = live.methods.allows(&Method::GET) && live.tariff.offers(ROOT);
+        let opens = live.methods.allows(&Method::GET) && live.tariff.offers(&Letters::of(ROOT));
         opens.then(|| Self {
             id: live.proxy.public_id.clone(),
             account: live.proxy.account,
             path: format!("{}{ROOT}", path_of(&live.proxy.public_id)),
             name: live.proxy.name.clone(),
             description: live.proxy.description.clone().unwrap_or_default(),
-            price_sat: live.tariff.quote(&Method::GET, ROOT).sats,
+            price_sat: live.tariff.quote(&Method::GET, &Letters::of(ROOT)).sats,
             token_validity_secs: live.proxy.token_validity_secs,
         })
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::http::asking::base_path;
 
+/// Each costs as much as an owner's patterns do.
+const UNPAID_PER_MINUTE: u32 = 600;
+
 /// Limits and windows.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -16,6 +19,8 @@ pub struct Rules {
     pub max_proxies: u64,
     /// Requests of one proxy that are on their way at once.
     pub max_in_flight: usize,
+    /// Requests without a good credential that one client may make in a minute; 0 sets no limit.
+    pub unpaid_per_minute: u32,
     /// Bytes of a request's body.
     pub max_request_bytes: u64,
     /// Bytes of an answer's body.
@@ -44,6 +49,7 @@ impl Rules {
             public_url: config.http.public_url.trim_end_matches('/').to_owned(),
             max_proxies: proxy.max_proxies,
             max_in_flight: proxy.max_in_flight,
+            unpaid_per_minute: if config.http.rate_limits { UNPAID_PER_MINUTE } else { 0 },
             max_request_bytes: proxy.max_request_bytes,
             max_answer_bytes: proxy.max_answer_bytes,
             connect_timeout: Duration::from_secs(proxy.connect_timeout_secs),

@@ -17,6 +17,7 @@ use super::cache::Live;
 use super::error::ProxyError;
 use super::flights::Flight;
 use super::forward::{Answer, Call};
+use super::glob::Letters;
 use super::path::CleanPath;
 use super::price::Methods;
 use super::view::path_of;
@@ -121,7 +122,9 @@ impl PaidProxies {
             return Err(ProxyError::MethodNotAllowed(Some(live.methods.clone())));
         }
         let path = CleanPath::read(raw)?;
-        if !live.tariff.offers(path.matched()) {
+        self.count_unpaid(client, &request.headers)?;
+        let letters = Letters::of(path.matched());
+        if !live.tariff.offers(&letters) {
             return Err(ProxyError::PathForbidden);
         }
         let query = request.uri.query();
@@ -144,7 +147,7 @@ impl PaidProxies {
             }
             other => other,
         })?;
-        let quote = live.tariff.quote(&request.method, path.matched());
+        let quote = live.tariff.quote(&request.method, &letters);
         if quote.sats == 0 {
             let allowance = self.0.quotas.check(Class::Read, client);
             if let Some(retry_after) = allowance.retry_after {
@@ -165,6 +168,16 @@ impl PaidProxies {
             Admission::Paid(pass) => Ok(Prepared::Ready(Box::new(Ready { live, url, pass: Some(pass) }))),
             Admission::Refused(response) => Ok(Prepared::Answered(response)),
         }
+    }
+}
+
+impl PaidProxies {
+    /// Counts a request that shows no good credential, before an owner's patterns are tried on it.
+    fn count_unpaid(&self, client: Client, headers: &HeaderMap) -> Result<(), ProxyError> {
+        if self.0.till.has_paid(headers) {
+            return Ok(());
+        }
+        self.0.unpaid.take(client).map_err(ProxyError::TooMany)
     }
 }
 

@@ -66,16 +66,6 @@ impl Targets {
         Ok(url.as_str().trim_end_matches('/').to_owned())
     }
 
-    /// Whether a base URL that has passed [`Targets::check`] may be kept: its name must not lead to inner addresses
-    /// alone. One that can't be looked up now is taken: where it leads is checked again at every connection.
-    ///
-    /// # Errors
-    /// [`ProxyError::Invalid`].
-    pub async fn check_new(&self, base: &str) -> Result<(), ProxyError> {
-        self.guard.check_new(base).await?;
-        Ok(())
-    }
-
     /// The URL of a request: the proxy's base, the path as it was matched, the query as it came.
     ///
     /// # Errors

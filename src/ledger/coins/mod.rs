@@ -270,6 +270,18 @@ pub fn open(connection: &rusqlite::Connection) -> Result<Vec<CoinSend>, LedgerEr
     rows::open(connection)
 }
 
+/// Some of it, by id, those after this one.
+///
+/// # Errors
+/// The query's.
+pub fn open_after(
+    connection: &rusqlite::Connection,
+    after: CoinSendId,
+    limit: u32,
+) -> Result<Vec<CoinSend>, LedgerError> {
+    rows::open_after(connection, after, limit)
+}
+
 fn order(ledger: &Ledger, send: &CoinSend) -> Option<CoinOrder> {
     let address = read_address(&send.address, ledger.lightning.network());
     match address {

@@ -81,6 +81,19 @@ pub(crate) fn open(connection: &Connection) -> Result<Vec<CoinSend>, LedgerError
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Some of it, those after this one.
+pub(crate) fn open_after(
+    connection: &Connection,
+    after: CoinSendId,
+    limit: u32,
+) -> Result<Vec<CoinSend>, LedgerError> {
+    let sql =
+        format!("{SEND} WHERE status IN ('queued', 'sending', 'sent') AND id > ?1 ORDER BY id LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map(params![after, limit], read)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
 /// Whether a transaction is known to pay other coins.
 pub(crate) fn is_of_another(
     connection: &Connection,

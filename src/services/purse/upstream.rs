@@ -82,10 +82,11 @@ impl Upstream {
 fn told(error: FetchError) -> PurseError {
     let (status, code) = match error {
         FetchError::Url(bad) => return PurseError::invalid("INVALID_URL", bad.to_string()),
-        FetchError::Refused => (502, "HOST_REFUSED"),
         FetchError::TimedOut => (504, "UPSTREAM_TIMEOUT"),
         FetchError::TooLarge => (502, "ANSWER_TOO_LARGE"),
-        FetchError::Unreachable
+        // What leads inside is no different from what is down, to whoever asks.
+        FetchError::Refused
+        | FetchError::Unreachable
         | FetchError::Status(_)
         | FetchError::NotJson
         | FetchError::Redirects

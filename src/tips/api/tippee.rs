@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use utoipa::ToSchema;
 
+use super::tipper::{page, paged};
 use super::{Api, Asker, Failure, answer, cuid, flag, nothing};
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
@@ -57,6 +58,8 @@ pub(super) async fn live(State(api): State<Api>, Id(id): Id, asker: Asker) -> Re
     params(
         ("passphrase" = Option<String>, Query, description = "Magic words with a space between them"),
         ("publicTip" = Option<bool>, Query, description = "Has no effect: nothing but the public part is ever given"),
+        ("limit" = Option<u32>, Query, description = "At most so many, up to 1,000; without it all"),
+        ("cursor" = Option<String>, Query, description = "The id of the last tip of the page before; also in `X-Next-Cursor`"),
     ),
     responses((status = 200, description = "The tips", body = Vec<PublicTipView<'_>>), Failure)
 )]
@@ -65,7 +68,9 @@ pub(super) async fn tips(State(api): State<Api>, asker: Asker, params: Params) -
         return Ok(answer(api.tips.by_words_json(&words, asker.client).await?));
     }
     let user = asker.reader(&api).await?;
-    Ok(answer(api.tips.claimed_json(&user).await?))
+    let (limit, cursor) = page(&api, &params)?;
+    let (body, next) = api.tips.claimed_body(&user, cursor, limit).await?;
+    Ok(paged(body, next))
 }
 
 /// A tip that anybody with its link may withdraw, in a list of one.

@@ -1,5 +1,6 @@
 //! A tipper's tips.
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,7 @@ use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::respond;
 use crate::tips::error::{TipError, TipErrorView};
-use crate::tips::list::Wanted;
+use crate::tips::list::{TipName, Wanted};
 use crate::tips::request::{Edit, Kind, NewTips};
 use crate::tips::view::{DeletedView, GroupView, TipView};
 
@@ -124,6 +125,19 @@ pub(super) struct ReclaimBody {
 pub(super) async fn list(State(api): State<Api>, asker: Asker, params: Params) -> Result<Response, TipError> {
     let scheduler = api.tips.people().scheduler(&asker.headers, params.raw()).await?;
     let user = if scheduler { None } else { Some(asker.reader(&api).await?) };
+    let (limit, cursor) = page(&api, &params)?;
+    let wanted = Wanted {
+        with_groups: params.has("withGroups"),
+        reclaimable: params.has("reclaimable") && params.has("expired"),
+        cursor,
+        limit: limit.or(scheduler.then_some(LONGEST_PAGE)),
+    };
+    let (body, next) = api.tips.list_body(user.as_ref(), wanted).await?;
+    Ok(paged(body, next))
+}
+
+/// Which page of a list of tips is asked for: how many, and after which.
+pub(super) fn page(api: &Api, params: &Params) -> Result<(Option<usize>, Option<TipName>), TipError> {
     let limit = match params.get("limit") {
         None => None,
         Some(text) => {
@@ -138,18 +152,16 @@ pub(super) async fn list(State(api): State<Api>, asker: Asker, params: Params) -
             Some(name.ok_or_else(|| TipError::bad_request("cursor must be the id of a tip"))?)
         }
     };
-    let wanted = Wanted {
-        with_groups: params.has("withGroups"),
-        reclaimable: params.has("reclaimable") && params.has("expired"),
-        cursor,
-        limit: limit.or(scheduler.then_some(LONGEST_PAGE)),
-    };
-    let (body, next) = api.tips.list_body(user.as_ref(), wanted).await?;
+    Ok((limit, cursor))
+}
+
+/// A page, and where the next begins.
+pub(super) fn paged(body: Body, next: Option<String>) -> Response {
     let mut response = respond::no_store(respond::json_bytes(StatusCode::OK, body));
     if let Some(value) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
         response.headers_mut().insert(HeaderName::from_static("x-next-cursor"), value);
     }
-    Ok(response)
+    response
 }
 
 /// Makes a tip, or a group of them.

@@ -208,7 +208,8 @@ pub(super) async fn refundable(
         return Err(TipError::bad_request("only ?refundable=true can be listed"));
     }
     let has_address = params.get("hasLightningAddress").map(|given| given != "false");
-    Ok(answer(api.tips.refundable_json(has_address).await?))
+    let body = api.tips.refundable_body(has_address).await?;
+    Ok(respond::no_store(respond::json_bytes(StatusCode::OK, body)))
 }
 
 /// Sends what a tipper has got back to their lightning address now. It also happens by itself.

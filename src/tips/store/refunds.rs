@@ -8,6 +8,7 @@ use crate::clock::UnixMillis;
 use crate::ids::UserId;
 use crate::ledger::LedgerError;
 use crate::store::Tx;
+use crate::tips::ids::Cuid;
 
 /// The first pause after a failure; each is twice as long as the one before.
 const FIRST_PAUSE_MS: i64 = 60_000;
@@ -114,19 +115,37 @@ pub(in crate::tips) fn refunds_due(
     Ok(found.collect::<Result<_, _>>()?)
 }
 
-/// Tippers who have something to get back; with `address`, only those who have told where to or only those who
-/// have not.
+/// A tipper who has something to get back.
+pub(in crate::tips) struct Refundable {
+    pub(in crate::tips) id: UserId,
+    pub(in crate::tips) public_id: Cuid,
+    pub(in crate::tips) name: Option<String>,
+    pub(in crate::tips) lightning_address: Option<String>,
+}
+
+/// Tippers who have something to get back, by row, after this one; with `address`, only those who have told where to or
+/// only those who have not.
 pub(in crate::tips) fn refundable(
     connection: &Connection,
     address: Option<bool>,
-) -> Result<Vec<UserId>, LedgerError> {
+    after: UserId,
+    limit: usize,
+) -> Result<Vec<Refundable>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT u.id FROM tip_users u
-         WHERE (?1 IS NULL OR (u.lightning_address IS NOT NULL) = ?1)
+        "SELECT u.id, u.public_id, u.name, u.lightning_address FROM tip_users u
+         WHERE u.id > ?2 AND (?1 IS NULL OR (u.lightning_address IS NOT NULL) = ?1)
            AND EXISTS (SELECT 1 FROM tips t JOIN vouchers v ON v.id = t.id
                        WHERE t.user_id = u.id AND v.state = 'expired')
-         ORDER BY u.id",
+         ORDER BY u.id LIMIT ?3",
     )?;
-    let found = statement.query_map([address], |row| row.get(0))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let found = statement.query_map(params![address, after, limit], |row| {
+        Ok(Refundable {
+            id: row.get(0)?,
+            public_id: row.get(1)?,
+            name: row.get(2)?,
+            lightning_address: row.get(3)?,
+        })
+    })?;
     Ok(found.collect::<Result<_, _>>()?)
 }

@@ -14,8 +14,10 @@ use crate::store::{StoreError, Tx};
 const WAS: &str = "SELECT endpoint_id FROM webhook_listeners WHERE name = ?1";
 const IS: &str = "INSERT INTO webhook_listeners (name, endpoint_id) VALUES (?1, ?2)
      ON CONFLICT (name) DO UPDATE SET endpoint_id = excluded.endpoint_id";
-const KNOWN: &str = "INSERT INTO webhook_endpoints (family, url, secret) VALUES (?1, ?2, ?3)
-     ON CONFLICT (family, url, secret) DO UPDATE SET url = excluded.url RETURNING id";
+const KNOWN: &str =
+    "INSERT INTO webhook_endpoints (family, url, secret, strangers, lane) VALUES (?1, ?2, ?3, ?4, ?5)
+     ON CONFLICT (family, url, secret) DO UPDATE SET strangers = min(strangers, excluded.strangers),
+         lane = CASE WHEN excluded.strangers <= strangers THEN excluded.lane ELSE lane END RETURNING id";
 // `state <> 'delivered'` is what the index says.
 const MOVE_WAITING: &str =
     "UPDATE webhook_messages SET endpoint_id = ?2, queued_at = ?3, attempts = 0, refusals = 0, next_try_at = 0
@@ -55,9 +57,10 @@ impl Outbox {
         let was: Option<Option<i64>> =
             tx.prepare_cached(WAS)?.query_row([listener], |row| row.get(0)).optional()?;
         let is: Option<i64> = match target {
-            Some(Target { family, url, secret }) => {
+            Some(Target { family, url, secret, owner }) => {
                 let secret = secret.map_or("", Secret::expose);
-                Some(tx.prepare_cached(KNOWN)?.query_row([family, url, secret], |row| row.get(0))?)
+                let given = params![family, url, secret, owner.is_stranger(), owner.lane(url)];
+                Some(tx.prepare_cached(KNOWN)?.query_row(given, |row| row.get(0))?)
             }
             None => None,
         };

@@ -7,7 +7,7 @@ fn open() -> (tempfile::TempDir, Store) {
 }
 
 fn send(store: &Store, url: &'static str) -> MessageId {
-    let target = Target { family: "gifts", url, secret: None };
+    let target = Target { family: "gifts", url, secret: None, owner: Owner::Stranger };
     store.write_blocking(move |tx| Outbox::default().enqueue(tx, target, "gift.redeemed", "{}")).unwrap()
 }
 
@@ -32,7 +32,8 @@ fn count(store: &Store, table: &'static str) -> i64 {
 fn a_message_lives_and_dies_with_its_cause() {
     let (_folder, store) = open();
     let failed: Result<(), OutboxError> = store.write_blocking(|tx| {
-        let target = Target { family: "gifts", url: "https://a.example/", secret: None };
+        let target =
+            Target { family: "gifts", url: "https://a.example/", secret: None, owner: Owner::Stranger };
         Outbox::default().enqueue(tx, target, "gift.redeemed", "{}")?;
         Err(OutboxError::NoSuchMessage)
     });
@@ -88,12 +89,12 @@ fn pruning_takes_what_is_finished_and_old_and_what_is_left_without_messages() {
 
 /// The listener listens at this address of the shop's, or nowhere.
 fn listen(store: &Store, listener: &'static str, url: Option<&'static str>) {
-    let target = url.map(|url| Target { family: "payments", url, secret: None });
+    let target = url.map(|url| Target { family: "payments", url, secret: None, owner: Owner::Stranger });
     store.write_blocking(move |tx| Outbox::default().listen(tx, listener, target)).unwrap();
 }
 
 fn tell(store: &Store, listener: &'static str, url: &'static str) -> MessageId {
-    let target = Target { family: "payments", url, secret: None };
+    let target = Target { family: "payments", url, secret: None, owner: Owner::Stranger };
     let tell =
         move |tx: &Tx<'_>| Outbox::default().enqueue_for(tx, listener, target, "payment.completed", "{}");
     store.write_blocking(tell).unwrap()

@@ -5,11 +5,15 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use crate::clock::millis;
 use crate::ids::Secret;
 use crate::store::{StoreError, Tx};
+use crate::webhooks::lanes::{Class, Places, UnderWay};
 use crate::webhooks::schedule::{FAR, Schedule, TRY_ANOTHER, YOUNG};
 
 /// Row id of an endpoint: one queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct EndpointId(i64);
+pub struct EndpointId(pub(in crate::webhooks) i64);
+
+/// Endpoints of a class that are looked at for those that may begin: more wait only for want of room in their lanes.
+const LOOKED_AT: usize = 20_000;
 
 /// A waiting message.
 pub(super) struct Message {
@@ -27,6 +31,8 @@ pub(super) struct Message {
     pub(super) family: String,
     pub(super) url: String,
     pub(super) secret: Secret,
+    /// Whether nobody with an account gave the address.
+    pub(super) of_strangers: bool,
     /// When its endpoint last took one.
     taken_at: Option<i64>,
 }
@@ -68,13 +74,14 @@ pub(super) enum Then {
     Park,
 }
 
-const SCHEDULED: &str = "SELECT id, next_try_at FROM webhook_endpoints WHERE next_try_at IS NOT NULL
-     ORDER BY next_try_at LIMIT ?1";
-const SCHEDULED_FAR: &str = "SELECT id, 0 FROM webhook_endpoints WHERE next_try_at > ?2 LIMIT ?1";
+const SCHEDULED: &str = "SELECT id, lane, next_try_at FROM webhook_endpoints
+     WHERE strangers = ?1 AND next_try_at IS NOT NULL ORDER BY next_try_at";
+const SCHEDULED_FAR: &str =
+    "SELECT id, lane, 0 FROM webhook_endpoints WHERE strangers = ?1 AND next_try_at > ?2";
 const STATE: &str = "SELECT failures, failed_row FROM webhook_endpoints WHERE id = ?1";
 const WAITING_OF: &str =
     "SELECT m.id, m.public_id, m.kind, m.payload, m.queued_at, m.attempts, m.refusals, m.last_try_at,
-            e.family, e.url, e.secret, e.taken_at
+            e.family, e.url, e.secret, e.taken_at, e.strangers
      FROM webhook_messages m JOIN webhook_endpoints e ON e.id = m.endpoint_id
      WHERE m.endpoint_id = ?1 AND m.state = 'waiting'";
 const WAITING: &str = "SELECT count(*) FROM webhook_messages WHERE state = 'waiting'";
@@ -101,21 +108,50 @@ const PLAN: &str = "UPDATE webhook_endpoints SET next_try_at = max(?2,
      (SELECT next_try_at FROM webhook_messages WHERE endpoint_id = ?1 AND state = 'waiting'
       ORDER BY next_try_at LIMIT 1)) WHERE id = ?1";
 
-/// The endpoints with something to send, the most urgent first, and when they are due.
-pub(super) fn scheduled(
+/// An endpoint whose turn it is.
+pub(super) struct Due {
+    pub(super) endpoint: EndpointId,
+    pub(super) lane: String,
+    pub(super) class: Class,
+}
+
+/// The endpoints of a class that may begin now, the most urgent first, and when the next after them is due. What has
+/// no room in its lane is passed over. They are counted as begun.
+pub(super) fn due(
     connection: &Connection,
-    limit: usize,
+    class: Class,
+    places: Places,
+    under_way: &mut UnderWay,
     now: i64,
-) -> Result<Vec<(EndpointId, i64)>, StoreError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let read = |row: &Row<'_>| Ok((EndpointId(row.get(0)?), row.get(1)?));
+) -> Result<(Vec<Due>, Option<i64>), StoreError> {
+    let strangers = class == Class::Strangers;
+    let (mut chosen, mut next) = (Vec::new(), None);
     let mut far = connection.prepare_cached(SCHEDULED_FAR)?;
-    let mut all = far.query_map([limit, far_from(now)], read)?.collect::<Result<Vec<_>, _>>()?;
+    let mut far = far.query(params![strangers, far_from(now)])?;
     let mut statement = connection.prepare_cached(SCHEDULED)?;
-    for endpoint in statement.query_map([limit], read)? {
-        all.push(endpoint?);
+    let mut soon = statement.query(params![strangers])?;
+    for _ in 0..LOOKED_AT {
+        if places.free(class, under_way) == 0 {
+            break;
+        }
+        let row = match far.next()? {
+            Some(row) => row,
+            None => match soon.next()? {
+                Some(row) => row,
+                None => break,
+            },
+        };
+        let (endpoint, lane, due_at): (_, String, i64) = (EndpointId(row.get(0)?), row.get(1)?, row.get(2)?);
+        if due_at > now {
+            next = Some(due_at);
+            break;
+        }
+        if !under_way.endpoints.contains(&endpoint) && under_way.has_room(&lane, class, places) {
+            under_way.begin(endpoint, &lane, class);
+            chosen.push(Due { endpoint, lane, class });
+        }
     }
-    Ok(all)
+    Ok((chosen, next))
 }
 
 /// Nothing is put off until then, but by a clock that ran ahead.
@@ -196,6 +232,7 @@ fn one(
             url: row.get(9)?,
             secret: Secret::new(row.get::<_, String>(10)?),
             taken_at: row.get(11)?,
+            of_strangers: row.get(12)?,
         })
     };
     let mut statement = connection.prepare_cached(&format!("{WAITING_OF} AND {which} LIMIT 1"))?;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use axum::body::{Body, Bytes};
@@ -10,9 +10,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::ids::AccountId;
 use crate::ids::Secret;
 use crate::webhooks::guard::{Guard, GuardSettings};
-use crate::webhooks::store::{MessageId, MessageInfo, MessageState, OutboxError, Target, list};
+use crate::webhooks::store::{MessageId, MessageInfo, MessageState, OutboxError, Owner, Target, list};
 
 /// What a receiver got: its path, the headers, the body.
 type Got = (String, HeaderMap, Bytes);
@@ -142,7 +143,8 @@ impl Post {
         let (outbox, payload) = (self.outbox.clone(), payload.to_owned());
         self.store
             .write::<_, OutboxError>(move |tx| {
-                let target = Target { family: "gifts", url: &url, secret: secret.as_ref() };
+                let target =
+                    Target { family: "gifts", url: &url, secret: secret.as_ref(), owner: Owner::Stranger };
                 outbox.enqueue(tx, target, "gift.redeemed", &payload)
             })
             .await
@@ -488,7 +490,7 @@ async fn who_moves_while_a_message_is_under_way_gets_it_at_the_new_place() {
     let listen = async |path: &str| {
         let (outbox, url) = (post.outbox.clone(), format!("http://127.0.0.1:{}/{path}", receiver.port));
         let write = post.store.write::<_, OutboxError>(move |tx| {
-            let target = Target { family: "payments", url: &url, secret: None };
+            let target = Target { family: "payments", url: &url, secret: None, owner: Owner::Stranger };
             outbox.listen(tx, "payments/1/webhook", Some(target))?;
             // The second has nothing to say: what waits goes with its listener.
             let first = url.ends_with("slow");
@@ -507,4 +509,89 @@ async fn who_moves_while_a_message_is_under_way_gets_it_at_the_new_place() {
     assert_eq!((receiver.bodies("slow").len(), receiver.bodies("new").len()), (1, 1));
     assert_eq!(post.info(&id).await.state, MessageState::Delivered);
     worker.stop().await;
+}
+
+/// Deliveries to whatever of 127.0.0.0/8, whose networks stand for sites of strangers.
+async fn deliver_beside_slow(count: u8, url: impl Fn(u8, u16) -> String) -> Duration {
+    let (post, receiver) = (Post::open(), Receiver::start(0).await);
+    let silent = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let (open, most) = (Arc::new(std::sync::atomic::AtomicUsize::new(0)), Arc::default());
+    let counted: Arc<std::sync::atomic::AtomicUsize> = Arc::clone(&most);
+    tokio::spawn(async move {
+        use std::sync::atomic::Ordering::SeqCst;
+        use tokio::io::AsyncReadExt;
+        while let Ok((mut stream, _)) = silent.accept().await {
+            let open = Arc::clone(&open);
+            counted.fetch_max(open.fetch_add(1, SeqCst) + 1, SeqCst);
+            tokio::spawn(async move {
+                let mut buffer = [0; 1024];
+                while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+                open.fetch_sub(1, SeqCst);
+            });
+        }
+    });
+    for number in 0..count {
+        post.send_signed(url(number, port), Some(Secret::new(format!("secret {number}"))), "{}").await;
+    }
+    let guard = Guard::new(GuardSettings {
+        allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..GuardSettings::default()
+    });
+    let client = guard.client(Duration::from_secs(10)).unwrap();
+    let worker = run(post.store.clone(), post.outbox.clone(), client, quick(), std::future::pending());
+    let worker = tokio::spawn(worker);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    let (outbox, url) = (post.outbox.clone(), format!("http://127.0.0.1:{}/shop", receiver.port));
+    let sent = post.store.write::<_, OutboxError>(move |tx| {
+        let target =
+            Target { family: "payments", url: &url, secret: None, owner: Owner::Account(AccountId(7)) };
+        outbox.enqueue(tx, target, "payment.settled", "{}")
+    });
+    sent.await.unwrap();
+    receiver.wait_for("shop", 1).await;
+    let took = began.elapsed();
+    let most = most.load(std::sync::atomic::Ordering::SeqCst);
+    assert!((1..=16).contains(&most), "{most} at once");
+    worker.abort();
+    took
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn webhook_of_a_shop_is_not_held_up_by_slow_addresses_of_strangers() {
+    // Each of a site of its own, and all of one.
+    let took = deliver_beside_slow(192, |number, port| format!("http://127.0.{number}.1:{port}/")).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let took = deliver_beside_slow(192, |number, port| format!("http://127.0.9.{number}:{port}/")).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stranger_of_another_site_is_not_held_up_by_a_slow_site() {
+    let (post, receiver) = (Post::open(), Receiver::start(0).await);
+    let silent = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for number in 0..100 {
+        post.send_signed(format!("http://127.0.9.{number}:{port}/"), None, "{}").await;
+    }
+    let guard = Guard::new(GuardSettings {
+        allow_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..GuardSettings::default()
+    });
+    let client = guard.client(Duration::from_secs(10)).unwrap();
+    let settings = WorkerSettings { strangers_timeout: Duration::from_millis(700), ..quick() };
+    let worker = run(post.store.clone(), post.outbox.clone(), client, settings, std::future::pending());
+    let worker = tokio::spawn(worker);
+    let slow = post.send(&receiver, "slow", "{}").await;
+    post.send(&receiver, "quick", "{}").await;
+    receiver.wait_for("quick", 1).await;
+    // The client would wait for ten seconds.
+    let began = Instant::now();
+    while post.info(&slow).await.attempts == 0 {
+        assert!(began.elapsed() < Duration::from_secs(4));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(post.info(&slow).await.last_error.as_deref(), Some("the host takes too long to answer"));
+    worker.abort();
 }

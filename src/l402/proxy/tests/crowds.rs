@@ -133,3 +133,24 @@ async fn however_a_request_ends_its_place_is_free_again() {
         assert!(matches!(house.send(request).await.status, 408 | 504));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shows_nothing_good_is_counted_before_patterns_are_tried_and_who_paid_is_not() {
+    let house = House::with(Rules { unpaid_per_minute: 5, ..rules() }).await;
+    let path = format!("{}/small", base(&house.sell(&json!({})).await));
+    let asked = house.asked(&path).await;
+    assert_eq!(asked.status, 402);
+    let token = house.settle(&asked);
+    for number in 0..4 {
+        let garbage =
+            Request::get(&path).header("authorization", format!("L402 AGIAJEem{number}:{}", "00".repeat(32)));
+        assert_eq!(house.send(garbage.body(Body::empty()).unwrap()).await.status, 402);
+    }
+    let refused = house.asked(&path).await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.headers.contains_key("retry-after"));
+    for _ in 0..20 {
+        let paid = Request::get(&path).header("authorization", &token).body(Body::empty()).unwrap();
+        assert_ne!(house.send(paid).await.status, 429);
+    }
+}

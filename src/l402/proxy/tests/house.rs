@@ -79,6 +79,7 @@ pub(super) fn rules() -> Rules {
         public_url: PUBLIC_URL.into(),
         max_proxies: 5,
         max_in_flight: 1_000,
+        unpaid_per_minute: 0,
         max_request_bytes: 200 * 1024 * 1024,
         max_answer_bytes: 200 * 1024 * 1024,
         connect_timeout: Duration::from_secs(2),

@@ -147,6 +147,7 @@ impl House {
                 public_url: PUBLIC_URL.into(),
                 max_proxies: 100,
                 max_in_flight: 100,
+                unpaid_per_minute: 0,
                 max_request_bytes: 1 << 20,
                 max_answer_bytes: 1 << 20,
                 connect_timeout: Duration::from_secs(2),

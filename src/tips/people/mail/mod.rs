@@ -10,9 +10,13 @@
 //! **Opening the link changes nothing**: mail scanners follow links. What it holds stands behind a `#`, which no
 //! server and no log ever sees, and the page's button sends it.
 //!
-//! **Nobody's mailbox is flooded**: five letters an hour and twelve a day to one address, however it is written;
-//! so many an hour to all; and a letter costs a client as much as five writes. All are counted before it is known
-//! whose address it is, and every answer is the same whether it is anybody's.
+//! **Nobody's mailbox is flooded, and nobody is locked out of theirs**: one network (a /24, a /48, or an account) has
+//! five letters an hour and twelve a day to one address, however the address is written, and a tenth of all letters of
+//! an hour; fifty a day go to one address whoever asks. A browser that still has the cookie of a letter to it, and its
+//! owner where they are logged in, have fifty of their own. Of all letters there are so many an hour, and one costs a
+//! client as much as five writes. So strangers can have a hundred letters a day sent to an address at most, and keep
+//! nobody from logging in who asks from another network, until they have used up fifty a day from five networks or
+//! more. All are counted before it is known whose address it is, and every answer is the same whether it is anybody's.
 //!
 //! **At rest** there are hashes: of the cookie, of the link, and of the code together with the cookie. Used up
 //! and over after fifteen minutes; the rows stay a day to be counted. A letter is lost with the process; its
@@ -29,6 +33,7 @@ use super::sessions::Token;
 use super::store as users;
 use super::{People, cookies, own_page, sessions};
 use crate::clock::UnixMillis;
+use crate::http::client::source;
 use crate::ids::{NoRandomness, UserId, from_hex, random_bytes, to_hex};
 use crate::mail::{Address, Letter, Mailer};
 use crate::store::{StoreError, Tx};
@@ -44,9 +49,15 @@ pub(super) const LASTS_MS: i64 = 15 * 60 * 1_000;
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Letters to one mailbox in an hour, and in a day.
+/// Letters to one mailbox in an hour, and in a day, that one network may ask for.
 const PER_HOUR: u32 = 5;
 const PER_DAY: u32 = 12;
+
+/// Letters to one mailbox in a day, whoever asks; and once as many for whoever has to do with it.
+const PER_DAY_OF_ALL: u32 = 50;
+
+/// The part of all letters of an hour that one network may ask for: one in so many.
+const OF_A_NETWORK: u32 = 10;
 
 /// Wrong codes that a login takes.
 const CODE_TRIES: u32 = 5;
@@ -126,13 +137,21 @@ impl People {
             email: ask.address,
             user,
             tip: ask.tip,
+            network: source().unwrap_or_default(),
         };
+        let session = self.by_cookie(headers).await?.map(|session| session.user);
         let (now, per_hour) = (self.now(), mailer.max_per_hour());
         let written = self.store().write(move |tx| -> Result<(), TipError> {
-            if let Some(wait) = store::wait(tx, &new.email, per_hour, now)? {
+            let owns = session.is_some_and(|user| user.email.as_deref() == Some(new.email.as_str()));
+            let asker = match owns {
+                true => store::Asker::Owner,
+                false if store::asked_before(tx, new.browser, &new.email, now)? => store::Asker::Before,
+                false => store::Asker::Anybody,
+            };
+            if let Some(wait) = store::wait(tx, &new, asker, per_hour, now)? {
                 return Err(TipError::TooMany { retry_after: seconds(wait) });
             }
-            Ok(store::insert(tx, &new, now)?)
+            Ok(store::insert(tx, &new, asker, now)?)
         });
         written.await?;
         place.post(letter, Duration::from_millis(u64::try_from(LASTS_MS).unwrap_or(0)));

@@ -1,8 +1,8 @@
 //! The SQL of logins by letter.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::{CODE_TRIES, DAY_MS, HOUR_MS, LASTS_MS, PER_DAY, PER_HOUR};
+use super::{CODE_TRIES, DAY_MS, HOUR_MS, LASTS_MS, OF_A_NETWORK, PER_DAY, PER_DAY_OF_ALL, PER_HOUR};
 use crate::clock::UnixMillis;
 use crate::ids::UserId;
 use crate::mail::Address;
@@ -20,6 +20,8 @@ pub(super) struct NewLogin {
     pub(super) email: Address,
     pub(super) user: Option<UserId>,
     pub(super) tip: Option<Cuid>,
+    /// Who asks, as payouts name their source; empty: the process itself.
+    pub(super) network: String,
 }
 
 /// A login under way.
@@ -31,10 +33,11 @@ pub(super) struct Login {
     pub(super) tip: Option<Cuid>,
 }
 
-pub(super) fn insert(tx: &Tx<'_>, new: &NewLogin, now: UnixMillis) -> Result<(), StoreError> {
+pub(super) fn insert(tx: &Tx<'_>, new: &NewLogin, asker: Asker, now: UnixMillis) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO tip_mail_logins (link, browser, code, email, mailbox, user_id, tip, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO tip_mail_logins (link, browser, code, email, mailbox, user_id, tip, created_at,
+             network, known)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         new.link,
@@ -44,37 +47,76 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewLogin, now: UnixMillis) -> Result<(),
         new.email.mailbox(),
         new.user,
         new.tip,
-        now
+        now,
+        new.network,
+        asker != Asker::Anybody,
     ])?;
     Ok(())
 }
 
-/// Milliseconds until another letter may go to this address; `None` for now.
+/// Who asks for a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Nothing shows that the address is theirs.
+    Anybody,
+    /// A browser that has asked for a letter to it before, and still has the cookie.
+    Before,
+    /// Its owner, logged in.
+    Owner,
+}
+
+/// Whether a browser has asked for a letter to this mailbox of late.
+pub(super) fn asked_before(
+    connection: &Connection,
+    browser: [u8; 32],
+    email: &Address,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM tip_mail_logins WHERE browser = ?1 AND created_at > ?2 AND mailbox = ?3)",
+    )?;
+    let given = params![browser, now.saturating_sub(LASTS_MS), email.mailbox()];
+    Ok(statement.query_row(given, |row| row.get(0))?)
+}
+
+/// Milliseconds until another letter may go to this address; `None` for now. Asked before it is written down.
 pub(super) fn wait(
     connection: &Connection,
-    email: &Address,
+    new: &NewLogin,
+    asker: Asker,
     per_hour: u32,
     now: UnixMillis,
 ) -> Result<Option<i64>, StoreError> {
+    let (mailbox, network) = (new.email.mailbox(), new.network.as_str());
     // The letter that must grow old before the next may go: one row, if there are that many in the span.
-    let mailbox = email.mailbox();
-    let mut to_it = connection.prepare_cached(
-        "SELECT created_at FROM tip_mail_logins WHERE mailbox = ?1 AND created_at > ?2
-         ORDER BY created_at DESC LIMIT 1 OFFSET ?3",
-    )?;
-    let mut to_all = connection.prepare_cached(
-        "SELECT created_at FROM tip_mail_logins WHERE created_at > ?1
-         ORDER BY created_at DESC LIMIT 1 OFFSET ?2",
-    )?;
+    let to_it = "mailbox = ?3 AND network = ?4 AND created_at > ?1";
+    let to_it_of_all = "mailbox = ?3 AND known = ?4 AND created_at > ?1";
     let mut longest = None;
-    for (most, span) in [(PER_HOUR, HOUR_MS), (PER_DAY, DAY_MS)] {
-        let given = params![mailbox, now.saturating_sub(span), most.saturating_sub(1)];
-        let at: Option<UnixMillis> = to_it.query_row(given, |row| row.get(0)).optional()?;
+    let mut add = |which: &str, most: u32, span: i64, of: &[&dyn ToSql]| -> Result<(), StoreError> {
+        let (since, skipped) = (now.saturating_sub(span), most.saturating_sub(1));
+        let mut given: Vec<&dyn ToSql> = vec![&since, &skipped];
+        given.extend(of);
+        let sql = format!(
+            "SELECT created_at FROM tip_mail_logins WHERE {which} ORDER BY created_at DESC LIMIT 1 OFFSET ?2"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let at: Option<UnixMillis> = statement.query_row(given.as_slice(), |row| row.get(0)).optional()?;
         longest = longest.max(at.map(|at| at.saturating_add(span).saturating_sub(now)));
+        Ok(())
+    };
+    if asker != Asker::Owner {
+        add(to_it, PER_HOUR, HOUR_MS, &[&mailbox, &network])?;
+        add(to_it, PER_DAY, DAY_MS, &[&mailbox, &network])?;
     }
-    let given = params![now.saturating_sub(HOUR_MS), per_hour.saturating_sub(1)];
-    let at: Option<UnixMillis> = to_all.query_row(given, |row| row.get(0)).optional()?;
-    Ok(longest.max(at.map(|at| at.saturating_add(HOUR_MS).saturating_sub(now))))
+    // Who has to do with the address counts apart, so that nobody else uses up what they have.
+    let known = asker != Asker::Anybody;
+    add(to_it_of_all, PER_DAY_OF_ALL, DAY_MS, &[&mailbox, &known])?;
+    if !network.is_empty() {
+        let most = (per_hour / OF_A_NETWORK).max(PER_DAY);
+        add("network = ?3 AND created_at > ?1", most, HOUR_MS, &[&network])?;
+    }
+    add("created_at > ?1", per_hour, HOUR_MS, &[])?;
+    Ok(longest)
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Login> {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::house::{Answer, Browser, DAY, House, PUBLIC_URL};
 use crate::config::Smtp;
+use crate::http::client::{Asker, asked_by};
 use crate::mail::Mailer;
 use crate::mail::post_office::{PostOffice, Received};
 use crate::store::StoreError;
@@ -298,4 +299,62 @@ async fn a_mail_server_that_is_away_keeps_nobody_waiting() {
     let browser = house.browser();
     assert_eq!(browser.letter("ada@mail.example", false).await.status, 204);
     assert_eq!(browser.open_link(&token(&office.letter(1).await)).await.status, 200);
+}
+
+fn network(a: u8, b: u8) -> Asker {
+    Asker::Stranger([a, b, 3, 4].into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_letters_of_others_locks_nobody_out() {
+    let (office, house) = scene().await;
+    asked_by(network(5, 5), async {
+        for _ in 0..5 {
+            assert_eq!(house.browser().letter("ada@mail.example", false).await.status, 204);
+        }
+        house.browser().letter("ada@mail.example", false).await.is_error(429, "TOO_MANY_REQUESTS");
+    })
+    .await;
+    let ada = house.browser();
+    let asked = asked_by(network(6, 6), ada.letter("ada@mail.example", false)).await;
+    assert_eq!(asked.status, 204);
+    let letter = office.letter(6).await;
+    assert_eq!(ada.open_link(&token(&letter)).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mailbox_gets_fifty_letters_a_day_from_everywhere_and_its_owner_gets_in_still() {
+    let (office, house) = scene().await;
+    let ada = house.browser();
+    ada.letter("ada@mail.example", false).await;
+    ada.open_link(&token(&office.letter(1).await)).await.ok();
+    let waiting = house.browser();
+    assert_eq!(asked_by(network(7, 7), waiting.letter("ada@mail.example", false)).await.status, 204);
+    let mut sent = 0;
+    for number in 0..20 {
+        for _ in 0..5 {
+            let asked = asked_by(network(8, number), house.browser().letter("ada@mail.example", false)).await;
+            sent += u32::from(asked.status == 204);
+        }
+    }
+    assert_eq!(sent, 48, "two went before");
+    let stranger = asked_by(network(9, 9), house.browser().letter("ada@mail.example", false)).await;
+    stranger.is_error(429, "TOO_MANY_REQUESTS");
+    // The browser that has asked before, and the owner's own.
+    assert_eq!(asked_by(network(7, 7), waiting.letter("ada@mail.example", false)).await.status, 204);
+    assert_eq!(asked_by(network(8, 1), ada.letter("ada@mail.example", false)).await.status, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_has_a_tenth_of_all_letters() {
+    let (_office, house) = scene().await;
+    let mut sent = 0;
+    for number in 0..100 {
+        let ask = house.browser();
+        let asked = asked_by(network(5, 5), ask.letter(&format!("a{number}@mail.example"), false)).await;
+        sent += u32::from(asked.status == 204);
+    }
+    assert_eq!(sent, 60);
+    let other = house.browser();
+    assert_eq!(asked_by(network(6, 6), other.letter("b@mail.example", false)).await.status, 204);
 }
