@@ -12,13 +12,12 @@ use url::Url;
 struct Service<'a> {
     asked: &'a Url,
     base: Url,
-    /// Where the proxy is, for whoever asks.
-    path: &'a str,
+    path: String,
 }
 
-/// Leads what a service says of places back to its proxy, or takes it away.
-pub(super) fn relocate(headers: &mut HeaderMap, asked: &Url, base: &str, proxy_root: &str) {
-    let service = Url::parse(base).ok().map(|base| Service { asked, base, path: proxy_root });
+/// Leads what a service says of places back to its proxy at `root`, or takes it away.
+pub(super) fn relocate(headers: &mut HeaderMap, asked: &Url, base: &str, root: &str) {
+    let service = Url::parse(base).ok().map(|base| Service { asked, base, path: root.to_owned() });
     for name in [LOCATION, CONTENT_LOCATION] {
         replace(headers, &name, |given| service.as_ref()?.back(given));
     }
@@ -118,7 +117,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(&name, HeaderValue::from_static(value));
         let asked = Url::parse("https://a.example/v1/data/this").unwrap();
-        relocate(&mut headers, &asked, "https://a.example/v1", "/pay/l402/proxy/p-1");
+        relocate(&mut headers, &asked, "https://a.example/v1", "/l402/proxy/p-1");
         headers.get(&name).map(|value| value.to_str().unwrap().to_owned())
     }
 
@@ -126,9 +125,9 @@ mod tests {
     fn redirects_within_the_service_lead_back_to_the_proxy_and_others_are_not_passed_on() {
         for name in [LOCATION, CONTENT_LOCATION] {
             for (location, back) in [
-                ("/v1/login?x=1#y", Some("/pay/l402/proxy/p-1/login?x=1#y")),
-                ("https://a.example/v1", Some("/pay/l402/proxy/p-1")),
-                ("next", Some("/pay/l402/proxy/p-1/data/next")),
+                ("/v1/login?x=1#y", Some("/l402/proxy/p-1/login?x=1#y")),
+                ("https://a.example/v1", Some("/l402/proxy/p-1")),
+                ("next", Some("/l402/proxy/p-1/data/next")),
                 ("/elsewhere", None),
                 ("/v12", None),
                 ("http://a.example/v1/x", None),
@@ -147,8 +146,8 @@ mod tests {
     fn refresh_to_elsewhere_is_not_passed_on() {
         for (given, back) in [
             ("5", Some("5")),
-            ("0; url=/v1/x", Some("0; url=/pay/l402/proxy/p-1/x")),
-            ("0;URL='https://a.example/v1/x'", Some("0; url=/pay/l402/proxy/p-1/x")),
+            ("0; url=/v1/x", Some("0; url=/l402/proxy/p-1/x")),
+            ("0;URL='https://a.example/v1/x'", Some("0; url=/l402/proxy/p-1/x")),
             ("0; url=https://b.example/", None),
             ("0, https://b.example/", None),
             ("0 https://b.example/", None),
@@ -162,10 +161,10 @@ mod tests {
         for (given, back) in [
             (
                 "</v1/items?page=2,3>; rel=\"next\", <https://b.example/x.css>; rel=preload",
-                Some("</pay/l402/proxy/p-1/items?page=2,3>; rel=\"next\""),
+                Some("</l402/proxy/p-1/items?page=2,3>; rel=\"next\""),
             ),
             ("<https://b.example/a>; rel=\"a, b\"", None),
-            ("<next>; title=\"a\\\", <x>\"", Some("</pay/l402/proxy/p-1/data/next>; title=\"a\\\", <x>\"")),
+            ("<next>; title=\"a\\\", <x>\"", Some("</l402/proxy/p-1/data/next>; title=\"a\\\", <x>\"")),
             ("<next>; anchor=\"https://b.example/\"", None),
             ("nonsense", None),
         ] {
