@@ -165,7 +165,7 @@ async fn script(scene: &Scene, store: &Store<'_>) {
 async fn checkout_killed(scene: &Scene, store: &Store<'_>) {
     let doomed = Doomed::start(scene, "shop.after_checkout", 0).await;
     doomed.arm();
-    let headers = [("x-idempotency-key", "k1-0123456789abcdef".to_owned())];
+    let headers = [("x-idempotency-key", "k1-0123456789abcdef0123".to_owned())];
     assert!(store.try_checkout(store.mug, &headers).await.is_err());
     doomed.dies_and_rises().await;
     scene.network.wait_usable().await.unwrap();

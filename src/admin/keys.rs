@@ -141,8 +141,9 @@ pub async fn rotate(
     let rotate = async {
         state.keys.rotate(id.clone(), overlap, act.clone()).await?.map(Json).ok_or_else(|| {
             AdminError::NotFound(format!(
-                "there is no valid key with the id {id} that can be rotated; see `satchel key list` (the key in the key \
-                 file is rotated by replacing the file)"
+                "there is no valid key with the id {id} that can be rotated now; see `satchel key list`. While the text \
+                 before the last rotation still works, only --overlap-hours 0 rotates again; the key in the key file is \
+                 rotated by replacing the file"
             ))
         })
     };

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::AppError;
-use crate::config::{Config, admin_socket_path};
+use crate::config::{Admin, Config, admin_socket_path};
 use crate::http::server::{self, Listen, ServerSettings};
 use crate::routes;
 
@@ -32,8 +32,15 @@ impl OperatorListeners {
     pub(super) async fn bind(config: &Config) -> Result<Self, AppError> {
         let tcp = match config.admin.listen {
             Some(address) => {
-                let bound = TcpListener::bind(address).await;
-                Some(bound.map_err(|error| AppError::Listen(address, error.to_string()))?)
+                match TcpListener::bind(address).await {
+                    Ok(listener) => Some(listener),
+                    // Nobody asked for this very address, and commands can use the socket.
+                    Err(error) if config.admin == Admin::default() => {
+                        tracing::warn!(%error, %address, "not listening for the operator here; set admin.listen");
+                        None
+                    }
+                    Err(error) => return Err(AppError::Listen(address, error.to_string())),
+                }
             }
             None => None,
         };

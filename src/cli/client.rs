@@ -24,6 +24,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// What to do when nobody answers.
 const START: &str = "start it with `satchel run`, or give --data-dir or --config of the one that runs";
 
+/// Whether the operator's API is on this machine: the socket of a data folder here leads to no other.
+fn is_here(config: &Config) -> bool {
+    config.admin.listen.is_none_or(|address| address.ip().is_loopback() || address.ip().is_unspecified())
+}
+
 /// A way to the running satchel.
 pub struct Client {
     http: reqwest::Client,
@@ -51,7 +56,7 @@ impl Client {
         let socket = admin_socket_path(&config.data_dir);
         let builder = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
         let (builder, base, place) = match config.admin.listen {
-            _ if config.admin.socket && UnixStream::connect(&socket).is_ok() => {
+            _ if config.admin.socket && is_here(config) && UnixStream::connect(&socket).is_ok() => {
                 let place = socket.display().to_string();
                 (builder.unix_socket(socket), "http://localhost".to_owned(), place)
             }

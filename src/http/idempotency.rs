@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::keys::Caller;
 use super::respond;
 use crate::ids::to_hex;
 use crate::seal::Sealer;
@@ -30,11 +31,14 @@ const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 /// Rows pruned in one transaction, so that no commit becomes long.
 const PRUNED_AT_ONCE: i64 = 1000;
 
-/// Bytes of a key where nothing else keeps callers apart.
-const SHORTEST_KEYLESS: usize = 16;
+/// Bytes of a key where nothing else keeps callers apart: a UUID has 36, 16 random bytes as hex 32, in base64 22.
+const SHORTEST_KEYLESS: usize = 22;
 
 /// Different characters that such a key has at least: repetitions are no secret.
-const DISTINCT_KEYLESS: usize = 6;
+const DISTINCT_KEYLESS: usize = 8;
+
+/// Of which so many are digits or capitals, as random keys have: words and dates in a row are no secret either.
+const DIGITS_KEYLESS: usize = 4;
 
 /// Names of the header; the second is what clients of older APIs send.
 const HEADERS: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
@@ -59,7 +63,7 @@ pub enum BadKey {
     Unreadable,
     /// Others may choose the same.
     #[error(
-        "Idempotency-Key must be one that nobody guesses, at least 16 random characters: a UUID, for example"
+        "Idempotency-Key must be one that nobody guesses, at least 22 random characters: a UUID, for example"
     )]
     Guessable,
 }
@@ -114,16 +118,21 @@ impl IntoResponse for Reply {
 }
 
 impl Ask {
-    /// Reads the header of a route for anybody, where the key alone keeps callers apart. `service` keeps services apart.
+    /// Reads the header of a route for anybody. The account of an API key keeps callers apart; without one the
+    /// idempotency key alone does. `service` keeps services apart.
     ///
     /// # Errors
     /// [`BadKey`]; no header at all is `None`.
-    pub fn read_keyless(
+    pub fn read_for_anybody(
         headers: &HeaderMap,
+        caller: Option<&Caller>,
         service: &str,
         route: &str,
         body: &[u8],
     ) -> Result<Option<Self>, BadKey> {
+        if let Some(caller) = caller {
+            return Self::read(headers, &format!("{service} {}", caller.account), route, body);
+        }
         let ask = Self::read(headers, service, route, body)?;
         match &ask {
             Some(ask) if is_guessable(&ask.key) => Err(BadKey::Guessable),
@@ -148,7 +157,10 @@ impl Ask {
             key: key.to_owned(),
             caller: caller.to_owned(),
             route: route.to_owned(),
-            body_hash: digest(&[&without_white_space(body)]),
+            body_hash: match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+                Ok(_) => digest(&[&without_white_space(body)]),
+                Err(_) => digest(&[body]),
+            },
             raw_hash: digest(&[body]),
         }))
     }
@@ -180,6 +192,11 @@ impl Ask {
         &self.key
     }
 
+    /// Whether a digest, of today or from before white space was left out, is of the body that came with it.
+    pub fn is_body(&self, hash: &[u8; 32]) -> bool {
+        *hash == self.body_hash || *hash == self.raw_hash
+    }
+
     /// The digest of the body that came with it.
     pub fn body_hash(&self) -> [u8; 32] {
         self.body_hash
@@ -193,7 +210,9 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 fn is_guessable(key: &str) -> bool {
-    key.len() < SHORTEST_KEYLESS || key.bytes().collect::<BTreeSet<_>>().len() < DISTINCT_KEYLESS
+    let distinct: BTreeSet<_> = key.bytes().collect();
+    let mixed = distinct.iter().filter(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()).count();
+    key.len() < SHORTEST_KEYLESS || distinct.len() < DISTINCT_KEYLESS || mixed < DIGITS_KEYLESS
 }
 
 /// JSON without the white space between its tokens: programs that write the same again may lay it out anew.
@@ -231,7 +250,7 @@ pub fn seen(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Recorde
         let body = ask.sealer().open(&recorded.body).filter(|_| same).ok_or(NotOnce::KeyReused)?;
         return Ok(Some(Recorded { body, ..recorded }));
     }
-    // Rows of the day before the answers were sealed.
+    // Rows of the day before the answers were sealed, where caller and route have the same names.
     match look_up(connection, ask, [&ask.caller, &ask.key, &ask.route], false)? {
         None => Ok(None),
         Some((true, recorded)) => Ok(Some(recorded)),
@@ -249,7 +268,7 @@ fn look_up(
     let mut statement = connection.prepare_cached(LOOKUP)?;
     let read = statement.query_row(params![caller, key, sealed], |row| {
         let hash: [u8; 32] = row.get(1)?;
-        let same = row.get::<_, String>(0)? == route && (hash == ask.body_hash || hash == ask.raw_hash);
+        let same = row.get::<_, String>(0)? == route && ask.is_body(&hash);
         Ok((same, Recorded { status: row.get(2)?, body: row.get(3)? }))
     });
     Ok(read.optional()?)
@@ -289,6 +308,8 @@ pub fn prune(tx: &Tx<'_>, now_ms: i64) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::keys::KeyId;
+    use crate::ids::AccountId;
     use crate::store::Store;
 
     fn open() -> (tempfile::TempDir, Store) {
@@ -383,16 +404,32 @@ mod tests {
 
     #[test]
     fn without_an_api_key_only_a_key_that_nobody_guesses_will_do() {
-        let read = |value: &str| {
+        let read = |value: &str, caller: Option<Caller>| {
             let mut headers = HeaderMap::new();
             headers.insert("Idempotency-Key", value.parse().unwrap());
-            Ask::read_keyless(&headers, "gifts", "POST /create", b"{}")
+            let caller = caller.as_ref();
+            Ask::read_for_anybody(&headers, caller, "gifts", "POST /create", b"{}")
         };
-        for guessable in ["1", "order-1", "123456789012345", "aaaaaaaaaaaaaaaaaaaa", "ababababababababab"] {
-            assert_eq!(read(guessable), Err(BadKey::Guessable), "{guessable}");
+        let nobody = None;
+        for guessable in [
+            "1",
+            "order-1",
+            "order-0000000123",
+            "invoice-for-the-year-2026",
+            &"a".repeat(30),
+            &"ab1".repeat(10),
+        ] {
+            assert_eq!(read(guessable, nobody.clone()), Err(BadKey::Guessable), "{guessable}");
         }
-        assert!(read("6c0f2c1e-6c5f-4f0b-9d0e-3f1f7f6f5a11").unwrap().is_some());
-        assert!(read("00112233445566aa").unwrap().is_some());
+        for fine in [
+            "6c0f2c1e-6c5f-4f0b-9d0e-3f1f7f6f5a11",
+            "9f86d081884c7d659a2feaa0c55ad015",
+            "n4bQgYhMfWWaL-qgxVrQFw",
+        ] {
+            assert!(read(fine, nobody.clone()).unwrap().is_some(), "{fine}");
+        }
+        let shop = Caller { key: KeyId(1), account: AccountId(7), scopes: [].into() };
+        assert!(read("order-1", Some(shop)).unwrap().is_some(), "the account keeps it apart");
     }
 
     #[test]

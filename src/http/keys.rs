@@ -331,8 +331,9 @@ impl Keys {
     /// whatever belongs to it stay. `note` writes down in the same transaction that it was done.
     ///
     /// # Errors
-    /// [`KeyError::NoSuchKey`], also for a revoked key and for the one in the operator's key file, which is rotated by
-    /// replacing the file; [`KeyError::Store`], [`KeyError::Randomness`].
+    /// [`KeyError::NoSuchKey`], also for a revoked key, while the last rotation's overlap lasts (unless this one has
+    /// none), and for the key in the operator's key file, which is rotated by replacing the file; [`KeyError::Store`],
+    /// [`KeyError::Randomness`].
     pub async fn rotate_noting(
         &self,
         id: KeyId,

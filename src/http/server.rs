@@ -17,7 +17,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::HeaderName;
-use axum::http::{HeaderValue, Request, StatusCode, Version};
+use axum::http::{Request, StatusCode, Version};
 use axum::response::Response;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -116,7 +116,6 @@ pub async fn serve<L: Listen>(
             free: Arc::clone(&seats),
             enough: settings.max_connections / 2,
         },
-        keep_alive: HeaderValue::from_str(&format!("timeout={}", settings.idle_timeout.as_secs())).ok(),
     };
     let admission = Admission::new(settings.caps);
     let mut http = http1::Builder::new();
@@ -180,8 +179,6 @@ struct Door {
     times_itself: fn(&str) -> bool,
     failure: Failure,
     patience: Patience,
-    /// Tells HTTP/1 clients how long an idle connection stays open.
-    keep_alive: Option<HeaderValue>,
 }
 
 /// A connection, not yet driven.
@@ -209,7 +206,7 @@ fn without_ids(path: &str) -> String {
 
 impl Door {
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response {
-        let hint = self.keep_alive.clone().filter(|_| request.version() == Version::HTTP_11);
+        let hint = (request.version() == Version::HTTP_11).then(|| self.patience.hint());
         let mut response = self.handle(peer, request).await;
         if let Some(hint) = hint {
             response.headers_mut().insert(HeaderName::from_static("keep-alive"), hint);

@@ -159,15 +159,13 @@ impl L402 {
                     self.counters().let_in(price.account, &resource);
                     return Admission::Paid(pass);
                 }
+                // It may be good in a moment: a new invoice now would have it paid twice.
+                Err(error) => return Admission::Refused(error.into_response()),
                 // What was wrong with the first is told.
-                other => refused = refused.or(Some(other.map(|closed| closed.err()))),
+                Ok(Err(closed)) => refused = refused.or(Some(closed)),
             }
         }
-        let closed = match refused {
-            Some(Err(error)) => return Admission::Refused(error.into_response()),
-            Some(Ok(Some(closed))) => closed,
-            Some(Ok(None)) | None => Closed::Nothing,
-        };
+        let closed = refused.unwrap_or(Closed::Nothing);
         self.counters().asked(price.account, &resource);
         let new = NewChallenge {
             client,

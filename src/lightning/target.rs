@@ -176,15 +176,16 @@ fn read_uri(uri: &str) -> Result<Target, Unreadable> {
 }
 
 fn read_plain(text: &str) -> Result<Target, Unreadable> {
+    // Its URL may hold an @ too.
+    if let Some(url) = lnurl(text) {
+        return Ok(Target::Lnurl(url));
+    }
     if text.contains('@') {
         let bare = text.strip_prefix(BITCOIN_SIGN);
         // `lightning:me@example.com?label=…`: what follows is for people.
         let address = bare.unwrap_or(text).split('?').next().unwrap_or_default();
         let read = LightningAddress::read(address).ok_or(Unreadable)?;
         return Ok(if bare.is_some() { Target::DnsName(read) } else { Target::Address(read) });
-    }
-    if let Some(url) = lnurl(text) {
-        return Ok(Target::Lnurl(url));
     }
     let bare = compact(text.split('?').next().unwrap_or_default());
     if is_offer(&bare) {
@@ -223,7 +224,8 @@ fn lnurl(text: &str) -> Option<Url> {
         bech32(&clean(&shown?.1))
     }?;
     let host = url.host_str()?;
-    (url.scheme() == "https" || (url.scheme() == "http" && has_no_certificate(host))).then_some(url)
+    // `lnurlp://` names no scheme: what is kept so must be asked as it was given.
+    (url.scheme() == if has_no_certificate(host) { "http" } else { "https" }).then_some(url)
 }
 
 fn is_offer(text: &str) -> bool {
@@ -320,6 +322,26 @@ mod tests {
         ] {
             assert_eq!(onchain(&text), ONCHAIN, "{text}");
         }
+    }
+
+    /// What is kept as somebody's address is read again at each payment.
+    #[test]
+    fn lnurl_that_is_kept_leads_to_the_same_url_again() {
+        for text in [
+            "lnurlp://host.example/pay/al@ice",
+            "lnurlp://host.example/pay?u=a@b",
+            "lnurlp://127.0.0.1:3000/pay",
+        ] {
+            let target = read(text).unwrap();
+            assert!(matches!(target, Target::Lnurl(_)), "{text}");
+            assert_eq!(read(&target.canonical()), Ok(target), "{text}");
+        }
+        // Kept without its scheme it would be asked over http.
+        let by_https = bech32::encode_lower::<bech32::Bech32>(
+            bech32::Hrp::parse("lnurl").unwrap(),
+            b"https://203.0.113.7/x",
+        );
+        assert!(read(&by_https.unwrap()).is_err());
     }
 
     #[test]

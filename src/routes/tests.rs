@@ -395,3 +395,17 @@ async fn each_key_opens_the_routes_of_its_purpose_alone() {
     let expected: Vec<_> = WHO_MAY.lines().map(str::to_owned).collect();
     assert_eq!(lines, expected, "\n{}\n", lines.join("\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_keys_are_limited_and_right_ones_are_not() {
+    let mut site = Site::build().await;
+    site.router = operator_router(&site.house);
+    let right = site.key(&[Scope::Admin]).await;
+    let wrong = format!("satchel_{}", "ab".repeat(32));
+    let mut statuses = Vec::new();
+    for _ in 0..25 {
+        statuses.push(site.send("GET", &wrong, "/admin/v1/keys", &Value::Null).await.status().as_u16());
+    }
+    assert_eq!((statuses[0], statuses[19], statuses[20], statuses[24]), (401, 401, 429, 429));
+    assert_eq!(site.send("GET", &right, "/admin/v1/keys", &Value::Null).await.status(), 200);
+}

@@ -30,7 +30,7 @@ const QUIET_ZONE: usize = 4;
 /// Pictures that are remembered: a page that is loaded again costs nothing.
 const REMEMBERED: usize = 32;
 
-/// What a picture costs of a client's quota of pages, besides the request itself.
+/// What a picture that is not remembered costs of a client's quota of pages, besides the request itself.
 const MORE_REQUESTS: u32 = 9;
 
 const MASKS: [MaskPattern; 8] = [
@@ -159,19 +159,18 @@ fn picture(modules: &[bool], width: usize) -> String {
 /// The pictures asked for last, the latest in front.
 static LATEST: Mutex<VecDeque<(String, Bytes)>> = Mutex::new(VecDeque::new());
 
-fn remembered(text: &str) -> Result<Bytes, QrError> {
-    let lock = || LATEST.lock().unwrap_or_else(PoisonError::into_inner);
-    {
-        let mut latest = lock();
-        let at = latest.iter().position(|(known, _)| known == text);
-        if let Some(found) = at.and_then(|at| latest.remove(at)) {
-            let picture = found.1.clone();
-            latest.push_front(found);
-            return Ok(picture);
-        }
-    }
+fn remembered(text: &str) -> Option<Bytes> {
+    let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+    let at = latest.iter().position(|(known, _)| known == text)?;
+    let found = latest.remove(at)?;
+    let picture = found.1.clone();
+    latest.push_front(found);
+    Some(picture)
+}
+
+fn drawn(text: &str) -> Result<Bytes, QrError> {
     let picture = Bytes::from(qr_svg(text)?);
-    let mut latest = lock();
+    let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
     latest.push_front((text.to_owned(), picture.clone()));
     latest.truncate(REMEMBERED);
     Ok(picture)
@@ -195,10 +194,13 @@ pub(super) struct Wanted {
     )
 )]
 pub(super) async fn qr(meter: Option<Extension<Meter>>, Query(wanted): Query<Wanted>) -> Response {
-    if let Some(Err(retry_after)) = meter.map(|Extension(meter)| meter.take(MORE_REQUESTS)) {
+    let known = remembered(&wanted.text);
+    if known.is_none()
+        && let Some(Err(retry_after)) = meter.map(|Extension(meter)| meter.take(MORE_REQUESTS))
+    {
         return super::too_many(retry_after);
     }
-    let svg = match remembered(&wanted.text) {
+    let svg = match known.map_or_else(|| drawn(&wanted.text), Ok) {
         Ok(svg) => svg,
         Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
@@ -257,13 +259,14 @@ mod tests {
 
     #[test]
     fn same_text_is_the_same_picture_and_few_are_remembered() {
-        let first = remembered("one").unwrap();
+        let first = drawn("one").unwrap();
         for number in 0..100 {
-            remembered(&number.to_string()).unwrap();
+            drawn(&number.to_string()).unwrap();
         }
-        assert_eq!(remembered("one").unwrap(), first);
+        assert_eq!(remembered("one"), None, "long ago");
+        assert_eq!((drawn("one").unwrap(), remembered("one")), (first.clone(), Some(first)));
         assert!(LATEST.lock().unwrap().len() <= REMEMBERED);
-        assert_eq!(remembered(""), Err(QrError::Empty));
+        assert_eq!(drawn(""), Err(QrError::Empty));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::http::asking::Params;
 use crate::http::body::JsonObject;
 use crate::http::client::Client;
 use crate::http::idempotency::Ask;
+use crate::http::keys::Caller;
 use crate::http::limits::Meter;
 
 /// Gifts of one order that are counted as one request.
@@ -23,6 +24,7 @@ pub(super) struct Asker {
     pub(super) client: Client,
     headers: HeaderMap,
     meter: Option<Meter>,
+    caller: Option<Caller>,
 }
 
 impl FromRequestParts<Api> for Asker {
@@ -30,7 +32,8 @@ impl FromRequestParts<Api> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Self::Rejection> {
         let client = api.proxies.client(&parts.extensions, &parts.headers);
-        Ok(Self { client, headers: parts.headers.clone(), meter: parts.extensions.get().cloned() })
+        let (meter, caller) = (parts.extensions.get().cloned(), parts.extensions.get().cloned());
+        Ok(Self { client, headers: parts.headers.clone(), meter, caller })
     }
 }
 
@@ -45,9 +48,9 @@ impl Asker {
         Ok(Ask::read(&self.headers, &format!("gift {id}"), route, &body.raw)?)
     }
 
-    /// The request's `Idempotency-Key`, which must be one that nobody guesses: clients have no name here.
+    /// The request's `Idempotency-Key`. Without an API key it must be one that nobody guesses.
     pub(super) fn once(&self, route: &str, body: &JsonObject) -> Result<Option<Ask>, GiftError> {
-        Ok(Ask::read_keyless(&self.headers, "gifts", route, &body.raw)?)
+        Ok(Ask::read_for_anybody(&self.headers, self.caller.as_ref(), "gifts", route, &body.raw)?)
     }
 
     /// Counts a batch on the asker's quota: ten gifts weigh as much as one request.

@@ -173,19 +173,19 @@ async fn the_same_key_makes_one_gift() {
             .unwrap();
         house.send(request).await
     };
-    let first = send("one-0123456789abcdef", r#"{"amount":100}"#).await;
-    let again = send("one-0123456789abcdef", r#"{"amount":100}"#).await;
+    let first = send("one-0123456789abcdef0123", r#"{"amount":100}"#).await;
+    let again = send("one-0123456789abcdef0123", r#"{"amount":100}"#).await;
     assert_eq!((first.status, &first.text), (OK, &again.text));
     assert_eq!(again.headers["idempotency-replayed"], "true");
     assert_eq!(house.node.asked.lock().unwrap().len(), 1);
-    send("one-0123456789abcdef", r#"{"amount":101}"#).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
+    send("one-0123456789abcdef0123", r#"{"amount":101}"#).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
     for bad in ["", "one"] {
         send(bad, r#"{"amount":100}"#).await.is_error(400, "IDEMPOTENCY_KEY_BAD");
     }
-    assert_ne!(send("two-0123456789abcdef", r#"{"amount":100}"#).await.text, first.text);
+    assert_ne!(send("two-0123456789abcdef0123", r#"{"amount":100}"#).await.text, first.text);
     // What failed may be tried again.
-    send("three-0123456789abcdef", r#"{"amount":1}"#).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
-    assert_eq!(send("three-0123456789abcdef", r#"{"amount":100}"#).await.status, OK);
+    send("three-0123456789abcdef0123", r#"{"amount":1}"#).await.is_error(400, "GIFT_AMOUNT_UNDER_100");
+    assert_eq!(send("three-0123456789abcdef0123", r#"{"amount":100}"#).await.status, OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

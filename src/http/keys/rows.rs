@@ -38,7 +38,8 @@ const FIND: &str = "SELECT id, account_id, scopes, last_used_at, networks, expir
      SELECT id, account_id, scopes, last_used_at, networks, expires_at, old_expires_at FROM api_keys
      WHERE old_hash = ?1 AND revoked_at IS NULL";
 const ROTATE: &str = "UPDATE api_keys SET old_hash = hash, old_expires_at = ?2, hash = ?3, prefix = ?4
-     WHERE id = ?1 AND revoked_at IS NULL AND from_file = 0";
+     WHERE id = ?1 AND revoked_at IS NULL AND from_file = 0
+         AND (?2 <= ?5 OR old_expires_at IS NULL OR old_expires_at <= ?5)";
 const USED: &str = "UPDATE api_keys SET last_used_at = ?1 WHERE id = ?2";
 
 /// A key that has been checked and may be inserted. Holds no key text.
@@ -125,7 +126,8 @@ fn unused_account(connection: &Connection, name: &str) -> rusqlite::Result<Strin
     Ok(candidate)
 }
 
-/// Gives a key another text; the old one works until `old_expires_at`. `false` if there is no such valid key.
+/// Gives a key another text; the old one works until `old_expires_at`. `false` if there is no such valid key, or while
+/// the text before the last rotation still works: that would end now, though it was promised.
 pub(super) fn rotate(
     tx: &Tx<'_>,
     id: KeyId,
@@ -134,7 +136,8 @@ pub(super) fn rotate(
 ) -> Result<bool, KeyError> {
     let hash = hash_of(text.expose()).ok_or(KeyError::BadText)?;
     let prefix: String = text.expose().chars().take(SHOWN).collect();
-    let changed = tx.prepare_cached(ROTATE)?.execute(params![id.0, old_expires_at, hash, prefix])?;
+    let changed =
+        tx.prepare_cached(ROTATE)?.execute(params![id.0, old_expires_at, hash, prefix, now_ms()])?;
     Ok(changed == 1)
 }
 

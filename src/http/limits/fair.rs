@@ -78,8 +78,19 @@ impl Level {
         Self { networks: Recent::default(), part, shared, minute: 0, active: 0, active_before: 0 }
     }
 
-    /// The use of a network, brought up to date, with its quota and its share of a budget.
-    fn look(&mut self, key: u64, now_ms: u64, budget: f32) -> (&mut Use, f32, f32) {
+    /// Networks that were active in this minute or the one before, whichever were more.
+    fn active(&self, now_ms: u64) -> u32 {
+        let minute = (now_ms / 60_000).saturating_add(1);
+        match minute.saturating_sub(self.minute) {
+            0 => self.active.max(self.active_before),
+            1 => self.active,
+            _ => 0,
+        }
+    }
+
+    /// The use of a network, brought up to date, with its quota and its share of a budget that it has with all active
+    /// networks of its level and `others` besides.
+    fn look(&mut self, key: u64, now_ms: u64, budget: f32, others: u32) -> (&mut Use, f32, f32) {
         let minute = (now_ms / 60_000).saturating_add(1);
         if minute != self.minute {
             let follows = minute == self.minute.saturating_add(1);
@@ -92,7 +103,7 @@ impl Level {
             used.minute = this;
             self.active = self.active.saturating_add(1);
         }
-        let networks = self.active.max(self.active_before).saturating_add(1);
+        let networks = self.active.max(self.active_before).saturating_add(others).saturating_add(1);
         let quota = (budget * self.part).max(LEAST_QUOTA.min(budget));
         let share = budget * (1.0 - CALM) / reckoned(networks);
         used.leak(now_ms, quota, share);
@@ -139,15 +150,23 @@ impl Strangers {
         let scarce = self.left < CALM * self.a_minute;
         let budget = self.a_minute;
         let keys = address.map(|address| self.keys(address)).unwrap_or_default();
-        let levels = match address {
-            Some(IpAddr::V4(_)) => self.v4.as_mut_slice(),
-            Some(IpAddr::V6(_)) => self.v6.as_mut_slice(),
-            None => &mut [],
+        // Both families share one budget, so each level counts the networks of the other family's level of its rank too.
+        let (levels, others): (&mut [Level], &[Level]) = match address {
+            Some(IpAddr::V4(_)) => (&mut self.v4, &self.v6),
+            Some(IpAddr::V6(_)) => (&mut self.v6, &self.v4),
+            None => (&mut [], &[]),
         };
+        let apart = others.len().abs_diff(levels.len());
+        let rank = |at: usize| {
+            let of_larger = others.len() > levels.len();
+            let at = if of_larger { at.saturating_add(apart) } else { at.saturating_sub(apart) };
+            others.get(at).map_or(0, |level| level.active(now_ms))
+        };
+        let others: [u32; 4] = std::array::from_fn(rank);
         let mut wait = None;
-        for (level, key) in levels.iter_mut().zip(keys) {
+        for ((level, key), others) in levels.iter_mut().zip(keys).zip(others) {
             let shared = level.shared && scarce;
-            let (used, quota, share) = level.look(key, now_ms, budget);
+            let (used, quota, share) = level.look(key, now_ms, budget, others);
             let of_share = if shared { used.share_wait_ms(share) } else { None };
             wait = wait.max(used.wait_ms(quota)).max(of_share);
         }

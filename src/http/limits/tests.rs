@@ -209,6 +209,29 @@ mod flood {
         assert!(honest >= flood, "{honest} {flood}");
     }
 
+    /// Both families share the budget, so neither may count on the other's half.
+    #[test]
+    fn flood_from_both_families_leaves_an_honest_stranger_their_share() {
+        let (a_minute, mut strangers) = (1_200.0, Strangers::new(1_200.0));
+        let v4 = |n: u32| IpAddr::from(Ipv4Addr::from_bits(0x5000_0000 + (n % 4) * 0x1_0000 + n % 60_000));
+        let v6 = |n: u32| {
+            let bits = ((0x2a00_u128 << 16 | u128::from(n % 4)) << 96) | (u128::from(n) << 64);
+            IpAddr::from(Ipv6Addr::from_bits(bits))
+        };
+        let honest = IpAddr::from([203, 0, 113, 7]);
+        let (mut through, mut tries) = (0, 0);
+        // A thousand tries a second, for five minutes; the honest one asks every ten seconds.
+        for tick in 0..300_000_u32 {
+            let now = u64::from(tick);
+            let _ = strangers.take(Some(if tick % 2 == 0 { v4(tick) } else { v6(tick) }), now);
+            if tick >= 60_000 && tick % 10_000 == 0 {
+                tries += 1;
+                through += usize::from(strangers.take(Some(honest), now).is_ok());
+            }
+        }
+        assert!(through * 10 >= tries * 9, "{through} of {tries} with {a_minute} a minute");
+    }
+
     #[test]
     fn crowd_is_forgotten_before_it_costs_much() {
         let mut strangers = Strangers::new(1_200.0);

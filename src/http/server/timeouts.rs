@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::HeaderValue;
 use axum::response::Response;
 use futures_util::task::AtomicWaker;
 use hyper::body::{Frame, SizeHint};
@@ -30,6 +31,12 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// What a client is told about it, as the `Keep-Alive` header says it.
+    pub(super) fn hint(&self) -> HeaderValue {
+        HeaderValue::from_str(&format!("timeout={}", self.idle().as_secs()))
+            .unwrap_or(HeaderValue::from_static("timeout=1"))
+    }
+
     fn idle(&self) -> Duration {
         if self.free.available_permits() >= self.enough {
             self.idle_timeout

@@ -42,7 +42,9 @@ impl Service<'_> {
     /// The same place below the proxy; `None` if it is not the service's.
     fn back(&self, given: &str) -> Option<String> {
         let target = self.asked.join(given).ok()?;
-        if target.origin() != self.base.origin() {
+        // A service that insists on TLS sends http to https of the same host.
+        let secured = target.scheme() == "https" && target.host() == self.base.host();
+        if target.origin() != self.base.origin() && !secured {
             return None;
         }
         let root = self.base.path().trim_end_matches('/');

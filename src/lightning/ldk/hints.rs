@@ -30,6 +30,10 @@ impl Signer {
 
     /// The same invoice with only the hints that its amount needs. Whatever goes wrong, the invoice as it was.
     pub(super) fn slim(&self, invoice: Bolt11Invoice, channels: &[ChannelDetails]) -> Bolt11Invoice {
+        // What a payer chooses may need all of them.
+        if invoice.amount_milli_satoshis().is_none() {
+            return invoice;
+        }
         let hints = invoice.route_hints();
         let rooms: Vec<_> = hints.iter().map(|hint| room_of(hint, channels)).collect();
         let needed = needed(&rooms, invoice.amount_milli_satoshis());

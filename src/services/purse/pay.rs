@@ -341,7 +341,7 @@ pub(super) fn begun_by(
 ) -> Result<Option<Payment>, PurseError> {
     let Some(ask) = ask else { return Ok(None) };
     match payments::by_request(connection, purse.id, ask.key())? {
-        Some(payment) if payment.request_hash != Some(ask.body_hash()) => {
+        Some(payment) if !payment.request_hash.is_some_and(|hash| ask.is_body(&hash)) => {
             Err(PurseError::IdempotencyKeyReuse)
         }
         found => Ok(found),

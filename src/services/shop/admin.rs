@@ -321,7 +321,7 @@ fn changed(mut store: ShopStore, asked: &StoreRequest) -> Result<ShopStore, Shop
         store.home.country = read::country(country)?;
     }
     if let Some(state) = &asked.state {
-        store.home.state = read::state(state)?;
+        store.home.state = read::state(&store.home.country, state)?;
     }
     if let Some(active) = asked.active {
         store.active = active;
@@ -353,7 +353,8 @@ fn set_places(tx: &Tx<'_>, store: &ShopStore, asked: &StoreRequest) -> Result<()
 
 fn at(place: &PlaceRequest) -> Result<Location, ShopError> {
     let country = if place.country.trim() == "*" { "*".to_owned() } else { read::country(&place.country)? };
-    Ok(Location { country, state: read::state(&place.state)? })
+    let state = read::state(&country, &place.state)?;
+    Ok(Location { country, state })
 }
 
 /// In the operator's words.

@@ -87,16 +87,22 @@ impl Shop {
     }
 }
 
-/// Shipping and tax were paid for one place; an address in another must come to the same.
+/// Shipping and tax were paid for one place; an address in another must cost no more.
 fn check_place(tx: &Tx<'_>, store: &ShopStore, order: &Order, to: &Location) -> Result<(), ShopError> {
-    if *to == order.at
-        || shipping_and_tax(tx, store, order, to)? == shipping_and_tax(tx, store, order, &order.at)?
+    if *to == order.at || !order.ships {
+        return Ok(());
+    }
+    let there = shipping_and_tax(tx, store, order, to)?;
+    let paid = shipping_and_tax(tx, store, order, &order.at)?;
+    if let (Some(there), Some(paid)) = (there, paid)
+        && there.0 <= paid.0
+        && there.1 <= paid.1
     {
         return Ok(());
     }
     let (to, at) = (to.shown(), order.at.shown());
     let message = format!(
-        "The address is in {to}, and this order was priced for {at}: shipping or tax differ, or nothing is sent there. It stays paid: claim it with an address in {at}, or ask the seller to cancel it, which gives the sats back"
+        "The address is in {to}, and this order was priced for {at}: shipping or tax are higher, or nothing is sent there. It stays paid: claim it with an address in {at}, or ask the seller to cancel it, which gives the sats back"
     );
     Err(ShopError::invalid("ADDRESS_MISMATCH", message))
 }

@@ -8,7 +8,7 @@ use crate::rates::Unit;
 use crate::services::shop::customer::is_unfit;
 use crate::services::shop::ids::{ProductId, VariantId};
 use crate::services::shop::store::catalogue::{Product, Variant};
-use crate::services::shop::{ShopError, amounts};
+use crate::services::shop::{ShopError, amounts, states};
 
 /// Characters of titles, and of names of other kinds.
 const TITLE_LEN: usize = 255;
@@ -142,12 +142,14 @@ pub(super) fn country(given: &str) -> Result<String, ShopError> {
     country_code(given).ok_or_else(|| invalid("country must be a code of two letters, like US"))
 }
 
-pub(super) fn state(given: &str) -> Result<String, ShopError> {
-    let state = line("state", given, 10)?.to_uppercase();
-    if state.chars().all(char::is_alphanumeric) {
-        Ok(state)
-    } else {
+/// A state's code, from its code or its name; empty for none.
+pub(super) fn state(country: &str, given: &str) -> Result<String, ShopError> {
+    let given = line("state", given, 40)?;
+    let state = states::code(country, &given);
+    if state.is_empty() && !given.trim().is_empty() {
         Err(invalid("state must be a code like CA"))
+    } else {
+        Ok(state)
     }
 }
 

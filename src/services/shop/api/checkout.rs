@@ -1,5 +1,6 @@
 //! The catalogue, and buying from it.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -13,6 +14,7 @@ use crate::decimal::Decimal;
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::idempotency::Ask;
+use crate::http::keys::Caller;
 use crate::http::problem::{PROBLEM, Problem};
 use crate::http::respond;
 use crate::ids::PaymentHash;
@@ -133,7 +135,7 @@ pub(super) async fn catalogue(
         ("slug" = String, Path, description = "The store"),
         ("X-Buyer-Location" = Option<String>, Header, description = "`country-state-zip`, for shipping and tax, like `US-CA-94107`; the store's own without it"),
         ("Authorization" = Option<String>, Header, description = "`L402 macaroon:preimage` once it is paid"),
-        ("X-Idempotency-Key" = Option<String>, Header, description = "The same key, at least 16 random characters, with the same body is the same order; or `Idempotency-Key`"),
+        ("X-Idempotency-Key" = Option<String>, Header, description = "The same key, at least 22 random characters, with the same body is the same order; or `Idempotency-Key`"),
     ),
     request_body = CheckoutBody,
     responses(
@@ -150,6 +152,7 @@ pub(super) async fn catalogue(
 pub(super) async fn checkout(
     State(shop): State<Shop>,
     Id(slug): Id,
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ShopError> {
@@ -158,7 +161,9 @@ pub(super) async fn checkout(
         None => None,
         Some(value) => Location::read(value.to_str().unwrap_or("?"))?,
     };
-    let idempotency_key = Ask::read_keyless(&headers, "shop", "POST checkout", b"")?.map(|ask| ask.digest());
+    let caller = caller.as_ref().map(|Extension(caller)| caller);
+    let ask = Ask::read_for_anybody(&headers, caller, "shop", "POST checkout", b"")?;
+    let idempotency_key = ask.map(|ask| ask.digest());
     let says_where = at.is_some();
     let new = NewOrder { cart, at, idempotency_key };
     Ok(match shop.checkout(&slug, &headers, new, says_where).await? {

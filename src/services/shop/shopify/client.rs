@@ -190,7 +190,8 @@ fn first_error(errors: &Value) -> Option<(String, String)> {
 
 fn of_code(code: &str, message: String, has_data: bool) -> ShopifyError {
     match code {
-        "ACCESS_DENIED" => ShopifyError::Denied(message),
+        // With data beside it the mutation may have been carried out, and only what it answers is denied.
+        "ACCESS_DENIED" if !has_data => ShopifyError::Denied(message),
         "SHOP_INACTIVE" => ShopifyError::Denied("the shop is not active".into()),
         "MAX_COST_EXCEEDED" => ShopifyError::Refused(message),
         // What the schema refuses is refused before anything is done.

@@ -72,7 +72,8 @@ impl Shop {
 
     /// Makes an order at Shopify. That the request begins is durable before it does.
     async fn create(&self, shop: &ShopifyShop, id: OrderId) -> Result<(), ShopifyError> {
-        let look_at = self.now().saturating_add(millis(shop.pace.in_doubt));
+        // Waits and repeated attempts of one request included, it is over by then.
+        let look_at = self.now().saturating_add(millis(shop.pace.in_doubt.saturating_mul(8)));
         let begin = move |tx: &Tx<'_>| -> Result<Option<(Value, Option<Customer>, bool)>, ShopError> {
             if !sending::begin(tx, id, look_at)? {
                 return Ok(None);
@@ -135,7 +136,8 @@ impl Shop {
         let private = |text: &str| customer.is_some_and(|customer| customer.is_in(text));
         let answer = shop.client.tell::<Created>(CREATE_ORDER, variables).await;
         let answer = answer.map_err(|error| without(error, &private))?.order_create;
-        if let Some(error) = answer.user_errors.first() {
+        // An order that is there is there, whatever is said beside it.
+        if let (None, Some(error)) = (&answer.order, answer.user_errors.first()) {
             return Err(ShopifyError::Refused(reason(error, &private)));
         }
         let node = answer.order.ok_or_else(|| ShopifyError::Nonsense("it names no order".into()))?;
@@ -184,6 +186,10 @@ impl Shop {
                 None => Ok(self.store().write(move |tx| sending::done(tx, id)).await?),
             };
         };
+        if self.is_cancelled(shop, remote).await? {
+            tracing::info!(order = %id, "an order was cancelled at Shopify");
+            return Ok(self.store().write(move |tx| sending::done(tx, id)).await?);
+        }
         let variables = json!({ "orderId": gid("Order", remote), "staffNote": STAFF_NOTE });
         let answer = shop.client.tell::<Cancelled>(CANCEL_ORDER, &variables).await;
         let refused = match answer {
@@ -192,13 +198,19 @@ impl Shop {
             }
             Err(error) => Some(error.to_string()),
         };
-        if let Some(why) = refused
-            && !self.is_cancelled(shop, remote).await?
-        {
-            return Err(ShopifyError::Refused(format!("it could not be cancelled: {why}")));
+        // Shopify only takes the job: it is done once the order says so.
+        if self.is_cancelled(shop, remote).await? {
+            tracing::info!(order = %id, "an order was cancelled at Shopify");
+            return Ok(self.store().write(move |tx| sending::done(tx, id)).await?);
         }
-        tracing::info!(order = %id, "an order was cancelled at Shopify");
-        Ok(self.store().write(move |tx| sending::done(tx, id)).await?)
+        match refused {
+            Some(why) => Err(ShopifyError::Refused(format!("it could not be cancelled: {why}"))),
+            None => {
+                let next = self.now().saturating_add(millis(shop.pace.in_doubt));
+                let asked = "the shop was asked to cancel it";
+                Ok(self.store().write(move |tx| sending::put_off(tx, id, next, asked)).await?)
+            }
+        }
     }
 
     async fn is_cancelled(&self, shop: &ShopifyShop, remote: i64) -> Result<bool, ShopifyError> {

@@ -143,7 +143,7 @@ async fn price_and_rate_are_fixed_with_the_invoice() {
 async fn idempotency_key_makes_one_order() {
     let world = World::new().await;
     let mug = world.product("mugs", "mug", "20.00", Some(9)).await;
-    let once = [("x-idempotency-key", "k1-0123456789abcdef")];
+    let once = [("x-idempotency-key", "k1-0123456789abcdef0123")];
     let first = world.checkout("mugs", &one(mug), &once).await.asked();
     assert_eq!(world.checkout("mugs", &one(mug), &once).await.asked(), first);
     let two = json!([{ "variantId": mug, "quantity": 2 }]);

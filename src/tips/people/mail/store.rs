@@ -90,7 +90,7 @@ pub(super) fn wait(
     let (mailbox, network) = (new.email.mailbox(), new.network.as_str());
     // The letter that must grow old before the next may go: one row, if there are that many in the span.
     let to_it = "mailbox = ?3 AND network = ?4 AND created_at > ?1";
-    let to_it_of_all = "mailbox = ?3 AND known = ?4 AND created_at > ?1";
+    let to_it_of_all = "mailbox = ?3 AND known = 0 AND created_at > ?1";
     let mut longest = None;
     let mut add = |which: &str, most: u32, span: i64, of: &[&dyn ToSql]| -> Result<(), StoreError> {
         let (since, skipped) = (now.saturating_sub(span), most.saturating_sub(1));
@@ -108,9 +108,11 @@ pub(super) fn wait(
         add(to_it, PER_HOUR, HOUR_MS, &[&mailbox, &network])?;
         add(to_it, PER_DAY, DAY_MS, &[&mailbox, &network])?;
     }
-    // Who has to do with the address counts apart, so that nobody else uses up what they have.
-    let known = asker != Asker::Anybody;
-    add(to_it_of_all, PER_DAY_OF_ALL, DAY_MS, &[&mailbox, &known])?;
+    // Who has to do with the address is not counted here, so that nobody else uses up what they have: its owner, and a
+    // browser that has asked before, which its network's part still binds.
+    if asker == Asker::Anybody {
+        add(to_it_of_all, PER_DAY_OF_ALL, DAY_MS, &[&mailbox])?;
+    }
     if !network.is_empty() {
         let most = (per_hour / OF_A_NETWORK).max(PER_DAY);
         add("network = ?3 AND created_at > ?1", most, HOUR_MS, &[&network])?;

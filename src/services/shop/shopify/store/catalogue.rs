@@ -225,7 +225,7 @@ pub(in crate::services::shop::shopify) fn retire_product(
 }
 
 /// Pieces of paid orders that a reading may not know of: of those that wait to be claimed, and of those that were not
-/// known to be at Shopify when it began.
+/// known to be at Shopify when it began. An order that was sent as plain lines takes no stock there, ever.
 pub(in crate::services::shop::shopify) fn unknown_pieces(
     connection: &Connection,
     store: StoreId,
@@ -236,7 +236,7 @@ pub(in crate::services::shop::shopify) fn unknown_pieces(
              SELECT id FROM shop_orders WHERE store_id = ?1 AND status = 'awaiting_details'
              UNION ALL
              SELECT o.id FROM shopify_orders r JOIN shop_orders o ON o.id = r.order_id
-             WHERE r.store_id = ?1 AND (r.written_at IS NULL OR r.written_at >= ?2)
+             WHERE r.store_id = ?1 AND (r.plain = 1 OR r.written_at IS NULL OR r.written_at >= ?2)
                  AND o.status IN ('processing', 'shipped')
          ) o JOIN shop_order_items i ON i.order_id = o.id GROUP BY i.variant_id",
     )?;
