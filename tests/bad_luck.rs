@@ -106,10 +106,11 @@ fn refused_start(data_dir: &Path, config: &Path) -> String {
     said
 }
 
-/// The folder's configuration with another address for HTTP and for peers.
+/// The folder's configuration with other addresses for HTTP, for the operator and for peers.
 fn moved_config(satchel: &Satchel, http: Option<u16>, p2p: Option<u16>) -> PathBuf {
     let mut config: toml::Table =
         fs::read_to_string(satchel.data_dir().join("config.toml")).unwrap().parse().unwrap();
+    config["admin"]["listen"] = format!("127.0.0.1:{}", free_port()).into();
     if let Some(port) = http {
         config["http"]["listen"] = format!("127.0.0.1:{port}").into();
         config["http"]["public_url"] = format!("http://127.0.0.1:{port}").into();
@@ -118,6 +119,15 @@ fn moved_config(satchel: &Satchel, http: Option<u16>, p2p: Option<u16>) -> PathB
         config["node"]["listen"] = toml::Value::Array(vec![format!("127.0.0.1:{port}").into()]);
     }
     let path = satchel.data_dir().join("moved.toml");
+    fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
+    path
+}
+
+/// The same, but for the operator's.
+fn same_operators_address(satchel: &Satchel) -> PathBuf {
+    let path = moved_config(satchel, Some(free_port()), Some(free_port()));
+    let mut config: toml::Table = fs::read_to_string(&path).unwrap().parse().unwrap();
+    config["admin"]["listen"] = satchel.admin_url().trim_start_matches("http://").into();
     fs::write(&path, toml::to_string(&config).unwrap()).unwrap();
     path
 }
@@ -139,6 +149,8 @@ async fn what_can_t_be_started_says_why() {
     assert!(said.contains("another satchel is running on"), "{said}");
     let said = refused_start(&dir, &config);
     assert!(said.contains("can't listen on") && said.contains("[http] listen"), "{said}");
+    let said = refused_start(&dir, &same_operators_address(&satchel));
+    assert!(said.contains("can't listen on") && said.contains("[admin] listen"), "{said}");
     assert!(satchel.is_running());
     assert_eq!(api.get("/health/live").await.status, 200);
     assert!(satchel.stop().await.unwrap().success());

@@ -70,8 +70,8 @@ pub enum AppError {
     #[error(transparent)]
     Node(#[from] StartError),
     /// The address is taken, or not ours.
-    #[error("can't listen on {0}: {1}. Is another satchel running? [http] listen chooses another address")]
-    Listen(SocketAddr, String),
+    #[error("can't listen on {0}: {1}. Is another satchel running? {2} chooses another address")]
+    Listen(SocketAddr, String, &'static str),
     /// The operating system refuses something basic, or a part can't be built.
     #[error("can't start: {0}")]
     System(String),
@@ -119,8 +119,9 @@ fn runtime(name: &'static str, threads: usize) -> Result<Runtime, AppError> {
 async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     let config = Arc::new(config);
     let listen = config.http.listen;
-    let listener =
-        TcpListener::bind(listen).await.map_err(|error| AppError::Listen(listen, error.to_string()))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| AppError::Listen(listen, error.to_string(), "[http] listen"))?;
     let mut operator = OperatorListeners::bind(&config).await?;
     let handle = node_runtime.handle().clone();
     let building = Arc::clone(&config);

@@ -39,7 +39,7 @@ impl OperatorListeners {
                         tracing::warn!(%error, %address, "not listening for the operator here; set admin.listen");
                         None
                     }
-                    Err(error) => return Err(AppError::Listen(address, error.to_string())),
+                    Err(error) => return Err(AppError::Listen(address, error.to_string(), "[admin] listen")),
                 }
             }
             None => None,
