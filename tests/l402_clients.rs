@@ -142,7 +142,17 @@ async fn what_each_client_can_read() {
         let show = |table: &[(Form, [Cell; 6])]| {
             table.iter().map(|(form, cells)| format!("{form:?} {cells:?}\n")).collect::<String>()
         };
-        assert_eq!(show(&measured), show(&TABLE), "{door:?}");
+        // A preimage alone is refused at priced routes, since nodes on the payment's way see it. Satchel never asks in
+        // the form that has clients answer so.
+        let mut expected = TABLE;
+        if door == Door::Proxy {
+            for (_, cells) in expected.iter_mut().filter(|(form, _)| *form == Form::LegacyPayment) {
+                for cell in cells.iter_mut().filter(|cell| **cell == PAY) {
+                    *cell = Vain;
+                }
+            }
+        }
+        assert_eq!(show(&measured), show(&expected), "{door:?}");
     }
     scene.close().await;
 }

@@ -239,7 +239,7 @@ async fn table(scene: &Scene) {
     let name = file.display().to_string();
     let made = satchel.command_json("export", &["ledger", "--output", &name]).await.unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
-    let mut lines = text.lines();
+    let mut lines = text.trim_start_matches('\u{feff}').lines();
     assert_eq!(lines.next().unwrap(), "journal,at,kind,subject,account,debitSats,creditSats");
     let msat = |text: &str| {
         let (sats, rest) = text.split_once('.').unwrap_or((text, ""));
