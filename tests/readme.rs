@@ -35,7 +35,9 @@ const TWO_MINUTES: Duration = Duration::from_secs(120);
 /// The blocks of shell in a section.
 fn blocks(title: &str) -> Vec<&'static str> {
     let readme = include_str!("../README.md");
-    let section = readme.split(&format!("\n{title}\n")).nth(1).unwrap().split("\n## ").next().unwrap();
+    let rest = readme.split(&format!("\n{title}\n")).nth(1).unwrap();
+    let section = rest.split("\n## ").next().unwrap();
+    let section = if title.starts_with("###") { section.split("\n### ").next().unwrap() } else { section };
     let blocks = section.split("```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap());
     blocks.filter(|(language, _)| *language == "sh").map(|(_, block)| block).collect()
 }
