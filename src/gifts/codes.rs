@@ -1,4 +1,4 @@
-//! Verify codes: four digits that a recipient must know. What keeps strangers from guessing is the [lock](super::lock).
+//! Verify codes: four digits that a recipient must know. What keeps strangers from guessing is the lock beside this file.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};

@@ -182,7 +182,7 @@ impl Limits {
         self
     }
 
-    /// Counts one request of a client (a [`Client`](super::client::Client), or whatever tells it from others) and
+    /// Counts one request of a client (a [`Client`], or whatever tells it from others) and
     /// says what is left.
     pub fn check(&self, class: Class, client: impl Hash) -> Allowance {
         self.check_holder(class, Holder::Client(Name::of(self.hash(client))))

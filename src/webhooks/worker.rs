@@ -1,7 +1,7 @@
 //! Delivers what is in the outbox.
 //!
 //! Each endpoint's messages go out one after the other, oldest first; endpoints in parallel, so many at once, of which
-//! strangers and each [lane](super::lanes) have a part. Endpoints that strangers gave have less time for an answer.
+//! strangers and each lane have a part. Endpoints that strangers gave have less time for an answer.
 //! What fails is tried again as the [`schedule`] says, and parked after some days. `app` runs [`run`] once; it must
 //! never run twice on one store.
 //!
