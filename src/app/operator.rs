@@ -12,9 +12,9 @@ use super::build::House;
 use crate::acts::Act;
 use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayOrder, PayTo, PayoutView, SendOrder};
 use crate::http::keys::{KeyBounds, KeyError, KeyId, KeyInfo, Scope};
-use crate::ids::{CoinSendId, Preimage};
 #[cfg(feature = "failpoints")]
-use crate::ids::{Secret, random_bytes};
+use crate::ids::random_bytes;
+use crate::ids::{CoinSendId, Preimage, Secret};
 use crate::ledger::coins::{self, CoinSend, CoinStatus};
 use crate::ledger::offer_payouts::{self, OfferPayout};
 use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
