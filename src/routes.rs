@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use utoipa::OpenApi;
@@ -87,10 +87,10 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(proxy_routes)
         .merge(content_routes)
         .merge(shop_routes)
-        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
+        .layer(from_fn(client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise));
     let tools = mcp::here::router(services.clone(), house.keys.clone(), &house.limits, &house.proxies)
-        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_source))
+        .layer(from_fn(client::note_source))
         .layer(from_fn_with_state(house.keys.clone(), recognise));
     let pages = Limiter {
         limits: Arc::clone(&house.pages),

@@ -63,7 +63,8 @@ impl fmt::Debug for Sealer {
     }
 }
 
-fn mac(key: &HmacEngine<sha256::Hash>, parts: &[&[u8]]) -> [u8; 32] {
+/// HMAC-SHA256 over parts of known length.
+pub(crate) fn mac(key: &HmacEngine<sha256::Hash>, parts: &[&[u8]]) -> [u8; 32] {
     let mut engine = key.clone();
     for part in parts {
         engine.input(part);

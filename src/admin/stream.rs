@@ -1,54 +1,37 @@
-//! Long lists, answered page by page: memory holds one page, and readers see one list.
+//! Long lists, answered page by page.
 
-use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::response::Response;
 use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use super::AdminError;
+use crate::http::pages::{self, Page};
 use crate::http::respond;
 
 /// Objects of a page.
 pub const PAGE: u32 = 500;
 
 /// `{"name": […]}` of all pages. `page` answers at most [`PAGE`] objects whose `"id"` is greater than the one given.
-/// What fails after the first page ends the body early, so that no reader takes it for whole.
 ///
 /// # Errors
-/// Of the first page.
+/// Of the first page. What fails after it ends the body early.
 pub async fn list<F>(name: &'static str, page: F) -> Result<Response, AdminError>
 where
     F: Fn(i64) -> BoxFuture<'static, Result<Vec<Value>, AdminError>> + Send + 'static,
 {
-    let first = page(0).await?;
-    let begin = Bytes::from(format!("{{\"{name}\":["));
-    let (bytes, next) = (written(&first, false)?, next(&first));
-    let rest = stream::try_unfold((page, next), |(page, after)| async move {
-        let Some(after) = after else { return Ok::<_, AdminError>(None) };
-        let found = page(after).await?;
-        Ok(Some((written(&found, true)?, (page, next_of(&found, after)))))
-    });
-    let whole = stream::iter([Ok(begin), Ok(bytes)])
-        .chain(rest)
-        .chain(stream::iter([Ok::<_, AdminError>(Bytes::from_static(b"]}"))]));
-    Ok(respond::no_store(respond::json_bytes(StatusCode::OK, Body::from_stream(whole))))
+    let first = written(&page(0).await?, 0)?;
+    let more = move |after| {
+        let found = page(after);
+        async move { written(&found.await?, after) }
+    };
+    let body = pages::body(&format!("{{\"{name}\":["), first, more, "]}");
+    Ok(respond::no_store(respond::json_bytes(StatusCode::OK, body)))
 }
 
-fn written(objects: &[Value], comma: bool) -> Result<Bytes, AdminError> {
-    let mut bytes = Vec::new();
-    for (index, object) in objects.iter().enumerate() {
-        if comma || index > 0 {
-            bytes.push(b',');
-        }
-        serde_json::to_writer(&mut bytes, object).map_err(AdminError::internal)?;
-    }
-    Ok(bytes.into())
-}
-
-fn next(page: &[Value]) -> Option<i64> {
-    next_of(page, 0)
+fn written(objects: &[Value], after: i64) -> Result<Page<i64>, AdminError> {
+    let json = objects.iter().map(|object| serde_json::to_vec(object).map_err(AdminError::internal));
+    Ok(Page { objects: pages::joined(json)?, next: next_of(objects, after) })
 }
 
 /// The id to go on after, if there may be more. Ids grow: one that doesn't ends the list rather than going round.

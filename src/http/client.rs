@@ -4,7 +4,7 @@
 //! Never read `X-Forwarded-For` anywhere else: a stranger can write anything into it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,6 +54,9 @@ impl fmt::Display for Client {
         self.0.fmt(f)
     }
 }
+
+/// Where requests without a peer come from: in tests, and in calls of the process itself.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// What reverse proxies write about their clients.
 const FORWARDING_HEADERS: [&str; 3] = ["x-forwarded-for", "forwarded", "x-real-ip"];
@@ -117,11 +120,12 @@ pub async fn note_address(State(proxies): State<Arc<Proxies>>, request: Request,
     }
 }
 
-/// Middleware: lets [`asker`] and [`source`] know. Goes inside [`recognise`](super::keys::recognise).
-pub async fn note_source(State(proxies): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
+/// Middleware: lets [`asker`] and [`source`] know. Goes inside [`note_address`] and
+/// [`recognise`](super::keys::recognise).
+pub async fn note_source(request: Request, next: Next) -> Response {
     let asker = match request.extensions().get::<Caller>() {
         Some(caller) => Asker::Account(caller.account),
-        None => Asker::Stranger(proxies.client(request.extensions(), request.headers()).0),
+        None => Asker::Stranger(address().unwrap_or(NOWHERE)),
     };
     ASKER.scope(asker, next.run(request)).await
 }
@@ -198,7 +202,7 @@ impl Proxies {
     /// The client behind a request whose extensions carry [`Peer`]. Without a peer (tests, in-process
     /// calls) all requests are one client.
     pub fn client(&self, extensions: &Extensions, headers: &HeaderMap) -> Client {
-        let peer = extensions.get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+        let peer = extensions.get::<Peer>().map_or(NOWHERE, |peer| peer.0.ip());
         Client::of(self.address(peer, headers))
     }
 

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod live;
 pub mod measure;
 pub mod openapi;
+pub mod pages;
 pub mod problem;
 pub mod respond;
 pub mod server;

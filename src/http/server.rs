@@ -110,12 +110,12 @@ pub async fn serve<L: Listen>(
         timeout: settings.request_timeout,
         times_itself: settings.times_itself,
         failure: settings.failure,
-        patience: Patience {
-            head_timeout: settings.header_timeout,
-            idle_timeout: settings.idle_timeout,
-            free: Arc::clone(&seats),
-            enough: settings.max_connections / 2,
-        },
+        patience: Patience::new(
+            settings.header_timeout,
+            settings.idle_timeout,
+            Arc::clone(&seats),
+            settings.max_connections / 2,
+        ),
     };
     let admission = Admission::new(settings.caps);
     let mut http = http1::Builder::new();

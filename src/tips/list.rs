@@ -1,7 +1,6 @@
 //! Lists of tips, read page by page: however many there are, memory holds one page.
 
-use axum::body::{Body, Bytes};
-use futures_util::{StreamExt, stream};
+use axum::body::Body;
 use rusqlite::Connection;
 
 use super::ids::{Cuid, HandleKind};
@@ -9,6 +8,7 @@ use super::look::{Shown, ShownGroup, public_objects};
 use super::people::User;
 use super::store::{self, Listing, Tip};
 use super::{TipError, Tips, json};
+use crate::http::pages::{self, Page};
 use crate::ids::{UserId, VoucherId};
 
 /// Tips read at once for a list without a limit.
@@ -50,12 +50,8 @@ impl TipName {
     }
 }
 
-/// Some tips of a list as JSON objects with commas between them.
-struct Page {
-    objects: Vec<u8>,
-    /// The last tip, if there may be more after it.
-    last: Option<(VoucherId, Cuid)>,
-}
+/// Tips of a page, and the last of them if there may be more.
+type TipPage = Page<(VoucherId, Cuid)>;
 
 impl Tips {
     /// Reads the name of a tip: an id, or a handle of this server's.
@@ -78,21 +74,18 @@ impl Tips {
         wanted: Wanted,
     ) -> Result<(Body, Option<String>), TipError> {
         let user = user.map(|user| user.id);
-        let after = self.cursor(user, wanted.cursor).await?;
-        let page = self.page(user, wanted, after).await?;
-        let next = page.last.map(|(row, id)| match user {
+        let after = self.cursor(wanted.cursor, move |tip| user.is_none_or(|user| user == tip.tipper)).await?;
+        let first = self.page(user, wanted, after).await?;
+        let tips = self.clone();
+        let more = move |(after, _)| {
+            let tips = tips.clone();
+            async move { tips.page(user, wanted, Some(after)).await }
+        };
+        let name = |(row, id): (VoucherId, Cuid)| match user {
             Some(_) => id.to_string(),
             None => self.keyring().handle(HandleKind::Tip, row.0),
-        });
-        if wanted.limit.is_some() || page.last.is_none() {
-            let whole = [b"[".as_slice(), page.objects.as_slice(), b"]"].concat();
-            return Ok((whole.into(), next.filter(|_| wanted.limit.is_some())));
-        }
-        let rest = self.clone().rest(user, wanted, page.last.map(|(row, _)| row));
-        let first = [b"[".as_slice(), page.objects.as_slice()].concat();
-        let first = stream::iter([Ok::<_, TipError>(Bytes::from(first))]);
-        let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
-        Ok((Body::from_stream(first.chain(rest).chain(end)), None))
+        };
+        Ok(limited(first, wanted.limit, name, more))
     }
 
     /// What somebody has claimed, as the public sees it, newest first, as a JSON array: what its tipper keeps to
@@ -107,30 +100,15 @@ impl Tips {
         limit: Option<usize>,
     ) -> Result<(Body, Option<String>), TipError> {
         let user = user.id;
-        let after = match cursor {
-            None => None,
-            Some(cursor) => {
-                let found = self.store().read(move |connection| cursor.find(connection)).await.ok();
-                let own = found.filter(|tip| tip.tippee.is_some_and(|(tippee, _)| tippee == user));
-                Some(own.ok_or_else(|| TipError::bad_request("cursor names no tip of yours"))?.id)
-            }
-        };
+        let own = move |tip: &Tip| tip.tippee.is_some_and(|(tippee, _)| tippee == user);
+        let after = self.cursor(cursor, own).await?;
         let first = self.claimed_page(user, after, limit.unwrap_or(PAGE)).await?;
-        let next = first.last.map(|(_, id)| id.to_string()).filter(|_| limit.is_some());
-        let begin = [b"[".as_slice(), first.objects.as_slice()].concat();
-        let after = first.last.map(|(row, _)| row).filter(|_| limit.is_none());
-        let rest = stream::try_unfold((self.clone(), after), move |(tips, after)| async move {
-            let Some(after) = after else { return Ok(None) };
-            let page = tips.claimed_page(user, Some(after), PAGE).await?;
-            if page.objects.is_empty() {
-                return Ok(None);
-            }
-            let bytes = [b",".as_slice(), page.objects.as_slice()].concat();
-            Ok(Some((Bytes::from(bytes), (tips, page.last.map(|(row, _)| row)))))
-        });
-        let begin = stream::iter([Ok::<_, TipError>(Bytes::from(begin))]);
-        let end = stream::iter([Ok(Bytes::from_static(b"]"))]);
-        Ok((Body::from_stream(begin.chain(rest).chain(end)), next))
+        let tips = self.clone();
+        let more = move |(after, _)| {
+            let tips = tips.clone();
+            async move { tips.claimed_page(user, Some(after), PAGE).await }
+        };
+        Ok(limited(first, limit, |(_, id)| id.to_string(), more))
     }
 
     async fn claimed_page(
@@ -138,12 +116,12 @@ impl Tips {
         user: UserId,
         after: Option<VoucherId>,
         limit: usize,
-    ) -> Result<Page, TipError> {
+    ) -> Result<TipPage, TipError> {
         let read = self.store().read(move |connection| store::claimed_by(connection, user, after, limit));
         let tips = read.await?;
-        let last = tips.last().filter(|_| tips.len() == limit).map(|tip| (tip.id, tip.public_id));
+        let next = tips.last().filter(|_| tips.len() == limit).map(|tip| (tip.id, tip.public_id));
         let written = tokio::task::spawn_blocking(move || public_objects(&tips));
-        Ok(Page { objects: written.await.map_err(|_| TipError::Internal)??, last })
+        Ok(Page { objects: written.await.map_err(|_| TipError::Internal)??, next })
     }
 
     /// Who has something to get back, by row, as a JSON array; `has_address` asks for those with or without a lightning
@@ -152,71 +130,44 @@ impl Tips {
     /// # Errors
     /// The store's. What fails after the first page ends the body early.
     pub async fn refundable_body(&self, has_address: Option<bool>) -> Result<Body, TipError> {
-        let (first, after) = self.refundable_page(has_address, UserId(0)).await?;
-        let begin = [b"[".as_slice(), first.as_slice()].concat();
-        let rest = stream::try_unfold((self.clone(), after), move |(tips, after)| async move {
-            let Some(after) = after else { return Ok(None) };
-            let (page, after) = tips.refundable_page(has_address, after).await?;
-            if page.is_empty() {
-                return Ok(None);
-            }
-            Ok(Some((Bytes::from([b",".as_slice(), page.as_slice()].concat()), (tips, after))))
-        });
-        let begin = stream::iter([Ok::<_, TipError>(Bytes::from(begin))]);
-        Ok(Body::from_stream(begin.chain(rest).chain(stream::iter([Ok(Bytes::from_static(b"]"))]))))
+        let first = self.refundable_page(has_address, UserId(0)).await?;
+        let tips = self.clone();
+        let more = move |after| {
+            let tips = tips.clone();
+            async move { tips.refundable_page(has_address, after).await }
+        };
+        Ok(pages::body("[", first, more, "]"))
     }
 
-    /// Some of them, and after whom to go on, if there may be more.
     async fn refundable_page(
         &self,
         has_address: Option<bool>,
         after: UserId,
-    ) -> Result<(Vec<u8>, Option<UserId>), TipError> {
+    ) -> Result<Page<UserId>, TipError> {
         let read =
             self.store().read(move |connection| store::refundable(connection, has_address, after, PAGE));
         let users = read.await?;
-        let last = users.last().filter(|_| users.len() == PAGE).map(|user| user.id);
-        let mut objects = Vec::new();
-        for user in &users {
-            if !objects.is_empty() {
-                objects.push(b',');
-            }
-            objects.extend(json(&serde_json::json!({
+        let next = users.last().filter(|_| users.len() == PAGE).map(|user| user.id);
+        let objects = users.iter().map(|user| {
+            json(&serde_json::json!({
                 "id": user.public_id.to_string(),
                 "name": user.name,
                 "lightningAddress": user.lightning_address,
                 "hasLightningAddress": user.lightning_address.is_some(),
-            }))?);
-        }
-        Ok((objects, last))
+            }))
+        });
+        Ok(Page { objects: pages::joined(objects)?, next })
     }
 
-    /// The pages after a tip, each with a comma before it.
-    fn rest(
-        self,
-        user: Option<UserId>,
-        wanted: Wanted,
-        after: Option<VoucherId>,
-    ) -> impl futures_util::Stream<Item = Result<Bytes, TipError>> {
-        stream::try_unfold((self, after), move |(tips, after)| async move {
-            let Some(after) = after else { return Ok(None) };
-            let page = tips.page(user, wanted, Some(after)).await?;
-            if page.objects.is_empty() {
-                return Ok(None);
-            }
-            let bytes = [b",".as_slice(), page.objects.as_slice()].concat();
-            Ok(Some((Bytes::from(bytes), (tips, page.last.map(|(row, _)| row)))))
-        })
-    }
-
+    /// The row of the tip that a cursor names, if it is one of theirs.
     async fn cursor(
         &self,
-        user: Option<UserId>,
         cursor: Option<TipName>,
+        is_theirs: impl Fn(&Tip) -> bool,
     ) -> Result<Option<VoucherId>, TipError> {
         let Some(cursor) = cursor else { return Ok(None) };
         let found = self.store().read(move |connection| cursor.find(connection)).await;
-        let tip = found.ok().filter(|tip| user.is_none_or(|user| user == tip.tipper));
+        let tip = found.ok().filter(is_theirs);
         Ok(Some(tip.ok_or_else(|| TipError::bad_request("cursor names no tip of yours"))?.id))
     }
 
@@ -225,7 +176,7 @@ impl Tips {
         user: Option<UserId>,
         wanted: Wanted,
         after: Option<VoucherId>,
-    ) -> Result<Page, TipError> {
+    ) -> Result<TipPage, TipError> {
         let most = if wanted.with_groups { PAGE_OF_GROUPS } else { PAGE };
         let limit = wanted.limit.unwrap_or(most);
         let listing = Listing {
@@ -249,25 +200,36 @@ impl Tips {
             Ok((tips, groups))
         });
         let (tips, groups) = read.await?;
-        let last = tips.last().filter(|_| tips.len() == limit).map(|tip| (tip.id, tip.public_id));
+        let next = tips.last().filter(|_| tips.len() == limit).map(|tip| (tip.id, tip.public_id));
         let keyring = self.keyring().clone();
         // Hundreds of tips take a while to write.
         let written = tokio::task::spawn_blocking(move || {
             let show = if user.is_some() { Shown::new } else { Shown::for_scheduler };
-            let mut objects = Vec::new();
-            for (tip, group) in tips.iter().zip(&groups) {
-                if !objects.is_empty() {
-                    objects.push(b',');
-                }
+            pages::joined(tips.iter().zip(&groups).map(|(tip, group)| {
                 let shown = show(tip, &keyring);
                 let group = group.as_ref().map(|(group, tips)| ShownGroup::new(group, tips, &keyring, show));
-                objects.extend(match &group {
-                    Some(group) => json(&shown.view().with_group(group.view()))?,
-                    None => json(&shown.view())?,
-                });
-            }
-            Ok::<_, TipError>(objects)
+                match &group {
+                    Some(group) => json(&shown.view().with_group(group.view())),
+                    None => json(&shown.view()),
+                }
+            }))
         });
-        Ok(Page { objects: written.await.map_err(|_| TipError::Internal)??, last })
+        Ok(Page { objects: written.await.map_err(|_| TipError::Internal)??, next })
     }
+}
+
+/// A list as a body: with a limit its first page and the name of the last tip on it, without one all pages.
+fn limited<F, Fut>(
+    first: TipPage,
+    limit: Option<usize>,
+    name: impl Fn((VoucherId, Cuid)) -> String,
+    more: F,
+) -> (Body, Option<String>)
+where
+    F: Fn((VoucherId, Cuid)) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<TipPage, TipError>> + Send + 'static,
+{
+    let cursor = first.next.filter(|_| limit.is_some());
+    let first = Page { next: first.next.filter(|_| limit.is_none()), ..first };
+    (pages::body("[", first, more, "]"), cursor.map(name))
 }

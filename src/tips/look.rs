@@ -10,6 +10,7 @@ use super::store::{self, Group, Tip};
 use super::view::{GroupData, GroupView, Person, PublicTipView, StaticLinkView, TipData, TipView};
 use super::{TipError, Tips, json};
 use crate::http::client::Client;
+use crate::http::pages;
 use crate::ids::UserId;
 
 impl Tips {
@@ -126,14 +127,7 @@ fn list(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
 
 /// Tips as the public sees them, with commas between them.
 pub(super) fn public_objects(tips: &[Tip]) -> Result<Vec<u8>, TipError> {
-    let mut objects = Vec::new();
-    for tip in tips {
-        if !objects.is_empty() {
-            objects.push(b',');
-        }
-        objects.extend(public(tip, |view| json(&view))?);
-    }
-    Ok(objects)
+    pages::joined(tips.iter().map(|tip| public(tip, |view| json(&view))))
 }
 
 /// What anybody with the link may see, handed to `write`.

@@ -6,10 +6,11 @@
 use std::fmt;
 
 use bip39::Language;
-use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
+use bitcoin::hashes::{HmacEngine, sha256};
 use subtle::ConstantTimeEq;
 
 use crate::ids::{NoRandomness, random_bytes};
+use crate::seal::mac;
 use crate::text::is_format;
 
 /// Fewest words.
@@ -206,15 +207,6 @@ impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sealer(..)")
     }
-}
-
-/// HMAC-SHA256 over parts of known length.
-fn mac(key: &HmacEngine<sha256::Hash>, parts: &[&[u8]]) -> [u8; 32] {
-    let mut engine = key.clone();
-    for part in parts {
-        engine.input(part);
-    }
-    Hmac::<sha256::Hash>::from_engine(engine).to_byte_array()
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@
 //! /16. The smaller ones have quotas, a part of the whole each. Once four fifths of the budget are used, the larger
 //! ones (/48 and /32, /24 and /16) get their fair share alone: four fifths of the budget divided by the networks that
 //! have asked in the last minute, and one more. So what all of them take together is less than what comes back, and
-//! leaves room for one that asks now for the first time. If there are more networks than a minute's budget has requests, each may have one as often as the division
-//! says, and which of them come first is chance: no more is due to any of them.
+//! leaves room for one that asks now for the first time. If there are more networks than a minute's budget has
+//! requests, each may have one as often as the division says, and which of them come first is chance: no more is due to
+//! any of them.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::iter;
 use std::net::IpAddr;
 
 use super::recent::Recent;
@@ -80,8 +82,7 @@ impl Level {
 
     /// Networks that were active in this minute or the one before, whichever were more.
     fn active(&self, now_ms: u64) -> u32 {
-        let minute = (now_ms / 60_000).saturating_add(1);
-        match minute.saturating_sub(self.minute) {
+        match minute_of(now_ms).saturating_sub(self.minute) {
             0 => self.active.max(self.active_before),
             1 => self.active,
             _ => 0,
@@ -91,7 +92,7 @@ impl Level {
     /// The use of a network, brought up to date, with its quota and its share of a budget that it has with all active
     /// networks of its level and `others` besides.
     fn look(&mut self, key: u64, now_ms: u64, budget: f32, others: u32) -> (&mut Use, f32, f32) {
-        let minute = (now_ms / 60_000).saturating_add(1);
+        let minute = minute_of(now_ms);
         if minute != self.minute {
             let follows = minute == self.minute.saturating_add(1);
             self.active_before = if follows { self.active } else { 0 };
@@ -103,7 +104,8 @@ impl Level {
             used.minute = this;
             self.active = self.active.saturating_add(1);
         }
-        let networks = self.active.max(self.active_before).saturating_add(others).saturating_add(1);
+        let active = self.active.max(self.active_before);
+        let networks = active.saturating_add(others).saturating_add(1);
         let quota = (budget * self.part).max(LEAST_QUOTA.min(budget));
         let share = budget * (1.0 - CALM) / reckoned(networks);
         used.leak(now_ms, quota, share);
@@ -116,6 +118,7 @@ pub(super) struct Strangers {
     a_minute: f32,
     left: f32,
     at_ms: u64,
+    /// The largest networks first, so that those of both families that are of one rank stand at one place.
     v4: [Level; 3],
     v6: [Level; 4],
     hasher: RandomState,
@@ -128,12 +131,12 @@ impl Strangers {
             a_minute,
             left: a_minute,
             at_ms: 0,
-            v4: [Level::new(0.125, false), Level::new(0.5, true), Level::new(1.0, true)],
+            v4: [Level::new(1.0, true), Level::new(0.5, true), Level::new(0.125, false)],
             v6: [
-                Level::new(0.125, false),
-                Level::new(0.25, false),
-                Level::new(0.5, true),
                 Level::new(1.0, true),
+                Level::new(0.5, true),
+                Level::new(0.25, false),
+                Level::new(0.125, false),
             ],
             hasher: RandomState::new(),
         }
@@ -150,19 +153,13 @@ impl Strangers {
         let scarce = self.left < CALM * self.a_minute;
         let budget = self.a_minute;
         let keys = address.map(|address| self.keys(address)).unwrap_or_default();
-        // Both families share one budget, so each level counts the networks of the other family's level of its rank too.
+        // Both families share one budget, so each level counts the other family's networks of its rank too.
         let (levels, others): (&mut [Level], &[Level]) = match address {
             Some(IpAddr::V4(_)) => (&mut self.v4, &self.v6),
             Some(IpAddr::V6(_)) => (&mut self.v6, &self.v4),
             None => (&mut [], &[]),
         };
-        let apart = others.len().abs_diff(levels.len());
-        let rank = |at: usize| {
-            let of_larger = others.len() > levels.len();
-            let at = if of_larger { at.saturating_add(apart) } else { at.saturating_sub(apart) };
-            others.get(at).map_or(0, |level| level.active(now_ms))
-        };
-        let others: [u32; 4] = std::array::from_fn(rank);
+        let others = others.iter().map(|level| level.active(now_ms)).chain(iter::repeat(0));
         let mut wait = None;
         for ((level, key), others) in levels.iter_mut().zip(keys).zip(others) {
             let shared = level.shared && scarce;
@@ -182,15 +179,15 @@ impl Strangers {
         }
     }
 
-    /// What an address counts on, the smallest first: as hashes that nobody can aim at.
+    /// What an address counts on, the largest first: as hashes that nobody can aim at.
     fn keys(&self, address: IpAddr) -> [u64; 4] {
         let prefix = |bits: u128, kept: u32, all: u32| {
             let prefix = bits.checked_shr(all.saturating_sub(kept)).unwrap_or(0);
             self.hasher.hash_one((kept, all, prefix))
         };
         match address {
-            IpAddr::V4(address) => [32, 24, 16, 0].map(|kept| prefix(address.to_bits().into(), kept, 32)),
-            IpAddr::V6(address) => [64, 56, 48, 32].map(|kept| prefix(address.to_bits(), kept, 128)),
+            IpAddr::V4(address) => [16, 24, 32, 0].map(|kept| prefix(address.to_bits().into(), kept, 32)),
+            IpAddr::V6(address) => [32, 48, 56, 64].map(|kept| prefix(address.to_bits(), kept, 128)),
         }
     }
 
@@ -199,6 +196,11 @@ impl Strangers {
     pub(super) fn remembered(&self) -> usize {
         self.v4.iter().chain(&self.v6).map(|level| level.networks.len()).sum()
     }
+}
+
+/// Which minute it is, counted from one.
+fn minute_of(now_ms: u64) -> u64 {
+    (now_ms / 60_000).saturating_add(1)
 }
 
 /// How long until `missing` has come back; `None` if nothing is missing.

@@ -22,27 +22,47 @@ use tokio::time::Sleep;
 /// The limits, and whether there is room to be patient.
 #[derive(Clone, Debug)]
 pub(super) struct Patience {
-    pub(super) head_timeout: Duration,
-    pub(super) idle_timeout: Duration,
+    head_timeout: Duration,
+    idle: Idle,
+    idle_if_scarce: Idle,
     /// Connections that may still be opened.
-    pub(super) free: Arc<Semaphore>,
+    free: Arc<Semaphore>,
     /// With fewer than so many an idle connection is kept no longer than a head may take.
-    pub(super) enough: usize,
+    enough: usize,
+}
+
+/// How long an idle connection is kept, and how the `Keep-Alive` header says it.
+#[derive(Clone, Debug)]
+struct Idle {
+    timeout: Duration,
+    hint: HeaderValue,
+}
+
+impl Idle {
+    fn of(timeout: Duration) -> Self {
+        let hint = HeaderValue::from_str(&format!("timeout={}", timeout.as_secs()));
+        Self { timeout, hint: hint.unwrap_or(HeaderValue::from_static("timeout=1")) }
+    }
 }
 
 impl Patience {
-    /// What a client is told about it, as the `Keep-Alive` header says it.
-    pub(super) fn hint(&self) -> HeaderValue {
-        HeaderValue::from_str(&format!("timeout={}", self.idle().as_secs()))
-            .unwrap_or(HeaderValue::from_static("timeout=1"))
+    pub(super) fn new(
+        head_timeout: Duration,
+        idle_timeout: Duration,
+        free: Arc<Semaphore>,
+        enough: usize,
+    ) -> Self {
+        let (idle, idle_if_scarce) = (Idle::of(idle_timeout), Idle::of(idle_timeout.min(head_timeout)));
+        Self { head_timeout, idle, idle_if_scarce, free, enough }
     }
 
-    fn idle(&self) -> Duration {
-        if self.free.available_permits() >= self.enough {
-            self.idle_timeout
-        } else {
-            self.idle_timeout.min(self.head_timeout)
-        }
+    /// What a client is told about it.
+    pub(super) fn hint(&self) -> HeaderValue {
+        self.idle().hint.clone()
+    }
+
+    fn idle(&self) -> &Idle {
+        if self.free.available_permits() >= self.enough { &self.idle } else { &self.idle_if_scarce }
     }
 }
 
@@ -128,7 +148,7 @@ impl<S> Timed<S> {
     /// Whether nothing was read in time.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (in_head, patience) = (self.in_head, &self.patience);
-        let limit = || if in_head { patience.head_timeout } else { patience.idle() };
+        let limit = || if in_head { patience.head_timeout } else { patience.idle().timeout };
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit())));
         timer.as_mut().poll(cx)
     }
