@@ -132,6 +132,14 @@ impl fmt::Debug for ShopifyShop {
 #[derive(Clone, Debug, Default)]
 pub struct ShopifyShops(Arc<Vec<Arc<ShopifyShop>>>);
 
+impl ShopifyShop {
+    /// Has the worker look for orders once this transaction is durable.
+    fn wake_after(self: &Arc<Self>, tx: &Tx<'_>) {
+        let shop = Arc::clone(self);
+        tx.after_commit(move || shop.due.notify_one());
+    }
+}
+
 impl ShopifyShops {
     /// As the operator configured them. Nothing is asked yet.
     ///
@@ -183,8 +191,7 @@ impl Shop {
     ) -> Result<(), ShopError> {
         let Some(shop) = self.0.parts.shopify.behind(&of.slug) else { return Ok(()) };
         store::orders::intend(tx, of.id, order, now)?;
-        let shop = Arc::clone(shop);
-        tx.after_commit(move || shop.due.notify_one());
+        shop.wake_after(tx);
         Ok(())
     }
 
@@ -199,8 +206,7 @@ impl Shop {
         if store::orders::intend_cancel(tx, order, now)?
             && let Some(shop) = self.0.parts.shopify.behind(&of.slug)
         {
-            let shop = Arc::clone(shop);
-            tx.after_commit(move || shop.due.notify_one());
+            shop.wake_after(tx);
         }
         Ok(())
     }

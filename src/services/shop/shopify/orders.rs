@@ -187,8 +187,7 @@ impl Shop {
             };
         };
         if self.is_cancelled(shop, remote).await? {
-            tracing::info!(order = %id, "an order was cancelled at Shopify");
-            return Ok(self.store().write(move |tx| sending::done(tx, id)).await?);
+            return self.cancelled(id).await;
         }
         let variables = json!({ "orderId": gid("Order", remote), "staffNote": STAFF_NOTE });
         let answer = shop.client.tell::<Cancelled>(CANCEL_ORDER, &variables).await;
@@ -200,8 +199,7 @@ impl Shop {
         };
         // Shopify only takes the job: it is done once the order says so.
         if self.is_cancelled(shop, remote).await? {
-            tracing::info!(order = %id, "an order was cancelled at Shopify");
-            return Ok(self.store().write(move |tx| sending::done(tx, id)).await?);
+            return self.cancelled(id).await;
         }
         match refused {
             Some(why) => Err(ShopifyError::Refused(format!("it could not be cancelled: {why}"))),
@@ -211,6 +209,11 @@ impl Shop {
                 Ok(self.store().write(move |tx| sending::put_off(tx, id, next, asked)).await?)
             }
         }
+    }
+
+    async fn cancelled(&self, id: OrderId) -> Result<(), ShopifyError> {
+        tracing::info!(order = %id, "an order was cancelled at Shopify");
+        Ok(self.store().write(move |tx| sending::done(tx, id)).await?)
     }
 
     async fn is_cancelled(&self, shop: &ShopifyShop, remote: i64) -> Result<bool, ShopifyError> {
