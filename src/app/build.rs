@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{
     Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom, WhenShort,
 };
-use crate::data_dir;
+use crate::data_dir::{self, PassphraseSources};
 use crate::gifts::{self, Gifts, Parts, Rules, Teller};
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
@@ -42,7 +42,7 @@ use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as Ag
 use crate::services::merchant::{self, KeyDerivation, Merchants};
 use crate::services::purse::{self, Purses};
 use crate::services::shop::{self, Shop, ShopifyShops};
-use crate::store::Store;
+use crate::store::{DatabaseKey, Store};
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
 use crate::tips::{self, Tips};
@@ -92,8 +92,11 @@ pub struct House {
 impl House {
     /// Opens the database, settles what can be settled without the node, builds the node. Blocks.
     pub(crate) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
-        let seed = data_dir::read_seed(&config.data_dir)?;
-        let store = Store::open(&config.database_path())?;
+        let seed = data_dir::read_seed(
+            &config.data_dir,
+            &PassphraseSources::of_process(&config.node.seed_passphrase_file),
+        )?;
+        let store = Store::open(&config.database_path(), &DatabaseKey::of_seed(&seed)?)?;
         let derivation = KeyDerivation::new(&seed);
         let health = Health::new();
         let watchdog = Watchdog::start().map_err(|error| AppError::System(error.to_string()))?;

@@ -77,6 +77,8 @@ pub struct Node {
     pub zero_conf_peers: Vec<PublicKey>,
     /// Coins kept back for closing each anchor channel, in sat.
     pub reserve_sat: u64,
+    /// The file that holds the passphrase of an encrypted seed; empty: none.
+    pub seed_passphrase_file: String,
     /// Where the network graph comes from.
     pub gossip: Gossip,
     /// The rapid gossip sync server, for `gossip = "rgs"`.
@@ -92,6 +94,7 @@ impl Default for Node {
             max_dust_exposure_sat: 5_000_000,
             zero_conf_peers: Vec::new(),
             reserve_sat: 25_000,
+            seed_passphrase_file: String::new(),
             gossip: Gossip::P2p,
             rgs_url: String::new(),
         }

@@ -34,6 +34,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("node.max_dust_exposure_sat", SATS),
     ("node.zero_conf_peers", "give a list of node ids, each 66 hex digits in quotes"),
     ("node.reserve_sat", SATS),
+    ("node.seed_passphrase_file", "give the path of a file that only you can read"),
     ("node.gossip", "give \"p2p\" or \"rgs\""),
     ("node.rgs_url", "give the URL of a rapid gossip sync server"),
     ("chain.source", "give \"esplora\", \"electrum\", \"bitcoind\" or \"bitcoind_rest\""),

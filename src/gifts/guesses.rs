@@ -26,7 +26,7 @@ pub(super) fn of(
     now: UnixMillis,
 ) -> Result<Guesses, LedgerError> {
     let code = connection
-        .prepare_cached("SELECT verify_code FROM gifts WHERE id = ?1")?
+        .prepare_cached("SELECT unseal(sealed_code, id) FROM gifts WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?;
     let own = connection
         .prepare_cached(

@@ -12,3 +12,4 @@ mod manage;
 mod redeem;
 mod returns;
 mod shapes;
+mod thief;

@@ -11,4 +11,5 @@ mod money;
 mod public;
 mod refunds;
 mod states;
+mod thief;
 mod withdraw;

@@ -124,7 +124,7 @@ impl House {
         budget: Budget,
         (fee, returned): (FeeRule, bool),
     ) -> Self {
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let keyring = keyring(&store).unwrap();
         let hub = Hub::new(HubSettings::default());
@@ -243,7 +243,7 @@ impl House {
     pub(super) fn sent(&self) -> Vec<(String, String, String)> {
         let read = self.ledger.store.read_blocking(|connection| -> Result<_, crate::store::StoreError> {
             let mut statement = connection.prepare(
-                "SELECT e.url, e.secret, m.payload FROM webhook_messages m
+                "SELECT e.url, unseal(e.secret), unseal(m.payload) FROM webhook_messages m
                  JOIN webhook_endpoints e ON e.id = m.endpoint_id ORDER BY m.id",
             )?;
             let rows =

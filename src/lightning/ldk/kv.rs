@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn payments_are_read_from_one_scan_and_a_missing_row_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         let kv = KvStore::new(store, Cache::new(folder.path().join("cache")));
         for name in ["a", "b"] {
             KVStoreSync::write(&kv, PAYMENTS, "", name, name.into()).unwrap();

@@ -379,7 +379,7 @@ impl House {
     pub(super) fn sent(&self) -> Vec<(String, String)> {
         let read = self.ledger.store.read_blocking(|connection| -> Result<_, StoreError> {
             let mut statement = connection.prepare(
-                "SELECT e.url, m.payload FROM webhook_messages m
+                "SELECT e.url, unseal(m.payload) FROM webhook_messages m
                  JOIN webhook_endpoints e ON e.id = m.endpoint_id ORDER BY m.id",
             )?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;

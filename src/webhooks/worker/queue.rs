@@ -80,8 +80,8 @@ const SCHEDULED_FAR: &str =
     "SELECT id, lane, 0 FROM webhook_endpoints WHERE strangers = ?1 AND next_try_at > ?2";
 const STATE: &str = "SELECT failures, failed_row FROM webhook_endpoints WHERE id = ?1";
 const WAITING_OF: &str =
-    "SELECT m.id, m.public_id, m.kind, m.payload, m.queued_at, m.attempts, m.refusals, m.last_try_at,
-            e.family, e.url, e.secret, e.taken_at, e.strangers
+    "SELECT m.id, m.public_id, m.kind, unseal(m.payload), m.queued_at, m.attempts, m.refusals, m.last_try_at,
+            e.family, e.url, unseal(e.secret), e.taken_at, e.strangers
      FROM webhook_messages m JOIN webhook_endpoints e ON e.id = m.endpoint_id
      WHERE m.endpoint_id = ?1 AND m.state = 'waiting'";
 const WAITING: &str = "SELECT count(*) FROM webhook_messages WHERE state = 'waiting'";

@@ -119,7 +119,7 @@ fn quick() -> WorkerSettings {
 impl Post {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         Self { store, outbox: Outbox::default(), folder }
     }
 
@@ -330,7 +330,7 @@ async fn a_restart_loses_nothing() {
     let path = post.folder.path().join("satchel.db");
     let Post { store, outbox, folder } = post;
     drop((store, outbox));
-    let store = Store::open(&path).unwrap();
+    let store = Store::open_in_test(&path).unwrap();
     let post = Post { store, outbox: Outbox::default(), folder };
     let receiver = Receiver::start(port).await;
     let worker = post.work(quick());

@@ -67,7 +67,7 @@ impl House {
 
     fn build(change: impl FnOnce(&mut Rules), mail: Option<Mailer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
         let sim = Arc::new(Sim::new(clock.clone()));
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
@@ -214,7 +214,7 @@ impl House {
     pub(super) fn outbox(&self) -> Vec<(String, Value)> {
         let read = self.ledger.store.read_blocking(|connection| -> Result<_, StoreError> {
             let mut statement = connection.prepare(
-                "SELECT e.url, m.payload FROM webhook_messages m
+                "SELECT e.url, unseal(m.payload) FROM webhook_messages m
                  JOIN webhook_endpoints e ON e.id = m.endpoint_id ORDER BY m.id",
             )?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;

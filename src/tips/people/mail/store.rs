@@ -37,7 +37,7 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewLogin, asker: Asker, now: UnixMillis)
     tx.prepare_cached(
         "INSERT INTO tip_mail_logins (link, browser, code, email, mailbox, user_id, tip, created_at,
              network, known)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, seal(?7), ?8, ?9, ?10)",
     )?
     .execute(params![
         new.link,
@@ -139,7 +139,7 @@ pub(super) fn by_link(
     now: UnixMillis,
 ) -> Result<Option<Login>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT link, code, email, user_id, tip FROM tip_mail_logins
+        "SELECT link, code, email, user_id, unseal(tip) FROM tip_mail_logins
          WHERE link = ?1 AND browser = ?2 AND created_at > ?3 AND used = 0",
     )?;
     Ok(statement.query_row(params![link, browser, now.saturating_sub(LASTS_MS)], read).optional()?)
@@ -152,7 +152,7 @@ pub(super) fn newest(
     now: UnixMillis,
 ) -> Result<Option<Login>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT link, code, email, user_id, tip FROM
+        "SELECT link, code, email, user_id, unseal(tip) FROM
              (SELECT * FROM tip_mail_logins WHERE browser = ?1 AND created_at > ?2
               ORDER BY created_at DESC LIMIT 1)
          WHERE used = 0 AND tries < ?3",
