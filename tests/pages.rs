@@ -102,7 +102,6 @@ async fn people_can_use_the_pages() {
     case!(&stage, redeem::by_an_invoice);
     case!(&stage, redeem::by_an_address);
     case!(&stage, redeem::by_a_wallet_that_scans);
-    case!(&stage, redeem::without_a_wallet_the_button_says_what_to_do);
     case!(&stage, redeem::without_scripts_a_spent_gift_shows_no_code);
     case!(&stage, redeem::words_from_right_to_left_keep_their_direction);
     case!(&stage, redeem::a_failure_is_told_and_can_be_tried_again);
@@ -124,5 +123,7 @@ async fn people_can_use_the_pages() {
     case!(&stage, store::a_buyer_of_what_is_sold_out_gets_the_money_back);
     case!(&stage, store::without_scripts_the_pages_say_what_is_missing);
     case!(&stage, store::links_that_lead_nowhere);
+    // The last: the browser asks which program is to open the link, and the next click is the answer.
+    case!(&stage, redeem::without_a_wallet_the_button_says_what_to_do);
     stage.strike().await;
 }

@@ -82,6 +82,8 @@ pub async fn a_buyer_orders_pays_and_follows_it(stage: &Stage) {
         assert_eq!(invalid.as_deref(), Some("true"), "{name}");
     }
     browser.look("order-claim-errors").await;
+    // A price that is asked for is an error to browsers.
+    browser.complains_only_of(402).await;
     // What only the server knows is told for all fields at once too.
     for name in needed {
         browser
@@ -129,8 +131,6 @@ pub async fn a_buyer_orders_pays_and_follows_it(stage: &Stage) {
     stage.open("/store/mugs").await;
     browser.reaches("open").await;
     assert!(browser.is_shown("empty").await);
-    // A price that is asked for is an error to browsers.
-    browser.complains_only_of(402).await;
 }
 
 /// The last one is sold to somebody else before it is paid: the buyer gets the money back.

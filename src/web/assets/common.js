@@ -207,9 +207,9 @@ export function busy(button, text) {
   };
 }
 
-// A wallet that opens takes the screen, or asks first; either way this page loses the focus.
+// A wallet on a phone takes the screen. Elsewhere nobody can tell whether one has opened, so the words leave it open.
 const WALLET_MS = 1500;
-const NO_WALLET = 'No wallet has opened. Scan the code with a wallet on your phone, or copy the text below the code into one. '
+const NO_WALLET = 'Has no wallet opened? Then scan the code with a wallet on your phone, or copy the text below the code into one. '
   + 'If you have none yet, install a Lightning wallet first.';
 
 /// Links to wallets do nothing where there is none, and the browser doesn't say so.
@@ -232,7 +232,7 @@ document.addEventListener('click', (event) => {
     clearTimeout(timer);
     opened.abort();
   };
-  for (const [target, name] of [[window, 'blur'], [window, 'pagehide'], [document, 'visibilitychange']]) {
+  for (const [target, name] of [[window, 'pagehide'], [document, 'visibilitychange']]) {
     target.addEventListener(name, stop, { signal: opened.signal });
   }
 });
