@@ -22,6 +22,9 @@
 //! regions, every day anew. With a bound that nobody could use up there would be none to how many letters come. All are
 //! counted before it is known whose address it is, and every answer is the same whether it is anybody's.
 //!
+//! **While the mail server can't be reached** every address gets the same answer, before any is looked at: no letter
+//! can be sent. Nothing is counted then.
+//!
 //! **At rest** there are hashes: of the cookie, of the link, and of the code together with the cookie. Used up
 //! and over after fifteen minutes; the rows stay a day to be counted. A letter is lost with the process; its
 //! login is then over in time.
@@ -122,12 +125,17 @@ impl People {
     ///
     /// # Errors
     /// [`TipError::NotFound`] where no letters are sent; [`TipError::Unauthorized`] for a link of nobody's and
-    /// [`TipError::Forbidden`] for one of an API key's user; [`TipError::TooMany`]; [`TipError::Unavailable`] if
+    /// [`TipError::Forbidden`] for one of an API key's user; [`TipError::TooMany`];
+    /// [`TipError::MailUnavailable`] while the mail server can't be reached; [`TipError::Unavailable`] if
     /// too many letters wait for the mail server; as [`own_page`]; the store's.
     pub async fn send_letter(&self, headers: &HeaderMap, ask: LetterAsk) -> Result<HeaderValue, TipError> {
         let mailer = self.mailer()?;
         own_page(headers)?;
         let user = if ask.link { Some(self.linking(headers).await?) } else { None };
+        // Before anything is looked at that depends on the address: the answer is the same for all.
+        if !mailer.is_reachable().await {
+            return Err(TipError::MailUnavailable);
+        }
         let place = mailer.place().map_err(|_| TipError::Unavailable)?;
         // Letters that were asked for one after the other are all good.
         let browser = match cookies::shown(headers, cookies::LETTER, self.secure()) {
