@@ -99,10 +99,10 @@ pub(super) fn challenges(data: &[u8]) {
     }
     for challenge in Challenge::read_all(line) {
         if let Some(again) = challenge.line() {
-            assert_eq!(Challenge::read_all(&again), [challenge.clone()], "{again}");
+            assert_eq!(Challenge::read_all(&again), std::slice::from_ref(&challenge), "{again}");
             // Joined to another line it is still the same.
             let joined = format!("{}, {again}", crate::l402::protocol::challenge::line("AA==", "lnbc1"));
-            assert_eq!(Challenge::read_all(&joined), [challenge.clone()], "{joined}");
+            assert_eq!(Challenge::read_all(&joined), std::slice::from_ref(&challenge), "{joined}");
         }
         if let Some(charge) = Charge::read(&challenge.request) {
             let request = charge.to_request().unwrap();

@@ -62,8 +62,11 @@ pub(super) fn prices(data: &[u8]) {
     }
     let (Some(currency), Ok(rate)) = (unit.currency(), Decimal::parse(text(rate))) else { return };
     let (up, down) = (sats(amount, rate), sats_within(amount, rate));
-    assert_eq!(up.is_ok() || down.is_err(), true, "what is rounded up is at least as large");
-    let Ok(down) = down else { return };
+    let Ok(down) = down else {
+        assert!(up.is_err(), "what is rounded up is at least as large");
+        return;
+    };
+    assert!(up.is_ok() || down.checked_add(Msat::from_sat(1).unwrap()).is_none());
     if let Ok(up) = up {
         let apart = up.get() - down.get();
         assert!(apart == 0 || apart == 1_000, "{up} {down}");
