@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use utoipa::OpenApi;
 
 use crate::admin::{self, Acts, AdminError, AdminState, WrongKeys};
@@ -15,7 +15,8 @@ use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
 use crate::gifts::{self, GiftError, Gifts};
 use crate::http::asking::is_below;
-use crate::http::keys::{Gate, Scope, recognise, require_scope};
+use crate::http::client::Proxies;
+use crate::http::keys::{Caller, Gate, Scope, recognise, require_scope};
 use crate::http::limits::{Class, Limiter, limit};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
@@ -207,7 +208,9 @@ fn operator_routes(house: &Arc<House>) -> Router {
     let numbers = Router::new()
         .route("/metrics", get(numbers))
         .method_not_allowed_fallback(admin::method_not_allowed)
-        .layer(from_fn_with_state(watcher, require_scope));
+        .with_state(Arc::clone(&house.proxies))
+        .layer(from_fn_with_state(watcher, require_scope))
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), note_numbers));
     admin::router(state).merge(follow).layer(from_fn_with_state(gate, require_scope)).merge(numbers)
 }
 
@@ -265,9 +268,17 @@ fn answer(answer: &crate::telemetry::Answer) -> Response {
         (status = 403, description = "The key has another scope"),
     )
 )]
-async fn numbers() -> Response {
+async fn numbers(State(clients): State<Arc<Proxies>>, Extension(caller): Extension<Caller>) -> Response {
+    clients.noticed().metrics_read(&caller);
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     respond::typed(StatusCode::OK, content_type, metrics::render())
+}
+
+/// Middleware: lets `satchel doctor` know of a monitor whose key has another scope.
+async fn note_numbers(State(clients): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    clients.noticed().metrics(response.status());
+    response
 }
 
 fn web_settings(house: &House) -> WebSettings {

@@ -15,6 +15,7 @@ use axum::response::Response;
 use ipnet::IpNet;
 
 use super::keys::Caller;
+use super::noticed::Noticed;
 use crate::ids::AccountId;
 
 /// The other end of the connection a request came in on. An extension of every request.
@@ -130,6 +131,7 @@ pub async fn asked_by<T>(asker: Asker, asked: impl Future<Output = T>) -> T {
 
 /// Middleware: lets [`address`] know. Goes outside of whatever reads API keys.
 pub async fn note_address(State(proxies): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
+    proxies.noticed.asked(request.uri());
     match request.extensions().get::<Peer>() {
         Some(peer) => {
             proxies.note_untrusted(peer.0.ip().to_canonical(), request.headers());
@@ -155,6 +157,7 @@ pub async fn note_source(request: Request, next: Next) -> Response {
 pub struct Proxies {
     trusted: Vec<IpNet>,
     untrusted: UntrustedForwarding,
+    noticed: Noticed,
 }
 
 /// Requests whose forwarding headers were not believed.
@@ -170,7 +173,12 @@ const WARN_EVERY: u64 = 10_000;
 impl Proxies {
     /// Trusts these networks and nobody else.
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self { trusted, untrusted: UntrustedForwarding::default() }
+        Self { trusted, untrusted: UntrustedForwarding::default(), noticed: Noticed::default() }
+    }
+
+    /// What requests have shown of a set-up that gives secrets away.
+    pub fn noticed(&self) -> &Noticed {
+        &self.noticed
     }
 
     /// How many requests with forwarding headers came from peers that are not trusted, and the last of those peers.
