@@ -32,6 +32,7 @@ use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_p
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
+use crate::lnurl::payee::Payees;
 use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::payments::{self, Payments};
@@ -161,17 +162,6 @@ impl House {
             settings: ledger_settings(&config),
         };
         let budget = Arc::new(budget(&config, 1));
-        let gifts = Gifts::new(Parts {
-            ledger: ledger.clone(),
-            node: asked.clone(),
-            rules: Rules::from_config(&config),
-            keyring,
-            guard: guard.clone(),
-            teller,
-            budget: Arc::clone(&budget),
-        });
-        let keys = Keys::new(store.clone());
-        let mail = Mailer::new(&config.smtp).map_err(|error| AppError::System(error.to_string()))?;
         let client = guard.client(ADDRESS_TIMEOUT).map_err(|error| AppError::System(error.to_string()))?;
         let addresses = Addresses {
             client,
@@ -179,13 +169,26 @@ impl House {
             clock: ledger.clock.clone(),
             comment: format!("Sats from {}", config.http.public_url),
         };
+        let payees = Payees::new(guard.clone(), Arc::new(addresses.clone()));
+        let gifts = Gifts::new(Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: Rules::from_config(&config),
+            keyring,
+            guard: guard.clone(),
+            payees: payees.clone(),
+            teller,
+            budget: Arc::clone(&budget),
+        });
+        let keys = Keys::new(store.clone());
+        let mail = Mailer::new(&config.smtp).map_err(|error| AppError::System(error.to_string()))?;
         let tips = Tips::new(tips::Parts {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: tips_rules,
             keyring: tips_keyring,
             guard: guard.clone(),
-            resolve: Arc::new(addresses.clone()),
+            payees,
             teller: tips_teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {

@@ -24,7 +24,7 @@ mod invoice;
 mod key;
 mod log;
 mod mcp;
-mod names;
+pub(crate) mod names;
 mod pay;
 mod payments;
 mod payout;

@@ -1,5 +1,6 @@
 //! The contract, row by row, on the real routes, store and ledger and a simulated node.
 
+mod addresses;
 mod codes;
 mod create;
 mod document;

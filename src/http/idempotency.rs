@@ -216,7 +216,7 @@ fn is_guessable(key: &str) -> bool {
 }
 
 /// JSON without the white space between its tokens: programs that write the same again may lay it out anew.
-fn without_white_space(json: &[u8]) -> Vec<u8> {
+pub(crate) fn without_white_space(json: &[u8]) -> Vec<u8> {
     let (mut in_text, mut escaped) = (false, false);
     let kept = json.iter().copied().filter(|byte| {
         let keep = in_text || !byte.is_ascii_whitespace();

@@ -1,10 +1,10 @@
 //! The data folder: there, closed to others, with seed, key and room.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Check;
-use crate::config::{admin_key_path, seed_path};
+use crate::config::{Config, admin_key_path, admin_socket_path, seed_path};
 use crate::data_dir::{DataDirError, PassphraseSources, read_admin_key, read_seed};
 
 /// Below this a busy day can fill the disk.
@@ -13,7 +13,8 @@ const LITTLE_ROOM: u64 = 2_000_000_000;
 /// Below this the next hour can.
 const NO_ROOM: u64 = 200_000_000;
 
-pub fn look(data_dir: &Path, passphrase: &PassphraseSources) -> Vec<Check> {
+pub fn look(config: &Config, passphrase: &PassphraseSources) -> Vec<Check> {
+    let data_dir = config.data_dir.as_path();
     if !data_dir.is_dir() {
         let says = format!("there is no {}", data_dir.display());
         return vec![Check::fail("data folder", says, "run `satchel init`, or give --data-dir")];
@@ -23,7 +24,30 @@ pub fn look(data_dir: &Path, passphrase: &PassphraseSources) -> Vec<Check> {
     checks.push(secret_file("seed", &seed_path(data_dir), seed, "restore it from the words on paper"));
     let key = read_admin_key(data_dir).map(drop);
     checks.push(secret_file("admin key", &admin_key_path(data_dir), key, "give --admin-key to the commands"));
+    checks.extend(open_files(config));
     checks
+}
+
+/// Files that hold what opens money, besides seed and key: the database with its journal, and the operator's socket.
+fn open_files(config: &Config) -> Vec<Check> {
+    let database = config.database_path();
+    let beside = |suffix: &str| {
+        let mut name = database.clone().into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let files = [
+        ("database", database.clone()),
+        ("database", beside("-wal")),
+        ("database", beside("-shm")),
+        ("operator's API", admin_socket_path(&config.data_dir)),
+    ];
+    let open = |(name, path): (&'static str, PathBuf)| {
+        let mode = std::fs::metadata(&path).ok()?.permissions().mode();
+        let says = format!("others can open {}", path.display());
+        (mode & 0o077 != 0).then(|| Check::fail(name, says, format!("chmod 600 {}", path.display())))
+    };
+    files.into_iter().filter_map(open).collect()
 }
 
 fn folder(data_dir: &Path) -> Check {
@@ -99,6 +123,28 @@ mod tests {
     use super::*;
     use crate::cli::doctor::Level;
     use crate::data_dir::{Passphrase, create_folder, new_admin_key, new_words, rewrite_seed, write_private};
+
+    fn look(folder: &Path, passphrase: &PassphraseSources) -> Vec<Check> {
+        super::look(&Config { data_dir: folder.to_owned(), ..Config::default() }, passphrase)
+    }
+
+    #[test]
+    fn database_that_others_can_open_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = || {
+            look(folder.path(), &PassphraseSources::default())
+                .iter()
+                .filter(|check| check.name == "database")
+                .count()
+        };
+        for (name, count) in [("satchel.db", 1), ("satchel.db-wal", 2), ("satchel.db-shm", 3)] {
+            let file = folder.path().join(name);
+            write_private(&file, "x").unwrap();
+            assert_eq!(told(), count - 1);
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+            assert_eq!(told(), count, "{name}");
+        }
+    }
 
     fn levels(checks: &[Check]) -> Vec<(&'static str, Level)> {
         checks.iter().filter(|check| check.name != "disk").map(|check| (check.name, check.level)).collect()

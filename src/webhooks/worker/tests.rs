@@ -567,6 +567,41 @@ async fn webhook_of_a_shop_is_not_held_up_by_slow_addresses_of_strangers() {
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
+#[test]
+fn queue_of_one_lane_hides_no_other_however_long_it_is() {
+    let post = Post::open();
+    let queued = post.store.write_blocking(|tx| {
+        for (strangers, lane, count, at) in [
+            (1, "site long.example", 60_000, 1),
+            (1, "site other.example", 1, 2),
+            (0, "account 1", 60_000, 1),
+            (0, "account 2", 1, 2),
+        ] {
+            tx.prepare_cached(
+                "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?3)
+                 INSERT INTO webhook_endpoints (family, url, secret, next_try_at, strangers, lane)
+                 SELECT 'gifts', ?2 || n, '', ?4, ?1, ?2 FROM numbers",
+            )?
+            .execute(rusqlite::params![strangers, lane, count, at])?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    queued.unwrap();
+    let chosen = |class| {
+        let began = Instant::now();
+        let due = post.store.read_blocking(move |connection| {
+            queue::due(connection, class, Places::new(64), &mut UnderWay::default(), 1_000)
+        });
+        let lanes: Vec<_> = due.unwrap().0.into_iter().map(|due| due.lane).collect();
+        let count = |lane: &str| lanes.iter().filter(|each| *each == lane).count();
+        let took = began.elapsed();
+        assert!(took < Duration::from_millis(500), "{took:?}");
+        (count("site long.example"), count("site other.example"), count("account 1"), count("account 2"))
+    };
+    assert_eq!(chosen(Class::Strangers), (4, 1, 0, 0));
+    assert_eq!(chosen(Class::Known), (0, 0, 16, 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stranger_of_another_site_is_not_held_up_by_a_slow_site() {
     let (post, receiver) = (Post::open(), Receiver::start(0).await);

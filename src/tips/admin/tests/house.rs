@@ -25,6 +25,7 @@ use crate::ledger::{Family, Ledger, Listeners, Settings, Wake, audit, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
+use crate::lnurl::payee::Payees;
 use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::store::{Store, StoreError};
@@ -99,12 +100,15 @@ impl House {
             rules,
             keyring,
             guard: guard.clone(),
-            resolve: Arc::new(Addresses {
-                client,
-                network: Network::Regtest,
-                clock: clock.clone(),
-                comment: String::new(),
-            }),
+            payees: Payees::new(
+                guard.clone(),
+                Arc::new(Addresses {
+                    client,
+                    network: Network::Regtest,
+                    clock: clock.clone(),
+                    comment: String::new(),
+                }),
+            ),
             teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {
