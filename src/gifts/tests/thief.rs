@@ -19,7 +19,7 @@ async fn copy_of_the_database_redeems_no_gift() {
     });
     let request = Request::post("/create")
         .header("content-type", "application/json")
-        .header("idempotency-key", "Rq4-a81f0c7e22d94b7f");
+        .header("idempotency-key", "5f0c8e1a-7b3d-4e92-a6c4-2d9f81b07e35");
     let created = house.send(request.body(Body::from(body.to_string())).unwrap()).await.ok();
     house.fund(&created);
     let id = created["orderId"].as_str().unwrap().to_owned();
@@ -42,7 +42,7 @@ async fn copy_of_the_database_redeems_no_gift() {
         text(&leg["k1"]),
         invoice,
         "signs-what-is-told".into(),
-        "Rq4-a81f0c7e22d94b7f".into(),
+        "5f0c8e1a-7b3d-4e92-a6c4-2d9f81b07e35".into(),
         format!("{PUBLIC_URL}/redeem/"),
     ];
     for opens in opening {
