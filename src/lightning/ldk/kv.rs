@@ -304,14 +304,15 @@ mod tests {
     #[test]
     fn write_that_need_not_be_durable_does_not_wait_for_the_disk() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         let kv = KvStore::new(store.clone(), Cache::new(folder.path().join("cache")));
         let (go_on, wait) = std::sync::mpsc::channel::<()>();
         let (tell, began) = std::sync::mpsc::channel::<()>();
         // The writer is busy until it is told to go on.
         let busy = std::thread::spawn(move || {
             store.write_blocking(move |_| {
-                drop((tell.send(()), wait.recv()));
+                tell.send(()).unwrap();
+                wait.recv().unwrap();
                 Ok::<_, StoreError>(())
             })
         });
