@@ -327,7 +327,7 @@ impl World {
         let hash = charges::hash_of(&invoice(asked));
         let read = self.ledger.store.read_blocking(move |connection| -> Result<_, StoreError> {
             Ok(connection.query_row(
-                "SELECT hex(preimage) FROM charges WHERE payment_hash = ?1",
+                "SELECT hex(unseal(preimage)) FROM charges WHERE payment_hash = ?1",
                 [hash],
                 |row| row.get::<_, String>(0),
             )?)
