@@ -48,7 +48,8 @@ impl Line {
             self.text.push(',');
         }
         self.begun = true;
-        if value.contains(['"', ',', '\r', '\n']) {
+        // Also what cells of other tables are apart by: some programs split lines there.
+        if value.contains(['"', ',', ';', '\t', '\r', '\n']) {
             self.text.push('"');
             self.text.push_str(&value.replace('"', "\"\""));
             self.text.push('"');
@@ -67,7 +68,15 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use super::read::rows;
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_the_same() {
+        let cells = ["a;b;c;d", "x\ty", " 1, 2 ", "\"", "", "two\r\nlines"];
+        let line = cells.iter().fold(Line::default(), |line, cell| line.own(cell)).end();
+        assert_eq!(rows(&line).unwrap()[0].cells, cells, "{line}");
+    }
 
     #[test]
     fn what_others_wrote_is_no_formula_and_breaks_no_line() {

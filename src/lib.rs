@@ -18,6 +18,8 @@ pub mod decimal;
 pub mod export;
 pub mod failpoint;
 pub mod fees;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod gifts;
 pub mod http;
 pub mod ids;

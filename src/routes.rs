@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use utoipa::OpenApi;
 
 use crate::admin::{self, Acts, AdminError, AdminState, WrongKeys};
 use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
-use crate::gifts;
+use crate::gifts::{self, GiftError, Gifts};
 use crate::http::asking::is_below;
-use crate::http::keys::{Gate, Scope, recognise, require_scope};
+use crate::http::client::Proxies;
+use crate::http::keys::{Caller, Gate, Scope, recognise, require_scope};
 use crate::http::limits::{Class, Limiter, limit};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
 use crate::l402::{self, content, proxy};
@@ -25,7 +26,7 @@ use crate::payments;
 use crate::services::{accounts, agents, merchant, purse, shop};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
-use crate::web::{self, WebSettings};
+use crate::web::{self, FindGift, GiftNow, WebSettings};
 
 /// The routes for everybody.
 ///
@@ -98,7 +99,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         class: Class::Read,
         refusal: |allowance| web::too_many(allowance.retry_after.unwrap_or(1)),
     };
-    let pages = web::router(web_settings.as_ref().clone())
+    let pages = web::router(web_settings.as_ref().clone(), find_gift(house.gifts.clone()))
         .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
         .merge(documents)
         .layer(from_fn_with_state(pages, limit));
@@ -207,7 +208,9 @@ fn operator_routes(house: &Arc<House>) -> Router {
     let numbers = Router::new()
         .route("/metrics", get(numbers))
         .method_not_allowed_fallback(admin::method_not_allowed)
-        .layer(from_fn_with_state(watcher, require_scope));
+        .with_state(Arc::clone(&house.proxies))
+        .layer(from_fn_with_state(watcher, require_scope))
+        .layer(from_fn_with_state(Arc::clone(&house.proxies), note_numbers));
     admin::router(state).merge(follow).layer(from_fn_with_state(gate, require_scope)).merge(numbers)
 }
 
@@ -265,9 +268,17 @@ fn answer(answer: &crate::telemetry::Answer) -> Response {
         (status = 403, description = "The key has another scope"),
     )
 )]
-async fn numbers() -> Response {
+async fn numbers(State(clients): State<Arc<Proxies>>, Extension(caller): Extension<Caller>) -> Response {
+    clients.noticed().metrics_read(&caller);
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     respond::typed(StatusCode::OK, content_type, metrics::render())
+}
+
+/// Middleware: lets `satchel doctor` know of a monitor whose key has another scope.
+async fn note_numbers(State(clients): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    clients.noticed().metrics(response.status());
+    response
 }
 
 fn web_settings(house: &House) -> WebSettings {
@@ -281,6 +292,27 @@ fn web_settings(house: &House) -> WebSettings {
         gift_fee: FeeRule { min_sat: gifts.min_fee_sat, percent: gifts.fee_percent },
         email: !config.smtp.host.is_empty(),
     }
+}
+
+/// What pages without scripts are told of gifts.
+fn find_gift(gifts: Gifts) -> FindGift {
+    Arc::new(move |order_id| {
+        let gifts = gifts.clone();
+        Box::pin(async move {
+            match gifts.state(&order_id).await {
+                Ok((state, asks_code)) => match state {
+                    "unpaid" | "lapsed" => GiftNow::Unpaid,
+                    "open" => GiftNow::Open { asks_code },
+                    "pending" => GiftNow::Pending,
+                    "redeemed" => GiftNow::Redeemed,
+                    "expired" => GiftNow::Expired,
+                    _ => GiftNow::Returned,
+                },
+                Err(GiftError::NotFound) => GiftNow::Unknown,
+                Err(_) => GiftNow::Untold,
+            }
+        })
+    })
 }
 
 /// Whether requests of this path bound their own time.

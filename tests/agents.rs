@@ -126,8 +126,10 @@ async fn the_readme_lists_and_finds_a_capability() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let config = format!("[l402.proxy]\nallow_hosts = [\"localhost:{free}\"]\n");
     let scene = Scene::start(&config).await;
-    let script = script.replace("python3 -m", "timeout 280 python3 -m").replace("8080", &free.to_string());
-    let script = format!("set -euo pipefail; trap 'kill $(jobs -p)' EXIT\n{script}");
+    let there = "until curl -s localhost:8080 >/dev/null; do sleep 0.1; done";
+    let script = script.replace("timeout 900", "timeout 280").replace("sleep 1", there);
+    let script =
+        format!("set -euo pipefail\n{}\n[ -z \"$(jobs -pr)\" ]", script.replace("8080", &free.to_string()));
     let folder = tempfile::tempdir().unwrap();
     let satchel = Path::new(env!("CARGO_BIN_EXE_satchel")).parent().unwrap();
     let path = format!("{}:{}", satchel.display(), std::env::var("PATH").unwrap());

@@ -255,6 +255,26 @@ fn doctor_works_without_a_node_and_fails_where_something_is_wrong() {
     assert_eq!((code, status(&report, "seed"), &report["ok"]), (Some(4), Some(json!("FAIL")), &json!(false)));
 }
 
+#[test]
+fn doctor_says_what_to_write_in_place_of_names_of_other_programs() {
+    let (_parent, data_dir, _) = made(&["--network", "regtest"]);
+    for (config, help) in [
+        ("network = \"mainnet\"", "write bitcoin"),
+        ("network = \"testnet4\"", "signet"),
+        ("network = \"localhost\"", "write regtest"),
+        ("[http]\nlisten = \"localhost:3000\"", "127.0.0.1"),
+        ("[http]\ntrusted_proxies = [\"localhost\"]", "127.0.0.0/8"),
+    ] {
+        std::fs::write(data_dir.join("config.toml"), config).unwrap();
+        let output = satchel(&data_dir).args(["doctor", "--json"]).output().unwrap();
+        let report = one_object(&out(&output));
+        let checks = report["checks"].as_array().unwrap();
+        let told = checks.iter().find(|check| check["name"] == "configuration").unwrap();
+        assert_eq!((output.status.code(), &told["status"]), (Some(4), &json!("FAIL")), "{report}");
+        assert!(told.to_string().contains(help), "{config}: {told}");
+    }
+}
+
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

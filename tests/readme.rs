@@ -1,4 +1,5 @@
-//! The README's blocks of stores and of purses, run by a shell as they stand there.
+//! The README's blocks, run by a shell as they stand there: those of stores and of purses by themselves, and all of them
+//! in order, twice.
 
 #![allow(
     clippy::unwrap_used,
@@ -105,10 +106,122 @@ async fn agent_gets_a_purse_as_the_readme_says() {
     let wallet = Wallet::open(&scene).await;
     let (said, took) = shell(&scene, &wallet, scripts[0]).await;
     assert!(took < TWO_MINUTES, "{took:?}");
-    let [_, first, second, purse] = &objects(&said)[..] else { panic!("{said}") };
+    let [_, first, second, purse, ..] = &objects(&said)[..] else { panic!("{said}") };
     assert_eq!((&first["status"], &first["paid"]["amountSat"]), (&json!(200), &json!(1)), "{first}");
     assert_eq!((&second["paid"], &second["credentialReused"]), (&Value::Null, &json!(true)), "{second}");
     assert_eq!((&purse["name"], &purse["leftSat"]), (&json!("researcher"), &json!(4_999)), "{purse}");
     assert_eq!(wallet.paid(&scene).len(), 1);
     scene.close().await;
+}
+
+/// The sections whose blocks need a running demo and nothing else, in the README's order.
+const SECTIONS: [&str; 9] = [
+    "## The Gifts API",
+    "## Tips",
+    "## Payments",
+    "## Selling requests",
+    "## The merchant's account, and selling accounts",
+    "### Sell a product in five minutes",
+    "## Agents",
+    "## Taking out what was earned",
+    "## Give an agent a purse in two minutes",
+];
+
+#[test]
+fn no_block_of_shell_is_left_out() {
+    let readme = include_str!("../README.md");
+    let all = readme.split("```sh\n").count() - 1;
+    let run: usize = SECTIONS.iter().map(|title| blocks(title).len()).sum();
+    // The two commands, the five steps with real sats, and the one for a Shopify shop of the reader's own.
+    assert_eq!(all, run + 3);
+    let places: Vec<_> = SECTIONS.iter().map(|title| readme.find(&format!("\n{title}\n")).unwrap()).collect();
+    assert!(places.is_sorted(), "the sections have another order");
+}
+
+/// What the demo prints for the README's examples is what they take for granted.
+#[test]
+fn demo_prints_what_the_blocks_need() {
+    let demo = include_str!("../scripts/demo");
+    assert!(demo.contains("export S=$satchel W0=$payer W1=$taker"));
+    assert!(demo.contains("export SATCHEL_DATA_DIR=$data_dir PATH=$binary:\\$PATH"));
+}
+
+#[test]
+fn systemd_part_names_user_folder_and_enable_as_the_unit_does() {
+    let (readme, unit) = (include_str!("../README.md"), include_str!("../scripts/satchel.service"));
+    let part = readme
+        .split("<summary>As a systemd unit</summary>")
+        .nth(1)
+        .unwrap()
+        .split("</details>")
+        .next()
+        .unwrap();
+    for line in [
+        "useradd --system --home-dir /var/lib/satchel",
+        "systemctl enable --now satchel",
+        "-p StateDirectory=satchel",
+    ] {
+        assert!(part.contains(line) && unit.contains(line), "{line}");
+    }
+    assert!(unit.contains("User=satchel") && unit.contains("--data-dir /var/lib/satchel run"));
+    // What is on top of the unit is what the README says.
+    let commands = unit.lines().filter_map(|line| line.strip_prefix("#   "));
+    for command in commands {
+        assert!(part.contains(command), "{command}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_block_is_pasted_in_order_and_again() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!("[signup]\nenabled = true\n[l402.proxy]\nallow_hosts = [\"localhost:{free}\"]\n");
+    let scene = Scene::start(&config).await;
+    // Services end with the test, and are awaited for as long as it takes on a machine that does much else.
+    let there = format!("until curl -s localhost:{free} >/dev/null; do sleep 0.1; done");
+    let mut pasted = String::new();
+    for title in SECTIONS {
+        for block in blocks(title) {
+            let block = block.replace("timeout 900", "timeout 200").replace("sleep 1", &there);
+            pasted.push_str(&format!("echo '### {}' >&2\n{block}\n", title.replace('\'', "")));
+        }
+    }
+    let pasted = pasted.replace("8080", &free.to_string());
+    let script = format!(
+        "set -euo pipefail\nset -x\n{pasted}\n{pasted}\n[ -z \"$(jobs -pr)\" ] || {{ echo 'a server is left'; exit 1; }}\n\
+         satchel proxy list --json\n"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let satchel = Path::new(env!("CARGO_BIN_EXE_satchel")).parent().unwrap();
+    let mut command = Command::new("bash");
+    command.args(["-c", &script]).current_dir(folder.path());
+    command.env("PATH", format!("{}:{}", satchel.display(), std::env::var("PATH").unwrap()));
+    command.env("SATCHEL_DATA_DIR", scene.network.satchel.data_dir());
+    command.env("S", &scene.api.url).env("W0", scene.wallet(0).url()).env("W1", scene.wallet(1).url());
+    let said = run(&mut command, "the README's shell").await;
+    eprintln!("{said}");
+    assert!(!said.contains("example.com\"}") || !said.contains("lightningAddress\":\"me@"), "{said}");
+    let objects = objects(&said);
+    let count = |name: &str, value: Value| objects.iter().filter(|object| object[name] == value).count();
+    for refused in [400, 401, 403, 404, 409, 500, 503] {
+        assert_eq!(count("statusCode", json!(refused)) + count("status", json!(refused)), 0, "{said}");
+    }
+    assert_eq!(said.matches("pong").count(), 2, "the ping was sold twice: {said}");
+    assert_eq!(said.matches(r#"{"weather": "sunny"}"#).count(), 2, "the weather was sold twice: {said}");
+    assert_eq!(
+        count("status", json!("initial")) + count("status", json!("confirmed")),
+        2,
+        "gifts redeemed: {said}"
+    );
+    assert_eq!(count("status", json!("Processing")), 4, "two orders, each claimed and looked at: {said}");
+    assert_eq!(count("account", json!("shop")), 2, "{said}");
+    let withdrawals = objects
+        .iter()
+        .filter(|object| object["withdrawalId"].as_str().is_some_and(|id| id.starts_with("wd_")))
+        .count();
+    assert_eq!(withdrawals, 2, "{said}");
+    // One proxy of each time is left, out of service: the second time found none to use again.
+    let proxies = objects.last().unwrap()["items"].as_array().unwrap();
+    assert!(proxies.iter().all(|proxy| proxy["isActive"] == false), "{proxies:?}");
+    scene.comes_to_rest().await;
+    scene.network.shutdown().await.unwrap();
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::extract::By;
 use super::{AdminError, AdminState};
 use crate::acts::{Act, ActKind};
+use crate::http::noticed::Seen;
 use crate::lightning::{Balances, NodeStatus};
 
 /// The answer to `GET node`.
@@ -33,6 +34,8 @@ struct NodeView {
     version: &'static str,
     /// Requests whose forwarding headers were not believed.
     untrusted_forwarding: Option<UntrustedView>,
+    /// What requests have shown of a set-up that gives secrets away.
+    seen: Seen,
 }
 
 #[derive(Serialize)]
@@ -64,6 +67,7 @@ pub async fn show(State(state): State<AdminState>) -> Result<Json<Value>, AdminE
             .clients
             .untrusted_forwarding()
             .map(|(requests, last_peer)| UntrustedView { requests, last_peer }),
+        seen: state.clients.noticed().seen(),
     };
     serde_json::to_value(view).map(Json).map_err(AdminError::internal)
 }

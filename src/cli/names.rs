@@ -34,7 +34,7 @@ pub fn read(path: &Path) -> Result<Vec<String>, CliError> {
 }
 
 /// The names in a column: that of the heading, else the first.
-fn parse(text: &str) -> Result<Vec<String>, BadLine> {
+pub(crate) fn parse(text: &str) -> Result<Vec<String>, BadLine> {
     // An empty name in quotes is meant as one.
     let mut rows = rows(text)?.into_iter().filter(|row| !row.is_blank()).peekable();
     let heading = rows.peek().and_then(|row| {

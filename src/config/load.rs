@@ -103,6 +103,19 @@ pub fn read(overrides: &Overrides, environment: &Environment) -> Result<(Config,
     Ok((config, origins))
 }
 
+/// A file's text by itself, and whether all of it makes sense together.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn of_text(text: &str) -> Result<(Config, bool), ConfigError> {
+    let origins = Origins { file: None, places: Places::of(text), outside: BTreeMap::new() };
+    let table = read_file(text, &origins)?;
+    let mut config = Config::deserialize(table).map_err(|error| {
+        ConfigError::one(origins.place_of(""), error.message(), "see config.toml.example")
+    })?;
+    fill_in(&mut config);
+    let fits = check::check(&mut config).is_empty();
+    Ok((config, fits))
+}
+
 /// Parses the file by itself, so that every mistake in it is reported with its line.
 fn read_file(text: &str, origins: &Origins) -> Result<Table, ConfigError> {
     let schema = schema();

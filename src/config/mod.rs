@@ -180,6 +180,12 @@ impl Config {
         load::read(overrides, &load::Environment::of_process()).map(|(config, _)| config)
     }
 
+    /// Of a file's text alone, and whether all of it makes sense together.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_text(text: &str) -> Result<(Self, bool), ConfigError> {
+        load::of_text(text)
+    }
+
     /// The configuration file that `overrides` lead to, if there is one.
     pub fn file_for(overrides: &Overrides) -> Option<PathBuf> {
         load::config_file(overrides, &load::Environment::of_process())

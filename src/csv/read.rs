@@ -97,7 +97,10 @@ pub fn rows(text: &str) -> Result<Vec<Row>, BadLine> {
 
 fn said_separator(text: &str) -> Option<(char, &str)> {
     let (first, rest) = text.split_once('\n')?;
-    let said = first.trim_end_matches('\r').trim_matches('"').strip_prefix("sep=")?;
+    let first = first.trim_end_matches('\r');
+    // One pair of quotes at most: with more it is a cell that has quotes in it.
+    let bare = first.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(first);
+    let said = bare.strip_prefix("sep=")?;
     let mut letters = said.chars();
     let separator = letters.next().filter(|c| SEPARATORS.contains(c))?;
     letters.next().is_none().then_some((separator, rest))
@@ -222,6 +225,8 @@ mod tests {
             assert_eq!(cells(&table), expected, "{separator:?}");
         }
         assert_eq!(cells("sep=;\r\na,b;c\r\n"), [["a,b", "c"]]);
+        assert_eq!(cells("\"sep=;\"\r\na,b;c\r\n"), [["a,b", "c"]]);
+        assert_eq!(cells("\"\"\"sep=;\"\"\"\r\na;b"), [vec!["\"sep=;\""], vec!["a;b"]]);
         assert_eq!(rows("sep=;\na;b\nc;\"d").unwrap_err().line, 3);
         assert_eq!(cells("\n\na\tb"), [vec![""], vec![""], vec!["a", "b"]]);
         assert_eq!(cells("one column"), [["one column"]]);

@@ -15,6 +15,7 @@ use axum::response::Response;
 use ipnet::IpNet;
 
 use super::keys::Caller;
+use super::noticed::Noticed;
 use crate::ids::AccountId;
 
 /// The other end of the connection a request came in on. An extension of every request.
@@ -36,6 +37,20 @@ impl Client {
             IpAddr::V6(address) => {
                 let [a, b, c, ..] = address.segments();
                 IpAddr::from([a, b, c, 0, 0, 0, 0, 0])
+            }
+        }
+    }
+
+    /// The region of this client: what one provider has, a /32 of IPv6 and a /16 of IPv4.
+    pub fn region(&self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [a, b, ..] = address.octets();
+                IpAddr::from([a, b, 0, 0])
+            }
+            IpAddr::V6(address) => {
+                let [a, b, ..] = address.segments();
+                IpAddr::from([a, b, 0, 0, 0, 0, 0, 0])
             }
         }
     }
@@ -91,6 +106,12 @@ pub fn source() -> Option<String> {
     })
 }
 
+/// Whether what [`source`] said of two askers is of one region. All accounts are, since making one may cost nothing.
+pub fn is_of_one_region(one: &str, other: &str) -> bool {
+    let region = |source: &str| source.parse().ok().map(|address| Client::of(address).region());
+    region(one) == region(other)
+}
+
 /// From where the request of this task came, through the proxies that are trusted. `None` outside of a request.
 pub fn address() -> Option<IpAddr> {
     ADDRESS.try_with(|address| *address).ok()
@@ -110,6 +131,7 @@ pub async fn asked_by<T>(asker: Asker, asked: impl Future<Output = T>) -> T {
 
 /// Middleware: lets [`address`] know. Goes outside of whatever reads API keys.
 pub async fn note_address(State(proxies): State<Arc<Proxies>>, request: Request, next: Next) -> Response {
+    proxies.noticed.asked(request.uri());
     match request.extensions().get::<Peer>() {
         Some(peer) => {
             proxies.note_untrusted(peer.0.ip().to_canonical(), request.headers());
@@ -135,6 +157,7 @@ pub async fn note_source(request: Request, next: Next) -> Response {
 pub struct Proxies {
     trusted: Vec<IpNet>,
     untrusted: UntrustedForwarding,
+    noticed: Noticed,
 }
 
 /// Requests whose forwarding headers were not believed.
@@ -150,7 +173,12 @@ const WARN_EVERY: u64 = 10_000;
 impl Proxies {
     /// Trusts these networks and nobody else.
     pub fn new(trusted: Vec<IpNet>) -> Self {
-        Self { trusted, untrusted: UntrustedForwarding::default() }
+        Self { trusted, untrusted: UntrustedForwarding::default(), noticed: Noticed::default() }
+    }
+
+    /// What requests have shown of a set-up that gives secrets away.
+    pub fn noticed(&self) -> &Noticed {
+        &self.noticed
     }
 
     /// How many requests with forwarding headers came from peers that are not trusted, and the last of those peers.
@@ -274,6 +302,21 @@ mod tests {
         note("172.17.0.1", &forwarded);
         note("172.17.0.1", &forwarded);
         assert_eq!(proxies.untrusted_forwarding(), Some((2, "172.17.0.1".parse().unwrap())));
+    }
+
+    #[test]
+    fn networks_of_one_provider_are_of_one_region() {
+        for (one, other, same) in [
+            ("8.8.8.0", "8.8.9.0", true),
+            ("8.8.8.0", "8.9.8.0", false),
+            ("2001:db8:1::", "2001:db8:ffff::", true),
+            ("2001:db8::", "2001:db8:ffff::", true),
+            ("2001:db8:1::", "2001:db9:1::", false),
+            ("account 1", "account 2", true),
+            ("account 1", "8.8.8.0", false),
+        ] {
+            assert_eq!(is_of_one_region(one, other), same, "{one} {other}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::ids::{AccountId, NoRandomness, Secret, random_hex, to_hex};
 use crate::store::{Store, StoreError, Tx};
 
 /// Every key begins so: a leaked one is recognised, by people and by scanners.
-const MARK: &str = "satchel_";
+pub(crate) const MARK: &str = "satchel_";
 
 /// Hex digits after the mark.
 const DIGITS: usize = 64;

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod limits;
 pub mod live;
 pub mod measure;
+pub mod noticed;
 pub mod openapi;
 pub mod pages;
 pub mod problem;

@@ -228,8 +228,10 @@ fn lnurl(text: &str) -> Option<Url> {
     (url.scheme() == if has_no_certificate(host) { "http" } else { "https" }).then_some(url)
 }
 
+/// Letters and digits, with `+` where it was broken (BOLT 12): what holds an `@` would be read as an address next time.
 fn is_offer(text: &str) -> bool {
     text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("lno1"))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+')
 }
 
 /// What follows `scheme:`, in whatever case, with or without slashes.
@@ -322,6 +324,16 @@ mod tests {
         ] {
             assert_eq!(onchain(&text), ONCHAIN, "{text}");
         }
+    }
+
+    /// In a URI anything may stand behind `lno=`.
+    #[test]
+    fn address_that_begins_like_an_offer_is_none_in_a_uri() {
+        for text in ["bitcoin:?lno=lno1abc@evil.example", "bitcoin:?lno=lno1abc%3Fx", "lno1abc!"] {
+            assert_eq!(kept(text), "none", "{text}");
+        }
+        let broken = format!("{}+{}", &OFFER[..20], &OFFER[20..]);
+        assert_eq!(kept(&format!("bitcoin:?lno={}", broken.replace('+', "%2B"))), broken);
     }
 
     /// What is kept as somebody's address is read again at each payment.

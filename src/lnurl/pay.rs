@@ -12,7 +12,7 @@ use lightning_invoice::{Bolt11Invoice, Currency};
 use serde_json::Value;
 use url::{Host, Url};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixMillis};
 use crate::decimal;
 use crate::lightning::invoice::{self, check_payable};
 use crate::lightning::target::{self, Target, Unreadable};
@@ -46,6 +46,9 @@ pub enum PayError {
     /// The host takes other amounts.
     #[error("the address does not take this amount")]
     Amount,
+    /// An LNURL that gives sats instead of taking them.
+    #[error("this LNURL is one to withdraw from, not one to pay to")]
+    Withdrawal,
     /// The host's answer is not what the specification asks for.
     #[error("the address answered nonsense: {0}")]
     Nonsense(&'static str),
@@ -197,9 +200,30 @@ impl Addresses {
     /// [`PayError`].
     pub async fn pay_request_at(&self, url: &Url) -> Result<PayRequest, PayError> {
         check_url(self.client.guard(), url)?;
-        let offer = fetch(&self.client, url.as_str()).await?;
-        if offer.get("tag").and_then(Value::as_str) != Some("payRequest") {
-            return Err(PayError::Nonsense("not a payRequest"));
+        PayRequest::read(&fetch(&self.client, url.as_str()).await?)
+    }
+
+    /// Asks for an invoice over exactly `amount`, on our network, signed, and not about to expire.
+    ///
+    /// # Errors
+    /// [`PayError`].
+    pub async fn invoice_of(&self, request: &PayRequest, amount: Msat) -> Result<Bolt11Invoice, PayError> {
+        let callback = request.question(amount, &self.comment)?;
+        let answer = fetch(&self.client, callback.as_str()).await?;
+        invoice_in(&answer, self.network, self.clock.now(), amount)
+    }
+}
+
+impl PayRequest {
+    /// Reads what an address answers.
+    ///
+    /// # Errors
+    /// [`PayError::Nonsense`].
+    pub(crate) fn read(offer: &Value) -> Result<Self, PayError> {
+        match offer.get("tag").and_then(Value::as_str) {
+            Some("payRequest") => {}
+            Some("withdrawRequest") => return Err(PayError::Withdrawal),
+            _ => return Err(PayError::Nonsense("not a payRequest")),
         }
         let number = |name| offer.get(name).and_then(whole);
         let limit = |name| number(name).ok_or(PayError::Nonsense("no limits"));
@@ -208,32 +232,51 @@ impl Addresses {
             offer.get("callback").and_then(Value::as_str).ok_or(PayError::Nonsense("no callback"))?;
         let callback = Url::parse(callback.trim()).map_err(|_| PayError::Nonsense("no callback"))?;
         let comment = number("commentAllowed").and_then(|most| usize::try_from(most).ok()).unwrap_or(0);
-        Ok(PayRequest { callback, least, most, comment })
+        Ok(Self { callback, least, most, comment })
     }
 
-    /// Asks for an invoice over exactly `amount`, on our network, signed, and not about to expire.
+    /// Where to ask for an invoice over this amount.
     ///
     /// # Errors
-    /// [`PayError`].
-    pub async fn invoice_of(&self, request: &PayRequest, amount: Msat) -> Result<Bolt11Invoice, PayError> {
-        if !(request.least..=request.most).contains(&amount.get()) {
+    /// [`PayError::Amount`].
+    pub(crate) fn question(&self, amount: Msat, comment: &str) -> Result<Url, PayError> {
+        if !(self.least..=self.most).contains(&amount.get()) {
             return Err(PayError::Amount);
         }
-        let mut callback = request.callback.clone();
+        let mut callback = self.callback.clone();
         callback.query_pairs_mut().append_pair("amount", &amount.get().to_string());
-        if !self.comment.is_empty() && self.comment.chars().count() <= request.comment {
-            callback.query_pairs_mut().append_pair("comment", &self.comment);
+        if !comment.is_empty() && comment.chars().count() <= self.comment {
+            callback.query_pairs_mut().append_pair("comment", comment);
         }
-        let answer = fetch(&self.client, callback.as_str()).await?;
-        let text = answer.get("pr").and_then(Value::as_str).ok_or(PayError::Nonsense("no invoice"))?;
-        let invoice = invoice::read(text).map_err(|_| PayError::Nonsense("not an invoice"))?;
-        check(&invoice, self.network, &self.clock, amount)?;
-        Ok(invoice)
+        Ok(callback)
+    }
+
+    /// Least and most, in msat.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn limits(&self) -> (u64, u64) {
+        (self.least, self.most)
     }
 }
 
+/// The invoice in an answer, if it is the one that was asked for.
+pub(crate) fn invoice_in(
+    answer: &Value,
+    network: Network,
+    now: UnixMillis,
+    amount: Msat,
+) -> Result<Bolt11Invoice, PayError> {
+    let text = answer.get("pr").and_then(Value::as_str).ok_or(PayError::Nonsense("no invoice"))?;
+    let invoice = invoice::read(text).map_err(|_| PayError::Nonsense("not an invoice"))?;
+    check(&invoice, network, now, amount)?;
+    Ok(invoice)
+}
+
 async fn fetch(client: &GuardedClient, url: &str) -> Result<Value, PayError> {
-    let answer = client.get_answer(url, LARGEST_ANSWER).await?;
+    accepted(client.get_answer(url, LARGEST_ANSWER).await?)
+}
+
+/// An answer that is no refusal.
+pub(crate) fn accepted(answer: Value) -> Result<Value, PayError> {
     let status = answer.get("status").and_then(Value::as_str).unwrap_or_default();
     if !status.eq_ignore_ascii_case("ERROR") {
         return Ok(answer);
@@ -265,18 +308,18 @@ fn whole(value: &Value) -> Option<u64> {
     }
 }
 
-fn check(invoice: &Bolt11Invoice, network: Network, clock: &Clock, amount: Msat) -> Result<(), PayError> {
+fn check(invoice: &Bolt11Invoice, network: Network, now: UnixMillis, amount: Msat) -> Result<(), PayError> {
     if invoice.amount_milli_satoshis() != Some(amount.get()) {
         return Err(PayError::Nonsense("an invoice over another amount"));
     }
     if invoice.currency() != Currency::from(network) {
         return Err(PayError::Nonsense("an invoice of another network"));
     }
-    let now = Duration::from_millis(u64::try_from(clock.now()).unwrap_or(0));
-    if invoice.expires_at().is_some_and(|end| end < now.saturating_add(LASTS_AT_LEAST)) {
+    let until = Duration::from_millis(u64::try_from(now).unwrap_or(0)).saturating_add(LASTS_AT_LEAST);
+    if invoice.expires_at().is_some_and(|end| end < until) {
         return Err(PayError::Nonsense("an invoice that is about to expire"));
     }
-    check_payable(invoice, network, clock.now(), LASTS_AT_LEAST)
+    check_payable(invoice, network, now, LASTS_AT_LEAST)
         .map_err(|_| PayError::Nonsense("an invoice that may be held for days"))
 }
 

@@ -397,6 +397,29 @@ async fn each_key_opens_the_routes_of_its_purpose_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn node_tells_of_keys_that_are_shown_where_they_should_not() {
+    let site = Site::build().await;
+    let (scheduler, metrics, admin) = (
+        site.key(&[Scope::Scheduler]).await,
+        site.key(&[Scope::Metrics]).await,
+        site.key(&[Scope::Admin]).await,
+    );
+    let operator = Site {
+        router: operator_router(&site.house),
+        house: Arc::clone(&site.house),
+        _folder: tempfile::tempdir().unwrap(),
+    };
+    let seen = async || operator.get(&admin, "/admin/v1/node").await["seen"].clone();
+    assert_eq!(seen().await, json!({ "keys_in_queries": 0, "metrics_refused": 0, "metrics_by_admin": 0 }));
+    site.send("GET", "", &format!("/api/reminders?apiKey={scheduler}"), &Value::Null).await;
+    site.send("GET", &scheduler, "/api/reminders", &Value::Null).await;
+    for key in [&scheduler, &scheduler, &metrics, &admin] {
+        operator.send("GET", key, "/metrics", &Value::Null).await;
+    }
+    assert_eq!(seen().await, json!({ "keys_in_queries": 1, "metrics_refused": 2, "metrics_by_admin": 1 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_keys_are_limited_and_right_ones_are_not() {
     let mut site = Site::build().await;
     site.router = operator_router(&site.house);

@@ -4,7 +4,7 @@
 pub mod health;
 pub mod logs;
 pub mod metrics;
-mod redact;
+pub(crate) mod redact;
 pub mod watchdog;
 
 pub use health::{Answer, Health, Phase};

@@ -84,7 +84,9 @@ fn secret_in(bytes: &[u8], word: Range<usize>) -> Option<(Range<usize>, &'static
     // Not only at the start: an escaped line break before the code glues its letter to it.
     for (offset, _) in letters.windows(2).enumerate().filter(|(_, pair)| pair.eq_ignore_ascii_case(b"ln")) {
         let code = letters.get(offset..)?;
-        let hidden = word.start + offset..word.end;
+        // What stands before may be a secret too, glued to this one: then all of the word goes.
+        let kept = if offset < SHORTEST { offset } else { 0 };
+        let hidden = word.start + kept..word.end;
         if INVOICES.iter().any(|prefix| begins(code, prefix))
             && code.iter().take(32).any(|byte| *byte == b'1')
         {
@@ -166,6 +168,15 @@ mod tests {
             "GET https://a.b/redeem/[id]?c=1 and /lnurl/[id]/callback"
         );
         assert_eq!(redact(&format!("/gift/{id}0")), format!("/gift/{id}0"));
+    }
+
+    #[test]
+    fn id_that_is_glued_to_a_code_is_hidden_with_it() {
+        let (tip, gift) = (format!("c{}", "k1".repeat(12)), "0123456789ab".repeat(4));
+        for id in [tip, gift] {
+            assert_eq!(redact(&format!("{id}{INVOICE} x")), "[invoice] x");
+            assert_eq!(redact(&format!("{id}lno1qgsqvgnwgcg35z6ee2h3")), "[offer]");
+        }
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use serde_json::Value;
 
-use super::{Check, books, services};
+use super::{Check, books, exposure, services};
 use crate::cli::args::Global;
 use crate::cli::client::Client;
 use crate::cli::error::UNREACHABLE;
@@ -38,6 +38,7 @@ pub async fn look(global: &Global, config: &Config) -> Vec<Check> {
         format!("runs at {}, version {}", config.http.listen, text(&node, "version")),
     )];
     checks.extend(untrusted_proxy(&node));
+    checks.extend(exposure::look(&client, config, &node).await);
     checks.extend(state(&node, now()));
     if yes(&node, "running") {
         match client.get("channels").await {

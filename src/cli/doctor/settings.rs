@@ -9,11 +9,13 @@ use reqwest::Url;
 
 use super::Check;
 use crate::config::Config;
+use crate::webhooks::guard::{is_inside, is_public};
 
 pub fn look(config: &Config, file: Option<&Path>) -> Vec<Check> {
     let mut checks = vec![public_url(config)];
-    if !config.http.rate_limits && !config.http.listen.ip().is_loopback() {
-        let remedy = "set http.rate_limits = true, or http.listen to an address of this machine alone";
+    let is_reached = !config.http.listen.ip().is_loopback() || !is_local(&config.http.public_url);
+    if !config.http.rate_limits && is_reached {
+        let remedy = "set http.rate_limits = true; without them a stranger can use up everything";
         checks.push(Check::warn("rate limits", "off, and others can connect", remedy));
     }
     if let Some(address) = config.admin.listen.filter(|address| !address.ip().is_loopback()) {
@@ -29,12 +31,54 @@ pub fn look(config: &Config, file: Option<&Path>) -> Vec<Check> {
             remedy,
         ));
     }
-    let passwords = [&config.chain.bitcoind_password, &config.smtp.password];
+    checks.extend(inner_targets(config));
+    let passwords = [&config.chain.bitcoind_password, &config.smtp.password, &config.alerts.webhook_secret];
     let has_password = passwords.iter().any(|password| !password.expose().is_empty());
-    if let Some(file) = file.filter(|_| has_password) {
-        checks.extend(readable_by_others(file));
+    if let Some(file) = file {
+        checks.extend(writable_by_others(file));
+        checks.extend(readable_by_others(file).filter(|_| has_password));
     }
     checks
+}
+
+/// Hosts and networks behind the address guard: what strangers name as a webhook or a proxy's target may be asked there.
+fn inner_targets(config: &Config) -> Option<Check> {
+    if config.network == Network::Regtest {
+        return None;
+    }
+    let (webhooks, proxies) = (&config.webhooks, &config.l402.proxy);
+    let lists = [
+        ("webhooks", &webhooks.allow_hosts, &webhooks.allow_networks),
+        ("l402.proxy", &proxies.allow_hosts, &proxies.allow_networks),
+    ];
+    let mut open = Vec::new();
+    for (section, hosts, networks) in lists {
+        let inner =
+            hosts.iter().filter(|host| is_inner(host)).map(|host| format!("{section}.allow_hosts {host}"));
+        open.extend(inner);
+        let inner = networks.iter().filter(|network| !is_public(network.network()));
+        open.extend(inner.map(|network| format!("{section}.allow_networks {network}")));
+    }
+    let says = format!("strangers' webhooks, addresses and proxies may lead inside: {}", open.join(", "));
+    let remedy = "name single hosts with their port in l402.proxy.allow_hosts, and nothing that answers without a password";
+    (!open.is_empty()).then(|| Check::warn("address guard", says, remedy))
+}
+
+/// Whether a host of a list leads inside by its name alone, and with no port that is meant.
+fn is_inner(host: &str) -> bool {
+    Url::parse(&format!("http://{host}")).is_ok_and(|url| url.port().is_none() && is_inside(&url))
+}
+
+fn is_local(public_url: &str) -> bool {
+    Url::parse(public_url).is_ok_and(|url| url.host_str().is_some_and(is_this_machine))
+}
+
+/// Who can write the settings can send money elsewhere.
+fn writable_by_others(file: &Path) -> Option<Check> {
+    let mode = std::fs::metadata(file).ok()?.permissions().mode();
+    let remedy = format!("chmod go-w {}", file.display());
+    (mode & 0o022 != 0)
+        .then(|| Check::warn("settings", format!("others can change {}", file.display()), remedy))
 }
 
 fn public_url(config: &Config) -> Check {
@@ -58,7 +102,7 @@ fn public_url(config: &Config) -> Check {
     Check::ok(NAME, text.as_str())
 }
 
-fn is_this_machine(host: &str) -> bool {
+pub(super) fn is_this_machine(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
@@ -99,6 +143,72 @@ mod tests {
         assert_eq!(look(&config, None).len(), 1);
         config.http.listen = "0.0.0.0:3000".parse().unwrap();
         assert!(look(&config, None).iter().any(|check| check.name == "rate limits"));
+    }
+
+    fn told(config: &Config, name: &str) -> bool {
+        look(config, None).iter().any(|check| check.name == name && check.level == Level::Warn)
+    }
+
+    #[test]
+    fn limits_are_needed_behind_a_proxy_too() {
+        let mut config = Config { network: Network::Bitcoin, ..Config::default() };
+        config.http.public_url = "https://gifts.example.com".into();
+        config.http.rate_limits = false;
+        assert!(told(&config, "rate limits"));
+        config.http.rate_limits = true;
+        assert!(!told(&config, "rate limits"));
+    }
+
+    #[test]
+    fn listener_of_the_operator_that_others_reach_is_told() {
+        let mut config = Config::default();
+        config.admin.listen = Some("0.0.0.0:3001".parse().unwrap());
+        assert!(told(&config, "operator's API"));
+        config.admin.listen = Some("127.0.0.1:3001".parse().unwrap());
+        assert!(!told(&config, "operator's API"));
+    }
+
+    #[test]
+    fn https_without_a_trusted_proxy_is_told() {
+        let mut config = Config::default();
+        config.http.public_url = "https://gifts.example.com".into();
+        assert!(told(&config, "reverse proxy"));
+        config.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        assert!(!told(&config, "reverse proxy"));
+    }
+
+    #[test]
+    fn guard_that_lets_strangers_inside_is_told() {
+        let with = |change: fn(&mut Config)| {
+            let mut config = Config { network: Network::Bitcoin, ..Config::default() };
+            change(&mut config);
+            told(&config, "address guard")
+        };
+        assert!(!with(|_| ()));
+        assert!(with(|config| config.webhooks.allow_networks = vec!["10.0.0.0/8".parse().unwrap()]));
+        assert!(with(|config| config.webhooks.allow_hosts = vec!["hooks.internal".into()]));
+        assert!(with(|config| config.l402.proxy.allow_networks = vec!["127.0.0.0/8".parse().unwrap()]));
+        assert!(with(|config| config.l402.proxy.allow_hosts = vec!["localhost".into()]));
+        assert!(
+            !with(|config| config.l402.proxy.allow_hosts = vec!["localhost:8080".into()]),
+            "one port is meant"
+        );
+        assert!(!with(|config| config.webhooks.allow_networks = vec!["1.1.1.0/24".parse().unwrap()]));
+        assert!(!with(|config| {
+            config.network = Network::Regtest;
+            config.webhooks.allow_networks = vec!["127.0.0.0/8".parse().unwrap()];
+        }));
+    }
+
+    #[test]
+    fn settings_that_others_can_change_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        crate::data_dir::write_private(&file, "x").unwrap();
+        let is_told = || look(&Config::default(), Some(&file)).iter().any(|check| check.name == "settings");
+        assert!(!is_told());
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o664)).unwrap();
+        assert!(is_told());
     }
 
     #[test]

@@ -83,7 +83,8 @@ impl CleanPath {
         } else {
             clean.sent.push_str(slash);
         }
-        Ok(clean)
+        // Escapes make it longer, and whoever is asked next may count as we do.
+        if clean.sent.len() > LONGEST { Err(BadPath::TooLong) } else { Ok(clean) }
     }
 
     /// What goes upstream: escaped, in its one form. A slash at the end stays.
@@ -225,6 +226,13 @@ mod tests {
         ] {
             assert_eq!(read(raw), Ok((sent.into(), matched.into())), "{raw}");
         }
+    }
+
+    #[test]
+    fn path_that_grows_too_long_by_its_escapes_is_refused() {
+        let long = |count: usize| read(&format!("/{}", "é".repeat(count)));
+        assert_eq!(long(341).unwrap().0.len(), 2_047);
+        assert_eq!(long(342), Err(BadPath::TooLong));
     }
 
     #[test]

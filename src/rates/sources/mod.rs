@@ -36,7 +36,7 @@ pub struct Kind {
     /// What follows its base URL.
     path: &'static str,
     /// Reads its answer.
-    read: fn(&[u8]) -> Result<Prices, SourceError>,
+    pub(crate) read: fn(&[u8]) -> Result<Prices, SourceError>,
 }
 
 /// One that is asked over HTTP.

@@ -44,7 +44,7 @@ pub struct Dns {
 
 /// Why a name gave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoName {
+pub(crate) enum NoName {
     /// There is no such name, or nothing that proves it.
     #[error("there is no such name that DNSSEC proves")]
     Absent,
@@ -140,7 +140,7 @@ impl Dns {
 }
 
 /// The texts that a proof proves of a name at this time, in unix seconds.
-fn texts_of(name: &Name, proof: &[u8], now: u64) -> Result<Vec<Vec<u8>>, NoName> {
+pub(crate) fn texts_of(name: &Name, proof: &[u8], now: u64) -> Result<Vec<Vec<u8>>, NoName> {
     let records = parse_rr_stream(proof).map_err(|()| NoName::Absent)?;
     let verified = verify_rr_stream(&records).map_err(|_| NoName::Absent)?;
     if now < verified.valid_from || now > verified.expires {
@@ -154,7 +154,7 @@ fn texts_of(name: &Name, proof: &[u8], now: u64) -> Result<Vec<Vec<u8>>, NoName>
 }
 
 /// Of the texts of a name the one that is payment instructions.
-fn only_one(texts: Vec<Vec<u8>>) -> Result<String, NoName> {
+pub(crate) fn only_one(texts: Vec<Vec<u8>>) -> Result<String, NoName> {
     let ours = |text: &Vec<u8>| {
         text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME.as_bytes()))
     };
@@ -167,7 +167,7 @@ fn only_one(texts: Vec<Vec<u8>>) -> Result<String, NoName> {
 }
 
 /// The TXT records of a DNS answer (RFC 1035), unproven.
-fn plain_texts(message: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn plain_texts(message: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut rest = message.get(12..)?;
     let number = |at: usize| Some(u16::from_be_bytes([*message.get(at)?, *message.get(at + 1)?]));
     for _ in 0..number(4)? {

@@ -26,7 +26,7 @@
 
 mod admin;
 pub mod api;
-mod dns;
+pub(crate) mod dns;
 pub mod error;
 pub mod ids;
 mod listener;

@@ -33,18 +33,18 @@ const INSIDE: [&str; 4] = ["l402", "lsat", "L402", "challenge"];
 
 /// What a service asks for.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Demand {
+pub(crate) struct Demand {
     /// BOLT11, not yet read.
-    pub(super) invoice: String,
+    pub(crate) invoice: String,
     /// What it says that it costs, wherever it says so.
-    pub(super) told: Vec<Msat>,
+    pub(crate) told: Vec<Msat>,
     /// What the credential is made of.
-    pub(super) proof: Proof,
+    pub(crate) proof: Proof,
 }
 
 impl Demand {
     /// Whether its macaroon is for another payment than this: then the service would not take what is paid.
-    pub(super) fn is_for_another(&self, hash: PaymentHash) -> bool {
+    pub(crate) fn is_for_another(&self, hash: PaymentHash) -> bool {
         let Proof::Token { macaroon, .. } = &self.proof else { return false };
         let first = macaroon.split(',').next().unwrap_or_default();
         let read = b64::read_any(first).and_then(|bytes| Macaroon::read(&bytes).ok());
@@ -55,7 +55,7 @@ impl Demand {
 
 /// Reads what an answer with status 402 asks for; `None` if nothing in it can be paid over Lightning. A token, which
 /// is good for more than one answer, is preferred.
-pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Demand> {
+pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Demand> {
     let lines = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let mut schemes: Vec<Scheme> = lines.flat_map(params::challenges).collect();
     let json: Option<Value> = serde_json::from_slice(body).ok();

@@ -11,7 +11,7 @@ use crate::seal::Sealer;
 /// What a challenge gives besides its invoice: with the preimage it is a credential.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Proof {
+pub(crate) enum Proof {
     /// L402: one or several macaroons, and the scheme that the service used (`L402` or `LSAT`).
     Token {
         /// The scheme's name.
@@ -37,12 +37,12 @@ impl std::fmt::Debug for Proof {
 
 impl Proof {
     /// Whether the credential is good for one answer alone.
-    pub(super) const fn single_use(&self) -> bool {
+    pub(crate) const fn single_use(&self) -> bool {
         !matches!(self, Self::Token { .. })
     }
 
     /// The value of `Authorization`; `None` if it can't stand in a header.
-    pub(super) fn authorization(&self, preimage: &Preimage) -> Option<HeaderValue> {
+    pub(crate) fn authorization(&self, preimage: &Preimage) -> Option<HeaderValue> {
         let text = match self {
             Self::Token { scheme, macaroon } => format!("{scheme} {macaroon}:{preimage}"),
             Self::Payment(challenge) => {
@@ -60,12 +60,12 @@ impl Proof {
     }
 
     /// As it is kept.
-    pub(super) fn seal(&self, sealer: &Sealer) -> Result<Vec<u8>, NoRandomness> {
+    pub(crate) fn seal(&self, sealer: &Sealer) -> Result<Vec<u8>, NoRandomness> {
         sealer.seal(&serde_json::to_vec(self).unwrap_or_default())
     }
 
     /// From what is kept.
-    pub(super) fn open(sealer: &Sealer, sealed: &[u8]) -> Option<Self> {
+    pub(crate) fn open(sealer: &Sealer, sealed: &[u8]) -> Option<Self> {
         serde_json::from_slice(&sealer.open(sealed)?).ok()
     }
 }

@@ -25,8 +25,8 @@
 
 mod admin;
 pub mod api;
-mod challenge;
-mod credential;
+pub(crate) mod challenge;
+pub(crate) mod credential;
 pub mod error;
 mod fetch;
 mod limits;

@@ -88,7 +88,7 @@ impl Shop {
                 Ok(orders::by_id(tx, order.id)?)
             }
             Queued::Existing(_) => Err(used()),
-            Queued::Unpayable => Err(invoice::BadInvoice.into()),
+            Queued::Unpayable => Err(invoice::BadInvoice::Used.into()),
         }
     }
 

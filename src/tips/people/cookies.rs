@@ -9,7 +9,7 @@ use crate::ids::{from_hex, to_hex};
 use crate::tips::error::TipError;
 
 /// Who is logged in.
-pub(super) const SESSION: &str = "satchel_tips";
+pub(crate) const SESSION: &str = "satchel_tips";
 
 /// Whose login is under way.
 pub(super) const LOGIN: &str = "satchel_tips_login";
@@ -27,7 +27,7 @@ const HOST_ONLY: &str = "__Host-";
 
 /// What a request shows under a name. What is no token of ours counts as nothing, and so do two cookies of one name: one
 /// of them is somebody else's.
-pub(super) fn shown(headers: &HeaderMap, name: &str, secure: bool) -> Option<Token> {
+pub(crate) fn shown(headers: &HeaderMap, name: &str, secure: bool) -> Option<Token> {
     let prefix = if secure { HOST_ONLY } else { "" };
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -18,7 +18,7 @@
 pub mod api;
 mod asking;
 mod challenges;
-mod cookies;
+pub(crate) mod cookies;
 pub mod mail;
 mod profile;
 pub mod sessions;

@@ -206,6 +206,6 @@ pub(super) fn add_spent(tx: &Tx<'_>, id: PurseId, day: Day, msat: i64) -> Result
 /// What credentials are sealed with, made once.
 pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
     let fresh = random_bytes::<32>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    tx.execute("INSERT OR IGNORE INTO purse_secret (id, secret) VALUES (1, ?1)", params![fresh])?;
-    Ok(tx.query_row("SELECT secret FROM purse_secret WHERE id = 1", [], |row| row.get(0))?)
+    tx.execute("INSERT OR IGNORE INTO purse_secret (id, secret) VALUES (1, seal(?1))", params![fresh])?;
+    Ok(tx.query_row("SELECT unseal(secret) FROM purse_secret WHERE id = 1", [], |row| row.get(0))?)
 }
