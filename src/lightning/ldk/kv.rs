@@ -311,7 +311,8 @@ mod tests {
         // The writer is busy until it is told to go on.
         let busy = std::thread::spawn(move || {
             store.write_blocking(move |_| {
-                drop((tell.send(()), wait.recv()));
+                tell.send(()).unwrap();
+                wait.recv().unwrap();
                 Ok::<_, StoreError>(())
             })
         });
