@@ -1,10 +1,14 @@
 //! The time, from one place, so that tests can turn it.
 
 pub mod iso;
+mod windows;
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use windows::Windows;
+pub use windows::{Kept, Span, Window};
 
 /// A point in time: milliseconds since 1970.
 pub type UnixMillis = i64;
@@ -21,6 +25,7 @@ struct Hand {
     now: AtomicI64,
     /// Milliseconds that have really passed.
     steady: AtomicI64,
+    windows: Mutex<Windows>,
 }
 
 impl Clock {
@@ -31,7 +36,12 @@ impl Clock {
 
     /// A clock that stands still until it is moved: for tests.
     pub fn manual(now: UnixMillis) -> Self {
-        Self { hand: Some(Arc::new(Hand { now: AtomicI64::new(now), steady: AtomicI64::new(0) })) }
+        let hand = Hand {
+            now: AtomicI64::new(now),
+            steady: AtomicI64::new(0),
+            windows: Mutex::new(Windows::new(now, 0)),
+        };
+        Self { hand: Some(Arc::new(hand)) }
     }
 
     /// Moves a manual clock; a system clock doesn't care.

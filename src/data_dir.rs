@@ -3,12 +3,18 @@
 //! `satchel init` writes them, the start of the process and the operator's commands read them. They are
 //! never overwritten: a lost seed is lost money. The database is [`crate::store`]'s matter.
 
+mod locked_seed;
+mod passphrase;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use bip39::Mnemonic;
+
+use locked_seed::Shut;
+pub use passphrase::{Passphrase, PassphraseSources};
 
 use crate::config::{admin_key_path, seed_path};
 use crate::ids::{NoRandomness, Secret, random_bytes, random_hex};
@@ -47,19 +53,100 @@ pub enum DataDirError {
         /// Why.
         source: io::Error,
     },
+    /// The seed is encrypted and no passphrase is given.
+    #[error(
+        "{} is encrypted and no passphrase is given: name the file that holds it in [node] seed_passphrase_file, or set \
+         SATCHEL_SEED_PASSPHRASE, or give the systemd unit the credential seed-passphrase",
+        .0.display()
+    )]
+    NoPassphrase(PathBuf),
+    /// The passphrase isn't the one of the seed.
+    #[error(
+        "the passphrase of {from} does not open {}: give the one that the seed was encrypted with; without it only the \
+         seed words on paper help",
+        path.display()
+    )]
+    WrongPassphrase {
+        /// The seed file.
+        path: PathBuf,
+        /// Where the passphrase came from.
+        from: String,
+    },
+    /// A file doesn't give a passphrase.
+    #[error("the passphrase file {} {why}", path.display())]
+    PassphraseFile {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// Nothing secret can be made.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
 }
 
-/// The seed words of a data folder, checked.
+/// The seed words of a data folder, checked. `sources` are asked for the passphrase of an encrypted seed.
 ///
 /// # Errors
-/// [`DataDirError::Missing`], [`DataDirError::Garbled`], [`DataDirError::Io`].
-pub fn read_seed(data_dir: &Path) -> Result<Secret, DataDirError> {
+/// [`DataDirError::Missing`], [`DataDirError::Garbled`], [`DataDirError::Io`], those of passphrases.
+pub fn read_seed(data_dir: &Path, sources: &PassphraseSources) -> Result<Secret, DataDirError> {
     let path = seed_path(data_dir);
-    let text = Secret::new(read(&path)?);
+    let mut text = Secret::new(read(&path)?);
+    if locked_seed::is_locked(text.expose()) {
+        let Some(passphrase) = sources.find()? else { return Err(DataDirError::NoPassphrase(path)) };
+        text = match locked_seed::unlock(text.expose(), &passphrase.text) {
+            Ok(words) => words,
+            Err(Shut::Wrong) => {
+                return Err(DataDirError::WrongPassphrase { path, from: passphrase.from });
+            }
+            Err(Shut::Garbled) => {
+                return Err(DataDirError::Garbled { path, what: "an encrypted seed that is whole" });
+            }
+        };
+    }
     parse_words(text.expose()).ok_or(DataDirError::Garbled { path, what: "BIP39 seed words" })
+}
+
+/// Whether the seed of a data folder is encrypted.
+///
+/// # Errors
+/// [`DataDirError::Missing`], [`DataDirError::Io`].
+pub fn is_seed_encrypted(data_dir: &Path) -> Result<bool, DataDirError> {
+    let text = Secret::new(read(&seed_path(data_dir))?);
+    Ok(locked_seed::is_locked(text.expose()))
+}
+
+/// What a seed file holds: the words, encrypted if there is a passphrase.
+///
+/// # Errors
+/// [`DataDirError::NoRandomness`].
+pub fn seed_text(words: &Secret, passphrase: Option<&Passphrase>) -> Result<Secret, DataDirError> {
+    match passphrase {
+        Some(passphrase) => Ok(Secret::new(locked_seed::lock(words, &passphrase.text)?)),
+        None => Ok(Secret::new(format!("{}\n", words.expose()))),
+    }
+}
+
+/// Writes the seed file again, encrypted or not. Crash behaviour: it is whole, the old or the new one.
+///
+/// # Errors
+/// [`DataDirError::NoRandomness`], [`DataDirError::Io`].
+pub fn rewrite_seed(
+    data_dir: &Path,
+    words: &Secret,
+    passphrase: Option<&Passphrase>,
+) -> Result<(), DataDirError> {
+    let path = seed_path(data_dir);
+    let new = path.with_extension("new");
+    let failed = |source: io::Error| DataDirError::Io { path: new.clone(), source };
+    // Of an attempt that was cut off.
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    write_private(&new, seed_text(words, passphrase)?.expose())?;
+    std::fs::rename(&new, &path).map_err(failed)?;
+    File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 /// The admin key of a data folder.
@@ -147,16 +234,64 @@ mod tests {
         assert_eq!(words.expose().split(' ').count(), 24);
         let sloppy = format!("  {}\n", words.expose().to_uppercase().replace(' ', "\n "));
         write_private(&seed_path(folder.path()), &sloppy).unwrap();
-        assert_eq!(read_seed(folder.path()).unwrap(), words);
+        assert_eq!(read_seed(folder.path(), &PassphraseSources::default()).unwrap(), words);
     }
 
     #[test]
     fn what_is_no_seed_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(read_seed(folder.path()), Err(DataDirError::Missing(_))));
+        assert!(matches!(
+            read_seed(folder.path(), &PassphraseSources::default()),
+            Err(DataDirError::Missing(_))
+        ));
         let words = ["abandon"; 12].join(" ");
         write_private(&seed_path(folder.path()), &words).unwrap();
-        assert!(matches!(read_seed(folder.path()), Err(DataDirError::Garbled { .. })));
+        assert!(matches!(
+            read_seed(folder.path(), &PassphraseSources::default()),
+            Err(DataDirError::Garbled { .. })
+        ));
+    }
+
+    #[test]
+    fn encrypted_seed_needs_its_passphrase_and_each_refusal_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let (words, file) = (new_words().unwrap(), folder.path().join("passphrase"));
+        std::fs::write(&file, "correct horse battery staple\n").unwrap();
+        let right = PassphraseSources::file(&file);
+        write_private(&seed_path(folder.path()), words.expose()).unwrap();
+        // A seed in the clear needs none, and an attempt that was cut off is in nobody's way.
+        assert!(!is_seed_encrypted(folder.path()).unwrap());
+        std::fs::write(folder.path().join("seed.new"), "half").unwrap();
+        let passphrase = Passphrase::new_in_file(&file).unwrap();
+        rewrite_seed(folder.path(), &words, Some(&passphrase)).unwrap();
+        assert!(is_seed_encrypted(folder.path()).unwrap());
+        let kept = std::fs::read_to_string(seed_path(folder.path())).unwrap();
+        assert!(words.expose().split(' ').all(|word| word.len() < 5 || !kept.contains(word)));
+        let mode = std::fs::metadata(seed_path(folder.path())).unwrap().permissions().mode();
+        assert_eq!((mode & 0o777, folder.path().join("seed.new").exists()), (0o600, false));
+        assert_eq!(read_seed(folder.path(), &right).unwrap(), words);
+
+        let refusal = |sources: &PassphraseSources| {
+            let error = read_seed(folder.path(), sources).unwrap_err();
+            let told = format!("{error} {error:?} {sources:?}");
+            assert!(!told.contains("horse") && !told.contains("guess"), "{told}");
+            error.to_string()
+        };
+        let said = refusal(&PassphraseSources::default());
+        assert!(said.contains("seed_passphrase_file") && said.contains("SATCHEL_SEED_PASSPHRASE"), "{said}");
+        let other = folder.path().join("other");
+        let said = refusal(&PassphraseSources::file(&other));
+        assert!(said.contains("other can't be read"), "{said}");
+        std::fs::write(&other, "\n").unwrap();
+        assert!(refusal(&PassphraseSources::file(&other)).contains("no passphrase in its first line"));
+        std::fs::write(&other, "a wrong guess").unwrap();
+        let said = refusal(&PassphraseSources::file(&other));
+        assert!(said.contains("other does not open") && said.contains("paper"), "{said}");
+        std::fs::write(&other, "too short").unwrap();
+        assert!(Passphrase::new_in_file(&other).unwrap_err().to_string().contains("less than 12"));
+
+        rewrite_seed(folder.path(), &words, None).unwrap();
+        assert_eq!(read_seed(folder.path(), &PassphraseSources::default()).unwrap(), words);
     }
 
     #[test]

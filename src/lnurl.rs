@@ -2,7 +2,10 @@
 //!
 //! Called by whoever shows an LNURL. It knows no routes and makes no requests.
 
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod pay;
+pub mod payee;
 
 use bech32::{Bech32, Hrp};
 

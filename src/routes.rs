@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use crate::admin::{self, Acts, AdminError, AdminState, WrongKeys};
 use crate::app::{AppError, House, OperatorDesk, legal_texts};
 use crate::fees::FeeRule;
-use crate::gifts;
+use crate::gifts::{self, GiftError, Gifts};
 use crate::http::asking::is_below;
 use crate::http::client::Proxies;
 use crate::http::keys::{Caller, Gate, Scope, recognise, require_scope};
@@ -26,7 +26,7 @@ use crate::payments;
 use crate::services::{accounts, agents, merchant, purse, shop};
 use crate::telemetry::{Health, metrics};
 use crate::tips;
-use crate::web::{self, WebSettings};
+use crate::web::{self, FindGift, GiftNow, WebSettings};
 
 /// The routes for everybody.
 ///
@@ -99,7 +99,7 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         class: Class::Read,
         refusal: |allowance| web::too_many(allowance.retry_after.unwrap_or(1)),
     };
-    let pages = web::router(web_settings.as_ref().clone())
+    let pages = web::router(web_settings.as_ref().clone(), find_gift(house.gifts.clone()))
         .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
         .merge(documents)
         .layer(from_fn_with_state(pages, limit));
@@ -292,6 +292,27 @@ fn web_settings(house: &House) -> WebSettings {
         gift_fee: FeeRule { min_sat: gifts.min_fee_sat, percent: gifts.fee_percent },
         email: !config.smtp.host.is_empty(),
     }
+}
+
+/// What pages without scripts are told of gifts.
+fn find_gift(gifts: Gifts) -> FindGift {
+    Arc::new(move |order_id| {
+        let gifts = gifts.clone();
+        Box::pin(async move {
+            match gifts.state(&order_id).await {
+                Ok((state, asks_code)) => match state {
+                    "unpaid" | "lapsed" => GiftNow::Unpaid,
+                    "open" => GiftNow::Open { asks_code },
+                    "pending" => GiftNow::Pending,
+                    "redeemed" => GiftNow::Redeemed,
+                    "expired" => GiftNow::Expired,
+                    _ => GiftNow::Returned,
+                },
+                Err(GiftError::NotFound) => GiftNow::Unknown,
+                Err(_) => GiftNow::Untold,
+            }
+        })
+    })
 }
 
 /// Whether requests of this path bound their own time.

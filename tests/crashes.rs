@@ -19,6 +19,7 @@ use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use common::doomed::Doomed;
+use common::tips::Address;
 use common::{Gift, RECOVERY, SOON, Scene, case, until};
 use serde_json::{Value, json};
 
@@ -34,6 +35,18 @@ const REDEMPTION: &[(&str, &[u32])] = &[
     ("store.after_commit", &[0, 1, 2, 4, 6, 8, 10]),
 ];
 
+/// Where one to a lightning address can be.
+const TO_AN_ADDRESS: &[(&str, &[u32])] = &[
+    ("gift.address_asked", &[0]),
+    ("payout.before_queue_commit", &[0]),
+    ("gift.after_redeem", &[0]),
+    ("payout.after_dispatching", &[0]),
+    ("payout.after_send", &[0]),
+    ("event.before_handled", &[0]),
+    ("store.before_commit", &[0, 1]),
+    ("store.after_commit", &[0, 1]),
+];
+
 /// Where the payment of a gift's invoice can be cut off.
 const FUNDING: &[(&str, &[u32])] = &[
     ("event.before_handled", &[0]),
@@ -47,6 +60,12 @@ async fn a_death_at_any_point_costs_nobody_anything() {
     let scene = Scene::start("").await;
     for (point, skip) in all(REDEMPTION) {
         case(&format!("redeeming, {point} after {skip}"), redeeming(&scene, point, skip)).await;
+    }
+    for (point, skip) in all(TO_AN_ADDRESS) {
+        for by_sender in [false, true] {
+            let name = format!("to an address, by its sender: {by_sender}, {point} after {skip}");
+            case(&name, to_an_address(&scene, point, skip, by_sender)).await;
+        }
     }
     for (point, skip) in all(FUNDING) {
         case(&format!("funding, {point} after {skip}"), funding(&scene, point, skip)).await;
@@ -110,6 +129,42 @@ async fn ends_redeemed_once(scene: &Scene, gift: &Gift, invoice: &str) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     scene.received_once(&gift.order_id).await;
+}
+
+/// Each asking of an address gives another invoice; whatever dies, one of them is paid.
+async fn to_an_address(scene: &Scene, point: &str, skip: u32, by_sender: bool) {
+    let (api, gift) = (&scene.api, scene.funded_gift(5_500, 0).await);
+    let address = Address::of(scene, 1).await;
+    let (path, last) = match by_sender {
+        false => (format!("/redeem/{}", gift.order_id), "redeemed"),
+        true => (format!("/gift/{}/refund", gift.order_id), "returned"),
+    };
+    let request = json!({"key": gift.manage_key, "invoice": address.name});
+    let doomed = Doomed::start(scene, point, skip).await;
+    doomed.arm();
+    let _answered_or_not = api.send(reqwest::Method::POST, &path, Some(&request)).await;
+    doomed.dies_and_rises().await;
+    let (on_chain, end) = (scene.replace_lost_channels().await > 0, Instant::now() + RECOVERY);
+    loop {
+        let now = api.managed(&gift).await["state"].clone();
+        match now.as_str().unwrap() {
+            state if state == last => break,
+            "open" => {
+                let answer = api.post(&path, request.clone()).await;
+                match answer.refusal() {
+                    (200, _) | (400, "GIFT_REDEEM_PENDING" | "GIFT_SPENT") | (503, _) => {}
+                    other => panic!("an open gift answers {other:?}"),
+                }
+            }
+            _ if on_chain => drop(scene.network.mine(6).await.unwrap()),
+            _ => {}
+        }
+        assert!(Instant::now() < end, "stuck: {now}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    address.note(scene, &gift.order_id);
+    scene.received_once(&gift.order_id).await;
+    scene.books_agree().await;
 }
 
 async fn funding(scene: &Scene, point: &str, skip: u32) {

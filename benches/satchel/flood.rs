@@ -114,7 +114,10 @@ async fn flood(
         Row::plain(what, format!("{} of {} refused, {orders}", shop.refused, shop.made + shop.refused))
             .target("none refused, p99 < 50 ms", unhurt),
     );
-    let percent = |told: &Told| format!("{:.1} %", told.share() * 100.0);
+    let percent = |told: &Told| {
+        let (made, refused) = (told.made, told.refused);
+        format!("{:.1} % ({made} made, {refused} told 429)", told.share() * 100.0)
+    };
     let what = "  requests let through: strangers of the flood, honest ones";
     // By chance a few of the honest ones are among those who came too late.
     let fair = honest.share() * 2.0 >= strangers.share();

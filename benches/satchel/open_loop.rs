@@ -87,7 +87,8 @@ fn steady_one(
 
 fn read_answer(stream: &mut TcpStream, bytes: &mut Vec<u8>, good: fn(&[u8]) -> bool) -> Result<()> {
     bytes.clear();
-    let mut piece = [0; 8 << 10];
+    // A page of a catalogue has more than 100 kB: the load's own reading must not be what takes the time.
+    let mut piece = [0; 64 << 10];
     loop {
         let count = stream.read(&mut piece).context("can't read an answer")?;
         if count == 0 {

@@ -23,6 +23,7 @@ use ldk_node::lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, Payme
 use ldk_node::lightning_types::payment::{PaymentHash as NodeHash, PaymentPreimage};
 use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
 use satchel::clock::Clock;
+use satchel::data_dir::{PassphraseSources, read_seed};
 use satchel::gifts::OrderId;
 use satchel::gifts::store::{NewGift, insert};
 use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
@@ -34,7 +35,7 @@ use satchel::lightning::{
 };
 use satchel::money::Msat;
 use satchel::store::kv::{KvChange, KvKey};
-use satchel::store::{Store, Tx};
+use satchel::store::{DatabaseKey, Store, Tx};
 use satchel::vouchers::{self, NewVoucher, Taker, Vouchers};
 
 /// What each gift is worth: so little that all of them are covered by one channel.
@@ -62,7 +63,11 @@ pub(crate) enum Kind {
 /// # Errors
 /// The database is in use or refuses a row.
 pub(crate) fn seed(path: &Path, kind: Kind, count: usize) -> Result<Vec<String>> {
-    let store = Store::open(path).context("can't open satchel's database")?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let key = DatabaseKey::of_seed(
+        &read_seed(folder, &PassphraseSources::default()).context("can't read satchel's seed")?,
+    )?;
+    let store = Store::open(path, &key).context("can't open satchel's database")?;
     let vouchers: Arc<dyn Listener> = Arc::new(Vouchers::new([]));
     let ledger = Ledger {
         store: store.clone(),

@@ -10,14 +10,13 @@ use crate::store::{StoreError, Tx};
 
 const INSERT: &str =
     "INSERT INTO operator_acts (at, key_id, key_name, act, subject, details, outcome, message, ended_at)
-     VALUES (?1, ?2, coalesce((SELECT name FROM api_keys WHERE id = ?2), '?'), ?3, ?4, ?5, ?6, ?7, ?8)";
+     VALUES (?1, ?2, coalesce((SELECT name FROM api_keys WHERE id = ?2), '?'), ?3, seal(?4), seal(?5), ?6, ?7, ?8)";
 const END: &str =
-    "UPDATE operator_acts SET outcome = ?2, subject = coalesce(?3, subject), message = ?4, ended_at = ?5
+    "UPDATE operator_acts SET outcome = ?2, subject = coalesce(seal(?3), subject), message = ?4, ended_at = ?5
      WHERE id = ?1 AND outcome = 'begun'";
 const DOUBT: &str = "UPDATE operator_acts SET outcome = 'unknown', ended_at = ?1,
      message = 'the process stopped while it was being done' WHERE outcome = 'begun'";
-const LIST: &str =
-    "SELECT id, at, key_id, key_name, act, subject, details, outcome, message, ended_at FROM operator_acts";
+const LIST: &str = "SELECT id, at, key_id, key_name, act, unseal(subject), unseal(details), outcome, message, ended_at FROM operator_acts";
 
 /// An act as it was recorded.
 #[derive(Clone, Debug, Serialize)]
@@ -118,7 +117,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Recorded> {
 /// The store's.
 pub fn list(connection: &Connection, wanted: &Wanted) -> Result<Vec<Recorded>, StoreError> {
     let mut statement = connection.prepare_cached(&format!(
-        "{LIST} WHERE id < ?1 AND (?2 IS NULL OR act = ?2) AND (?3 IS NULL OR subject = ?3) AND (?4 IS NULL OR at >= ?4)
+        "{LIST} WHERE id < ?1 AND (?2 IS NULL OR act = ?2) AND (?3 IS NULL OR subject = seal(?3)) AND (?4 IS NULL OR at >= ?4)
          ORDER BY id DESC LIMIT ?5"
     ))?;
     let before = wanted.before.unwrap_or(i64::MAX);
@@ -132,7 +131,7 @@ pub fn list(connection: &Connection, wanted: &Wanted) -> Result<Vec<Recorded>, S
 /// # Errors
 /// The store's.
 pub fn of_subject(connection: &Connection, subject: &str) -> Result<Vec<Recorded>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("{LIST} WHERE subject = ?1 ORDER BY id"))?;
+    let mut statement = connection.prepare_cached(&format!("{LIST} WHERE subject = seal(?1) ORDER BY id"))?;
     let rows = statement.query_map([subject], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

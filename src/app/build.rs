@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{
     Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom, WhenShort,
 };
-use crate::data_dir;
+use crate::data_dir::{self, PassphraseSources};
 use crate::gifts::{self, Gifts, Parts, Rules, Teller};
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
@@ -32,6 +32,7 @@ use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_p
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
+use crate::lnurl::payee::Payees;
 use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::payments::{self, Payments};
@@ -42,7 +43,7 @@ use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as Ag
 use crate::services::merchant::{self, KeyDerivation, Merchants};
 use crate::services::purse::{self, Purses};
 use crate::services::shop::{self, Shop, ShopifyShops};
-use crate::store::Store;
+use crate::store::{DatabaseKey, Store};
 use crate::telemetry::{Health, Watchdog};
 use crate::tips::people::{self, People};
 use crate::tips::{self, Tips};
@@ -92,8 +93,11 @@ pub struct House {
 impl House {
     /// Opens the database, settles what can be settled without the node, builds the node. Blocks.
     pub(crate) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
-        let seed = data_dir::read_seed(&config.data_dir)?;
-        let store = Store::open(&config.database_path())?;
+        let seed = data_dir::read_seed(
+            &config.data_dir,
+            &PassphraseSources::of_process(&config.node.seed_passphrase_file),
+        )?;
+        let store = Store::open(&config.database_path(), &DatabaseKey::of_seed(&seed)?)?;
         let derivation = KeyDerivation::new(&seed);
         let health = Health::new();
         let watchdog = Watchdog::start().map_err(|error| AppError::System(error.to_string()))?;
@@ -158,17 +162,6 @@ impl House {
             settings: ledger_settings(&config),
         };
         let budget = Arc::new(budget(&config, 1));
-        let gifts = Gifts::new(Parts {
-            ledger: ledger.clone(),
-            node: asked.clone(),
-            rules: Rules::from_config(&config),
-            keyring,
-            guard: guard.clone(),
-            teller,
-            budget: Arc::clone(&budget),
-        });
-        let keys = Keys::new(store.clone());
-        let mail = Mailer::new(&config.smtp).map_err(|error| AppError::System(error.to_string()))?;
         let client = guard.client(ADDRESS_TIMEOUT).map_err(|error| AppError::System(error.to_string()))?;
         let addresses = Addresses {
             client,
@@ -176,13 +169,26 @@ impl House {
             clock: ledger.clock.clone(),
             comment: format!("Sats from {}", config.http.public_url),
         };
+        let payees = Payees::new(guard.clone(), Arc::new(addresses.clone()));
+        let gifts = Gifts::new(Parts {
+            ledger: ledger.clone(),
+            node: asked.clone(),
+            rules: Rules::from_config(&config),
+            keyring,
+            guard: guard.clone(),
+            payees: payees.clone(),
+            teller,
+            budget: Arc::clone(&budget),
+        });
+        let keys = Keys::new(store.clone());
+        let mail = Mailer::new(&config.smtp).map_err(|error| AppError::System(error.to_string()))?;
         let tips = Tips::new(tips::Parts {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: tips_rules,
             keyring: tips_keyring,
             guard: guard.clone(),
-            resolve: Arc::new(addresses.clone()),
+            payees,
             teller: tips_teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {

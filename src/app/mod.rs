@@ -140,6 +140,7 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
         max_connections: config.http.max_connections,
         caps: ConnectionCaps::on_the_internet(
             config.http.max_connections_per_client,
+            config.http.max_connections_per_proxy,
             &config.http.trusted_proxies,
         ),
         max_body_bytes: config.http.max_body_bytes,

@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::AppError;
 use super::build::House;
+use crate::ledger::kept_windows::KeptWindows;
 use crate::ledger::recovery::Recovery;
 use crate::ledger::{coins, dispatcher, events, offer_payouts};
 use crate::lightning::Lightning;
@@ -76,6 +77,10 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
     })?);
 
     let (at_recovery, stop) = (Arc::clone(house), stopped.clone());
+    let mut windows = KeptWindows::start(&house.ledger).unwrap_or_else(|error| {
+        tracing::error!(%error, "the windows of limits begin anew");
+        KeptWindows::default()
+    });
     threads.push(spawn("recovery", move || {
         let beat = at_recovery.watchdog.register("recovery", SILENCE);
         let mut recovery = Recovery::default();
@@ -83,6 +88,9 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
             beat.beat();
             if let Err(error) = recovery.round(&at_recovery.ledger) {
                 tracing::error!(%error, "recovery can't go on now; trying again");
+            }
+            if let Err(error) = windows.round(&at_recovery.ledger) {
+                tracing::error!(%error, "the windows of limits can't be kept now; trying again");
             }
             thread::sleep(RECOVERY_TICK);
         }

@@ -11,7 +11,7 @@ use crate::ids::Secret;
 
 use super::{
     account, channel, coins, export, gift, init, invoice, key, log, mcp, pay, payments, payout, peer, proxy,
-    purse, send, store, suspense, tip, webhook,
+    purse, seed, send, store, suspense, tip, webhook,
 };
 
 /// A Lightning node and the services that give, tip and charge sats, in one binary.
@@ -66,6 +66,9 @@ impl Global {
 pub enum Command {
     /// Make a data folder: seed words, admin key, configuration
     Init(init::InitArgs),
+    /// The passphrase of the seed file
+    #[command(subcommand)]
+    Seed(seed::SeedCommand),
     /// Run the node and the services, until Ctrl-C or SIGTERM
     Run,
     /// How the node is

@@ -11,8 +11,9 @@ use serde_json::json;
 use super::args::{Global, network_parser};
 use super::error::CliError;
 use super::report::Report;
+use super::seed::NEEDED_AT_START;
 use crate::config::{Config, EXAMPLE, admin_key_path, default_esplora_url, seed_path};
-use crate::data_dir::{self, DataDirError};
+use crate::data_dir::{self, DataDirError, Passphrase};
 use crate::ids::Secret;
 
 /// How to make it.
@@ -24,6 +25,9 @@ pub struct InitArgs {
     /// Read the words of an old seed from standard input instead of making new ones
     #[arg(long)]
     restore: bool,
+    /// Encrypt the seed file with the passphrase in the first line of this file (at least 12 characters)
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// With --json: put the seed words into the answer
     #[arg(long)]
     show_seed: bool,
@@ -46,6 +50,7 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<Report, CliError> {
     let config_file = Config::file_for(&overrides).unwrap_or_else(|| data_dir.join("config.toml"));
     let network = network(global, args, &config_file)?;
     // Asked for before anything is written.
+    let passphrase = args.passphrase_file.as_deref().map(Passphrase::new_in_file).transpose()?;
     let words = if args.restore { Some(restored_words()?) } else { None };
 
     data_dir::create_folder(&data_dir)?;
@@ -55,18 +60,21 @@ pub fn run(global: &Global, args: &InitArgs) -> Result<Report, CliError> {
         Some(words) => words,
         None => data_dir::new_words()?,
     };
-    data_dir::write_private(&seed_file, &format!("{}\n", words.expose()))?;
+    let seed = data_dir::seed_text(&words, passphrase.as_ref())?;
+    data_dir::write_private(&seed_file, seed.expose())?;
 
     let mut json = json!({
         "data_dir": data_dir,
         "config": config_file,
         "admin_key": key.expose(),
         "network": network.to_string(),
+        "seed_encrypted": passphrase.is_some(),
     });
     if let (true, Some(fields)) = (args.show_seed, json.as_object_mut()) {
         fields.insert("seed".into(), json!(words.expose()));
     }
-    let made = Made { data_dir, config_file, wrote_config, network, words, restored: args.restore };
+    let (restored, encrypted) = (args.restore, passphrase.is_some());
+    let made = Made { data_dir, config_file, wrote_config, network, words, restored, encrypted };
     Ok(Report::new(json, made.text()))
 }
 
@@ -122,7 +130,13 @@ fn admin_key(data_dir: &Path) -> Result<Secret, CliError> {
 impl From<DataDirError> for CliError {
     fn from(error: DataDirError) -> Self {
         let help = match &error {
-            DataDirError::Missing(_) | DataDirError::Exists(_) => None,
+            DataDirError::Missing(_)
+            | DataDirError::Exists(_)
+            | DataDirError::NoPassphrase(_)
+            | DataDirError::WrongPassphrase { .. } => None,
+            DataDirError::PassphraseFile { .. } => {
+                Some("give a file whose first line is the passphrase, and that this user can read")
+            }
             DataDirError::Garbled { .. } => Some("put the right file back, or use another --data-dir"),
             DataDirError::Io { .. } => Some("check the path, its owner, and the space on the disk"),
             DataDirError::NoRandomness(_) => Some("the system is not healthy; do not make a seed on it"),
@@ -139,6 +153,7 @@ struct Made {
     network: Network,
     words: Secret,
     restored: bool,
+    encrypted: bool,
 }
 
 impl Made {
@@ -146,6 +161,9 @@ impl Made {
         let mut text = format!("A data folder for {}: {}\n\n", self.network, self.data_dir.display());
         if !self.restored {
             text.push_str(&self.seed_text());
+        }
+        if self.encrypted {
+            text.push_str(&format!("The seed file is encrypted: {NEEDED_AT_START}\n"));
         }
         let config = self.config_file.display();
         let config =

@@ -1,6 +1,6 @@
 //! The command line, one file a subcommand.
 //!
-//! `init`, `run` and `doctor` work on the data folder, `mcp` asks with an agent's key; all others ask the running satchel over
+//! `init`, `seed`, `run` and `doctor` work on the data folder, `mcp` asks with an agent's key; all others ask the running satchel over
 //! `/admin/v1` (`client`). Every command gives a `Report`: for people by default, one JSON object on
 //! one line with `--json`. Nothing but that goes to standard output.
 //!
@@ -33,6 +33,7 @@ mod proxy;
 mod purse;
 mod report;
 mod run;
+mod seed;
 mod send;
 mod show;
 mod status;
@@ -83,6 +84,7 @@ fn execute(cli: Cli) -> Result<Report, CliError> {
     match cli.command {
         Command::Init(args) => init::run(&global, &args),
         Command::Run => run::run(&global),
+        Command::Seed(command) => seed::run(&global, &command),
         Command::Doctor => wait_for(doctor::run(&global))?,
         Command::Mcp(args) => wait_for(mcp::run(&global, &args))?,
         Command::Payments(command) if global.json && command.talks() => {
@@ -125,7 +127,7 @@ async fn ask(client: &Client, command: Command) -> Result<Report, CliError> {
         Command::Webhook(command) => webhook::run(client, command).await,
         Command::Log(args) => log::run(client, &args).await,
         Command::Audit => audit::run(client).await,
-        Command::Init(_) | Command::Run | Command::Doctor | Command::Mcp(_) => {
+        Command::Init(_) | Command::Run | Command::Seed(_) | Command::Doctor | Command::Mcp(_) => {
             Err(CliError::failed("this command needs no server"))
         }
     }

@@ -33,6 +33,8 @@ pub struct Http {
     pub max_connections: usize,
     /// The same of one client on the internet; more are closed. 0 sets no limit.
     pub max_connections_per_client: u32,
+    /// Connections of one peer that isn't limited by that: a proxy, or one of the operator's own networks.
+    pub max_connections_per_proxy: u32,
     /// Largest body of a request, in bytes.
     pub max_body_bytes: usize,
     /// How long a client may take to send its headers, in seconds.
@@ -52,6 +54,7 @@ impl Default for Http {
             trusted_proxies: Vec::new(),
             max_connections: 2048,
             max_connections_per_client: 128,
+            max_connections_per_proxy: 1_920,
             max_body_bytes: 65_536,
             header_timeout_secs: 10,
             idle_timeout_secs: 75,
@@ -77,6 +80,8 @@ pub struct Node {
     pub zero_conf_peers: Vec<PublicKey>,
     /// Coins kept back for closing each anchor channel, in sat.
     pub reserve_sat: u64,
+    /// The file that holds the passphrase of an encrypted seed; empty: none.
+    pub seed_passphrase_file: String,
     /// Where the network graph comes from.
     pub gossip: Gossip,
     /// The rapid gossip sync server, for `gossip = "rgs"`.
@@ -92,6 +97,7 @@ impl Default for Node {
             max_dust_exposure_sat: 5_000_000,
             zero_conf_peers: Vec::new(),
             reserve_sat: 25_000,
+            seed_passphrase_file: String::new(),
             gossip: Gossip::P2p,
             rgs_url: String::new(),
         }
@@ -261,6 +267,8 @@ pub struct L402 {
     pub invoice_expiry_secs: u64,
     /// New challenges of one client in a minute.
     pub challenges_per_minute: u32,
+    /// Requests a minute with one credential that was paid for; 0 sets no limit.
+    pub credential_requests_per_minute: u32,
     /// The least that the operator takes of what an account sells, in sat.
     pub min_fee_sat: u64,
     /// What the operator takes of that, in percent.
@@ -281,6 +289,7 @@ impl Default for L402 {
             token_secs: 3_600,
             invoice_expiry_secs: 600,
             challenges_per_minute: 60,
+            credential_requests_per_minute: 6_000,
             min_fee_sat: 0,
             fee_percent: 0,
             proxy: L402Proxy::default(),

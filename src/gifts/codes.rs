@@ -83,14 +83,14 @@ impl Serialize for VerifyCode {
 
 impl ToSql for VerifyCode {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(self.0))
+        // Always as long, so that sealed it looks like any other.
+        Ok(ToSqlOutput::from(self.digits()))
     }
 }
 
 impl FromSql for VerifyCode {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let code = u16::column_result(value)?;
-        if code > LARGEST { Err(FromSqlError::OutOfRange(i64::from(code))) } else { Ok(Self(code)) }
+        Self::read_text(value.as_str()?).map_err(|_| FromSqlError::InvalidType)
     }
 }
 

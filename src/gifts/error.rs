@@ -1,15 +1,16 @@
 //! Every error of the family, its code and its HTTP status, in one table.
 //!
-//! Codes are the contract's; programs written for the original service compare them letter by letter.
+//! Codes are the contract's, and few are ours; programs written for the original service compare them letter by letter.
 
 use crate::lightning::invoice::BadInvoice;
 use crate::lnurl::pay::NotPayable;
+use crate::lnurl::payee::Unpayable;
 use crate::trouble::{CapacityRefusal, Cause, Trouble};
 use crate::vouchers::Refused;
 use crate::webhooks::guard::BadUrl;
 
 /// Why a request was not done. Nothing has changed, except the count of wrong codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.code())]
 pub enum GiftError {
     /// The body is not a JSON object.
@@ -59,7 +60,13 @@ pub enum GiftError {
     /// No such withdrawal.
     NoWithdrawal,
     /// Not an invoice we can pay.
-    BadInvoice,
+    BadInvoice(BadInvoice),
+    /// Something to pay to that gifts are not paid to.
+    TargetNotTaken(NotPayable),
+    /// A lightning address that can't be asked, or what was meant as one.
+    AddressBad(NotPayable),
+    /// A lightning address that gives no invoice for the gift; why, in words.
+    AddressRefuses(String),
     /// An invoice for another amount.
     BadInvoiceAmount,
     /// A payout to another invoice is under way.
@@ -94,7 +101,7 @@ pub enum GiftError {
 
 impl GiftError {
     /// HTTP status and code.
-    const fn row(self) -> (u16, &'static str) {
+    const fn row(&self) -> (u16, &'static str) {
         match self {
             Self::BodyNotJson => (400, "BODY_NOT_JSON"),
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE"),
@@ -117,7 +124,9 @@ impl GiftError {
             Self::NotFound => (404, "GIFT_NOT_FOUND"),
             Self::NoCharge => (404, "NO_CHARGE_ID"),
             Self::NoWithdrawal => (404, "WITHDRAWAL_FAILED"),
-            Self::BadInvoice => (400, "BAD_INVOICE"),
+            Self::BadInvoice(_) | Self::TargetNotTaken(_) => (400, "BAD_INVOICE"),
+            Self::AddressBad(_) => (400, "ADDRESS_INVALID"),
+            Self::AddressRefuses(_) => (422, "ADDRESS_REFUSES"),
             Self::BadInvoiceAmount => (400, "BAD_INVOICE_AMOUNT"),
             Self::Pending => (400, "GIFT_REDEEM_PENDING"),
             Self::Spent => (400, "GIFT_SPENT"),
@@ -134,17 +143,17 @@ impl GiftError {
     }
 
     /// The HTTP status.
-    pub const fn status(self) -> u16 {
+    pub const fn status(&self) -> u16 {
         self.row().0
     }
 
     /// What programs compare.
-    pub const fn code(self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         self.row().1
     }
 
     /// The most that would have been taken, in sat, where a limit of the channels is the reason.
-    pub const fn max_sat(self) -> Option<u64> {
+    pub const fn max_sat(&self) -> Option<u64> {
         match self {
             // The contract fixes the body of NO_INBOUND_CAPACITY exactly, so it gets no maxSat.
             Self::NoCapacity(refusal) if !refusal.inbound => refusal.max_sat,
@@ -153,19 +162,25 @@ impl GiftError {
     }
 
     /// Why, in words, where the code leaves it open.
-    pub fn reason(self) -> Option<String> {
+    pub fn reason(&self) -> Option<String> {
         match self {
             Self::NotifyRefused(why) => Some(why.to_string()),
-            Self::RefundAddressUnpayable(why) => Some(why.to_string()),
+            Self::RefundAddressUnpayable(why) | Self::TargetNotTaken(why) | Self::AddressBad(why) => {
+                Some(why.to_string())
+            }
+            // What can't be read at all may be anything.
+            Self::BadInvoice(BadInvoice::Unreadable) => None,
+            Self::BadInvoice(why) => Some(why.to_string()),
+            Self::AddressRefuses(why) => Some(why.clone()),
             _ => None,
         }
     }
 
     /// Seconds to wait before trying again, where we know.
-    pub const fn retry_after(self) -> Option<u64> {
+    pub const fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::CodeLocked { retry_after } | Self::TooMany { retry_after } if retry_after > 0 => {
-                Some(retry_after)
+            Self::CodeLocked { retry_after } | Self::TooMany { retry_after } if *retry_after > 0 => {
+                Some(*retry_after)
             }
             _ => None,
         }
@@ -190,8 +205,19 @@ impl<E: Cause> From<E> for GiftError {
 }
 
 impl From<BadInvoice> for GiftError {
-    fn from(_: BadInvoice) -> Self {
-        Self::BadInvoice
+    fn from(why: BadInvoice) -> Self {
+        Self::BadInvoice(why)
+    }
+}
+
+impl From<Unpayable> for GiftError {
+    fn from(why: Unpayable) -> Self {
+        match why {
+            Unpayable::Invoice(why) => Self::BadInvoice(why),
+            Unpayable::NotTaken(why) => Self::TargetNotTaken(why),
+            Unpayable::Address(why) => Self::AddressBad(why),
+            Unpayable::Refuses(why) => Self::AddressRefuses(why),
+        }
     }
 }
 
@@ -204,7 +230,7 @@ impl From<Refused> for GiftError {
             Refused::Expired => Self::Expired,
             Refused::WrongAmount => Self::BadInvoiceAmount,
             // One payment hash is paid at most once, for ever: what was used needs a fresh invoice.
-            Refused::InvoiceUsed => Self::BadInvoice,
+            Refused::InvoiceUsed => Self::BadInvoice(BadInvoice::Used),
         }
     }
 }

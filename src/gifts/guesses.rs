@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lock::{Guesses, OwnGuesses, day_of, forgotten_before, late_since};
 use crate::clock::UnixMillis;
+use crate::http::client::is_of_one_region;
 use crate::ids::VoucherId;
 use crate::ledger::LedgerError;
 use crate::store::Tx;
@@ -26,7 +27,7 @@ pub(super) fn of(
     now: UnixMillis,
 ) -> Result<Guesses, LedgerError> {
     let code = connection
-        .prepare_cached("SELECT verify_code FROM gifts WHERE id = ?1")?
+        .prepare_cached("SELECT unseal(sealed_code, id) FROM gifts WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?;
     let own = connection
         .prepare_cached(
@@ -46,7 +47,26 @@ pub(super) fn of(
         .query_row(params![id, day_of(now), late_since(now)], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
-    Ok(Guesses { code, own, of_day, late, first_late_at })
+    let region_guessed = late > 0 && region_guessed(connection, id, network, now)?;
+    Ok(Guesses { code, own, of_day, late, first_late_at, region_guessed })
+}
+
+/// Whether anybody of this network's region guessed in the last day. Looks at one row for each network that did.
+fn region_guessed(
+    connection: &Connection,
+    id: VoucherId,
+    network: &str,
+    now: UnixMillis,
+) -> Result<bool, LedgerError> {
+    let mut statement =
+        connection.prepare_cached("SELECT network FROM gift_guesses WHERE gift_id = ?1 AND last_at > ?2")?;
+    let mut rows = statement.query(params![id, forgotten_before(now)])?;
+    while let Some(row) = rows.next()? {
+        if is_of_one_region(row.get_ref(0)?.as_str().unwrap_or_default(), network) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Keeps a wrong guess.

@@ -108,7 +108,7 @@ impl Gifts {
     /// The second leg of LNURL-withdraw: OK once the payout's intent is durable.
     ///
     /// # Errors
-    /// As [`Gifts::redeem`], and [`GiftError::BadK1`].
+    /// As [`Gifts::redeem`], and [`GiftError::BadK1`]. An address is no invoice here.
     pub async fn withdraw(&self, order_id: OrderId, k1: String, invoice: String) -> Result<(), GiftError> {
         self.redeem(order_id, Some(invoice), Proof::Wallet { k1 }, None).await.map(drop)
     }

@@ -7,11 +7,24 @@
 //!
 //! **Many networks** can't walk the 10,000 codes either. A gift takes a hundred wrong ones in a day (ten times
 //! `tries`) from all networks together. Then a network that has given a wrong one in the last day is refused, and any
-//! other has one try; of such tries no more than four in an hour may be wrong, and while they are used up nobody gets
-//! in. So a botnet has at most 100 + 24 × 4 = 196 of 10,000 codes a day: one chance in 51 for each day that it keeps
-//! at it, with fresh networks every day. (One network has 10 each quarter of an hour until the hundred are used up.)
-//! The recipient gets in at any time from a network that did not guess, but for at most the rest of an hour after the
-//! fourth late try.
+//! other has one try. Four such tries in an hour may be wrong wherever they come from; while those are used up, a
+//! network has its try if no other of its region (a /16, a /32; all accounts are one) was wrong in the last day.
+//!
+//! So whoever holds the right code gets in at any time, from a network of whose region nobody guessed; from another that
+//! did not guess itself, for at most the rest of an hour after the fourth late try. And a botnet of R regions has at
+//! most 100 + 24 × 4 + R = 196 + R of the 10,000 codes a day, with fresh networks every day:
+//!
+//! | regions | codes a day | chance in a day | days for even odds |
+//! |---|---|---|---|
+//! | 1 | 197 | 1 in 51 | 26 |
+//! | 10 | 206 | 1 in 49 | 25 |
+//! | 100 | 296 | 1 in 34 | 17 |
+//! | 1,000 | 1,196 | 1 in 8 | 5 |
+//!
+//! (Even odds: half of 10,000 over the codes of a day.) About 40,000 /16s are in use on the internet. To hold the last
+//! row down too, the right code would have to be refused, which is what guessers who only want to annoy are after. A
+//! code adds to the gift's link, which must be known first; the sender sees that somebody was locked out, and can take
+//! the gift back. (One network has 10 each quarter of an hour until the hundred are used up.)
 
 use std::time::Duration;
 
@@ -55,10 +68,12 @@ pub struct Guesses {
     pub own: Option<OwnGuesses>,
     /// Wrong ones of this day, from everywhere.
     pub of_day: u32,
-    /// Late wrong ones of the last hour, and when the first of them was.
+    /// Late wrong ones of the last hour.
     pub late: u32,
     /// When the first of them was.
     pub first_late_at: Option<UnixMillis>,
+    /// Whether anybody of the region of the network that asks gave a wrong one in the last day.
+    pub region_guessed: bool,
 }
 
 /// Wrong codes of one network.
@@ -138,7 +153,7 @@ pub fn judge(state: &Guesses, guess: Option<Guess>, now: UnixMillis, rules: Lock
         let tomorrow = day_of(now).saturating_add(1).saturating_mul(DAY_MS);
         let until = match state.own {
             Some(own) => Some(own.last_at.saturating_add(DAY_MS)),
-            None if state.late >= LATE_PER_HOUR => {
+            None if state.late >= LATE_PER_HOUR && state.region_guessed => {
                 Some(state.first_late_at.unwrap_or(now).saturating_add(HOUR_MS))
             }
             None => None,
@@ -206,7 +221,9 @@ mod tests {
         assert_eq!(wrong, Verdict::Wrong { wrong: 1, locked_until: None, late: true });
         let guessed = Guesses { own: Some(OwnGuesses { wrong: 1, locked_until: None, last_at: 5 }), ..state };
         assert_eq!(judge(&guessed, guess("1234"), 10, RULES), Verdict::Locked { until: DAY_MS });
-        let used_up = Guesses { late: 4, first_late_at: Some(60_000), ..state };
+        let used_up = Guesses { late: 4, first_late_at: Some(60_000), region_guessed: true, ..state };
+        let elsewhere = Guesses { region_guessed: false, ..used_up };
+        assert_eq!(judge(&elsewhere, guess("1234"), 70_000, RULES), Verdict::Open);
         assert_eq!(
             judge(&used_up, guess("1234"), 70_000, RULES),
             Verdict::Locked { until: HOUR_MS + 60_000 }

@@ -51,6 +51,15 @@ impl Gifts {
             .map_err(|live::TooMany| GiftError::TooMany { retry_after: NO_PLACE_RETRY })
     }
 
+    /// Where a gift is in its life, in one word, and whether it has a code: what anybody with its id may know.
+    ///
+    /// # Errors
+    /// [`GiftError::NotFound`], the store's.
+    pub async fn state(&self, order_id: &str) -> Result<(&'static str, bool), GiftError> {
+        let gift = self.gift(order_id.parse().map_err(|_| GiftError::NotFound)?).await?;
+        Ok((view::state_name(&gift, self.now()), gift.code.code.is_some()))
+    }
+
     async fn opens(&self, gift: &Gift, guess: Option<Guess>) -> Result<bool, GiftError> {
         match self.admit(gift, guess).await? {
             Verdict::Open => Ok(true),

@@ -10,7 +10,8 @@
 //!
 //! **Crash behaviour**: a gift is durable before its invoice leaves the process, with its charge and voucher
 //! in one transaction. A redemption that was answered is durable; one that was not may be, and asking again
-//! with the same invoice tells.
+//! with the same invoice tells. An address gives another invoice at each asking: asking again with the same
+//! `Idempotency-Key` tells, and without one a gift that is on its way answers that it is.
 
 pub mod admin;
 pub mod api;
@@ -44,6 +45,7 @@ use crate::ids::VoucherId;
 use crate::ledger::solvency::Gate;
 use crate::ledger::{ChargeStatus, Ledger, LedgerError};
 use crate::lightning::Node;
+use crate::lnurl::payee::Payees;
 use crate::store::{Store, Tx};
 use crate::webhooks::guard::Guard;
 
@@ -68,6 +70,8 @@ pub struct Parts {
     pub keyring: Keyring,
     /// Says which webhooks may be called.
     pub guard: Guard,
+    /// Reads where gifts go, and turns lightning addresses into invoices.
+    pub payees: Payees,
     /// Tells the world; the same one that listens to the vouchers.
     pub teller: Teller,
     /// New invoices of all clients together.
@@ -84,6 +88,7 @@ struct Inner {
     rules: Rules,
     keyring: Keyring,
     guard: Guard,
+    payees: Payees,
     teller: Teller,
     budget: Arc<Budget>,
     gate: Gate,
@@ -101,9 +106,9 @@ pub enum Done<T> {
 impl Gifts {
     /// Builds the family.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, node, rules, keyring, guard, teller, budget } = parts;
+        let Parts { ledger, node, rules, keyring, guard, payees, teller, budget } = parts;
         let gate = Gate::new(node.clone(), &ledger);
-        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, teller, budget, gate }))
+        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, payees, teller, budget, gate }))
     }
 
     /// Limits and windows.

@@ -1,4 +1,8 @@
 //! Taking a gift: one transaction decides, or says why not.
+//!
+//! A lightning address is asked before that transaction, once it is known that the gift may be taken. Its invoice is
+//! written down with the payout, in the transaction that takes the voucher, and paid after it: whatever dies in
+//! between, an address is paid once or not at all.
 
 use axum::http::StatusCode;
 use lightning_invoice::Bolt11Invoice;
@@ -11,10 +15,13 @@ use super::store::{self, Gift};
 use super::view::{self, RedeemedView};
 use super::{Done, Gifts, judge_and_count};
 use crate::clock::UnixMillis;
+use crate::crash_point;
 use crate::http::client::source;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{Ask, Recorded, remember, seen};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
-use crate::lightning::invoice;
+use crate::lightning::invoice::{self, BadInvoice};
+use crate::lnurl::payee::Payee;
+use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, Change, Claim, Refused, Taker, Voucher, VoucherListener, VoucherState};
 
@@ -35,8 +42,16 @@ pub enum Proof {
     Sender,
 }
 
+/// What is known of a gift before its address is asked.
+enum Looked {
+    /// It may be taken now, and holds so much.
+    Takeable(Msat),
+    /// What the same request was answered before.
+    Before(Recorded),
+}
+
 impl Gifts {
-    /// Pays a gift to an invoice. The order of the checks is the contract's.
+    /// Pays a gift to an invoice, or to a lightning address. The order of the checks is the contract's.
     ///
     /// # Errors
     /// The first check that fails; a wrong code is counted all the same.
@@ -47,8 +62,62 @@ impl Gifts {
         proof: Proof,
         ask: Option<Ask>,
     ) -> Result<Done<Vec<u8>>, GiftError> {
-        let read = invoice::read(text.as_deref().unwrap_or_default()).map_err(GiftError::from);
         let running = self.0.node.ask(|node| node.is_running()).await.unwrap_or(false);
+        let read = match self.0.payees.read(text.as_deref().unwrap_or_default()) {
+            Ok(Payee::Invoice(invoice)) => Ok(*invoice),
+            // A wallet's callback brings an invoice and nothing else (LUD-03).
+            Ok(Payee::Address(_)) if matches!(proof, Proof::Wallet { .. }) => {
+                Err(BadInvoice::Unreadable.into())
+            }
+            Ok(Payee::Address(address)) => {
+                let amount = match self.look(order_id, &proof, ask.as_ref(), running).await? {
+                    Looked::Takeable(amount) => amount,
+                    Looked::Before(recorded) => return Ok(Done::Before(recorded)),
+                };
+                let invoice = self.0.payees.invoice(&address, amount).await?;
+                crash_point!("gift.address_asked");
+                Ok(invoice)
+            }
+            Err(why) => Err(GiftError::from(why)),
+        };
+        let done = self.redeem_to(order_id, read, proof, ask, running).await?;
+        crash_point!("gift.after_redeem");
+        Ok(done)
+    }
+
+    /// Whether a gift may be taken now, before a stranger's host is asked for it: nobody who can't take it makes us
+    /// ask. The transaction that takes it looks again.
+    async fn look(
+        &self,
+        order_id: OrderId,
+        proof: &Proof,
+        ask: Option<&Ask>,
+        running: bool,
+    ) -> Result<Looked, GiftError> {
+        let (gifts, proof, ask, source) = (self.clone(), proof.clone(), ask.cloned(), source());
+        let looked = self.store().write(move |tx| -> Result<Result<Looked, GiftError>, GiftError> {
+            if let Some(recorded) = seen(tx, ask.as_ref())? {
+                return Ok(Ok(Looked::Before(recorded)));
+            }
+            let Some(gift) = store::by_order_id(tx, order_id)? else { return Ok(Err(GiftError::NotFound)) };
+            let voucher = vouchers::by_id(tx, gift.id)?;
+            // A refusal is a result, not a failure: what it counted must be kept.
+            if let Err(refused) = gifts.check_taker(tx, &gift, &voucher, &proof, source.as_deref())? {
+                return Ok(Err(refused));
+            }
+            Ok(if running { Ok(Looked::Takeable(gift.amount)) } else { Err(GiftError::NodeUnavailable) })
+        });
+        looked.await?
+    }
+
+    async fn redeem_to(
+        &self,
+        order_id: OrderId,
+        read: Result<Bolt11Invoice, GiftError>,
+        proof: Proof,
+        ask: Option<Ask>,
+        running: bool,
+    ) -> Result<Done<Vec<u8>>, GiftError> {
         let (gifts, source) = (self.clone(), source());
         let written = self.store().write(move |tx| -> Result<Result<Done<Vec<u8>>, GiftError>, GiftError> {
             if let Some(recorded) = seen(tx, ask.as_ref())? {
@@ -90,7 +159,10 @@ impl Gifts {
             return Ok(Ok(payout));
         }
         let voucher = vouchers::by_id(tx, gift.id)?;
-        if let Err(refused) = self.check(tx, &gift, &voucher, (&invoice, proof), asker)? {
+        if let Err(refused) = self.check_invoice(&gift, &invoice) {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = self.check_taker(tx, &gift, &voucher, proof, asker)? {
             return Ok(Err(refused));
         }
         if !running {
@@ -113,22 +185,24 @@ impl Gifts {
         Ok(Ok(payout))
     }
 
-    /// Everything between "there is such a gift" and the payout.
-    fn check(
+    /// Whether an invoice could be paid with a gift.
+    fn check_invoice(&self, gift: &Gift, invoice: &Bolt11Invoice) -> Result<(), GiftError> {
+        let rules = &self.0.rules;
+        invoice::check_payable(invoice, rules.network, self.now(), rules.min_invoice_expiry)?;
+        let fits = invoice.amount_milli_satoshis() == Some(gift.amount.get());
+        if fits { Ok(()) } else { Err(GiftError::BadInvoiceAmount) }
+    }
+
+    /// Whether a gift can be taken now, by whoever asks. Counts a wrong code.
+    fn check_taker(
         &self,
         tx: &Tx<'_>,
         gift: &Gift,
         voucher: &Voucher,
-        (invoice, proof): (&Bolt11Invoice, &Proof),
+        proof: &Proof,
         asker: Option<&str>,
     ) -> Result<Result<(), GiftError>, GiftError> {
         let (now, rules) = (self.now(), &self.0.rules);
-        if let Err(error) = invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry) {
-            return Ok(Err(error.into()));
-        }
-        if invoice.amount_milli_satoshis() != Some(gift.amount.get()) {
-            return Ok(Err(GiftError::BadInvoiceAmount));
-        }
         if let Err(error) = takeable(voucher.state, voucher.expires_at, matches!(proof, Proof::Sender), now) {
             return Ok(Err(error));
         }

@@ -71,16 +71,16 @@ pub struct LastPayout {
     pub is_return: bool,
 }
 
-const GIFT: &str = "SELECT g.id, g.order_id, g.sender_name, g.sender_message, g.verify_code, 0,
+const GIFT: &str = "SELECT g.id, unseal(g.order_id), g.sender_name, g.sender_message, unseal(g.sealed_code, g.id), 0,
         g.code_locked_until, g.notify, v.amount_msat, v.state, v.created_at, v.expires_at, v.return_to,
         v.charge_id, c.status, c.invoice, c.expires_at, c.settled_at,
-        p.id, p.public_id, p.invoice, p.created_at, p.status, p.error, coalesce(l.taker, '') = 'sender'
+        p.id, p.public_id, unseal(p.invoice), p.created_at, p.status, p.error, coalesce(l.taker, '') = 'sender'
      FROM gifts g
      JOIN vouchers v ON v.id = g.id
      JOIN charges c ON c.id = v.charge_id
      LEFT JOIN payouts p ON p.id = v.payout_id
      LEFT JOIN voucher_payouts l ON l.voucher_id = v.id AND l.payout_id = p.id
-     WHERE g.order_id = ?1";
+     WHERE g.order_id = seal(?1)";
 
 /// A name of a state as its enum.
 fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
@@ -158,9 +158,9 @@ pub struct NewGift<'a> {
 /// The store's.
 pub fn insert(tx: &Tx<'_>, new: &NewGift<'_>) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO gifts (id, order_id, sender_name, sender_message, verify_code, notify, notify_secret, manage_hash,
+        "INSERT INTO gifts (id, order_id, sender_name, sender_message, sealed_code, notify, notify_secret, manage_hash,
              fee_msat)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         VALUES (?1, seal(?2), ?3, ?4, seal(?5, ?1), ?6, seal(?7, ?1), ?8, ?9)",
     )?
     .execute(params![
         new.id,
@@ -182,7 +182,7 @@ pub(super) fn manage_hash(
     order_id: OrderId,
 ) -> Result<Option<[u8; 32]>, LedgerError> {
     let found = connection
-        .prepare_cached("SELECT manage_hash FROM gifts WHERE order_id = ?1")?
+        .prepare_cached("SELECT manage_hash FROM gifts WHERE order_id = seal(?1)")?
         .query_row([order_id], |row| row.get::<_, Option<[u8; 32]>>(0))
         .optional()?;
     Ok(found.flatten())
@@ -198,7 +198,9 @@ pub(super) struct Telling {
 
 pub(super) fn telling(connection: &Connection, id: VoucherId) -> Result<Option<Telling>, LedgerError> {
     Ok(connection
-        .prepare_cached("SELECT order_id, notify, notify_secret FROM gifts WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT unseal(order_id), notify, unseal(notify_secret, id) FROM gifts WHERE id = ?1",
+        )?
         .query_row([id], |row| {
             let secret: Option<String> = row.get(2)?;
             Ok(Telling { order_id: row.get(0)?, notify: row.get(1)?, notify_secret: secret.map(Secret::new) })
@@ -264,7 +266,7 @@ pub(super) fn charge_status_of(
     Ok(connection
         .prepare_cached(
             "SELECT c.status, c.expires_at FROM gifts g
-             JOIN vouchers v ON v.id = g.id JOIN charges c ON c.id = v.charge_id WHERE g.order_id = ?1",
+             JOIN vouchers v ON v.id = g.id JOIN charges c ON c.id = v.charge_id WHERE g.order_id = seal(?1)",
         )?
         .query_row([order_id], |row| Ok((parsed(row, 0)?, row.get(1)?)))
         .optional()?)
@@ -298,7 +300,7 @@ pub(super) fn list(
     limit: u32,
 ) -> Result<Vec<Listed>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT g.id, g.order_id, v.amount_msat, v.state, c.status, v.created_at, v.expires_at, c.expires_at FROM gifts g
+        "SELECT g.id, unseal(g.order_id), v.amount_msat, v.state, c.status, v.created_at, v.expires_at, c.expires_at FROM gifts g
          JOIN vouchers v ON v.id = g.id JOIN charges c ON c.id = v.charge_id
          WHERE g.id < ?1 ORDER BY g.id DESC LIMIT ?2",
     )?;
@@ -320,6 +322,6 @@ pub(super) fn list(
 /// The family's secret, made the first time.
 pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
     let fresh = random_bytes::<32>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    tx.execute("INSERT OR IGNORE INTO gift_secret (id, secret) VALUES (1, ?1)", params![fresh])?;
-    Ok(tx.query_row("SELECT secret FROM gift_secret WHERE id = 1", [], |row| row.get(0))?)
+    tx.execute("INSERT OR IGNORE INTO gift_secret (id, secret) VALUES (1, seal(?1))", params![fresh])?;
+    Ok(tx.query_row("SELECT unseal(secret) FROM gift_secret WHERE id = 1", [], |row| row.get(0))?)
 }

@@ -1,5 +1,6 @@
 //! The contract, row by row, on the real routes, store and ledger and a simulated node.
 
+mod addresses;
 mod codes;
 mod create;
 mod document;
@@ -12,3 +13,4 @@ mod manage;
 mod redeem;
 mod returns;
 mod shapes;
+mod thief;

@@ -41,6 +41,20 @@ impl Client {
         }
     }
 
+    /// The region of this client: what one provider has, a /32 of IPv6 and a /16 of IPv4.
+    pub fn region(&self) -> IpAddr {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [a, b, ..] = address.octets();
+                IpAddr::from([a, b, 0, 0])
+            }
+            IpAddr::V6(address) => {
+                let [a, b, ..] = address.segments();
+                IpAddr::from([a, b, 0, 0, 0, 0, 0, 0])
+            }
+        }
+    }
+
     /// The client that an address stands for.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -90,6 +104,12 @@ pub fn source() -> Option<String> {
         Asker::Account(account) => format!("account {}", account.0),
         Asker::Stranger(address) => Client::of(address).neighbourhood().to_string(),
     })
+}
+
+/// Whether what [`source`] said of two askers is of one region. All accounts are, since making one may cost nothing.
+pub fn is_of_one_region(one: &str, other: &str) -> bool {
+    let region = |source: &str| source.parse().ok().map(|address| Client::of(address).region());
+    region(one) == region(other)
 }
 
 /// From where the request of this task came, through the proxies that are trusted. `None` outside of a request.
@@ -282,6 +302,21 @@ mod tests {
         note("172.17.0.1", &forwarded);
         note("172.17.0.1", &forwarded);
         assert_eq!(proxies.untrusted_forwarding(), Some((2, "172.17.0.1".parse().unwrap())));
+    }
+
+    #[test]
+    fn networks_of_one_provider_are_of_one_region() {
+        for (one, other, same) in [
+            ("8.8.8.0", "8.8.9.0", true),
+            ("8.8.8.0", "8.9.8.0", false),
+            ("2001:db8:1::", "2001:db8:ffff::", true),
+            ("2001:db8::", "2001:db8:ffff::", true),
+            ("2001:db8:1::", "2001:db9:1::", false),
+            ("account 1", "account 2", true),
+            ("account 1", "8.8.8.0", false),
+        ] {
+            assert_eq!(is_of_one_region(one, other), same, "{one} {other}");
+        }
     }
 
     #[test]

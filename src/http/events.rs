@@ -67,8 +67,9 @@ impl Default for Keep {
     }
 }
 
-const INSERT: &str = "INSERT INTO event_log (at, kind, subject, data) VALUES (?1, ?2, ?3, ?4)";
-const AFTER: &str = "SELECT id, at, kind, subject, data FROM event_log WHERE id > ?1 ORDER BY id LIMIT ?2";
+const INSERT: &str = "INSERT INTO event_log (at, kind, subject, data) VALUES (?1, ?2, seal(?3), seal(?4))";
+const AFTER: &str =
+    "SELECT id, at, kind, unseal(subject), unseal(data) FROM event_log WHERE id > ?1 ORDER BY id LIMIT ?2";
 const OLDEST: &str = "SELECT id FROM event_log ORDER BY id LIMIT 1";
 const NEWEST: &str = "SELECT id FROM event_log ORDER BY id DESC LIMIT 1";
 const PRUNE: &str =
@@ -236,7 +237,7 @@ mod tests {
 
     fn open() -> (tempfile::TempDir, Store, EventLog) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         (folder, store.clone(), EventLog::new(store, Hub::new(HubSettings::default())))
     }
 

@@ -231,11 +231,11 @@ pub(crate) fn without_white_space(json: &[u8]) -> Vec<u8> {
     kept.collect()
 }
 
-const LOOKUP: &str = "SELECT route, body_hash, status, response FROM idempotency
+const LOOKUP: &str = "SELECT route, body_hash, status, unseal(response) FROM idempotency
      WHERE caller = ?1 AND key = ?2 AND sealed = ?3";
 const REMEMBER: &str =
     "INSERT INTO idempotency (caller, key, route, body_hash, status, response, created_at, sealed)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1)";
+     VALUES (?1, ?2, ?3, ?4, ?5, seal(?6), ?7, 1)";
 const PRUNE: &str = "DELETE FROM idempotency WHERE (caller, key) IN
      (SELECT caller, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2)";
 

@@ -8,36 +8,26 @@ mod budget;
 mod fair;
 mod layer;
 mod recent;
+mod table;
 #[cfg(test)]
 mod tests;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::header::{HeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue};
-use governor::clock::{Clock, DefaultClock};
-use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
 
 pub use self::budget::{Budget, Rate};
 pub use self::layer::{Limiter, Meter, limit};
 pub use self::recent::Recent;
+use self::table::{Name, Table};
 use super::client::Client;
 
-/// Clients remembered apart from each other, in each class (about 100 bytes each).
+/// Clients remembered in each class (about 100 bytes each).
 const REMEMBERED: usize = 100_000;
-
-/// Quotas that clients share, by network and by lot, while there are more of them than can be remembered.
-const SHARED: u64 = 65_536;
-
-/// Checks between two looks at how many clients are remembered.
-const LOOK_EVERY: u32 = 1024;
 
 /// How often the forgotten are swept out.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -113,8 +103,6 @@ impl Allowance {
     }
 }
 
-type Keyed = RateLimiter<u64, DashMapStateStore<u64>, DefaultClock, StateInformationMiddleware>;
-
 /// The quotas of all clients and keys.
 pub struct Limits {
     clients: Classes,
@@ -136,28 +124,11 @@ enum Holder {
     Key(Name),
 }
 
-/// Under which number a quota is kept.
-#[derive(Clone, Copy, Debug)]
-struct Name {
-    own: u64,
-    /// While there are too many to be remembered: one that few others share.
-    crowd: u64,
-}
-
-impl Name {
-    fn of(own: u64) -> Self {
-        Self { own, crowd: own % SHARED }
-    }
-}
-
 struct Quotas {
-    limiter: Keyed,
+    table: Table,
     limit: u32,
     step: Duration,
     window: Duration,
-    remembered: usize,
-    crowded: AtomicBool,
-    checks: AtomicU32,
 }
 
 impl Limits {
@@ -182,16 +153,20 @@ impl Limits {
         self
     }
 
-    /// Counts one request of a client (a [`Client`], or whatever tells it from others) and
-    /// says what is left.
-    pub fn check(&self, class: Class, client: impl Hash) -> Allowance {
-        self.check_holder(class, Holder::Client(Name::of(self.hash(client))))
+    /// Counts one request of a client and says what is left.
+    pub fn check(&self, class: Class, client: Client) -> Allowance {
+        self.check_holder(class, self.client(client))
     }
 
-    /// A client, which in a crowd shares its quota with its own network rather than with anybody: who has many
-    /// networks' worth of addresses does not use up what the others have.
+    /// Counts one request of somebody who has no address.
+    #[cfg(test)]
+    fn check_named(&self, class: Class, name: impl Hash) -> Allowance {
+        self.check_holder(class, Holder::Client(Name::of(self.hash(name))))
+    }
+
     fn client(&self, client: Client) -> Holder {
-        Holder::Client(Name { own: self.hash(client), crowd: self.hash(client.neighbourhood()) % SHARED })
+        let (own, network) = (self.hash(client), self.hash(client.neighbourhood()));
+        Holder::Client(Name { own, network, region: self.hash((client.region(), "region")) })
     }
 
     // A keyed hash, so that nobody can choose to share a quota with somebody else.
@@ -221,9 +196,7 @@ impl Limits {
         let (clients, keys) = (&self.clients, &self.keys);
         let all = [&clients.write, &clients.read, &keys.write, &keys.read, &keys.verify];
         for quotas in all.into_iter().flatten() {
-            quotas.limiter.retain_recent();
-            quotas.limiter.shrink_to_fit();
-            quotas.look();
+            quotas.table.sweep();
         }
     }
 
@@ -245,27 +218,19 @@ impl Limits {
 
 impl Quotas {
     fn new(limit: u32, window: Duration, remembered: usize) -> Option<Self> {
-        let burst = NonZeroU32::new(limit)?;
-        let step = window / limit;
-        let quota = Quota::with_period(step)?.allow_burst(burst);
-        let limiter = RateLimiter::dashmap(quota).with_middleware();
-        let (crowded, checks) = (AtomicBool::new(false), AtomicU32::new(0));
-        Some(Self { limiter, limit, step, window, remembered, crowded, checks })
+        let step = window.checked_div(limit).filter(|step| !step.is_zero())?;
+        Some(Self { table: Table::new(limit, window, remembered), limit, step, window })
     }
 
-    fn check(&self, key: Name) -> Allowance {
-        if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
-            self.look();
-        }
+    fn check(&self, name: Name) -> Allowance {
         let (limit, window_secs) = (self.limit, self.window.as_secs());
-        match self.limiter.check_key(&self.own_or_shared(key)) {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity().min(self.limit);
+        match self.table.take(name, 1) {
+            Ok(left) => {
+                let remaining = left.remaining;
                 let reset_epoch_secs = now_secs(self.step * self.limit.saturating_sub(remaining));
                 Allowance { limit, window_secs, remaining, reset_epoch_secs, retry_after: None }
             }
-            Err(refusal) => {
-                let wait = refusal.wait_time_from(self.limiter.clock().now());
+            Err(wait) => {
                 let retry_after = Some(whole_secs(wait).max(1));
                 let reset_epoch_secs = now_secs(self.window);
                 Allowance { limit, window_secs, remaining: 0, reset_epoch_secs, retry_after }
@@ -274,20 +239,9 @@ impl Quotas {
     }
 
     /// Counts more for a request that was let through; seconds to wait if there is not that much left.
-    fn take(&self, key: Name, count: u32) -> Result<(), u64> {
-        let Some(count) = NonZeroU32::new(count.min(self.limit)) else { return Ok(()) };
-        match self.limiter.check_key_n(&self.own_or_shared(key), count) {
-            Ok(Err(refusal)) => Err(whole_secs(refusal.wait_time_from(self.limiter.clock().now())).max(1)),
-            Ok(Ok(_)) | Err(_) => Ok(()),
-        }
-    }
-
-    fn own_or_shared(&self, key: Name) -> u64 {
-        if self.crowded.load(Ordering::Relaxed) { key.crowd } else { key.own }
-    }
-
-    fn look(&self) {
-        self.crowded.store(self.limiter.len() >= self.remembered, Ordering::Relaxed);
+    fn take(&self, name: Name, count: u32) -> Result<(), u64> {
+        let taken = self.table.take(name, count.min(self.limit));
+        taken.map(|_| ()).map_err(|wait| whole_secs(wait).max(1))
     }
 }
 

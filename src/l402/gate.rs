@@ -148,14 +148,23 @@ struct Terms<'a> {
 impl L402 {
     /// Lets a request in, or says what to answer it with: 402 and a challenge, whatever was wrong with its credential.
     ///
-    /// With a token nothing is read from the database. A payment shown without one is taken here, for the [`Pass`].
+    /// What was paid is good for so many requests in a minute; beyond it is 429. With a token nothing is read from the
+    /// database. A payment shown without one is taken here, for the [`Pass`].
     pub async fn admit(&self, client: Client, headers: &HeaderMap, price: &Price) -> Admission {
         let resource = resource_name(&price.resource);
         let mut refused = None;
         for presented in Presented::read(headers) {
             match self.look(&presented, price, &resource).await {
                 Ok(Ok(pass)) => {
-                    self.0.shown.note(pass.admitted.payment_hash);
+                    let hash = pass.admitted.payment_hash;
+                    if let Err(retry_after) = self.0.per_credential.take(hash) {
+                        // The seller and everybody else who paid would wait for this one. Nothing is lost: a payment
+                        // that was taken goes back.
+                        pass.give_back().await;
+                        let quota = Some((self.rules().per_credential_per_minute, 60));
+                        return Admission::Refused(L402Error::TooMany { quota, retry_after }.into_response());
+                    }
+                    self.0.shown.note(hash);
                     self.counters().let_in(price.account, &resource);
                     return Admission::Paid(pass);
                 }

@@ -57,7 +57,7 @@ use std::sync::Arc;
 
 use crate::clock::UnixMillis;
 use crate::http::client::Proxies;
-use crate::http::limits::{Budget, Limits};
+use crate::http::limits::{Budget, Limits, Rate};
 use crate::ledger::Ledger;
 use crate::ledger::solvency::Gate;
 use crate::lightning::Node;
@@ -110,6 +110,8 @@ pub struct L402(Arc<Inner>);
 struct Inner {
     parts: Parts,
     gate: Gate,
+    /// Requests of one credential.
+    per_credential: Rate,
     shown: Arc<Shown>,
     started_at: UnixMillis,
 }
@@ -119,7 +121,8 @@ impl L402 {
     pub fn new(parts: Parts) -> Self {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
         let started_at = parts.ledger.clock.now();
-        let l402 = Self(Arc::new(Inner { parts, gate, shown: Arc::default(), started_at }));
+        let per_credential = Rate::per_minute(parts.rules.per_credential_per_minute);
+        let l402 = Self(Arc::new(Inner { parts, gate, per_credential, shown: Arc::default(), started_at }));
         l402.give_back_unanswered();
         l402
     }

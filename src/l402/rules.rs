@@ -31,6 +31,8 @@ pub struct Rules {
     pub premium_price_sat: u64,
     /// The most that one resource may cost, in sat.
     pub max_price_sat: u64,
+    /// Requests of one credential in a minute; 0 sets no limit.
+    pub per_credential_per_minute: u32,
     /// What the operator takes of what an account sells.
     pub fee: FeeRule,
 }
@@ -51,6 +53,10 @@ impl Rules {
             default_price_sat: l402.default_price_sat,
             premium_price_sat: l402.premium_price_sat,
             max_price_sat: l402.max_price_sat,
+            per_credential_per_minute: match config.http.rate_limits {
+                true => l402.credential_requests_per_minute,
+                false => 0,
+            },
             fee: FeeRule { min_sat: l402.min_fee_sat, percent: l402.fee_percent },
         }
     }

@@ -366,6 +366,6 @@ pub(super) fn account(connection: &Connection, name: &str) -> Result<Option<Acco
 /// The family's secret, made once.
 pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
     let fresh = random_bytes::<32>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    tx.execute("INSERT OR IGNORE INTO l402_secret (id, secret) VALUES (1, ?1)", params![fresh])?;
-    Ok(tx.query_row("SELECT secret FROM l402_secret WHERE id = 1", [], |row| row.get(0))?)
+    tx.execute("INSERT OR IGNORE INTO l402_secret (id, secret) VALUES (1, seal(?1))", params![fresh])?;
+    Ok(tx.query_row("SELECT unseal(secret) FROM l402_secret WHERE id = 1", [], |row| row.get(0))?)
 }

@@ -14,14 +14,11 @@ use rusqlite::Connection;
 
 use super::rows::coins as rows;
 use super::{CoinSend, End, LedgerError, accounts};
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, Window};
 use crate::ids::AccountId;
 use crate::lightning::Lightning;
 use crate::money::Msat;
 use crate::store::Tx;
-
-/// An hour.
-const HOUR_MS: i64 = 3_600_000;
 
 /// Weight of a transaction without its inputs: version, counts, lock time and witness flag, an output to the longest
 /// kind of address, and one of our own for the change.
@@ -130,7 +127,8 @@ pub fn prices(lightning: &dyn Lightning, rules: &FeeRules) -> Result<Prices, Str
     Ok(Prices { rate, coins })
 }
 
-/// Whether a transaction may cost so much: of an `account`, if the operator bears it.
+/// Whether a transaction may cost so much: of an `account`, if the operator bears it, with what others have cost in the
+/// last `hour`.
 ///
 /// # Errors
 /// The store's.
@@ -139,13 +137,13 @@ pub fn check(
     rules: &FeeRules,
     quote: &Quote,
     operator_bears: Option<AccountId>,
-    now: UnixMillis,
+    hour: &Window,
 ) -> Result<Result<(), FeeRefused>, LedgerError> {
     if quote.max > rules.max {
         return Ok(Err(FeeRefused::TooHigh { coins: quote.coins, needed: quote.max, limit: rules.max }));
     }
     let Some(account) = operator_bears else { return Ok(Ok(())) };
-    let (of_account, of_all) = rows::borne_since(connection, account, now.saturating_sub(HOUR_MS))?;
+    let (of_account, of_all) = rows::borne_in(connection, account, hour)?;
     let fits = |used: Msat, limit: Msat| used.checked_add(quote.max).is_some_and(|sum| sum <= limit);
     Ok(match (fits(of_account, rules.max_account_hour), fits(of_all, rules.max_hour)) {
         (false, _) => Err(FeeRefused::AccountHour),

@@ -273,9 +273,9 @@ fn mark(ledger: &Ledger, payouts: Vec<Payout>) -> Result<Vec<Payout>, LedgerErro
     if payouts.is_empty() {
         return Ok(payouts);
     }
-    let (now, settings) = (ledger.clock.now(), ledger.settings);
+    let (now, hour, settings) = (ledger.clock.now(), ledger.clock.last_hour(), ledger.settings);
     ledger.store.write_blocking(move |tx| {
-        let mut budget = Budget::read(tx, &settings, now)?;
+        let mut budget = Budget::read(tx, &settings, hour)?;
         let mut marked = Vec::with_capacity(payouts.len());
         for mut payout in payouts {
             let granted = budget.grant(tx, payout.max_fee, Bearer::of(&payout))?;

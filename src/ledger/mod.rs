@@ -37,6 +37,7 @@ pub mod events;
 pub mod export;
 pub mod held;
 mod jamming;
+pub mod kept_windows;
 pub mod node;
 pub mod offer_payouts;
 pub mod offers;

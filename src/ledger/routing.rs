@@ -10,6 +10,8 @@
 //! account's payout costs (a refund, and a withdrawal if the settings say so), it counts for the hour of that account
 //! too.
 //!
+//! An hour ends by the time that has really passed, whatever the clock was set to in it: [`crate::clock::Window`].
+//!
 //! **The limits are hard**: what is granted is reckoned and written in one transaction, before the node is asked, and
 //! counts until the payout ends and what it did cost takes its place. LDK pays no more than it was granted.
 
@@ -19,7 +21,7 @@ use rusqlite::Connection;
 
 use super::rows::{payouts as payout_rows, under_way as rows};
 use super::{Family, LedgerError, OfferPayout, Payout, Settings};
-use crate::clock::UnixMillis;
+use crate::clock::Window;
 use crate::ids::{AccountId, PayoutId};
 use crate::money::Msat;
 use crate::store::Tx;
@@ -80,7 +82,7 @@ pub(super) struct Budget {
     most_of_account: Msat,
     /// What is left of those accounts that were asked about.
     accounts: HashMap<AccountId, Msat>,
-    now: UnixMillis,
+    hour: Window,
 }
 
 impl Budget {
@@ -88,9 +90,9 @@ impl Budget {
     pub(super) fn read(
         connection: &Connection,
         settings: &Settings,
-        now: UnixMillis,
+        hour: Window,
     ) -> Result<Self, LedgerError> {
-        let (used, largest) = rows::recent_routing(connection, now)?;
+        let (used, largest) = rows::recent_routing(connection, &hour)?;
         let most = settings.max_routing_per_hour;
         Ok(Self {
             most,
@@ -98,7 +100,7 @@ impl Budget {
             large_under_way: largest > part(most, PART),
             most_of_account: settings.max_routing_per_account_hour,
             accounts: HashMap::new(),
-            now,
+            hour,
         })
     }
 
@@ -127,7 +129,7 @@ impl Budget {
         if let Some(left) = self.accounts.get(&account) {
             return Ok(*left);
         }
-        Ok(self.most_of_account.saturating_sub(rows::routing_of(connection, account, self.now)?))
+        Ok(self.most_of_account.saturating_sub(rows::routing_of(connection, account, &self.hour)?))
     }
 
     /// What all together leave for one payout.

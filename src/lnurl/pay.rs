@@ -46,6 +46,9 @@ pub enum PayError {
     /// The host takes other amounts.
     #[error("the address does not take this amount")]
     Amount,
+    /// An LNURL that gives sats instead of taking them.
+    #[error("this LNURL is one to withdraw from, not one to pay to")]
+    Withdrawal,
     /// The host's answer is not what the specification asks for.
     #[error("the address answered nonsense: {0}")]
     Nonsense(&'static str),
@@ -217,8 +220,10 @@ impl PayRequest {
     /// # Errors
     /// [`PayError::Nonsense`].
     pub(crate) fn read(offer: &Value) -> Result<Self, PayError> {
-        if offer.get("tag").and_then(Value::as_str) != Some("payRequest") {
-            return Err(PayError::Nonsense("not a payRequest"));
+        match offer.get("tag").and_then(Value::as_str) {
+            Some("payRequest") => {}
+            Some("withdrawRequest") => return Err(PayError::Withdrawal),
+            _ => return Err(PayError::Nonsense("not a payRequest")),
         }
         let number = |name| offer.get(name).and_then(whole);
         let limit = |name| number(name).ok_or(PayError::Nonsense("no limits"));

@@ -3,7 +3,8 @@
 //! Called by families, none of which it knows. [`Mailer::deliver`] makes one attempt and says how it went, for who
 //! keeps a queue of their own; [`Mailer::place`] is for letters that may be lost, like a link to log in: they are
 //! sent behind the request's back and tried again for a while. So many may be under way, and then the next is
-//! refused. No request ever waits for a mail server.
+//! refused. No request waits for a letter to be taken; [`Mailer::is_reachable`] says, after a few seconds at most, whether
+//! there is a server to take it. That is asked without any address, so its answer tells nothing about one.
 //!
 //! **Crash behaviour**: what was under way behind a request's back is lost, and whoever waits for it asks again.
 //!
@@ -13,6 +14,7 @@ mod address;
 mod message;
 #[cfg(test)]
 pub mod post_office;
+mod reach;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +35,7 @@ use crate::ids::random_hex;
 use crate::telemetry::metrics::MAIL;
 
 pub use address::{Address, BadAddress};
+use reach::Reach;
 
 /// Letters under way behind requests' backs.
 const MOST: usize = 256;
@@ -99,6 +102,7 @@ struct Inner {
     places: Arc<Semaphore>,
     seats: Semaphore,
     pauses: Vec<Duration>,
+    reach: Reach,
 }
 
 /// The right to send one letter.
@@ -146,6 +150,7 @@ impl Mailer {
             places: Arc::new(Semaphore::new(MOST)),
             seats: Semaphore::new(AT_ONCE),
             pauses,
+            reach: Reach::default(),
         }))))
     }
 
@@ -173,10 +178,20 @@ impl Mailer {
         let sent = match tokio::time::timeout(ATTEMPT, self.0.transport.send_raw(&envelope, &message)).await {
             Err(_) => {
                 tracing::warn!("the mail server took too long");
+                self.0.reach.note(false);
                 Err(NotSent::NotNow)
             }
-            Ok(Err(error)) => Err(judge(&error)),
-            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => {
+                // With an answer, however unfriendly, there is a server.
+                if error.status().is_none() {
+                    self.0.reach.note(false);
+                }
+                Err(judge(&error))
+            }
+            Ok(Ok(_)) => {
+                self.0.reach.note(true);
+                Ok(())
+            }
         };
         let outcome = match sent {
             Ok(()) => "sent",
@@ -185,6 +200,27 @@ impl Mailer {
         };
         metrics::counter!(MAIL, "outcome" => outcome).increment(1);
         sent
+    }
+
+    /// Whether the server can be talked to, by what was seen lately or else by trying it now. Waits a few seconds at
+    /// most: a server that is silent for longer counts as none until it has answered.
+    pub async fn is_reachable(&self) -> bool {
+        if let Some(known) = self.0.reach.known() {
+            return known;
+        }
+        // One conversation, however many ask.
+        if let Some(turn) = self.0.reach.turn() {
+            let mailer = self.clone();
+            tokio::spawn(async move {
+                let greeted = mailer.greet().await;
+                if let Err(error) = &greeted {
+                    tracing::warn!(%error, "the mail server can't be reached");
+                }
+                mailer.0.reach.note(greeted.is_ok());
+                drop(turn);
+            });
+        }
+        self.0.reach.learn().await
     }
 
     /// Talks to the server as if to send, and sends nothing.

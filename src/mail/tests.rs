@@ -73,6 +73,27 @@ async fn what_is_posted_is_tried_again_and_room_is_bounded() {
 }
 
 #[tokio::test]
+async fn server_that_is_away_is_known_to_be_and_asked_once() {
+    let office = PostOffice::open().await;
+    let mailer = office.mailer(1);
+    assert!(mailer.is_reachable().await);
+    // A refusal is an answer.
+    office.answer(&["451 later"]);
+    assert_eq!(mailer.deliver(&letter()).await, Err(NotSent::NotNow));
+    assert!(mailer.is_reachable().await);
+    assert!(office.received().is_empty());
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let away = Mailer::new(&Smtp { port, ..office.settings() }).unwrap().unwrap();
+    let asked = futures_util::future::join_all((0..20).map(|_| away.is_reachable())).await;
+    assert!(asked.iter().all(|up| !up));
+    assert_eq!(away.deliver(&letter()).await, Err(NotSent::NotNow));
+    assert!(!away.is_reachable().await);
+}
+
+#[tokio::test]
 async fn a_letter_is_given_up_when_its_time_is_over() {
     let office = PostOffice::open().await;
     let mailer = office.mailer(1);

@@ -63,7 +63,7 @@ pub struct MerchantView<'a> {
 pub(super) fn of(connection: &Connection, account: AccountId) -> Result<Option<Merchant>, LedgerError> {
     Ok(connection
         .prepare_cached(
-            "SELECT webhook_url, webhook_secret, callback_url FROM payment_merchants WHERE account_id = ?1",
+            "SELECT webhook_url, unseal(webhook_secret), callback_url FROM payment_merchants WHERE account_id = ?1",
         )?
         .query_row([account], |row| {
             Ok(Merchant {
@@ -78,7 +78,7 @@ pub(super) fn of(connection: &Connection, account: AccountId) -> Result<Option<M
 fn set(tx: &Tx<'_>, account: AccountId, merchant: &Merchant, now: UnixMillis) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "INSERT INTO payment_merchants (account_id, webhook_url, webhook_secret, callback_url, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5)
+         VALUES (?1, ?2, seal(?3), ?4, ?5)
          ON CONFLICT (account_id) DO UPDATE SET webhook_url = excluded.webhook_url,
              webhook_secret = excluded.webhook_secret, callback_url = excluded.callback_url,
              updated_at = excluded.updated_at",

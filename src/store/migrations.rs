@@ -40,9 +40,10 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0031_sealed_answers.sql"),
     include_str!("migrations/0032_webhook_lanes.sql"),
     include_str!("migrations/0033_guesses.sql"),
+    include_str!("migrations/0034_sealed.sql"),
 ];
 
-/// Brings the file to the newest schema.
+/// Brings the file to the newest schema. The connection has the functions of [`sealed`](super::sealed).
 ///
 /// # Errors
 /// [`StoreError::TooNew`] if the file is ahead of this binary, [`StoreError::Open`] otherwise.
@@ -57,6 +58,12 @@ pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreErro
     }
 }
 
+/// As a file was left by the version whose last change was the one of this number of steps.
+#[cfg(test)]
+pub(super) fn migrate_to(connection: &mut Connection, steps: usize) {
+    Migrations::new(STEPS.iter().copied().map(M::up).collect()).to_version(connection, steps).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +71,7 @@ mod tests {
     #[test]
     fn every_migration_applies_to_an_empty_file() {
         let mut connection = Connection::open_in_memory().unwrap();
+        crate::store::DatabaseKey::for_tests().register(&connection).unwrap();
         migrate(&mut connection, Path::new("memory")).unwrap();
     }
 

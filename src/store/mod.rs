@@ -19,6 +19,7 @@
 pub mod kv;
 mod migrations;
 mod readers;
+mod sealed;
 mod writer;
 
 use std::cell::RefCell;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use readers::Readers;
+pub use sealed::DatabaseKey;
 use writer::Writer;
 
 /// How long a connection waits for a lock that by design nobody else should hold.
@@ -55,6 +57,12 @@ pub enum StoreError {
     /// The file was written by a newer Satchel.
     #[error("{0} was written by a newer version of satchel; install that version or a later one")]
     TooNew(PathBuf),
+    /// It was sealed with the key of another seed.
+    #[error(
+        "{0} belongs to another seed than the one in the data folder: put the seed file back that it was made with, or move \
+         the database away"
+    )]
+    OtherSeed(PathBuf),
     /// Another process holds the data folder.
     #[error("another satchel is running on {0}; stop it first")]
     InUse(PathBuf),
@@ -128,14 +136,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens (and creates, and migrates) the file.
+    /// Opens (and creates, and migrates) the file, with the key that its secrets are sealed with.
     ///
     /// # Errors
-    /// [`StoreError::InUse`], [`StoreError::TooNew`], [`StoreError::Open`].
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    /// [`StoreError::InUse`], [`StoreError::TooNew`], [`StoreError::OtherSeed`], [`StoreError::Open`].
+    pub fn open(path: &Path, key: &DatabaseKey) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         keep_private(path).map_err(|error| open_error(path, &error))?;
-        let mut connection = connect(path).map_err(|error| open_error(path, &error))?;
+        let mut connection = connect(path, key).map_err(|error| open_error(path, &error))?;
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL;
@@ -146,9 +154,24 @@ impl Store {
             )
             .map_err(|error| open_error(path, &error))?;
         migrations::migrate(&mut connection, path)?;
+        if !sealed::is_key_of(&connection).map_err(|error| open_error(path, &error))? {
+            return Err(StoreError::OtherSeed(path.to_owned()));
+        }
+        if let Err(error) = sealed::clean(&connection) {
+            tracing::warn!(%error, "unused parts of the database can't be cleaned now; the next start tries again");
+        }
         let writer = Arc::new(Writer::start(connection).map_err(|error| open_error(path, &error))?);
-        let readers = Arc::new(Readers::start(path)?);
+        let readers = Arc::new(Readers::start(path, key)?);
         Ok(Self { writer, readers, path: Arc::new(path.to_owned()), _lock: Arc::new(lock) })
+    }
+
+    /// With a key for tests.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    #[cfg(test)]
+    pub fn open_in_test(path: &Path) -> Result<Self, StoreError> {
+        Self::open(path, &DatabaseKey::for_tests())
     }
 
     /// A store that doesn't wait for the disk: for tests that crash nothing but themselves.
@@ -157,7 +180,7 @@ impl Store {
     /// As [`Store::open`].
     #[cfg(test)]
     pub fn open_without_sync(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::open(path)?;
+        let store = Self::open_in_test(path)?;
         store.writer.stop_syncing()?;
         Ok(store)
     }
@@ -259,10 +282,11 @@ impl Store {
 }
 
 /// A connection with what every connection needs.
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+fn connect(path: &Path, key: &DatabaseKey) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(128);
+    key.register(&connection)?;
     Ok(connection)
 }
 

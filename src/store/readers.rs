@@ -7,7 +7,7 @@ use std::thread;
 
 use rusqlite::Connection;
 
-use super::{StoreError, connect, open_error};
+use super::{DatabaseKey, StoreError, connect, open_error};
 
 /// Enough that one slow listing doesn't hold up the quick look-ups.
 const READERS: usize = 3;
@@ -19,11 +19,11 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn start(path: &Path, key: &DatabaseKey) -> Result<Self, StoreError> {
         let (queue, queries) = channel::<Query>();
         let queries = Arc::new(Mutex::new(queries));
         for number in 0..READERS {
-            let connection = connect(path).map_err(|error| open_error(path, &error))?;
+            let connection = connect(path, key).map_err(|error| open_error(path, &error))?;
             connection
                 .execute_batch(
                     "PRAGMA query_only = ON;

@@ -3,7 +3,7 @@ use crate::store::kv::{KvChange, KvKey};
 
 fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+    let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
     (folder, store)
 }
 
@@ -68,7 +68,7 @@ fn rows_of_ldk_keep_their_order_and_survive_a_reopening() {
     store.kv_change_blocking(at("y"), KvChange::Put(vec![1])).unwrap();
     store.kv_change_blocking(at("y"), KvChange::Remove).unwrap();
     drop(store);
-    let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+    let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
     assert_eq!(store.kv_read(at("x")).unwrap(), Some(vec![99]));
     assert_eq!(store.kv_read(at("y")).unwrap(), None);
     assert_eq!(store.kv_list("p".into(), String::new()).unwrap(), ["x"]);
@@ -87,7 +87,7 @@ fn nobody_but_the_owner_can_read_the_files() {
         files.map(mode).collect::<Vec<_>>()
     };
     let open_and_write = |name: &'static str| {
-        let store = Store::open(&path).unwrap();
+        let store = Store::open_in_test(&path).unwrap();
         store.write_blocking(move |tx| insert(tx, name)).unwrap();
         store
     };
@@ -104,7 +104,7 @@ fn nobody_but_the_owner_can_read_the_files() {
 #[test]
 fn a_second_process_is_kept_out() {
     let (folder, _store) = open();
-    assert!(matches!(Store::open(&folder.path().join("satchel.db")), Err(StoreError::InUse(_))));
+    assert!(matches!(Store::open_in_test(&folder.path().join("satchel.db")), Err(StoreError::InUse(_))));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::http::keys::Scope;
 use crate::http::respond;
 use crate::lightning::invoice::BadInvoice;
+use crate::lnurl::payee::Unpayable;
 use crate::tips::request::Invalid;
 use crate::trouble::{Cause, Trouble};
 use crate::vouchers::Refused;
@@ -66,6 +67,8 @@ pub enum TipError {
     AddressRefuses(String),
     /// 503: the node or the database can't take this now.
     Unavailable,
+    /// 503: the mail server can't be reached, so no letter is sent.
+    MailUnavailable,
     /// 503: the channels can't carry it.
     NoCapacity {
         /// In which direction.
@@ -126,6 +129,11 @@ impl TipError {
             Self::Internal => (500, "INTERNAL_ERROR", "Something went wrong here"),
             Self::AddressRefuses(message) => (422, "ADDRESS_REFUSES", message),
             Self::NoCapacity { code, message } => (503, code, message),
+            Self::MailUnavailable => (
+                503,
+                "MAIL_UNAVAILABLE",
+                "No letter could be sent: this site's mail server can't be reached. Try again in a minute",
+            ),
             Self::Unavailable => (503, "UNAVAILABLE", "This can't be done at the moment; try again later"),
         }
     }
@@ -197,11 +205,24 @@ impl From<Invalid> for TipError {
 }
 
 impl From<BadInvoice> for TipError {
-    fn from(_: BadInvoice) -> Self {
-        Self::Invalid {
-            code: "INVOICE_INVALID",
-            message: "Not an invoice that can be paid: it needs an amount, this network, and time left"
-                .into(),
+    fn from(why: BadInvoice) -> Self {
+        Self::Invalid { code: "INVOICE_INVALID", message: format!("The sats can't go there: {why}") }
+    }
+}
+
+impl From<Unpayable> for TipError {
+    fn from(why: Unpayable) -> Self {
+        match why {
+            Unpayable::Invoice(why) => why.into(),
+            Unpayable::NotTaken(why) => {
+                Self::Invalid { code: "INVOICE_INVALID", message: format!("The sats can't go there: {why}") }
+            }
+            Unpayable::Address(why) => {
+                Self::Invalid { code: "ADDRESS_INVALID", message: format!("The sats can't go there: {why}") }
+            }
+            Unpayable::Refuses(why) => {
+                Self::AddressRefuses(format!("The lightning address gives no invoice at the moment: {why}"))
+            }
         }
     }
 }

@@ -64,9 +64,9 @@ use crate::http::respond;
 use crate::ledger::solvency::Gate;
 use crate::ledger::{Ledger, Listener};
 use crate::lightning::Node;
+use crate::lnurl::payee::Payees;
 use crate::store::{Store, StoreError, Tx};
 use crate::vouchers::Vouchers;
-use crate::vouchers::returns::Resolve;
 use crate::webhooks::guard::Guard;
 
 pub use error::TipError;
@@ -87,8 +87,8 @@ pub struct Parts {
     pub keyring: Keyring,
     /// Says which webhooks may be called.
     pub guard: Guard,
-    /// Turns lightning addresses into invoices.
-    pub resolve: Arc<dyn Resolve>,
+    /// Reads where sats go, and turns lightning addresses into invoices.
+    pub payees: Payees,
     /// Tells the world; the same one that listens to the vouchers.
     pub teller: Teller,
     /// The vouchers' room.

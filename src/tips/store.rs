@@ -64,7 +64,7 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewTip<'_>, now: UnixMillis) -> Result<(
         "INSERT INTO tips (id, public_id, user_id, group_id, group_index, fee_msat, expires_at,
              onboarding_flow, anonymous, tippee_name, tippee_locale, currency, note, wallet, ad_url, ad_image_url,
              passphrase_hash, passphrase_sealed, claim_webhook, withdraw_webhook, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+         VALUES (?1, seal(?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
     )?
     .execute(params![
         new.id,
@@ -103,7 +103,7 @@ pub(super) fn insert_group(
 ) -> Result<TipGroupId, LedgerError> {
     tx.prepare_cached(
         "INSERT INTO tip_groups (public_id, user_id, quantity, charge_id, static_link, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+         VALUES (seal(?1), ?2, ?3, ?4, ?5, ?6, ?6)",
     )?
     .execute(params![public_id, user, quantity, charge, static_link, now])?;
     Ok(TipGroupId(tx.last_insert_rowid()))
@@ -162,7 +162,7 @@ pub(super) fn tip(connection: &Connection, id: VoucherId) -> Result<Option<Tip>,
 }
 
 pub(super) fn by_public_id(connection: &Connection, id: Cuid) -> Result<Option<Tip>, LedgerError> {
-    let sql = format!("{TIP} WHERE t.public_id = ?1");
+    let sql = format!("{TIP} WHERE t.public_id = seal(?1)");
     Ok(connection.prepare_cached(&sql)?.query_row([id], read_tip).optional()?)
 }
 
@@ -185,7 +185,7 @@ pub(super) fn group(connection: &Connection, id: TipGroupId) -> Result<Option<Gr
 }
 
 pub(super) fn group_by_public_id(connection: &Connection, id: Cuid) -> Result<Option<Group>, LedgerError> {
-    let sql = format!("{GROUP} WHERE g.public_id = ?1");
+    let sql = format!("{GROUP} WHERE g.public_id = seal(?1)");
     Ok(connection.prepare_cached(&sql)?.query_row([id], read_group).optional()?)
 }
 
@@ -248,7 +248,7 @@ pub(super) fn has_one_of(
 ) -> Result<Option<Cuid>, LedgerError> {
     Ok(connection
         .prepare_cached(
-            "SELECT public_id FROM tips WHERE group_id = ?1 AND tippee_id = ?2 ORDER BY id LIMIT 1",
+            "SELECT unseal(public_id) FROM tips WHERE group_id = ?1 AND tippee_id = ?2 ORDER BY id LIMIT 1",
         )?
         .query_row(params![group, user], |row| row.get(0))
         .optional()?)
@@ -274,9 +274,9 @@ pub(super) fn free_one_of(
 ) -> Result<Option<Cuid>, LedgerError> {
     Ok(connection
         .prepare_cached(
-            "SELECT t.public_id FROM tips t JOIN vouchers v ON v.id = t.id
+            "SELECT unseal(public_id) FROM tips WHERE id = (SELECT t.id FROM tips t JOIN vouchers v ON v.id = t.id
              WHERE t.group_id = ?1 AND v.state = 'open' AND t.tippee_id IS NULL AND t.expires_at > ?2
-             ORDER BY t.seen_at IS NOT NULL, t.group_index LIMIT 1",
+             ORDER BY t.seen_at IS NOT NULL, t.group_index LIMIT 1)",
         )?
         .query_row(params![group, now], |row| row.get(0))
         .optional()?)
@@ -336,7 +336,7 @@ pub(super) fn first_of_payout(
 ) -> Result<Option<Cuid>, LedgerError> {
     Ok(connection
         .prepare_cached(
-            "SELECT t.public_id FROM voucher_payouts l JOIN tips t ON t.id = l.voucher_id
+            "SELECT unseal(t.public_id) FROM voucher_payouts l JOIN tips t ON t.id = l.voucher_id
              WHERE l.payout_id = ?1 ORDER BY t.id LIMIT 1",
         )?
         .query_row([payout], |row| row.get(0))
@@ -352,8 +352,8 @@ pub(super) fn set_fee(tx: &Tx<'_>, id: VoucherId, fee: Msat) -> Result<(), Ledge
 /// The family's secret, made at the first start.
 pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
     let fresh = random_bytes::<32>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    tx.execute("INSERT OR IGNORE INTO tip_secret (id, secret) VALUES (1, ?1)", params![fresh])?;
-    Ok(tx.query_row("SELECT secret FROM tip_secret WHERE id = 1", [], |row| row.get(0))?)
+    tx.execute("INSERT OR IGNORE INTO tip_secret (id, secret) VALUES (1, seal(?1))", params![fresh])?;
+    Ok(tx.query_row("SELECT unseal(secret) FROM tip_secret WHERE id = 1", [], |row| row.get(0))?)
 }
 
 /// The magic words of a tip, for its tipper.

@@ -1,6 +1,5 @@
 //! The contract, row by row, on the real routes, store and ledger and a simulated node.
 
-mod addresses;
 mod answer;
 mod document;
 mod edits;
@@ -11,4 +10,5 @@ mod money;
 mod public;
 mod refunds;
 mod states;
+mod thief;
 mod withdraw;

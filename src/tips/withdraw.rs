@@ -23,7 +23,7 @@ use crate::http::idempotency::Ask;
 use crate::ids::{UserId, VoucherId};
 use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
 use crate::lightning::invoice;
-use crate::lnurl::pay::{NotPayable, check_target, read_target};
+use crate::lnurl::payee::Payee;
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, Change, Claim, Taker, VoucherListener, VoucherState};
@@ -86,20 +86,6 @@ impl FromStr for Flow {
     }
 }
 
-/// The lightning address or LNURL that a text is; `None` for what may be an invoice.
-fn address_of(text: &str) -> Result<Option<String>, TipError> {
-    match read_target(text) {
-        Ok(target) => Ok(Some(target.canonical())),
-        // A text that was meant as an address is called one.
-        Err(NotPayable::Unreadable) if text.contains('@') => Err(bad_address(NotPayable::Unreadable)),
-        Err(_) => Ok(None),
-    }
-}
-
-fn bad_address(why: NotPayable) -> TipError {
-    TipError::Invalid { code: "ADDRESS_INVALID", message: format!("The sats can't go there: {why}") }
-}
-
 /// What somebody wants to withdraw.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -142,14 +128,15 @@ impl Tips {
         if let Some(payout) = begun {
             return self.wait(payout, end).await;
         }
-        let invoice = if let Some(address) = address_of(target)? {
-            let wanted = asked.clone();
-            let now = self.now();
-            let purse =
-                self.store().read(move |connection| purse(connection, &wanted, now, MOST_TIPS)).await?;
-            self.ask_address(&address, purse.amount).await?
-        } else {
-            invoice::read(target)?
+        let invoice = match self.0.parts.payees.read(target)? {
+            Payee::Invoice(invoice) => *invoice,
+            Payee::Address(address) => {
+                let wanted = asked.clone();
+                let now = self.now();
+                let purse =
+                    self.store().read(move |connection| purse(connection, &wanted, now, MOST_TIPS)).await?;
+                self.ask_address(&address, purse.amount).await?
+            }
         };
         let payout = self.begin(asked, invoice, ask).await?;
         crash_point!("tip.after_withdraw");
@@ -157,11 +144,7 @@ impl Tips {
     }
 
     pub(super) async fn ask_address(&self, address: &str, amount: Msat) -> Result<Bolt11Invoice, TipError> {
-        check_target(&self.0.parts.guard, address).map_err(bad_address)?;
-        self.0.parts.resolve.invoice(address, amount).await.map_err(|error| {
-            tracing::info!(%error, "a lightning address gives no invoice for tips");
-            TipError::AddressRefuses(format!("The lightning address gives no invoice at the moment: {error}"))
-        })
+        Ok(self.0.parts.payees.invoice(address, amount).await?)
     }
 
     /// Queues the payout.

@@ -1,7 +1,8 @@
 //! The pages that people see: make a gift, open one, look after one; claim a tip; pay a shop; buy from a store.
 //!
 //! Called by the front door, which merges [`router`] and falls back to [`not_found`]. This room holds HTML, style,
-//! scripts and QR codes; it knows the JSON API by its contract alone and never touches a gift, the store or the node.
+//! scripts and QR codes; it knows the JSON API by its contract alone and never touches a gift, the store or the node: what a
+//! page without scripts says of a gift it asks [`FindGift`].
 //! No page needs another host or an inline script. Those of gifts need no cookies either; claiming a tip does.
 
 mod assets;
@@ -16,11 +17,12 @@ mod tips;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
+use futures_util::future::BoxFuture;
 use utoipa::{OpenApi, openapi};
 
 use crate::fees::FeeRule;
@@ -46,6 +48,33 @@ pub struct WebSettings {
     /// Whether letters are sent, and so one can log in by e-mail.
     pub email: bool,
 }
+
+/// What a page that runs no scripts says of a gift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiftNow {
+    /// There is none.
+    Unknown,
+    /// Nobody has paid for it.
+    Unpaid,
+    /// It can be taken, with a code if it has one.
+    Open {
+        /// It has one.
+        asks_code: bool,
+    },
+    /// It is being paid out.
+    Pending,
+    /// Somebody has taken it.
+    Redeemed,
+    /// Its time is over.
+    Expired,
+    /// It went back to its sender, or is on its way there.
+    Returned,
+    /// Nobody can tell now.
+    Untold,
+}
+
+/// Tells where the gift of an order id is. The pages know no gift themselves.
+pub type FindGift = Arc<dyn Fn(String) -> BoxFuture<'static, GiftNow> + Send + Sync>;
 
 impl WebSettings {
     /// The public URL without a slash at its end, so that paths can be appended.
@@ -76,10 +105,10 @@ pub fn document() -> openapi::OpenApi {
 }
 
 /// All pages and assets, ready to be merged with the routers of the other rooms.
-pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings) -> Router<S> {
+pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings, find_gift: FindGift) -> Router<S> {
     Router::new()
         .route("/", get(page::create))
-        .route("/redeem/{orderId}", get(page::redeem))
+        .route("/redeem/{orderId}", get(page::redeem).layer(Extension(find_gift)))
         .route("/manage/{orderId}", get(page::manage))
         .route("/tip", get(tips::words))
         .route("/verify", get(tips::verify))

@@ -1,19 +1,21 @@
 //! The HTML pages: their templates and the headers that every one of them carries.
 //!
-//! A page is the same for every gift: scripts fill it from the JSON API. So none of these handlers reads the store,
-//! and nothing that a stranger wrote ever passes through a template except the checked order id. The pages of tips
-//! are in the neighbouring file and share what is here.
+//! A page is the same for every gift: scripts fill it from the JSON API. Only what the recipient's page says without
+//! scripts depends on the gift's state. None of these handlers reads the store, and nothing that a stranger wrote ever
+//! passes through a template except the checked order id. The pages of tips are in the neighbouring file and share what
+//! is here.
 
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::{WebSettings, assets};
+use super::{FindGift, GiftNow, WebSettings, assets};
 use crate::http::asking::base_path;
 use crate::lnurl;
 
@@ -71,7 +73,9 @@ struct CreatePage<'a> {
 struct RedeemPage<'a> {
     site: Site<'a>,
     order_id: &'a str,
-    /// Upper case, for browsers without JavaScript.
+    /// Where the gift is, for browsers without JavaScript.
+    now: GiftNow,
+    /// Upper case, for the same; empty if it takes no gift now.
     lnurl: String,
 }
 
@@ -161,12 +165,13 @@ pub(super) struct RedeemQuery {
         ("lightning" = Option<String>, Query, description = "The gift's LNURL, for wallets that look for it"),
     ),
     responses(
-        (status = 200, description = "The page, the same for every gift", body = String, content_type = "text/html"),
+        (status = 200, description = "The page; but for what it says without scripts, the same for every gift", body = String, content_type = "text/html"),
         (status = 404, description = "No gift can have this id", body = String, content_type = "text/html"),
     )
 )]
 pub(super) async fn redeem(
     State(settings): State<Arc<WebSettings>>,
+    Extension(find_gift): Extension<FindGift>,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<RedeemQuery>, QueryRejection>,
 ) -> Response {
@@ -174,11 +179,14 @@ pub(super) async fn redeem(
     // A garbled query is no reason to hide the gift: the script asks for the code then.
     let code = query.ok().and_then(|Query(query)| query.verify_code);
     let code = code.filter(|code| code.len() == CODE_LEN && code.bytes().all(|digit| digit.is_ascii_digit()));
+    let now = find_gift(order_id.clone()).await;
+    // Whether the code is right is not told here: that would be one more place to guess at it.
+    let can_be_scanned = matches!(now, GiftNow::Open { asks_code } if !asks_code || code.is_some());
     let code = code.map(|code| format!("?verifyCode={code}")).unwrap_or_default();
-    let lnurl = lnurl::encode(&format!("{}/lnurl/{order_id}{code}", settings.origin()))
-        .unwrap_or_default()
-        .to_uppercase();
-    html(StatusCode::OK, KEEP_NOTHING, &RedeemPage { site: Site::new(&settings), order_id: &order_id, lnurl })
+    let url = can_be_scanned.then(|| format!("{}/lnurl/{order_id}{code}", settings.origin()));
+    let lnurl = url.and_then(|url| lnurl::encode(&url).ok()).unwrap_or_default().to_uppercase();
+    let page = RedeemPage { site: Site::new(&settings), order_id: &order_id, now, lnurl };
+    html(StatusCode::OK, KEEP_NOTHING, &page)
 }
 
 /// The sender's page of a gift. Its key stands in the fragment, which browsers keep to themselves.

@@ -59,8 +59,17 @@ async fn ask(
     (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
 }
 
+/// The pages of a site on which every gift is in this state.
+fn site(settings: WebSettings, now: GiftNow) -> Router {
+    router(settings, Arc::new(move |_| Box::pin(std::future::ready(now))))
+}
+
 async fn get(path: &str) -> (StatusCode, HeaderMap, String) {
-    ask(router(settings()), path, &[]).await
+    get_while(GiftNow::Open { asks_code: false }, path).await
+}
+
+async fn get_while(now: GiftNow, path: &str) -> (StatusCode, HeaderMap, String) {
+    ask(site(settings(), now), path, &[]).await
 }
 
 fn assert_page_headers(headers: &HeaderMap) {
@@ -160,6 +169,125 @@ async fn without_javascript_the_gift_can_still_be_scanned() {
 }
 
 #[tokio::test]
+async fn without_javascript_only_an_open_gift_shows_its_code() {
+    let page = format!("/redeem/{ID}");
+    let with_code = format!("{page}?verifyCode=0042");
+    for (now, says) in [
+        (GiftNow::Unknown, "There is no such gift"),
+        (GiftNow::Unpaid, "Not paid yet"),
+        (GiftNow::Pending, "On its way"),
+        (GiftNow::Redeemed, "This gift has been redeemed"),
+        (GiftNow::Expired, "This gift has expired"),
+        (GiftNow::Returned, "This gift went back to the sender"),
+        (GiftNow::Untold, "can't be shown just now"),
+    ] {
+        for path in [&page, &with_code] {
+            let (status, headers, body) = get_while(now, path).await;
+            assert_eq!(status, StatusCode::OK);
+            assert_page_headers(&headers);
+            let (_, rest) = body.split_once("<noscript>\n").unwrap();
+            let (shown, _) = rest.split_once("</noscript>").unwrap();
+            assert!(shown.contains(says), "{now:?}: {shown}");
+            assert!(
+                !body.contains("qr.svg") && !body.contains("lightning:") && !body.contains("LNURL1"),
+                "{now:?}"
+            );
+        }
+    }
+    // Without its code it could not be taken.
+    let asks = GiftNow::Open { asks_code: true };
+    let (_, _, body) = get_while(asks, &page).await;
+    assert!(!body.contains("qr.svg") && body.contains("has a security code"));
+    // Whether a code is right is not told here.
+    let (_, _, body) = get_while(asks, &with_code).await;
+    assert!(body.contains("qr.svg"));
+}
+
+#[tokio::test]
+async fn without_javascript_links_to_wallets_say_what_to_do_without_one() {
+    for path in ["/".to_owned(), format!("/redeem/{ID}")] {
+        let (_, _, body) = get(&path).await;
+        let (_, rest) = body.split_once("<noscript>\n").unwrap();
+        let (shown, _) = rest.split_once("</noscript>").unwrap();
+        assert!(
+            shown.contains("lightning:")
+                && (shown.contains("no wallet on") || shown.contains("no such wallet on")),
+            "{path}: {shown}"
+        );
+    }
+}
+
+/// What people write may run from right to left: every field for it, and every place that shows it, keeps its own
+/// direction.
+#[tokio::test]
+async fn every_place_for_people_s_words_has_its_own_direction() {
+    let shown = [
+        ("headline", &["/redeem/", "/tips/", "/checkout/", "/orders/"][..]),
+        ("message", &["/redeem/"]),
+        ("note", &["/tips/"]),
+        ("description", &["/checkout/"]),
+        ("store-name", &["/store/mugs"]),
+        ("store-text", &["/store/mugs"]),
+        ("tracking", &["/orders/"]),
+        ("mail-to", &["/tips/"]),
+        ("sponsor-text", &["/tips/"]),
+    ];
+    for path in pages() {
+        let (_, _, body) = get(&path).await;
+        for tag in body.split('<').filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag)) {
+            let is_field = tag.starts_with("textarea ") || tag.starts_with("input ");
+            let machine = [
+                "readonly",
+                "numeric",
+                "type=\"email\"",
+                "datetime-local",
+                "autocapitalize=\"none\" spellcheck",
+                "maxlength=\"2\"",
+            ];
+            let for_words = is_field && !machine.iter().any(|sign| tag.contains(sign));
+            let named = shown.iter().find(|(id, _)| tag.contains(&format!("id=\"{id}\"")));
+            if for_words || named.is_some() || tag.contains("data-message") {
+                assert!(tag.contains("dir=\"auto\""), "{path}: <{tag}>");
+            }
+        }
+        for (id, on) in &shown {
+            if on.iter().any(|part| path.contains(part))
+                && !path.contains("short")
+                && !path.contains("tip-groups")
+            {
+                let there = body.contains(&format!("id=\"{id}\""));
+                let elsewhere = path.contains("/orders/") && id.starts_with("store");
+                assert!(there || elsewhere, "{path} has no #{id}");
+            }
+        }
+        assert!(body.contains("<span dir=\"auto\">Gifts"), "{path}: the site's name");
+    }
+}
+
+/// A form's errors are read out with their fields.
+#[tokio::test]
+async fn every_field_of_a_form_names_the_place_of_its_error() {
+    for path in pages() {
+        let (_, _, body) = get(&path).await;
+        for form in body.split("<form ").skip(1) {
+            let form = form.split("</form>").next().unwrap();
+            assert!(form.split('>').next().unwrap().contains("novalidate"), "{path}: one error at a time");
+            for tag in form.split('<').filter_map(|rest| rest.split_once('>').map(|(tag, _)| tag)) {
+                let is_field = ["input ", "textarea ", "select "].iter().any(|name| tag.starts_with(name));
+                if !is_field || tag.contains("readonly") {
+                    continue;
+                }
+                let (_, rest) =
+                    tag.split_once("aria-describedby=\"").unwrap_or_else(|| panic!("{path}: <{tag}>"));
+                let ids = rest.split('"').next().unwrap();
+                let place = ids.split(' ').next().unwrap();
+                assert!(body.contains(&format!("id=\"{place}\"")), "{path}: #{place} is missing");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_start_page_knows_the_limits_and_the_lnurl() {
     let (_, _, body) = get("/").await;
     assert!(body.contains(r#"data-min="100" data-max="500000" data-max-quantity="500""#));
@@ -210,7 +338,7 @@ fn the_pages_are_in_the_api_s_document() {
 #[tokio::test]
 async fn a_site_under_a_path_links_to_itself() {
     let settings = WebSettings { public_url: "https://example.org/gifts/".into(), ..settings() };
-    let (_, _, body) = ask(router(settings), "/", &[]).await;
+    let (_, _, body) = ask(site(settings, GiftNow::Untold), "/", &[]).await;
     assert!(body.contains(r#"data-base="/gifts""#) && body.contains(r#"src="/gifts/assets/"#));
     assert!(body.contains(r#"data-public-url="https://example.org/gifts""#));
     assert!(!body.contains(r#"="/assets"#));
@@ -230,7 +358,7 @@ async fn assets_are_kept_by_version_and_checked_by_name() {
     let (_, plain, _) = get("/assets/style.css").await;
     let etag = plain[header::ETAG].to_str().unwrap().to_owned();
     let (status, _, body) =
-        ask(router(settings()), "/assets/style.css", &[(header::IF_NONE_MATCH, &etag)]).await;
+        ask(site(settings(), GiftNow::Untold), "/assets/style.css", &[(header::IF_NONE_MATCH, &etag)]).await;
     assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
 
     for path in [

@@ -1,8 +1,13 @@
 //! Who shares places among deliveries.
 //!
 //! Each endpoint is in a lane: all of an account's in one, all of the operator's, and of what strangers gave those of
-//! one site (the last two labels of the host, or the /24 or /48 of an address). Strangers together have a part of the
+//! one site (the domain that was registered, or the /24 or /48 of an address). Strangers together have a part of the
 //! places and each lane a part of those, so that slow endpoints of one hold up neither shops nor other strangers.
+//!
+//! Which domain was registered is told by its labels: the last two, or the last three below a country's second level
+//! like `co.uk`. A list of all public suffixes (the Mozilla project's) has 10,000 entries and changes daily; without it,
+//! customers of one hosting company (`a.pages.example`, `b.pages.example`) share a lane. They wait for each other and
+//! for nobody else.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -61,14 +66,28 @@ impl Owner {
     }
 }
 
+/// Second levels below which countries' registries sell names.
+const SECOND_LEVELS: [&str; 18] = [
+    "ac", "co", "com", "edu", "gob", "gov", "gv", "id", "info", "ltd", "ne", "net", "nom", "or", "org",
+    "plc", "sch", "web",
+];
+
+/// The domain that most likely was registered for a host's name.
+fn registered(name: &str) -> &str {
+    let mut labels = name.rsplit('.');
+    let (top, second) = (labels.next().unwrap_or_default(), labels.next().unwrap_or_default());
+    let kept = if top.len() == 2 && SECOND_LEVELS.contains(&second) { 2 } else { 1 };
+    let from = name.rmatch_indices('.').nth(kept).map_or(0, |(at, dot)| at.saturating_add(dot.len()));
+    name.get(from..).unwrap_or_default()
+}
+
 /// What most likely is one owner's of hosts: subdomains and neighbouring addresses cost nothing.
 fn site(url: &str) -> String {
     let url = Url::parse(url).ok();
     match url.as_ref().and_then(Url::host) {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
-            let from = name.rmatch_indices('.').nth(1).map_or(0, |(at, dot)| at.saturating_add(dot.len()));
-            name.get(from..).unwrap_or_default().to_owned()
+            registered(&name).to_owned()
         }
         Some(Host::Ipv4(address)) => network(address.into()),
         Some(Host::Ipv6(address)) => network(address.into()),
@@ -119,6 +138,12 @@ impl UnderWay {
         self.lanes.get(lane).copied().unwrap_or(0) < places.of_lane(class)
     }
 
+    /// The lanes that have no room for more, as a JSON array. There are few: each has a part of all places.
+    pub(super) fn full_lanes(&self, class: Class, places: Places) -> String {
+        let full = self.lanes.iter().filter(|(_, count)| **count >= places.of_lane(class));
+        serde_json::Value::from_iter(full.map(|(lane, _)| lane.as_str())).to_string()
+    }
+
     pub(super) fn begin(&mut self, endpoint: EndpointId, lane: &str, class: Class) {
         self.endpoints.insert(endpoint);
         let count = self.lanes.entry(lane.to_owned()).or_default();
@@ -152,6 +177,12 @@ mod tests {
             ("https://example.com./", "site example.com"),
             ("http://8.8.8.8/", "site 8.8.8.0"),
             ("http://[2a00:1:2:3::4]/", "site 2a00:1:2::"),
+            ("https://a.shop.co.uk/", "site shop.co.uk"),
+            ("https://b.shop.co.uk/", "site shop.co.uk"),
+            ("https://other.co.uk/", "site other.co.uk"),
+            ("https://x.shop.com.au/", "site shop.com.au"),
+            ("https://co.uk/", "site co.uk"),
+            ("https://a.co.example/", "site co.example"),
             ("http://hooks/", "site hooks"),
             ("nonsense", "site "),
         ] {

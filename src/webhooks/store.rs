@@ -145,7 +145,7 @@ pub struct Outbox {
 
 // While it doesn't answer, a new message waits for the next try, though not for long: see `schedule`.
 const ENDPOINT: &str = "INSERT INTO webhook_endpoints (family, url, secret, next_try_at, strangers, lane)
-     VALUES (?1, ?2, ?3, ?4, ?6, ?7)
+     VALUES (?1, ?2, seal(?3), ?4, ?6, ?7)
      ON CONFLICT (family, url, secret) DO UPDATE SET
          strangers = min(strangers, excluded.strangers),
          lane = CASE WHEN excluded.strangers <= strangers THEN excluded.lane ELSE lane END,
@@ -153,7 +153,7 @@ const ENDPOINT: &str = "INSERT INTO webhook_endpoints (family, url, secret, next
      RETURNING id";
 const MESSAGE: &str = "INSERT INTO webhook_messages
      (public_id, endpoint_id, kind, payload, state, created_at, queued_at, listener)
-     VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5, ?6)";
+     VALUES (?1, ?2, ?3, seal(?4), 'waiting', ?5, ?5, ?6)";
 const TO_REPLAY: &str = "SELECT m.endpoint_id, l.name IS NOT NULL, l.endpoint_id FROM webhook_messages m
      LEFT JOIN webhook_listeners l ON l.name = m.listener WHERE m.public_id = ?1";
 const REQUEUE: &str =

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::{SOON, until};
@@ -11,17 +12,27 @@ use super::{SOON, until};
 pub struct Mailbox {
     port: u16,
     letters: Arc<Mutex<Vec<String>>>,
+    refuses: Arc<AtomicBool>,
 }
 
 impl Mailbox {
     pub fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mailbox = Self { port: listener.local_addr().unwrap().port(), letters: Arc::default() };
+        let mailbox = Self {
+            port: listener.local_addr().unwrap().port(),
+            letters: Arc::default(),
+            refuses: Arc::default(),
+        };
         let serving = mailbox.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                // The connection ends, as with a server that is down behind its proxy.
+                if serving.refuses.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let letters = Arc::clone(&serving.letters);
-                std::thread::spawn(move || drop(talk(stream, &letters)));
+                let refuses = Arc::clone(&serving.refuses);
+                std::thread::spawn(move || drop(talk(stream, &letters, &refuses)));
             }
         });
         mailbox
@@ -33,6 +44,11 @@ impl Mailbox {
             "[smtp]\nhost = \"127.0.0.1\"\nport = {}\nsecurity = \"none\"\nfrom = \"tips@satchel.example\"\n",
             self.port
         )
+    }
+
+    /// Whether it is away from now on.
+    pub fn refuse(&self, refuses: bool) {
+        self.refuses.store(refuses, Ordering::SeqCst);
     }
 
     /// How many have come.
@@ -47,11 +63,14 @@ impl Mailbox {
     }
 }
 
-fn talk(stream: TcpStream, letters: &Mutex<Vec<String>>) -> std::io::Result<()> {
+fn talk(stream: TcpStream, letters: &Mutex<Vec<String>>, refuses: &AtomicBool) -> std::io::Result<()> {
     let mut writing = stream.try_clone()?;
     let mut lines = BufReader::new(stream).lines();
     writing.write_all(b"220 test ESMTP\r\n")?;
     while let Some(line) = lines.next().transpose()? {
+        if refuses.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let answer = match line.to_ascii_uppercase().as_str() {
             "DATA" => {
                 writing.write_all(b"354 go on\r\n")?;

@@ -284,6 +284,32 @@ impl Browser {
         self.complains_only_about(&[&format!("the server responded with a status of {status}")]).await;
     }
 
+    /// Complaints that there may be, or not: a browser without wallets may say so when one is opened.
+    pub async fn may_complain_about(&self, part: &str) {
+        let complaints = self.complaints().await;
+        assert!(complaints.iter().all(|one| one.contains(part)), "{complaints:#?}");
+    }
+
+    /// All that is shown of people's words (here: Hebrew ones, a language that runs from right to left) has a direction of
+    /// its own, so that nothing around it is scrambled. Answers how many places there are.
+    pub async fn words_keep_their_direction(&self) -> usize {
+        let walk = "const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);\
+                    const found = [];\
+                    while (walker.nextNode()) {\
+                      const node = walker.currentNode;\
+                      if (!/[\\u0590-\\u05ff]/.test(node.data)) continue;\
+                      const own = node.parentElement.closest('bdi, [dir]');\
+                      const kept = own && (own.localName === 'bdi' || own.dir === 'auto') && own !== document.documentElement;\
+                      found.push(kept ? '' : node.parentElement.outerHTML);\
+                    }\
+                    return found";
+        let found = self.script(walk, vec![]).await;
+        let found: Vec<_> =
+            found.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect();
+        assert!(found.iter().all(String::is_empty), "{found:#?}");
+        found.len()
+    }
+
     /// There are complaints, and each has all of these parts.
     pub async fn complains_only_about(&self, parts: &[&str]) {
         let complaints = self.complaints().await;

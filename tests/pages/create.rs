@@ -20,12 +20,50 @@ pub async fn errors_stand_beside_their_field(stage: &Stage) {
     assert_eq!(browser.text("amount-note").await, "");
 
     browser.click_on("#more-options summary").await;
-    browser.fill("refund-address", "nobody").await;
+    browser.fill("refund-address", "me@router.local").await;
     browser.click("create-button").await;
     browser.says("refund-address-note", "Enter a lightning address").await;
+    assert!(browser.text("refund-address-note").await.contains("local network"));
     browser.complains_only_of(400).await;
     assert_eq!(browser.state().await, "form");
     browser.look("create-options").await;
+}
+
+/// Nobody mends a field, sends the form, and is then told of the next one.
+pub async fn all_wrong_fields_are_marked_at_once(stage: &Stage) {
+    let browser = &stage.browser;
+    stage.open("/").await;
+    browser.reaches("form").await;
+    browser.click_on("#more-options summary").await;
+    let wrong = [
+        ("amount", "amount-note", "50", "The smallest gift is 100 sat."),
+        ("verify-code", "verify-code-note", "12", "exactly 4 digits"),
+        ("refund-address", "refund-address-note", "nobody", "Enter a lightning address"),
+        ("quantity", "quantity-note", "0", "whole number from 1"),
+    ];
+    for (field, _, text, _) in wrong {
+        browser.fill(field, text).await;
+    }
+    browser.click("create-button").await;
+    for (field, note, _, says) in wrong {
+        browser.says(note, says).await;
+        let invalid = browser.attribute(&format!("#{field}"), "aria-invalid").await;
+        assert_eq!(invalid.as_deref(), Some("true"), "{field}");
+        let described = browser.attribute(&format!("#{field}"), "aria-describedby").await.unwrap();
+        assert!(described.split(' ').any(|id| id == note), "{field}");
+    }
+    browser.look("create-all-errors").await;
+    // Each goes when its own field is mended, and no other.
+    browser.fill("verify-code", "1234").await;
+    assert_eq!(browser.text("verify-code-note").await, "");
+    assert!(!browser.text("quantity-note").await.is_empty());
+    for (field, text) in [("amount", "1000"), ("refund-address", ""), ("quantity", "1")] {
+        browser.fill(field, text).await;
+    }
+    browser.click("create-button").await;
+    browser.reaches("invoice").await;
+    // Nothing of it awaits whoever comes next.
+    browser.empty_storage().await;
 }
 
 /// From the form to the links, without a reload; and the links survive one.

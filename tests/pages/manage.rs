@@ -3,6 +3,7 @@
 use regtest::InvoiceRequest;
 
 use crate::Stage;
+use crate::common::tips::Address;
 use crate::common::{Gift, SOON};
 
 async fn open(stage: &Stage, gift: &Gift) {
@@ -47,6 +48,24 @@ pub async fn shows_the_history_and_takes_it_back(stage: &Stage) {
     stage.open(&format!("/redeem/{}", gift.order_id)).await;
     browser.reaches("returned").await;
     browser.look("redeem-returned").await;
+}
+
+/// Taken back to an address.
+pub async fn takes_it_back_to_an_address(stage: &Stage) {
+    let (browser, scene) = (&stage.browser, &stage.scene);
+    let gift = scene.funded_gift(1900, 0).await;
+    let address = Address::of(scene, 0).await;
+    open(stage, &gift).await;
+    browser.reaches("open").await;
+    browser.fill("refund-invoice", "me@router.local").await;
+    browser.click("refund-button").await;
+    browser.says("refund-error", "exists in a local network only").await;
+    browser.complains_only_of(400).await;
+    browser.fill("refund-invoice", &address.name).await;
+    browser.click("refund-button").await;
+    browser.reaches("returned").await;
+    address.note(scene, &gift.order_id);
+    scene.received_once(&gift.order_id).await;
 }
 
 /// What the recipient does is there at once.

@@ -6,7 +6,8 @@ use regtest::InvoiceRequest;
 use serde_json::json;
 
 use crate::Stage;
-use crate::common::SOON;
+use crate::common::tips::Address;
+use crate::common::{SOON, until};
 
 /// Wrong codes after which a gift may lock at the latest.
 const MOST_GUESSES: usize = 12;
@@ -51,6 +52,109 @@ pub async fn by_an_invoice(stage: &Stage) {
     browser.was_never_reloaded().await;
     browser.look("redeem-done").await;
     scene.received_once(&gift.order_id).await;
+}
+
+/// An address is enough; what it is not is called by its name.
+pub async fn by_an_address(stage: &Stage) {
+    let (browser, scene) = (&stage.browser, &stage.scene);
+    let gift = scene.funded_gift(2600, 0).await;
+    stage.open(&format!("/redeem/{}", gift.order_id)).await;
+    browser.reaches("open").await;
+    browser.mark().await;
+    for (text, says) in [
+        ("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "This is a bitcoin address"),
+        ("me@router.local", "exists in a local network only"),
+        ("me@", "This is not a lightning address"),
+    ] {
+        browser.fill("invoice", text).await;
+        browser.click("redeem-button").await;
+        browser.says("invoice-error", says).await;
+        assert!(!browser.text("invoice-error").await.contains("expired"));
+    }
+    browser.complains_only_of(400).await;
+    let address = Address::of(scene, 1).await;
+    address.refuses();
+    browser.fill("invoice", &address.name).await;
+    browser.click("redeem-button").await;
+    browser.says("invoice-error", "not today").await;
+    browser.complains_only_of(422).await;
+    browser.look("redeem-address-error").await;
+    address.gives();
+    browser.click("redeem-button").await;
+    browser.reaches("done").await;
+    browser.says("done-text", "2,600 sat are in your wallet").await;
+    browser.was_never_reloaded().await;
+    address.note(scene, &gift.order_id);
+    scene.received_once(&gift.order_id).await;
+}
+
+/// The button that opens a wallet does nothing where there is none: then it says what to do.
+pub async fn without_a_wallet_the_button_says_what_to_do(stage: &Stage) {
+    let (browser, scene) = (&stage.browser, &stage.scene);
+    let gift = scene.funded_gift(1100, 0).await;
+    stage.open(&format!("/redeem/{}", gift.order_id)).await;
+    browser.reaches("open").await;
+    browser.click("lnurl-open").await;
+    until("a hint is there", SOON, || async {
+        let hints = browser.texts(".wallet-hint").await;
+        (hints.len() == 1 && hints[0].contains("copy the text")).then_some(())
+    })
+    .await;
+    browser.may_complain_about("lightning:").await;
+    assert_eq!(browser.state().await, "open");
+    browser.look("redeem-no-wallet").await;
+}
+
+/// Without scripts there is a code as long as there is a gift.
+pub async fn without_scripts_a_spent_gift_shows_no_code(stage: &Stage) {
+    let (browser, scene) = (&stage.browser, &stage.scene);
+    let gift = scene.funded_gift(1200, 0).await;
+    let page = format!("/redeem/{}", gift.order_id);
+    let shown = async |heading: &str, codes: usize| {
+        browser.set_scripts(false).await;
+        stage.open(&page).await;
+        assert_eq!(browser.texts("noscript h1").await, [heading]);
+        assert_eq!(browser.texts("noscript .qr").await.len(), codes, "{heading}");
+        browser.set_scripts(true).await;
+    };
+    shown("A Bitcoin gift for you", 1).await;
+    let held = scene.hold_for(&gift, 1).await;
+    scene.api.redeem(&gift.order_id, &held.invoice).await.ok();
+    shown("On its way", 0).await;
+    scene.wallet(1).wait_held(&held.payment_hash, SOON).await.unwrap();
+    scene.wallet(1).claim(&held.payment_hash).await.unwrap();
+    until("it is spent", SOON, || async {
+        (scene.api.gift(&gift.order_id).await["spent"] == true).then_some(())
+    })
+    .await;
+    shown("This gift has been redeemed", 0).await;
+    scene.received_once(&gift.order_id).await;
+}
+
+/// A name and a message that run from right to left, on both pages of a gift and in the sender's list.
+pub async fn words_from_right_to_left_keep_their_direction(stage: &Stage) {
+    let (browser, scene) = (&stage.browser, &stage.scene);
+    let (name, message) = ("דנה (1)", "מזל טוב, 21!");
+    let body = json!({"amount": 1300, "senderName": name, "senderMessage": message});
+    let gift = scene.api.create_with(body).await;
+    scene.fund(&gift, 0).await;
+    stage.open(&format!("/redeem/{}", gift.order_id)).await;
+    browser.reaches("open").await;
+    browser.says("headline", &format!("A gift from {name}, to you")).await;
+    assert_eq!(browser.words_keep_their_direction().await, 2);
+    browser.look("redeem-right-to-left").await;
+    stage.open(&format!("/manage/{}#{}", gift.order_id, gift.manage_key)).await;
+    browser.reaches("open").await;
+    assert_eq!(browser.words_keep_their_direction().await, 2);
+
+    stage.open("/").await;
+    browser.reaches("form").await;
+    browser.fill("amount", "1300").await;
+    browser.fill("sender-message", message).await;
+    browser.click("create-button").await;
+    browser.reaches("invoice").await;
+    assert_eq!(browser.words_keep_their_direction().await, 1, "in the list");
+    browser.empty_storage().await;
 }
 
 /// The page stands there while a wallet elsewhere takes the gift.

@@ -51,6 +51,17 @@ pub async fn a_buyer_orders_pays_and_follows_it(stage: &Stage) {
     assert!(browser.text("lines").await.contains("Node <b>Mug</b>"));
     assert_eq!(browser.value("country").await, "US");
     browser.look("store-cart").await;
+    // Both places are wrong, and both are marked.
+    for (field, text) in [("country", "U"), ("state", "C-")] {
+        browser.fill(field, text).await;
+    }
+    browser.click("buy").await;
+    browser.says("country-error", "two letters").await;
+    browser.says("state-error", "letters and digits").await;
+    browser.look("store-wrong-places").await;
+    for (field, text) in [("country", "US"), ("state", "")] {
+        browser.fill(field, text).await;
+    }
     browser.click("buy").await;
     browser.reaches("AwaitingPayment").await;
     browser.mark().await;
@@ -63,6 +74,27 @@ pub async fn a_buyer_orders_pays_and_follows_it(stage: &Stage) {
     browser.reaches("AwaitingDetails").await;
     browser.was_never_reloaded().await;
     browser.look("order-claim").await;
+    browser.click_on("#claim button").await;
+    let needed = ["email", "firstName", "lastName", "address1", "city", "country"];
+    for name in needed {
+        assert!(!browser.text(&format!("claim-{name}-error")).await.is_empty(), "{name}");
+        let invalid = browser.attribute(&format!("#claim [name={name}]"), "aria-invalid").await;
+        assert_eq!(invalid.as_deref(), Some("true"), "{name}");
+    }
+    browser.look("order-claim-errors").await;
+    // A price that is asked for is an error to browsers.
+    browser.complains_only_of(402).await;
+    // What only the server knows is told for all fields at once too.
+    for name in needed {
+        browser
+            .fill_in(&format!("#claim [name={name}]"), if name == "email" { "a@b" } else { "Narnia" })
+            .await;
+    }
+    browser.fill_in("#claim [name=lastName]", "\u{202e}x").await;
+    browser.click_on("#claim button").await;
+    browser.says("claim-country-error", "two letters").await;
+    browser.says("claim-lastName-error", "on one line").await;
+    browser.complains_only_of(400).await;
     for (name, text) in [
         ("email", "ada@example.com"),
         ("firstName", "Ada"),
@@ -99,8 +131,6 @@ pub async fn a_buyer_orders_pays_and_follows_it(stage: &Stage) {
     stage.open("/store/mugs").await;
     browser.reaches("open").await;
     assert!(browser.is_shown("empty").await);
-    // A price that is asked for is an error to browsers.
-    browser.complains_only_of(402).await;
 }
 
 /// The last one is sold to somebody else before it is paid: the buyer gets the money back.

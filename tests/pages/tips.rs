@@ -319,6 +319,78 @@ pub async fn magic_words_lead_to_their_tip(stage: &Stage) {
     browser.look("tip-words").await;
 }
 
+/// The link is the same for all: nobody is greeted by the name that the next tip was meant for.
+pub async fn a_group_s_link_greets_nobody_by_name(stage: &Stage) {
+    let (browser, tipper) = (&stage.browser, Tipper::new(stage));
+    browser.forget_cookies().await;
+    let wishes = json!({
+        "quantity": 2, "enableStaticLink": true, "tippeeNames": ["Rosalind", "Barbara"],
+        "note": "Thanks for the pizza, {{name}}!",
+    });
+    let group = tipper.order(wishes).await;
+    tipper.pay(&group).await;
+    let last = group["tips"][1]["id"].as_str().unwrap();
+    tipper.becomes(last, "UNSEEN").await;
+    let names = |texts: &str| texts.contains("Rosalind") || texts.contains("Barbara");
+    stage.open(&format!("/tip-groups/{}/static", group["id"].as_str().unwrap())).await;
+    for (button, state) in [(None, "claim"), (Some("claim-button"), "withdraw")] {
+        if let Some(button) = button {
+            browser.click(button).await;
+        }
+        browser.reaches(state).await;
+        let shown = browser.texts("body").await.join(" ");
+        assert!(!names(&shown) && shown.contains("Thanks for the pizza, …!"), "{shown}");
+    }
+    // Who has a tip's own link is who it was meant for.
+    stage.open(&format!("/tips/{last}/claim")).await;
+    browser.reaches("claim").await;
+    browser.says("headline", "Hello Barbara").await;
+    browser.forget_cookies().await;
+}
+
+/// The tipper's and the tippee's names and the note run from right to left.
+pub async fn words_from_right_to_left_keep_their_direction(stage: &Stage) {
+    let (browser, tipper) = (&stage.browser, Tipper::new(stage));
+    let id = tipper.tip(json!({"note": "תודה (2)!", "tippeeName": "נועה 7"})).await;
+    stage.open(&format!("/tips/{id}/claim")).await;
+    browser.reaches("claim").await;
+    browser.says("headline", "Hello נועה 7").await;
+    assert_eq!(browser.words_keep_their_direction().await, 2);
+    browser.look("tip-right-to-left").await;
+}
+
+/// With the mail server away nobody waits for a letter that never comes.
+pub async fn a_letter_that_can_t_be_sent_is_told(stage: &Stage) {
+    let (browser, tipper, mailbox) = (&stage.browser, Tipper::new(stage), &stage.mailbox);
+    browser.forget_cookies().await;
+    let id = tipper.tip(json!({"amount": 2200})).await;
+    stage.open(&format!("/tips/{id}/claim")).await;
+    browser.reaches("claim").await;
+    browser.click("claim-mail").await;
+    browser.reaches("mail").await;
+    mailbox.refuse(true);
+    let before = mailbox.count();
+    // What was seen of the server lately holds for a minute.
+    until("it is known to be away", Duration::from_secs(100), || async {
+        browser.fill("mail-address", "grace@mail.example").await;
+        browser.click("mail-send").await;
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        if browser.is_shown("mail-sent").await {
+            browser.click("mail-again").await;
+            return None;
+        }
+        Some(())
+    })
+    .await;
+    browser.says("mail-error", "No letter could be sent").await;
+    assert!(!browser.is_shown("mail-sent").await, "no letter is on its way");
+    assert_eq!(browser.attribute("#mail-address", "aria-invalid").await.as_deref(), Some("true"));
+    browser.may_complain_about("status of 503").await;
+    browser.look("tip-mail-unsent").await;
+    assert_eq!(mailbox.count(), before);
+    mailbox.refuse(false);
+}
+
 /// One link, a tip for each; whoever has one is led back to it.
 pub async fn a_group_s_link_leads_to_a_tip(stage: &Stage) {
     let (browser, tipper) = (&stage.browser, Tipper::new(stage));

@@ -508,7 +508,7 @@ pub(super) fn fixture(running: bool) -> Fixture {
     let node = Arc::new(FakeNode { running, ..FakeNode::default() });
     let health = Health::new();
     let rooms = Arc::new(Rooms);
-    let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+    let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
     let state = AdminState {
         acts: Acts::new(store.clone(), Clock::system()),
         node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),

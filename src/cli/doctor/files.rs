@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Check;
 use crate::config::{Config, admin_key_path, admin_socket_path, seed_path};
-use crate::data_dir::{DataDirError, read_admin_key, read_seed};
+use crate::data_dir::{DataDirError, PassphraseSources, read_admin_key, read_seed};
 
 /// Below this a busy day can fill the disk.
 const LITTLE_ROOM: u64 = 2_000_000_000;
@@ -13,14 +13,14 @@ const LITTLE_ROOM: u64 = 2_000_000_000;
 /// Below this the next hour can.
 const NO_ROOM: u64 = 200_000_000;
 
-pub fn look(config: &Config) -> Vec<Check> {
+pub fn look(config: &Config, passphrase: &PassphraseSources) -> Vec<Check> {
     let data_dir = config.data_dir.as_path();
     if !data_dir.is_dir() {
         let says = format!("there is no {}", data_dir.display());
         return vec![Check::fail("data folder", says, "run `satchel init`, or give --data-dir")];
     }
     let mut checks = vec![folder(data_dir), room(data_dir)];
-    let seed = read_seed(data_dir).map(drop);
+    let seed = read_seed(data_dir, passphrase).map(drop);
     checks.push(secret_file("seed", &seed_path(data_dir), seed, "restore it from the words on paper"));
     let key = read_admin_key(data_dir).map(drop);
     checks.push(secret_file("admin key", &admin_key_path(data_dir), key, "give --admin-key to the commands"));
@@ -88,9 +88,20 @@ fn judge_room(free: u64) -> Check {
 }
 
 fn secret_file(name: &'static str, path: &Path, read: Result<(), DataDirError>, remedy: &str) -> Check {
+    if let Err(DataDirError::NoPassphrase(_)) = read {
+        // The service may have one that this command isn't given.
+        return Check::warn(
+            name,
+            format!("{} is encrypted, and this command has no passphrase to try", path.display()),
+            "set [node] seed_passphrase_file, or SATCHEL_SEED_PASSPHRASE for this command",
+        );
+    }
     if let Err(error) = read {
         let remedy = match error {
             DataDirError::Missing(_) => "run `satchel init`, or give --data-dir",
+            DataDirError::WrongPassphrase { .. } | DataDirError::PassphraseFile { .. } => {
+                "give the passphrase that the seed was encrypted with"
+            }
             DataDirError::Io { .. } => "run this as the user that satchel runs as",
             _ => remedy,
         };
@@ -111,16 +122,21 @@ fn secret_file(name: &'static str, path: &Path, read: Result<(), DataDirError>, 
 mod tests {
     use super::*;
     use crate::cli::doctor::Level;
-    use crate::data_dir::{create_folder, new_admin_key, new_words, write_private};
+    use crate::data_dir::{Passphrase, create_folder, new_admin_key, new_words, rewrite_seed, write_private};
 
-    fn look(folder: &Path) -> Vec<Check> {
-        super::look(&Config { data_dir: folder.to_owned(), ..Config::default() })
+    fn look(folder: &Path, passphrase: &PassphraseSources) -> Vec<Check> {
+        super::look(&Config { data_dir: folder.to_owned(), ..Config::default() }, passphrase)
     }
 
     #[test]
     fn database_that_others_can_open_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let told = || look(folder.path()).iter().filter(|check| check.name == "database").count();
+        let told = || {
+            look(folder.path(), &PassphraseSources::default())
+                .iter()
+                .filter(|check| check.name == "database")
+                .count()
+        };
         for (name, count) in [("satchel.db", 1), ("satchel.db-wal", 2), ("satchel.db-shm", 3)] {
             let file = folder.path().join(name);
             write_private(&file, "x").unwrap();
@@ -138,14 +154,14 @@ mod tests {
     fn a_new_folder_is_well_and_an_opened_one_is_not() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
-        assert_eq!(levels(&look(&folder)), [("data folder", Level::Fail)]);
+        assert_eq!(levels(&look(&folder, &PassphraseSources::default())), [("data folder", Level::Fail)]);
         create_folder(&folder).unwrap();
         let missing = [("data folder", Level::Ok), ("seed", Level::Fail), ("admin key", Level::Fail)];
-        assert_eq!(levels(&look(&folder)), missing);
+        assert_eq!(levels(&look(&folder, &PassphraseSources::default())), missing);
         write_private(&seed_path(&folder), new_words().unwrap().expose()).unwrap();
         write_private(&admin_key_path(&folder), new_admin_key().unwrap().expose()).unwrap();
         assert_eq!(
-            levels(&look(&folder)),
+            levels(&look(&folder, &PassphraseSources::default())),
             [("data folder", Level::Ok), ("seed", Level::Ok), ("admin key", Level::Ok)]
         );
 
@@ -155,9 +171,21 @@ mod tests {
         open(&folder, 0o755);
         open(&seed_path(&folder), 0o644);
         let opened = [("data folder", Level::Warn), ("seed", Level::Fail), ("admin key", Level::Ok)];
-        assert_eq!(levels(&look(&folder)), opened);
+        assert_eq!(levels(&look(&folder, &PassphraseSources::default())), opened);
         std::fs::write(seed_path(&folder), "not words").unwrap();
-        assert_eq!(levels(&look(&folder)).get(1), Some(&("seed", Level::Fail)));
+        assert_eq!(
+            levels(&look(&folder, &PassphraseSources::default())).get(1),
+            Some(&("seed", Level::Fail))
+        );
+        let file = parent.path().join("passphrase");
+        std::fs::write(&file, "correct horse battery").unwrap();
+        let passphrase = Passphrase::new_in_file(&file).unwrap();
+        rewrite_seed(&folder, &new_words().unwrap(), Some(&passphrase)).unwrap();
+        let seed = |sources: &PassphraseSources| levels(&look(&folder, sources)).get(1).cloned();
+        assert_eq!(seed(&PassphraseSources::default()), Some(("seed", Level::Warn)));
+        assert_eq!(seed(&PassphraseSources::file(&file)), Some(("seed", Level::Ok)));
+        std::fs::write(&file, "another passphrase").unwrap();
+        assert_eq!(seed(&PassphraseSources::file(&file)), Some(("seed", Level::Fail)));
     }
 
     #[test]

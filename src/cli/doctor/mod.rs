@@ -18,6 +18,7 @@ use super::args::Global;
 use super::error::{CliError, PROBLEMS};
 use super::report::Report;
 use crate::config::Config;
+use crate::data_dir::PassphraseSources;
 
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +85,8 @@ pub async fn run(global: &Global) -> Result<Report, CliError> {
         }
     };
     checks.extend(settings::look(&config, Config::file_for(&overrides).as_deref()));
-    checks.extend(files::look(&config));
+    let passphrase = PassphraseSources::of_process(&config.node.seed_passphrase_file);
+    checks.extend(files::look(&config, &passphrase));
     checks.extend(chain::look(&config).await);
     checks.extend(mail::look(&config).await);
     checks.extend(node::look(global, &config).await);

@@ -111,7 +111,8 @@ pub struct Settings {
     /// several times
     #[arg(long, value_name = "PLACE=PRICE")]
     shipping: Vec<String>,
-    /// What tax is added in a place, in percent, like US-CA=7.25. May be given several times
+    /// What tax is added in a place, in percent, like US-CA=7.25. May be given several times. Where a country has
+    /// rates by state, buyers must name a known state, unless there is one for the rest of it, like US-*=10
     #[arg(long, value_name = "PLACE=PERCENT")]
     tax: Vec<String>,
     /// From this subtotal on, shipping within the country is free; 0 for never

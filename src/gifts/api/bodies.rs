@@ -41,7 +41,7 @@ pub(super) struct CreateBody {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct RedeemBody {
-    /// BOLT11, for exactly the gift's amount.
+    /// BOLT11, for exactly the gift's amount; or a lightning address or LNURL-pay, which is asked for one.
     invoice: String,
     /// The gift's code, if it has one.
     #[schema(value_type = Option<String>)]
@@ -53,7 +53,7 @@ pub(super) struct RedeemBody {
 pub(super) struct RefundBody {
     /// The gift's manage key.
     key: String,
-    /// BOLT11, for exactly the gift's amount.
+    /// BOLT11, for exactly the gift's amount; or a lightning address or LNURL-pay, which is asked for one.
     invoice: String,
 }
 
@@ -77,7 +77,7 @@ pub(super) enum WriteFailure {
     /// The body is too large
     #[response(status = 413)]
     TooLarge(ErrorView),
-    /// The Idempotency-Key was used for another request
+    /// The Idempotency-Key was used for another request, or the lightning address gives no invoice
     #[response(status = 422)]
     KeyReused(ErrorView),
     /// Too many requests, or too many wrong codes

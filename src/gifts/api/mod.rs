@@ -100,8 +100,9 @@ fn answer_done(result: Result<Done<Vec<u8>>, GiftError>) -> Response {
 /// An error in the family's shape.
 fn refused(refusal: GiftError) -> Response {
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry_after = refusal.retry_after();
     let mut response = error(status, ErrorView::from(refusal));
-    if let Some(seconds) = refusal.retry_after() {
+    if let Some(seconds) = retry_after {
         response.headers_mut().insert(axum::http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

@@ -1,4 +1,4 @@
-//! Taking a gift to an invoice.
+//! Taking a gift to an invoice or a lightning address.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,7 +14,8 @@ use crate::gifts::view::{ErrorView, RedeemedView, WithdrawalStatusView};
 use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
 
-/// Pays a gift to an invoice. The same invoice again gets the same answer.
+/// Pays a gift to an invoice, or to a lightning address. The same invoice again gets the same answer; an address gives
+/// another invoice each time, so what must be done once is asked with an `Idempotency-Key`.
 #[utoipa::path(
     post, path = "/redeem/{orderId}", tag = "gifts",
     params(

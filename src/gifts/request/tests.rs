@@ -74,7 +74,7 @@ fn every_row_of_the_table() {
         (json!({"amount": 100, "notifySecret": 1}), E::NotifySecretBad),
         (json!({"amount": 100, "notifySecret": "x".repeat(129)}), E::NotifySecretBad),
     ] {
-        assert_eq!(read(bad.clone()).err(), Some(error), "{bad}");
+        assert_eq!(read(bad.clone()).err(), Some(error.clone()), "{bad}");
         let expected = if error == E::NotFound { 404 } else { 400 };
         assert_eq!(error.status(), expected);
     }

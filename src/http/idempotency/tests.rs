@@ -5,7 +5,7 @@ use crate::store::Store;
 
 fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+    let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
     (folder, store)
 }
 
@@ -147,7 +147,7 @@ fn a_row_from_before_the_answers_were_sealed_is_found() {
         .write_blocking::<_, StoreError>(move |tx| {
             tx.execute(
                 "INSERT INTO idempotency (caller, key, route, body_hash, status, response, created_at)
-                 VALUES ('shop', 'k', 'POST /create', ?1, 201, ?2, 1)",
+                 VALUES ('shop', 'k', 'POST /create', ?1, 201, seal(CAST(?2 AS BLOB)), 1)",
                 params![digest(&[body.as_bytes()]), b"made"],
             )?;
             assert_eq!(seen(tx, Some(&asked)).unwrap().unwrap().body, b"made");

@@ -42,6 +42,12 @@ impl Rate {
         self.take_at(of, elapsed_ms(self.began))
     }
 
+    /// Of how many it is known.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn take_at(&self, of: impl Hash, now_ms: u64) -> Result<(), u64> {
         if self.a_minute < 1.0 {
             return Ok(());

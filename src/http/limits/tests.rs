@@ -44,11 +44,11 @@ fn the_fourth_of_three_is_refused_and_others_are_not() {
 fn the_quota_refills() {
     let limits = Limits::new(LimitSettings { window: Duration::from_millis(300), ..SETTINGS });
     for _ in 0..3 {
-        limits.check(Class::Write, 1);
+        limits.check_named(Class::Write, 1);
     }
-    assert!(limits.check(Class::Write, 1).retry_after.is_some());
+    assert!(limits.check_named(Class::Write, 1).retry_after.is_some());
     std::thread::sleep(Duration::from_millis(120));
-    assert!(limits.check(Class::Write, 1).retry_after.is_none());
+    assert!(limits.check_named(Class::Write, 1).retry_after.is_none());
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn switched_off_nothing_is_counted_or_said() {
     let limits = Limits::new(LimitSettings { enabled: false, ..SETTINGS });
     let mut headers = HeaderMap::new();
     for _ in 0..100 {
-        limits.check(Class::Write, 1).write_headers(&mut headers);
+        limits.check_named(Class::Write, 1).write_headers(&mut headers);
     }
     assert!(headers.is_empty());
 }
@@ -65,23 +65,69 @@ fn switched_off_nothing_is_counted_or_said() {
 fn memory_is_bounded_however_many_come() {
     let limits = Limits::with_memory(LimitSettings { write: 2, ..SETTINGS }, 1000);
     for stranger in 0..200_000 {
-        limits.check(Class::Write, stranger);
+        limits.check_named(Class::Write, stranger);
     }
-    let remembered = limits.clients.write.as_ref().unwrap().limiter.len();
-    assert!(remembered <= 1000 + 1024 + 65_536, "{remembered}");
-    // Sharing, but still limited.
-    assert!((0..3).any(|_| limits.check(Class::Write, 7).retry_after.is_some()));
+    let remembered = limits.clients.write.as_ref().unwrap().table.len();
+    assert!(remembered <= 1_000 + 16, "{remembered}");
+    // Limited all the same.
+    assert!((0..3).any(|_| limits.check_named(Class::Write, 7).retry_after.is_some()));
+}
+
+#[test]
+fn a_million_addresses_cost_bounded_memory_and_leave_others_their_quota() {
+    let limits = Limits::new(LimitSettings { write: 5, window: Duration::from_secs(900), ..SETTINGS });
+    let check = |address: [u8; 4]| {
+        let holder = limits.client(Client::of(address.into()));
+        limits.check_holder(Class::Write, holder).retry_after.is_none()
+    };
+    for number in 0..1_000_000_u32 {
+        let [_, a, b, c] = number.to_be_bytes();
+        check([20 + a, b, c, 1]);
+    }
+    let remembered = limits.clients.write.as_ref().unwrap().table.len();
+    assert!(remembered <= REMEMBERED + 16, "{remembered}");
+    // A few of a hundred networks of one region share a quota; each of another has its own.
+    let unhurt = (0..100).filter(|network| (0..5).all(|_| check([9, 9, *network, 7]))).count();
+    assert!(unhurt >= 80, "{unhurt}");
+    assert!((40..100).all(|region| (0..6).filter(|_| check([region, 9, 9, 9])).count() == 5));
+}
+
+#[test]
+fn a_crowd_of_one_region_is_limited_and_costs_others_nothing() {
+    let limits = Limits::with_memory(LimitSettings { write: 5, ..SETTINGS }, 10_000);
+    let check =
+        |address: std::net::IpAddr| limits.check(Class::Write, Client::of(address)).retry_after.is_none();
+    let crowd = (0..100_000_u128).filter(|number| {
+        let bits = (0x2a00_0db8_u128 << 96) | ((number % 65_536) << 80) | ((number / 65_536) << 64);
+        check(std::net::Ipv6Addr::from_bits(bits).into())
+    });
+    let passed = crowd.count();
+    // Each that is remembered, and five of each quota that the others share.
+    assert!((10_000..16_000).contains(&passed), "{passed}");
+    for number in 0..200_u8 {
+        assert_eq!((0..6).filter(|_| check([number, 9, 9, 9].into())).count(), 5, "{number}");
+    }
+}
+
+#[test]
+fn a_million_credentials_cost_bounded_memory_and_each_has_its_own() {
+    let rate = Rate::per_minute(3);
+    for number in 0..1_000_000_u32 {
+        assert!(rate.take(number).is_ok());
+    }
+    assert!(rate.remembered() <= 2 * 57_344, "{}", rate.remembered());
+    assert_eq!((0..5).filter(|_| rate.take("another").is_ok()).count(), 3);
 }
 
 #[test]
 fn the_sweep_forgets_who_has_a_full_quota() {
     let limits = Limits::with_memory(LimitSettings { window: Duration::from_millis(3), ..SETTINGS }, 10);
     for stranger in 0..100 {
-        limits.check(Class::Write, stranger);
+        limits.check_named(Class::Write, stranger);
     }
     std::thread::sleep(Duration::from_millis(20));
     limits.sweep();
-    assert!(limits.clients.write.as_ref().unwrap().limiter.is_empty());
+    assert_eq!(limits.clients.write.as_ref().unwrap().table.len(), 0);
 }
 
 #[test]

@@ -9,6 +9,9 @@ use tokio::sync::oneshot;
 
 use super::*;
 
+mod closing;
+mod http2;
+
 struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -28,6 +31,12 @@ async fn start(settings: ServerSettings) -> Running {
     }
     let router = Router::new()
         .route("/peer", get(|Extension(peer): Extension<Peer>| async move { peer.0.ip().to_string() }))
+        .route(
+            "/host",
+            get(|uri: axum::http::Uri, headers: axum::http::HeaderMap| async move {
+                format!("{} {uri}", headers["host"].to_str().unwrap())
+            }),
+        )
         .route("/json", get(|| async { respond::json(StatusCode::OK, &serde_json::json!({"a": 1})) }))
         .route("/echo", post(|body: axum::body::Bytes| async move { body }))
         .route("/large", get(|| async { vec![b'x'; 64 << 20] }))
@@ -112,7 +121,7 @@ async fn a_head_that_drips_is_cut_off_long_before_an_idle_connection_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_sent_heads_of_one_client_leave_places_for_others() {
-    let caps = ConnectionCaps { per_client: 20, per_network: 0, exempt: Vec::new() };
+    let caps = ConnectionCaps { per_client: 20, per_network: 0, exempt: Vec::new(), per_exempt: 0 };
     let server = start(ServerSettings { max_connections: 30, caps, ..Default::default() }).await;
     let mut held = Vec::new();
     for _ in 0..100 {

@@ -123,6 +123,12 @@ const COLUMNS: &str =
      blocked_paths, token_validity_secs, manifest_enabled, manifest_listed, service_description, categories,
      logo_url, contact_email, documentation_url, terms_url, created_at, updated_at";
 
+const SELECTED: &str =
+    "id, public_id, account_id, name, description, target_url, default_price_sat, is_active,
+     retired_at, retired_reason, auth_header, unseal(auth_value), timeout_secs, allowed_methods, allowed_paths,
+     blocked_paths, token_validity_secs, manifest_enabled, manifest_listed, service_description, categories,
+     logo_url, contact_email, documentation_url, terms_url, created_at, updated_at";
+
 fn read(row: &Row<'_>) -> rusqlite::Result<Proxy> {
     let auth = match (row.get(10)?, row.get::<_, Option<String>>(11)?) {
         (Some(header), Some(value)) => Some(UpstreamAuth { header, value: Secret::new(value) }),
@@ -173,7 +179,7 @@ fn list_text(list: &[String]) -> String {
 
 /// A proxy by its public id.
 pub(super) fn by_public_id(connection: &Connection, public_id: &str) -> Result<Option<Proxy>, ProxyError> {
-    let sql = format!("SELECT {COLUMNS} FROM l402_proxies WHERE public_id = ?1");
+    let sql = format!("SELECT {SELECTED} FROM l402_proxies WHERE public_id = ?1");
     Ok(connection.prepare_cached(&sql)?.query_row([public_id], read).optional()?)
 }
 
@@ -199,7 +205,7 @@ pub(super) fn list(
         .prepare_cached("SELECT count(*) FROM l402_proxies WHERE ?1 IS NULL OR account_id = ?1")?
         .query_row([account], |row| row.get(0))?;
     let sql = format!(
-        "SELECT {COLUMNS} FROM l402_proxies WHERE ?1 IS NULL OR account_id = ?1
+        "SELECT {SELECTED} FROM l402_proxies WHERE ?1 IS NULL OR account_id = ?1
          ORDER BY id DESC LIMIT ?2 OFFSET ?3"
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -218,7 +224,7 @@ pub(super) fn count_live(connection: &Connection, account: AccountId) -> Result<
 /// endpoints.
 pub(super) fn listed(connection: &Connection, most: u64) -> Result<Vec<(Proxy, u64)>, ProxyError> {
     let sql = format!(
-        "SELECT {COLUMNS}, (SELECT count(*) FROM l402_endpoints e WHERE e.proxy_id = p.id AND e.is_active)
+        "SELECT {SELECTED}, (SELECT count(*) FROM l402_endpoints e WHERE e.proxy_id = p.id AND e.is_active)
          FROM l402_proxies p
          WHERE manifest_enabled AND manifest_listed AND is_active AND retired_at IS NULL
          ORDER BY id DESC LIMIT ?1"
@@ -231,7 +237,7 @@ pub(super) fn listed(connection: &Connection, most: u64) -> Result<Vec<(Proxy, u
 /// Writes a new proxy down; answers its row id.
 pub(super) fn insert(tx: &Tx<'_>, proxy: &Proxy) -> Result<i64, ProxyError> {
     let sql = format!(
-        "INSERT INTO l402_proxies ({COLUMNS}) VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+        "INSERT INTO l402_proxies ({COLUMNS}) VALUES (NULL, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, seal(?12), ?13,
          ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)"
     );
     write(tx, &sql, proxy)?;
@@ -244,7 +250,7 @@ pub(super) fn update(tx: &Tx<'_>, proxy: &Proxy) -> Result<(), ProxyError> {
         tx,
         "UPDATE l402_proxies SET public_id = ?2, account_id = ?3, name = ?4, description = ?5, target_url = ?6,
          default_price_sat = ?7, is_active = ?8, retired_at = ?9, retired_reason = ?10, auth_header = ?11,
-         auth_value = ?12, timeout_secs = ?13, allowed_methods = ?14, allowed_paths = ?15, blocked_paths = ?16,
+         auth_value = seal(?12), timeout_secs = ?13, allowed_methods = ?14, allowed_paths = ?15, blocked_paths = ?16,
          token_validity_secs = ?17, manifest_enabled = ?18, manifest_listed = ?19, service_description = ?20,
          categories = ?21, logo_url = ?22, contact_email = ?23, documentation_url = ?24, terms_url = ?25,
          created_at = ?26, updated_at = ?27

@@ -77,6 +77,7 @@ impl Default for Setup {
                 default_price_sat: 10,
                 premium_price_sat: 100,
                 max_price_sat: 1_000_000,
+                per_credential_per_minute: 0,
                 fee: crate::fees::FeeRule::FREE,
             },
         }

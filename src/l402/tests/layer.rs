@@ -142,3 +142,28 @@ async fn whoever_hangs_up_on_a_slow_handler_has_lost_nothing() {
         assert!(asking.await.is_err(), "it was let in, and hung up");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_credential_has_a_budget_of_its_own() {
+    let mut setup = super::house::Setup::default();
+    setup.rules.per_credential_per_minute = 3;
+    let house = House::with(setup).await;
+    let shop = shop(&house);
+    let buy = async |path: &str| {
+        let asked = shop.ask(path, None).await;
+        let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+        let token = format!("L402 {}:{preimage}", asked.offer()["macaroon"].as_str().unwrap());
+        (token, payment(&asked.payment(), &preimage))
+    };
+    let (busy, once) = buy("/weather/ulm").await;
+    for _ in 0..3 {
+        assert_eq!(shop.ask("/weather/ulm", Some(&busy)).await.status, 200);
+    }
+    let refused = shop.ask("/weather/ulm", Some(&busy)).await;
+    assert_eq!((refused.status, refused.headers.contains_key("retry-after")), (429, true));
+    // The same payment, which is not used up by that.
+    assert_eq!(shop.ask("/weather/ulm", Some(&once)).await.status, 429);
+    assert_eq!(shop.calls.load(Ordering::SeqCst), 3);
+    let (another, _) = buy("/weather/ulm").await;
+    assert_eq!(shop.ask("/weather/ulm", Some(&another)).await.status, 200);
+}

@@ -58,6 +58,7 @@ impl Till {
                 default_price_sat: 10,
                 premium_price_sat: 100,
                 max_price_sat: 1_000_000,
+                per_credential_per_minute: 0,
                 fee: crate::fees::FeeRule::FREE,
             },
             mint: tokio::task::block_in_place(|| mint(store).unwrap()),

@@ -252,10 +252,10 @@ fn whose_turn(open: &[OfferPayout], now: UnixMillis) -> Vec<&OfferPayout> {
 /// fees have more left, for half of its time at most; or it has ended.
 fn start(ledger: &Ledger, next: &OfferPayout, now: UnixMillis) -> Result<Option<Msat>, LedgerError> {
     let (id, max_fee, bearer) = (next.id, next.max_fee, Bearer::of_offer(next));
-    let settings = ledger.settings;
+    let (settings, hour) = (ledger.settings, ledger.clock.last_hour());
     let can_wait = next.deadline.saturating_sub(now) > millis(settings.send_window) / 2;
     ledger.store.write_blocking(move |tx| {
-        let granted = Budget::read(tx, &settings, now)?.grant(tx, max_fee, bearer)?;
+        let granted = Budget::read(tx, &settings, hour)?.grant(tx, max_fee, bearer)?;
         if granted < max_fee && can_wait {
             return Ok(None);
         }

@@ -44,7 +44,7 @@ pub(crate) struct NewCharge<'a> {
 pub(crate) fn insert(tx: &Tx<'_>, new: &NewCharge<'_>, now: UnixMillis) -> Result<ChargeId, LedgerError> {
     tx.prepare_cached(
         "INSERT INTO charges (payment_hash, family, amount_msat, invoice, status, created_at, expires_at, preimage)
-         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6, ?7)",
+         VALUES (?1, ?2, ?3, ?4, 'unpaid', ?5, ?6, seal(?7))",
     )?
     .execute(params![new.hash, new.family, new.amount, new.invoice, now, new.expires_at, new.preimage])?;
     Ok(ChargeId(tx.last_insert_rowid()))

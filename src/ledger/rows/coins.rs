@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, Window};
 use crate::ids::{AccountId, CoinSendId};
 use crate::ledger::LedgerError;
 use crate::ledger::coins::{CoinSend, CoinStatus, CoinsWanted};
@@ -112,19 +112,27 @@ pub(crate) fn promised(connection: &Connection) -> Result<Msat, LedgerError> {
     Ok(statement.query_row([], |row| row.get(0))?)
 }
 
-/// What the miners got, or may get, of transactions begun since that the operator bears: of one account, and of all.
-pub(crate) fn borne_since(
+/// What the miners got, or may get, of transactions begun in a window that the operator bears: of one account, and of all.
+pub(crate) fn borne_in(
     connection: &Connection,
     account: AccountId,
-    since: UnixMillis,
+    hour: &Window,
 ) -> Result<(Msat, Msat), LedgerError> {
     let mut statement = connection.prepare_cached(
         "SELECT coalesce(sum(CASE WHEN account_id = ?1 THEN coalesce(fee_msat, max_fee_msat) END), 0),
                 coalesce(sum(coalesce(fee_msat, max_fee_msat)), 0)
          FROM coin_sends
-         WHERE created_at > ?2 AND account_id IS NOT NULL AND fee_reserve_id IS NULL AND status <> 'failed'",
+         WHERE created_at BETWEEN ?2 AND ?3 AND account_id IS NOT NULL AND fee_reserve_id IS NULL
+           AND status <> 'failed'",
     )?;
-    Ok(statement.query_row(params![account, since], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    let (mut of_account, mut of_all) = (Msat::ZERO, Msat::ZERO);
+    for span in hour.spans() {
+        let (account, all): (Msat, Msat) = statement
+            .query_row(params![account, span.from, span.to], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        of_account = of_account.checked_add(account).unwrap_or(Msat::MAX);
+        of_all = of_all.checked_add(all).unwrap_or(Msat::MAX);
+    }
+    Ok((of_account, of_all))
 }
 
 pub(crate) fn note_fee(tx: &Tx<'_>, id: CoinSendId, fee: Msat) -> Result<(), LedgerError> {

@@ -21,7 +21,7 @@ pub(crate) struct Held {
 /// What claims the charge's payment; `None` if the node does that by itself.
 pub(crate) fn preimage(connection: &Connection, id: ChargeId) -> Result<Option<Preimage>, LedgerError> {
     let found = connection
-        .prepare_cached("SELECT preimage FROM charges WHERE id = ?1")?
+        .prepare_cached("SELECT unseal(preimage) FROM charges WHERE id = ?1")?
         .query_row([id], |row| row.get(0))
         .optional()?;
     Ok(found.flatten())
@@ -59,7 +59,7 @@ pub(crate) fn release(tx: &Tx<'_>, id: ChargeId, now: UnixMillis) -> Result<bool
 /// All that are held: as many as the channels have slots, at most.
 pub(crate) fn all(connection: &Connection) -> Result<Vec<Held>, LedgerError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, payment_hash, preimage, held_at, held_msat, held_until FROM charges
+        "SELECT id, payment_hash, unseal(preimage), held_at, held_msat, held_until FROM charges
          WHERE held_at IS NOT NULL AND status <> 'paid' ORDER BY id",
     )?;
     let rows = statement.query_map([], |row| {

@@ -22,7 +22,7 @@ impl Way {
     const fn sql(self) -> [&'static str; 5] {
         let open = "status NOT IN ('paid', 'failed')";
         match self {
-            Self::Invoice => ["payouts", OVER_LIGHTNING, "invoice", "dispatched_at", open],
+            Self::Invoice => ["payouts", OVER_LIGHTNING, "unseal(invoice)", "dispatched_at", open],
             Self::Offer => ["offer_payouts", OVER_LIGHTNING, "offer", "dispatched_at", open],
             Self::Coins => {
                 ["coin_sends", COINS, "address", "sent_at", "status IN ('queued', 'sending', 'sent')"]

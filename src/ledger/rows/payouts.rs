@@ -11,7 +11,7 @@ use crate::money::Msat;
 use crate::store::Tx;
 
 pub(super) const COLUMNS: &str =
-    "id, public_id, family, payment_hash, invoice, amount_msat, max_fee_msat, status,
+    "id, public_id, family, payment_hash, unseal(invoice), amount_msat, max_fee_msat, status,
     attempts, created_at, deadline, dispatched_at, finished_at, preimage, fee_msat, error, failure_reported, routeless,
     granted_msat, left_msat, source, routing_account_id";
 
@@ -54,7 +54,7 @@ pub(crate) fn insert(
     tx.prepare_cached(
         "INSERT INTO payouts (public_id, family, payment_hash, invoice, amount_msat, max_fee_msat,
              status, created_at, deadline, next_try_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8, ?7)",
+         VALUES (?1, ?2, ?3, seal(?4), ?5, ?6, 'queued', ?7, ?8, ?7)",
     )?
     .execute(params![
         public_id,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, Window};
 use crate::ids::{AccountId, OfferPayoutId, PayoutId};
 use crate::ledger::{Family, LedgerError};
 use crate::money::Msat;
@@ -76,9 +76,9 @@ pub(crate) fn add_routing(tx: &Tx<'_>, fee: Msat, now: UnixMillis) -> Result<(),
     Ok(())
 }
 
-/// What routing has cost in this hour and the last, and what those payouts may still cost that were sent and have not
+/// What routing has cost in the hours of a window, and what those payouts may still cost that were sent and have not
 /// ended, however long ago; and the most that one of these may. Without those whose routing others bear.
-pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result<(Msat, Msat), LedgerError> {
+pub(crate) fn recent_routing(connection: &Connection, hour: &Window) -> Result<(Msat, Msat), LedgerError> {
     let of = |table: &str| -> Result<(Msat, Msat), LedgerError> {
         let mut statement = connection.prepare_cached(&format!(
             "SELECT coalesce(sum(granted_msat), 0), coalesce(max(granted_msat), 0) FROM {table}
@@ -88,28 +88,39 @@ pub(crate) fn recent_routing(connection: &Connection, now: UnixMillis) -> Result
         Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
     };
     let ((invoices, largest), (offers, largest_offer)) = (of("payouts")?, of("offer_payouts")?);
-    let spent: Msat = connection
-        .prepare_cached("SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour >= ?1")?
-        .query_row([now / HOUR_MS - 1], |row| row.get(0))?;
-    let used = invoices.checked_add(offers).and_then(|open| open.checked_add(spent)).unwrap_or(Msat::MAX);
+    let mut used = invoices.checked_add(offers).unwrap_or(Msat::MAX);
+    let mut statement = connection
+        .prepare_cached("SELECT coalesce(sum(msat), 0) FROM routing_hours WHERE hour BETWEEN ?1 AND ?2")?;
+    for hours in hour.hours() {
+        let spent: Msat = statement.query_row([hours.from, hours.to], |row| row.get(0))?;
+        used = used.checked_add(spent).unwrap_or(Msat::MAX);
+    }
     Ok((used, largest.max(largest_offer)))
 }
 
-/// What routing for an account has cost the operator within an hour, and what its payouts may still cost that were
+/// What routing for an account has cost the operator within a window, and what its payouts may still cost that were
 /// sent and have not ended.
 pub(crate) fn routing_of(
     connection: &Connection,
     account: AccountId,
-    now: UnixMillis,
+    hour: &Window,
 ) -> Result<Msat, LedgerError> {
-    let of = |table: &str| -> Result<Msat, LedgerError> {
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT coalesce((SELECT sum(fee_msat) FROM {table}
-                              WHERE routing_account_id = ?1 AND finished_at > ?2 AND status = 'paid'), 0)
-                  + coalesce((SELECT sum(granted_msat) FROM {table}
-                              WHERE routing_account_id = ?1 AND finished_at IS NULL AND status <> 'queued'), 0)"
+    let mut all = Msat::ZERO;
+    for table in ["payouts", "offer_payouts"] {
+        let mut under_way = connection.prepare_cached(&format!(
+            "SELECT coalesce(sum(granted_msat), 0) FROM {table}
+             WHERE routing_account_id = ?1 AND finished_at IS NULL AND status <> 'queued'"
         ))?;
-        Ok(statement.query_row(params![account, now.saturating_sub(HOUR_MS)], |row| row.get(0))?)
-    };
-    Ok(of("payouts")?.checked_add(of("offer_payouts")?).unwrap_or(Msat::MAX))
+        let open: Msat = under_way.query_row([account], |row| row.get(0))?;
+        all = all.checked_add(open).unwrap_or(Msat::MAX);
+        let mut paid = connection.prepare_cached(&format!(
+            "SELECT coalesce(sum(fee_msat), 0) FROM {table}
+             WHERE routing_account_id = ?1 AND finished_at BETWEEN ?2 AND ?3 AND status = 'paid'"
+        ))?;
+        for span in hour.spans() {
+            let spent: Msat = paid.query_row(params![account, span.from, span.to], |row| row.get(0))?;
+            all = all.checked_add(spent).unwrap_or(Msat::MAX);
+        }
+    }
+    Ok(all)
 }

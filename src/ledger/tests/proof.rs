@@ -180,13 +180,28 @@ fn overpayment_is_booked_as_cost_and_counts_in_the_hour() {
     desk.sim.resolve(charges::hash_of(&invoice), true, Msat::new(7).unwrap());
     desk.hear_all();
     assert_eq!(desk.row(&invoice).fee, Msat::new(4_007));
-    let now = desk.ledger.clock.now();
+    let window = desk.ledger.clock.last_hour();
     let hour = desk
         .ledger
         .store
-        .read_blocking(move |connection| rows::under_way::recent_routing(connection, now))
+        .read_blocking(move |connection| rows::under_way::recent_routing(connection, &window))
         .unwrap();
     assert_eq!(hour.0, Msat::new(4_007).unwrap());
+    // An hour ends when it has passed, whatever the clock is set to.
+    let spent = |desk: &Desk| {
+        let window = desk.ledger.clock.last_hour();
+        desk.ledger
+            .store
+            .read_blocking(move |connection| rows::under_way::recent_routing(connection, &window))
+            .unwrap()
+            .0
+    };
+    let year = Duration::from_secs(365 * 86_400);
+    desk.ledger.clock.jump(year);
+    assert_eq!(spent(&desk), Msat::new(4_007).unwrap());
+    desk.ledger.clock.jump_back(year * 2);
+    assert_eq!(spent(&desk), Msat::new(4_007).unwrap());
+    desk.ledger.clock.jump(year);
     // In the books it is spent.
     let own = desk.under_way(350);
     desk.sim.resolve(charges::hash_of(&own), true, Msat::ZERO);

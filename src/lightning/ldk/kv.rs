@@ -1,15 +1,17 @@
 //! LDK's key-value traits on our store: the same file and the same group commits as the ledger.
 //!
-//! Everything is durable before a call returns, in the order of the calls, with two exceptions:
+//! Everything is durable before a call returns, in the order of the calls, with three exceptions:
 //!
 //! * rows of ldk-node's own `payments` list return once they are queued. They are hints; the ledger holds
 //!   the truth, and the queue keeps their order, so that whatever is written after them (an event, our
 //!   charge) is never there without them;
+//! * what is written within [`without_waiting`] returns once it is queued, and keeps its place in the order;
 //! * the network graph and the scores go to the cache folder.
 //!
 //! With the feature `failpoints`, `kv.hold_manager` makes a crash at the wrong moment reproducible: writes of the
 //! channel manager are acknowledged and not made, so that the file keeps an older manager beside newer monitors.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -40,6 +42,20 @@ pub(super) struct KvStore {
     htlcs: Htlcs,
     // ldk-node lists all payments at start and then reads each: one scan serves them all.
     scanned: Mutex<HashMap<String, Vec<u8>>>,
+}
+
+thread_local! {
+    /// Whether writes of this thread return once they are queued.
+    static QUEUED_IS_ENOUGH: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `call`, whose writes need not be durable when they return: losing them in a crash repeats something that
+/// changes nothing the second time. Only what `call` writes on its own thread is meant.
+pub(super) fn without_waiting<T>(call: impl FnOnce() -> T) -> T {
+    QUEUED_IS_ENOUGH.set(true);
+    let result = call();
+    QUEUED_IS_ENOUGH.set(false);
+    result
 }
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
@@ -141,6 +157,10 @@ impl KvStore {
                 let written = write.await.map_err(|error| other(&error))?;
                 written.map_err(|error| other(&error))
             });
+        }
+        if QUEUED_IS_ENOUGH.get() {
+            let queued = self.store.kv_change_queued(at, change).map_err(into_io);
+            return Box::pin(async move { queued });
         }
         let done = self.store.kv_change(at, change);
         Box::pin(async move { done.await.map_err(into_io) })
@@ -261,7 +281,7 @@ mod tests {
     #[test]
     fn payments_are_read_from_one_scan_and_a_missing_row_is_not_found() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         let kv = KvStore::new(store, Cache::new(folder.path().join("cache")));
         for name in ["a", "b"] {
             KVStoreSync::write(&kv, PAYMENTS, "", name, name.into()).unwrap();
@@ -279,5 +299,31 @@ mod tests {
         assert_eq!(KVStoreSync::read(&kv, "monitors", "", "m").unwrap(), [7]);
         let missing = KVStoreSync::read(&kv, "", "", "manager").unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn write_that_need_not_be_durable_does_not_wait_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
+        let kv = KvStore::new(store.clone(), Cache::new(folder.path().join("cache")));
+        let (go_on, wait) = std::sync::mpsc::channel::<()>();
+        let (tell, began) = std::sync::mpsc::channel::<()>();
+        // The writer is busy until it is told to go on.
+        let busy = std::thread::spawn(move || {
+            store.write_blocking(move |_| {
+                tell.send(()).unwrap();
+                wait.recv().unwrap();
+                Ok::<_, StoreError>(())
+            })
+        });
+        began.recv().unwrap();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut write =
+            |name: &str| KVStore::write(&kv, "", "", name, b"queue".to_vec()).as_mut().poll(&mut context);
+        assert!(without_waiting(|| write("events")).is_ready());
+        assert!(write("manager").is_pending(), "others wait as before");
+        go_on.send(()).unwrap();
+        busy.join().unwrap().unwrap();
+        assert_eq!(KVStoreSync::read(&kv, "", "", "events").unwrap(), b"queue");
     }
 }

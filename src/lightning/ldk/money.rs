@@ -16,7 +16,7 @@ use lightning::routing::router::RouteParametersConfig;
 use lightning::types::payment::{PaymentHash as LdkHash, PaymentPreimage};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
 
-use super::{LdkNode, convert, rooms};
+use super::{LdkNode, convert, kv, rooms};
 use crate::ids::{OfferId, PaymentHash, Preimage};
 use crate::lightning::capacity::in_parts;
 use crate::lightning::{
@@ -274,8 +274,8 @@ impl Lightning for LdkNode {
     }
 
     fn event_handled(&self) {
-        if let Err(error) = self.node.event_handled() {
-            // It comes again after the next start, and changes nothing then.
+        // Lost in a crash, or not written at all, the event comes again after the next start, and changes nothing then.
+        if let Err(error) = kv::without_waiting(|| self.node.event_handled()) {
             tracing::error!(%error, "the node could not write down that an event was handled");
         }
     }

@@ -152,7 +152,7 @@ impl Payments {
                 Ok((StatusCode::CREATED, refund))
             }
             Queued::Existing(_) => Err(used()),
-            Queued::Unpayable => Err(invoice::BadInvoice.into()),
+            Queued::Unpayable => Err(invoice::BadInvoice::Used.into()),
         }
     }
 

@@ -86,7 +86,8 @@ impl Payments {
     ) -> Result<Option<FeeReserveId>, PaymentError> {
         let (rules, account, now) = (self.rules(), payment.account, self.now());
         let operator_bears = (!rules.account_pays_miners).then_some(account);
-        if let Err(refused) = coin_fees::check(tx, &rules.onchain_fees, quote, operator_bears, now)? {
+        let hour = self.ledger().clock.last_hour();
+        if let Err(refused) = coin_fees::check(tx, &rules.onchain_fees, quote, operator_bears, &hour)? {
             return Err(PaymentError::MinersFee(refused));
         }
         if operator_bears.is_some() {

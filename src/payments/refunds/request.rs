@@ -59,7 +59,7 @@ impl NewRefund {
 }
 
 fn target(fields: Fields<'_>) -> Result<Target, PaymentError> {
-    let invoice = fields.text("lightningInvoice", TARGET_LEN).map_err(|_| invoice::BadInvoice)?;
+    let invoice = fields.text("lightningInvoice", TARGET_LEN).map_err(|_| invoice::BadInvoice::Unreadable)?;
     let address = fields.text("bitcoinAddress", TARGET_LEN)?;
     match (invoice, address) {
         (Some(text), None) => Ok(Target::Lightning(Box::new(invoice::read(&text)?))),

@@ -104,7 +104,7 @@ async fn pages_of_nothing() {
 
 /// The document's sample of `GET /checkout/{invoiceId}/status`, member by member.
 #[track_caller]
-fn is_like_the_document(told: &Value, status: &str, invoice: &Value) {
+pub(super) fn is_like_the_document(told: &Value, status: &str, invoice: &Value) {
     assert_eq!(told["status"], status);
     for name in ["invoiceId", "currency", "expiresAt"] {
         assert!(told[name].is_string(), "{name}: {told}");

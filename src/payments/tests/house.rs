@@ -298,7 +298,7 @@ impl House {
     pub(super) fn sent(&self) -> Vec<(String, Value)> {
         let read = self.ledger.store.read_blocking(|connection| -> Result<_, StoreError> {
             let mut statement =
-                connection.prepare("SELECT kind, payload FROM webhook_messages ORDER BY id")?;
+                connection.prepare("SELECT kind, unseal(payload) FROM webhook_messages ORDER BY id")?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
             Ok(rows.collect::<Result<Vec<(String, String)>, _>>()?)
         });

@@ -36,7 +36,7 @@ async fn what_is_paid_is_owed_to_the_shop_and_told_once() {
     assert_eq!(house.sent(), [("payment.completed".to_owned(), expected)]);
     // The document's members first, in its order.
     let told = house.ledger.store.read(|connection| -> Result<String, crate::store::StoreError> {
-        Ok(connection.query_row("SELECT payload FROM webhook_messages", [], |row| row.get(0))?)
+        Ok(connection.query_row("SELECT unseal(payload) FROM webhook_messages", [], |row| row.get(0))?)
     });
     let told = told.await.unwrap();
     assert!(told.ends_with(r#""paidAt":"2027-01-15T08:00:00Z","amountReceivedSats":125000}}"#), "{told}");

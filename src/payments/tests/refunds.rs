@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use super::answer::keys;
+use super::checkout::is_like_the_document;
 use super::house::{PAYMENTS, id};
 use super::till::{REFUNDS, Till};
 use crate::ids::PaymentHash;
@@ -62,6 +63,8 @@ async fn a_payment_goes_back_whole_and_everybody_is_told() {
     expected["completedAt"] = json!("2027-01-15T08:00:00Z");
     assert_eq!(till.get(&till.shop, &format!("{REFUNDS}/{refund}")).await.ok(), expected);
     assert_eq!(till.status(&id(&made)).await, "refunded");
+    let page = till.get("", &format!("/checkout/{}/status", id(&made))).await.ok();
+    is_like_the_document(&page, "refunded", &made["lightningInvoice"]);
     let (kind, news) = till.sent().pop().unwrap();
     assert_eq!(kind, "refund.completed");
     let data = json!({

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::ids::WithdrawalKey;
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, Window};
 use crate::http::keys::KeyId;
 use crate::ids::{
     AccountId, CoinSendId, FeeReserveId, OfferPayoutId, PaymentHash, PayoutId, Preimage, WithdrawalId,
@@ -225,22 +225,26 @@ pub(super) fn finish(
     Ok(())
 }
 
-/// What a key may take out in a day, if something was said for it, and what it has.
+/// What a key may take out in a day, if something was said for it, and what it has today.
 pub(super) fn key_day(
     connection: &Connection,
     key: KeyId,
-    now: UnixMillis,
+    today: &Window,
 ) -> Result<(Option<Msat>, Msat), LedgerError> {
     let limit: Option<u64> = connection
         .prepare_cached("SELECT withdraw_day_sat FROM api_keys WHERE id = ?1")?
         .query_row([key.0], |row| row.get(0))
         .optional()?
         .flatten();
-    let used = connection
-        .prepare_cached("SELECT msat FROM withdrawal_days WHERE key_id = ?1 AND day = ?2")?
-        .query_row([key.0, now.div_euclid(DAY_MS)], |row| row.get(0))
-        .optional()?;
-    Ok((limit.map(|sat| Msat::from_sat(sat).unwrap_or(Msat::MAX)), used.unwrap_or(Msat::ZERO)))
+    let mut used = Msat::ZERO;
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(msat), 0) FROM withdrawal_days WHERE key_id = ?1 AND day BETWEEN ?2 AND ?3",
+    )?;
+    for days in today.days() {
+        let of_days: Msat = statement.query_row([key.0, days.from, days.to], |row| row.get(0))?;
+        used = used.checked_add(of_days).unwrap_or(Msat::MAX);
+    }
+    Ok((limit.map(|sat| Msat::from_sat(sat).unwrap_or(Msat::MAX)), used))
 }
 
 /// Adds to what a key has taken out in the day of `at`, or takes from it.

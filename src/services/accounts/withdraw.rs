@@ -271,7 +271,7 @@ impl Accounts {
                 AccountError::conflict("ADDRESS_USED", "This address was used before; give a fresh one")
             });
         }
-        let (rules, now) = (self.rules(), self.now());
+        let rules = self.rules();
         if rules.min_onchain == Msat::ZERO {
             return Err(AccountError::invalid(
                 "ONCHAIN_NOT_SUPPORTED",
@@ -282,7 +282,8 @@ impl Accounts {
         let available = accounts::balance(tx, plan.account)?.available;
         let quote = prices.quote(plan.amount.unwrap_or(available));
         let operator_bears = (!rules.account_pays_miners).then_some(plan.account);
-        if let Err(refused) = coin_fees::check(tx, &rules.onchain_fees, &quote, operator_bears, now)? {
+        let hour = self.ledger().clock.last_hour();
+        if let Err(refused) = coin_fees::check(tx, &rules.onchain_fees, &quote, operator_bears, &hour)? {
             return Err(AccountError::MinersFee(refused));
         }
         let amount = plan.amount.unwrap_or_else(|| rules.all_onchain(available, quote.max));
@@ -301,7 +302,7 @@ impl Accounts {
         let fee = CoinFee { account: plan.account, quote, reserve: draft.fee_reserve };
         let wanted = CoinsWanted { family: Family::Accounts, address, amount, fee: Some(fee) };
         let carrier = Carrier::Coins(coins::queue(tx, self.ledger(), &wanted)?);
-        store::insert(tx, &Draft { carrier, ..draft }, now)?;
+        store::insert(tx, &Draft { carrier, ..draft }, self.now())?;
         self.begun(tx, carrier)
     }
 
@@ -367,7 +368,7 @@ impl Accounts {
     }
 
     fn within_budget(&self, tx: &Tx<'_>, key: KeyId, amount: Msat) -> Result<(), AccountError> {
-        let (own, used) = store::key_day(tx, key, self.now())?;
+        let (own, used) = store::key_day(tx, key, &self.ledger().clock.today())?;
         let limit = own.unwrap_or(self.rules().key_day);
         let fits = used.checked_add(amount).is_some_and(|sum| sum <= limit);
         if limit == Msat::ZERO || fits {

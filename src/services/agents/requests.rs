@@ -132,11 +132,13 @@ impl Agents {
     /// Requests that were made count, also those that are over: a capability that is withdrawn ends what was asked of it.
     fn within_the_hour(&self, tx: &Tx<'_>, account: AccountId) -> Result<(), AgentError> {
         let (now, most) = (self.now(), self.rules().max_requests_per_hour);
-        let (made, first) = agreements::made_since(tx, account, now.saturating_sub(HOUR_MS))?;
+        let (made, first) = agreements::made_in(tx, account, &self.0.clock.last_hour())?;
         if made < most {
             return Ok(());
         }
         let left = first.unwrap_or(now).saturating_add(HOUR_MS).saturating_sub(now);
+        // The clock may have been set since.
+        let left = left.clamp(0, HOUR_MS);
         let retry_after = u64::try_from(left.div_euclid(1_000).saturating_add(1)).unwrap_or(1);
         Err(AgentError::TooMany { quota: (most, HOUR_SECS), retry_after })
     }

@@ -34,7 +34,7 @@ impl PurseAdmin for Purses {
         Box::pin(async move {
             let account = new.account.clone().unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned());
             let draft = draft(&new)?;
-            let (name, now, day) = (draft.name.clone(), self.now(), self.day().await.map_err(told)?);
+            let (name, now, today) = (draft.name.clone(), self.now(), self.today());
             let taken = || AdminError::Refused(format!("there is a purse {name:?} already"));
             let wanted = draft.name.clone();
             let known = self.store().read(move |connection| store::by_name(connection, &wanted)).await;
@@ -55,7 +55,7 @@ impl PurseAdmin for Purses {
             let key = info.id;
             let read = move |connection: &Connection| -> Result<_, PurseError> {
                 let purse = store::of_key(connection, key)?.ok_or(PurseError::Internal)?;
-                Ok((Left::read(connection, &purse, day)?, purse))
+                Ok((Left::read(connection, &purse, &today)?, purse))
             };
             let (left, purse) = self.store().read(read).await.map_err(told)?;
             let mut shown = shown(&purse, &left, &info.account)?;
@@ -68,12 +68,12 @@ impl PurseAdmin for Purses {
 
     fn list(&self, before: Option<i64>) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
-            let day = self.day().await.map_err(told)?;
+            let today = self.today();
             let read = move |connection: &Connection| -> Result<_, PurseError> {
                 let found = store::list(connection, before.map(PurseId), PAGE + 1)?;
                 let with_left = found.into_iter().map(|purse| -> Result<_, PurseError> {
                     let account = crate::ledger::accounts::name(connection, purse.account)?;
-                    Ok((Left::read(connection, &purse, day)?, purse, account))
+                    Ok((Left::read(connection, &purse, &today)?, purse, account))
                 });
                 with_left.collect::<Result<Vec<_>, PurseError>>()
             };
@@ -89,11 +89,11 @@ impl PurseAdmin for Purses {
 
     fn show(&self, name: String) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
-            let (day, purse) = (self.day().await.map_err(told)?, self.named(name).await?);
+            let (today, purse) = (self.today(), self.named(name).await?);
             let read = move |connection: &Connection| -> Result<_, PurseError> {
                 let receipts = payments::list(connection, purse.id, None, SHOWN)?;
                 let account = crate::ledger::accounts::name(connection, purse.account)?;
-                Ok((Left::read(connection, &purse, day)?, purse, account, receipts))
+                Ok((Left::read(connection, &purse, &today)?, purse, account, receipts))
             };
             let (left, purse, account, receipts) = self.store().read(read).await.map_err(told)?;
             let receipts: Vec<_> = receipts.iter().map(PaidView::from).collect();
@@ -103,7 +103,7 @@ impl PurseAdmin for Purses {
 
     fn top_up(&self, name: String, sat: u64, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
-            let (now, day, purse) = (self.now(), self.day().await.map_err(told)?, self.named(name).await?);
+            let (now, today, purse) = (self.now(), self.today(), self.named(name).await?);
             if purse.revoked_at.is_some() {
                 return Err(AdminError::Refused("this purse was revoked; make a new one".into()));
             }
@@ -117,7 +117,7 @@ impl PurseAdmin for Purses {
                 act.done(tx, now)?;
                 let purse = Purse { budget, ..purse };
                 let account = crate::ledger::accounts::name(tx, purse.account)?;
-                Ok((Left::read(tx, &purse, day)?, purse, account))
+                Ok((Left::read(tx, &purse, &today)?, purse, account))
             });
             let (left, purse, account) = written.await.map_err(told)?;
             shown(&purse, &left, &account)

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::PurseError;
 use super::error::{Limit, OverLimit};
-use super::store::{self, Day, Purse};
+use super::store::{self, Purse, Today};
 use crate::ledger::{LedgerError, accounts};
 use crate::money::Msat;
 
@@ -13,8 +13,6 @@ use crate::money::Msat;
 pub(super) struct Left {
     /// In all.
     pub(super) budget: Msat,
-    /// The day that counts.
-    pub(super) day: Day,
     /// Spent in it, with what is reserved.
     pub(super) spent_today: Msat,
     /// Today, if there is a limit for a day.
@@ -24,11 +22,9 @@ pub(super) struct Left {
 }
 
 impl Left {
-    pub(super) fn read(connection: &Connection, purse: &Purse, sure: Day) -> Result<Self, LedgerError> {
-        let day = store::day_of_purse(connection, purse.id, sure)?;
-        let spent_today = store::spent_in_day(connection, purse.id, day)?;
+    pub(super) fn read(connection: &Connection, purse: &Purse, today: &Today) -> Result<Self, LedgerError> {
+        let spent_today = store::spent_today(connection, purse.id, &today.window)?;
         Ok(Self {
-            day,
             budget: purse.budget.saturating_sub(purse.spent),
             spent_today,
             today: purse.per_day.map(|limit| limit.saturating_sub(spent_today)),
@@ -49,8 +45,7 @@ pub(super) struct Wanted {
 }
 
 /// Whether every limit allows a payment. `maxSats` and the limit for one request bound the price; the limit for a day,
-/// the budget and the balance also bear what routing may cost. Call it in the transaction that pays; it answers the day
-/// for which the payment counts.
+/// the budget and the balance also bear what routing may cost. Call it in the transaction that pays.
 ///
 /// # Errors
 /// [`PurseError::OverLimit`] with the first limit that forbids it; the store's.
@@ -58,10 +53,9 @@ pub(super) fn check(
     connection: &Connection,
     purse: &Purse,
     wanted: &Wanted,
-    sure: Day,
-) -> Result<Day, PurseError> {
-    let left = Left::read(connection, purse, sure)?;
-    let day = left.day;
+    today: &Today,
+) -> Result<(), PurseError> {
+    let left = Left::read(connection, purse, today)?;
     let whole = wanted.amount.checked_add(wanted.reserve).unwrap_or(Msat::MAX);
     let all = [
         (Limit::MaxSats, wanted.amount, wanted.max),
@@ -75,5 +69,5 @@ pub(super) fn check(
             return Err(PurseError::OverLimit(OverLimit { limit, needed, left }));
         }
     }
-    Ok(day)
+    Ok(())
 }

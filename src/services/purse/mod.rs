@@ -48,7 +48,6 @@ use tokio::sync::Semaphore;
 use crate::clock::UnixMillis;
 use crate::http::keys::Keys;
 use crate::ledger::Ledger;
-use crate::ledger::sure_time::sure_now;
 use crate::lightning::Node;
 use crate::seal::Sealer;
 use crate::store::{Store, StoreError};
@@ -126,15 +125,9 @@ impl Purses {
         &self.0.parts.guard
     }
 
-    /// The day whose limits hold, as far as the time that has surely passed says.
-    async fn day(&self) -> Result<store::Day, PurseError> {
-        let ledger = self.ledger().clone();
-        let asked = tokio::task::spawn_blocking(move || sure_now(&ledger)).await;
-        let sure = asked.map_err(|error| {
-            tracing::error!(%error, "the sure time could not be read");
-            PurseError::Internal
-        })?;
-        Ok(store::Day::of(sure?))
+    /// The day whose limits hold.
+    fn today(&self) -> store::Today {
+        store::Today::of(&self.0.parts.ledger.clock)
     }
 
     fn now(&self) -> UnixMillis {

@@ -10,7 +10,7 @@ use super::credential::Proof;
 use super::limits::{self, Left, Wanted};
 use super::request::PayRequest;
 use super::store::payments::{self, Payment, PaymentStatus};
-use super::store::{self, Day, Purse};
+use super::store::{self, Purse, Today};
 use super::view::{PaidView, PayView, PursePage, PurseView};
 use super::{PurseError, Purses};
 use crate::crash_point;
@@ -49,14 +49,14 @@ pub(super) enum Begun {
 }
 
 /// What is known of an invoice, and of the way to its recipient, before the transaction.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Known {
     /// It is an invoice of this node.
     ours: bool,
     preimage: Option<Preimage>,
     /// Why our channels can't carry it, if they can't.
     shortfall: Option<Shortfall>,
-    day: Day,
+    today: Today,
 }
 
 impl Purses {
@@ -106,10 +106,10 @@ impl Purses {
         before: Option<PursePaymentId>,
         limit: usize,
     ) -> Result<Vec<u8>, PurseError> {
-        let day = self.day().await?;
+        let today = self.today();
         let read = move |connection: &Connection| -> Result<_, PurseError> {
             let purse = live(connection, key)?;
-            let left = Left::read(connection, &purse, day)?;
+            let left = Left::read(connection, &purse, &today)?;
             let receipts = payments::list(connection, purse.id, before, limit.saturating_add(1))?;
             Ok((PurseView::new(&purse, &left), receipts))
         };
@@ -217,7 +217,8 @@ impl Purses {
         }
         let reserve = if known.ours { Msat::ZERO } else { rules.max_fee(order.amount) };
         let wanted = Wanted { amount: order.amount, reserve, max: order.max };
-        let day = limits::check(tx, &purse, &wanted, known.day)?;
+        limits::check(tx, &purse, &wanted, &known.today)?;
+        let day = known.today.day;
         // However long one waits: it would only keep its amount from the others.
         if let Some(shortfall) = known.shortfall {
             return Err(PurseError::NoCapacity(shortfall));
@@ -272,7 +273,7 @@ impl Purses {
     /// Whether an invoice is of this node, and its preimage, for which the node is asked before the transaction: its
     /// own writes must not wait for ours.
     async fn known(&self, hash: PaymentHash, amount: Msat) -> Result<Known, PurseError> {
-        let day = self.day().await?;
+        let today = self.today();
         let ours = self
             .store()
             .read(move |connection| -> Result<_, PurseError> {
@@ -282,11 +283,16 @@ impl Purses {
         if !ours {
             let rooms = self.0.parts.node.ask(|node| node.channel_rooms()).await;
             let rooms = rooms.map_err(|_| PurseError::Unavailable)?;
-            return Ok(Known { ours, preimage: None, shortfall: Model::of(&rooms).no_way_out(amount), day });
+            return Ok(Known {
+                ours,
+                preimage: None,
+                shortfall: Model::of(&rooms).no_way_out(amount),
+                today,
+            });
         }
         let record = self.0.parts.node.ask(move |node| node.record(hash)).await;
         let record = record.map_err(|_| PurseError::Unavailable)?;
-        Ok(Known { ours, preimage: record.and_then(|record| record.preimage), shortfall: None, day })
+        Ok(Known { ours, preimage: record.and_then(|record| record.preimage), shortfall: None, today })
     }
 
     /// Waits until a payment has arrived.

@@ -138,7 +138,7 @@ pub struct PurseView {
     pub(super) spent_sat: u64,
     /// What is left of the budget, rounded down.
     pub(super) left_sat: u64,
-    /// The limit for a day (UTC); `null` for none of its own. After a time away, or if this server's clock was set, the
+    /// The limit for a day (UTC); `null` for none of its own. If this server's clock was set, or after a time away, the
     /// day may end later, never earlier.
     pub(super) per_day_sat: Option<u64>,
     /// Spent today, with what is reserved, rounded up.

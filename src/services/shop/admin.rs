@@ -11,6 +11,7 @@ use self::show::{order_value, product_value, shown};
 use super::ids::{OrderId, OrderKey, ProductId, VariantId};
 use super::location::{self, Location};
 use super::look::{self, Token};
+use super::place::REST;
 use super::shopify::ShopifyError;
 use super::store::catalogue::{self, Which};
 use super::store::orders::{self, Tracking};
@@ -89,7 +90,7 @@ impl StoreAdmin for Shop {
                 let store = changed(named(tx, &slug)?, &asked)?;
                 stores::update(tx, &store)?;
                 set_places(tx, &store, &asked)?;
-                shop.notifier().catalogue_changed(tx);
+                shop.notifier().catalogue_changed(tx, store.id);
                 shown(&shop, tx, &store)
             });
             done.await.map_err(told)
@@ -159,7 +160,7 @@ impl StoreAdmin for Shop {
                     let message = format!("A store has at most {MOST_VARIANTS} variants");
                     return Err(ShopError::invalid("TOO_MANY_VARIANTS", message));
                 }
-                shop.notifier().catalogue_changed(tx);
+                shop.notifier().catalogue_changed(tx, store.id);
                 Ok(json!({ "products": products.len(), "variants": variants }))
             });
             written.await.map_err(told)
@@ -202,7 +203,7 @@ impl StoreAdmin for Shop {
                 };
                 let change = catalogue::VariantChange { price, stock, active: asked.active };
                 catalogue::change_variant(tx, id, &change)?;
-                shop.notifier().catalogue_changed(tx);
+                shop.notifier().catalogue_changed(tx, store.id);
                 let (variant, title) = catalogue::of_store(tx, store.id, id)?.ok_or_else(missing)?;
                 Ok(json!({
                     "product": title,
@@ -353,7 +354,8 @@ fn set_places(tx: &Tx<'_>, store: &ShopStore, asked: &StoreRequest) -> Result<()
 
 fn at(place: &PlaceRequest) -> Result<Location, ShopError> {
     let country = if place.country.trim() == "*" { "*".to_owned() } else { read::country(&place.country)? };
-    let state = read::state(&country, &place.state)?;
+    let rest = place.state.trim() == REST && country != "*";
+    let state = if rest { REST.to_owned() } else { read::state(&country, &place.state)? };
     Ok(Location { country, state })
 }
 

@@ -1,21 +1,25 @@
 //! What a store sells, as its buyers see it.
 //!
-//! A page of it is written once and kept until something of any store's catalogue changes; a price in another currency
-//! than dollars is shown in dollars too, and is written anew every half a minute.
+//! A page of it is written once and kept until something of that store's catalogue changes; a price in another currency
+//! than dollars is shown in dollars too, and is written anew every half a minute. Of many that ask for a page that is
+//! not kept one writes it, and the others wait for that.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
+use axum::http::HeaderValue;
+use bitcoin::hashes::{Hash, sha256};
+use tokio::sync::OwnedMutexGuard;
 
-use super::ids::ProductId;
+use super::ids::{ProductId, StoreId};
 use super::store::catalogue::{self, Which};
 use super::store::stores::{self, Table};
 use super::view::{CatalogueView, ProductView, ShippingView};
 use super::{Shop, ShopError, json};
 use crate::clock::UnixMillis;
 use crate::currency::Currency;
+use crate::ids::to_hex;
 use crate::rates::Unit;
 
 /// Products of one page at most.
@@ -33,36 +37,88 @@ type Key = (String, ProductId, usize);
 /// Pages that were written, and of which state of the catalogue.
 #[derive(Default)]
 pub(super) struct Pages {
-    generation: AtomicU64,
-    pages: Mutex<HashMap<Key, Page>>,
+    kept: Mutex<KeptPages>,
+    /// Pages that are written just now.
+    turns: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-#[derive(Clone)]
-struct Page {
-    generation: u64,
+#[derive(Default)]
+struct KeptPages {
+    /// How often something of any catalogue has changed.
+    changes: u64,
+    /// Which of these changes was the last of a store.
+    changed: HashMap<StoreId, u64>,
+    pages: HashMap<Key, Kept>,
+}
+
+struct Kept {
+    page: Page,
+    store: StoreId,
+    /// Changes before it was read.
+    as_of: u64,
     good_until: UnixMillis,
-    body: Bytes,
+}
+
+/// A page as JSON.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The text.
+    pub body: Bytes,
+    /// Names the text.
+    pub etag: HeaderValue,
+}
+
+impl Page {
+    fn new(body: Vec<u8>) -> Self {
+        let name = sha256::Hash::hash(&body).to_byte_array();
+        let name = format!("\"{}\"", to_hex(name.get(..16).unwrap_or_default()));
+        // Hexadecimal digits fit in a header.
+        let etag = HeaderValue::try_from(name).unwrap_or_else(|_| HeaderValue::from_static("\"\""));
+        Self { body: body.into(), etag }
+    }
 }
 
 impl Pages {
-    /// Something of a catalogue has changed.
-    pub(super) fn changed(&self) {
-        self.generation.fetch_add(1, Ordering::Release);
+    /// Something of a store's catalogue has changed.
+    pub(super) fn changed(&self, store: StoreId) {
+        let mut kept = self.kept();
+        kept.changes = kept.changes.saturating_add(1);
+        let changes = kept.changes;
+        kept.changed.insert(store, changes);
     }
 
-    fn get(&self, key: &Key, now: UnixMillis) -> Option<Bytes> {
-        let generation = self.generation.load(Ordering::Acquire);
-        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let page = pages.get(key).filter(|page| page.generation == generation && now < page.good_until);
-        page.map(|page| page.body.clone())
+    fn changes(&self) -> u64 {
+        self.kept().changes
     }
 
-    fn put(&self, key: Key, page: Page) {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.len() >= KEPT {
-            pages.clear();
+    fn get(&self, key: &Key, now: UnixMillis) -> Option<Page> {
+        let kept = self.kept();
+        let found = kept.pages.get(key)?;
+        let changed = kept.changed.get(&found.store).copied().unwrap_or(0);
+        (changed <= found.as_of && now < found.good_until).then(|| found.page.clone())
+    }
+
+    fn put(&self, key: Key, page: Kept) {
+        let mut kept = self.kept();
+        if kept.pages.len() >= KEPT {
+            kept.pages.clear();
         }
-        pages.insert(key, page);
+        kept.pages.insert(key, page);
+    }
+
+    /// Waits until nobody else writes this page. The turn ends when what is returned is dropped.
+    async fn turn(&self, key: &Key) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever has a turn, or waits for one, holds a copy.
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(key.clone()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    fn kept(&self) -> MutexGuard<'_, KeptPages> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +132,7 @@ impl Shop {
         slug: &str,
         cursor: Option<&str>,
         limit: Option<usize>,
-    ) -> Result<Bytes, ShopError> {
+    ) -> Result<Page, ShopError> {
         let after = match cursor.filter(|text| !text.is_empty()) {
             None => ProductId(0),
             Some(text) => ProductId(text.parse().map_err(|_| {
@@ -86,10 +142,14 @@ impl Shop {
         let limit = limit.unwrap_or(LONGEST_PAGE).clamp(1, LONGEST_PAGE);
         let (pages, now) = (self.notifier().pages(), self.now());
         let key = (slug.to_owned(), after, limit);
-        if let Some(body) = pages.get(&key, now) {
-            return Ok(body);
+        if let Some(page) = pages.get(&key, now) {
+            return Ok(page);
         }
-        let generation = pages.generation.load(Ordering::Acquire);
+        let _turn = pages.turn(&key).await;
+        if let Some(page) = pages.get(&key, now) {
+            return Ok(page);
+        }
+        let as_of = pages.changes();
         let (shop, wanted) = (self.clone(), slug.to_owned());
         let read = self.store().read(move |connection| -> Result<_, ShopError> {
             let store = stores::by_slug(connection, &wanted)?.filter(|store| store.active);
@@ -115,13 +175,40 @@ impl Shop {
                 country: &store.home.country,
                 next_cursor,
             };
-            Ok((json(&view)?, store.unit))
+            Ok((Page::new(json(&view)?), store.unit, store.id))
         });
-        let (body, unit) = read.await?;
-        let body = Bytes::from(body);
+        let (page, unit, store) = read.await?;
         let converted = unit != Unit::Fiat(Currency::Usd);
         let good_until = if converted { now.saturating_add(CONVERTED_MS) } else { i64::MAX };
-        pages.put(key, Page { generation, good_until, body: body.clone() });
-        Ok(body)
+        pages.put(key, Kept { page: page.clone(), store, as_of, good_until });
+        Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_is_kept_until_its_own_store_changes() {
+        let pages = Pages::default();
+        let key = |slug: &str| (slug.to_owned(), ProductId(0), 10);
+        let put = |slug: &str, store| {
+            let as_of = pages.changes();
+            let page = Page::new(slug.as_bytes().to_vec());
+            pages.put(key(slug), Kept { page, store, as_of, good_until: 1_000 });
+        };
+        let has = |slug: &str, now| pages.get(&key(slug), now).is_some();
+        put("mugs", StoreId(1));
+        put("cups", StoreId(2));
+        pages.changed(StoreId(1));
+        assert!(!has("mugs", 0) && has("cups", 0) && !has("cups", 1_000));
+        put("mugs", StoreId(1));
+        assert!(has("mugs", 0));
+        // What changes while a page is read makes it old.
+        let as_of = pages.changes();
+        pages.changed(StoreId(2));
+        pages.put(key("cups"), Kept { page: Page::new(vec![]), store: StoreId(2), as_of, good_until: 1_000 });
+        assert!(!has("cups", 0) && has("mugs", 0));
     }
 }

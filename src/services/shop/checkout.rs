@@ -6,9 +6,10 @@ use super::amounts;
 use super::cart::Cart;
 use super::ids::{OrderKey, claim_token};
 use super::location::Location;
+use super::place::{self, Goods, Unnamed};
 use super::store::catalogue::{self, Variant};
 use super::store::orders::{self, Bill, Draft, Item, Order};
-use super::store::stores::{self, ShopStore, Table};
+use super::store::stores::ShopStore;
 use super::{Shop, ShopError};
 use crate::clock::{UnixMillis, millis};
 use crate::crash_point;
@@ -21,6 +22,9 @@ use crate::text::beginning;
 
 /// Bytes of an invoice's description.
 const DESCRIPTION_BYTES: usize = 200;
+
+/// How a checkout names a state.
+const NAME_A_STATE: &str = "send X-Buyer-Location: {country}-STATE-ZIP with";
 
 /// Something to order.
 #[derive(Clone, Debug)]
@@ -183,16 +187,15 @@ fn price(connection: &Connection, store: &ShopStore, new: &NewOrder) -> Result<P
     }
     let at = new.at.as_ref().unwrap_or(&store.home);
     let ships = lines.iter().any(|(variant, _)| variant.ships);
-    let shipping = if ships {
-        stores::value(connection, Table::Shipping, store.id, at)?.ok_or_else(|| {
-            let message = format!("This store does not ship to {}", at.country);
-            ShopError::invalid("SHIPPING_UNAVAILABLE", message)
-        })?
-    } else {
-        0
-    };
-    let tax = stores::value(connection, Table::Taxes, store.id, at)?.unwrap_or(0);
-    let bill = bill(store, at, &lines, shipping, u32::try_from(tax).unwrap_or(0));
+    let taxed = lines.iter().any(|(variant, _)| variant.taxable) || (ships && store.tax_shipping);
+    // Clients that say nothing are where the store is.
+    let unnamed = if new.at.is_some() { Unnamed::Refused(NAME_A_STATE) } else { Unnamed::Highest };
+    let costs = place::costs(connection, store, at, Goods { ships, taxed }, unnamed)?;
+    let shipping = costs.shipping.ok_or_else(|| {
+        let message = format!("This store does not ship to {}", at.country);
+        ShopError::invalid("SHIPPING_UNAVAILABLE", message)
+    })?;
+    let bill = bill(store, at, &lines, shipping, u32::try_from(costs.tax_ppm).unwrap_or(u32::MAX));
     let too_large =
         || ShopError::invalid("AMOUNT_TOO_LARGE", "The order comes to more than can be paid at once");
     Ok(Priced { items, bill: bill.ok_or_else(too_large)?, ships, at: at.clone() })

@@ -4,18 +4,23 @@ use axum::http::StatusCode;
 
 use super::customer::Customer;
 use super::location::Location;
+use super::place::{self, Goods, Unnamed};
 use super::status::OrderStatus;
+use super::store::catalogue;
 use super::store::customers::{self, LetterKind};
 use super::store::orders::{self, Order};
-use super::store::stores::{self, ShopStore, Table};
+use super::store::stores::{self, ShopStore};
 use super::view::ClaimedView;
 use super::{Shop, ShopError, json, letters};
 use crate::crash_point;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
-use crate::store::{StoreError, Tx};
+use crate::store::Tx;
 
 /// Characters of a claim token.
 const TOKEN_LEN: std::ops::RangeInclusive<usize> = 1..=20;
+
+/// How an address names a state.
+const NAME_A_STATE: &str = "shippingAddress.province must be";
 
 /// A claim.
 #[derive(Debug)]
@@ -89,15 +94,25 @@ impl Shop {
 
 /// Shipping and tax were paid for one place; an address in another must cost no more.
 fn check_place(tx: &Tx<'_>, store: &ShopStore, order: &Order, to: &Location) -> Result<(), ShopError> {
-    if *to == order.at || !order.ships {
+    if !order.ships {
         return Ok(());
     }
-    let there = shipping_and_tax(tx, store, order, to)?;
-    let paid = shipping_and_tax(tx, store, order, &order.at)?;
-    if let (Some(there), Some(paid)) = (there, paid)
-        && there.0 <= paid.0
-        && there.1 <= paid.1
-    {
+    let taxed = store.tax_shipping || catalogue::has_taxable(tx, order.id)?;
+    let goods = Goods { ships: true, taxed };
+    let there = place::costs(tx, store, to, goods, Unnamed::Refused(NAME_A_STATE))?;
+    if *to == order.at {
+        return Ok(());
+    }
+    let paid = place::costs(tx, store, &order.at, goods, Unnamed::Highest)?;
+    let free = |at: &Location| {
+        at.country == store.home.country && store.free_from.is_some_and(|from| order.bill.subtotal >= from)
+    };
+    let shipping_there = if free(to) { there.shipping.map(|_| 0) } else { there.shipping };
+    let shipping_now = if free(&order.at) { 0 } else { paid.shipping.unwrap_or(0) };
+    // What was paid counts, and what the same place costs today.
+    let shipping_paid = order.bill.shipping.max(shipping_now);
+    let tax_paid = if order.bill.tax == 0 { 0 } else { paid.tax_ppm };
+    if shipping_there.is_some_and(|there| there <= shipping_paid) && there.tax_ppm <= tax_paid {
         return Ok(());
     }
     let (to, at) = (to.shown(), order.at.shown());
@@ -105,22 +120,4 @@ fn check_place(tx: &Tx<'_>, store: &ShopStore, order: &Order, to: &Location) -> 
         "The address is in {to}, and this order was priced for {at}: shipping or tax are higher, or nothing is sent there. It stays paid: claim it with an address in {at}, or ask the seller to cancel it, which gives the sats back"
     );
     Err(ShopError::invalid("ADDRESS_MISMATCH", message))
-}
-
-/// What an order costs in a place besides its pieces: shipping, and tax in parts per million; `None` if it is not sent
-/// there.
-fn shipping_and_tax(
-    tx: &Tx<'_>,
-    store: &ShopStore,
-    order: &Order,
-    at: &Location,
-) -> Result<Option<(u64, u64)>, StoreError> {
-    let free =
-        at.country == store.home.country && store.free_from.is_some_and(|from| order.bill.subtotal >= from);
-    let shipping = if order.ships { stores::value(tx, Table::Shipping, store.id, at)? } else { Some(0) };
-    let priced = stores::value(tx, Table::Taxes, store.id, &order.at)?.unwrap_or(0);
-    // Nothing of it is taxed anywhere.
-    let untaxed = order.bill.tax == 0 && priced > 0;
-    let tax = if untaxed { 0 } else { stores::value(tx, Table::Taxes, store.id, at)?.unwrap_or(0) };
-    Ok(shipping.map(|shipping| (if free { 0 } else { shipping }, tax)))
 }

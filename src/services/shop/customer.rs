@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::error::WrongField;
 use super::location::{self, Location};
 use super::{ShopError, states};
 use crate::mail::Address as Email;
@@ -54,19 +55,22 @@ impl Customer {
     /// Reads `email` and `shippingAddress` of a body.
     ///
     /// # Errors
-    /// [`ShopError::Invalid`] for the first rule that is broken. Quotes nothing of what was given.
+    /// [`ShopError::InvalidFields`] with every member that breaks a rule: a form marks them all at once. Quotes nothing
+    /// of what was given.
     pub fn read(fields: &Map<String, Value>) -> Result<Self, ShopError> {
-        let bad_email = || ShopError::invalid("INVALID_EMAIL", "email must be an e-mail address");
-        let text = fields.get("email").and_then(Value::as_str).ok_or_else(bad_email)?;
-        if text.chars().count() > EMAIL_LEN {
-            return Err(bad_email());
-        }
-        let email = text.parse().map_err(|_| bad_email())?;
-        let Some(Value::Object(address)) = fields.get("shippingAddress") else {
-            let message = "shippingAddress must be an object";
-            return Err(ShopError::invalid("INVALID_ADDRESS", message));
+        let mut wrong = Vec::new();
+        let email = read_email(fields).map_err(|bad| wrong.push(bad)).ok();
+        let address = match fields.get("shippingAddress") {
+            Some(Value::Object(address)) => ShippingAddress::read(address, &mut wrong),
+            _ => {
+                wrong.push(bad_address("shippingAddress", "shippingAddress must be an object".into()));
+                None
+            }
         };
-        Ok(Self { email, address: ShippingAddress::read(address)? })
+        match (email, address) {
+            (Some(email), Some(address)) => Ok(Self { email, address }),
+            _ => Err(ShopError::InvalidFields(wrong)),
+        }
     }
 
     /// Whether a text has something in it of who bought.
@@ -88,23 +92,34 @@ impl Customer {
 }
 
 impl ShippingAddress {
-    fn read(fields: &Map<String, Value>) -> Result<Self, ShopError> {
-        let country = line(fields, "country", 60, true)?;
-        let code = location::country(&country).ok_or_else(|| {
-            let message = "shippingAddress.country must be a country's code of two letters, like US";
-            ShopError::invalid("INVALID_ADDRESS", message)
-        })?;
-        Ok(Self {
-            first_name: line(fields, "firstName", 100, true)?,
-            last_name: line(fields, "lastName", 100, true)?,
-            address1: line(fields, "address1", 200, true)?,
-            address2: Some(line(fields, "address2", 200, false)?).filter(|text| !text.is_empty()),
-            city: line(fields, "city", 100, true)?,
-            // Not every country has them.
-            province: line(fields, "province", 100, false)?,
-            zip: line(fields, "zip", 20, false)?,
+    /// `None` if a member breaks a rule; every one that does is added to `wrong`.
+    fn read(fields: &Map<String, Value>, wrong: &mut Vec<WrongField>) -> Option<Self> {
+        let country = line(fields, "country", 60, true).and_then(|country| {
+            let code = location::country(&country).ok_or_else(|| {
+                let message = "shippingAddress.country must be a country's code of two letters, like US";
+                bad_address("country", message.into())
+            })?;
+            Ok((country, code))
+        });
+        let country = country.map_err(|bad| wrong.push(bad)).ok();
+        let mut line =
+            |name, longest, needed| line(fields, name, longest, needed).map_err(|bad| wrong.push(bad)).ok();
+        let (first_name, last_name) = (line("firstName", 100, true), line("lastName", 100, true));
+        let (address1, address2) = (line("address1", 200, true), line("address2", 200, false));
+        let city = line("city", 100, true);
+        // Not every country has them.
+        let (province, zip) = (line("province", 100, false), line("zip", 20, false));
+        let (country, country_code) = country?;
+        Some(Self {
+            first_name: first_name?,
+            last_name: last_name?,
+            address1: address1?,
+            address2: Some(address2?).filter(|text| !text.is_empty()),
+            city: city?,
+            province: province?,
+            zip: zip?,
             country,
-            country_code: code,
+            country_code,
         })
     }
 
@@ -145,13 +160,35 @@ impl ShippingAddress {
     }
 }
 
+fn read_email(fields: &Map<String, Value>) -> Result<Email, WrongField> {
+    let bad = || WrongField {
+        field: "email",
+        code: "INVALID_EMAIL",
+        message: "email must be an e-mail address".into(),
+    };
+    let text = fields.get("email").and_then(Value::as_str).ok_or_else(bad)?;
+    if text.chars().count() > EMAIL_LEN {
+        return Err(bad());
+    }
+    text.parse().map_err(|_| bad())
+}
+
+fn bad_address(field: &'static str, message: String) -> WrongField {
+    WrongField { field, code: "INVALID_ADDRESS", message }
+}
+
 /// A text on one line. Markup is text: whoever shows it escapes it.
-fn line(fields: &Map<String, Value>, name: &str, longest: usize, needed: bool) -> Result<String, ShopError> {
+fn line(
+    fields: &Map<String, Value>,
+    name: &'static str,
+    longest: usize,
+    needed: bool,
+) -> Result<String, WrongField> {
     let bad = || {
         let least = if needed { "1" } else { "0" };
         let message =
             format!("shippingAddress.{name} must be a text of {least} to {longest} characters, on one line");
-        ShopError::invalid("INVALID_ADDRESS", message)
+        bad_address(name, message)
     };
     let text = match fields.get(name) {
         None | Some(Value::Null) => "",
@@ -218,6 +255,17 @@ mod tests {
             assert_eq!(error.status(), 400, "{change}");
             assert!(!error.message().contains("Narnia") && !error.message().contains("evil"), "{change}");
         }
+    }
+
+    #[test]
+    fn every_wrong_member_is_told_at_once() {
+        let error =
+            read(&json!({ "email": "nobody", "city": "", "country": "Narnia", "zip": "9".repeat(21) }));
+        let Err(ShopError::InvalidFields(wrong)) = error else { panic!("{error:?}") };
+        let fields: Vec<_> = wrong.iter().map(|wrong| wrong.field).collect();
+        assert_eq!(fields, ["email", "country", "city", "zip"]);
+        let first = ShopError::InvalidFields(wrong);
+        assert_eq!((first.status(), first.code()), (400, "INVALID_EMAIL"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
 use crate::http::body::Invalid;
 use crate::http::keys::Scope;
@@ -24,6 +25,8 @@ pub enum ShopError {
         /// Which rule.
         message: String,
     },
+    /// 400: the rules of some members are broken. Never empty.
+    InvalidFields(Vec<WrongField>),
     /// 413: the body is larger than allowed.
     BodyTooLarge,
     /// 409: the key was used for another request.
@@ -79,6 +82,17 @@ pub enum ShopError {
     },
 }
 
+/// A member of a body that breaks a rule. Quotes nothing of what was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongField {
+    /// Its name, without that of the object it is in.
+    pub field: &'static str,
+    /// What programs compare.
+    pub code: &'static str,
+    /// Which rule.
+    pub message: String,
+}
+
 impl ShopError {
     /// 400 with a code.
     pub fn invalid(code: &'static str, message: impl Into<String>) -> Self {
@@ -105,6 +119,10 @@ impl ShopError {
     fn row(&self) -> (u16, &'static str, &str) {
         match self {
             Self::Invalid { code, message } => (400, code, message),
+            Self::InvalidFields(wrong) => match wrong.first() {
+                Some(first) => (400, first.code, &first.message),
+                None => (400, "INVALID_ADDRESS", "The address can't be used"),
+            },
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE", "The body is too large"),
             Self::IdempotencyKeyReuse => {
                 (409, "IDEMPOTENCY_KEY_REUSE", "This idempotency key was used for another request")
@@ -163,6 +181,10 @@ impl ShopError {
             Self::TooMany { quota, retry_after } => {
                 let quota = quota.map(|(limit, secs)| (limit, format!("{secs} seconds")));
                 problem.too_many(quota, *retry_after)
+            }
+            Self::InvalidFields(wrong) => {
+                let told = |wrong: &WrongField| json!({ "field": wrong.field, "message": wrong.message });
+                problem.with("errors", wrong.iter().map(told).collect::<Vec<_>>())
             }
             Self::Settling => problem.retry_after(1),
             Self::RateUnavailable | Self::Unavailable | Self::NoCapacity { .. } => {

@@ -47,6 +47,7 @@ mod listed;
 mod location;
 mod look;
 mod notify;
+mod place;
 mod ports;
 mod products;
 mod refund;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::catalogue::Pages;
+use super::ids::StoreId;
 use super::ports::Webhooks;
 use super::status::OrderStatus;
 use super::store::orders::{self, Order};
@@ -39,10 +40,10 @@ impl Notifier {
         &self.pages
     }
 
-    /// Once a change is durable, catalogues are written anew.
-    pub(super) fn catalogue_changed(&self, tx: &Tx<'_>) {
+    /// Once a change is durable, the store's catalogue is written anew.
+    pub(super) fn catalogue_changed(&self, tx: &Tx<'_>, store: StoreId) {
         let pages = Arc::clone(&self.pages);
-        tx.after_commit(move || pages.changed());
+        tx.after_commit(move || pages.changed(store));
     }
 
     /// Tells of an order; `order` is read after the change.
@@ -131,7 +132,7 @@ impl Listener for Notifier {
             owe_refund(tx, &orders::by_id(tx, order.id)?, now)?;
         }
         if gone {
-            self.catalogue_changed(tx);
+            self.catalogue_changed(tx, store.id);
         }
         self.tell(tx, &orders::by_id(tx, order.id)?, "order.paid", now)
     }

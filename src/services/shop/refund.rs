@@ -88,7 +88,7 @@ impl Shop {
                 Ok(orders::by_id(tx, order.id)?)
             }
             Queued::Existing(_) => Err(used()),
-            Queued::Unpayable => Err(invoice::BadInvoice.into()),
+            Queued::Unpayable => Err(invoice::BadInvoice::Used.into()),
         }
     }
 
@@ -119,7 +119,7 @@ impl Shop {
         }
         catalogue::put_back(tx, order.id)?;
         self.cancel_at_shopify(tx, &stores::by_id(tx, order.store)?, order.id, now)?;
-        self.notifier().catalogue_changed(tx);
+        self.notifier().catalogue_changed(tx, order.store);
         let order = orders::by_id(tx, order.id)?;
         self.notifier().tell(tx, &order, "order.cancelled", now)?;
         Ok(order)

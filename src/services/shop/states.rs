@@ -57,6 +57,13 @@ const UNITED_STATES: &[(&str, &str)] = &[
     ("WEST VIRGINIA", "WV"),
     ("WISCONSIN", "WI"),
     ("WYOMING", "WY"),
+    ("AMERICAN SAMOA", "AS"),
+    ("GUAM", "GU"),
+    ("NORTHERN MARIANA ISLANDS", "MP"),
+    ("VIRGIN ISLANDS", "VI"),
+    ("ARMED FORCES AMERICAS", "AA"),
+    ("ARMED FORCES EUROPE", "AE"),
+    ("ARMED FORCES PACIFIC", "AP"),
 ];
 
 const CANADA: &[(&str, &str)] = &[
@@ -86,6 +93,12 @@ const AUSTRALIA: &[(&str, &str)] = &[
     ("VICTORIA", "VIC"),
     ("WESTERN AUSTRALIA", "WA"),
 ];
+
+/// The codes of a country's states; none of a country that is not listed here.
+pub(super) fn codes(country: &str) -> impl Iterator<Item = &'static str> {
+    let names = NAMES.iter().find(|(code, _)| *code == country).map_or(&[][..], |(_, names)| *names);
+    names.iter().map(|(_, code)| *code)
+}
 
 /// Characters of a code.
 const LONGEST: usize = 10;

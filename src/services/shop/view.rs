@@ -55,7 +55,7 @@ pub struct ShippingView {
 struct PlaceView {
     /// Two letters, or `*` for everywhere else.
     country: String,
-    /// Empty for the whole country.
+    /// Empty for the whole country, `*` for the rest of it.
     state: String,
     #[schema(value_type = f64)]
     price: Decimal,

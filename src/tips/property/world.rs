@@ -24,6 +24,7 @@ use crate::ledger::{
 };
 use crate::lightning::sim::{CRASH, FakeNode, Sim, Trap};
 use crate::lightning::{Lightning, Node};
+use crate::lnurl::payee::Payees;
 use crate::money::Msat;
 use crate::store::Store;
 use crate::tips::fee::group_cost;
@@ -110,7 +111,10 @@ impl World {
             },
             keyring: ring,
             guard: Guard::offline(GuardSettings::default()),
-            resolve: Arc::clone(&address) as Arc<dyn Resolve>,
+            payees: Payees::new(
+                Guard::offline(GuardSettings::default()),
+                Arc::clone(&address) as Arc<dyn Resolve>,
+            ),
             teller,
             vouchers: vouchers.clone(),
             people,

@@ -61,7 +61,7 @@ pub(in crate::tips) fn next_letter(
     let next = statement.query_row([now], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((user, email)) = next else { return Ok(None) };
     let mut statement = connection.prepare_cached(
-        "SELECT l.tip_id, l.kind, l.tries, t.public_id, v.amount_msat, min(v.expires_at, t.expires_at),
+        "SELECT l.tip_id, l.kind, l.tries, unseal(t.public_id), v.amount_msat, min(v.expires_at, t.expires_at),
              v.state = 'open' AND v.expires_at > ?2 AND t.expires_at > ?2
          FROM tip_letters l JOIN tips t ON t.id = l.tip_id JOIN vouchers v ON v.id = l.tip_id
          WHERE l.user_id = ?1 ORDER BY 6, l.tip_id, l.kind LIMIT ?3",

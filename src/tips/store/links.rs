@@ -34,11 +34,11 @@ pub(in crate::tips) fn insert_link(
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     tx.prepare_cached(
-        "INSERT INTO tip_links (id, user_id, flow, amount_msat, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO tip_links (id, user_id, flow, amount_msat, created_at) VALUES (seal(?1), ?2, ?3, ?4, ?5)",
     )?
     .execute(params![key, link.user, link.flow, link.amount, now])?;
     for tip in &link.tips {
-        tx.prepare_cached("INSERT INTO tip_link_tips (link_id, tip_id) VALUES (?1, ?2)")?
+        tx.prepare_cached("INSERT INTO tip_link_tips (link_id, tip_id) VALUES (seal(?1), ?2)")?
             .execute(params![key, tip])?;
     }
     Ok(())
@@ -46,7 +46,7 @@ pub(in crate::tips) fn insert_link(
 
 pub(in crate::tips) fn link(connection: &Connection, key: LinkKey) -> Result<Option<Link>, LedgerError> {
     let found = connection
-        .prepare_cached("SELECT user_id, flow, amount_msat FROM tip_links WHERE id = ?1")?
+        .prepare_cached("SELECT user_id, flow, amount_msat FROM tip_links WHERE id = seal(?1)")?
         .query_row([key], |row| {
             Ok(Link { user: row.get(0)?, flow: row.get(1)?, amount: row.get(2)?, tips: Vec::new() })
         })
@@ -56,8 +56,8 @@ pub(in crate::tips) fn link(connection: &Connection, key: LinkKey) -> Result<Opt
 }
 
 fn tips_of(connection: &Connection, key: LinkKey) -> Result<Vec<VoucherId>, LedgerError> {
-    let mut statement =
-        connection.prepare_cached("SELECT tip_id FROM tip_link_tips WHERE link_id = ?1 ORDER BY tip_id")?;
+    let mut statement = connection
+        .prepare_cached("SELECT tip_id FROM tip_link_tips WHERE link_id = seal(?1) ORDER BY tip_id")?;
     let found = statement.query_map([key], |row| row.get(0))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
@@ -70,7 +70,7 @@ pub(in crate::tips) fn same_link(
 ) -> Result<Option<LinkKey>, LedgerError> {
     let Some(first) = wanted.tips.iter().min() else { return Ok(None) };
     let mut statement = connection.prepare_cached(
-        "SELECT l.id FROM tip_link_tips x JOIN tip_links l ON l.id = x.link_id
+        "SELECT unseal(l.id) FROM tip_link_tips x JOIN tip_links l ON l.id = x.link_id
          WHERE x.tip_id = ?1 AND l.user_id IS ?2 AND l.flow = ?3 AND l.amount_msat = ?4 AND l.created_at >= ?5
          ORDER BY l.created_at DESC LIMIT 20",
     )?;
@@ -92,13 +92,13 @@ pub(in crate::tips) fn same_link(
 /// them began goes on without it.
 pub(in crate::tips) fn prune_links(tx: &Tx<'_>, before: UnixMillis) -> Result<bool, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT id FROM tip_links WHERE user_id IS NOT NULL AND created_at <= ?1 ORDER BY created_at LIMIT ?2",
+        "SELECT unseal(id) FROM tip_links WHERE user_id IS NOT NULL AND created_at <= ?1 ORDER BY created_at LIMIT ?2",
     )?;
     let keys: Vec<LinkKey> =
         statement.query_map(params![before, PRUNE], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for key in &keys {
-        tx.prepare_cached("DELETE FROM tip_link_tips WHERE link_id = ?1")?.execute([key])?;
-        tx.prepare_cached("DELETE FROM tip_links WHERE id = ?1")?.execute([key])?;
+        tx.prepare_cached("DELETE FROM tip_link_tips WHERE link_id = seal(?1)")?.execute([key])?;
+        tx.prepare_cached("DELETE FROM tip_links WHERE id = seal(?1)")?.execute([key])?;
     }
     Ok(!keys.is_empty())
 }

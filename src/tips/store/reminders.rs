@@ -101,7 +101,9 @@ fn due(
     limit: usize,
 ) -> Result<Vec<DueReminder>, LedgerError> {
     let sql = format!(
-        "SELECT t.public_id, w.public_id, w.email IS NOT NULL {waiting} {} ORDER BY v.expires_at, t.id LIMIT ?3",
+        "WITH due (tip, tippee, has_email) AS MATERIALIZED
+             (SELECT t.public_id, w.public_id, w.email IS NOT NULL {waiting} {} ORDER BY v.expires_at, t.id LIMIT ?3)
+         SELECT unseal(tip), tippee, has_email FROM due",
         rule(kind)
     );
     let mut statement = connection.prepare_cached(&sql)?;

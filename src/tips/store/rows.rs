@@ -124,8 +124,8 @@ impl Tip {
 }
 
 /// Every column of a tip.
-pub(super) const TIP: &str = "SELECT t.id, t.public_id, t.user_id, u.public_id, u.name,
-        t.group_id, g.public_id, t.group_index, v.amount_msat, t.fee_msat, v.state, t.expires_at,
+pub(super) const TIP: &str = "SELECT t.id, unseal(t.public_id), t.user_id, u.public_id, u.name,
+        t.group_id, unseal(g.public_id), t.group_index, v.amount_msat, t.fee_msat, v.state, t.expires_at,
         t.onboarding_flow, t.anonymous, t.tippee_name, t.tippee_locale, t.currency, t.note, t.wallet, t.ad_url,
         t.ad_image_url, t.passphrase_sealed, t.claim_webhook, t.withdraw_webhook, t.tippee_id, w.public_id, w.name,
         t.seen_at, t.claimed_at, t.claimed_printed, t.copied_at, t.withdrawal_at, v.created_at, t.updated_at,
@@ -235,7 +235,7 @@ impl Group {
 }
 
 /// Every column of a group.
-pub(super) const GROUP: &str = "SELECT g.id, g.public_id, g.user_id, u.public_id, g.quantity,
+pub(super) const GROUP: &str = "SELECT g.id, unseal(g.public_id), g.user_id, u.public_id, g.quantity,
         g.static_link, g.created_at, g.updated_at, g.deleted_at, c.status, c.invoice,
         lower(hex(c.payment_hash)), c.expires_at
      FROM tip_groups g

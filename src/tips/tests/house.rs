@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
-use super::addresses::FakeAddresses;
 use super::answer::Answer;
 use crate::clock::{Clock, iso};
 use crate::http::client::Proxies;
@@ -27,6 +26,8 @@ use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
+use crate::lnurl::fake::FakeAddresses;
+use crate::lnurl::payee::Payees;
 use crate::money::Msat;
 use crate::store::{Store, StoreError};
 use crate::tips::people::{self, People};
@@ -149,7 +150,7 @@ impl House {
             rules: setup.rules,
             keyring,
             guard: Guard::offline(GuardSettings::default()),
-            resolve: Arc::clone(&addresses) as Arc<_>,
+            payees: Payees::new(Guard::offline(GuardSettings::default()), Arc::clone(&addresses) as Arc<_>),
             teller,
             vouchers: vouchers.clone(),
             people,
@@ -379,7 +380,7 @@ impl House {
     pub(super) fn sent(&self) -> Vec<(String, String)> {
         let read = self.ledger.store.read_blocking(|connection| -> Result<_, StoreError> {
             let mut statement = connection.prepare(
-                "SELECT e.url, m.payload FROM webhook_messages m
+                "SELECT e.url, unseal(m.payload) FROM webhook_messages m
                  JOIN webhook_endpoints e ON e.id = m.endpoint_id ORDER BY m.id",
             )?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;

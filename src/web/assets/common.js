@@ -84,6 +84,49 @@ export function setText(target, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/// What somebody wrote, in its own direction, whatever stands around it.
+export function theirs(text) {
+  return element('bdi', {}, text);
+}
+
+/// The same as `setText` for words with what somebody wrote among them: strings, and elements of `theirs()`.
+export function setWords(target, ...parts) {
+  const node = typeof target === 'string' ? $(target) : target;
+  const made = element('span', {}, ...parts);
+  if (node.innerHTML !== made.innerHTML) node.replaceChildren(...made.childNodes);
+}
+
+/// Shows what is wrong with each field of a form, and takes away what was wrong before. `errors`: names and texts.
+/// Errors stand in the elements with `data-error`; `inputs`: names and fields. Answers the first wrong field.
+export function showErrors(form, inputs, errors) {
+  for (const place of form.querySelectorAll('[data-error]')) {
+    const name = place.dataset.error;
+    setText(place, errors[name] ?? '');
+    if (name === 'form') place.hidden = !errors.form;
+    markField(inputs[name], errors[name]);
+  }
+  const wrong = Object.keys(inputs).filter((name) => errors[name]).map((name) => inputs[name]);
+  for (const input of wrong) if (input.closest('details')) input.closest('details').open = true;
+  wrong[0]?.focus();
+  return wrong[0] ?? null;
+}
+
+/// Says of a field that what is in it is wrong, or not.
+export function markField(input, isWrong) {
+  if (isWrong) input?.setAttribute('aria-invalid', 'true');
+  else input?.removeAttribute('aria-invalid');
+}
+
+/// Takes the error of a field away while somebody mends it.
+export function mendsErrors(form) {
+  form.addEventListener('input', (event) => {
+    if (!event.target.getAttribute('aria-invalid')) return;
+    markField(event.target, false);
+    const place = event.target.closest('.field')?.querySelector('[data-error]');
+    if (place) setText(place, '');
+  });
+}
+
 export function showQr(image, text) {
   const source = `${base}/qr.svg?text=${encodeURIComponent(text)}`;
   if (image.getAttribute('src') !== source) image.src = source;
@@ -163,6 +206,36 @@ export function busy(button, text) {
     button.textContent = before;
   };
 }
+
+// A wallet on a phone takes the screen. Elsewhere nobody can tell whether one has opened, so the words leave it open.
+const WALLET_MS = 1500;
+const NO_WALLET = 'Has no wallet opened? Then scan the code with a wallet on your phone, or copy the text below the code into one. '
+  + 'If you have none yet, install a Lightning wallet first.';
+
+/// Links to wallets do nothing where there is none, and the browser doesn't say so.
+document.addEventListener('click', (event) => {
+  const link = event.target instanceof Element && event.target.closest('a[href^="lightning:"]');
+  if (!link) return;
+  const hint = link.parentElement.querySelector('.wallet-hint') ?? element('p', { class: 'note warn wallet-hint', hidden: '' });
+  hint.hidden = true;
+  // Below the button if there is one, so that it is seen next to what was pressed.
+  (link.matches('.button') ? link : link.parentElement.querySelector('a.button[href^="lightning:"]') ?? link).after(hint);
+  const opened = new AbortController();
+  const timer = setTimeout(() => {
+    opened.abort();
+    if (document.hidden) return;
+    setText(hint, NO_WALLET);
+    hint.hidden = false;
+    announce(NO_WALLET);
+  }, WALLET_MS);
+  const stop = () => {
+    clearTimeout(timer);
+    opened.abort();
+  };
+  for (const [target, name] of [[window, 'pagehide'], [document, 'visibilitychange']]) {
+    target.addEventListener(name, stop, { signal: opened.signal });
+  }
+});
 
 async function copyText(field) {
   try {

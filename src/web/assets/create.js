@@ -1,8 +1,8 @@
 // The page that makes a gift: form, invoice, paid.
 
 import {
-  $, announce, api, base, busy, countdown, dateText, giftUrl, localPath, main, manageUrl, sat, setState, setText,
-  showPayable, showQr, siteName, timeOf,
+  $, announce, api, base, busy, countdown, dateText, giftUrl, localPath, main, manageUrl, mendsErrors, sat, setState, setText,
+  showErrors, showPayable, showQr, siteName, timeOf,
 } from './common.js';
 import { explain } from './errors.js';
 import { STATE_TEXT, isBatch, isSettled, statusFor } from './gift.js';
@@ -73,49 +73,42 @@ function expiryDateShown() {
   $('expiry-date').hidden = inputs.expiresAt.value !== 'date';
 }
 
-/// Shows an error beside its field; without arguments takes all errors away.
-function showError(field, text) {
-  for (const place of form.querySelectorAll('[data-error]')) {
-    const here = place.dataset.error === field;
-    setText(place, here ? text : '');
-    if (place.dataset.error === 'form') place.hidden = !here;
-    const input = inputs[place.dataset.error];
-    if (here && input) input.setAttribute('aria-invalid', 'true');
-    else input?.removeAttribute('aria-invalid');
-  }
-  const input = inputs[field];
-  if (!input) return;
-  if (input.closest('details')) input.closest('details').open = true;
-  input.focus();
+/// Shows errors beside their fields, all at once; without any takes them all away.
+function showWrong(errors = {}) {
+  showErrors(form, inputs, errors);
 }
 
-/// The body for `POST /create`, or null if a field is wrong in a way that we can tell at once.
+/// The body for `POST /create`, or null if fields are wrong in ways that we can tell at once: all of them are marked.
 function readForm() {
+  const errors = {};
   const fail = (field, code) => {
-    showError(field, explain({ code, status: 400 }, limits).text);
-    return null;
+    errors[field] ??= explain({ code, status: 400 }, limits).text;
   };
   const body = { amount: typedNumber(inputs.amount.value) };
-  if (!Number.isInteger(body.amount)) return fail('amount', 'GIFT_AMOUNT_NOT_WHOLE_NUMBER');
-  if (body.amount < limits.min) return fail('amount', 'GIFT_AMOUNT_UNDER_100');
-  if (body.amount > limits.max) return fail('amount', 'GIFT_AMOUNT_OVER_500K');
+  if (!Number.isInteger(body.amount)) fail('amount', 'GIFT_AMOUNT_NOT_WHOLE_NUMBER');
+  else if (body.amount < limits.min) fail('amount', 'GIFT_AMOUNT_UNDER_100');
+  else if (body.amount > limits.max) fail('amount', 'GIFT_AMOUNT_OVER_500K');
   for (const field of ['senderName', 'senderMessage', 'refundAddress', 'verifyCode']) {
     const text = inputs[field].value.trim();
     if (text) body[field] = text;
   }
-  if (body.verifyCode && !/^\d+$/.test(body.verifyCode)) return fail('verifyCode', 'VERIFY_CODE_NOT_NUMBER');
+  if (body.verifyCode && !/^\d+$/.test(body.verifyCode)) fail('verifyCode', 'VERIFY_CODE_NOT_NUMBER');
+  else if (body.verifyCode && body.verifyCode.length !== 4) fail('verifyCode', 'VERIFY_CODE_BAD_LENGTH');
+  // What the address is exactly the API reads; what is neither an address nor an LNURL is wrong at once.
+  if (body.refundAddress && !/@[^\s@]*[^\s@.]$|lnurl/i.test(body.refundAddress)) fail('refundAddress', 'REFUND_ADDRESS');
   const choice = inputs.expiresAt.value;
   if (choice === 'date') {
     const time = new Date($('expiry-date').value).getTime();
-    if (!Number.isFinite(time)) return fail('expiresAt', 'EXPIRES_AT');
+    if (!Number.isFinite(time) || time <= Date.now()) fail('expiresAt', 'EXPIRES_AT');
     body.expiresAt = Math.floor(time / 1000);
   } else if (choice) {
     body.expiresAt = Math.floor(Date.now() / 1000) + Number(choice) * DAY_S;
   }
   const quantity = inputs.quantity.value.trim() === '' ? 1 : typedNumber(inputs.quantity.value);
-  if (!Number.isInteger(quantity) || quantity < 1) return fail('quantity', 'QUANTITY');
+  if (!Number.isInteger(quantity) || quantity < 1 || quantity > limits.maxQuantity) fail('quantity', 'QUANTITY');
   if (quantity > 1) body.quantity = quantity;
-  return body;
+  showWrong(errors);
+  return Object.keys(errors).length === 0 ? body : null;
 }
 
 /// One key for one wish: if the answer was lost, asking again must not make a second gift.
@@ -129,7 +122,6 @@ function idempotencyKey(body) {
 }
 
 async function submit() {
-  showError();
   const body = readForm();
   if (!body) return;
   const done = busy($('create-button'), 'Asking for an invoice…');
@@ -140,7 +132,7 @@ async function submit() {
   if (answer.status > 0 && answer.status < 500 && answer.status !== 409) attempt = { body: '', key: '' };
   if (!answer.ok || !answer.data.orderId) {
     const { field, text } = explain(answer, limits);
-    return showError(inputs[field] ? field : 'form', text);
+    return showWrong({ [inputs[field] ? field : 'form']: text });
   }
   const gift = remember(answer, sent);
   show(gift);
@@ -367,10 +359,8 @@ function wireAmounts() {
 wireTabs();
 wireAmounts();
 refreshForm();
-form.addEventListener('input', (event) => {
-  if (event.target.getAttribute('aria-invalid')) showErrorGone(event.target);
-  refreshForm();
-});
+mendsErrors(form);
+form.addEventListener('input', refreshForm);
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   submit();
@@ -382,7 +372,7 @@ main.addEventListener('click', (event) => {
   startOver();
   if (action === 'new' || !gift) {
     form.reset();
-    showError();
+    showWrong();
     return refreshForm();
   }
   fillForm(gift.form);
@@ -392,12 +382,6 @@ onChange(() => drawList(show));
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden) refreshList(show, shown?.orderId);
 });
-
-function showErrorGone(input) {
-  input.removeAttribute('aria-invalid');
-  const place = input.closest('.field').querySelector('.error');
-  if (place) setText(place, '');
-}
 
 const remembered = findGift(location.hash.slice(1)) ?? findGift(awaitedId());
 if (remembered) show(remembered);

@@ -17,7 +17,9 @@ const TABLE = {
   NO_INBOUND_CAPACITY: ['form', 'This site can’t receive that much at the moment. Try a smaller amount, or come back later.'],
   NODE_UNAVAILABLE: ['form', 'The Lightning node of this site is not ready. Try again in a minute.'],
   GIFT_NOT_FOUND: ['form', 'There is no such gift.'],
-  BAD_INVOICE: ['invoice', 'This is not an invoice that can be paid: it may be cut off, expired, without an amount, or for another network. Make a new one and paste all of it.'],
+  BAD_INVOICE: ['invoice', 'This is neither a lightning address nor an invoice, or not all of it. Copy it again and paste all of it.'],
+  ADDRESS_INVALID: ['invoice', 'This is not a lightning address like name@wallet.example.'],
+  ADDRESS_REFUSES: ['invoice', 'The lightning address gives no invoice at the moment.'],
   BAD_INVOICE_AMOUNT: ['invoice', (limits) => limits.amount
     ? `The invoice is for another amount. It must be for exactly ${sat(limits.amount)} sat.`
     : 'The invoice must be for exactly the amount of the gift.'],
@@ -46,12 +48,21 @@ export function explain(answer, limits = {}) {
   }
   if (answer.status === 429) return say('form', `Too many requests from here. Try again ${when(answer, 'in a few minutes')}.`);
   const known = TABLE[answer.code];
-  if (known) return say(known[0], known[1]);
-  for (const [pattern, field, text] of FAMILIES) if (pattern.test(answer.code)) return say(field, text);
+  const reason = sentence(answer.data?.reason);
+  if (answer.code === 'ADDRESS_REFUSES' && reason) return say('invoice', `${known[1]} ${reason}`);
+  if (known) return say(known[0], reason || known[1]);
+  for (const [pattern, field, text] of FAMILIES) if (pattern.test(answer.code)) return say(field, reason ? `${text} ${reason}` : text);
   if (answer.status === 503) return say('form', TABLE.NODE_UNAVAILABLE[1]);
   if (answer.status >= 500) return say('form', 'Something went wrong on this site. Nothing was paid; try again in a moment.');
   if (answer.status === 413) return say('form', 'That is too long.');
   return say('form', answer.code ? `The site refused this: ${answer.code}` : 'The site gave an answer that makes no sense here.');
+}
+
+/// The API's own words, where it has more to say than a code.
+function sentence(reason) {
+  if (typeof reason !== 'string' || !reason) return '';
+  const words = reason.charAt(0).toUpperCase() + reason.slice(1);
+  return /[.!?]$/.test(words) ? words : `${words}.`;
 }
 
 function when(answer, otherwise) {

@@ -129,7 +129,7 @@ function drawFacts(told) {
     ['Then goes to', told.refundAddress],
     ['Last payout error', isFinal(stateOf(told)) ? null : payoutError(told)],
   ].filter(([, value]) => value);
-  $('gift-facts').replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, String(value))]));
+  $('gift-facts').replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', { dir: 'auto' }, String(value))]));
 }
 
 function drawHistory(told) {
@@ -141,7 +141,7 @@ function drawHistory(told) {
     const { detail } = entry;
     return element('li', {}, element('strong', {}, words),
       ...(time === null ? [] : [' ', element('time', { datetime: new Date(time).toISOString() }, dateText(time))]),
-      ...(detail ? [element('span', { class: 'detail' }, String(detail))] : []));
+      ...(detail ? [element('span', { class: 'detail', dir: 'auto' }, String(detail))] : []));
   });
   if (items.length === 0) {
     const time = timeOf(told.createdAt);
@@ -160,7 +160,7 @@ $('refund-form').addEventListener('submit', async (event) => {
   event.preventDefault();
   const invoice = $('refund-invoice').value.trim();
   if (!invoice) {
-    showRefundError('Paste a Lightning invoice first.');
+    showRefundError('Paste a Lightning invoice first. A lightning address will do too.');
     $('refund-invoice').focus();
     return;
   }

@@ -1,7 +1,8 @@
 // An order's page: to pay, to say where it goes, to follow it, to get the money back. Its token is in the fragment.
 
 import {
-  $, announce, api, base, busy, countdown, element, main, sat, setState, setText, showPayable, timeOf,
+  $, announce, api, base, busy, countdown, element, main, markField, mendsErrors, sat, setState, setText, showErrors,
+  showPayable, theirs, timeOf,
 } from './common.js';
 import { explain } from './errors.js';
 import { money } from './money.js';
@@ -48,7 +49,7 @@ function draw(order, skew) {
   for (const node of main.querySelectorAll('[data-message]')) setText(node, order.message);
   $('items').replaceChildren(...order.items.map((item) => {
     const name = item.variantTitle === 'Default Title' ? item.productTitle : `${item.productTitle} (${item.variantTitle})`;
-    return element('li', {}, element('span', {}, `${item.quantity} × ${name}`), element('span', {}, money(item.price * item.quantity, bill.currency)));
+    return element('li', {}, element('span', {}, `${item.quantity} × `, theirs(name)), element('span', {}, money(item.price * item.quantity, bill.currency)));
   }));
   const parts = [['shipping', bill.shipping], ['tax', bill.tax]].filter(([, amount]) => amount > 0);
   setText('bill', parts.map(([name, amount]) => `${name} ${money(amount, bill.currency)}`).join(', '));
@@ -91,28 +92,67 @@ function warn(id, text) {
   $(id).hidden = !text;
 }
 
-$('claim').addEventListener('submit', async (event) => {
+const claimForm = $('claim');
+const claimFields = Object.fromEntries([...claimForm.querySelectorAll('input')].map((input) => [input.name, input]));
+const NEEDED = {
+  email: 'Enter your e-mail address.',
+  firstName: 'Enter your first name.',
+  lastName: 'Enter your last name.',
+  address1: 'Enter your address.',
+  city: 'Enter your city.',
+  country: 'Enter the country’s code of two letters, like US.',
+};
+const WRONG = {
+  email: 'Enter an e-mail address, like name@example.com.',
+  country: NEEDED.country,
+};
+
+/// What is wrong with the form, field by field, as far as it can be told here.
+function missing() {
+  const errors = {};
+  for (const [name, input] of Object.entries(claimFields)) {
+    const text = input.value.trim();
+    if (!text && NEEDED[name]) errors[name] = NEEDED[name];
+    else if (name === 'email' && !/^[^\s@]+@[^\s@]+$/.test(text)) errors[name] = WRONG.email;
+  }
+  return errors;
+}
+
+/// What the API says is wrong, field by field.
+function claimErrors(told) {
+  const found = (Array.isArray(told) ? told : []).filter(({ field }) => Object.hasOwn(claimFields, field ?? ''));
+  return Object.fromEntries(found.map(({ field, message }) => [field, WRONG[field] ?? String(message ?? '')]));
+}
+
+claimForm.addEventListener('submit', async (event) => {
   event.preventDefault();
+  const errors = missing();
+  if (showErrors(claimForm, claimFields, errors)) return;
   const done = busy(event.submitter, 'Sending');
   if (!done) return;
   warn('claim-problem', '');
   const { email, ...shippingAddress } = Object.fromEntries(new FormData(event.target));
   const answer = await api(`${path}/claim`, { claimToken, email, shippingAddress });
   done();
-  if (!answer.ok && answer.data?.code !== 'ALREADY_CLAIMED') {
-    return warn('claim-problem', answer.data?.message ?? explain(answer).text);
-  }
-  load();
+  if (answer.ok || answer.data?.code === 'ALREADY_CLAIMED') return load();
+  const told = claimErrors(answer.data?.errors);
+  showErrors(claimForm, claimFields, told);
+  if (Object.keys(told).length === 0) warn('claim-problem', answer.data?.message ?? explain(answer).text);
 });
+mendsErrors(claimForm);
 
+const refundField = $('refund').elements.invoice;
 $('refund').addEventListener('submit', async (event) => {
   event.preventDefault();
+  const invoice = refundField.value.trim();
+  warn('refund-problem', invoice ? '' : 'Paste a Lightning invoice first.');
+  markField(refundField, !invoice);
+  if (!invoice) return refundField.focus();
   const done = busy(event.submitter, 'Sending');
   if (!done) return;
-  warn('refund-problem', '');
-  const invoice = new FormData(event.target).get('invoice').trim();
   const answer = await api(`${path}/orders/${orderId}/refund`, { claimToken, invoice });
   done();
+  markField(refundField, !answer.ok);
   if (!answer.ok) return warn('refund-problem', answer.data?.message ?? explain(answer).text);
   load();
 });

@@ -1,7 +1,7 @@
 // The recipient's page: from a link to the sats in a wallet.
 
 import {
-  $, announce, api, busy, countdown, dateText, main, sat, setState, setText, showPayable, timeOf,
+  $, announce, api, busy, countdown, dateText, main, sat, setState, setText, setWords, showPayable, theirs, timeOf,
 } from './common.js';
 import { explain } from './errors.js';
 import { isFinal, payoutError, stateOf } from './gift.js';
@@ -144,7 +144,7 @@ function draw(told) {
   if (lockedUntil > Date.now() && state === 'code') return;
   for (const place of document.querySelectorAll('[data-fill="amount"]')) setText(place, sat(told.amount));
   // Before the code is known the answer says nothing about the sender.
-  setText('headline', told.verifyCodeRequired || !told.senderName ? 'A Bitcoin gift' : `A gift from ${told.senderName}, to you`);
+  setWords('headline', ...(told.verifyCodeRequired || !told.senderName ? ['A Bitcoin gift'] : ['A gift from ', theirs(told.senderName), ', to you']));
   setText('message', told.senderMessage || '');
   $('message').hidden = !told.senderMessage;
   setText('failure-text', withFullStop(payoutError(told)));
@@ -239,7 +239,7 @@ $('redeem-form').addEventListener('submit', async (event) => {
   event.preventDefault();
   const invoice = $('invoice').value.trim();
   if (!invoice) {
-    showInvoiceError('Paste a Lightning invoice first.');
+    showInvoiceError('Paste a Lightning invoice first. A lightning address will do too.');
     $('invoice').focus();
     return;
   }

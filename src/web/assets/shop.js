@@ -1,6 +1,8 @@
 // A store's page: what it sells, and a cart. The cart is kept in this browser, by store.
 
-import { $, announce, api, base, busy, element, localPath, main, setState, setText } from './common.js';
+import {
+  $, announce, api, base, busy, element, localPath, main, mendsErrors, setState, setText, showErrors, theirs,
+} from './common.js';
 import { explain } from './errors.js';
 import { money } from './money.js';
 
@@ -55,16 +57,17 @@ function drawProduct(product) {
   if (product.imageUrl) {
     card.append(element('img', { src: product.imageUrl, alt: '', loading: 'lazy', referrerpolicy: 'no-referrer' }));
   }
-  card.append(element('h3', {}, product.title));
-  if (product.description) card.append(element('p', { class: 'hint' }, product.description));
+  card.append(element('h3', { dir: 'auto' }, product.title));
+  if (product.description) card.append(element('p', { class: 'hint', dir: 'auto' }, product.description));
   for (const variant of product.variants) {
     known.set(variant.variantId, { ...variant, product: product.title });
-    const name = variant.title === 'Default Title' ? '' : `${variant.title} · `;
+    const own = variant.title !== 'Default Title';
+    const name = own ? `${variant.title} · ` : '';
     const button = element('button', { type: 'button', class: 'button' }, variant.available ? 'Add' : 'Sold out');
     button.disabled = !variant.available;
     button.setAttribute('aria-label', `Add ${product.title} ${name}to the cart`);
     button.addEventListener('click', () => change(variant.variantId, 1));
-    card.append(element('p', { class: 'buy' }, element('span', {}, `${name}${money(variant.price, store.currency)}`), button));
+    card.append(element('p', { class: 'buy' }, element('span', {}, ...(own ? [theirs(variant.title), ' · '] : []), money(variant.price, store.currency)), button));
   }
   return card;
 }
@@ -104,8 +107,8 @@ function drawCart() {
     const more = element('button', { type: 'button', class: 'button', 'aria-label': `One ${name} more` }, '+');
     less.addEventListener('click', () => change(id, -1));
     more.addEventListener('click', () => change(id, 1));
-    const text = `${count} × ${name}, ${money(variant.price * count, store.currency)}`;
-    return element('li', {}, element('span', {}, text), less, more);
+    const text = [`${count} × `, theirs(name), `, ${money(variant.price * count, store.currency)}`];
+    return element('li', {}, element('span', {}, ...text), less, more);
   });
   $('lines').replaceChildren(...lines);
   $('empty').hidden = lines.length > 0;
@@ -117,13 +120,25 @@ function problem(text) {
   $('problem').hidden = !text;
 }
 
-$('checkout').addEventListener('submit', async (event) => {
+const form = $('checkout');
+const places = { country: $('country'), state: $('state') };
+
+function wrongPlaces() {
+  const errors = {};
+  if (!/^[a-z]{2}$/i.test(places.country.value.trim())) errors.country = 'Enter the country’s code of two letters, like US.';
+  if (!/^[a-z0-9]*$/i.test(places.state.value.trim())) errors.state = 'A code has letters and digits only, like CA. Leave it empty if there is none.';
+  return errors;
+}
+
+mendsErrors(form);
+form.addEventListener('submit', async (event) => {
   event.preventDefault();
+  problem('');
+  if (showErrors(form, places, wrongPlaces())) return;
   const done = busy($('buy'), 'Making an invoice');
   if (!done) return;
-  problem('');
   const items = [...cart].filter(([id]) => known.has(id)).map(([variantId, quantity]) => ({ variantId, quantity }));
-  const at = `${$('country').value.trim()}-${$('state').value.trim()}`;
+  const at = `${places.country.value.trim()}-${places.state.value.trim()}`;
   const answer = await api(`${path}/checkout`, { items }, { 'X-Buyer-Location': at });
   done();
   if (answer.status !== 402 || !answer.data?.orderUrl) {

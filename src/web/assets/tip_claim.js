@@ -1,7 +1,7 @@
 // The page of a tip: from a link to the sats in a wallet.
 
 import {
-  $, announce, base, busy, dateText, main, sat, setState, setText, timeOf,
+  $, announce, base, busy, dateText, main, sat, setState, setText, setWords, theirs, timeOf,
 } from './common.js';
 import { Watcher } from './live.js';
 import { ask, explain, isId, listWallets, webAddress, whoIsThere } from './tip.js';
@@ -147,8 +147,8 @@ function draw(told) {
   const state = login ? login.state : natural;
   $('stale').hidden = true;
   for (const place of document.querySelectorAll('[data-fill="amount"]')) setText(place, sat(told.amount));
-  setText('headline', headline());
-  setText('note', told.note || '');
+  setWords('headline', ...headline());
+  setText('note', note());
   $('note').hidden = !told.note;
   drawExpiry();
   if (state === 'preview') {
@@ -178,11 +178,18 @@ function noteOutcome(before, told) {
   taking ||= ['withdraw', 'pending'].includes(main.dataset.state);
 }
 
+/// The note as the tipper wrote it; but for somebody by a group's link without a name that is another's.
+function note() {
+  const { note: text, tippeeName: name } = tip;
+  return text && name && isId(group) ? text.replaceAll(name, '…') : text || '';
+}
+
+/// Whoever follows a group's link gets the next tip that is free, whatever name the tipper had in mind for it.
 function headline() {
   const from = tip.tipper?.name;
-  const what = from ? `${from} sent you a tip` : 'A tip for you';
-  if (!tip.tippeeName) return what;
-  return from ? `Hello ${tip.tippeeName}, ${what}` : `Hello ${tip.tippeeName}, a tip for you`;
+  const hello = tip.tippeeName && !isId(group) ? ['Hello ', theirs(tip.tippeeName), ', '] : [];
+  const what = hello.length ? 'a tip for you' : 'A tip for you';
+  return [...hello, ...(from ? [theirs(from), ' sent you a tip'] : [what])];
 }
 
 function drawExpiry() {

@@ -1,6 +1,6 @@
 // Logging in by a letter: ask for one, then wait for its link to be opened or its code to be typed.
 
-import { $, busy, setText } from './common.js';
+import { $, busy, markField, setText } from './common.js';
 import { ask, explain, whoIsThere } from './tip.js';
 
 // Who comes back to this page looks at once; this is for those who never left it.
@@ -92,6 +92,7 @@ export class MailLogin {
     $('mail-sent').hidden = !this.sent;
     setText('mail-error', error);
     $('mail-error').hidden = !error;
+    for (const id of ['mail-address', 'mail-code']) markField($(id), error && !$(id).closest('[hidden]'));
     $('mail-other').hidden = !this.link;
     $('mail-held').hidden = true;
   }

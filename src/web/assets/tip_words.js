@@ -1,17 +1,15 @@
 // The page that finds a tip by its magic words.
 
-import { $, base, busy, setText } from './common.js';
+import { $, base, busy, markField, setText } from './common.js';
 import { ask, explain, isId } from './tip.js';
 
 const FEWEST = 3;
 const fields = [...document.querySelectorAll('.words input')];
 
-function showError(text) {
+/// Which word is wrong is not known: all are marked, or those that are missing.
+function showError(text, wrong = fields) {
   setText('words-error', text);
-  for (const field of fields) {
-    if (text) field.setAttribute('aria-invalid', 'true');
-    else field.removeAttribute('aria-invalid');
-  }
+  for (const field of fields) markField(field, text && wrong.includes(field));
 }
 
 const split = (text) => text.split(/[^\p{L}]+/u).filter(Boolean);
@@ -69,8 +67,9 @@ $('words-form').addEventListener('submit', async (event) => {
   event.preventDefault();
   const words = fields.map((field) => split(field.value.toLowerCase()).join('')).filter(Boolean);
   if (words.length < FEWEST) {
-    showError('There are at least three words.');
-    fields.find((field) => !field.value.trim())?.focus();
+    const empty = fields.filter((field, at) => at < FEWEST && !field.value.trim());
+    showError('There are at least three words.', empty);
+    empty[0]?.focus();
     return;
   }
   const done = busy($('words-button'), 'Looking…');

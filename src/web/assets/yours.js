@@ -1,6 +1,6 @@
 // "Your gifts": the list of what this browser made, with where each gift stands.
 
-import { $, api, dateText, element, giftUrl, localPath, manageUrl, sat } from './common.js';
+import { $, api, dateText, element, giftUrl, localPath, manageUrl, sat, theirs } from './common.js';
 import { STATE_TEXT, isBatch, isSettled, statusFor } from './gift.js';
 import { allGifts, forgetGift, updateGift } from './store.js';
 
@@ -29,7 +29,7 @@ function entry(gift, open) {
   const head = element('p', { class: 'gift-head' },
     element('strong', {}, `${many}${sat(gift.amount)} sat`),
     element('span', { class: `badge ${state}` }, many && state === 'open' ? 'Paid' : STATE_TEXT[state] ?? state));
-  const words = [dateText(gift.createdAt), gift.senderMessage].filter(Boolean).join(' · ');
+  const words = [dateText(gift.createdAt), ...(gift.senderMessage ? [' · ', theirs(gift.senderMessage)] : [])];
   const actions = element('p', { class: 'actions' });
   const name = `${many}${sat(gift.amount)} sat of ${dateText(gift.createdAt)}`;
   const action = (id, text, run) => {
@@ -50,7 +50,7 @@ function entry(gift, open) {
     if (asked) forgetGift(gift.orderId);
     drawList(open);
   });
-  return element('li', { 'data-order-id': gift.orderId, 'data-status': state }, head, element('p', { class: 'hint' }, words), actions);
+  return element('li', { 'data-order-id': gift.orderId, 'data-status': state }, head, element('p', { class: 'hint' }, ...words), actions);
 }
 
 /// Asks where the unfinished ones stand, newest first.

@@ -34,7 +34,7 @@ async fn a_bare_link_leads_to_the_claim_page_with_what_it_says() {
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
     }
     let settings = WebSettings { public_url: "https://example.org/sats/".into(), ..settings() };
-    let (_, headers, _) = ask(router(settings), &format!("/tips/{TIP}"), &[]).await;
+    let (_, headers, _) = ask(site(settings, GiftNow::Untold), &format!("/tips/{TIP}"), &[]).await;
     assert_eq!(headers[header::LOCATION], format!("/sats/tips/{TIP}/claim"));
 }
 
@@ -90,8 +90,8 @@ async fn without_letters_nothing_is_said_of_them() {
         assert!(body.contains(part), "{part}");
     }
     let without = WebSettings { email: false, ..settings() };
-    let (status, _, _) = ask(router(without.clone()), "/verify", &[]).await;
+    let (status, _, _) = ask(site(without.clone(), GiftNow::Untold), "/verify", &[]).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    let (_, _, body) = ask(router(without), &claim, &[]).await;
+    let (_, _, body) = ask(site(without, GiftNow::Untold), &claim, &[]).await;
     assert!(!body.contains("mail-") && !body.contains("-mail"), "{body}");
 }

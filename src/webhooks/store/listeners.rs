@@ -15,7 +15,7 @@ const WAS: &str = "SELECT endpoint_id FROM webhook_listeners WHERE name = ?1";
 const IS: &str = "INSERT INTO webhook_listeners (name, endpoint_id) VALUES (?1, ?2)
      ON CONFLICT (name) DO UPDATE SET endpoint_id = excluded.endpoint_id";
 const KNOWN: &str =
-    "INSERT INTO webhook_endpoints (family, url, secret, strangers, lane) VALUES (?1, ?2, ?3, ?4, ?5)
+    "INSERT INTO webhook_endpoints (family, url, secret, strangers, lane) VALUES (?1, ?2, seal(?3), ?4, ?5)
      ON CONFLICT (family, url, secret) DO UPDATE SET strangers = min(strangers, excluded.strangers),
          lane = CASE WHEN excluded.strangers <= strangers THEN excluded.lane ELSE lane END RETURNING id";
 // `state <> 'delivered'` is what the index says.

@@ -2,7 +2,7 @@ use super::*;
 
 fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+    let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
     (folder, store)
 }
 

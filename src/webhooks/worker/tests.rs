@@ -119,7 +119,7 @@ fn quick() -> WorkerSettings {
 impl Post {
     fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         Self { store, outbox: Outbox::default(), folder }
     }
 
@@ -330,7 +330,7 @@ async fn a_restart_loses_nothing() {
     let path = post.folder.path().join("satchel.db");
     let Post { store, outbox, folder } = post;
     drop((store, outbox));
-    let store = Store::open(&path).unwrap();
+    let store = Store::open_in_test(&path).unwrap();
     let post = Post { store, outbox: Outbox::default(), folder };
     let receiver = Receiver::start(port).await;
     let worker = post.work(quick());
@@ -565,6 +565,41 @@ async fn webhook_of_a_shop_is_not_held_up_by_slow_addresses_of_strangers() {
     assert!(took < Duration::from_secs(1), "{took:?}");
     let took = deliver_beside_slow(192, |number, port| format!("http://127.0.9.{number}:{port}/")).await;
     assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+#[test]
+fn queue_of_one_lane_hides_no_other_however_long_it_is() {
+    let post = Post::open();
+    let queued = post.store.write_blocking(|tx| {
+        for (strangers, lane, count, at) in [
+            (1, "site long.example", 60_000, 1),
+            (1, "site other.example", 1, 2),
+            (0, "account 1", 60_000, 1),
+            (0, "account 2", 1, 2),
+        ] {
+            tx.prepare_cached(
+                "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?3)
+                 INSERT INTO webhook_endpoints (family, url, secret, next_try_at, strangers, lane)
+                 SELECT 'gifts', ?2 || n, '', ?4, ?1, ?2 FROM numbers",
+            )?
+            .execute(rusqlite::params![strangers, lane, count, at])?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    queued.unwrap();
+    let chosen = |class| {
+        let began = Instant::now();
+        let due = post.store.read_blocking(move |connection| {
+            queue::due(connection, class, Places::new(64), &mut UnderWay::default(), 1_000)
+        });
+        let lanes: Vec<_> = due.unwrap().0.into_iter().map(|due| due.lane).collect();
+        let count = |lane: &str| lanes.iter().filter(|each| *each == lane).count();
+        let took = began.elapsed();
+        assert!(took < Duration::from_millis(500), "{took:?}");
+        (count("site long.example"), count("site other.example"), count("account 1"), count("account 2"))
+    };
+    assert_eq!(chosen(Class::Strangers), (4, 1, 0, 0));
+    assert_eq!(chosen(Class::Known), (0, 0, 16, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod document;
 mod forward;
 mod fuzz;
 mod house;
+mod http2;
 mod leaks;
 mod manage;
 mod recorder;

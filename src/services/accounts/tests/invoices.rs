@@ -179,6 +179,26 @@ async fn key_has_a_budget_for_a_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clock_that_is_set_gives_no_second_day_and_takes_none() {
+    const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+    let house = House::with(crate::services::accounts::Rules { key_day: sat(500), ..rules() }, None).await;
+    house.earn(sat(10_000));
+    house.withdraw(&to(house.invoice(sat(400)))).await.ok();
+    house.clock.jump(DAY * 3);
+    house.withdraw(&to(house.invoice(sat(101)))).await.refused(409, "WITHDRAWAL_LIMIT");
+    house.withdraw(&to(house.invoice(sat(100)))).await.ok();
+    house.clock.jump_back(DAY * 3);
+    house.withdraw(&to(house.invoice(sat(1)))).await.refused(409, "WITHDRAWAL_LIMIT");
+    // A year ahead and back takes no day of then, nor of now.
+    house.clock.advance(DAY);
+    house.clock.jump(DAY * 365);
+    house.withdraw(&to(house.invoice(sat(500)))).await.ok();
+    house.clock.jump_back(DAY * 365);
+    house.clock.advance(DAY);
+    house.withdraw(&to(house.invoice(sat(500)))).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn invoice_of_this_server_is_settled_inside() {
     let house = House::new().await;
     house.earn(sat(1_000));

@@ -5,7 +5,7 @@ use std::fmt;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, Window};
 use crate::ids::{AccountId, PaymentHash};
 use crate::services::agents::ids::{EventId, Pubkey};
 use crate::store::Tx;
@@ -275,17 +275,22 @@ pub(in super::super) fn open_requests(
 }
 
 /// How many requests an account has made since a time, whatever became of them, and when the first of those was made.
-pub(in super::super) fn made_since(
+pub(in super::super) fn made_in(
     connection: &Connection,
     account: AccountId,
-    since: UnixMillis,
+    hour: &Window,
 ) -> rusqlite::Result<(u32, Option<UnixMillis>)> {
-    connection
-        .prepare_cached(
-            "SELECT count(*), min(created_at) FROM agent_agreements
-             WHERE requester_account = ?1 AND created_at > ?2",
-        )?
-        .query_row(params![account, since], |row| Ok((row.get(0)?, row.get(1)?)))
+    let mut statement = connection.prepare_cached(
+        "SELECT count(*), min(created_at) FROM agent_agreements
+         WHERE requester_account = ?1 AND created_at BETWEEN ?2 AND ?3",
+    )?;
+    let (mut made, mut first) = (0_u32, None);
+    for span in hour.spans() {
+        let (count, at): (u32, Option<UnixMillis>) = statement
+            .query_row(params![account, span.from, span.to], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        (made, first) = (made.saturating_add(count), first.or(at));
+    }
+    Ok((made, first))
 }
 
 /// Whose agreements.

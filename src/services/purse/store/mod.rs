@@ -4,7 +4,7 @@ pub(super) mod payments;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
+use crate::clock::{Clock, UnixMillis, Window};
 use crate::http::keys::KeyId;
 use crate::ids::{AccountId, PurseId, random_bytes};
 use crate::ledger::LedgerError;
@@ -147,11 +147,8 @@ pub(super) fn revoke(tx: &Tx<'_>, id: PurseId, now: UnixMillis) -> Result<(), St
     Ok(())
 }
 
-/// A day whose limit payments count for, in days since 1970.
-///
-/// A clock that is set wrong must not give a second day's money, neither ahead nor back. So the day is that of the time
-/// that has [surely passed](crate::ledger::sure_time), and never one before the last in which the purse has spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A day of the clock, in days since 1970: what a payment is written down for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Day(pub(super) i64);
 
 impl Day {
@@ -161,21 +158,37 @@ impl Day {
     }
 }
 
-/// The day that counts for a purse.
-pub(super) fn day_of_purse(connection: &Connection, id: PurseId, sure: Day) -> Result<Day, LedgerError> {
-    let last: Option<i64> = connection
-        .prepare_cached("SELECT max(day) FROM purse_days WHERE purse_id = ?1")?
-        .query_row([id], |row| row.get(0))?;
-    Ok(last.map_or(sure, |last| sure.max(Day(last))))
+/// The day whose limit holds.
+///
+/// A clock that is set wrong must not give a second day's money, neither ahead nor back, nor hold a purse up for as long
+/// as it was wrong. So a limit is for the [window](Window) that ends by the time that has really passed, and what was
+/// written down for any of the days that the clock showed in it counts.
+#[derive(Clone, Debug)]
+pub(super) struct Today {
+    /// What payments of now are written down for.
+    pub(super) day: Day,
+    /// What counts.
+    pub(super) window: Window,
 }
 
-/// What was spent in a day, with what is reserved.
-pub(super) fn spent_in_day(connection: &Connection, id: PurseId, day: Day) -> Result<Msat, LedgerError> {
-    let found = connection
-        .prepare_cached("SELECT msat FROM purse_days WHERE purse_id = ?1 AND day = ?2")?
-        .query_row(params![id, day.0], |row| row.get(0))
-        .optional()?;
-    Ok(found.unwrap_or(Msat::ZERO))
+impl Today {
+    /// By a clock.
+    pub(super) fn of(clock: &Clock) -> Self {
+        Self { window: clock.today(), day: Day::of(clock.now()) }
+    }
+}
+
+/// What was spent today, with what is reserved.
+pub(super) fn spent_today(connection: &Connection, id: PurseId, today: &Window) -> Result<Msat, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(msat), 0) FROM purse_days WHERE purse_id = ?1 AND day BETWEEN ?2 AND ?3",
+    )?;
+    let mut all = Msat::ZERO;
+    for days in today.days() {
+        let spent: Msat = statement.query_row(params![id, days.from, days.to], |row| row.get(0))?;
+        all = all.checked_add(spent).unwrap_or(Msat::MAX);
+    }
+    Ok(all)
 }
 
 /// Adds to what was spent, in all and in a day, or takes from it.
@@ -193,6 +206,6 @@ pub(super) fn add_spent(tx: &Tx<'_>, id: PurseId, day: Day, msat: i64) -> Result
 /// What credentials are sealed with, made once.
 pub(super) fn secret(tx: &Tx<'_>) -> Result<[u8; 32], StoreError> {
     let fresh = random_bytes::<32>().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    tx.execute("INSERT OR IGNORE INTO purse_secret (id, secret) VALUES (1, ?1)", params![fresh])?;
-    Ok(tx.query_row("SELECT secret FROM purse_secret WHERE id = 1", [], |row| row.get(0))?)
+    tx.execute("INSERT OR IGNORE INTO purse_secret (id, secret) VALUES (1, seal(?1))", params![fresh])?;
+    Ok(tx.query_row("SELECT unseal(secret) FROM purse_secret WHERE id = 1", [], |row| row.get(0))?)
 }

@@ -147,8 +147,25 @@ async fn clock_that_is_set_gives_no_second_day() {
         house.fetch(&key, &format!("l402/{number}")).await.refused(409, "PER_DAY_LIMIT");
         assert_eq!(house.shown(&key).await["leftTodaySat"], RESERVE - 1, "{jump}");
     }
-    // What surely passed was set back by a day with the clock, and takes that day to come again.
-    house.clock.advance(DAY * 2);
+    house.clock.advance(DAY);
     house.fetch(&key, "l402/later").await.ok();
     assert_eq!(house.sim.delivered().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clock_that_was_years_wrong_holds_no_purse_up() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let house = House::new().await;
+    house.earn(sat(1_000));
+    let daily = NewPurse { name: "daily".into(), per_day_sat: Some(PRICE + RESERVE), ..wide(500) };
+    let key = house.purse(daily).await;
+    for (number, years) in [(0, 0_u32), (1, 10), (2, 30)] {
+        // It spends while the clock is ahead, and has spent its day when that is put right.
+        house.clock.jump(DAY * 365 * years);
+        house.fetch(&key, &format!("l402/{number}")).await.ok();
+        house.clock.jump_back(DAY * 365 * years);
+        house.fetch(&key, "l402/more").await.refused(409, "PER_DAY_LIMIT");
+        house.clock.advance(DAY);
+        assert_eq!(house.shown(&key).await["leftTodaySat"], PRICE + RESERVE, "{years}");
+    }
 }

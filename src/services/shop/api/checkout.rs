@@ -2,9 +2,11 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, WWW_AUTHENTICATE,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -110,6 +112,7 @@ struct TermsView<'a> {
     ),
     responses(
         (status = 200, description = "A page of its products", body = CatalogueView<'_>),
+        (status = 304, description = "It is as `If-None-Match` knows it"),
         (status = 400, description = "limit or cursor makes no sense", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such store, or it is closed", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests", body = Problem, content_type = "application/problem+json"),
@@ -119,11 +122,20 @@ pub(super) async fn catalogue(
     State(shop): State<Shop>,
     Id(slug): Id,
     params: Params,
+    headers: HeaderMap,
 ) -> Result<Response, ShopError> {
     let limit = page_limit(&params, LONGEST_PAGE)?;
-    let body = shop.catalogue(&slug, params.get("cursor").as_deref(), limit).await?;
-    let mut response = respond::json_bytes(StatusCode::OK, body);
+    let page = shop.catalogue(&slug, params.get("cursor").as_deref(), limit).await?;
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|known| {
+        known.split(',').any(|tag| tag.trim().trim_start_matches("W/").as_bytes() == page.etag.as_bytes())
+    });
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        respond::json_bytes(StatusCode::OK, page.body)
+    };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(ETAG, page.etag);
     Ok(response)
 }
 
@@ -133,7 +145,7 @@ pub(super) async fn catalogue(
     post, path = "/api/shopify/{slug}/checkout", tag = "shop",
     params(
         ("slug" = String, Path, description = "The store"),
-        ("X-Buyer-Location" = Option<String>, Header, description = "`country-state-zip`, for shipping and tax, like `US-CA-94107`; the store's own without it"),
+        ("X-Buyer-Location" = Option<String>, Header, description = "`country-state-zip`, for shipping and tax, like `US-CA-94107`; the store's own without it. Where rates depend on the state, a known one is needed"),
         ("Authorization" = Option<String>, Header, description = "`L402 macaroon:preimage` once it is paid"),
         ("X-Idempotency-Key" = Option<String>, Header, description = "The same key, at least 22 random characters, with the same body is the same order; or `Idempotency-Key`"),
     ),

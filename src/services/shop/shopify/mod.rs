@@ -13,8 +13,9 @@
 //! sense (a negative price, too many pieces, a title with nothing in it) is left as it was and noted. The shop's
 //! currency must be the store's.
 //!
-//! **Stock**: what Shopify says, less the pieces of paid orders that were not known to be at Shopify when the reading
-//! began. So an old reading never gives back what was sold since; at worst a piece counts twice until the next reading.
+//! **Stock**: what Shopify says can be sold (what is committed to its own orders is not), less the pieces of paid orders
+//! that were not known to be at Shopify when the reading began: also of those that were claimed before the shop was
+//! connected, until they are sent. So an old reading never gives back what was sold since; at worst a piece counts twice until the next reading.
 //!
 //! **Orders** are made at Shopify once. What must be written there is durable in the claim's transaction; before the
 //! request leaves, the row says `unknown`, and while it does, no other request is made before it was looked for the

@@ -92,7 +92,7 @@ impl Shop {
             let (here, id, seen) = (self.clone(), store.id, Arc::clone(&seen));
             let now = self.now();
             let write = move |tx: &Tx<'_>| -> Result<usize, StoreError> {
-                let unknown = catalogue::unknown_pieces(tx, id, began)?;
+                let unknown = catalogue::unknown_pieces(tx, id, (began, now))?;
                 let mut changed = 0;
                 for product in &part {
                     if put(tx, id, product, &seen, &unknown, now)? {
@@ -100,7 +100,7 @@ impl Shop {
                     }
                 }
                 if changed > 0 {
-                    here.notifier().catalogue_changed(tx);
+                    here.notifier().catalogue_changed(tx, id);
                 }
                 Ok(changed)
             };
@@ -116,7 +116,7 @@ impl Shop {
                 }
             }
             if removed > 0 {
-                here.notifier().catalogue_changed(tx);
+                here.notifier().catalogue_changed(tx, id);
             }
             shops::done(tx, id, began, &problems, problem_count)?;
             Ok(removed)

@@ -359,3 +359,15 @@ pub(in crate::services::shop) fn change_variant(
     }
     Ok(())
 }
+
+/// Whether something of an order is taxed.
+pub(in crate::services::shop) fn has_taxable(
+    connection: &Connection,
+    order: OrderId,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM shop_order_items i JOIN shop_variants v ON v.id = i.variant_id
+                        WHERE i.order_id = ?1 AND v.taxable = 1)",
+    )?;
+    Ok(statement.query_row([order], |row| row.get(0))?)
+}

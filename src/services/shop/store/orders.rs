@@ -121,7 +121,7 @@ pub struct Order {
 }
 
 const ORDER: &str = "SELECT o.id, o.public_id, o.store_id, o.account_id, o.payment_hash, o.token_id,
-     c.invoice, o.claim_token, o.status_token, o.status, o.currency, o.subtotal, o.shipping, o.tax, o.total,
+     c.invoice, unseal(o.claim_token), unseal(o.status_token), o.status, o.currency, o.subtotal, o.shipping, o.tax, o.total,
      o.total_usd, o.total_msat, o.country, o.state, o.ships, o.number, o.backordered, o.received_msat,
      o.reserve_id, o.tracking_number, o.tracking_carrier, o.tracking_url, o.created_at, o.expires_at,
      o.paid_at, o.shipped_at, o.refunded_at, o.charge_id, o.fee_msat, r.name
@@ -231,7 +231,11 @@ pub(in crate::services::shop) fn by_claim(
     token: &str,
 ) -> Result<Option<Order>, LedgerError> {
     let hash = claim_hash(token);
-    one(connection, "o.claim_hash = ?1 AND o.store_id = ?2 AND o.paid_at IS NOT NULL", params![hash, store])
+    one(
+        connection,
+        "o.claim_hash = seal(?1) AND o.store_id = ?2 AND o.paid_at IS NOT NULL",
+        params![hash, store],
+    )
 }
 
 pub(in crate::services::shop) fn by_idempotency_key(
@@ -311,7 +315,7 @@ pub(in crate::services::shop) fn insert(
         "INSERT INTO shop_orders (public_id, store_id, account_id, charge_id, payment_hash, token_id, claim_token,
              claim_hash, status_token, status, currency, subtotal, shipping, tax, total, total_usd, total_msat, rate,
              country, state, ships, idempotency_key, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'awaiting_payment', ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, seal(?7), seal(?8), seal(?9), 'awaiting_payment', ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
              ?19, ?20, ?21, ?22, ?23)",
     )?
     .execute(params![

@@ -200,24 +200,6 @@ impl Table {
     }
 }
 
-/// The value for a place: of its state, else of its country, else (of shipping) of everywhere.
-pub(in crate::services::shop) fn value(
-    connection: &Connection,
-    table: Table,
-    store: StoreId,
-    at: &Location,
-) -> Result<Option<u64>, StoreError> {
-    let (name, column) = table.names();
-    Ok(connection
-        .prepare_cached(&format!(
-            "SELECT {column} FROM {name} WHERE store_id = ?1
-                 AND (country = ?2 AND (state = ?3 OR state = '') OR country = '*')
-             ORDER BY country = '*', state = '' LIMIT 1"
-        ))?
-        .query_row(params![store, at.country, at.state], |row| unsigned(row, 0))
-        .optional()?)
-}
-
 /// All values of a store: country, state, value.
 pub(in crate::services::shop) fn values(
     connection: &Connection,

@@ -100,7 +100,7 @@ async fn bad_claims_are_refused() {
     world.post(path, &claim(&json!("'; DROP TABLE--"))).await.refused(404, "CLAIM_NOT_FOUND");
     // The token of an order that is not paid is none.
     let read = world.ledger.store.read(|connection| -> Result<String, StoreError> {
-        Ok(connection.query_row("SELECT claim_token FROM shop_orders", [], |row| row.get(0))?)
+        Ok(connection.query_row("SELECT unseal(claim_token) FROM shop_orders", [], |row| row.get(0))?)
     });
     let token = json!(read.await.unwrap());
     world.post(path, &claim(&token)).await.refused(404, "CLAIM_NOT_FOUND");

@@ -30,7 +30,8 @@ async fn every_route_says_what_it_answers() {
             let at = format!("{method} {path}");
             assert!(answers.contains_key("429"), "{at}");
             assert_eq!(answers.contains_key("413"), method == "post", "{at}");
-            for (status, answer) in answers {
+            // What the client knows has no body.
+            for (status, answer) in answers.iter().filter(|(status, _)| *status != "304") {
                 for (_, content) in answer["content"].as_object().unwrap() {
                     let schema = content["schema"]["$ref"].as_str();
                     let schema = schema.unwrap_or_else(|| panic!("{at} {status} has no schema"));

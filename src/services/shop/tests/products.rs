@@ -24,7 +24,10 @@ async fn items_and_documents_are_listed_each_with_one_id() {
         (&json!(40_000), &json!(20), &json!("item"))
     );
     for id in ["item_0", "item_01", "item_x", "doc_nothing", "proxy_", "%00"] {
-        world.get(&format!("/api/checkout/products/{id}")).await.refused(404, "PRODUCT_NOT_FOUND");
+        let path = format!("/api/checkout/products/{id}");
+        let missing = world.get(&path).await;
+        missing.refused(404, "PRODUCT_NOT_FOUND");
+        assert_eq!(missing.body()["instance"], path);
     }
 }
 

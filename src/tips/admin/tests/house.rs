@@ -25,6 +25,7 @@ use crate::ledger::{Family, Ledger, Listeners, Settings, Wake, audit, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
+use crate::lnurl::payee::Payees;
 use crate::mail::Mailer;
 use crate::money::Msat;
 use crate::store::{Store, StoreError};
@@ -67,7 +68,7 @@ impl House {
 
     fn build(change: impl FnOnce(&mut Rules), mail: Option<Mailer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("satchel.db")).unwrap();
+        let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
         let sim = Arc::new(Sim::new(clock.clone()));
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
@@ -99,12 +100,15 @@ impl House {
             rules,
             keyring,
             guard: guard.clone(),
-            resolve: Arc::new(Addresses {
-                client,
-                network: Network::Regtest,
-                clock: clock.clone(),
-                comment: String::new(),
-            }),
+            payees: Payees::new(
+                guard.clone(),
+                Arc::new(Addresses {
+                    client,
+                    network: Network::Regtest,
+                    clock: clock.clone(),
+                    comment: String::new(),
+                }),
+            ),
             teller,
             vouchers: vouchers.clone(),
             people: People::new(people::Parts {
@@ -214,7 +218,7 @@ impl House {
     pub(super) fn outbox(&self) -> Vec<(String, Value)> {
         let read = self.ledger.store.read_blocking(|connection| -> Result<_, StoreError> {
             let mut statement = connection.prepare(
-                "SELECT e.url, m.payload FROM webhook_messages m
+                "SELECT e.url, unseal(m.payload) FROM webhook_messages m
                  JOIN webhook_endpoints e ON e.id = m.endpoint_id ORDER BY m.id",
             )?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;

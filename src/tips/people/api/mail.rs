@@ -57,12 +57,13 @@ pub(super) struct LoggedInByMailView {
 
 /// Sends a letter with a link and a code, each good for fifteen minutes, once, and in this browser alone, which
 /// gets a cookie for it. The answer is the same whether the address is anybody's. The link leads to a page of this
-/// site's own, whatever `callbackUrl` says.
+/// site's own, whatever `callbackUrl` says. While the mail server can't be reached the answer is 503 `MAIL_UNAVAILABLE`,
+/// for every address.
 #[utoipa::path(
     post, path = "/api/auth/2fa/send", tag = "tips",
     request_body = SendBody,
     responses(
-        (status = 204, description = "It will be sent"),
+        (status = 204, description = "It will be sent: the mail server is there"),
         (status = 400, description = "No address, or not one to write to", body = TipErrorView),
         (status = 404, description = "This site sends no letters", body = TipErrorView),
         Failure,

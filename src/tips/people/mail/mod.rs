@@ -12,11 +12,18 @@
 //!
 //! **Nobody's mailbox is flooded, and nobody is locked out of theirs**: one network (a /24, a /48, or an account) has
 //! five letters an hour and twelve a day to one address, however the address is written, and a tenth of all letters of
-//! an hour; fifty a day go to one address whoever asks. A browser that still has the cookie of a letter to it, and its
-//! owner where they are logged in, have fifty of their own. Of all letters there are so many an hour, and one costs a
-//! client as much as five writes. So strangers can have a hundred letters a day sent to an address at most, and keep
-//! nobody from logging in who asks from another network, until they have used up fifty a day from five networks or
-//! more. All are counted before it is known whose address it is, and every answer is the same whether it is anybody's.
+//! an hour; fifty a day go to one address whoever asks. When those are used up, fifty more go to whoever asks from a
+//! network of whose region (a /16, a /32; all accounts are one) nobody asked that day, one each. A browser that still
+//! has the cookie of a letter to the address, and its owner where they are logged in, are not counted in either. Of all
+//! letters there are so many an hour, and one costs a client as much as five writes.
+//!
+//! The compromise: strangers can have a hundred letters a day sent to an address, no more; and to keep its owner from
+//! logging in who has never done so in that browser and asks from elsewhere, they need addresses in more than fifty
+//! regions, every day anew. With a bound that nobody could use up there would be none to how many letters come. All are
+//! counted before it is known whose address it is, and every answer is the same whether it is anybody's.
+//!
+//! **While the mail server can't be reached** every address gets the same answer, before any is looked at: no letter
+//! can be sent. Nothing is counted then.
 //!
 //! **At rest** there are hashes: of the cookie, of the link, and of the code together with the cookie. Used up
 //! and over after fifteen minutes; the rows stay a day to be counted. A letter is lost with the process; its
@@ -53,8 +60,11 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 const PER_HOUR: u32 = 5;
 const PER_DAY: u32 = 12;
 
-/// Letters to one mailbox in a day, whoever asks; and once as many for whoever has to do with it.
+/// Letters to one mailbox in a day, whoever asks.
 const PER_DAY_OF_ALL: u32 = 50;
+
+/// And with those to whoever asks from a region of which nobody has.
+const PER_DAY_WITH_NEW_REGIONS: u32 = 100;
 
 /// The part of all letters of an hour that one network may ask for: one in so many.
 const OF_A_NETWORK: u32 = 10;
@@ -115,12 +125,17 @@ impl People {
     ///
     /// # Errors
     /// [`TipError::NotFound`] where no letters are sent; [`TipError::Unauthorized`] for a link of nobody's and
-    /// [`TipError::Forbidden`] for one of an API key's user; [`TipError::TooMany`]; [`TipError::Unavailable`] if
+    /// [`TipError::Forbidden`] for one of an API key's user; [`TipError::TooMany`];
+    /// [`TipError::MailUnavailable`] while the mail server can't be reached; [`TipError::Unavailable`] if
     /// too many letters wait for the mail server; as [`own_page`]; the store's.
     pub async fn send_letter(&self, headers: &HeaderMap, ask: LetterAsk) -> Result<HeaderValue, TipError> {
         let mailer = self.mailer()?;
         own_page(headers)?;
         let user = if ask.link { Some(self.linking(headers).await?) } else { None };
+        // Before anything is looked at that depends on the address: the answer is the same for all.
+        if !mailer.is_reachable().await {
+            return Err(TipError::MailUnavailable);
+        }
         let place = mailer.place().map_err(|_| TipError::Unavailable)?;
         // Letters that were asked for one after the other are all good.
         let browser = match cookies::shown(headers, cookies::LETTER, self.secure()) {

@@ -2,8 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::{CODE_TRIES, DAY_MS, HOUR_MS, LASTS_MS, OF_A_NETWORK, PER_DAY, PER_DAY_OF_ALL, PER_HOUR};
+use super::{
+    CODE_TRIES, DAY_MS, HOUR_MS, LASTS_MS, OF_A_NETWORK, PER_DAY, PER_DAY_OF_ALL, PER_DAY_WITH_NEW_REGIONS,
+    PER_HOUR,
+};
 use crate::clock::UnixMillis;
+use crate::http::client::is_of_one_region;
 use crate::ids::UserId;
 use crate::mail::Address;
 use crate::store::{StoreError, Tx};
@@ -37,7 +41,7 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewLogin, asker: Asker, now: UnixMillis)
     tx.prepare_cached(
         "INSERT INTO tip_mail_logins (link, browser, code, email, mailbox, user_id, tip, created_at,
              network, known)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, seal(?7), ?8, ?9, ?10)",
     )?
     .execute(params![
         new.link,
@@ -111,7 +115,11 @@ pub(super) fn wait(
     // Who has to do with the address is not counted here, so that nobody else uses up what they have: its owner, and a
     // browser that has asked before, which its network's part still binds.
     if asker == Asker::Anybody {
-        add(to_it_of_all, PER_DAY_OF_ALL, DAY_MS, &[&mailbox])?;
+        let most = match region_asked(connection, &mailbox, network, now)? {
+            true => PER_DAY_OF_ALL,
+            false => PER_DAY_WITH_NEW_REGIONS,
+        };
+        add(to_it_of_all, most, DAY_MS, &[&mailbox])?;
     }
     if !network.is_empty() {
         let most = (per_hour / OF_A_NETWORK).max(PER_DAY);
@@ -119,6 +127,26 @@ pub(super) fn wait(
     }
     add("created_at > ?1", per_hour, HOUR_MS, &[])?;
     Ok(longest)
+}
+
+/// Whether anybody of this network's region asked for a letter to this mailbox in the last day. There are no more
+/// networks than letters.
+fn region_asked(
+    connection: &Connection,
+    mailbox: &str,
+    network: &str,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT DISTINCT network FROM tip_mail_logins WHERE mailbox = ?1 AND created_at > ?2",
+    )?;
+    let mut rows = statement.query(params![mailbox, now.saturating_sub(DAY_MS)])?;
+    while let Some(row) = rows.next()? {
+        if is_of_one_region(row.get_ref(0)?.as_str().unwrap_or_default(), network) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Login> {
@@ -139,7 +167,7 @@ pub(super) fn by_link(
     now: UnixMillis,
 ) -> Result<Option<Login>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT link, code, email, user_id, tip FROM tip_mail_logins
+        "SELECT link, code, email, user_id, unseal(tip) FROM tip_mail_logins
          WHERE link = ?1 AND browser = ?2 AND created_at > ?3 AND used = 0",
     )?;
     Ok(statement.query_row(params![link, browser, now.saturating_sub(LASTS_MS)], read).optional()?)
@@ -152,7 +180,7 @@ pub(super) fn newest(
     now: UnixMillis,
 ) -> Result<Option<Login>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT link, code, email, user_id, tip FROM
+        "SELECT link, code, email, user_id, unseal(tip) FROM
              (SELECT * FROM tip_mail_logins WHERE browser = ?1 AND created_at > ?2
               ORDER BY created_at DESC LIMIT 1)
          WHERE used = 0 AND tries < ?3",

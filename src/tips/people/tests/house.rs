@@ -88,6 +88,21 @@ impl House {
     pub(super) fn build(public_url: &str, limited: bool, mail: Option<Mailer>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
+        Self::on(folder, store, public_url, limited, mail)
+    }
+
+    /// The same people, with another mail server.
+    pub(super) fn with_another_mailer(self, mailer: Mailer) -> Self {
+        Self::on(self._folder, self.store, PUBLIC_URL, false, Some(mailer))
+    }
+
+    fn on(
+        folder: tempfile::TempDir,
+        store: Store,
+        public_url: &str,
+        limited: bool,
+        mail: Option<Mailer>,
+    ) -> Self {
         let (keys, clock) = (Keys::new(store.clone()), Clock::manual(NOON));
         let people = People::new(Parts {
             store: store.clone(),

@@ -291,7 +291,7 @@ async fn a_mail_server_that_is_away_keeps_nobody_waiting() {
     let settings = Smtp { port: silent.local_addr().unwrap().port(), ..office.settings() };
     let waiting = House::with_mail(Mailer::new(&settings).unwrap().unwrap());
     let asked = std::time::Instant::now();
-    assert_eq!(waiting.browser().letter("ada@mail.example", false).await.status, 204);
+    waiting.browser().letter("ada@mail.example", false).await.is_error(503, "MAIL_UNAVAILABLE");
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
 
     // What is not taken is tried again.
@@ -299,6 +299,34 @@ async fn a_mail_server_that_is_away_keeps_nobody_waiting() {
     let browser = house.browser();
     assert_eq!(browser.letter("ada@mail.example", false).await.status, 204);
     assert_eq!(browser.open_link(&token(&office.letter(1).await)).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letter_that_can_t_be_sent_is_called_so_for_every_address() {
+    let office = PostOffice::open().await;
+    let house = House::with_mail(office.mailer(600));
+    let ada = house.browser();
+    ada.letter("ada@mail.example", false).await;
+    ada.open_link(&token(&office.letter(1).await)).await.ok();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let settings = Smtp { port, ..office.settings() };
+    let house = house.with_another_mailer(Mailer::new(&settings).unwrap().unwrap());
+    let (known, unknown) = (house.browser(), house.browser());
+    let mut answers = Vec::new();
+    for _ in 0..30 {
+        for (browser, address) in [(&known, "ada@mail.example"), (&unknown, "nobody@mail.example")] {
+            let answer = browser.letter(address, false).await;
+            answer.is_error(503, "MAIL_UNAVAILABLE");
+            assert!(answer.cookies().is_empty());
+            answers.push(answer.text);
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert!(answers[0].contains("No letter could be sent"), "{answers:?}");
+    assert_eq!(house.count("tip_mail_logins").await, 1, "nothing is counted");
 }
 
 fn network(a: u8, b: u8) -> Asker {
@@ -339,9 +367,17 @@ async fn mailbox_gets_fifty_letters_a_day_from_everywhere_and_its_owner_gets_in_
             sent += u32::from(asked.status == 204);
         }
     }
-    assert_eq!(sent, 48, "two went before");
-    let stranger = asked_by(network(9, 9), house.browser().letter("ada@mail.example", false)).await;
-    stranger.is_error(429, "TOO_MANY_REQUESTS");
+    // Ten of the networks came after those fifty, each of a region of its own: they have one each.
+    assert_eq!(sent, 48 + 10, "two went before");
+    let ask = async |asker| asked_by(asker, house.browser().letter("ada@mail.example", false)).await;
+    // Who asks from elsewhere still gets one, their neighbours none.
+    assert_eq!(ask(network(9, 9)).await.status, 204);
+    ask(Asker::Stranger([9, 9, 200, 4].into())).await.is_error(429, "TOO_MANY_REQUESTS");
+    let mut sent = 0;
+    for number in 0..100 {
+        sent += u32::from(ask(network(10, number)).await.status == 204);
+    }
+    assert_eq!(sent, 39, "a hundred a day, two of which went before");
     // The browser that has asked before, and the owner's own.
     assert_eq!(asked_by(network(7, 7), waiting.letter("ada@mail.example", false)).await.status, 204);
     assert_eq!(asked_by(network(8, 1), ada.letter("ada@mail.example", false)).await.status, 204);

@@ -224,23 +224,28 @@ pub(in crate::services::shop::shopify) fn retire_product(
     Ok(())
 }
 
-/// Pieces of paid orders that a reading may not know of: of those that wait to be claimed, and of those that were not
-/// known to be at Shopify when it began. An order that was sent as plain lines takes no stock there, ever.
+/// Pieces of paid orders that a reading may not know of: of those that wait to be claimed, of those that were not known
+/// to be at Shopify when it began, and of those that were claimed before the shop was connected, until they are sent.
+/// An order that was sent as plain lines takes no stock there, ever. A time of writing that lies ahead is of a clock that
+/// was wrong, and says nothing.
 pub(in crate::services::shop::shopify) fn unknown_pieces(
     connection: &Connection,
     store: StoreId,
-    began: UnixMillis,
+    (began, now): (UnixMillis, UnixMillis),
 ) -> Result<HashMap<VariantId, i64>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT i.variant_id, sum(i.quantity) FROM (
              SELECT id FROM shop_orders WHERE store_id = ?1 AND status = 'awaiting_details'
              UNION ALL
              SELECT o.id FROM shopify_orders r JOIN shop_orders o ON o.id = r.order_id
-             WHERE r.store_id = ?1 AND (r.plain = 1 OR r.written_at IS NULL OR r.written_at >= ?2)
+             WHERE r.store_id = ?1 AND (r.plain = 1 OR r.written_at IS NULL OR r.written_at BETWEEN ?2 AND ?3)
                  AND o.status IN ('processing', 'shipped')
+             UNION ALL
+             SELECT o.id FROM shop_orders o WHERE o.store_id = ?1 AND o.status = 'processing'
+                 AND NOT EXISTS (SELECT 1 FROM shopify_orders r WHERE r.order_id = o.id)
          ) o JOIN shop_order_items i ON i.order_id = o.id GROUP BY i.variant_id",
     )?;
-    let found = statement.query_map(params![store, began], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = statement.query_map(params![store, began, now], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 

@@ -6,6 +6,7 @@ use super::super::setup::one;
 use super::super::shopify_server::Trouble;
 use super::{MUG, Pair, ask, two};
 use crate::admin::StoreAdmin;
+use crate::store::StoreError;
 
 /// Title, price, stock and whether it is sold, by variant.
 fn variants(products: &Value) -> Vec<(i64, String, String, Option<i64>, bool)> {
@@ -275,4 +276,44 @@ async fn cancelled_orders_give_their_pieces_back_on_both_sides() {
     pair.send().await;
     pair.sync().await;
     assert_eq!((pair.server.stock(MUG), pair.world.stock(MUG).await), (10, Some(10)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_from_before_the_shop_was_connected_are_not_sold_again() {
+    let pair = Pair::new().await;
+    let blue = pair.world.product("mugs", "mug", "20.00", Some(5)).await;
+    let [claimed, unclaimed] = [pair.buy(blue).await, pair.buy(blue).await];
+    pair.claim(&claimed).await;
+    // Without a shop behind the store a claim notes nothing to write.
+    let none = pair.world.ledger.store.write_blocking(|tx| -> Result<usize, StoreError> {
+        Ok(tx.execute("DELETE FROM shopify_orders", [])?)
+    });
+    assert_eq!(none.unwrap(), 1);
+    pair.server.product(7_700_000_000_001, "mug", &[(MUG, "Blue", "20.00", 5)]);
+    pair.sync().await;
+    assert_eq!(pair.world.stock(blue).await, Some(3));
+    // One is written once it is claimed. The other is the seller's to enter, and counts until it is sent.
+    pair.claim(&unclaimed).await;
+    pair.send().await;
+    pair.world.clock.advance(std::time::Duration::from_secs(1));
+    pair.sync().await;
+    assert_eq!((pair.server.stock(MUG), pair.world.stock(blue).await), (4, Some(3)));
+    let ship = serde_json::from_str("{}").unwrap();
+    pair.world.shop.ship(claimed["orderId"].as_str().unwrap().to_owned(), ship).await.unwrap();
+    pair.server.change_variant(MUG, &json!({ "inventoryQuantity": 3 }));
+    pair.sync().await;
+    assert_eq!(pair.world.stock(blue).await, Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn order_that_was_written_while_the_clock_was_ahead_counts_once() {
+    let pair = Pair::with_a_mug().await;
+    let bought = pair.buy(MUG).await;
+    pair.claim(&bought).await;
+    let years = std::time::Duration::from_secs(10 * 365 * 86_400);
+    pair.world.clock.jump(years);
+    pair.send().await;
+    pair.world.clock.jump_back(years);
+    pair.sync().await;
+    assert_eq!((pair.server.stock(MUG), pair.world.stock(MUG).await), (9, Some(9)));
 }

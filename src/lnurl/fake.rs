@@ -1,4 +1,4 @@
-//! Lightning addresses of the house's people.
+//! Lightning addresses of a simulated network, for tests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,19 +13,19 @@ use crate::money::Msat;
 use crate::vouchers::returns::Resolve;
 
 /// Lightning addresses, which give invoices of the simulated network until they are told to refuse.
-pub(super) struct FakeAddresses {
-    pub(super) sim: Arc<Sim>,
-    pub(super) refuse: AtomicBool,
-    pub(super) asked: Mutex<Vec<(String, u64)>>,
+pub(crate) struct FakeAddresses {
+    pub(crate) sim: Arc<Sim>,
+    pub(crate) refuse: AtomicBool,
+    pub(crate) asked: Mutex<Vec<(String, u64)>>,
 }
 
 impl FakeAddresses {
-    pub(super) fn new(sim: Arc<Sim>) -> Self {
+    pub(crate) fn new(sim: Arc<Sim>) -> Self {
         Self { sim, refuse: AtomicBool::new(false), asked: Mutex::default() }
     }
 
     /// What amounts, in sat, were asked for since the last look.
-    pub(super) fn asked_for(&self) -> Vec<u64> {
+    pub(crate) fn asked_for(&self) -> Vec<u64> {
         self.asked.lock().unwrap().drain(..).map(|(_, sat)| sat).collect()
     }
 }
