@@ -92,8 +92,7 @@ mod tests {
             .maybe(Some(2))
             .maybe(None::<u8>)
             .end();
-        let expected =
-            "-1,\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\",'+1,'-1,'@a,'\t=1,\"a, \"\"b\"\"\r\nc\",,2,\r\n";
+        let expected = "-1,\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\",'+1,'-1,'@a,\"'\t=1\",\"a, \"\"b\"\"\r\nc\",,2,\r\n";
         assert_eq!(line, expected);
     }
 }

@@ -81,8 +81,7 @@ fn credentials(line: &str) -> Vec<&str> {
     {
         let (head, tail) =
             (rest.get(..comma).unwrap_or_default(), rest.get(comma.saturating_add(1)..).unwrap_or_default());
-        let word = tail.trim_start().split([' ', '\t']).next().unwrap_or_default();
-        if SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(word)) {
+        if begins_with_a_scheme(tail.trim_start()) {
             found.push(head);
             (rest, from) = (tail, 0);
         } else {
@@ -91,6 +90,14 @@ fn credentials(line: &str) -> Vec<&str> {
     }
     found.push(rest);
     found
+}
+
+/// Looks no further than the longest name is: a line of commas alone must not be read once for each of them.
+fn begins_with_a_scheme(text: &str) -> bool {
+    SCHEMES.iter().any(|scheme| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+            && text.get(scheme.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+    })
 }
 
 /// It is of our scheme, and makes no sense.
