@@ -26,7 +26,7 @@ mod replay;
 /// A reader of foreign text.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name, also of its folder in the corpus.
+    /// Its name, also of its file in the corpus.
     pub name: &'static str,
     /// Bytes that it is given at most: beyond what its reader takes.
     pub most: usize,

@@ -24,23 +24,27 @@ async fn copy_of_the_database_redeems_no_gift() {
     house.fund(&created);
     let id = created["orderId"].as_str().unwrap().to_owned();
     let leg = house.get(&format!("/lnurl/{id}?verifyCode=0042")).await.ok();
-    // A payout that failed: its invoice is kept, and the gift can be redeemed again.
-    let invoice = house.invoice(1000);
-    let redeem = json!({"invoice": invoice, "verifyCode": "0042"});
-    house.post(&format!("/redeem/{id}"), &redeem).await.ok();
-    house.finish(false);
+    // Invoices of a payout that failed and of one that arrived are kept, and the sender is told of the second.
+    let invoices = [house.invoice(1000), house.invoice(1000)];
+    for (invoice, arrives) in invoices.iter().zip([false, true]) {
+        let redeem = json!({"invoice": invoice, "verifyCode": "0042"});
+        house.post(&format!("/redeem/{id}"), &redeem).await.ok();
+        house.finish(arrives);
+    }
     assert!(!house.sent().is_empty(), "nobody is told");
 
     let path = house.ledger.store.path().to_owned();
     let bytes = database_bytes(&path);
     assert!(holds(&bytes, "a message in the clear"), "these are not the files");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let [failed, arrived] = invoices;
     let opening = [
         id.clone(),
         text(&created["manageKey"]),
         text(&created["lnurl"]),
         text(&leg["k1"]),
-        invoice,
+        failed,
+        arrived,
         "signs-what-is-told".into(),
         "5f0c8e1a-7b3d-4e92-a6c4-2d9f81b07e35".into(),
         format!("{PUBLIC_URL}/redeem/"),

@@ -324,6 +324,8 @@ mod tests {
         assert!(write("manager").is_pending(), "others wait as before");
         go_on.send(()).unwrap();
         busy.join().unwrap().unwrap();
+        // What is durable now was queued behind it.
+        KVStoreSync::write(&kv, "", "", "peers", vec![]).unwrap();
         assert_eq!(KVStoreSync::read(&kv, "", "", "events").unwrap(), b"queue");
     }
 }

@@ -171,3 +171,13 @@ fn credentials_are_found_in_two_lines_and_behind_a_comma() {
     assert_eq!(preimages(&[format!("L402 {text}, {text}:{one}")]), [(one.clone(), 2)]);
     assert_eq!(preimages(&[format!("L402 {text}:{one}, LSAT {text}:{one}")]), [(one.clone(), 1)]);
 }
+
+/// Read once for each comma, these would take hours.
+#[test]
+fn line_of_commas_is_read_once() {
+    for unit in [",", ", ", ",L", ",L402"] {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("L402 {}", unit.repeat(1 << 21)).parse().unwrap());
+        assert_eq!(Presented::read(&headers), [Presented::Garbled], "{unit}");
+    }
+}
