@@ -8,7 +8,7 @@ mod passphrase;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use bip39::Mnemonic;
@@ -137,6 +137,9 @@ pub fn rewrite_seed(
     passphrase: Option<&Passphrase>,
 ) -> Result<(), DataDirError> {
     let path = seed_path(data_dir);
+    // A link stays one, and the file its owner's, whoever runs this.
+    let path =
+        std::fs::canonicalize(&path).map_err(|source| DataDirError::Io { path: path.clone(), source })?;
     let new = path.with_extension("new");
     let failed = |source: io::Error| DataDirError::Io { path: new.clone(), source };
     // Of an attempt that was cut off.
@@ -145,8 +148,11 @@ pub fn rewrite_seed(
         _ => {}
     }
     write_private(&new, seed_text(words, passphrase)?.expose())?;
+    let owner = std::fs::metadata(&path).map_err(failed)?;
+    std::os::unix::fs::chown(&new, Some(owner.uid()), Some(owner.gid())).map_err(failed)?;
     std::fs::rename(&new, &path).map_err(failed)?;
-    File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(failed)
+    let folder = path.parent().unwrap_or(data_dir);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
 /// The admin key of a data folder.

@@ -37,7 +37,7 @@ pub(crate) fn stolen_copy(path: &Path) -> (tempfile::TempDir, Store) {
     for ending in ["", "-wal"] {
         let _ = std::fs::copy(format!("{}{ending}", path.display()), format!("{}{ending}", copy.display()));
     }
-    let key = DatabaseKey::of_seed(&Secret::new("a thief's seed")).unwrap();
+    let key = DatabaseKey::of_seed(&Secret::new("a thief's seed"), None).unwrap();
     assert!(matches!(Store::open(&copy, &key), Err(StoreError::OtherSeed(_))));
     key.forge_mark(&copy);
     let store = Store::open(&copy, &key).unwrap();

@@ -66,6 +66,7 @@ pub(crate) fn seed(path: &Path, kind: Kind, count: usize) -> Result<Vec<String>>
     let folder = path.parent().unwrap_or(Path::new("."));
     let key = DatabaseKey::of_seed(
         &read_seed(folder, &PassphraseSources::default()).context("can't read satchel's seed")?,
+        None,
     )?;
     let store = Store::open(path, &key).context("can't open satchel's database")?;
     let vouchers: Arc<dyn Listener> = Arc::new(Vouchers::new([]));

@@ -29,7 +29,7 @@ use crate::l402::proxy::{self, PaidProxies};
 use crate::l402::{self, L402};
 use crate::ledger::suspense::PaidBack;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery, solvency};
-use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings};
+use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings, node_id_of};
 use crate::lightning::{Lightning, Node};
 use crate::lnurl::pay::Addresses;
 use crate::lnurl::payee::Payees;
@@ -97,7 +97,7 @@ impl House {
             &config.data_dir,
             &PassphraseSources::of_process(&config.node.seed_passphrase_file),
         )?;
-        let store = Store::open(&config.database_path(), &DatabaseKey::of_seed(&seed)?)?;
+        let store = Store::open(&config.database_path(), &DatabaseKey::of_seed(&seed, node_id_of(&seed))?)?;
         let derivation = KeyDerivation::new(&seed);
         let health = Health::new();
         let watchdog = Watchdog::start().map_err(|error| AppError::System(error.to_string()))?;

@@ -154,7 +154,13 @@ impl Windows {
         let at = Span { from: kept.passed, to: kept.passed };
         let of = |span: &Span| {
             let wall = Span { from: span.from, to: span.to.saturating_add(UNSEEN_MS) };
-            Stretch { wall, passed: at, exact: true }
+            // The one in which it was kept lasted as long as it says; when the others were is not known any more.
+            let of_last = Span {
+                from: kept.passed.saturating_sub(kept.wall.saturating_sub(wall.from)),
+                to: kept.passed.saturating_add(wall.to.saturating_sub(kept.wall)),
+            };
+            let is_last = (span.from..=span.to).contains(&kept.wall);
+            Stretch { wall, passed: if is_last { of_last } else { at }, exact: true }
         };
         Self {
             passed: kept.passed,
@@ -380,6 +386,22 @@ mod tests {
         }
         clock.advance(HOUR * 3);
         assert!(!clock.today().days().iter().any(|span| span.from <= TODAY && TODAY <= span.to));
+    }
+
+    #[test]
+    fn restart_makes_no_hour_of_the_day() {
+        let clock = Clock::manual(NOON - 9 * HOUR_MS);
+        let early = clock.now();
+        clock.today();
+        clock.advance(HOUR * 17);
+        let next = Clock::manual(clock.now() + 60_000);
+        next.resume(&clock.kept());
+        next.was_away(Duration::from_secs(60));
+        assert!(!counts(&next, early) && !counts(&next, next.now() - 2 * HOUR_MS), "{:?}", next.last_hour());
+        assert!(counts(&next, next.now() - HOUR_MS + 120_000) && counts(&next, next.now()));
+        assert!(next.today().spans().iter().any(|span| (span.from..=span.to).contains(&early)));
+        next.advance(HOUR);
+        assert!(!counts(&next, clock.now() - HOUR_MS / 2), "{:?}", next.last_hour());
     }
 
     #[test]

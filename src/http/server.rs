@@ -275,7 +275,10 @@ impl Door {
             Some(leftover) => leftover.drain().await,
             None => true,
         };
-        let is_last = !goes_on || *self.phase.borrow() != Phase::Serving || turn.age() > self.max_age;
+        let is_last = !goes_on
+            || *self.phase.borrow() != Phase::Serving
+            || turn.is_closing()
+            || turn.age() > self.max_age;
         let headers = response.headers_mut();
         if is_last {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

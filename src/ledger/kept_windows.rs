@@ -73,7 +73,7 @@ impl KeptWindows {
     /// The store's.
     pub fn round(&mut self, ledger: &Ledger) -> Result<(), LedgerError> {
         let height = i64::from(ledger.lightning.block_height());
-        if height == 0 || !ledger.lightning.is_running() {
+        if height == 0 || !ledger.lightning.knows_the_chain() {
             return Ok(());
         }
         if let Some((away, before)) = self.away.take() {

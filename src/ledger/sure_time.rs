@@ -51,7 +51,8 @@ pub fn sure_now(ledger: &Ledger) -> Result<UnixMillis, LedgerError> {
     let (kept, of_run) = ledger.store.read_blocking(|connection| -> Result<_, LedgerError> {
         Ok((rows::mark(connection, TIME_MARK)?, rows::mark(connection, RUN_MARK)?))
     })?;
-    let height = if ledger.lightning.is_running() { i64::from(ledger.lightning.block_height()) } else { 0 };
+    let height =
+        if ledger.lightning.knows_the_chain() { i64::from(ledger.lightning.block_height()) } else { 0 };
     let same_run = of_run.1 == run;
     let sure = match kept {
         // Nothing is known yet.

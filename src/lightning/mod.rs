@@ -302,6 +302,11 @@ pub trait Lightning: Send + Sync + 'static {
     /// The best block the node knows.
     fn block_height(&self) -> u32;
 
+    /// Whether it has looked at the chain since it was started: before that its best block may be an old one.
+    fn knows_the_chain(&self) -> bool {
+        self.is_running()
+    }
+
     /// The head of the event queue, waiting at most so long. The same one again until it is handled.
     fn next_event(&self, wait: Duration) -> Option<NodeEvent>;
 

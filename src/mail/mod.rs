@@ -178,13 +178,13 @@ impl Mailer {
         let sent = match tokio::time::timeout(ATTEMPT, self.0.transport.send_raw(&envelope, &message)).await {
             Err(_) => {
                 tracing::warn!("the mail server took too long");
-                self.0.reach.note(false);
+                self.0.reach.doubt();
                 Err(NotSent::NotNow)
             }
             Ok(Err(error)) => {
                 // With an answer, however unfriendly, there is a server.
                 if error.status().is_none() {
-                    self.0.reach.note(false);
+                    self.0.reach.doubt();
                 }
                 Err(judge(&error))
             }

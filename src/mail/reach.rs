@@ -12,8 +12,8 @@ const UP_FOR: Duration = Duration::from_secs(60);
 /// How long one that did not counts as away. Short: whoever waits for a letter tries again soon.
 const DOWN_FOR: Duration = Duration::from_secs(10);
 
-/// How long a request waits to learn it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request waits to learn it. Some servers let a stranger wait six seconds for their greeting.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What was seen last, and when.
 #[derive(Clone, Copy)]
@@ -50,6 +50,12 @@ impl Reach {
     /// Somebody has talked to it, or tried to.
     pub(super) fn note(&self, up: bool) {
         self.seen.send_replace(Some(Seen { up, at: Instant::now() }));
+    }
+
+    /// A letter did not get through: one that its recipient's own server holds up says nothing of the others, so whoever
+    /// comes next asks.
+    pub(super) fn doubt(&self) {
+        self.seen.send_replace(None);
     }
 
     /// The right to ask the server; `None` while somebody does.

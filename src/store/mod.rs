@@ -149,17 +149,18 @@ impl Store {
                 "PRAGMA journal_mode = WAL;
                  PRAGMA synchronous = FULL;
                  PRAGMA foreign_keys = ON;
-                 PRAGMA temp_store = MEMORY;
+                 PRAGMA temp_store = FILE;
                  PRAGMA cache_size = -16384;",
             )
             .map_err(|error| open_error(path, &error))?;
-        migrations::migrate(&mut connection, path)?;
-        if !sealed::is_key_of(&connection).map_err(|error| open_error(path, &error))? {
+        // Before the migrations: one of them seals all there is, and nobody could open what a wrong key has sealed.
+        if !sealed::is_key_of(&connection, key).map_err(|error| open_error(path, &error))? {
             return Err(StoreError::OtherSeed(path.to_owned()));
         }
-        if let Err(error) = sealed::clean(&connection) {
-            tracing::warn!(%error, "unused parts of the database can't be cleaned now; the next start tries again");
-        }
+        migrations::migrate(&mut connection, path)?;
+        sealed::clean(&connection, path);
+        // Only what rewrites the whole file, which may be larger than the memory, needs files.
+        connection.pragma_update(None, "temp_store", "MEMORY").map_err(|error| open_error(path, &error))?;
         let writer = Arc::new(Writer::start(connection).map_err(|error| open_error(path, &error))?);
         let readers = Arc::new(Readers::start(path, key)?);
         Ok(Self { writer, readers, path: Arc::new(path.to_owned()), _lock: Arc::new(lock) })

@@ -9,6 +9,7 @@
 //! Sealed is: a nonce of 12 bytes, which is a keyed hash of value and row, then ChaCha20-Poly1305.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -18,7 +19,7 @@ use ring::error::Unspecified;
 use ring::hmac;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, Error};
+use rusqlite::{Connection, Error, OptionalExtension};
 
 use super::StoreError;
 use crate::ids::Secret;
@@ -36,27 +37,29 @@ pub struct DatabaseKey(Arc<Keys>);
 struct Keys {
     nonces: hmac::Key,
     cipher: LessSafeKey,
+    /// Of the node that the seed makes, if it is known.
+    node_id: Option<[u8; 33]>,
 }
 
 impl DatabaseKey {
-    /// The key that belongs to seed words in their one form.
+    /// The key that belongs to seed words in their one form, and by which node a database is told that is not sealed yet.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] without a cipher, which this build always has.
-    pub fn of_seed(words: &Secret) -> Result<Self, StoreError> {
+    pub fn of_seed(words: &Secret, node_id: Option<[u8; 33]>) -> Result<Self, StoreError> {
         let seed = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, USE), words.expose().as_bytes());
         let seed = hmac::Key::new(hmac::HMAC_SHA256, seed.as_ref());
         let of_use = |what: &[u8]| hmac::sign(&seed, what);
         let cipher = UnboundKey::new(&CHACHA20_POLY1305, of_use(b"cipher").as_ref())
             .map_err(|Unspecified| StoreError::Unavailable("no cipher for sealing".into()))?;
         let nonces = hmac::Key::new(hmac::HMAC_SHA256, of_use(b"nonces").as_ref());
-        Ok(Self(Arc::new(Keys { nonces, cipher: LessSafeKey::new(cipher) })))
+        Ok(Self(Arc::new(Keys { nonces, cipher: LessSafeKey::new(cipher), node_id })))
     }
 
     /// A key for tests.
     #[cfg(test)]
     pub fn for_tests() -> Self {
-        Self::of_seed(&Secret::new("a seed for tests")).unwrap()
+        Self::of_seed(&Secret::new("a seed for tests"), None).unwrap()
     }
 
     /// Makes a database look as if it were sealed with this key.
@@ -151,22 +154,49 @@ fn row_of(context: &Context<'_>) -> rusqlite::Result<Vec<u8>> {
     }
 }
 
-/// Whether this is the key that the database was sealed with.
-pub(super) fn is_key_of(connection: &Connection) -> rusqlite::Result<bool> {
-    let sealed: Option<bool> =
-        connection.query_row("SELECT (SELECT mark FROM sealing WHERE id = 1) = seal(?1)", [MARK], |row| {
-            row.get(0)
-        })?;
-    Ok(sealed == Some(true))
+/// Whether this is the key of a database, as it was before any migration of this start. One that is not sealed yet has the
+/// node's own number in LDK's state; a new one is anybody's.
+pub(super) fn is_key_of(connection: &Connection, key: &DatabaseKey) -> rusqlite::Result<bool> {
+    let has_table = |name: &str| {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1)";
+        connection.query_row(sql, [name], |row| row.get::<_, bool>(0))
+    };
+    if has_table("sealing")? {
+        let sql = "SELECT (SELECT mark FROM sealing WHERE id = 1) = seal(?1)";
+        let same: Option<bool> = connection.query_row(sql, [MARK], |row| row.get(0))?;
+        return Ok(same == Some(true));
+    }
+    let Some(node_id) = key.0.node_id.filter(|_| has_table("ldk_kv").unwrap_or(true)) else {
+        return Ok(true);
+    };
+    let sql = "SELECT instr(value, ?1) > 0 FROM ldk_kv WHERE primary_ns = '' AND secondary_ns = '' AND key = 'manager'";
+    let same: Option<bool> = connection.query_row(sql, [node_id], |row| row.get(0)).optional()?;
+    Ok(same.unwrap_or(true))
 }
 
 /// Removes what was there before it was sealed from unused parts of the file and from its log. Done once after the
-/// migration that seals, and again if it was interrupted.
-pub(super) fn clean(connection: &Connection) -> rusqlite::Result<()> {
-    let cleaned: bool =
-        connection.query_row("SELECT cleaned FROM sealing WHERE id = 1", [], |row| row.get(0))?;
-    if cleaned {
-        return Ok(());
+/// migration that seals, at a later start if it can't be done at this one.
+pub(super) fn clean(connection: &Connection, path: &Path) {
+    let cleaned = match try_to_clean(connection, path) {
+        Ok(cleaned) => cleaned,
+        Err(error) => {
+            tracing::warn!(%error, "the database could not be written anew");
+            // What the attempt has written must not fill the disk.
+            let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            emptied.is_ok_and(|()| false)
+        }
+    };
+    if !cleaned {
+        tracing::warn!(
+            "unused parts of the database still hold secrets in the clear: free twice its size on the disk, then start again"
+        );
+    }
+}
+
+fn try_to_clean(connection: &Connection, path: &Path) -> rusqlite::Result<bool> {
+    let cleaned = connection.query_row("SELECT cleaned FROM sealing WHERE id = 1", [], |row| row.get(0))?;
+    if cleaned || !has_room(connection, path)? {
+        return Ok(cleaned);
     }
     tracing::info!("the database is written anew, once, so that no secret is left in the clear");
     connection.execute_batch("VACUUM")?;
@@ -174,7 +204,17 @@ pub(super) fn clean(connection: &Connection) -> rusqlite::Result<()> {
     if blocked == 0 {
         connection.execute("UPDATE sealing SET cleaned = 1 WHERE id = 1", [])?;
     }
-    Ok(())
+    Ok(blocked == 0)
+}
+
+/// Whether the file fits on its disk twice more: as a copy, and in the log.
+fn has_room(connection: &Connection, path: &Path) -> rusqlite::Result<bool> {
+    let number = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let size = number("page_count")?.saturating_mul(number("page_size")?);
+    let needed = u64::try_from(size).unwrap_or(u64::MAX).saturating_mul(2);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A disk that doesn't tell may have room.
+    Ok(rustix::fs::statvfs(folder).map_or(true, |disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= needed))
 }
 
 impl fmt::Debug for DatabaseKey {

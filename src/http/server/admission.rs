@@ -170,7 +170,7 @@ impl Admission {
             if let Some(place) = held.release(evicted) {
                 // It is no longer counted, and closed within moments.
                 match place.turn.worth() {
-                    Worth::Idle => place.turn.close(),
+                    Worth::Idle => place.turn.evict(),
                     Worth::Long | Worth::Busy => place.turn.break_off(),
                 }
             }
@@ -263,6 +263,7 @@ impl Held {
     fn place_of_the_largest(&self, newcomer: &Holders) -> Option<u64> {
         let own = |around: [Holder; 2]| around.map(|holder| self.count(&holder));
         let [own_network, own_region] = newcomer.around.map(own).unwrap_or_default();
+        let share = self.places.len().checked_div(self.regions.saturating_add(1)).unwrap_or_default();
         let rank = |(id, place): (&u64, &Place)| {
             let around = place.holders.around?;
             let [in_network, in_region] = own(around);
@@ -274,7 +275,9 @@ impl Held {
                 true => in_network > own_network.saturating_add(least),
                 false => in_region > own_region.saturating_add(least),
             };
-            let had = worth != Worth::Busy && has_more;
+            // What has just begun is left to all but those who have more than their share: one who always has something
+            // just begun would keep all places for ever.
+            let had = has_more && (worth != Worth::Busy || in_region > share);
             had.then(|| (in_region, in_network, Reverse(worth), place.turn.lasts(), *id))
         };
         self.places.iter().filter_map(rank).max().map(|(.., id)| id)

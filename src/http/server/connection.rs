@@ -48,6 +48,9 @@ const SEND_BUFFER: usize = 32 * 1024;
 /// Requests that a client took back before they were begun, and errors of its streams that are remembered.
 const RESETS: usize = 32;
 
+/// Streams that we reset for their client's mistakes, in the whole life of a connection. A proxy brings those of many.
+const REFUSED_STREAMS: usize = 1_024;
+
 /// Requests that a client took back before they were answered, beyond those that were answered.
 const MOST_CANCELLED: u32 = 256;
 
@@ -73,7 +76,7 @@ pub(super) fn builder() -> Builder {
         .initial_connection_window_size(WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(RESETS)
-        .max_local_error_reset_streams(RESETS)
+        .max_local_error_reset_streams(REFUSED_STREAMS)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     builder
@@ -113,6 +116,10 @@ impl Ends {
         }
         if !turn.is_http2() {
             return Look::Keep;
+        }
+        // A client may go on with requests for as long as it doesn't answer the goodbye; nobody counts it any more.
+        if turn.evicted_for().is_some_and(|time| time > FAREWELL) {
+            return Look::Drop("its place went to somebody else");
         }
         if turn.longest_wait() > self.stall_timeout {
             return Look::Drop("its client takes nothing of an answer");

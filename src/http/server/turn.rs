@@ -42,6 +42,8 @@ struct Shared {
     http2: AtomicBool,
     /// To be closed as soon as nothing is in service.
     closing: AtomicBool,
+    /// Since when its place has been somebody else's; 0 while it has one.
+    evicted_ms: AtomicU64,
     /// To be closed at once, whatever is in service.
     broken: AtomicBool,
     ended: Notify,
@@ -63,6 +65,7 @@ impl Default for Shared {
             since_ms: AtomicU64::new(now),
             http2: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            evicted_ms: AtomicU64::new(0),
             broken: AtomicBool::new(false),
             ended: Notify::new(),
             reader: AtomicWaker::new(),
@@ -149,6 +152,18 @@ impl Turn {
         self.0.closing.store(true, Ordering::Release);
         self.0.ended.notify_one();
         self.0.reader.wake();
+    }
+
+    /// Its place is given to somebody else: closes it, and soon whatever is begun on it meanwhile.
+    pub(super) fn evict(&self) {
+        self.0.evicted_ms.store(now_ms().max(1), Ordering::Release);
+        self.close();
+    }
+
+    /// For how long its place has been somebody else's.
+    pub(super) fn evicted_for(&self) -> Option<Duration> {
+        let since = Some(self.0.evicted_ms.load(Ordering::Acquire)).filter(|since| *since > 0)?;
+        Some(Duration::from_millis(now_ms().saturating_sub(since)))
     }
 
     /// Closes it whatever is in service.

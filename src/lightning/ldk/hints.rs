@@ -14,6 +14,12 @@ use lightning_invoice::{Bolt11Invoice, RawTaggedField, RouteHint, TaggedField};
 
 use crate::lightning::capacity::COMMITMENT_WEIGHT;
 
+/// The node's own key, made from the seed as ldk-node makes it, which is the same in all networks.
+pub(super) fn node_key(seed: &[u8; 64]) -> Option<SecretKey> {
+    let master = Xpriv::new_master(Network::Bitcoin, seed).ok()?;
+    Some(KeysManager::new(&master.private_key.secret_bytes(), 0, 0, true).get_node_secret_key())
+}
+
 /// Signs invoices anew. Never printed.
 pub(super) struct Signer {
     key: SecretKey,
@@ -21,10 +27,9 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// The node's own key, made from the seed as ldk-node makes it; `None` if it isn't the key of this node.
-    pub(super) fn new(seed: &[u8; 64], network: Network, node_id: PublicKey) -> Option<Self> {
-        let master = Xpriv::new_master(network, seed).ok()?;
-        let key = KeysManager::new(&master.private_key.secret_bytes(), 0, 0, true).get_node_secret_key();
+    /// With the node's own key; `None` if the seed doesn't make this node.
+    pub(super) fn new(seed: &[u8; 64], node_id: PublicKey) -> Option<Self> {
+        let key = node_key(seed)?;
         (key.public_key(&Secp256k1::signing_only()) == node_id).then_some(Self { key, node_id })
     }
 
@@ -126,7 +131,7 @@ mod tests {
         let master = Xpriv::new_master(Network::Regtest, &seed).unwrap();
         let key = KeysManager::new(&master.private_key.secret_bytes(), 9, 9, true).get_node_secret_key();
         let node_id = key.public_key(&Secp256k1::new());
-        let signer = Signer::new(&seed, Network::Regtest, node_id).unwrap();
+        let signer = Signer::new(&seed, node_id).unwrap();
         let hop = |scid| {
             RouteHint(vec![RouteHintHop {
                 src_node_id: node_id,
@@ -162,6 +167,6 @@ mod tests {
         );
         assert_eq!(slim.to_string().parse::<Bolt11Invoice>().unwrap(), slim);
         assert!(slim.to_string().len() + 150 < whole.to_string().len());
-        assert!(Signer::new(&[8; 64], Network::Regtest, node_id).is_none(), "another node's key");
+        assert!(Signer::new(&[8; 64], node_id).is_none(), "another node's key");
     }
 }

@@ -122,6 +122,13 @@ pub enum StartError {
     BadState(String),
 }
 
+/// The public key of the node that seed words make; `None` for what isn't seed words.
+pub fn node_id_of(words: &Secret) -> Option<[u8; 33]> {
+    let mnemonic: bip39::Mnemonic = words.expose().trim().parse().ok()?;
+    let key = hints::node_key(&mnemonic.to_seed(""))?;
+    Some(key.public_key(&bitcoin::secp256k1::Secp256k1::signing_only()).serialize())
+}
+
 /// ldk-node, wrapped.
 pub struct LdkNode {
     node: Arc<Node>,
@@ -174,7 +181,7 @@ impl LdkNode {
             ),
             other => StartError::BadState(other.to_string()),
         })?;
-        let signer = hints::Signer::new(&entropy, settings.network, node.node_id());
+        let signer = hints::Signer::new(&entropy, node.node_id());
         if signer.is_none() {
             tracing::warn!(
                 "invoices keep all their route hints: the node's key is not the one that the seed leads to"

@@ -247,6 +247,10 @@ impl Lightning for LdkNode {
         self.node.list_channels().iter().all(|channel| channel.is_usable || !channel.is_channel_ready)
     }
 
+    fn knows_the_chain(&self) -> bool {
+        self.is_running() && self.has_seen_the_chain()
+    }
+
     fn block_height(&self) -> u32 {
         self.node.status().current_best_block.height
     }

@@ -227,6 +227,27 @@ fn another_seed_opens_no_database() {
 }
 
 #[test]
+fn database_of_another_node_is_not_sealed_with_this_seed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, connection) = from_before(folder.path());
+    let (ours, theirs) = ([2; 33], [3; 33]);
+    let manager = [&[9; 50], ours.as_slice(), &[9; 50]].concat();
+    connection
+        .execute(
+            "INSERT INTO ldk_kv (primary_ns, secondary_ns, key, value) VALUES ('', '', 'manager', ?1)",
+            [manager],
+        )
+        .unwrap();
+    drop(connection);
+    let words = Secret::new("a seed for tests");
+    let key = |node_id| DatabaseKey::of_seed(&words, Some(node_id)).unwrap();
+    assert!(matches!(Store::open(&path, &key(theirs)), Err(StoreError::OtherSeed(_))));
+    assert_eq!(found(&path), SECRETS, "nothing was sealed");
+    let store = Store::open(&path, &key(ours)).unwrap();
+    assert_eq!(read_all(&store), SECRETS);
+}
+
+#[test]
 fn sealed_is_equal_for_equal_values_of_a_row_and_different_for_others() {
     let key = DatabaseKey::for_tests();
     let connection = Connection::open_in_memory().unwrap();

@@ -134,3 +134,26 @@ fn requests_are_counted_and_none_is_taken_from_anybody() {
     assert_eq!(admission.admit(address("9.9.9.9"), &Turn::default()).err(), Some(Refusal::Full));
     assert!(held.iter().all(|(turn, _)| !turn.is_closing()));
 }
+
+#[test]
+fn newcomer_gets_a_place_among_those_who_are_always_busy() {
+    let admission = Admission::counting(caps(50, 500), 40, true);
+    let mut held = fill(&admission, of_networks(&["198.51.100", "203.0.113"], 20));
+    assert_eq!(held.len(), 40);
+    let serving: Vec<_> = held.iter().map(|(turn, _)| turn.begin()).collect();
+    let honest: Vec<_> = (1..=12)
+        .filter_map(|host| {
+            let turn = Turn::default();
+            let admitted = admission.admit(address(&format!("192.0.2.{host}")), &turn).ok()?;
+            Some((turn.begin(), turn, admitted))
+        })
+        .collect();
+    // Two regions have twenty places each, of which the third part of all is theirs.
+    assert_eq!(honest.len(), 12);
+    assert_eq!(held.iter().filter(|(turn, _)| turn.is_broken()).count(), 12);
+    // Who has no more than that keeps it.
+    let honest_lost = honest.iter().filter(|(_, turn, _)| turn.is_broken()).count();
+    assert_eq!(honest_lost, 0);
+    drop(serving);
+    held.clear();
+}

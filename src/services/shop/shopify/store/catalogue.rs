@@ -10,6 +10,9 @@ use crate::services::shop::store::catalogue::{LOCAL_IDS, Product, Variant};
 use crate::services::shop::store::stores::signed;
 use crate::store::{StoreError, Tx};
 
+/// A day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+
 /// The largest id that every program reads exactly; Shopify's are far below it.
 const LARGEST_ID: i64 = 9_007_199_254_740_991;
 
@@ -226,8 +229,8 @@ pub(in crate::services::shop::shopify) fn retire_product(
 
 /// Pieces of paid orders that a reading may not know of: of those that wait to be claimed, of those that were not known
 /// to be at Shopify when it began, and of those that were claimed before the shop was connected, until they are sent.
-/// An order that was sent as plain lines takes no stock there, ever. A time of writing that lies ahead is of a clock that
-/// was wrong, and says nothing.
+/// An order that was sent as plain lines takes no stock there, ever. A time of writing that lies a day ahead is of a clock
+/// that was wrong, and says nothing.
 pub(in crate::services::shop::shopify) fn unknown_pieces(
     connection: &Connection,
     store: StoreId,
@@ -245,7 +248,8 @@ pub(in crate::services::shop::shopify) fn unknown_pieces(
                  AND NOT EXISTS (SELECT 1 FROM shopify_orders r WHERE r.order_id = o.id)
          ) o JOIN shop_order_items i ON i.order_id = o.id GROUP BY i.variant_id",
     )?;
-    let found = statement.query_map(params![store, began, now], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let found = statement
+        .query_map(params![store, began, now.saturating_add(DAY_MS)], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(found.collect::<Result<_, _>>()?)
 }
 
