@@ -26,6 +26,9 @@ const WITHIN: Duration = Duration::from_millis(5);
 /// Buyers of the last pieces, and pieces.
 const BUYERS: usize = 200;
 const PIECES: usize = 10;
+/// How long a buyer waits for a free slot of the channel, and between two tries.
+const SLOT_LIMIT: Duration = Duration::from_secs(30);
+const SLOT_WAIT: Duration = Duration::from_millis(20);
 
 /// Measures, and adds its lines.
 ///
@@ -130,15 +133,27 @@ async fn rush(site: &Site, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// The preimage for an invoice, paid once the channel has a free slot: one is free again a moment after its payment has
+/// arrived.
+async fn pay(wallet: &Wallet, invoice: &str) -> Result<String> {
+    let end = Instant::now() + SLOT_LIMIT;
+    loop {
+        match wallet.pay(invoice).await {
+            Err(_) if Instant::now() < end => tokio::time::sleep(SLOT_WAIT).await,
+            paid => return Ok(paid.context("a buyer can't pay")?.preimage),
+        }
+    }
+}
+
 async fn buy(store: Arc<Store>) -> Result<String> {
     let answer = store.client.post(&store.url).json(&store.body).send().await?;
     ensure!(answer.status() == 402, "a checkout answers {}", answer.status());
     let asked: Value = answer.json().await?;
     let text = |name: &str| asked.get(name).and_then(Value::as_str).context("a 402 is not whole");
     let turn = store.turn.acquire().await?;
-    let paid = store.wallet.pay(text("invoice")?).await?;
+    let preimage = pay(&store.wallet, text("invoice")?).await?;
     drop(turn);
-    let credential = format!("L402 {}:{}", text("macaroonBase64")?, paid.preimage);
+    let credential = format!("L402 {}:{}", text("macaroonBase64")?, preimage);
     let request = store.client.post(&store.url).header("authorization", credential).json(&store.body);
     let bought: Value = request.send().await?.json().await?;
     Ok(bought.get("status").and_then(Value::as_str).context("no status")?.to_owned())
