@@ -140,8 +140,11 @@ async fn paid(site: &Site, service: SocketAddr, key: &str, table: &mut Table) ->
         let page =
             site.satchel().admin_get(&format!("/admin/v1/payouts?family=purse&limit=50{before}")).await?;
         let payouts = page.get("payouts").and_then(Value::as_array).context("no payouts")?;
-        let last = payouts.last().and_then(|last| last.get("id")).and_then(Value::as_str);
-        before = format!("&before={}", last.context("too few payouts")?);
+        ensure!(!payouts.is_empty(), "too few payouts");
+        before = page
+            .get("next")
+            .and_then(Value::as_str)
+            .map_or_else(String::new, |next| format!("&before={next}"));
         for payout in payouts {
             let at = |name: &str| payout.get(name).and_then(Value::as_u64).context("a payout without times");
             alone.push(Duration::from_millis(at("finished_at")?.saturating_sub(at("created_at")?)));

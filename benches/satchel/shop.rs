@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::payouts::AT_ONCE;
 use crate::site::Site;
 use crate::table::{Row, Table, number};
 use crate::{Size, http, open_loop, progress};
@@ -26,9 +25,8 @@ const WITHIN: Duration = Duration::from_millis(5);
 /// Buyers of the last pieces, and pieces.
 const BUYERS: usize = 200;
 const PIECES: usize = 10;
-/// How long a buyer waits for a free slot of the channel, and between two tries.
-const SLOT_LIMIT: Duration = Duration::from_secs(30);
-const SLOT_WAIT: Duration = Duration::from_millis(20);
+/// Of them pay at once: a slot of the channel is free again only a moment after its payment has arrived.
+const PAYING: usize = 20;
 
 /// Measures, and adds its lines.
 ///
@@ -111,7 +109,7 @@ async fn rush(site: &Site, table: &mut Table) -> Result<()> {
         url: format!("{}/api/shopify/rush/checkout", site.satchel().url()),
         body: json!({ "items": [{ "variantId": variant, "quantity": 1 }] }),
         wallet: Arc::clone(&site.wallet),
-        turn: Semaphore::new(AT_ONCE),
+        turn: Semaphore::new(PAYING),
     });
     let began = Instant::now();
     let mut buyers = JoinSet::new();
@@ -133,27 +131,15 @@ async fn rush(site: &Site, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// The preimage for an invoice, paid once the channel has a free slot: one is free again a moment after its payment has
-/// arrived.
-async fn pay(wallet: &Wallet, invoice: &str) -> Result<String> {
-    let end = Instant::now() + SLOT_LIMIT;
-    loop {
-        match wallet.pay(invoice).await {
-            Err(_) if Instant::now() < end => tokio::time::sleep(SLOT_WAIT).await,
-            paid => return Ok(paid.context("a buyer can't pay")?.preimage),
-        }
-    }
-}
-
 async fn buy(store: Arc<Store>) -> Result<String> {
     let answer = store.client.post(&store.url).json(&store.body).send().await?;
     ensure!(answer.status() == 402, "a checkout answers {}", answer.status());
     let asked: Value = answer.json().await?;
     let text = |name: &str| asked.get(name).and_then(Value::as_str).context("a 402 is not whole");
     let turn = store.turn.acquire().await?;
-    let preimage = pay(&store.wallet, text("invoice")?).await?;
+    let paid = store.wallet.pay(text("invoice")?).await?;
     drop(turn);
-    let credential = format!("L402 {}:{}", text("macaroonBase64")?, preimage);
+    let credential = format!("L402 {}:{}", text("macaroonBase64")?, paid.preimage);
     let request = store.client.post(&store.url).header("authorization", credential).json(&store.body);
     let bought: Value = request.send().await?.json().await?;
     Ok(bought.get("status").and_then(Value::as_str).context("no status")?.to_owned())
