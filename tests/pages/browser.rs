@@ -210,6 +210,15 @@ impl Browser {
         }
     }
 
+    /// Waits until an element, by selector, says just this: what a click starts ends a moment later.
+    pub async fn comes_to_say(&self, css: &str, text: &str) {
+        let end = Instant::now() + LIMIT;
+        while self.texts(css).await != [text] {
+            assert!(Instant::now() < end, "{css} never says {text:?}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Leaves a mark that a reload would take away.
     pub async fn mark(&self) {
         self.script("window.neverReloaded = true", vec![]).await;

@@ -101,7 +101,7 @@ pub async fn a_gift_is_made_and_paid(stage: &Stage) {
     assert!(manage.starts_with(&format!("{}/manage/{id}#", stage.scene.api.url)), "{manage}");
     assert!(!browser.is_shown("share-code").await);
     browser.click_on("[data-copy=share-link]").await;
-    assert_eq!(browser.texts("[data-copy=share-link]").await, ["Copied"]);
+    browser.comes_to_say("[data-copy=share-link]", "Copied").await;
     browser.look("create-paid").await;
 
     browser.reload().await;
