@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::rows::charges as rows;
+use super::sure_time::BLOCK;
 use super::{Ledger, LedgerError};
 use crate::clock::{Kept, Span, UnixMillis};
 
@@ -28,8 +29,8 @@ const MOST_SPANS: usize = 16;
 /// How often it is kept.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// What a block stands for at least and at most, on average over many.
-const BLOCK: (Duration, Duration) = (Duration::from_secs(400), Duration::from_secs(800));
+/// What a block stands for at most, on average over many; at least [`BLOCK`].
+const LONGEST_BLOCK: Duration = Duration::from_secs(800);
 
 /// A time away that needs no blocks to be believed.
 const SHORT: Duration = Duration::from_secs(3_600);
@@ -78,7 +79,7 @@ impl KeptWindows {
         }
         if let Some((away, before)) = self.away.take() {
             let blocks = u32::try_from(height.saturating_sub(before).max(0)).unwrap_or(u32::MAX);
-            let (least, most) = (BLOCK.0.saturating_mul(blocks), BLOCK.1.saturating_mul(blocks));
+            let (least, most) = (BLOCK.saturating_mul(blocks), LONGEST_BLOCK.saturating_mul(blocks));
             let away = Duration::from_millis(u64::try_from(away).unwrap_or(0));
             ledger.clock.was_away(away.clamp(least, most.saturating_add(SHORT)));
         }

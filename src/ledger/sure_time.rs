@@ -34,7 +34,7 @@ const KEEP_EVERY: Duration = Duration::from_secs(300);
 const GAIN: i64 = 20;
 
 /// What a block stands for at least, on average over many.
-const BLOCK: Duration = Duration::from_secs(400);
+pub(super) const BLOCK: Duration = Duration::from_secs(400);
 
 /// Tells this run of the process from all others.
 fn run_id() -> i64 {

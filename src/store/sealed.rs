@@ -177,19 +177,18 @@ pub(super) fn is_key_of(connection: &Connection, key: &DatabaseKey) -> rusqlite:
 /// Removes what was there before it was sealed from unused parts of the file and from its log. Done once after the
 /// migration that seals, at a later start if it can't be done at this one.
 pub(super) fn clean(connection: &Connection, path: &Path) {
-    let cleaned = match try_to_clean(connection, path) {
-        Ok(cleaned) => cleaned,
+    const STILL_THERE: &str = "unused parts of the database still hold secrets in the clear: free twice its size on the disk, \
+                               then start again";
+    match try_to_clean(connection, path) {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("{STILL_THERE}"),
         Err(error) => {
-            tracing::warn!(%error, "the database could not be written anew");
+            tracing::warn!(%error, "{STILL_THERE}");
             // What the attempt has written must not fill the disk.
-            let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            emptied.is_ok_and(|()| false)
+            if let Err(error) = truncate_log(connection) {
+                tracing::warn!(%error, "the database's log could not be emptied");
+            }
         }
-    };
-    if !cleaned {
-        tracing::warn!(
-            "unused parts of the database still hold secrets in the clear: free twice its size on the disk, then start again"
-        );
     }
 }
 
@@ -200,11 +199,16 @@ fn try_to_clean(connection: &Connection, path: &Path) -> rusqlite::Result<bool> 
     }
     tracing::info!("the database is written anew, once, so that no secret is left in the clear");
     connection.execute_batch("VACUUM")?;
-    let blocked: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if blocked == 0 {
+    let emptied = truncate_log(connection)?;
+    if emptied {
         connection.execute("UPDATE sealing SET cleaned = 1 WHERE id = 1", [])?;
     }
-    Ok(blocked == 0)
+    Ok(emptied)
+}
+
+/// Empties the log, unless somebody reads from it.
+fn truncate_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 /// Whether the file fits on its disk twice more: as a copy, and in the log.

@@ -2,6 +2,8 @@
 //!
 //! All have one body: `{"errorMessage": "…", "code": "…"}`. Programs compare the code.
 
+use std::fmt;
+
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -204,9 +206,16 @@ impl From<Invalid> for TipError {
     }
 }
 
+impl TipError {
+    /// Sats can't go where somebody wants them.
+    fn nowhere(code: &'static str, why: impl fmt::Display) -> Self {
+        Self::Invalid { code, message: format!("The sats can't go there: {why}") }
+    }
+}
+
 impl From<BadInvoice> for TipError {
     fn from(why: BadInvoice) -> Self {
-        Self::Invalid { code: "INVOICE_INVALID", message: format!("The sats can't go there: {why}") }
+        Self::nowhere("INVOICE_INVALID", why)
     }
 }
 
@@ -214,12 +223,8 @@ impl From<Unpayable> for TipError {
     fn from(why: Unpayable) -> Self {
         match why {
             Unpayable::Invoice(why) => why.into(),
-            Unpayable::NotTaken(why) => {
-                Self::Invalid { code: "INVOICE_INVALID", message: format!("The sats can't go there: {why}") }
-            }
-            Unpayable::Address(why) => {
-                Self::Invalid { code: "ADDRESS_INVALID", message: format!("The sats can't go there: {why}") }
-            }
+            Unpayable::NotTaken(why) => Self::nowhere("INVOICE_INVALID", why),
+            Unpayable::Address(why) => Self::nowhere("ADDRESS_INVALID", why),
             Unpayable::Refuses(why) => {
                 Self::AddressRefuses(format!("The lightning address gives no invoice at the moment: {why}"))
             }

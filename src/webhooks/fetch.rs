@@ -208,7 +208,11 @@ impl GuardedClient {
     }
 }
 
-async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, FetchError> {
+/// The body of an answer.
+///
+/// # Errors
+/// [`FetchError::TooLarge`], or what happened on the way.
+pub(crate) async fn read_body(mut response: Response, max_bytes: usize) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len().saturating_add(chunk.len()) > max_bytes {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::request::FetchRequest;
 use super::{PurseError, Rules};
-use crate::webhooks::fetch::{FetchError, GuardedClient, NoClient, StreamSettings};
+use crate::webhooks::fetch::{FetchError, GuardedClient, NoClient, StreamSettings, read_body};
 use crate::webhooks::guard::Guard;
 
 /// How we name ourselves, if the caller doesn't say otherwise.
@@ -66,16 +66,9 @@ impl Upstream {
         }
         let asked = self.client.request_url(request.method.clone(), request.url.clone())?.headers(headers);
         let asked = if request.body.is_empty() { asked } else { asked.body(request.body.clone()) };
-        let mut response = asked.send().await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > self.max_answer {
-                return Err(FetchError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let status = response.status().as_u16();
-        Ok(Answer { status, headers: response.headers().clone(), body })
+        let response = asked.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, body: read_body(response, self.max_answer).await? })
     }
 }
 
