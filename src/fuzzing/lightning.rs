@@ -7,10 +7,9 @@ use serde_json::Value;
 use super::{text, two};
 use crate::lightning::invoice;
 use crate::lightning::target::{self, LONGEST, Target};
-use crate::lnurl;
 use crate::lnurl::pay::{PayRequest, accepted, invoice_in, read_target};
+use crate::lnurl::{self, dns};
 use crate::money::Msat;
-use crate::services::accounts::dns;
 
 /// November 2023, when the invoices of the seeds are payable.
 const NOW: i64 = 1_700_000_000_000;
