@@ -39,7 +39,7 @@ pub(super) enum Step {
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (any::<bool>(), proptest::option::weighted(0.3, any::<u8>()), any::<bool>())
+        8 => (any::<bool>(), proptest::option::weighted(0.3, any::<u8>()), any::<bool>())
             .prop_map(|(second, only, offer)| Step::Withdraw { second, only, offer }),
         1 => any::<bool>().prop_map(|offer| Step::TakeBack { offer }),
         5 => Just(Step::Pay),
