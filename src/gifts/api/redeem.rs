@@ -14,9 +14,10 @@ use crate::gifts::view::{ErrorView, RedeemedView, WithdrawalStatusView};
 use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
 
-/// Pays a gift to an invoice, a BOLT12 offer, a lightning address or a BIP353 name. The same invoice or offer again gets
-/// the same answer; an address gives another invoice each time, so what must be done once is asked with an
-/// `Idempotency-Key`.
+/// Pays a gift to an invoice, a BOLT12 offer, a lightning address or a BIP353 name.
+///
+/// The same invoice or offer again gets the same answer; an address gives another invoice each time, so what must be done
+/// once is asked with an `Idempotency-Key`.
 #[utoipa::path(
     post, path = "/redeem/{orderId}", tag = "gifts",
     params(

@@ -85,8 +85,7 @@ fn text(body: &JsonObject, name: &'static str) -> Result<Option<String>, TipErro
     }
 }
 
-/// Pays tips out to an invoice, a BOLT12 offer, a lightning address or a BIP353 name, and waits up to 20 seconds for the
-/// end.
+/// Pays tips out to an invoice, an offer, a lightning address or a name, and waits up to 20 seconds for the end.
 #[utoipa::path(
     post, path = "/api/invoices", tag = "tips",
     request_body = PayBody,
