@@ -5,8 +5,8 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::Value;
 
 use super::{text, two};
-use crate::lightning::{bolt12, invoice};
 use crate::lightning::target::{self, LONGEST, Target};
+use crate::lightning::{bolt12, invoice};
 use crate::lnurl::pay::{PayRequest, accepted, invoice_in, read_target};
 use crate::lnurl::{self, dns};
 use crate::money::Msat;
