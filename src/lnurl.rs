@@ -2,6 +2,7 @@
 //!
 //! Called by whoever shows an LNURL. It knows no routes and makes no requests.
 
+pub mod dns;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod pay;

@@ -1,5 +1,5 @@
-//! BOLT12 offers in the code of a payment, on a real node: a customer pays the offer, the shop is told; and the process
-//! dies around the payment's coming, and starts again: it is credited once.
+//! BOLT12 offers on a real node. In the code of a payment: a customer pays the offer, the shop is told; and the process
+//! dies around the payment's coming, and starts again: it is credited once. And gifts and tips that are paid to offers.
 //!
 //! One wallet, which is satchel's only peer: without announced channels nobody else could be asked for the way to it.
 
@@ -12,6 +12,8 @@
 )]
 
 mod common;
+#[path = "offers/vouchers.rs"]
+mod vouchers;
 
 use common::payments::Shop;
 use common::{SOON, Scene, case};
@@ -26,6 +28,10 @@ const COMING: &[(&str, &[u32])] = &[
     ("store.before_commit", &[1, 3, 5]),
     ("store.after_commit", &[2, 4]),
 ];
+
+/// How long a payout to an offer may be in doubt: LDK gives up waiting for an invoice within a minute, and what was not
+/// sent is proved some seconds after the node has seen the chain.
+const IN_DOUBT: std::time::Duration = std::time::Duration::from_secs(150);
 
 async fn scene() -> Scene {
     let config = "[payments]\noffers = true".parse().unwrap();

@@ -31,6 +31,7 @@ use crate::ledger::suspense::PaidBack;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery, solvency};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings, node_id_of};
 use crate::lightning::{Lightning, Node};
+use crate::lnurl::dns::Dns;
 use crate::lnurl::pay::Addresses;
 use crate::lnurl::payee::Payees;
 use crate::mail::Mailer;
@@ -169,7 +170,19 @@ impl House {
             clock: ledger.clock.clone(),
             comment: format!("Sats from {}", config.http.public_url),
         };
-        let payees = Payees::new(guard.clone(), Arc::new(addresses.clone()));
+        let dns = Dns::new(
+            &config.withdrawals.dns_over_https,
+            config.withdrawals.dns_unsigned,
+            ledger.clock.clone(),
+        )
+        .map_err(AppError::System)?;
+        let payees = Payees::new(
+            guard.clone(),
+            Arc::new(addresses.clone()),
+            dns.clone(),
+            config.network,
+            ledger.clock.clone(),
+        );
         let gifts = Gifts::new(Parts {
             ledger: ledger.clone(),
             node: asked.clone(),
@@ -208,12 +221,7 @@ impl House {
             rules: accounts::Rules::from_config(&config),
             teller: accounts_teller,
             addresses: addresses.clone(),
-            dns: accounts::Dns::new(
-                &config.withdrawals.dns_over_https,
-                config.withdrawals.dns_unsigned,
-                ledger.clock.clone(),
-            )
-            .map_err(AppError::System)?,
+            dns,
         });
         let purses = Purses::new(purse::Parts {
             ledger: ledger.clone(),

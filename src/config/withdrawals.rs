@@ -30,7 +30,7 @@ pub struct Withdrawals {
     pub key_day_sat: u64,
     /// The least that goes to an address, in sat; 0: nothing does.
     pub min_onchain_sat: u64,
-    /// Servers that are asked for names of BIP 353 (DNS over HTTPS).
+    /// Servers that are asked for names of BIP 353 (DNS over HTTPS), for gifts and tips too.
     pub dns_over_https: Vec<String>,
     /// Whether names are believed that DNSSEC doesn't prove. On regtest only.
     pub dns_unsigned: bool,

@@ -5,12 +5,11 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::Value;
 
 use super::{text, two};
-use crate::lightning::invoice;
 use crate::lightning::target::{self, LONGEST, Target};
-use crate::lnurl;
+use crate::lightning::{bolt12, invoice};
 use crate::lnurl::pay::{PayRequest, accepted, invoice_in, read_target};
+use crate::lnurl::{self, dns};
 use crate::money::Msat;
-use crate::services::accounts::dns;
 
 /// November 2023, when the invoices of the seeds are payable.
 const NOW: i64 = 1_700_000_000_000;
@@ -61,7 +60,15 @@ pub(super) fn payment_targets(data: &[u8]) {
                 assert_eq!(target::read(&encoded.to_uppercase()).as_ref(), Ok(&read), "{encoded}");
             }
         }
-        Target::Offer(_) | Target::Onchain(_) => assert!(kept.is_err()),
+        Target::Offer(_) => {
+            assert!(kept.is_err());
+            for network in [Network::Bitcoin, Network::Regtest] {
+                if let Ok(offer) = bolt12::read(text, network, NOW) {
+                    assert_eq!(bolt12::read(&offer.text, network, NOW).as_ref(), Ok(&offer));
+                }
+            }
+        }
+        Target::Onchain(_) => assert!(kept.is_err()),
     }
 }
 

@@ -11,7 +11,7 @@ use super::store::{self, Gift, Listed};
 use super::view::{charge_status, state_name_of};
 use crate::admin::{AdminError, GiftAdmin, PageRequest};
 use crate::ids::VoucherId;
-use crate::ledger::Payout;
+use crate::ledger::Outgoing;
 use crate::vouchers::{self, Taker};
 
 impl GiftAdmin for Gifts {
@@ -79,7 +79,7 @@ fn listed(gift: &Listed, now: i64) -> Value {
     })
 }
 
-fn shown(gift: &Gift, charge_id: &str, past: &[(Taker, Payout)], now: i64) -> Value {
+fn shown(gift: &Gift, charge_id: &str, past: &[(Taker, Outgoing)], now: i64) -> Value {
     let charge = charge_status(gift.charge_status, gift.invoice_expires_at, now);
     json!({
         "id": gift.order_id.to_string(),
@@ -102,16 +102,16 @@ fn shown(gift: &Gift, charge_id: &str, past: &[(Taker, Payout)], now: i64) -> Va
     })
 }
 
-fn payout((taker, payout): &(Taker, Payout)) -> Value {
+fn payout((taker, payout): &(Taker, Outgoing)) -> Value {
     json!({
-        "id": payout.public_id,
+        "id": payout.public_id(),
         "to": taker.name(),
-        "status": payout.status.name(),
-        "payment_hash": payout.payment_hash,
-        "attempts": payout.attempts,
-        "created_at": payout.created_at / 1_000,
-        "finished_at": payout.finished_at.map(|at| at / 1_000),
-        "fee_msat": payout.fee,
-        "error": payout.error,
+        "status": payout.status().name(),
+        "payment_hash": payout.payment_hash(),
+        "attempts": payout.attempts(),
+        "created_at": payout.created_at() / 1_000,
+        "finished_at": payout.finished_at().map(|at| at / 1_000),
+        "fee_msat": payout.fee(),
+        "error": payout.error(),
     })
 }

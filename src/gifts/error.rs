@@ -2,6 +2,7 @@
 //!
 //! Codes are the contract's, and few are ours; programs written for the original service compare them letter by letter.
 
+use crate::lightning::bolt12::BadOffer;
 use crate::lightning::invoice::BadInvoice;
 use crate::lnurl::pay::NotPayable;
 use crate::lnurl::payee::Unpayable;
@@ -61,9 +62,11 @@ pub enum GiftError {
     NoWithdrawal,
     /// Not an invoice we can pay.
     BadInvoice(BadInvoice),
+    /// Not an offer we can pay.
+    BadOffer(BadOffer),
     /// Something to pay to that gifts are not paid to.
     TargetNotTaken(NotPayable),
-    /// A lightning address that can't be asked, or what was meant as one.
+    /// A lightning address or name that can't be asked or says nothing, or what was meant as one.
     AddressBad(NotPayable),
     /// A lightning address that gives no invoice for the gift; why, in words.
     AddressRefuses(String),
@@ -124,7 +127,8 @@ impl GiftError {
             Self::NotFound => (404, "GIFT_NOT_FOUND"),
             Self::NoCharge => (404, "NO_CHARGE_ID"),
             Self::NoWithdrawal => (404, "WITHDRAWAL_FAILED"),
-            Self::BadInvoice(_) | Self::TargetNotTaken(_) => (400, "BAD_INVOICE"),
+            Self::BadOffer(BadOffer::Amount { .. }) => (400, "BAD_INVOICE_AMOUNT"),
+            Self::BadInvoice(_) | Self::BadOffer(_) | Self::TargetNotTaken(_) => (400, "BAD_INVOICE"),
             Self::AddressBad(_) => (400, "ADDRESS_INVALID"),
             Self::AddressRefuses(_) => (422, "ADDRESS_REFUSES"),
             Self::BadInvoiceAmount => (400, "BAD_INVOICE_AMOUNT"),
@@ -171,6 +175,7 @@ impl GiftError {
             // What can't be read at all may be anything.
             Self::BadInvoice(BadInvoice::Unreadable) => None,
             Self::BadInvoice(why) => Some(why.to_string()),
+            Self::BadOffer(why) => Some(why.to_string()),
             Self::AddressRefuses(why) => Some(why.clone()),
             _ => None,
         }
@@ -210,10 +215,17 @@ impl From<BadInvoice> for GiftError {
     }
 }
 
+impl From<BadOffer> for GiftError {
+    fn from(why: BadOffer) -> Self {
+        Self::BadOffer(why)
+    }
+}
+
 impl From<Unpayable> for GiftError {
     fn from(why: Unpayable) -> Self {
         match why {
             Unpayable::Invoice(why) => Self::BadInvoice(why),
+            Unpayable::Offer(why) => Self::BadOffer(why),
             Unpayable::NotTaken(why) => Self::TargetNotTaken(why),
             Unpayable::Address(why) => Self::AddressBad(why),
             Unpayable::Refuses(why) => Self::AddressRefuses(why),
@@ -231,6 +243,7 @@ impl From<Refused> for GiftError {
             Refused::WrongAmount => Self::BadInvoiceAmount,
             // One payment hash is paid at most once, for ever: what was used needs a fresh invoice.
             Refused::InvoiceUsed => Self::BadInvoice(BadInvoice::Used),
+            Refused::OwnOffer => Self::BadOffer(BadOffer::Own),
         }
     }
 }

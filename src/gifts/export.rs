@@ -16,10 +16,12 @@ pub const GIFTS: Table = Table {
            senderMessage\r\n",
     sections: &[Section {
         rows: ("gifts", "id"),
-        sql: "SELECT g.id, v.state, v.created_at, c.settled_at, p.finished_at, v.amount_msat, g.fee_msat, p.fee_msat,
-              c.payment_hash, p.payment_hash, g.sender_name, g.sender_message
+        sql: "SELECT g.id, v.state, v.created_at, c.settled_at, coalesce(p.finished_at, o.finished_at), v.amount_msat,
+              g.fee_msat, coalesce(p.fee_msat, o.fee_msat), c.payment_hash,
+              coalesce(p.payment_hash, o.payment_hash), g.sender_name, g.sender_message
               FROM gifts g JOIN vouchers v ON v.id = g.id JOIN charges c ON c.id = v.charge_id
               LEFT JOIN payouts p ON p.id = v.payout_id AND p.status = 'paid'
+              LEFT JOIN offer_payouts o ON o.id = v.offer_payout_id AND o.status = 'paid'
               WHERE g.id > ?1 AND g.id <= ?2 ORDER BY g.id",
         read: gift,
     }],

@@ -3,7 +3,7 @@
 use super::store;
 use crate::ids::ChargeId;
 use crate::ledger::books::{Journal, Kind};
-use crate::ledger::{Account, Charge, End, Family, Lapsed, LedgerError, Listener, Payout};
+use crate::ledger::{Account, Charge, End, Family, Lapsed, LedgerError, Listener, OfferPayout, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, Vouchers};
@@ -37,6 +37,10 @@ impl Listener for Funding {
 
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
         self.0.payout_ended(tx, payout, end)
+    }
+
+    fn offer_payout_ended(&self, tx: &Tx<'_>, payout: &OfferPayout, end: End) -> Result<Msat, LedgerError> {
+        self.0.offer_payout_ended(tx, payout, end)
     }
 
     fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError> {

@@ -8,7 +8,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::ids::{BadId, ChargeId, NoRandomness, PayoutId, from_hex, random_bytes, to_hex};
+use crate::ids::{BadId, ChargeId, NoRandomness, from_hex, random_bytes, to_hex};
+use crate::ledger::PayoutKey;
 
 /// What names a gift, and with it the right to redeem it: 24 random bytes, shown as 48 hex characters.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,13 +128,13 @@ impl Keyring {
 
     /// The `k1` of a gift's LNURL: the same for every look, another one once a payout has failed.
     /// `last` is the payout that the gift saw last.
-    pub fn k1(&self, order: OrderId, last: Option<PayoutId>) -> String {
-        let last = last.map_or(0, |payout| payout.0);
-        to_hex(&self.derive(b"lnurl k1", &[&order.0, &last.to_be_bytes()]))
+    pub fn k1(&self, order: OrderId, last: Option<PayoutKey>) -> String {
+        let last = last.map_or_else(|| vec![0; 8], PayoutKey::to_bytes);
+        to_hex(&self.derive(b"lnurl k1", &[&order.0, &last]))
     }
 
     /// Whether `given` is that `k1`.
-    pub fn k1_matches(&self, order: OrderId, last: Option<PayoutId>, given: &str) -> bool {
+    pub fn k1_matches(&self, order: OrderId, last: Option<PayoutKey>, given: &str) -> bool {
         let expected = self.k1(order, last);
         bool::from(expected.as_bytes().ct_eq(given.to_ascii_lowercase().as_bytes()))
     }
@@ -180,6 +181,7 @@ impl fmt::Debug for Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{OfferPayoutId, PayoutId};
 
     fn keyring() -> Keyring {
         Keyring::new(&[7; 32])
@@ -223,7 +225,10 @@ mod tests {
         assert_eq!(fresh.len(), 64);
         assert!(keyring().k1_matches(one, None, &fresh));
         assert!(keyring().k1_matches(one, None, &fresh.to_uppercase()));
-        assert!(!keyring().k1_matches(one, Some(PayoutId(1)), &fresh));
+        assert!(!keyring().k1_matches(one, Some(PayoutKey::Invoice(PayoutId(1))), &fresh));
+        assert!(!keyring().k1_matches(one, Some(PayoutKey::Offer(OfferPayoutId(1))), &fresh));
+        let after_offer = keyring().k1(one, Some(PayoutKey::Offer(OfferPayoutId(1))));
+        assert!(!keyring().k1_matches(one, Some(PayoutKey::Invoice(PayoutId(1))), &after_offer));
         assert!(!keyring().k1_matches(other, None, &fresh));
         assert!(!keyring().k1_matches(one, None, ""));
     }

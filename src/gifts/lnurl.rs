@@ -93,7 +93,7 @@ impl Gifts {
         if let Some(error) = self.admit(&gift, guess).await?.error(now) {
             return Err(error);
         }
-        let last = gift.payout.as_ref().map(|payout| payout.id);
+        let last = gift.payout.as_ref().map(|payout| payout.key);
         view::json(&WithdrawRequest {
             status: "OK",
             callback: self.withdraw_url(order_id, None),

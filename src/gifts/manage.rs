@@ -13,7 +13,7 @@ use super::view::{self, GiftView};
 use super::{Done, Gifts};
 use crate::clock::{UnixMillis, millis};
 use crate::http::idempotency::Ask;
-use crate::ledger::{Payout, PayoutStatus};
+use crate::ledger::{Outgoing, PayoutStatus};
 use crate::vouchers::{self, Taker, VoucherState};
 
 /// A gift, to who has its manage key: all that its recipient sees, and the rest.
@@ -48,8 +48,8 @@ impl HistoryView {
         Self { event, at: at.into(), withdrawal_id: None, detail: None, at_ms: at }
     }
 
-    fn of(event: &'static str, at: UnixMillis, payout: &Payout) -> Self {
-        Self { withdrawal_id: Some(payout.public_id.clone()), ..Self::new(event, at) }
+    fn of(event: &'static str, at: UnixMillis, payout: &Outgoing) -> Self {
+        Self { withdrawal_id: Some(payout.public_id().to_owned()), ..Self::new(event, at) }
     }
 }
 
@@ -102,7 +102,7 @@ fn check_key(connection: &rusqlite::Connection, order_id: OrderId, key: &str) ->
 }
 
 /// What happened, oldest first. All of it follows from the rows of charge, voucher and payouts.
-fn history(gift: &Gift, past: &[(Taker, Payout)], lock: Duration, now: UnixMillis) -> Vec<HistoryView> {
+fn history(gift: &Gift, past: &[(Taker, Outgoing)], lock: Duration, now: UnixMillis) -> Vec<HistoryView> {
     let mut events = vec![HistoryView::new("created", gift.created_at)];
     events.extend(gift.paid_at.map(|at| HistoryView::new("paid", at)));
     let ended = matches!(gift.state, VoucherState::Redeemed)
@@ -112,12 +112,12 @@ fn history(gift: &Gift, past: &[(Taker, Payout)], lock: Duration, now: UnixMilli
     events.extend(end.map(|end| HistoryView::new("expired", end)));
     for (taker, payout) in past {
         let name = |redeem, refund| if *taker == Taker::Sender { refund } else { redeem };
-        events.push(HistoryView::of(name("claiming", "returning"), payout.created_at, payout));
-        let Some(at) = payout.finished_at else { continue };
-        match payout.status {
+        events.push(HistoryView::of(name("claiming", "returning"), payout.created_at(), payout));
+        let Some(at) = payout.finished_at() else { continue };
+        match payout.status() {
             PayoutStatus::Paid => events.push(HistoryView::of(name("redeemed", "returned"), at, payout)),
             PayoutStatus::Failed => events.push(HistoryView {
-                detail: payout.error.clone(),
+                detail: payout.error().map(str::to_owned),
                 ..HistoryView::of(name("payout_failed", "return_failed"), at, payout)
             }),
             _ => {}

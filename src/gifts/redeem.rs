@@ -1,11 +1,11 @@
 //! Taking a gift: one transaction decides, or says why not.
 //!
-//! A lightning address is asked before that transaction, once it is known that the gift may be taken. Its invoice is
-//! written down with the payout, in the transaction that takes the voucher, and paid after it: whatever dies in
-//! between, an address is paid once or not at all.
+//! A lightning address or a name is asked before that transaction, once it is known that the gift may be taken. Its
+//! invoice, or its offer, is written down with the payout, in the transaction that takes the voucher, and paid after it:
+//! whatever dies in between, an address is paid once or not at all. An offer can be paid any number of times; the gift
+//! can't, and the same offer again is the same redemption.
 
 use axum::http::StatusCode;
-use lightning_invoice::Bolt11Invoice;
 
 use super::codes::Guess;
 use super::error::GiftError;
@@ -18,12 +18,12 @@ use crate::clock::UnixMillis;
 use crate::crash_point;
 use crate::http::client::source;
 use crate::http::idempotency::{Ask, Recorded, remember, seen};
-use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
+use crate::ledger::{Family, Outgoing, PayoutKey, PayoutStatus, charges, outgoing, payouts};
 use crate::lightning::invoice::{self, BadInvoice};
-use crate::lnurl::payee::Payee;
+use crate::lnurl::payee::{PayTo, Payee};
 use crate::money::Msat;
 use crate::store::Tx;
-use crate::vouchers::{self, Change, Claim, Refused, Taker, Voucher, VoucherListener, VoucherState};
+use crate::vouchers::{self, Change, Claim, Refused, Taker, ToOffer, Voucher, VoucherListener, VoucherState};
 
 /// How somebody shows that a gift is theirs to take.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ enum Looked {
 }
 
 impl Gifts {
-    /// Pays a gift to an invoice, or to a lightning address. The order of the checks is the contract's.
+    /// Pays a gift to an invoice, an offer, a lightning address or a name. The order of the checks is the contract's.
     ///
     /// # Errors
     /// The first check that fails; a wrong code is counted all the same.
@@ -64,19 +64,20 @@ impl Gifts {
     ) -> Result<Done<Vec<u8>>, GiftError> {
         let running = self.0.node.ask(|node| node.is_running()).await.unwrap_or(false);
         let read = match self.0.payees.read(text.as_deref().unwrap_or_default()) {
-            Ok(Payee::Invoice(invoice)) => Ok(*invoice),
+            Ok(Payee::Invoice(invoice)) => Ok(PayTo::Invoice(invoice)),
             // A wallet's callback brings an invoice and nothing else (LUD-03).
-            Ok(Payee::Address(_)) if matches!(proof, Proof::Wallet { .. }) => {
+            Ok(Payee::Offer(_) | Payee::Address(_)) if matches!(proof, Proof::Wallet { .. }) => {
                 Err(BadInvoice::Unreadable.into())
             }
+            Ok(Payee::Offer(offer)) => Ok(PayTo::Offer(offer)),
             Ok(Payee::Address(address)) => {
                 let amount = match self.look(order_id, &proof, ask.as_ref(), running).await? {
                     Looked::Takeable(amount) => amount,
                     Looked::Before(recorded) => return Ok(Done::Before(recorded)),
                 };
-                let invoice = self.0.payees.invoice(&address, amount).await?;
+                let found = self.0.payees.find(&address, amount).await?;
                 crash_point!("gift.address_asked");
-                Ok(invoice)
+                Ok(found)
             }
             Err(why) => Err(GiftError::from(why)),
         };
@@ -113,7 +114,7 @@ impl Gifts {
     async fn redeem_to(
         &self,
         order_id: OrderId,
-        read: Result<Bolt11Invoice, GiftError>,
+        read: Result<PayTo, GiftError>,
         proof: Proof,
         ask: Option<Ask>,
         running: bool,
@@ -127,8 +128,8 @@ impl Gifts {
             match gifts.redeem_in(tx, order_id, read, &proof, running, source.as_deref())? {
                 Err(refused) => Ok(Err(refused)),
                 Ok(payout) => {
-                    payouts::note_source(tx, payout.id, source.as_deref())?;
-                    let body = view::json(&RedeemedView::new(&payout.public_id))?;
+                    outgoing::note_source(tx, payout.key(), source.as_deref())?;
+                    let body = view::json(&RedeemedView::new(payout.public_id()))?;
                     remember(tx, ask.as_ref(), StatusCode::OK, &body, gifts.now())?;
                     Ok(Ok(Done::Now(body)))
                 }
@@ -141,25 +142,25 @@ impl Gifts {
         &self,
         tx: &Tx<'_>,
         order_id: OrderId,
-        read: Result<Bolt11Invoice, GiftError>,
+        read: Result<PayTo, GiftError>,
         proof: &Proof,
         running: bool,
         asker: Option<&str>,
-    ) -> Result<Result<Payout, GiftError>, GiftError> {
+    ) -> Result<Result<Outgoing, GiftError>, GiftError> {
         let Some(gift) = store::by_order_id(tx, order_id)? else { return Ok(Err(GiftError::NotFound)) };
-        let invoice = match read {
-            Ok(invoice) => invoice,
+        let to = match read {
+            Ok(to) => to,
             Err(error) => return Ok(Err(error)),
         };
-        // The same invoice again is the same redemption, also after the invoice has expired.
-        let used = payouts::by_hash(tx, charges::hash_of(&invoice))?;
-        if let Some(payout) = used.filter(|payout| payout.status != PayoutStatus::Failed)
-            && vouchers::redeems(tx, payout.id, &[gift.id])?
-        {
-            return Ok(Ok(payout));
+        let taker = match proof {
+            Proof::Link { .. } | Proof::Wallet { .. } => Taker::Recipient,
+            Proof::Sender => Taker::Sender,
+        };
+        if let Some(same) = same(tx, &gift, taker, &to)? {
+            return Ok(Ok(same));
         }
         let voucher = vouchers::by_id(tx, gift.id)?;
-        if let Err(refused) = self.check_invoice(&gift, &invoice) {
+        if let Err(refused) = self.check_target(&gift, &to) {
             return Ok(Err(refused));
         }
         if let Err(refused) = self.check_taker(tx, &gift, &voucher, proof, asker)? {
@@ -168,12 +169,16 @@ impl Gifts {
         if !running {
             return Ok(Err(GiftError::NodeUnavailable));
         }
-        let taker = match proof {
-            Proof::Link { .. } | Proof::Wallet { .. } => Taker::Recipient,
-            Proof::Sender => Taker::Sender,
+        let (ledger, max_fee) = (&self.0.ledger, |amount| self.0.rules.max_fee(amount));
+        let claim = match &to {
+            PayTo::Invoice(invoice) => {
+                vouchers::redeem(tx, ledger, &[gift.id], taker, invoice, max_fee(gift.amount))?
+            }
+            PayTo::Offer(offer) => {
+                let to = ToOffer { offer, taker, max_fee: &max_fee };
+                vouchers::redeem_to_offer(tx, ledger, &[gift.id], to)?
+            }
         };
-        let max_fee = self.0.rules.max_fee(gift.amount);
-        let claim = vouchers::redeem(tx, &self.0.ledger, &[gift.id], taker, &invoice, max_fee)?;
         let payout = match claim {
             Ok(Claim::Started(payout)) => payout,
             Ok(Claim::Same(payout)) => return Ok(Ok(payout)),
@@ -185,9 +190,13 @@ impl Gifts {
         Ok(Ok(payout))
     }
 
-    /// Whether an invoice could be paid with a gift.
-    fn check_invoice(&self, gift: &Gift, invoice: &Bolt11Invoice) -> Result<(), GiftError> {
+    /// Whether an invoice or offer could be paid with a gift.
+    fn check_target(&self, gift: &Gift, to: &PayTo) -> Result<(), GiftError> {
         let rules = &self.0.rules;
+        let invoice = match to {
+            PayTo::Invoice(invoice) => invoice,
+            PayTo::Offer(offer) => return Ok(offer.check_amount(gift.amount)?),
+        };
         invoice::check_payable(invoice, rules.network, self.now(), rules.min_invoice_expiry)?;
         let fits = invoice.amount_milli_satoshis() == Some(gift.amount.get());
         if fits { Ok(()) } else { Err(GiftError::BadInvoiceAmount) }
@@ -221,17 +230,35 @@ impl Gifts {
         })
     }
 
-    /// The invoice of a withdrawal and how far it is, as JSON.
+    /// The invoice or offer of a withdrawal and how far it is, as JSON.
     ///
     /// # Errors
     /// [`GiftError::NoWithdrawal`], the store's.
     pub async fn withdrawal_json(&self, id: String) -> Result<Vec<u8>, GiftError> {
-        let found = self.store().read(move |connection| payouts::by_public_id(connection, &id)).await?;
-        let payout = found.filter(|payout| payout.family == Family::Gifts).ok_or(GiftError::NoWithdrawal)?;
-        let status = view::withdrawal_status(payout.status);
-        let failed = payout.status == PayoutStatus::Failed;
-        let error = failed.then(|| payout.error.as_deref().unwrap_or("the payment failed"));
-        view::json(&view::WithdrawalStatusView { reference: &payout.invoice, status, error })
+        let found = self.store().read(move |connection| outgoing::by_public_id(connection, &id)).await?;
+        let payout =
+            found.filter(|payout| payout.family() == Family::Gifts).ok_or(GiftError::NoWithdrawal)?;
+        let status = view::withdrawal_status(payout.status());
+        let failed = payout.status() == PayoutStatus::Failed;
+        let error = failed.then(|| payout.error().unwrap_or("the payment failed"));
+        view::json(&view::WithdrawalStatusView { reference: payout.target(), status, error })
+    }
+}
+
+/// The redemption that this is once more: the same invoice again, also after it has expired, or the same offer while the
+/// gift is paid to it.
+fn same(tx: &Tx<'_>, gift: &Gift, taker: Taker, to: &PayTo) -> Result<Option<Outgoing>, GiftError> {
+    match to {
+        PayTo::Invoice(invoice) => {
+            let used = payouts::by_hash(tx, charges::hash_of(invoice))?;
+            Ok(match used.filter(|payout| payout.status != PayoutStatus::Failed) {
+                Some(payout) if vouchers::redeems(tx, PayoutKey::Invoice(payout.id), &[gift.id])? => {
+                    Some(Outgoing::Invoice(payout))
+                }
+                _ => None,
+            })
+        }
+        PayTo::Offer(offer) => Ok(vouchers::same_offer(tx, &[gift.id], taker, offer)?.map(Outgoing::Offer)),
     }
 }
 

@@ -7,8 +7,8 @@ use super::codes::VerifyCode;
 use super::ids::{ManageKey, OrderId};
 use super::lock::CodeState;
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PayoutId, Secret, VoucherId, random_bytes};
-use crate::ledger::{ChargeStatus, LedgerError, PayoutStatus};
+use crate::ids::{ChargeId, Secret, VoucherId, random_bytes};
+use crate::ledger::{ChargeStatus, LedgerError, PayoutKey, PayoutStatus};
 use crate::money::Msat;
 use crate::store::{StoreError, Tx};
 use crate::vouchers::VoucherState;
@@ -55,11 +55,11 @@ pub struct Gift {
 /// What a gift's answers tell of a payout.
 #[derive(Clone, Debug)]
 pub struct LastPayout {
-    /// Row id.
-    pub id: PayoutId,
+    /// What names it.
+    pub key: PayoutKey,
     /// The id callers know.
     pub public_id: String,
-    /// What it pays.
+    /// What it pays: an invoice or an offer.
     pub invoice: String,
     /// When it was decided.
     pub created_at: UnixMillis,
@@ -71,15 +71,20 @@ pub struct LastPayout {
     pub is_return: bool,
 }
 
-const GIFT: &str = "SELECT g.id, unseal(g.order_id), g.sender_name, g.sender_message, unseal(g.sealed_code, g.id), 0,
+const GIFT: &str =
+    "SELECT g.id, unseal(g.order_id), g.sender_name, g.sender_message, unseal(g.sealed_code, g.id), 0,
         g.code_locked_until, g.notify, v.amount_msat, v.state, v.created_at, v.expires_at, v.return_to,
         v.charge_id, c.status, c.invoice, c.expires_at, c.settled_at,
-        p.id, p.public_id, unseal(p.invoice), p.created_at, p.status, p.error, coalesce(l.taker, '') = 'sender'
+        p.id, coalesce(p.public_id, o.public_id), coalesce(unseal(p.invoice), o.offer),
+        coalesce(p.created_at, o.created_at), coalesce(p.status, o.status), coalesce(p.error, o.error),
+        coalesce(l.taker, k.taker, '') = 'sender', o.id
      FROM gifts g
      JOIN vouchers v ON v.id = g.id
      JOIN charges c ON c.id = v.charge_id
      LEFT JOIN payouts p ON p.id = v.payout_id
      LEFT JOIN voucher_payouts l ON l.voucher_id = v.id AND l.payout_id = p.id
+     LEFT JOIN offer_payouts o ON o.id = v.offer_payout_id
+     LEFT JOIN voucher_offer_payouts k ON k.voucher_id = v.id AND k.offer_payout_id = o.id
      WHERE g.order_id = seal(?1)";
 
 /// A name of a state as its enum.
@@ -88,10 +93,10 @@ fn parsed<T: std::str::FromStr>(row: &Row<'_>, column: usize) -> rusqlite::Resul
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Gift> {
-    let payout = match row.get::<_, Option<PayoutId>>(18)? {
+    let payout = match PayoutKey::of_columns(row.get(18)?, row.get(25)?) {
         None => None,
-        Some(id) => Some(LastPayout {
-            id,
+        Some(key) => Some(LastPayout {
+            key,
             public_id: row.get(19)?,
             invoice: row.get(20)?,
             created_at: row.get(21)?,

@@ -10,6 +10,7 @@ mod life;
 mod limits;
 mod lnurl;
 mod manage;
+mod offers;
 mod redeem;
 mod returns;
 mod shapes;

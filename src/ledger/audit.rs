@@ -234,17 +234,19 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
             + one("SELECT coalesce(sum(fee_msat), 0) FROM offer_payouts WHERE status = 'paid'")?,
     );
 
-    let twice =
-        one("SELECT count(*) FROM (SELECT 1 FROM voucher_payouts l JOIN payouts p ON p.id = l.payout_id
-         WHERE p.status = 'paid' GROUP BY l.voucher_id HAVING count(*) > 1)")?;
+    let (twice, at_once) = more_than_one_payout(&snapshot)?;
     if twice > 0 {
         problems.push(format!("{twice} vouchers were paid out more than once"));
     }
+    if at_once > 0 {
+        problems.push(format!("{at_once} vouchers have more than one payout under way"));
+    }
     let loose = one(
-        "SELECT count(*) FROM vouchers v LEFT JOIN payouts p ON p.id = v.payout_id
-         WHERE (v.state IN ('claiming', 'returning') AND (p.id IS NULL OR p.status IN ('paid', 'failed')))
-            OR (v.state IN ('redeemed', 'returned') AND (p.id IS NULL OR p.status <> 'paid'))
-            OR (v.state IN ('open', 'expired') AND p.status IN ('queued', 'dispatching', 'in_flight', 'unknown', 'paid'))",
+        "SELECT count(*) FROM (SELECT v.state, coalesce(p.status, o.status) AS payout FROM vouchers v
+             LEFT JOIN payouts p ON p.id = v.payout_id LEFT JOIN offer_payouts o ON o.id = v.offer_payout_id)
+         WHERE (state IN ('claiming', 'returning') AND (payout IS NULL OR payout IN ('paid', 'failed')))
+            OR (state IN ('redeemed', 'returned') AND (payout IS NULL OR payout <> 'paid'))
+            OR (state IN ('open', 'expired') AND payout IN ('queued', 'dispatching', 'in_flight', 'unknown', 'paid'))",
     )?;
     if loose > 0 {
         problems.push(format!("{loose} vouchers disagree with their payout"));
@@ -287,10 +289,30 @@ fn books(connection: &Connection) -> Result<Audit, LedgerError> {
         accounts,
         spendable_msat: None,
         node: None,
-        payouts: counts(&snapshot, "SELECT status, count(*) FROM payouts GROUP BY status")?,
+        payouts: counts(
+            &snapshot,
+            "SELECT status, count(*) FROM (SELECT status FROM payouts UNION ALL SELECT status FROM offer_payouts)
+             GROUP BY status",
+        )?,
         vouchers: counts(&snapshot, "SELECT state, count(*) FROM vouchers GROUP BY state")?,
         counters: counters(&snapshot)?,
     })
+}
+
+/// Vouchers that were paid out more than once, and those with more than one payout under way, whatever was paid.
+fn more_than_one_payout(snapshot: &Connection) -> Result<(i64, i64), LedgerError> {
+    let vouchers = |which: &str| -> Result<i64, LedgerError> {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT voucher FROM (
+                 SELECT l.voucher_id AS voucher, p.status FROM voucher_payouts l JOIN payouts p ON p.id = l.payout_id
+                 UNION ALL
+                 SELECT l.voucher_id, p.status FROM voucher_offer_payouts l
+                 JOIN offer_payouts p ON p.id = l.offer_payout_id)
+             WHERE {which} GROUP BY voucher HAVING count(*) > 1)"
+        );
+        Ok(snapshot.query_row(&sql, [], |row| row.get(0))?)
+    };
+    Ok((vouchers("status = 'paid'")?, vouchers("status NOT IN ('paid', 'failed')")?))
 }
 
 /// What accounts have, against the books, their statements, and the rows that caused it.

@@ -25,8 +25,8 @@ use std::time::Duration;
 use bitcoin::secp256k1::PublicKey;
 use lightning_invoice::Bolt11Invoice;
 
-use super::rows::under_way::{PayoutKey, Unsettled};
-use super::{Family, Payout};
+use super::rows::under_way::Unsettled;
+use super::{Family, Payout, PayoutKey};
 use crate::clock::{UnixMillis, millis};
 use crate::ids::PayoutId;
 use crate::money::Msat;

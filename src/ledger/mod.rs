@@ -42,6 +42,7 @@ pub mod node;
 pub mod offer_payouts;
 pub mod offers;
 pub mod operator_sends;
+pub mod outgoing;
 pub mod payout_list;
 pub mod payouts;
 pub mod reconciliation;
@@ -74,6 +75,7 @@ pub use books::Account;
 pub use charges::{Charge, ChargeStatus, SettledBy};
 pub use coins::CoinSend;
 pub use offer_payouts::OfferPayout;
+pub use outgoing::{Outgoing, PayoutKey};
 pub use payouts::{Payout, PayoutStatus};
 pub use wake::Wake;
 

@@ -69,6 +69,14 @@ pub fn of(connection: &Connection, charge: ChargeId) -> Result<Option<Offer>, Le
     rows::of(connection, charge)
 }
 
+/// Whether an offer is one that this server made.
+///
+/// # Errors
+/// The store's.
+pub fn is_ours(connection: &Connection, offer: OfferId) -> Result<bool, LedgerError> {
+    Ok(rows::charge_of(connection, offer)?.is_some())
+}
+
 /// Whether there is nothing to do about a payment that the node says came in: it is in the books, or it is nobody's
 /// that we know of.
 ///

@@ -448,10 +448,10 @@ pub(super) fn set_aside<T>(outcome: Result<T, LedgerError>) -> Result<(), Ledger
     }
 }
 
-/// Answers how much of a late payout was still there to be taken.
-fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
-    let (family, outcome) = (payout.family.name(), payout.status.name());
-    let took = payout.finished_at.map_or(0, |at| at.saturating_sub(payout.created_at));
+/// Counts a payout that ended, to an invoice or an offer, once that is committed. `took`: milliseconds since it was
+/// decided.
+pub(super) fn count_ended(tx: &Tx<'_>, family: Family, status: PayoutStatus, took: i64, end: End) {
+    let (family, outcome) = (family.name(), status.name());
     tx.after_commit(move || {
         metrics::counter!(names::PAYOUTS_ENDED, "family" => family, "outcome" => outcome).increment(1);
         if end == End::Paid {
@@ -459,6 +459,12 @@ fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result
             metrics::histogram!(names::PAYOUT_SECONDS).record(seconds);
         }
     });
+}
+
+/// Answers how much of a late payout was still there to be taken.
+fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
+    let took = payout.finished_at.map_or(0, |at| at.saturating_sub(payout.created_at));
+    count_ended(tx, payout.family, payout.status, took, end);
     match listeners.of(payout.family) {
         Some(listener) => listener.payout_ended(tx, payout, end),
         None => Ok(payout.amount),

@@ -7,6 +7,7 @@
 //! Both traits are synchronous, because every call into ldk-node blocks. Async callers go through
 //! [`Node`], which moves each call to a thread that may wait.
 
+pub mod bolt12;
 pub mod capacity;
 mod coins;
 mod events;

@@ -65,7 +65,7 @@ pub enum NotPayable {
         "this is an invoice, which expires and can be paid once; give a lightning address like name@example.com"
     )]
     Invoice,
-    /// An offer: payouts are known by their payment hash, and an offer has none before it is paid.
+    /// An offer: what goes back by itself is paid to addresses alone.
     #[error("this is a BOLT12 offer; give a lightning address like name@example.com")]
     Offer,
     /// A bitcoin address.
@@ -74,6 +74,20 @@ pub enum NotPayable {
     /// Only the DNS knows it.
     #[error("a name with ₿ is only looked for in the DNS; give a lightning address like name@example.com")]
     DnsName,
+    /// A name of BIP 353 that isn't there.
+    #[error("there is no such name in the DNS, or nothing there that its signatures (DNSSEC) prove")]
+    NoName,
+    /// A name of BIP 353 with something wrong.
+    #[error("{0}")]
+    Name(&'static str),
+    /// A name of BIP 353 that stands for a bitcoin address.
+    #[error(
+        "the name stands for a bitcoin address alone, and nothing is paid to those; give one with an offer"
+    )]
+    NameOfCoins,
+    /// A name of BIP 353 that stands for nothing that is known here.
+    #[error("what the name stands for can't be paid from here; give one with an offer")]
+    NameUnreadable,
     /// No Tor here.
     #[error("this server can't reach onion addresses")]
     Onion,

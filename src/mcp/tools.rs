@@ -214,13 +214,13 @@ pub(super) static ALL: &[ToolSpec] = &[
     },
     ToolSpec {
         name: "redeem_gift",
-        about: "Pay a gift to an invoice of exactly its amount",
+        about: "Pay a gift to an invoice of exactly its amount, or to an offer or a lightning address",
         scopes: &[Scope::Gifts],
         method: "POST",
         path: "/redeem/{orderId}",
         params: &[
             id("orderId", "The gift's id"),
-            needs("invoice", Kind::Text, "The invoice, lnbc…"),
+            needs("invoice", Kind::Text, "The invoice, lnbc…; an offer, lno…; or name@host"),
             takes("verifyCode", Kind::Text, "Four digits, if the gift has them"),
             ONCE,
         ],

@@ -41,6 +41,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0032_webhook_lanes.sql"),
     include_str!("migrations/0033_guesses.sql"),
     include_str!("migrations/0034_sealed.sql"),
+    include_str!("migrations/0035_voucher_offers.sql"),
 ];
 
 /// Brings the file to the newest schema. The connection has the functions of [`sealed`](super::sealed).

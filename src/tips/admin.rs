@@ -16,7 +16,7 @@ use crate::admin::{AdminError, PageRequest, TipAdmin, TipOrder};
 use crate::clock::iso::IsoTime;
 use crate::http::keys::DEFAULT_ACCOUNT;
 use crate::ids::UserId;
-use crate::ledger::Payout;
+use crate::ledger::Outgoing;
 use crate::vouchers::{self, Taker};
 
 /// How long tips are good unless the operator says otherwise: 21 days.
@@ -232,7 +232,7 @@ fn listed(tip: &Tip) -> Value {
     })
 }
 
-fn shown(tip: &Tip, past: &[(Taker, Payout)]) -> Value {
+fn shown(tip: &Tip, past: &[(Taker, Outgoing)]) -> Value {
     json!({
         "id": tip.public_id.to_string(),
         "status": tip.status().name(),
@@ -274,18 +274,18 @@ fn shown_group(group: &Group, tips: &[Tip]) -> Value {
     })
 }
 
-fn payout((taker, payout): &(Taker, Payout)) -> Value {
+fn payout((taker, payout): &(Taker, Outgoing)) -> Value {
     json!({
-        "id": payout.public_id,
+        "id": payout.public_id(),
         "to": taker.name(),
-        "status": payout.status.name(),
-        "payment_hash": payout.payment_hash,
-        "amount_msat": payout.amount,
-        "attempts": payout.attempts,
-        "created_at": payout.created_at / 1_000,
-        "finished_at": payout.finished_at.map(|at| at / 1_000),
-        "fee_msat": payout.fee,
-        "error": payout.error,
+        "status": payout.status().name(),
+        "payment_hash": payout.payment_hash(),
+        "amount_msat": payout.amount(),
+        "attempts": payout.attempts(),
+        "created_at": payout.created_at() / 1_000,
+        "finished_at": payout.finished_at().map(|at| at / 1_000),
+        "fee_msat": payout.fee(),
+        "error": payout.error(),
     })
 }
 

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::http::keys::Scope;
 use crate::http::respond;
+use crate::lightning::bolt12::BadOffer;
 use crate::lightning::invoice::BadInvoice;
 use crate::lnurl::payee::Unpayable;
 use crate::tips::request::Invalid;
@@ -219,10 +220,17 @@ impl From<BadInvoice> for TipError {
     }
 }
 
+impl From<BadOffer> for TipError {
+    fn from(why: BadOffer) -> Self {
+        Self::nowhere("INVOICE_INVALID", why)
+    }
+}
+
 impl From<Unpayable> for TipError {
     fn from(why: Unpayable) -> Self {
         match why {
             Unpayable::Invoice(why) => why.into(),
+            Unpayable::Offer(why) => why.into(),
             Unpayable::NotTaken(why) => Self::nowhere("INVOICE_INVALID", why),
             Unpayable::Address(why) => Self::nowhere("ADDRESS_INVALID", why),
             Unpayable::Refuses(why) => {
@@ -235,6 +243,7 @@ impl From<Unpayable> for TipError {
 impl From<Refused> for TipError {
     fn from(refused: Refused) -> Self {
         let (code, message) = match refused {
+            Refused::OwnOffer => return BadOffer::Own.into(),
             Refused::Unfunded => ("TIP_UNFUNDED", "The tip is not paid for yet"),
             Refused::Pending => ("WITHDRAWAL_PENDING", "The tip is being withdrawn"),
             Refused::Spent => ("TIP_WITHDRAWN", "The tip has been withdrawn"),

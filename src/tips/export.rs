@@ -16,10 +16,12 @@ pub const TIPS: Table = Table {
            note\r\n",
     sections: &[Section {
         rows: ("tips", "id"),
-        sql: "SELECT t.id, t.group_id, v.state, v.created_at, c.settled_at, p.finished_at, v.amount_msat, t.fee_msat,
-              p.fee_msat, c.payment_hash, p.payment_hash, t.tippee_name, t.note
+        sql: "SELECT t.id, t.group_id, v.state, v.created_at, c.settled_at, coalesce(p.finished_at, o.finished_at),
+              v.amount_msat, t.fee_msat, coalesce(p.fee_msat, o.fee_msat), c.payment_hash,
+              coalesce(p.payment_hash, o.payment_hash), t.tippee_name, t.note
               FROM tips t JOIN vouchers v ON v.id = t.id JOIN charges c ON c.id = v.charge_id
               LEFT JOIN payouts p ON p.id = v.payout_id AND p.status = 'paid'
+              LEFT JOIN offer_payouts o ON o.id = v.offer_payout_id AND o.status = 'paid'
               WHERE t.id > ?1 AND t.id <= ?2 ORDER BY t.id",
         read: tip,
     }],

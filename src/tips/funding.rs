@@ -8,7 +8,7 @@ use super::teller::Teller;
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, TipGroupId, UserId, VoucherId};
 use crate::ledger::books::{Journal, Kind};
-use crate::ledger::{Account, Charge, End, Family, Lapsed, LedgerError, Listener, Payout};
+use crate::ledger::{Account, Charge, End, Family, Lapsed, LedgerError, Listener, OfferPayout, Payout};
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, NewVoucher, VoucherState, Vouchers};
@@ -38,6 +38,10 @@ impl Listener for Funding {
 
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
         self.vouchers.payout_ended(tx, payout, end)
+    }
+
+    fn offer_payout_ended(&self, tx: &Tx<'_>, payout: &OfferPayout, end: End) -> Result<Msat, LedgerError> {
+        self.vouchers.offer_payout_ended(tx, payout, end)
     }
 
     /// Tips are kept, also unpaid ones: they belong to somebody who has a key. Only invoices that others have

@@ -10,7 +10,8 @@ use serde::{Serialize, Serializer};
 use subtle::ConstantTimeEq;
 
 use super::passphrase::Sealer;
-use crate::ids::{BadId, NoRandomness, PayoutId, Secret, UserId, random_bytes, to_hex};
+use crate::ids::{BadId, NoRandomness, Secret, UserId, random_bytes, to_hex};
+use crate::ledger::PayoutKey;
 use crate::webhooks::sign;
 
 /// Characters after the `c`.
@@ -146,13 +147,13 @@ impl Keyring {
     }
 
     /// What a wallet must show on the second leg of a code: another one after each payout that failed.
-    pub fn k1(&self, link: [u8; 16], last: Option<PayoutId>) -> String {
-        let last = last.map_or(0, |id| id.0).to_be_bytes();
+    pub fn k1(&self, link: [u8; 16], last: Option<PayoutKey>) -> String {
+        let last = last.map_or_else(|| vec![0; 8], PayoutKey::to_bytes);
         to_hex(&self.hash("tips k1", &[&link, &last]))
     }
 
     /// Whether a wallet shows what it must.
-    pub fn k1_matches(&self, link: [u8; 16], last: Option<PayoutId>, given: &str) -> bool {
+    pub fn k1_matches(&self, link: [u8; 16], last: Option<PayoutKey>, given: &str) -> bool {
         self.k1(link, last).as_bytes().ct_eq(given.as_bytes()).into()
     }
 

@@ -13,9 +13,10 @@ use super::{TipError, Tips, json};
 use crate::clock::UnixMillis;
 use crate::crash_point;
 use crate::http::client;
-use crate::ids::{PayoutId, random_bytes};
-use crate::ledger::{Family, PayoutStatus, charges, payouts};
+use crate::ids::random_bytes;
+use crate::ledger::{Family, PayoutKey, PayoutStatus, charges, outgoing, payouts};
 use crate::lightning::invoice;
+use crate::lnurl::payee::PayTo;
 use crate::money::Msat;
 use crate::store::Tx;
 use crate::vouchers::{self, Refused, VoucherState};
@@ -107,7 +108,7 @@ impl Tips {
             if let Some(payout) = known
                 && payout.family == Family::Tips
                 && payout.status != PayoutStatus::Failed
-                && vouchers::redeems(tx, payout.id, &link.tips)?
+                && vouchers::redeems(tx, PayoutKey::Invoice(payout.id), &link.tips)?
             {
                 return Ok(());
             }
@@ -123,8 +124,9 @@ impl Tips {
                 return Err(TipError::Unavailable);
             }
             let flow: Flow = link.flow.parse()?;
-            let payout = this.pay_in(tx, &link.tips, flow.taker(), &invoice, now)?;
-            Ok(payouts::note_source(tx, payout.id, source.as_deref())?)
+            let payout =
+                this.pay_in(tx, &link.tips, flow.taker(), &PayTo::Invoice(Box::new(invoice)), now)?;
+            Ok(outgoing::note_source(tx, payout.key(), source.as_deref())?)
         });
         written.await?;
         crash_point!("tip.after_withdraw");
@@ -141,8 +143,8 @@ fn tips_of(connection: &rusqlite::Connection, link: &Link) -> Result<Vec<Tip>, T
 }
 
 /// The payout that was tried last for any of them.
-fn last_payout(tips: &[Tip]) -> Option<PayoutId> {
-    tips.iter().filter_map(|tip| tip.withdrawal.as_ref().map(|withdrawal| withdrawal.id)).max()
+fn last_payout(tips: &[Tip]) -> Option<PayoutKey> {
+    tips.iter().filter_map(|tip| tip.withdrawal.as_ref().map(|withdrawal| withdrawal.key)).max()
 }
 
 /// Whether a code can be used now: its tips are still whose they were, and worth what they were.

@@ -7,6 +7,7 @@
 mod address;
 mod coming_back;
 mod judge;
+mod to_offers;
 mod world;
 
 use proptest::prelude::*;
@@ -68,6 +69,8 @@ enum Step {
         force: bool,
     },
     TakeBack,
+    /// What concerns offers.
+    ToOffer(to_offers::Step),
     Refund {
         gives: bool,
     },
@@ -121,6 +124,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(invoice, second)| Step::WithdrawInside { invoice, second }),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(tip, force)| Step::Reclaim { tip, force }),
         1 => Just(Step::TakeBack),
+        14 => to_offers::step().prop_map(Step::ToOffer),
         2 => any::<bool>().prop_map(|gives| Step::Refund { gives }),
         6 => Just(Step::Dispatch),
         1 => any::<bool>().prop_map(|after| Step::DispatchAndDie { after }),
@@ -171,5 +175,8 @@ fn histories_of_tips_end_with_each_paid_once_and_the_books_at_zero() {
     outcome.unwrap();
     // A test of histories in which nothing happens would prove nothing.
     let seen = shared.into_inner().2;
-    assert!(seen.withdrawn > 300 && seen.refunded > 300 && seen.credits > 10, "{seen:?}");
+    assert!(
+        seen.withdrawn > 300 && seen.refunded > 300 && seen.to_offers > 30 && seen.credits > 10,
+        "{seen:?}"
+    );
 }

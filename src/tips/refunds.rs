@@ -12,7 +12,7 @@ use super::withdraw::{Asked, Flow, MOST_TIPS, NOTHING, nothing, purse};
 use super::{TipError, Tips};
 use crate::crash_point;
 use crate::ids::UserId;
-use crate::ledger::Payout;
+use crate::ledger::Outgoing;
 
 /// Tippers in one round.
 const ROUND: i64 = 64;
@@ -51,7 +51,7 @@ impl Tips {
 
     /// Begins one payout of what a tipper has got back; of all of it, or after failures of half as many tips each
     /// time, the smallest: an address or a channel may not take so much at once. Nothing if there is nothing.
-    async fn refund(&self, user: UserId) -> Result<Option<Payout>, TipError> {
+    async fn refund(&self, user: UserId) -> Result<Option<Outgoing>, TipError> {
         let now = self.now();
         let asked = Asked { flow: Flow::Tipper, user: Some(user), tip: None };
         let planned = self.store().write(move |tx| -> Result<_, TipError> {
@@ -71,11 +71,11 @@ impl Tips {
         });
         let Some((purse, address, until)) = planned.await? else { return Ok(None) };
         crash_point!("tip.refund_put_off");
-        let invoice = self.ask_address(&address, purse.amount).await?;
+        let to = self.ask_address(&address, purse.amount).await?;
         crash_point!("tip.refund_asked");
         let tips = self.clone();
-        let written = self.store().write(move |tx| -> Result<Payout, TipError> {
-            let payout = tips.pay_in(tx, &purse.tips, Flow::Tipper.taker(), &invoice, tips.now())?;
+        let written = self.store().write(move |tx| -> Result<Outgoing, TipError> {
+            let payout = tips.pay_in(tx, &purse.tips, Flow::Tipper.taker(), &to, tips.now())?;
             store::refund_begun(tx, user, until)?;
             // More than fit into one payout are next.
             store::want_refund_of_rest(tx, user, tips.now())?;

@@ -15,10 +15,11 @@ use super::passphrase::Sealer;
 use super::request::TipWords;
 use super::status::OnboardingFlow;
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PayoutId, Secret, TipGroupId, UserId, VoucherId, random_bytes};
-use crate::ledger::LedgerError;
+use crate::ids::{ChargeId, OfferPayoutId, PayoutId, Secret, TipGroupId, UserId, VoucherId, random_bytes};
+use crate::ledger::{LedgerError, PayoutKey};
 use crate::money::Msat;
 use crate::store::{StoreError, Tx};
+use crate::vouchers::Taker;
 
 pub(super) use edits::*;
 pub(super) use letters::*;
@@ -332,15 +333,39 @@ pub(super) fn tips_of_payout(connection: &Connection, payout: PayoutId) -> Resul
 /// The first of them.
 pub(super) fn first_of_payout(
     connection: &Connection,
-    payout: PayoutId,
+    payout: PayoutKey,
 ) -> Result<Option<Cuid>, LedgerError> {
-    Ok(connection
-        .prepare_cached(
+    let (sql, row) = match payout {
+        PayoutKey::Invoice(id) => (
             "SELECT unseal(t.public_id) FROM voucher_payouts l JOIN tips t ON t.id = l.voucher_id
              WHERE l.payout_id = ?1 ORDER BY t.id LIMIT 1",
-        )?
-        .query_row([payout], |row| row.get(0))
-        .optional()?)
+            id.0,
+        ),
+        PayoutKey::Offer(id) => (
+            "SELECT unseal(t.public_id) FROM voucher_offer_payouts l JOIN tips t ON t.id = l.voucher_id
+             WHERE l.offer_payout_id = ?1 ORDER BY t.id LIMIT 1",
+            id.0,
+        ),
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([row], |row| row.get(0)).optional()?)
+}
+
+/// A payout to this offer that is under way, of what a user has claimed or got back.
+pub(super) fn under_way_to_offer(
+    connection: &Connection,
+    user: UserId,
+    taker: Taker,
+    offer: &str,
+) -> Result<Option<OfferPayoutId>, LedgerError> {
+    let whose = match taker {
+        Taker::Recipient => "t.tippee_id = ?1 AND v.state = 'claiming'",
+        Taker::Sender => "t.user_id = ?1 AND v.state = 'returning'",
+    };
+    let sql = format!(
+        "SELECT o.id FROM tips t JOIN vouchers v ON v.id = t.id JOIN offer_payouts o ON o.id = v.offer_payout_id
+         WHERE {whose} AND o.offer = ?2 ORDER BY o.id DESC LIMIT 1"
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row(params![user, offer], |row| row.get(0)).optional()?)
 }
 
 /// What a tip cost.

@@ -230,7 +230,7 @@ impl VoucherListener for Teller {
                 store::want_refund(tx, tip.tipper, now)?;
             }
             // Who claimed it says nothing of where its tipper's sats go.
-            Change::PayoutFailed(payout) if vouchers::taker_of(tx, payout.id)? == Some(Taker::Sender) => {
+            Change::PayoutFailed(payout) if vouchers::taker_of(tx, payout.key())? == Some(Taker::Sender) => {
                 store::refund_failed(tx, tip.tipper, now)?;
             }
             Change::TakenOff(fee) => self.earn_again(tx, &tip, *fee)?,

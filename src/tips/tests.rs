@@ -7,6 +7,7 @@ mod errors;
 mod groups;
 mod house;
 mod money;
+mod offers;
 mod public;
 mod refunds;
 mod states;

@@ -1,14 +1,14 @@
-//! Paying tips out: to an invoice, to a lightning address, to a wallet that scanned a code.
+//! Paying tips out: to an invoice, an offer, a lightning address or a name, to a wallet that scanned a code.
 //!
 //! All ways end in [`Tips::pay_in`], one transaction: which tips are meant, whether they may go, the payout. A
-//! second withdrawal of a tip whose payout runs is refused, unless it carries the same invoice: then it is the
-//! same withdrawal.
+//! second withdrawal of a tip whose payout runs is refused, unless it carries the same invoice or offer: then it is the
+//! same withdrawal. An offer can be paid any number of times: what can be withdrawn by then is withdrawn to it, and
+//! each tip goes once.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use lightning_invoice::Bolt11Invoice;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
@@ -21,12 +21,13 @@ use crate::crash_point;
 use crate::http::client::source;
 use crate::http::idempotency::Ask;
 use crate::ids::{UserId, VoucherId};
-use crate::ledger::{Family, Payout, PayoutStatus, charges, payouts};
+use crate::ledger::{Family, Outgoing, PayoutKey, PayoutStatus, charges, offer_payouts, outgoing, payouts};
+use crate::lightning::bolt12::PayableOffer;
 use crate::lightning::invoice;
-use crate::lnurl::payee::Payee;
+use crate::lnurl::payee::{PayTo, Payee};
 use crate::money::Msat;
 use crate::store::Tx;
-use crate::vouchers::{self, Change, Claim, Taker, VoucherListener, VoucherState};
+use crate::vouchers::{self, Change, Claim, Refused, Taker, ToOffer, VoucherListener, VoucherState};
 
 /// Tips paid out together at most.
 pub(super) const MOST_TIPS: usize = 500;
@@ -115,7 +116,8 @@ pub enum Outcome {
 }
 
 impl Tips {
-    /// Pays to an invoice, or to a lightning address for whatever can be withdrawn, and waits a while for the end.
+    /// Pays to an invoice, or to an offer, a lightning address or a name whatever can be withdrawn, and waits a while for
+    /// the end.
     ///
     /// # Errors
     /// [`TipError::Unauthorized`], [`TipError::NotFound`], [`TipError::Invalid`], [`TipError::Conflict`],
@@ -128,8 +130,9 @@ impl Tips {
         if let Some(payout) = begun {
             return self.wait(payout, end).await;
         }
-        let invoice = match self.0.parts.payees.read(target)? {
-            Payee::Invoice(invoice) => *invoice,
+        let to = match self.0.parts.payees.read(target)? {
+            Payee::Invoice(invoice) => PayTo::Invoice(invoice),
+            Payee::Offer(offer) => PayTo::Offer(offer),
             Payee::Address(address) => {
                 let wanted = asked.clone();
                 let now = self.now();
@@ -138,38 +141,40 @@ impl Tips {
                 self.ask_address(&address, purse.amount).await?
             }
         };
-        let payout = self.begin(asked, invoice, ask).await?;
+        let payout = self.begin(asked, to, ask).await?;
         crash_point!("tip.after_withdraw");
         self.wait(payout, end).await
     }
 
-    pub(super) async fn ask_address(&self, address: &str, amount: Msat) -> Result<Bolt11Invoice, TipError> {
-        Ok(self.0.parts.payees.invoice(address, amount).await?)
+    pub(super) async fn ask_address(&self, address: &str, amount: Msat) -> Result<PayTo, TipError> {
+        Ok(self.0.parts.payees.find(address, amount).await?)
     }
 
     /// Queues the payout.
-    async fn begin(
-        &self,
-        asked: Asked,
-        invoice: Bolt11Invoice,
-        ask: Option<Ask>,
-    ) -> Result<Payout, TipError> {
+    async fn begin(&self, asked: Asked, to: PayTo, ask: Option<Ask>) -> Result<Outgoing, TipError> {
         let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
         let (tips, now, source) = (self.clone(), self.now(), source());
-        let written = self.store().write(move |tx| -> Result<Payout, TipError> {
+        let written = self.store().write(move |tx| -> Result<Outgoing, TipError> {
             if let Some(same) = match begun(tx, ask.as_ref())? {
                 Some(before) => Some(before),
-                None => same(tx, &asked, &invoice)?,
+                None => same(tx, &asked, &to)?,
             } {
                 return Ok(same);
             }
-            let purse = purse(tx, &asked, now, MOST_TIPS)?;
+            let purse = match (purse(tx, &asked, now, MOST_TIPS), &to) {
+                (Ok(purse), _) => purse,
+                // What there was goes to this very offer already.
+                (Err(refused), PayTo::Offer(offer)) => {
+                    return same_offer(tx, &asked, offer)?.ok_or(refused);
+                }
+                (Err(refused), PayTo::Invoice(_)) => return Err(refused),
+            };
             if !running {
                 return Err(TipError::Unavailable);
             }
-            let payout = tips.pay_in(tx, &purse.tips, asked.flow.taker(), &invoice, now)?;
-            payouts::note_source(tx, payout.id, source.as_deref())?;
-            remember(tx, ask.as_ref(), StatusCode::ACCEPTED, payout.public_id.as_bytes(), now)?;
+            let payout = tips.pay_in(tx, &purse.tips, asked.flow.taker(), &to, now)?;
+            outgoing::note_source(tx, payout.key(), source.as_deref())?;
+            remember(tx, ask.as_ref(), StatusCode::ACCEPTED, payout.public_id().as_bytes(), now)?;
             Ok(payout)
         });
         written.await
@@ -181,9 +186,9 @@ impl Tips {
         tx: &Tx<'_>,
         ids: &[VoucherId],
         taker: Taker,
-        invoice: &Bolt11Invoice,
+        to: &PayTo,
         now: UnixMillis,
-    ) -> Result<Payout, TipError> {
+    ) -> Result<Outgoing, TipError> {
         let rules = self.rules();
         let tried = match ids {
             [first, ..] if ids.len() > FEW => store::tip(tx, *first)?.and_then(|tip| tip.withdrawal_at),
@@ -192,9 +197,21 @@ impl Tips {
         if tried.is_some_and(|at| at > now.saturating_sub(RETRY_MS)) {
             return Err(TipError::TooMany { retry_after: 30 });
         }
-        invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry)?;
-        let amount = invoice.amount_milli_satoshis().and_then(Msat::new).unwrap_or(Msat::ZERO);
-        let claim = vouchers::redeem(tx, self.ledger(), ids, taker, invoice, rules.max_fee(amount))??;
+        let max_fee = |amount| rules.max_fee(amount);
+        let claim = match to {
+            PayTo::Invoice(invoice) => {
+                invoice::check_payable(invoice, rules.network, now, rules.min_invoice_expiry)?;
+                let amount = invoice.amount_milli_satoshis().and_then(Msat::new).unwrap_or(Msat::ZERO);
+                vouchers::redeem(tx, self.ledger(), ids, taker, invoice, max_fee(amount))??
+            }
+            PayTo::Offer(offer) => {
+                let to = ToOffer { offer, taker, max_fee: &max_fee };
+                match vouchers::redeem_to_offer(tx, self.ledger(), ids, to)? {
+                    Err(Refused::WrongAmount) => return Err(OFFER_AMOUNT),
+                    claim => claim?,
+                }
+            }
+        };
         let payout = match claim {
             Claim::Same(payout) => return Ok(payout),
             Claim::Started(payout) => payout,
@@ -208,29 +225,37 @@ impl Tips {
     }
 
     /// Waits for a payout's end, but not for ever.
-    async fn wait(&self, payout: Payout, end: Instant) -> Result<Outcome, TipError> {
+    async fn wait(&self, payout: Outgoing, end: Instant) -> Result<Outcome, TipError> {
+        let key = payout.key();
         let topic = {
-            let id = payout.id;
-            let first = self.store().read(move |connection| store::first_of_payout(connection, id)).await?;
+            let first = self.store().read(move |connection| store::first_of_payout(connection, key)).await?;
             first.map(|id| id.topic()).unwrap_or_default()
         };
         let mut news = self.teller().hub().subscribe(&topic);
         loop {
-            let id = payout.id;
-            let current = self.store().read(move |connection| payouts::by_id(connection, id)).await?;
-            match current.status {
+            let current = self.store().read(move |connection| outgoing::by_key(connection, key)).await?;
+            match current.status() {
                 PayoutStatus::Paid => return Ok(Outcome::Paid),
                 PayoutStatus::Failed => {
                     return Err(TipError::Conflict {
                         code: "WITHDRAWAL_FAILED",
-                        message: "The payment failed and the sats are where they were; try a fresh invoice",
+                        message: match key {
+                            PayoutKey::Invoice(_) => {
+                                "The payment failed and the sats are where they were; try a fresh invoice"
+                            }
+                            PayoutKey::Offer(_) => {
+                                "The payment failed and the sats are where they were; try again, or give an invoice"
+                            }
+                        },
                     });
                 }
-                _ if Instant::now() >= end => return Ok(Outcome::Pending { id: current.public_id }),
+                _ if Instant::now() >= end => {
+                    return Ok(Outcome::Pending { id: current.public_id().to_owned() });
+                }
                 _ => {
                     // The server is about to stop: the sats go on by themselves.
                     if tokio::time::timeout(LOOK_EVERY, news.changed()).await == Ok(false) {
-                        return Ok(Outcome::Pending { id: current.public_id });
+                        return Ok(Outcome::Pending { id: current.public_id().to_owned() });
                     }
                 }
             }
@@ -240,14 +265,15 @@ impl Tips {
 
 /// The payout that a request with this `Idempotency-Key` began before: what is kept of its answer is the payout's
 /// id, since how it ends is not known when it begins.
-fn begun(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Payout>, TipError> {
+fn begun(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Outgoing>, TipError> {
     let Some(recorded) = seen(connection, ask)? else { return Ok(None) };
     let id = String::from_utf8(recorded.body).map_err(|_| TipError::Internal)?;
-    Ok(Some(payouts::by_public_id(connection, &id)?.ok_or(TipError::Internal)?))
+    Ok(Some(outgoing::by_public_id(connection, &id)?.ok_or(TipError::Internal)?))
 }
 
-/// The payout that this very request began before.
-fn same(tx: &Tx<'_>, asked: &Asked, invoice: &Bolt11Invoice) -> Result<Option<Payout>, TipError> {
+/// The payout that this very request began before, by its invoice.
+fn same(tx: &Tx<'_>, asked: &Asked, to: &PayTo) -> Result<Option<Outgoing>, TipError> {
+    let PayTo::Invoice(invoice) = to else { return Ok(None) };
     let known = payouts::by_hash(tx, charges::hash_of(invoice))?;
     let Some(payout) = known.filter(|payout| payout.family == Family::Tips) else { return Ok(None) };
     if payout.status == PayoutStatus::Failed {
@@ -261,7 +287,31 @@ fn same(tx: &Tx<'_>, asked: &Asked, invoice: &Bolt11Invoice) -> Result<Option<Pa
             Flow::Anonymous => tip.tippee.is_none() && Some(tip.public_id) == asked.tip,
         },
     };
-    Ok(theirs.then_some(payout))
+    Ok(theirs.then_some(Outgoing::Invoice(payout)))
+}
+
+/// The payout to this same offer of what is asked for: of one tip, if that was not in vain; of all, if it is under way.
+/// An offer may be paid again and again, so what has arrived says nothing of what there is now.
+fn same_offer(tx: &Tx<'_>, asked: &Asked, offer: &PayableOffer) -> Result<Option<Outgoing>, TipError> {
+    let taker = asked.flow.taker();
+    let Some(id) = asked.tip else {
+        let Some(user) = asked.user else { return Ok(None) };
+        let found = store::under_way_to_offer(tx, user, taker, &offer.text)?;
+        return Ok(match found {
+            Some(id) => Some(Outgoing::Offer(offer_payouts::by_id(tx, id)?)),
+            None => None,
+        });
+    };
+    let Some(tip) = store::by_public_id(tx, id)? else { return Ok(None) };
+    let theirs = match asked.flow {
+        Flow::Tippee => tip.tippee.map(|(id, _)| id) == asked.user && asked.user.is_some(),
+        Flow::Tipper => Some(tip.tipper) == asked.user,
+        Flow::Anonymous => tip.tippee.is_none() && tip.onboarding_flow == OnboardingFlow::Skip,
+    };
+    if !theirs {
+        return Ok(None);
+    }
+    Ok(vouchers::same_offer(tx, &[tip.id], taker, offer)?.map(Outgoing::Offer))
 }
 
 /// What can be withdrawn now.
@@ -298,6 +348,12 @@ pub(super) fn purse(
     let tips = found.into_iter().map(|(id, _)| id).collect();
     Ok(Purse { tips, amount: sum.ok_or(TipError::Internal)? })
 }
+
+/// An offer asks for another amount.
+const OFFER_AMOUNT: TipError = TipError::Conflict {
+    code: "AMOUNT_MISMATCH",
+    message: "The offer must be for exactly what can be withdrawn, or leave the amount open",
+};
 
 /// There is nothing to withdraw.
 pub(super) const fn nothing() -> TipError {

@@ -2,10 +2,16 @@
 
 use lightning_invoice::Bolt11Invoice;
 
-use super::{Refused, Taker, Voucher, by_id, redeems, refusal, store};
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use super::{Refused, Taker, Voucher, by_id, redeems, refusal, store, taker_of};
+use crate::clock::UnixMillis;
 use crate::ids::VoucherId;
+use crate::ledger::offer_payouts::{self, OfferPayout, Wanted};
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{Family, Ledger, LedgerError, Payout, PayoutStatus, charges};
+use crate::ledger::{Family, Ledger, LedgerError, Outgoing, PayoutKey, PayoutStatus, charges, offers};
+use crate::lightning::bolt12::PayableOffer;
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -13,14 +19,14 @@ use crate::store::Tx;
 #[derive(Clone, Debug)]
 pub enum Claim {
     /// Now.
-    Started(Payout),
-    /// Before, with this same invoice.
-    Same(Payout),
+    Started(Outgoing),
+    /// Before, with this same invoice or offer.
+    Same(Outgoing),
 }
 
 impl Claim {
     /// The payout, either way.
-    pub fn payout(&self) -> &Payout {
+    pub fn payout(&self) -> &Outgoing {
         match self {
             Self::Started(payout) | Self::Same(payout) => payout,
         }
@@ -44,9 +50,10 @@ pub fn redeem(
     let vouchers = ids.iter().map(|id| by_id(tx, *id)).collect::<Result<Vec<_>, _>>()?;
     let in_the_way = || vouchers.iter().find_map(refusal);
     if let Some(existing) = payouts::by_hash(tx, charges::hash_of(invoice))? {
-        let same = existing.status != PayoutStatus::Failed && redeems(tx, existing.id, ids)?;
+        let key = PayoutKey::Invoice(existing.id);
+        let same = existing.status != PayoutStatus::Failed && redeems(tx, key, ids)?;
         return Ok(if same {
-            Ok(Claim::Same(existing))
+            Ok(Claim::Same(Outgoing::Invoice(existing)))
         } else {
             Err(in_the_way().unwrap_or(Refused::InvoiceUsed))
         });
@@ -55,24 +62,106 @@ pub fn redeem(
     if invoice.amount_milli_satoshis() != Some(amount.get()) {
         return Ok(Err(Refused::WrongAmount));
     }
-    let now = ledger.clock.now();
-    for voucher in &vouchers {
-        match refusal(voucher) {
-            Some(Refused::Expired) if taker == Taker::Sender => {}
-            Some(refused) => return Ok(Err(refused)),
-            None if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) => {
-                return Ok(Err(Refused::Expired));
-            }
-            None => {}
-        }
+    if let Some(refused) = not_takeable(&vouchers, taker, ledger.clock.now()) {
+        return Ok(Err(refused));
     }
     let order = Order { family, invoice, amount, max_fee };
-    let start = |payout| vouchers.iter().try_for_each(|voucher| store::start(tx, voucher.id, taker, payout));
+    let start = |payout| start(tx, &vouchers, taker, PayoutKey::Invoice(payout));
     match payouts::queue(tx, ledger, &order, start)? {
-        Queued::New(payout) => Ok(Ok(Claim::Started(payout))),
-        Queued::Existing(payout) => Ok(Ok(Claim::Same(payout))),
+        Queued::New(payout) => Ok(Ok(Claim::Started(Outgoing::Invoice(payout)))),
+        Queued::Existing(payout) => Ok(Ok(Claim::Same(Outgoing::Invoice(payout)))),
         Queued::Unpayable => Ok(Err(Refused::InvoiceUsed)),
     }
+}
+
+/// An offer to redeem to, for whom, and what that may cost.
+#[derive(Clone, Copy)]
+pub struct ToOffer<'a> {
+    /// The offer; its network, expiry and currency have been checked.
+    pub offer: &'a PayableOffer,
+    /// Who takes the sats.
+    pub taker: Taker,
+    /// The most that routing so much may cost.
+    pub max_fee: &'a dyn Fn(Msat) -> Msat,
+}
+
+/// As [`redeem`], to a BOLT12 offer. The same offer again is the same redemption while its payout has not failed
+/// ([`same_offer`]); after a failure it is paid again. The caller says for whom it is
+/// ([`note_source`](crate::ledger::outgoing::note_source)).
+///
+/// # Errors
+/// The store's. The inner result says why not, with nothing changed.
+pub fn redeem_to_offer(
+    tx: &Tx<'_>,
+    ledger: &Ledger,
+    ids: &[VoucherId],
+    to: ToOffer<'_>,
+) -> Result<Result<Claim, Refused>, LedgerError> {
+    let ToOffer { offer, taker, max_fee } = to;
+    if let Some(same) = same_offer(tx, ids, taker, offer)? {
+        return Ok(Ok(Claim::Same(Outgoing::Offer(same))));
+    }
+    let vouchers = ids.iter().map(|id| by_id(tx, *id)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(refused) = not_takeable(&vouchers, taker, ledger.clock.now()) {
+        return Ok(Err(refused));
+    }
+    let Some((family, amount)) = together(&vouchers)? else { return Ok(Err(Refused::WrongAmount)) };
+    if offer.check_amount(amount).is_err() {
+        return Ok(Err(Refused::WrongAmount));
+    }
+    if offers::is_ours(tx, offer.id)? {
+        return Ok(Err(Refused::OwnOffer));
+    }
+    let public_id = Uuid::new_v4().to_string();
+    let wanted = Wanted {
+        family,
+        offer: &offer.text,
+        amount,
+        max_fee: max_fee(amount),
+        public_id: &public_id,
+        source: None,
+        routing_account: None,
+    };
+    let id = offer_payouts::queue(tx, ledger, &wanted)?;
+    start(tx, &vouchers, taker, PayoutKey::Offer(id))?;
+    Ok(Ok(Claim::Started(Outgoing::Offer(offer_payouts::by_id(tx, id)?))))
+}
+
+/// The payout to this same offer that these vouchers had last, for the same taker, if it has not failed: it is under
+/// way, or has arrived.
+///
+/// # Errors
+/// The store's; [`LedgerError::Broken`] if there is no such voucher.
+pub fn same_offer(
+    connection: &Connection,
+    ids: &[VoucherId],
+    taker: Taker,
+    offer: &PayableOffer,
+) -> Result<Option<OfferPayout>, LedgerError> {
+    let Some(first) = ids.first() else { return Ok(None) };
+    let Some(key @ PayoutKey::Offer(id)) = by_id(connection, *first)?.payout else { return Ok(None) };
+    let payout = offer_payouts::by_id(connection, id)?;
+    let same = payout.offer == offer.text
+        && payout.status != PayoutStatus::Failed
+        && taker_of(connection, key)? == Some(taker)
+        && redeems(connection, key, ids)?;
+    Ok(same.then_some(payout))
+}
+
+/// Why somebody can't take these now, if they can't.
+fn not_takeable(vouchers: &[Voucher], taker: Taker, now: UnixMillis) -> Option<Refused> {
+    vouchers.iter().find_map(|voucher| match refusal(voucher) {
+        Some(Refused::Expired) if taker == Taker::Sender => None,
+        Some(refused) => Some(refused),
+        None if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) => {
+            Some(Refused::Expired)
+        }
+        None => None,
+    })
+}
+
+fn start(tx: &Tx<'_>, vouchers: &[Voucher], taker: Taker, payout: PayoutKey) -> Result<(), LedgerError> {
+    vouchers.iter().try_for_each(|voucher| store::start(tx, voucher.id, taker, payout))
 }
 
 /// Whose they are and what they hold together; nothing if there are none.

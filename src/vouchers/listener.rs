@@ -8,8 +8,9 @@ use super::{Refused, Taker, Voucher, by_id, refusal};
 use crate::clock::UnixMillis;
 use crate::ids::{ChargeId, VoucherId};
 use crate::ledger::books::{Journal, Kind};
-use crate::ledger::payouts;
-use crate::ledger::{Account, Charge, End, Family, Lapsed, LedgerError, Listener, Payout};
+use crate::ledger::{
+    Account, Charge, End, Family, Lapsed, LedgerError, Listener, OfferPayout, Outgoing, Payout, outgoing,
+};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -19,18 +20,18 @@ pub enum Change {
     /// It can be redeemed from now on.
     Funded,
     /// A payout began.
-    Claiming(Payout),
+    Claiming(Outgoing),
     /// Its holder has the sats.
-    Redeemed(Payout),
+    Redeemed(Outgoing),
     /// A payout failed; it can be redeemed again, unless it has expired meanwhile.
-    PayoutFailed(Payout),
+    PayoutFailed(Outgoing),
     /// Its time is over.
     Expired,
     /// What [`add_to_return`](super::add_to_return) had added to it is off again: it had reached its holder before that. Who added it
     /// books it.
     TakenOff(Msat),
     /// Its sender has the sats back.
-    Returned(Payout),
+    Returned(Outgoing),
     /// It was never paid for, and is removed: the family removes its own row.
     Forgotten,
 }
@@ -100,20 +101,20 @@ impl Vouchers {
 impl Vouchers {
     /// A payout failed: the voucher is as it was before, unless its time is over by now, or an earlier payout of
     /// it has arrived meanwhile.
-    fn failed(&self, tx: &Tx<'_>, share: &Share, payout: &Payout) -> Result<(), LedgerError> {
+    fn failed(&self, tx: &Tx<'_>, share: &Share, payout: &Outgoing) -> Result<(), LedgerError> {
         let id = share.voucher;
         let ends = by_id(tx, id)?.expires_at;
-        let over = ends.is_some_and(|at| payout.finished_at.is_some_and(|now| at <= now));
-        store::reopen(tx, id, payout.id, over)?;
+        let over = ends.is_some_and(|at| payout.finished_at().is_some_and(|now| at <= now));
+        store::reopen(tx, id, payout.key(), over)?;
         self.tell(tx, id, &Change::PayoutFailed(payout.clone()))?;
         if let Some((earlier, share)) = store::arrived_for(tx, id)? {
-            let earlier = payouts::by_id(tx, earlier)?;
+            let earlier = outgoing::by_key(tx, earlier)?;
             if self.take_late(tx, &share, &earlier)? {
                 // What was booked as a loss when it arrived was none.
                 return Journal::new(Kind::LossRecovered, id.0)
-                    .debit(payout.family.account(), share.amount)
+                    .debit(payout.family().account(), share.amount)
                     .credit(Account::Loss, share.amount)
-                    .post(tx, payout.finished_at.unwrap_or(payout.created_at));
+                    .post(tx, payout.finished_at().unwrap_or(payout.created_at()));
             }
         }
         // Who gave it back knows that it was over.
@@ -124,8 +125,8 @@ impl Vouchers {
     }
 
     /// A payout that had been given up arrived: the voucher is taken by it, if nobody else has it.
-    fn take_late(&self, tx: &Tx<'_>, share: &Share, payout: &Payout) -> Result<bool, LedgerError> {
-        let Some(added) = store::take_late(tx, share, payout.id)? else { return Ok(false) };
+    fn take_late(&self, tx: &Tx<'_>, share: &Share, payout: &Outgoing) -> Result<bool, LedgerError> {
+        let Some(added) = store::take_late(tx, share, payout.key())? else { return Ok(false) };
         if added > Msat::ZERO {
             self.tell(tx, share.voucher, &Change::TakenOff(added))?;
         }
@@ -134,8 +135,37 @@ impl Vouchers {
     }
 }
 
+impl Vouchers {
+    /// A payout ended. Answers how much of it was still there to be taken.
+    fn ended(&self, tx: &Tx<'_>, payout: &Outgoing, end: End) -> Result<Msat, LedgerError> {
+        let taken = store::of_payout(tx, payout.key())?;
+        if taken.is_empty() {
+            return Err(LedgerError::Broken(format!("payout {} redeems nothing", payout.public_id())));
+        }
+        let mut covered = Msat::ZERO;
+        for share in taken {
+            match end {
+                End::Paid => {
+                    store::finish(tx, share.voucher, payout.key())?;
+                    self.tell(tx, share.voucher, &arrival(share.taker, payout))?;
+                }
+                End::Failed => self.failed(tx, &share, payout)?,
+                End::PaidAfterFailure => {
+                    if !self.take_late(tx, &share, payout)? {
+                        continue;
+                    }
+                }
+            }
+            covered = covered
+                .checked_add(share.amount)
+                .ok_or_else(|| LedgerError::Broken("vouchers for more than there is".into()))?;
+        }
+        Ok(covered)
+    }
+}
+
 /// What a payout that arrived means to its voucher.
-fn arrival(taker: Taker, payout: &Payout) -> Change {
+fn arrival(taker: Taker, payout: &Outgoing) -> Change {
     match taker {
         Taker::Recipient => Change::Redeemed(payout.clone()),
         Taker::Sender => Change::Returned(payout.clone()),
@@ -156,29 +186,11 @@ impl Listener for Vouchers {
     }
 
     fn payout_ended(&self, tx: &Tx<'_>, payout: &Payout, end: End) -> Result<Msat, LedgerError> {
-        let taken = store::of_payout(tx, payout.id)?;
-        if taken.is_empty() {
-            return Err(LedgerError::Broken(format!("payout {} redeems nothing", payout.id)));
-        }
-        let mut covered = Msat::ZERO;
-        for share in taken {
-            match end {
-                End::Paid => {
-                    store::finish(tx, share.voucher, payout.id)?;
-                    self.tell(tx, share.voucher, &arrival(share.taker, payout))?;
-                }
-                End::Failed => self.failed(tx, &share, payout)?,
-                End::PaidAfterFailure => {
-                    if !self.take_late(tx, &share, payout)? {
-                        continue;
-                    }
-                }
-            }
-            covered = covered
-                .checked_add(share.amount)
-                .ok_or_else(|| LedgerError::Broken("vouchers for more than there is".into()))?;
-        }
-        Ok(covered)
+        self.ended(tx, &Outgoing::Invoice(payout.clone()), end)
+    }
+
+    fn offer_payout_ended(&self, tx: &Tx<'_>, payout: &OfferPayout, end: End) -> Result<Msat, LedgerError> {
+        self.ended(tx, &Outgoing::Offer(payout.clone()), end)
     }
 
     fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError> {

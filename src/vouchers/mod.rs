@@ -13,6 +13,11 @@
 //! hear of its changes through [`VoucherListener`], inside the same transaction. Redeeming is one
 //! transaction: state, payout, books. Two claims can't both succeed, because the row's state is compared
 //! and changed in one statement on the one writing connection.
+//!
+//! A payout pays an invoice ([`payouts`](crate::ledger::payouts)) or a BOLT12 offer
+//! ([`offer_payouts`](crate::ledger::offer_payouts)). A voucher has at most one at a time, whatever it pays, and opens
+//! again only when that one has failed by the proofs of its kind. An invoice is paid once by itself; an offer can be paid
+//! any number of times, so it is the voucher's state alone that keeps it from being paid twice.
 
 mod claim;
 mod listener;
@@ -29,11 +34,11 @@ use std::str::FromStr;
 
 use rusqlite::Connection;
 
-pub use self::claim::{Claim, redeem};
+pub use self::claim::{Claim, ToOffer, redeem, redeem_to_offer, same_offer};
 pub use self::listener::{Change, VoucherListener, Vouchers};
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PayoutId, VoucherId};
-use crate::ledger::{Family, LedgerError, Payout, payouts};
+use crate::ids::{ChargeId, VoucherId};
+use crate::ledger::{Family, LedgerError, Outgoing, PayoutKey, outgoing};
 use crate::money::Msat;
 use crate::store::Tx;
 
@@ -106,7 +111,7 @@ pub struct Voucher {
     /// Where it is.
     pub state: VoucherState,
     /// The payout under way, or the last one.
-    pub payout: Option<PayoutId>,
+    pub payout: Option<PayoutKey>,
     /// When it was made.
     pub created_at: UnixMillis,
     /// After it the voucher can't be redeemed.
@@ -181,6 +186,9 @@ pub enum Refused {
     /// The invoice was used before: for something else, or in a payout that failed. A fresh one is needed.
     #[error("the invoice was used before")]
     InvoiceUsed,
+    /// The offer is of this same node, which can't ask itself for an invoice.
+    #[error("the offer is of this same server")]
+    OwnOffer,
 }
 
 /// Lets another charge fund a voucher that isn't funded, for another amount if one is given: a new invoice
@@ -253,7 +261,7 @@ pub fn put_off_return(tx: &Tx<'_>, id: VoucherId, next_try_at: UnixMillis) -> Re
 ///
 /// # Errors
 /// The store's.
-pub fn redeems(connection: &Connection, payout: PayoutId, ids: &[VoucherId]) -> Result<bool, LedgerError> {
+pub fn redeems(connection: &Connection, payout: PayoutKey, ids: &[VoucherId]) -> Result<bool, LedgerError> {
     let taken = store::of_payout(connection, payout)?;
     Ok(taken.len() == ids.len() && ids.iter().all(|id| taken.iter().any(|share| share.voucher == *id)))
 }
@@ -262,16 +270,20 @@ pub fn redeems(connection: &Connection, payout: PayoutId, ids: &[VoucherId]) -> 
 ///
 /// # Errors
 /// The store's.
-pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Taker, Payout)>, LedgerError> {
+pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Taker, Outgoing)>, LedgerError> {
     let links = store::payouts_of(connection, id)?;
-    links.into_iter().map(|(payout, taker)| Ok((taker, payouts::by_id(connection, payout)?))).collect()
+    let read = |(payout, taker)| Ok((taker, outgoing::by_key(connection, payout)?));
+    let mut found = links.into_iter().map(read).collect::<Result<Vec<_>, LedgerError>>()?;
+    // Stable: of one kind they are in their order already.
+    found.sort_by_key(|(_, payout)| payout.created_at());
+    Ok(found)
 }
 
 /// For whom a payout redeems a voucher, if it does.
 ///
 /// # Errors
 /// The store's.
-pub fn taker_of(connection: &Connection, payout: PayoutId) -> Result<Option<Taker>, LedgerError> {
+pub fn taker_of(connection: &Connection, payout: PayoutKey) -> Result<Option<Taker>, LedgerError> {
     store::taker_of(connection, payout)
 }
 

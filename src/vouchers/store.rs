@@ -4,13 +4,22 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{NewVoucher, Taker, Voucher, VoucherState};
 use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PayoutId, VoucherId};
-use crate::ledger::LedgerError;
+use crate::ids::{ChargeId, OfferPayoutId, PayoutId, VoucherId};
+use crate::ledger::{LedgerError, PayoutKey};
 use crate::money::Msat;
 use crate::store::Tx;
 
 const COLUMNS: &str =
-    "id, family, charge_id, amount_msat, state, payout_id, created_at, expires_at, return_to";
+    "id, family, charge_id, amount_msat, state, payout_id, created_at, expires_at, return_to,
+     offer_payout_id";
+
+/// The table that links vouchers to the payouts of this kind, and its column with their row.
+const fn links(payout: PayoutKey) -> (&'static str, &'static str, i64) {
+    match payout {
+        PayoutKey::Invoice(PayoutId(row)) => ("voucher_payouts", "payout_id", row),
+        PayoutKey::Offer(OfferPayoutId(row)) => ("voucher_offer_payouts", "offer_payout_id", row),
+    }
+}
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Voucher> {
     let state: String = row.get(4)?;
@@ -20,7 +29,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Voucher> {
         charge: row.get(2)?,
         amount: row.get(3)?,
         state: state.parse().map_err(|_| rusqlite::Error::InvalidQuery)?,
-        payout: row.get(5)?,
+        payout: PayoutKey::of_columns(row.get(5)?, row.get(9)?),
         created_at: row.get(6)?,
         expires_at: row.get(7)?,
         return_to: row.get(8)?,
@@ -84,23 +93,24 @@ pub(super) fn fund(tx: &Tx<'_>, charge: ChargeId) -> Result<Vec<VoucherId>, Ledg
     Ok(funded.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn start(tx: &Tx<'_>, id: VoucherId, taker: Taker, payout: PayoutId) -> Result<(), LedgerError> {
+pub(super) fn start(tx: &Tx<'_>, id: VoucherId, taker: Taker, payout: PayoutKey) -> Result<(), LedgerError> {
     let next = match taker {
         Taker::Recipient => VoucherState::Claiming,
         Taker::Sender => VoucherState::Returning,
     };
     let changed = tx
         .prepare_cached(
-            "UPDATE vouchers SET state = ?3, payout_id = ?2
+            "UPDATE vouchers SET state = ?3, payout_id = ?2, offer_payout_id = ?4
              WHERE id = ?1 AND (state = 'open' OR (state = 'expired' AND ?3 = 'returning'))",
         )?
-        .execute(params![id, payout, next.name()])?;
+        .execute(params![id, payout.invoice(), next.name(), payout.offer()])?;
     exactly_one(changed, id, next.name())?;
-    tx.prepare_cached(
-        "INSERT INTO voucher_payouts (voucher_id, payout_id, taker, amount_msat)
-         SELECT id, ?2, ?3, amount_msat FROM vouchers WHERE id = ?1",
-    )?
-    .execute(params![id, payout, taker.name()])?;
+    let (table, column, row) = links(payout);
+    tx.prepare_cached(&format!(
+        "INSERT INTO {table} (voucher_id, {column}, taker, amount_msat)
+         SELECT id, ?2, ?3, amount_msat FROM vouchers WHERE id = ?1"
+    ))?
+    .execute(params![id, row, taker.name()])?;
     Ok(())
 }
 
@@ -113,12 +123,12 @@ pub(super) struct Share {
 }
 
 /// What a payout redeems, and for whom.
-pub(super) fn of_payout(connection: &Connection, payout: PayoutId) -> Result<Vec<Share>, LedgerError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT voucher_id, taker, amount_msat FROM voucher_payouts WHERE payout_id = ?1 ORDER BY voucher_id",
-    )?;
-    let found =
-        statement.query_map([payout], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+pub(super) fn of_payout(connection: &Connection, payout: PayoutKey) -> Result<Vec<Share>, LedgerError> {
+    let (table, column, row) = links(payout);
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT voucher_id, taker, amount_msat FROM {table} WHERE {column} = ?1 ORDER BY voucher_id"
+    ))?;
+    let found = statement.query_map([row], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
     found
         .map(|row| {
             let (voucher, taker, amount) = row?;
@@ -128,10 +138,11 @@ pub(super) fn of_payout(connection: &Connection, payout: PayoutId) -> Result<Vec
 }
 
 /// For whom a payout is: for one taker, whatever it redeems.
-pub(super) fn taker_of(connection: &Connection, payout: PayoutId) -> Result<Option<Taker>, LedgerError> {
+pub(super) fn taker_of(connection: &Connection, payout: PayoutKey) -> Result<Option<Taker>, LedgerError> {
+    let (table, column, row) = links(payout);
     let found: Option<String> = connection
-        .prepare_cached("SELECT taker FROM voucher_payouts WHERE payout_id = ?1 LIMIT 1")?
-        .query_row([payout], |row| row.get(0))
+        .prepare_cached(&format!("SELECT taker FROM {table} WHERE {column} = ?1 LIMIT 1"))?
+        .query_row([row], |row| row.get(0))
         .optional()?;
     found.map(|taker| taker.parse()).transpose()
 }
@@ -140,56 +151,72 @@ pub(super) fn taker_of(connection: &Connection, payout: PayoutId) -> Result<Opti
 pub(super) fn arrived_for(
     connection: &Connection,
     id: VoucherId,
-) -> Result<Option<(PayoutId, Share)>, LedgerError> {
+) -> Result<Option<(PayoutKey, Share)>, LedgerError> {
     let found = connection
         .prepare_cached(
-            "SELECT l.payout_id, l.taker, l.amount_msat FROM voucher_payouts l
-             JOIN payouts p ON p.id = l.payout_id
-             WHERE l.voucher_id = ?1 AND p.status = 'paid' ORDER BY l.payout_id LIMIT 1",
+            "SELECT p.id, NULL, l.taker, l.amount_msat, p.finished_at AS at FROM voucher_payouts l
+             JOIN payouts p ON p.id = l.payout_id WHERE l.voucher_id = ?1 AND p.status = 'paid'
+             UNION ALL
+             SELECT NULL, p.id, l.taker, l.amount_msat, p.finished_at FROM voucher_offer_payouts l
+             JOIN offer_payouts p ON p.id = l.offer_payout_id WHERE l.voucher_id = ?1 AND p.status = 'paid'
+             ORDER BY at LIMIT 1",
         )?
-        .query_row([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))
+        .query_row([id], |row| {
+            Ok((PayoutKey::of_columns(row.get(0)?, row.get(1)?), row.get::<_, String>(2)?, row.get(3)?))
+        })
         .optional()?;
-    let Some((payout, taker, amount)) = found else { return Ok(None) };
+    let Some((Some(payout), taker, amount)) = found else { return Ok(None) };
     Ok(Some((payout, Share { voucher: id, taker: taker.parse()?, amount })))
 }
 
-/// Every payout that a voucher ever had, oldest first, and for whom.
+/// Every payout that a voucher ever had, those of each kind in their order, and for whom.
 pub(super) fn payouts_of(
     connection: &Connection,
     id: VoucherId,
-) -> Result<Vec<(PayoutId, Taker)>, LedgerError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT payout_id, taker FROM voucher_payouts WHERE voucher_id = ?1 ORDER BY payout_id",
-    )?;
-    let found = statement.query_map([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-    found.map(|row| row.map_err(LedgerError::from).and_then(|(id, taker)| Ok((id, taker.parse()?)))).collect()
+) -> Result<Vec<(PayoutKey, Taker)>, LedgerError> {
+    let of = |sql: &str, key: fn(i64) -> PayoutKey| -> Result<Vec<(PayoutKey, Taker)>, LedgerError> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let found = statement.query_map([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let read = |(row, taker): (i64, String)| Ok((key(row), taker.parse()?));
+        found.map(|row| row.map_err(LedgerError::from).and_then(read)).collect()
+    };
+    let mut all =
+        of("SELECT payout_id, taker FROM voucher_payouts WHERE voucher_id = ?1 ORDER BY payout_id", |row| {
+            PayoutKey::Invoice(PayoutId(row))
+        })?;
+    all.extend(of(
+        "SELECT offer_payout_id, taker FROM voucher_offer_payouts WHERE voucher_id = ?1 ORDER BY offer_payout_id",
+        |row| PayoutKey::Offer(OfferPayoutId(row)),
+    )?);
+    Ok(all)
 }
 
 /// The payout under way arrived.
-pub(super) fn finish(tx: &Tx<'_>, id: VoucherId, payout: PayoutId) -> Result<(), LedgerError> {
+pub(super) fn finish(tx: &Tx<'_>, id: VoucherId, payout: PayoutKey) -> Result<(), LedgerError> {
     let changed = tx
         .prepare_cached(
             "UPDATE vouchers SET state = CASE state WHEN 'returning' THEN 'returned' ELSE 'redeemed' END
-             WHERE id = ?1 AND payout_id = ?2 AND state IN ('claiming', 'returning')",
+             WHERE id = ?1 AND payout_id IS ?2 AND offer_payout_id IS ?3 AND state IN ('claiming', 'returning')",
         )?
-        .execute(params![id, payout])?;
+        .execute(params![id, payout.invoice(), payout.offer()])?;
     exactly_one(changed, id, "redeemed")
 }
 
 /// The payout under way failed.
-pub(super) fn reopen(tx: &Tx<'_>, id: VoucherId, payout: PayoutId, over: bool) -> Result<(), LedgerError> {
+pub(super) fn reopen(tx: &Tx<'_>, id: VoucherId, payout: PayoutKey, over: bool) -> Result<(), LedgerError> {
     let next = if over { VoucherState::Expired } else { VoucherState::Open };
     let changed = tx
         .prepare_cached(
-            "UPDATE vouchers SET state = ?3 WHERE id = ?1 AND payout_id = ?2 AND state IN ('claiming', 'returning')",
+            "UPDATE vouchers SET state = ?3
+             WHERE id = ?1 AND payout_id IS ?2 AND offer_payout_id IS ?4 AND state IN ('claiming', 'returning')",
         )?
-        .execute(params![id, payout, next.name()])?;
+        .execute(params![id, payout.invoice(), next.name(), payout.offer()])?;
     exactly_one(changed, id, next.name())
 }
 
 /// A payout given up before arrived after all: takes the voucher if nobody else has it, with what it was worth
 /// to that payout. Answers what had been added to it since.
-pub(super) fn take_late(tx: &Tx<'_>, share: &Share, payout: PayoutId) -> Result<Option<Msat>, LedgerError> {
+pub(super) fn take_late(tx: &Tx<'_>, share: &Share, payout: PayoutKey) -> Result<Option<Msat>, LedgerError> {
     let last = match share.taker {
         Taker::Recipient => VoucherState::Redeemed,
         Taker::Sender => VoucherState::Returned,
@@ -199,8 +226,10 @@ pub(super) fn take_late(tx: &Tx<'_>, share: &Share, payout: PayoutId) -> Result<
         .query_row([share.voucher], |row| row.get(0))
         .optional()?;
     let Some(held) = held else { return Ok(None) };
-    tx.prepare_cached("UPDATE vouchers SET state = ?3, payout_id = ?2, amount_msat = ?4 WHERE id = ?1")?
-        .execute(params![share.voucher, payout, last.name(), share.amount])?;
+    tx.prepare_cached(
+        "UPDATE vouchers SET state = ?3, payout_id = ?2, offer_payout_id = ?5, amount_msat = ?4 WHERE id = ?1",
+    )?
+    .execute(params![share.voucher, payout.invoice(), last.name(), share.amount, payout.offer()])?;
     Ok(Some(held.saturating_sub(share.amount)))
 }
 

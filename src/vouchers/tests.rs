@@ -8,7 +8,9 @@ use lightning_invoice::Bolt11Invoice;
 use super::*;
 use crate::clock::Clock;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events};
+use crate::ledger::{
+    Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, payouts,
+};
 use crate::lightning::Lightning;
 use crate::lightning::sim::Sim;
 use crate::store::Store;
@@ -244,7 +246,7 @@ fn a_voucher_redeemed_into_another_s_invoice_funds_that_one() {
     let one = shop.open(None);
     let (other, invoice) = shop.unfunded(None);
     let claim = shop.redeem(one, Taker::Recipient, &invoice).unwrap();
-    assert_eq!(claim.payout().status, PayoutStatus::Paid);
+    assert_eq!(claim.payout().status(), PayoutStatus::Paid);
     assert_eq!((shop.state(one), shop.state(other)), (VoucherState::Redeemed, VoucherState::Open));
     assert!(shop.sim.under_way().is_empty());
     assert_eq!(shop.redeem(other, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
@@ -380,3 +382,5 @@ fn a_late_success_while_another_payout_is_under_way_closes_the_voucher_when_that
 fn arrival(hash: crate::ids::PaymentHash) -> payouts::Arrival {
     payouts::Arrival { hash, preimage: None, fee: Msat::ZERO, left: None }
 }
+
+mod offers;

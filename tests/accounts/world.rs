@@ -8,14 +8,13 @@ use std::time::Duration;
 use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use regtest::{InvoiceRequest, Network};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::common::api::KeyApi;
+use super::common::names;
 use super::common::{RECOVERY, SOON, Scene, until};
 
 pub const WITHDRAWALS: &str = "/v1/account/withdrawals";
@@ -84,22 +83,7 @@ async fn invoice(State(host): State<Arc<Host>>, Query(query): Query<Value>) -> J
 
 /// Answers a question of DNS over HTTPS: one text for bob, none for others.
 async fn name(State(host): State<Arc<Host>>, Query(query): Query<Value>) -> Vec<u8> {
-    let mut message = URL_SAFE_NO_PAD.decode(query["dns"].as_str().unwrap()).unwrap();
-    let bob = message.windows(4).any(|bytes| bytes == b"\x03bob");
-    let end = 12 + message[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
-    message.truncate(end);
-    message[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(bob), 0, 0, 0, 0]);
-    if bob {
-        let text = host.bob.lock().unwrap().clone();
-        let parts = text.as_bytes().chunks(255);
-        let data: Vec<u8> = parts
-            .flat_map(|part| [vec![u8::try_from(part.len()).unwrap()], part.to_vec()].concat())
-            .collect();
-        message.extend_from_slice(&[0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60]);
-        message.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
-        message.extend(data);
-    }
-    message
+    names::answer(query["dns"].as_str().unwrap(), "bob", &host.bob.lock().unwrap())
 }
 
 /// A shop's back end, with one key for all that it does.

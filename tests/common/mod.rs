@@ -16,6 +16,7 @@ pub mod api;
 pub mod choices;
 pub mod doomed;
 pub mod mailbox;
+pub mod names;
 pub mod payments;
 pub mod scene;
 pub mod shopify;

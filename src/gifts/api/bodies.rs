@@ -41,7 +41,8 @@ pub(super) struct CreateBody {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct RedeemBody {
-    /// BOLT11, for exactly the gift's amount; or a lightning address or LNURL-pay, which is asked for one.
+    /// BOLT11, for exactly the gift's amount; a BOLT12 offer for that or any amount; or a lightning address, a BIP353 name
+    /// or an LNURL-pay, which is asked for one of these.
     invoice: String,
     /// The gift's code, if it has one.
     #[schema(value_type = Option<String>)]
@@ -53,7 +54,8 @@ pub(super) struct RedeemBody {
 pub(super) struct RefundBody {
     /// The gift's manage key.
     key: String,
-    /// BOLT11, for exactly the gift's amount; or a lightning address or LNURL-pay, which is asked for one.
+    /// BOLT11, for exactly the gift's amount; a BOLT12 offer for that or any amount; or a lightning address, a BIP353 name
+    /// or an LNURL-pay, which is asked for one of these.
     invoice: String,
 }
 

@@ -1,4 +1,4 @@
-//! Taking a gift to an invoice or a lightning address.
+//! Taking a gift to an invoice, an offer, a lightning address or a name.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,8 +14,10 @@ use crate::gifts::view::{ErrorView, RedeemedView, WithdrawalStatusView};
 use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
 
-/// Pays a gift to an invoice, or to a lightning address. The same invoice again gets the same answer; an address gives
-/// another invoice each time, so what must be done once is asked with an `Idempotency-Key`.
+/// Pays a gift to an invoice, a BOLT12 offer, a lightning address or a BIP353 name.
+///
+/// The same invoice or offer again gets the same answer; an address gives another invoice each time, so what must be done
+/// once is asked with an `Idempotency-Key`.
 #[utoipa::path(
     post, path = "/redeem/{orderId}", tag = "gifts",
     params(
@@ -52,7 +54,7 @@ pub(super) async fn redeem(
     get, path = "/redeemStatus/{withdrawalId}", tag = "gifts",
     params(("withdrawalId" = String, Path, description = "From /redeem")),
     responses(
-        (status = 200, description = "The invoice and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
+        (status = 200, description = "The invoice or offer and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
         (status = 404, description = "No such withdrawal", body = ErrorView),
         ReadFailure,
     )
@@ -66,7 +68,7 @@ pub(super) async fn redeem_status(State(api): State<Api>, Id(id): Id) -> Respons
     post, path = "/redeemStatus/{withdrawalId}", tag = "gifts",
     params(("withdrawalId" = String, Path, description = "From /redeem")),
     responses(
-        (status = 200, description = "The invoice and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
+        (status = 200, description = "The invoice or offer and `initial`, `confirmed` or `failed`", body = WithdrawalStatusView<'_>),
         (status = 404, description = "No such withdrawal", body = ErrorView),
         ReadFailure,
     )

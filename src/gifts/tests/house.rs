@@ -21,9 +21,10 @@ use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, offer_payouts};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
+use crate::lnurl::dns::Dns;
 use crate::lnurl::fake::FakeAddresses;
 use crate::lnurl::payee::Payees;
 use crate::money::Msat;
@@ -111,7 +112,15 @@ impl House {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Clock::manual(NOON);
         let sim = Arc::new(Sim::new(clock.clone()));
-        Self::open(folder, clock, sim, limits, budget, (FeeRule::FREE, false))
+        Self::open(folder, clock, sim, limits, budget, (FeeRule::FREE, false), None)
+    }
+
+    /// That asks this name server.
+    pub(super) fn with_names(server: &str) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Clock::manual(NOON);
+        let sim = Arc::new(Sim::new(clock.clone()));
+        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0), (FeeRule::FREE, false), Some(server))
     }
 
     /// Gifts that cost a fee, which comes back with a gift that nobody redeemed in its time, or doesn't.
@@ -119,7 +128,7 @@ impl House {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Clock::manual(NOON);
         let sim = Arc::new(Sim::new(clock.clone()));
-        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0), (rule, returned))
+        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0), (rule, returned), None)
     }
 
     fn open(
@@ -129,7 +138,10 @@ impl House {
         limits: LimitSettings,
         budget: Budget,
         (fee, returned): (FeeRule, bool),
+        dns: Option<&str>,
     ) -> Self {
+        let servers: Vec<_> = dns.map(str::to_owned).into_iter().collect();
+        let dns = Dns::new(&servers, true, clock.clone()).unwrap();
         let store = Store::open_in_test(&folder.path().join("satchel.db")).unwrap();
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let keyring = keyring(&store).unwrap();
@@ -156,7 +168,13 @@ impl House {
             rules: Rules { fee, ..Rules::new(Network::Regtest, PUBLIC_URL) },
             keyring,
             guard: Guard::offline(GuardSettings::default()),
-            payees: Payees::new(Guard::offline(GuardSettings::default()), Arc::clone(&addresses) as Arc<_>),
+            payees: Payees::new(
+                Guard::offline(GuardSettings::default()),
+                Arc::clone(&addresses) as Arc<_>,
+                dns,
+                Network::Regtest,
+                clock.clone(),
+            ),
             teller,
             budget: Arc::new(budget),
         });
@@ -171,7 +189,7 @@ impl House {
     pub(super) fn restarted(self) -> Self {
         let Self { gifts, ledger, vouchers, sim, node, clock, router, folder, .. } = self;
         drop((gifts, ledger, vouchers, node, router));
-        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0), (FeeRule::FREE, false))
+        Self::open(folder, clock, sim, UNLIMITED, Budget::per_minute(0), (FeeRule::FREE, false), None)
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
@@ -224,6 +242,18 @@ impl House {
 
     pub(super) fn dispatch(&self) {
         tokio::task::block_in_place(|| self.dispatcher.lock().unwrap().round(&self.ledger).unwrap());
+    }
+
+    /// A step of who pays offers.
+    pub(super) fn pay_offers(&self) {
+        tokio::task::block_in_place(|| offer_payouts::Worker::default().step(&self.ledger).unwrap());
+    }
+
+    /// Sends what is queued to offers, and lets the oldest arrive, or not.
+    pub(super) fn finish_offer(&self, arrives: bool) {
+        self.pay_offers();
+        self.sim.resolve_offer(arrives, Msat::ZERO);
+        self.drain();
     }
 
     /// Sends what is queued and lets it arrive, or not.

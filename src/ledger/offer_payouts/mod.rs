@@ -50,9 +50,10 @@
 //! # Shares
 //!
 //! A recipient can hold a payment for up to two days, nobody can take it back, and each takes one of about fifty slots
-//! of a channel. So ten are under way at once. One account has at most three of them while others wait, and at most
+//! of a channel. So ten are under way at once. One account or client has at most three of them while others wait, and at most
 //! seven if nobody does: who comes later must not have to wait two days for the first place. The operator's own are not
-//! limited so.
+//! limited so. Gifts and tips, which anybody can make and redeem, have ten places of their own: nobody who holds all of
+//! those delays a withdrawal.
 //!
 //! # Failures
 //!

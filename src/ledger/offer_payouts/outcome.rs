@@ -1,7 +1,7 @@
 //! How a payout to an offer ends, by what the node tells of it.
 
 use super::super::books::{Account, Journal, Kind};
-use super::super::payouts::{PayoutStatus, Reported};
+use super::super::payouts::{PayoutStatus, Reported, count_ended};
 use super::super::routing::Bearer;
 use super::super::rows::offer_payouts as rows;
 use super::super::rows::payouts::count_event;
@@ -229,6 +229,8 @@ fn explained(payout: &OfferPayout, reason: &str) -> String {
 }
 
 fn tell(tx: &Tx<'_>, listeners: &Listeners, payout: &OfferPayout, end: End) -> Result<Msat, LedgerError> {
+    let took = payout.finished_at.map_or(0, |at| at.saturating_sub(payout.created_at));
+    count_ended(tx, payout.family, payout.status, took, end);
     match listeners.of(payout.family) {
         Some(listener) => listener.offer_payout_ended(tx, payout, end),
         None => Ok(payout.amount),

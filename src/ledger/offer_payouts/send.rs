@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::payouts::{PayoutStatus, set_aside};
 use super::super::routing::{Bearer, Budget};
 use super::super::rows::offer_payouts as rows;
-use super::super::{Ledger, LedgerError};
+use super::super::{Family, Ledger, LedgerError};
 use super::outcome::{Ended, arrived, conclude, give_up, standing_of};
 use super::{OfferPayout, by_id};
 use crate::clock::{UnixMillis, millis};
@@ -19,13 +19,13 @@ use crate::money::Msat;
 /// How often it is looked whether something is due.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Payouts to offers under way at once.
+/// Payouts to offers under way at once: of gifts and tips together, and of all others together.
 pub(super) const MOST_UNDER_WAY: usize = 10;
 
-/// Of these, one account's while others wait.
+/// Of these, one account's or client's while others wait.
 pub(super) const MOST_OF_ONE: usize = 3;
 
-/// Of these, one account's while nobody else waits.
+/// Of these, one account's or client's while nobody else waits.
 pub(super) const MOST_ALONE: usize = 7;
 
 /// First wait after the node could not send; doubles each time.
@@ -225,6 +225,20 @@ impl Worker {
 
 /// Those that may be sent now, in their order: as far as there are places, and shares of them.
 fn whose_turn(open: &[OfferPayout], now: UnixMillis) -> Vec<&OfferPayout> {
+    let (vouchers, others): (Vec<_>, Vec<_>) = open.iter().partition(|payout| is_of_voucher(payout));
+    let mut turns = turns_of(&vouchers, now);
+    turns.extend(turns_of(&others, now));
+    turns.sort_by_key(|payout| (payout.next_try_at, payout.id));
+    turns
+}
+
+/// Whether it pays gifts or tips.
+const fn is_of_voucher(payout: &OfferPayout) -> bool {
+    matches!(payout.family, Family::Gifts | Family::Tips)
+}
+
+/// The same of those that share their places.
+fn turns_of<'a>(open: &[&'a OfferPayout], now: UnixMillis) -> Vec<&'a OfferPayout> {
     let under_way = || open.iter().filter(|payout| payout.status != PayoutStatus::Queued);
     if under_way().count() >= MOST_UNDER_WAY {
         return Vec::new();
@@ -232,7 +246,7 @@ fn whose_turn(open: &[OfferPayout], now: UnixMillis) -> Vec<&OfferPayout> {
     let is_due = |payout: &&OfferPayout| {
         payout.status == PayoutStatus::Queued && payout.next_try_at <= now && payout.deadline > now
     };
-    let mut due: Vec<_> = open.iter().filter(is_due).collect();
+    let mut due: Vec<_> = open.iter().copied().filter(is_due).collect();
     due.sort_by_key(|payout| (payout.next_try_at, payout.id));
     let mut has: HashMap<&Option<String>, usize> = HashMap::new();
     for payout in under_way() {
@@ -243,7 +257,9 @@ fn whose_turn(open: &[OfferPayout], now: UnixMillis) -> Vec<&OfferPayout> {
     let several = due.iter().any(|payout| Some(&payout.source) != first);
     let most = if several { MOST_OF_ONE } else { MOST_ALONE };
     let has_share = |payout: &&OfferPayout| {
-        payout.source.is_none() || has.get(&payout.source).copied().unwrap_or(0) < most
+        // Of a voucher without a source nobody knows who asked: all of these are one.
+        (payout.source.is_none() && !is_of_voucher(payout))
+            || has.get(&payout.source).copied().unwrap_or(0) < most
     };
     due.into_iter().filter(has_share).collect()
 }

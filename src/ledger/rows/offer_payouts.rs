@@ -110,6 +110,12 @@ pub(crate) fn open(connection: &Connection) -> Result<Vec<OfferPayout>, LedgerEr
     Ok(found.collect::<Result<_, _>>()?)
 }
 
+/// Notes for whom one is made.
+pub(crate) fn note_source(tx: &Tx<'_>, id: OfferPayoutId, source: &str) -> Result<(), LedgerError> {
+    tx.prepare_cached("UPDATE offer_payouts SET source = ?2 WHERE id = ?1")?.execute(params![id, source])?;
+    Ok(())
+}
+
 /// The node is being asked, and routing may cost so much.
 pub(crate) fn start(
     tx: &Tx<'_>,

@@ -4,21 +4,12 @@ use rusqlite::{Connection, params};
 
 use crate::clock::{UnixMillis, Window};
 use crate::ids::{AccountId, OfferPayoutId, PayoutId};
-use crate::ledger::{Family, LedgerError};
+use crate::ledger::{Family, LedgerError, PayoutKey};
 use crate::money::Msat;
 use crate::store::Tx;
 
 /// Milliseconds in an hour.
 const HOUR_MS: i64 = 3_600_000;
-
-/// What is paid by a payout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum PayoutKey {
-    /// An invoice.
-    Invoice(PayoutId),
-    /// An offer.
-    Offer(OfferPayoutId),
-}
 
 /// A payout that may have HTLCs under way.
 #[derive(Clone, Debug)]

@@ -10,6 +10,10 @@ use crate::ledger::solvency;
 impl Desk {
     pub(super) fn to_offer(&self, note: &'static str, source: Option<&'static str>) -> OfferPayoutId {
         let family = if source.is_some() { Family::Accounts } else { Family::Operator };
+        self.of_family(family, note, source)
+    }
+
+    fn of_family(&self, family: Family, note: &'static str, source: Option<&'static str>) -> OfferPayoutId {
         self.write(move |tx, ledger| {
             let wanted = Wanted {
                 family,
@@ -143,6 +147,34 @@ fn one_account_leaves_places_to_others() {
     let late = desk.to_offer("z", Some("account 3"));
     worker.step(&desk.ledger).unwrap();
     assert_eq!(desk.offer_status(late), PayoutStatus::InFlight);
+}
+
+#[test]
+fn gifts_and_tips_have_places_of_their_own() {
+    let desk = Desk::new();
+    let to_gift = |note, source| desk.of_family(Family::Gifts, note, source);
+    // Of whom it is not known who asked: they are one.
+    let unknown = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|note| to_gift(note, None));
+    let clients = ["192.0.2.0", "198.51.100.0", "203.0.113.0"];
+    let strangers = clients.map(|client| to_gift(client, Some(client)));
+    let mut worker = Worker::default();
+    let under_way = |rows: &[OfferPayoutId]| {
+        rows.iter().filter(|id| desk.offer_status(**id) == PayoutStatus::InFlight).count()
+    };
+    for _ in 0..20 {
+        worker.step(&desk.ledger).unwrap();
+    }
+    assert_eq!((under_way(&unknown), under_way(&strangers)), (7, 3));
+    let full = to_gift("z", Some("233.252.0.0"));
+    // Whoever holds all of those delays no account.
+    let account = desk.to_offer("y", Some("account 1"));
+    for _ in 0..3 {
+        worker.step(&desk.ledger).unwrap();
+    }
+    assert_eq!(
+        (desk.offer_status(full), desk.offer_status(account)),
+        (PayoutStatus::Queued, PayoutStatus::InFlight)
+    );
 }
 
 #[test]

@@ -26,7 +26,6 @@
 
 mod admin;
 pub mod api;
-pub(crate) mod dns;
 pub mod error;
 pub mod ids;
 mod listener;
@@ -47,11 +46,11 @@ use crate::clock::UnixMillis;
 use crate::ids::AccountId;
 use crate::ledger::Ledger;
 use crate::lightning::Node;
+use crate::lnurl::dns::Dns;
 use crate::lnurl::pay::Addresses;
 use crate::store::Store;
 
 pub use admin::admin_error;
-pub use dns::Dns;
 pub use error::AccountError;
 pub use listener::Teller;
 pub use rules::Rules;

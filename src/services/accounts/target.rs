@@ -14,9 +14,9 @@ use lightning::offers::offer::{Amount as OfferAmount, Offer};
 use lightning_invoice::Bolt11Invoice;
 use url::Url;
 
-use super::dns::NoName;
 use super::{AccountError, Accounts};
 use crate::lightning::target::{self, LightningAddress, Target as Given, Unreadable};
+use crate::lnurl::dns::NoName;
 use crate::lnurl::pay::{self, PayError, PayRequest};
 use crate::money::Msat;
 

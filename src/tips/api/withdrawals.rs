@@ -1,4 +1,4 @@
-//! Getting sats out: invoices, lightning addresses, LNURL codes, refunds.
+//! Getting sats out: invoices, offers, lightning addresses, names, LNURL codes, refunds.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,7 +21,8 @@ use crate::tips::withdraw::{Asked, Flow, Outcome};
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "a schema alone")]
 pub(super) struct PayBody {
-    /// An invoice over exactly what can be withdrawn, or a lightning address.
+    /// An invoice over exactly what can be withdrawn; a BOLT12 offer for that or any amount; a lightning address, or a
+    /// BIP353 name.
     invoice: String,
     /// `tippee`, `tipper` or `anonymous`.
     flow: String,
@@ -84,7 +85,7 @@ fn text(body: &JsonObject, name: &'static str) -> Result<Option<String>, TipErro
     }
 }
 
-/// Pays tips out to an invoice or a lightning address, and waits up to 20 seconds for the end.
+/// Pays tips out to an invoice, an offer, a lightning address or a name, and waits up to 20 seconds for the end.
 #[utoipa::path(
     post, path = "/api/invoices", tag = "tips",
     request_body = PayBody,

@@ -10,7 +10,7 @@ use crate::webhooks::guard::Guard;
 /// Longest name, in characters.
 const NAME_LEN: usize = 50;
 
-/// Longest lightning address or offer, in bytes.
+/// Longest lightning address or LNURL, in bytes.
 const ADDRESS_LEN: usize = 1_000;
 
 /// What is to be changed: `None` stays as it is, `Some(None)` is removed.
@@ -63,8 +63,8 @@ fn check_name(name: &str) -> Result<String, TipError> {
     Err(TipError::Invalid { code: "NAME_BAD", message })
 }
 
-/// A lightning address (`name@host`) in lower case, or an LNURL. Offers are refused as long as nothing can be paid to
-/// them: sats that nobody can send anywhere would wait for ever.
+/// A lightning address (`name@host`) in lower case, or an LNURL. Offers are refused: what goes back by itself goes to
+/// addresses, and to what the DNS says of one.
 fn check_address(text: &str, guard: &Guard) -> Result<String, NotPayable> {
     let kept = check_target(guard, text)?;
     if kept.len() > ADDRESS_LEN { Err(NotPayable::Unreadable) } else { Ok(kept) }

@@ -12,6 +12,7 @@ use crate::ledger::{LedgerError, audit};
 pub(super) struct Seen {
     pub(super) withdrawn: i64,
     pub(super) refunded: i64,
+    pub(super) to_offers: i64,
     /// Money for what had been paid for.
     pub(super) credits: i64,
 }
@@ -20,6 +21,7 @@ impl Seen {
     pub(super) fn add(&mut self, other: Self) {
         self.withdrawn += other.withdrawn;
         self.refunded += other.refunded;
+        self.to_offers += other.to_offers;
         self.credits += other.credits;
     }
 }
@@ -33,11 +35,17 @@ impl World {
         let delivered = self.sim.delivered();
         let number = |sql: &'static str| self.number(sql);
         prop_assert_eq!(number("SELECT count(*) FROM payouts WHERE status NOT IN ('paid', 'failed')"), 0);
+        let open_offers = "SELECT count(*) FROM offer_payouts WHERE status NOT IN ('paid', 'failed')";
+        prop_assert_eq!(number(open_offers), 0);
 
         // What the node says went out, each payment once.
         let mut out = 0;
         for hash in delivered.keys() {
-            out += self.number_of("SELECT amount_msat FROM payouts WHERE payment_hash = ?1", *hash);
+            out += self.number_of(
+                "SELECT sum(amount_msat) FROM (SELECT amount_msat FROM payouts WHERE payment_hash = ?1
+                 UNION ALL SELECT amount_msat FROM offer_payouts WHERE payment_hash = ?1)",
+                *hash,
+            );
         }
         prop_assert_eq!(out, delivered.values().map(|amount| amount.signed()).sum::<i64>());
         prop_assert_eq!(balance("lightning"), self.received - out - self.routing, "in less out is not here");
@@ -60,6 +68,8 @@ impl World {
         let wrong = number(
             "SELECT count(*) FROM vouchers v WHERE (v.state IN ('redeemed', 'returned')) <>
                (SELECT count(*) FROM voucher_payouts l JOIN payouts p ON p.id = l.payout_id
+                WHERE l.voucher_id = v.id AND p.status = 'paid')
+               + (SELECT count(*) FROM voucher_offer_payouts l JOIN offer_payouts p ON p.id = l.offer_payout_id
                 WHERE l.voucher_id = v.id AND p.status = 'paid')",
         );
         prop_assert_eq!(wrong, 0, "tips that were paid out twice, or are over without");
@@ -70,6 +80,7 @@ impl World {
         );
         prop_assert_eq!(torn, 0, "half groups");
         Ok(Seen {
+            to_offers: number("SELECT count(*) FROM offer_payouts WHERE status = 'paid'"),
             withdrawn: number("SELECT count(*) FROM vouchers WHERE state = 'redeemed'"),
             refunded: number("SELECT count(*) FROM vouchers WHERE state = 'returned'"),
             credits: number("SELECT count(*) FROM tips WHERE note IS NOT NULL"),

@@ -19,12 +19,12 @@ use crate::http::limits::Budget;
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Family, Ledger, LedgerError, Listeners, Settings, Wake, audit, charges, events, payouts, reconciliation,
-    recovery,
+    Family, Ledger, LedgerError, Listeners, Settings, Wake, audit, charges, events, offer_payouts, payouts,
+    reconciliation, recovery,
 };
 use crate::lightning::sim::{CRASH, FakeNode, Sim, Trap};
 use crate::lightning::{Lightning, Node};
-use crate::lnurl::payee::Payees;
+use crate::lnurl::payee::{PayTo, Payees};
 use crate::money::Msat;
 use crate::store::Store;
 use crate::tips::fee::group_cost;
@@ -61,7 +61,7 @@ pub(super) struct World {
     tipper: User,
     guests: [User; 2],
     orders: Vec<Order>,
-    ids: Vec<Cuid>,
+    pub(super) ids: Vec<Cuid>,
     invoices: Vec<Bolt11Invoice>,
     used: Vec<Bolt11Invoice>,
     pub(super) received: i64,
@@ -87,7 +87,7 @@ impl World {
             clock: clock.clone(),
             wake: Arc::new(Wake::default()),
             listeners: Listeners::new([(Family::Tips, listener(vouchers.clone(), teller.clone()))]),
-            settings: Settings::default(),
+            settings: Settings { settle_time: Duration::ZERO, ..Settings::default() },
         };
         let people = People::new(people::Parts {
             store: store.clone(),
@@ -114,6 +114,9 @@ impl World {
             payees: Payees::new(
                 Guard::offline(GuardSettings::default()),
                 Arc::clone(&address) as Arc<dyn Resolve>,
+                None,
+                Network::Regtest,
+                clock.clone(),
             ),
             teller,
             vouchers: vouchers.clone(),
@@ -170,7 +173,12 @@ impl World {
             }
             Step::WithdrawAgain { invoice, second } => {
                 let Some(invoice) = pick(&self.used, invoice) else { return };
-                self.withdraw(Flow::Tippee, Some(usize::from(second)), None, Some(invoice));
+                self.withdraw(
+                    Flow::Tippee,
+                    Some(usize::from(second)),
+                    None,
+                    Some(PayTo::Invoice(Box::new(invoice))),
+                );
             }
             Step::WithdrawInside { invoice, second } => self.withdraw_inside(invoice, second),
             Step::Reclaim { tip, force } => {
@@ -184,6 +192,7 @@ impl World {
                 )));
             }
             Step::TakeBack => self.withdraw(Flow::Tipper, None, None, None),
+            Step::ToOffer(ref step) => self.take_to_offer(step),
             Step::Refund { gives } => {
                 self.address.gives.store(gives, Ordering::SeqCst);
                 self.runtime.block_on(self.tips.refund_due()).unwrap();
@@ -300,8 +309,14 @@ impl World {
         self.sim.receive(&invoice, Msat::new(amount).unwrap());
     }
 
-    /// To a fresh invoice over what there is, or to this one.
-    fn withdraw(&mut self, flow: Flow, guest: Option<usize>, tip: Option<Cuid>, to: Option<Bolt11Invoice>) {
+    /// To a fresh invoice over what there is, or to this.
+    pub(super) fn withdraw(
+        &mut self,
+        flow: Flow,
+        guest: Option<usize>,
+        tip: Option<Cuid>,
+        to: Option<PayTo>,
+    ) {
         let user = match flow {
             Flow::Tippee => guest.map(|guest| self.guests[guest].id),
             Flow::Tipper => Some(self.tipper.id),
@@ -315,12 +330,15 @@ impl World {
             Ok(purse) => purse.amount,
             Err(refused) => return may_be_refused(Err(refused)),
         };
-        let invoice = to.unwrap_or_else(|| self.sim.invoice(amount, Duration::from_secs(3_600)).0);
-        self.used.push(invoice.clone());
+        let fresh = || PayTo::Invoice(Box::new(self.sim.invoice(amount, Duration::from_secs(3_600)).0));
+        let to = to.unwrap_or_else(fresh);
+        if let PayTo::Invoice(invoice) = &to {
+            self.used.push((**invoice).clone());
+        }
         let tips = self.tips.clone();
         let written = self.ledger.store.write_blocking(move |tx| -> Result<(), TipError> {
             let purse = purse(tx, &asked, now, MOST_TIPS)?;
-            tips.pay_in(tx, &purse.tips, asked.flow.taker(), &invoice, now).map(drop)
+            tips.pay_in(tx, &purse.tips, asked.flow.taker(), &to, now).map(drop)
         });
         may_be_refused(written);
     }
@@ -335,7 +353,12 @@ impl World {
             let found =
                 self.ledger.store.read_blocking(move |connection| purse(connection, &asked, now, MOST_TIPS));
             if found.is_ok_and(|purse| purse.amount.get() == wanted) {
-                return self.withdraw(Flow::Tippee, Some(usize::from(second)), Some(tip), Some(invoice));
+                return self.withdraw(
+                    Flow::Tippee,
+                    Some(usize::from(second)),
+                    Some(tip),
+                    Some(PayTo::Invoice(Box::new(invoice))),
+                );
             }
         }
     }
@@ -357,10 +380,11 @@ impl World {
             .unwrap();
     }
 
-    fn die(&mut self, records_lost: usize, events_again: usize) {
+    pub(super) fn die(&mut self, records_lost: usize, events_again: usize) {
         self.sim.restart(records_lost, events_again);
         self.dispatcher = Dispatcher::default();
         recovery::mark_unknown(&self.ledger).unwrap();
+        offer_payouts::mark_unknown(&self.ledger).unwrap();
     }
 
     /// Breaks the rule "never release on a timeout".
@@ -400,6 +424,7 @@ impl World {
                 self.runtime.block_on(self.tips.refund_due()).unwrap();
             }
             self.dispatch();
+            self.drive_offers(round as usize);
             self.sim.commit_all();
             for (number, hash) in self.sim.under_way().into_iter().enumerate() {
                 let arrives = (number + round as usize).is_multiple_of(2);
@@ -423,7 +448,7 @@ fn may_be_refused(result: Result<(), TipError>) {
     }
 }
 
-fn pick<T: Clone>(from: &[T], which: u8) -> Option<T> {
+pub(super) fn pick<T: Clone>(from: &[T], which: u8) -> Option<T> {
     if from.is_empty() { None } else { from.get(usize::from(which) % from.len()).cloned() }
 }
 
@@ -445,7 +470,8 @@ fn clear(store: &Store) {
         .write_blocking(|tx| {
             tx.execute_batch(
                 "DELETE FROM tip_charges; DELETE FROM tips; DELETE FROM tip_groups; DELETE FROM tip_users;
-                 UPDATE vouchers SET payout_id = NULL; DELETE FROM voucher_payouts; DELETE FROM payouts;
+                 UPDATE vouchers SET payout_id = NULL, offer_payout_id = NULL; DELETE FROM voucher_payouts;
+                 DELETE FROM voucher_offer_payouts; DELETE FROM offer_payouts; DELETE FROM payouts;
                  DELETE FROM vouchers; DELETE FROM charges; DELETE FROM entries; DELETE FROM journals;
                  DELETE FROM balances; DELETE FROM unclaimed; DELETE FROM counters;",
             )

@@ -3,8 +3,8 @@
 use rusqlite::Row;
 
 use crate::clock::UnixMillis;
-use crate::ids::{PayoutId, TipGroupId, UserId, VoucherId};
-use crate::ledger::{ChargeStatus, PayoutStatus};
+use crate::ids::{TipGroupId, UserId, VoucherId};
+use crate::ledger::{ChargeStatus, PayoutKey, PayoutStatus};
 use crate::money::Msat;
 use crate::tips::ids::Cuid;
 use crate::tips::status::{GroupStatus, OnboardingFlow, TipStatus};
@@ -92,8 +92,8 @@ pub struct Tip {
 /// A tip's last payout.
 #[derive(Clone)]
 pub struct Withdrawal {
-    /// Row id.
-    pub id: PayoutId,
+    /// What names it.
+    pub key: PayoutKey,
     /// The id that callers know.
     pub public_id: String,
     /// How far it is.
@@ -129,19 +129,21 @@ pub(super) const TIP: &str = "SELECT t.id, unseal(t.public_id), t.user_id, u.pub
         t.onboarding_flow, t.anonymous, t.tippee_name, t.tippee_locale, t.currency, t.note, t.wallet, t.ad_url,
         t.ad_image_url, t.passphrase_sealed, t.claim_webhook, t.withdraw_webhook, t.tippee_id, w.public_id, w.name,
         t.seen_at, t.claimed_at, t.claimed_printed, t.copied_at, t.withdrawal_at, v.created_at, t.updated_at,
-        t.deleted_at, c.invoice, lower(hex(c.payment_hash)), c.expires_at, p.id, p.public_id, p.status
+        t.deleted_at, c.invoice, lower(hex(c.payment_hash)), c.expires_at, p.id,
+        coalesce(p.public_id, o.public_id), coalesce(p.status, o.status), o.id
      FROM tips t
      JOIN vouchers v ON v.id = t.id
      JOIN charges c ON c.id = v.charge_id
      JOIN tip_users u ON u.id = t.user_id
      LEFT JOIN tip_groups g ON g.id = t.group_id
      LEFT JOIN tip_users w ON w.id = t.tippee_id
-     LEFT JOIN payouts p ON p.id = v.payout_id";
+     LEFT JOIN payouts p ON p.id = v.payout_id
+     LEFT JOIN offer_payouts o ON o.id = v.offer_payout_id";
 
 pub(super) fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
     let group: Option<TipGroupId> = row.get(5)?;
     let tippee: Option<UserId> = row.get(24)?;
-    let payout: Option<PayoutId> = row.get(38)?;
+    let payout = PayoutKey::of_columns(row.get(38)?, row.get(41)?);
     Ok(Tip {
         id: row.get(0)?,
         public_id: row.get(1)?,
@@ -186,7 +188,7 @@ pub(super) fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
         invoice_id: row.get(36)?,
         invoice_expires_at: row.get(37)?,
         withdrawal: match payout {
-            Some(id) => Some(Withdrawal { id, public_id: row.get(39)?, status: parsed(row, 40)? }),
+            Some(key) => Some(Withdrawal { key, public_id: row.get(39)?, status: parsed(row, 40)? }),
             None => None,
         },
     })

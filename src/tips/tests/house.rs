@@ -23,9 +23,10 @@ use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, offer_payouts};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
+use crate::lnurl::dns::Dns;
 use crate::lnurl::fake::FakeAddresses;
 use crate::lnurl::payee::Payees;
 use crate::money::Msat;
@@ -48,6 +49,8 @@ pub(super) struct Setup {
     pub(super) limits: LimitSettings,
     pub(super) budget: u32,
     pub(super) rules: Rules,
+    /// The name server that is asked.
+    pub(super) dns: Option<String>,
 }
 
 impl Default for Setup {
@@ -75,6 +78,7 @@ impl Default for Setup {
                 patience: Duration::from_secs(20),
                 guess_limits: false,
             },
+            dns: None,
         }
     }
 }
@@ -117,6 +121,8 @@ impl House {
         let sim = Arc::new(Sim::new(clock.clone()));
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let addresses = Arc::new(FakeAddresses::new(Arc::clone(&sim)));
+        let servers: Vec<_> = setup.dns.into_iter().collect();
+        let dns = Dns::new(&servers, true, clock.clone()).unwrap();
         let keyring = keyring(&store).unwrap();
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
@@ -150,7 +156,13 @@ impl House {
             rules: setup.rules,
             keyring,
             guard: Guard::offline(GuardSettings::default()),
-            payees: Payees::new(Guard::offline(GuardSettings::default()), Arc::clone(&addresses) as Arc<_>),
+            payees: Payees::new(
+                Guard::offline(GuardSettings::default()),
+                Arc::clone(&addresses) as Arc<_>,
+                dns,
+                Network::Regtest,
+                clock.clone(),
+            ),
             teller,
             vouchers: vouchers.clone(),
             people,
@@ -313,13 +325,23 @@ impl House {
         self.drain();
     }
 
+    /// Sends what is queued to offers, and lets the oldest arrive, or not.
+    pub(super) fn finish_offer(&self, arrives: bool) {
+        tokio::task::block_in_place(|| offer_payouts::Worker::default().step(&self.ledger).unwrap());
+        self.sim.resolve_offer(arrives, Msat::ZERO);
+        self.drain();
+    }
+
     /// `POST /api/invoices`, while the network lets what it begins arrive, or not.
     pub(super) async fn withdraw(&self, key: &str, body: &Value, arrives: bool) -> Answer {
         let mut asked = pin!(self.post(key, "/api/invoices", body));
         loop {
             tokio::select! {
                 answer = &mut asked => return answer,
-                () = tokio::time::sleep(Duration::from_millis(2)) => self.finish(arrives),
+                () = tokio::time::sleep(Duration::from_millis(2)) => {
+                    self.finish(arrives);
+                    self.finish_offer(arrives);
+                }
             }
         }
     }

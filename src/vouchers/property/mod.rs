@@ -16,7 +16,7 @@ use crate::ledger::LedgerError;
 use crate::lightning::sim::Sim;
 use crate::store::Store;
 
-pub(crate) use world::{World, bit, pick};
+pub(crate) use world::World;
 
 /// Histories in each of the two halves; together more than ten thousand. `SATCHEL_HISTORIES` asks for others.
 const HISTORIES: u32 = 5_500;
@@ -56,6 +56,32 @@ pub(crate) enum Step {
     RedeemInside {
         voucher: u8,
         charge: u8,
+    },
+    /// One payout to an offer for some that stand side by side.
+    RedeemToOffer {
+        voucher: u8,
+        count: u8,
+        offer: u8,
+        taker_is_sender: bool,
+    },
+    /// A step of who pays offers.
+    Offers,
+    OffersThenDie {
+        after: bool,
+    },
+    OffersUnwritable,
+    /// The maker of an offer sends an invoice, or says no.
+    InvoiceComes {
+        which: u8,
+    },
+    NoInvoice {
+        which: u8,
+    },
+    /// The node loses its records of payments to offers.
+    ForgetOffers,
+    /// The process dies, and the node forgets some of the offers that wait for their invoice.
+    DieForgetting {
+        which: u8,
     },
     Dispatch,
     DispatchAndDie {
@@ -115,6 +141,8 @@ pub(crate) enum Step {
     Expire,
     /// What must never be done: only in the test that shows that it would be noticed.
     GiveUpOldest,
+    /// The same of a payout to an offer.
+    GiveUpOffer,
 }
 
 /// Any step but the one that breaks the rules.
@@ -132,6 +160,17 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(|voucher| Step::Recall { voucher }),
         2 => (any::<u8>(), any::<u8>()).prop_map(|(invoice, voucher)| Step::RedeemAgain { invoice, voucher }),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(voucher, charge)| Step::RedeemInside { voucher, charge }),
+        6 => (any::<u8>(), prop_oneof![4 => Just(1_u8), 1 => 2..4_u8], any::<u8>(), proptest::bool::weighted(0.2))
+            .prop_map(|(voucher, count, offer, taker_is_sender)| {
+                Step::RedeemToOffer { voucher, count, offer, taker_is_sender }
+            }),
+        6 => Just(Step::Offers),
+        2 => any::<bool>().prop_map(|after| Step::OffersThenDie { after }),
+        1 => Just(Step::OffersUnwritable),
+        4 => any::<u8>().prop_map(|which| Step::InvoiceComes { which }),
+        1 => any::<u8>().prop_map(|which| Step::NoInvoice { which }),
+        1 => Just(Step::ForgetOffers),
+        1 => any::<u8>().prop_map(|which| Step::DieForgetting { which }),
         6 => Just(Step::Dispatch),
         2 => any::<bool>().prop_map(|after| Step::DispatchAndDie { after }),
         1 => Just(Step::DispatchUnwritable),
@@ -206,8 +245,8 @@ pub(crate) fn clear(store: &Store) {
     store
         .write_blocking(|tx| {
             tx.execute_batch(
-                "UPDATE vouchers SET payout_id = NULL; DELETE FROM voucher_payouts;
-                 DELETE FROM payouts; DELETE FROM vouchers; DELETE FROM charges; DELETE FROM entries;
+                "UPDATE vouchers SET payout_id = NULL, offer_payout_id = NULL; DELETE FROM voucher_payouts;
+                 DELETE FROM voucher_offer_payouts; DELETE FROM offer_payouts; DELETE FROM payouts; DELETE FROM vouchers; DELETE FROM charges; DELETE FROM entries;
                  DELETE FROM journals; DELETE FROM balances; DELETE FROM unclaimed; DELETE FROM counters;",
             )
             .map_err(LedgerError::from)
@@ -244,5 +283,12 @@ fn long_histories_end_with_everybody_paid_once_and_the_books_at_zero() {
 fn releasing_a_voucher_because_time_has_passed_would_be_noticed() {
     let broken = prop_oneof![10 => step(), 2 => Just(Step::GiveUpOldest)];
     let outcome = run(2_000, proptest::collection::vec(broken, 20..80));
+    assert!(outcome.is_err(), "the rule was broken and nobody noticed");
+}
+
+#[test]
+fn releasing_a_voucher_whose_offer_may_be_paid_would_be_noticed() {
+    let broken = prop_oneof![10 => step(), 3 => Just(Step::GiveUpOffer)];
+    let outcome = run(2_000, proptest::collection::vec(broken, 20..100));
     assert!(outcome.is_err(), "the rule was broken and nobody noticed");
 }

@@ -1,7 +1,7 @@
 //! The world of a history: books, vouchers and a node.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use lightning_invoice::Bolt11Invoice;
@@ -11,14 +11,23 @@ use proptest::test_runner::TestCaseError;
 use super::super::*;
 use super::Step;
 use crate::clock::Clock;
+use crate::ids::OfferPayoutId;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, reconciliation,
-    recovery,
+    Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, offer_payouts,
+    reconciliation, recovery,
 };
 use crate::lightning::Lightning;
+use crate::lightning::bolt12::tests::offer;
+use crate::lightning::bolt12::{self, PayableOffer};
 use crate::lightning::sim::{Sim, Trap};
 use crate::store::Store;
+
+/// Offers of strangers.
+static OFFERS: LazyLock<Vec<PayableOffer>> = LazyLock::new(|| {
+    let read = |number| bolt12::read(&offer(number, None), bitcoin::Network::Regtest, 0).unwrap();
+    [1, 2].map(read).to_vec()
+});
 
 /// One satchel on one node.
 pub(crate) struct World {
@@ -27,6 +36,7 @@ pub(crate) struct World {
     pub(crate) sim: Arc<Sim>,
     pub(crate) clock: Clock,
     dispatcher: Dispatcher,
+    offers: offer_payouts::Worker,
     charges: Vec<(ChargeId, Bolt11Invoice, Msat)>,
     ids: Vec<VoucherId>,
     used: Vec<Bolt11Invoice>,
@@ -56,7 +66,7 @@ impl World {
             clock: clock.clone(),
             wake: Arc::new(Wake::default()),
             listeners: Listeners::new(others(&clock).into_iter().chain([own])),
-            settings: Settings::default(),
+            settings: Settings { settle_time: Duration::ZERO, ..Settings::default() },
         };
         Self {
             ledger,
@@ -64,6 +74,7 @@ impl World {
             sim,
             clock,
             dispatcher: Dispatcher::default(),
+            offers: offer_payouts::Worker::default(),
             charges: Vec::new(),
             ids: Vec::new(),
             used: Vec::new(),
@@ -105,6 +116,35 @@ impl World {
                     return;
                 };
                 self.redeem(id, &charge.1, Taker::Recipient);
+            }
+            Step::RedeemToOffer { voucher, count, offer, taker_is_sender } => {
+                let taker = if taker_is_sender { Taker::Sender } else { Taker::Recipient };
+                self.redeem_to_offer(voucher, count, offer, taker);
+            }
+            Step::Offers => self.pay_offers(),
+            Step::OffersThenDie { after } => {
+                self.sim.set_trap(if after { Trap::DieAfter } else { Trap::DieBefore });
+                self.until_death(Self::pay_offers);
+            }
+            Step::OffersUnwritable => {
+                self.sim.set_trap(Trap::SayPersistenceFailed);
+                self.pay_offers();
+                self.sim.set_trap(Trap::None);
+            }
+            Step::InvoiceComes { which } => {
+                if let Some(note) = pick(&self.sim.asked_offers(), which) {
+                    self.sim.invoice_comes(&note);
+                }
+            }
+            Step::NoInvoice { which } => {
+                if let Some(note) = pick(&self.sim.asked_offers(), which) {
+                    self.sim.no_invoice_comes(&note);
+                }
+            }
+            Step::ForgetOffers => self.sim.forget_offers(),
+            Step::DieForgetting { which } => {
+                self.sim.lose_asked_offers(|number| bit(which, number));
+                self.die(0, 0);
             }
             Step::Dispatch => self.dispatch(),
             Step::DispatchAndDie { after } => {
@@ -166,6 +206,7 @@ impl World {
             Step::Wait { seconds } => self.clock.advance(Duration::from_secs(seconds.into())),
             Step::Expire => self.expire(),
             Step::GiveUpOldest => self.give_up_oldest(),
+            Step::GiveUpOffer => self.give_up_offer(),
         }
     }
 
@@ -233,6 +274,44 @@ impl World {
         self.redeem_all(some, &invoice, taker);
     }
 
+    /// Some that stand side by side, to one of two offers that anybody may be paid by any number of times.
+    fn redeem_to_offer(&mut self, first: u8, count: u8, offer: u8, taker: Taker) {
+        let start = usize::from(first) % self.ids.len().max(1);
+        let ids: Vec<_> = self.ids.iter().copied().skip(start).take(count.into()).collect();
+        let (ledger, number) = (self.ledger.clone(), 1 + offer % 2);
+        let offer = OFFERS.get(usize::from(number - 1)).unwrap().clone();
+        let _refused_or_not = self
+            .ledger
+            .store
+            .write_blocking(move |tx| {
+                let max_fee = |_| Msat::from_sat(10).unwrap();
+                redeem_to_offer(tx, &ledger, &ids, ToOffer { offer: &offer, taker, max_fee: &max_fee })
+            })
+            .unwrap();
+    }
+
+    pub(crate) fn pay_offers(&mut self) {
+        self.offers.step(&self.ledger).unwrap();
+    }
+
+    /// Breaks the rule that nothing is given up that may have been sent.
+    fn give_up_offer(&self) {
+        offer_payouts::mark_unknown(&self.ledger).unwrap();
+        let open = self.ledger.store.read_blocking(|connection| -> Result<Vec<OfferPayoutId>, LedgerError> {
+            let mut statement =
+                connection.prepare("SELECT id FROM offer_payouts WHERE status = 'unknown' ORDER BY id")?;
+            let found = statement.query_map([], |row| row.get(0))?;
+            Ok(found.collect::<Result<_, _>>()?)
+        });
+        for id in open.unwrap() {
+            let (listeners, now) = (self.ledger.listeners.clone(), self.clock.now());
+            let settled = self.ledger.store.write_blocking(move |tx| {
+                offer_payouts::settle(tx, &listeners, id, offer_payouts::Found::NotSent, now)
+            });
+            settled.unwrap();
+        }
+    }
+
     fn recall(&mut self, which: u8) {
         let Some(id) = pick(&self.ids, which) else {
             return;
@@ -273,7 +352,9 @@ impl World {
     fn start(&mut self) {
         self.starts += 1;
         self.dispatcher = Dispatcher::default();
+        self.offers = offer_payouts::Worker::default();
         recovery::mark_unknown(&self.ledger).unwrap();
+        offer_payouts::mark_unknown(&self.ledger).unwrap();
     }
 
     /// Breaks the rule "never release on a timeout".
@@ -299,8 +380,21 @@ impl World {
         self.become_honest();
         for round in 0..60 {
             self.drive(round);
+            self.drive_offers(round);
         }
         self.expire();
+    }
+
+    /// The makers of offers answer, one in three with no.
+    pub(crate) fn drive_offers(&mut self, round: usize) {
+        self.pay_offers();
+        for (number, note) in self.sim.asked_offers().into_iter().enumerate() {
+            if (number + round).is_multiple_of(3) {
+                self.sim.no_invoice_comes(&note);
+            } else {
+                self.sim.invoice_comes(&note);
+            }
+        }
     }
 
     pub(crate) fn become_honest(&mut self) {
@@ -333,7 +427,11 @@ impl World {
     pub(crate) fn judge(&self) -> Result<(), TestCaseError> {
         let audit = audit::audit(&self.ledger).unwrap();
         prop_assert!(audit.clean, "{:?}", audit.problems);
-        let delivered = self.sim.delivered();
+        let (delivered, by_offer) = (self.sim.delivered(), self.sim.arrived_by_offer());
+        for (number, (note, _)) in by_offer.iter().enumerate() {
+            let again = by_offer.iter().skip(number + 1).any(|(other, _)| other == note);
+            prop_assert!(!again, "{} arrived twice", note);
+        }
         for id in &self.ids {
             let voucher = self.voucher(*id);
             let id = *id;
@@ -341,12 +439,19 @@ impl World {
                 self.ledger.store.read_blocking(move |connection| payouts_of(connection, id)).unwrap();
             let payouts: Vec<_> = payouts.into_iter().map(|(_, payout)| payout).collect();
             // Of a payout for several, each has its own share.
-            let outside = |payout: &&Payout| delivered.contains_key(&payout.payment_hash);
-            let inside = |payout: &&Payout| payout.status == PayoutStatus::Paid && !outside(payout);
+            let outside = |payout: &&Outgoing| match payout {
+                Outgoing::Invoice(payout) => delivered.contains_key(&payout.payment_hash),
+                Outgoing::Offer(payout) => by_offer.iter().any(|(note, _)| *note == payout.public_id),
+            };
+            let inside = |payout: &&Outgoing| {
+                matches!(payout, Outgoing::Invoice(_))
+                    && payout.status() == PayoutStatus::Paid
+                    && !outside(payout)
+            };
             let times = payouts.iter().filter(|payout| outside(payout) || inside(payout)).count();
             let over = matches!(voucher.state, VoucherState::Redeemed | VoucherState::Returned);
             prop_assert_eq!(times, usize::from(over), "voucher {} is {:?}: {:?}", id, voucher.state, payouts);
-            prop_assert!(payouts.iter().all(|payout| payout.status.is_final()), "stuck: {:?}", payouts);
+            prop_assert!(payouts.iter().all(|payout| payout.status().is_final()), "stuck: {:?}", payouts);
         }
         let on_hand: i64 = self
             .ledger
@@ -373,11 +478,11 @@ impl World {
 }
 
 /// Whether a choice out of eight is made.
-pub(crate) fn bit(choices: u8, number: usize) -> bool {
+fn bit(choices: u8, number: usize) -> bool {
     choices >> (number % 8) & 1 == 1
 }
 
 /// One of several.
-pub(crate) fn pick<T: Clone>(from: &[T], which: u8) -> Option<T> {
+fn pick<T: Clone>(from: &[T], which: u8) -> Option<T> {
     if from.is_empty() { None } else { from.get(usize::from(which) % from.len()).cloned() }
 }

@@ -17,13 +17,13 @@ const TABLE = {
   NO_INBOUND_CAPACITY: ['form', 'This site can’t receive that much at the moment. Try a smaller amount, or come back later.'],
   NODE_UNAVAILABLE: ['form', 'The Lightning node of this site is not ready. Try again in a minute.'],
   GIFT_NOT_FOUND: ['form', 'There is no such gift.'],
-  BAD_INVOICE: ['invoice', 'This is neither a lightning address nor an invoice, or not all of it. Copy it again and paste all of it.'],
+  BAD_INVOICE: ['invoice', 'This is not a lightning address, an offer or an invoice, or not all of it. Copy it again and paste all of it.'],
   ADDRESS_INVALID: ['invoice', 'This is not a lightning address like name@wallet.example.'],
   ADDRESS_REFUSES: ['invoice', 'The lightning address gives no invoice at the moment.'],
   BAD_INVOICE_AMOUNT: ['invoice', (limits) => limits.amount
     ? `The invoice is for another amount. It must be for exactly ${sat(limits.amount)} sat.`
     : 'The invoice must be for exactly the amount of the gift.'],
-  GIFT_REDEEM_PENDING: ['invoice', 'The gift is being paid to another invoice right now.'],
+  GIFT_REDEEM_PENDING: ['invoice', 'The gift is being paid to somewhere else right now.'],
   GIFT_SPENT: ['invoice', 'The gift has already been redeemed or taken back.'],
   GIFT_INVOICE_UNPAID: ['invoice', 'The sender has not paid for this gift yet.'],
   GIFT_EXPIRED: ['invoice', 'The gift has expired.'],

@@ -160,7 +160,7 @@ $('refund-form').addEventListener('submit', async (event) => {
   event.preventDefault();
   const invoice = $('refund-invoice').value.trim();
   if (!invoice) {
-    showRefundError('Paste a Lightning invoice first. A lightning address will do too.');
+    showRefundError('Paste a Lightning invoice first. A lightning address or an offer will do too.');
     $('refund-invoice').focus();
     return;
   }

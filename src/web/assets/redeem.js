@@ -239,7 +239,7 @@ $('redeem-form').addEventListener('submit', async (event) => {
   event.preventDefault();
   const invoice = $('invoice').value.trim();
   if (!invoice) {
-    showInvoiceError('Paste a Lightning invoice first. A lightning address will do too.');
+    showInvoiceError('Paste a Lightning invoice first. A lightning address or an offer will do too.');
     $('invoice').focus();
     return;
   }

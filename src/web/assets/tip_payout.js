@@ -75,7 +75,7 @@ export function onPaidOut(callback) {
     // Apps hand out invoices as links.
     const invoice = $('invoice').value.trim().replace(/^lightning:/i, '');
     if (!invoice) {
-      showError('Enter a lightning address, or paste an invoice.');
+      showError('Enter a lightning address, or paste an offer or an invoice.');
       return $('invoice').focus();
     }
     if (!order) return showError('Wait until the code beside this is there.');

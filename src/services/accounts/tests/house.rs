@@ -28,9 +28,10 @@ use crate::ledger::{
 };
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
+use crate::lnurl::dns::Dns;
 use crate::lnurl::pay::Addresses;
 use crate::money::Msat;
-use crate::services::accounts::{Accounts, Dns, Parts, Rules, Teller, api};
+use crate::services::accounts::{Accounts, Parts, Rules, Teller, api};
 use crate::store::Store;
 use crate::webhooks::guard::{Guard, GuardSettings};
 

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use super::house::{House, rules, sat, to};
 use crate::admin::{AccountAdmin, SweepRequest};
 use crate::lightning::sim::Sim;
+use crate::lnurl::fake::dns_answer;
 use crate::money::Msat;
 
 /// A host with a wallet behind a lightning address, and a DNS server that knows one name.
@@ -42,7 +43,7 @@ async fn world(sim: Arc<Sim>, instructions: String) -> World {
     };
     let dns = move |Query(query): Query<Value>| {
         let question = URL_SAFE_NO_PAD.decode(query["dns"].as_str().unwrap()).unwrap();
-        std::future::ready(answer(&question, &instructions))
+        std::future::ready(dns_answer(&question, &[("bob", &instructions)]))
     };
     let router = Router::new()
         .route("/.well-known/lnurlp/alice", get(pay))
@@ -53,27 +54,6 @@ async fn world(sim: Arc<Sim>, instructions: String) -> World {
         crate::http::server::serve(listener, router, Default::default(), std::future::pending()).await;
     });
     World { port, asked }
-}
-
-/// A DNS answer: one text for bob, none for others.
-fn answer(question: &[u8], text: &str) -> Vec<u8> {
-    let bob = question.windows(4).any(|bytes| bytes == b"\x03bob");
-    let mut message = question.to_vec();
-    // One question, no answer yet, nothing else; what the question says of itself beyond that is cut off.
-    let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
-    message.truncate(end);
-    message[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(bob), 0, 0, 0, 0]);
-    if bob {
-        let data: Vec<u8> = text
-            .as_bytes()
-            .chunks(255)
-            .flat_map(|part| [vec![u8::try_from(part.len()).unwrap()], part.to_vec()].concat())
-            .collect();
-        message.extend_from_slice(&[0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60]);
-        message.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
-        message.extend(data);
-    }
-    message
 }
 
 #[tokio::test(flavor = "multi_thread")]

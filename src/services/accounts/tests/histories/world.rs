@@ -28,7 +28,7 @@ use crate::money::Msat;
 use crate::services::accounts::tests::house::rules;
 use crate::services::accounts::{Accounts, By, NewWithdrawal, Parts, Rules, Teller};
 use crate::store::Store;
-use crate::vouchers::property::{self, bit, pick};
+use crate::vouchers::property;
 use crate::webhooks::guard::{Guard, GuardSettings};
 
 /// What all histories share, since it is slow to make.
@@ -67,7 +67,6 @@ pub(super) struct World<'a> {
     shared: &'a Shared,
     pub(super) world: property::World,
     pub(super) accounts: Accounts,
-    offers: offer_payouts::Worker,
     coins: coins::Worker,
     /// Withdrawals by their public id.
     pub(super) made: Vec<(String, Way)>,
@@ -83,14 +82,13 @@ impl<'a> World<'a> {
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
         let teller = Teller::new(log.clone());
         let ears = teller.clone();
-        let mut world = property::World::with(store, |clock| {
+        let world = property::World::with(store, |clock| {
             let l402 = crate::l402::Teller::new(log, clock.clone());
             vec![
                 (Family::Accounts, Arc::new(ears) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402) as Arc<dyn Listener>),
             ]
         });
-        world.ledger.settings.settle_time = Duration::ZERO;
         let node = Arc::new(FakeNode::new(Arc::clone(&world.sim)));
         let accounts = Accounts::new(Parts {
             ledger: world.ledger.clone(),
@@ -105,7 +103,6 @@ impl<'a> World<'a> {
             shared,
             world,
             accounts,
-            offers: offer_payouts::Worker::default(),
             coins: coins::Worker::default(),
             made: Vec::new(),
             paid: Vec::new(),
@@ -137,31 +134,6 @@ impl<'a> World<'a> {
                 self.pay(&invoice);
             }
             Step::PayOffer { sat } => self.pay_offer(*sat),
-            Step::Offers => self.pay_offers(),
-            Step::OffersThenDie { after } => {
-                self.world.sim.set_trap(if *after { Trap::DieAfter } else { Trap::DieBefore });
-                self.until_death(Self::pay_offers);
-            }
-            Step::OffersUnwritable => {
-                self.world.sim.set_trap(Trap::SayPersistenceFailed);
-                self.pay_offers();
-                self.world.sim.set_trap(Trap::None);
-            }
-            Step::InvoiceComes { which } => {
-                if let Some(note) = pick(&self.world.sim.asked_offers(), *which) {
-                    self.world.sim.invoice_comes(&note);
-                }
-            }
-            Step::NoInvoice { which } => {
-                if let Some(note) = pick(&self.world.sim.asked_offers(), *which) {
-                    self.world.sim.no_invoice_comes(&note);
-                }
-            }
-            Step::ForgetOffers => self.world.sim.forget_offers(),
-            Step::DieForgetting { which } => {
-                self.world.sim.lose_asked_offers(|number| bit(*which, number));
-                self.world.die(0, 0);
-            }
             Step::Coins => self.send_coins(),
             Step::CoinsThenDie { after } => {
                 self.world.sim.set_trap(if *after { Trap::DieAfter } else { Trap::DieBefore });
@@ -180,9 +152,7 @@ impl<'a> World<'a> {
     fn start_too(&mut self) {
         if self.starts != self.world.starts {
             self.starts = self.world.starts;
-            self.offers = offer_payouts::Worker::default();
             self.coins = coins::Worker::default();
-            offer_payouts::mark_unknown(&self.world.ledger).unwrap();
         }
     }
 
@@ -192,10 +162,6 @@ impl<'a> World<'a> {
         if !survived {
             self.world.die(0, 0);
         }
-    }
-
-    fn pay_offers(&mut self) {
-        self.offers.step(&self.world.ledger).unwrap();
     }
 
     /// Breaks the rule that nothing is given up that may have been sent.
@@ -284,14 +250,7 @@ impl<'a> World<'a> {
         self.world.sim.set_no_coins(false);
         for round in 0..60 {
             self.world.drive(round);
-            self.pay_offers();
-            for (number, note) in self.world.sim.asked_offers().into_iter().enumerate() {
-                if (number + round).is_multiple_of(3) {
-                    self.world.sim.no_invoice_comes(&note);
-                } else {
-                    self.world.sim.invoice_comes(&note);
-                }
-            }
+            self.world.drive_offers(round);
             self.send_coins();
             self.world.sim.bury_coins();
             if round > 5 {

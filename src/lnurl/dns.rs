@@ -74,7 +74,7 @@ impl Dns {
     }
 
     /// The payment instructions of a name: a `bitcoin:` URI.
-    pub(super) async fn instructions(&self, user: &str, domain: &str) -> Result<String, NoName> {
+    pub(crate) async fn instructions(&self, user: &str, domain: &str) -> Result<String, NoName> {
         let name = Name::try_from(format!("{user}.user._bitcoin-payment.{domain}."));
         let name = name.map_err(|()| NoName::Absent)?;
         let asked = tokio::time::timeout(PATIENCE, async {
