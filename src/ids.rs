@@ -112,13 +112,13 @@ macro_rules! row_id {
     };
 }
 
-impl From<l402::PaymentHash> for PaymentHash {
-    fn from(hash: l402::PaymentHash) -> Self {
+impl From<::l402::PaymentHash> for PaymentHash {
+    fn from(hash: ::l402::PaymentHash) -> Self {
         Self(hash.0)
     }
 }
 
-impl From<PaymentHash> for l402::PaymentHash {
+impl From<PaymentHash> for ::l402::PaymentHash {
     fn from(hash: PaymentHash) -> Self {
         Self(hash.0)
     }

@@ -5,7 +5,8 @@
 use axum::routing::get;
 use axum::{Extension, Router};
 use l402::{
-    Admitted, Challenger, Gate, GateSettings, Invoice, InvoiceRequest, MemoryLeaseStore, Preimage, Price,
+    Admitted, Challenger, Invoice, InvoiceRequest, MemoryLeaseStore, Paywall, PaywallSettings, Preimage,
+    Price,
 };
 
 /// Makes invoices that everybody has the preimage of: it is printed, and stands in the invoice.
@@ -25,11 +26,11 @@ impl Challenger for FakeWallet {
 /// The routes.
 pub fn app() -> Router {
     let settings =
-        GateSettings { secret: [7; 32], realm: "weather.example".into(), network: "regtest".into() };
-    let gate = Gate::new(settings, FakeWallet, MemoryLeaseStore::new());
+        PaywallSettings { secret: [7; 32], realm: "weather.example".into(), network: "regtest".into() };
+    let paywall = Paywall::new(settings, FakeWallet, MemoryLeaseStore::new());
     let weather = async |Extension(paid): Extension<Admitted>| format!("sunny, for {} sat", paid.amount_sat);
     let price = Price::sat(10).description("The weather of today");
-    Router::new().route("/weather", get(weather).layer(gate.priced(price)))
+    Router::new().route("/weather", get(weather).layer(paywall.priced(price)))
 }
 
 #[tokio::main]

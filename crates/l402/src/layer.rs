@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Challenger, Gate, LeaseStore, Price};
+use crate::{Challenger, LeaseStore, Paywall, Price};
 
 /// Lets requests through that have been paid for, and answers all others with 402 and a challenge.
 ///
@@ -18,20 +18,20 @@ use crate::{Challenger, Gate, LeaseStore, Price};
 /// [`Admitted`](crate::Admitted) in the request's extensions. A payment that is good for one response is released if
 /// that response is a server error (5xx). A browser's preflight passes: it can't show a credential.
 pub struct PricedLayer<C, S> {
-    gate: Gate<C, S>,
+    paywall: Paywall<C, S>,
     price: Arc<Price>,
 }
 
 impl<C, S> PricedLayer<C, S> {
-    /// From a gate and a price; see [`Gate::priced`].
-    pub fn new(gate: Gate<C, S>, price: Price) -> Self {
-        Self { gate, price: Arc::new(price) }
+    /// From a paywall and a price; see [`Paywall::priced`].
+    pub fn new(paywall: Paywall<C, S>, price: Price) -> Self {
+        Self { paywall, price: Arc::new(price) }
     }
 }
 
 impl<C, S> Clone for PricedLayer<C, S> {
     fn clone(&self) -> Self {
-        Self { gate: self.gate.clone(), price: Arc::clone(&self.price) }
+        Self { paywall: self.paywall.clone(), price: Arc::clone(&self.price) }
     }
 }
 
@@ -79,10 +79,10 @@ where
         if is_preflight(&request) {
             return Box::pin(inner.call(request));
         }
-        let PricedLayer { gate, price } = self.layer.clone();
+        let PricedLayer { paywall, price } = self.layer.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let lease = match gate.admit(&price, parts.uri.path(), &parts.headers).await {
+            let lease = match paywall.admit(&price, parts.uri.path(), &parts.headers).await {
                 Ok(lease) => lease,
                 Err(response) => return Ok(response.map(R::from)),
             };

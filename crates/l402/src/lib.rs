@@ -4,7 +4,6 @@ pub mod b64;
 pub mod caveat;
 pub mod challenger;
 pub mod credential;
-pub mod gate;
 pub mod identifier;
 pub mod issued;
 pub mod layer;
@@ -15,11 +14,13 @@ pub mod mint;
 pub mod mpp;
 pub mod params;
 pub mod payment;
+pub mod paywall;
 pub mod price;
 pub mod recent;
 pub mod response;
-pub mod time;
 pub mod verify;
+
+mod time;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,6 @@ mod tests;
 pub use caveat::{CaveatError, Terms, resource_name};
 pub use challenger::{Challenger, Invoice, InvoiceRequest, Unavailable};
 pub use credential::{Credential, Presented};
-pub use gate::{Gate, GateSettings};
 pub use identifier::Identifier;
 pub use issued::{ChallengeParams, IssuedChallenge};
 pub use layer::{PricedLayer, PricedService};
@@ -36,6 +36,7 @@ pub use macaroon::{Macaroon, RootKey};
 pub use memory::MemoryLeaseStore;
 pub use mint::Mint;
 pub use payment::{PaymentHash, Preimage};
+pub use paywall::{Paywall, PaywallSettings};
 pub use price::Price;
 pub use recent::RecentPreimages;
 pub use response::PaymentRequired;

@@ -19,9 +19,16 @@ pub struct Price {
 }
 
 impl Price {
-    /// A price in sat. A token is good for one hour and one path.
+    /// A price of at least 1 sat: an invoice without an amount could be paid with anything. A token is good for one
+    /// hour and one path.
     pub fn sat(amount_sat: u64) -> Self {
-        Self { amount_sat, description: String::new(), resource: None, bundle: None, lifetime: LIFETIME }
+        Self {
+            amount_sat: amount_sat.max(1),
+            description: String::new(),
+            resource: None,
+            bundle: None,
+            lifetime: LIFETIME,
+        }
     }
 
     /// A text for the payer. It stands in headers: keep it below 100 bytes.

@@ -8,14 +8,15 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::routing::get;
 use axum::{Extension, Router};
-use http::{Request, Response, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::mpp::Challenge;
 use crate::{
-    Admitted, Challenger, Gate, GateSettings, Invoice, InvoiceRequest, MemoryLeaseStore, Preimage, Price,
-    Unavailable, b64, params,
+    Admitted, Challenger, Invoice, InvoiceRequest, LeaseId, LeaseStore, MemoryLeaseStore, PaymentHash,
+    PaymentLease, Paywall, PaywallSettings, Preimage, Price, Unavailable, b64, params,
 };
 
 const NOON: i64 = 1_800_000_000;
@@ -52,6 +53,10 @@ impl Challenger for Wallet {
     }
 }
 
+fn settings() -> PaywallSettings {
+    PaywallSettings { secret: [7; 32], realm: "shop.example".into(), network: "regtest".into() }
+}
+
 struct Shop {
     router: Router,
     wallet: Wallet,
@@ -67,10 +72,7 @@ struct Bought {
 impl Shop {
     fn new() -> Self {
         let (wallet, broken) = (Wallet::default(), Arc::new(Mutex::new(false)));
-        let settings =
-            GateSettings { secret: [7; 32], realm: "shop.example".into(), network: "regtest".into() };
-        assert!(!format!("{settings:?}").contains("secret"));
-        let gate = Gate::with_clock(settings, wallet.clone(), MemoryLeaseStore::new(), || NOW.get());
+        let paywall = Paywall::with_clock(settings(), wallet.clone(), MemoryLeaseStore::new(), || NOW.get());
         let breaks = Arc::clone(&broken);
         let weather = get(move |paid: Option<Extension<Admitted>>| {
             let broken = *breaks.lock().unwrap();
@@ -84,11 +86,14 @@ impl Shop {
         let price = Price::sat(5).description("The weather");
         let all = Price::sat(50).resource("everything").lifetime(Duration::from_secs(60));
         let router = Router::new()
-            .route("/weather/{town}", weather.layer(gate.priced(price.clone())))
-            .route("/dear", get(async || "dear").layer(gate.priced(Price::sat(6).resource("/weather/ulm"))))
-            .route("/all", get(async || "all").layer(gate.priced(all)))
-            .route("/one", get(async || "one").layer(gate.priced(price.clone().bundle("everything"))))
-            .route("/slow", get(std::future::pending::<&str>).layer(gate.priced(price)));
+            .route("/weather/{town}", weather.layer(paywall.priced(price.clone())))
+            .route(
+                "/dear",
+                get(async || "dear").layer(paywall.priced(Price::sat(6).resource("/weather/ulm"))),
+            )
+            .route("/all", get(async || "all").layer(paywall.priced(all)))
+            .route("/one", get(async || "one").layer(paywall.priced(price.clone().bundle("everything"))))
+            .route("/slow", get(std::future::pending::<&str>).layer(paywall.priced(price)));
         Self { router, wallet, broken }
     }
 
@@ -116,15 +121,21 @@ impl Shop {
     }
 
     async fn buy(&self, path: &str) -> Bought {
-        let asked = self.send("GET", path, &[]).await;
-        let lines = asked.headers().get_all("www-authenticate").iter().map(|value| value.to_str().unwrap());
+        Bought::with(self.send("GET", path, &[]).await.headers())
+    }
+}
+
+impl Bought {
+    /// Pays what a response asks for.
+    fn with(asked: &HeaderMap) -> Self {
+        let lines = asked.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap());
         let lines = lines.collect::<Vec<_>>().join(", ");
         let schemes = params::challenges(&lines);
         let preimage = schemes[0].get("invoice").unwrap().strip_prefix("ln").unwrap();
         let token = format!("L402 {}:{preimage}", schemes[0].get("macaroon").unwrap());
         let challenge = Challenge::read_all(&lines).remove(0);
         let shown = json!({ "challenge": challenge, "payload": { "preimage": preimage } });
-        Bought { token, payment: format!("Payment {}", b64::url(shown.to_string().as_bytes())) }
+        Self { token, payment: format!("Payment {}", b64::url(shown.to_string().as_bytes())) }
     }
 }
 
@@ -253,4 +264,45 @@ async fn broken_wallet_is_503_and_tokens_stay_good() {
     let body = to_bytes(refused.into_body(), 10_000).await.unwrap();
     assert!(!String::from_utf8(body.to_vec()).unwrap().contains("channel"), "the client is not told");
     assert_eq!(shop.show("/weather/ulm", &bought.token).await.0, 200);
+}
+
+/// A store of leases that is out of order.
+#[derive(Clone)]
+struct BrokenStore;
+
+impl LeaseStore for BrokenStore {
+    type Error = NoChannel;
+
+    async fn take(&self, _: Admitted, _: i64) -> Result<Option<PaymentLease<Self>>, NoChannel> {
+        Err(NoChannel)
+    }
+
+    async fn release(&self, _: PaymentHash, _: LeaseId) {}
+
+    fn release_later(&self, _: PaymentHash, _: LeaseId) {}
+
+    fn mark_used(&self, _: PaymentHash, _: LeaseId) {}
+}
+
+#[tokio::test]
+async fn broken_lease_store_is_503_and_asks_for_no_second_payment() {
+    let wallet = Wallet::default();
+    let paywall = Paywall::with_clock(settings(), wallet.clone(), BrokenStore, || NOW.get());
+    let price = Price::sat(5);
+    let asked = paywall.admit(&price, "/a", &HeaderMap::new()).await.unwrap_err();
+    let bought = Bought::with(asked.headers());
+    let shown = |credential: &str| HeaderMap::from_iter([(AUTHORIZATION, credential.parse().unwrap())]);
+    let refused = paywall.admit(&price, "/a", &shown(&bought.payment)).await.unwrap_err();
+    assert_eq!(
+        (refused.status(), refused.headers().contains_key("www-authenticate")),
+        (StatusCode::SERVICE_UNAVAILABLE, false)
+    );
+    assert_eq!(wallet.0.lock().unwrap().requests.len(), 1);
+    assert!(paywall.admit(&price, "/a", &shown(&bought.token)).await.is_ok(), "a token needs no store");
+}
+
+#[test]
+fn settings_do_not_print_the_secret() {
+    let text = format!("{:?}", settings());
+    assert!(text.contains("shop.example") && !text.contains("secret") && !text.contains('7'), "{text}");
 }

@@ -16,9 +16,9 @@ use crate::{
     verify,
 };
 
-/// What a [`Gate`] needs to know besides its two services.
+/// What a [`Paywall`] needs to know besides its two services.
 #[derive(Clone)]
-pub struct GateSettings {
+pub struct PaywallSettings {
     /// 32 random bytes that the server keeps: all tokens end with them.
     pub secret: [u8; 32],
     /// Who asks for payment, usually the server's host name.
@@ -27,10 +27,13 @@ pub struct GateSettings {
     pub network: String,
 }
 
-impl fmt::Debug for GateSettings {
+impl fmt::Debug for PaywallSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (realm, network) = (&self.realm, &self.network);
-        f.debug_struct("GateSettings").field("realm", realm).field("network", network).finish_non_exhaustive()
+        f.debug_struct("PaywallSettings")
+            .field("realm", realm)
+            .field("network", network)
+            .finish_non_exhaustive()
     }
 }
 
@@ -38,7 +41,7 @@ impl fmt::Debug for GateSettings {
 ///
 /// No challenge is stored: tokens are verified by their signature and preimage, and so are challenges of the `Payment`
 /// scheme, whose payments are then taken from the [`LeaseStore`].
-pub struct Gate<C, S>(Arc<Inner<C, S>>);
+pub struct Paywall<C, S>(Arc<Inner<C, S>>);
 
 struct Inner<C, S> {
     mint: Mint,
@@ -49,7 +52,7 @@ struct Inner<C, S> {
     now: fn() -> i64,
 }
 
-impl<C, S> Clone for Gate<C, S> {
+impl<C, S> Clone for Paywall<C, S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -63,17 +66,15 @@ enum Refusal {
     Unavailable(Unavailable),
 }
 
-impl<C: Challenger, S: LeaseStore> Gate<C, S> {
+impl<C: Challenger, S: LeaseStore> Paywall<C, S> {
     /// From what makes invoices, and what remembers used payments.
-    pub fn new(settings: GateSettings, challenger: C, leases: S) -> Self {
-        let GateSettings { secret, realm, network } = settings;
-        let mint = Mint::new(&secret, &realm);
-        Self(Arc::new(Inner { mint, realm, network, challenger, leases, now: unix_now }))
+    pub fn new(settings: PaywallSettings, challenger: C, leases: S) -> Self {
+        Self::with_clock(settings, challenger, leases, unix_now)
     }
 
-    #[cfg(test)]
-    pub(crate) fn with_clock(settings: GateSettings, challenger: C, leases: S, now: fn() -> i64) -> Self {
-        let GateSettings { secret, realm, network } = settings;
+    /// With another source of unix seconds, for tests.
+    pub(crate) fn with_clock(settings: PaywallSettings, challenger: C, leases: S, now: fn() -> i64) -> Self {
+        let PaywallSettings { secret, realm, network } = settings;
         let mint = Mint::new(&secret, &realm);
         Self(Arc::new(Inner { mint, realm, network, challenger, leases, now }))
     }
