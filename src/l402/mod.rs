@@ -4,7 +4,7 @@
 //! request ──no credential──▶ 402 with an invoice and a token ──paid──▶ request with token and preimage ──▶ answer
 //! ```
 //!
-//! The wire formats, verification and leases of payments are in the crate [`l402`](::l402), which knows nothing of this
+//! The wire formats, verification and leases of payments are in the crate `l402`, which knows nothing of this
 //! module.
 //!
 //! **Verifying is arithmetic.** A token is a macaroon; its key is derived from one secret and the token's own
