@@ -33,7 +33,7 @@ fn challenges(headers: &HeaderMap) -> String {
 }
 
 #[tokio::test]
-async fn paid_token_opens_the_route_until_it_ends() {
+async fn paid_token_opens_the_route_more_than_once() {
     let app = priced_route::app();
     let asked = get(&app, None).await;
     assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);

@@ -230,6 +230,10 @@ async fn challenge_of_another_server_is_refused() {
         let changed = format!("Payment {}", b64::url(changed.to_string().as_bytes()));
         assert_eq!(shop.refusal("/weather/ulm", &changed).await, "lightning/unknown-challenge", "{name}");
     }
+    let mut other = shown.clone();
+    other["payload"]["preimage"] = Preimage([9; 32]).to_string().into();
+    let other = format!("Payment {}", b64::url(other.to_string().as_bytes()));
+    assert_eq!(shop.refusal("/weather/ulm", &other).await, "lightning/invalid-preimage");
     let preimage = bought.token.rsplit_once(':').unwrap().1;
     let bare = format!(r#"Payment method="lightning", preimage="{preimage}""#);
     assert_eq!(shop.refusal("/weather/ulm", &bare).await, "lightning/malformed-credential");
@@ -305,4 +309,23 @@ async fn broken_lease_store_is_503_and_asks_for_no_second_payment() {
 fn settings_do_not_print_the_secret() {
     let text = format!("{:?}", settings());
     assert!(text.contains("shop.example") && !text.contains("secret") && !text.contains('7'), "{text}");
+}
+
+/// Two services may share a secret, and must not take each other's payments.
+#[tokio::test]
+async fn challenge_of_another_realm_is_refused() {
+    let shop = Shop::new();
+    let other = PaywallSettings { realm: "other.example".into(), ..settings() };
+    let other = Paywall::with_clock(other, Wallet::default(), MemoryLeaseStore::new(), || NOW.get());
+    let asked = other.admit(&Price::sat(5), "/weather/ulm", &HeaderMap::new()).await.unwrap_err();
+    let bought = Bought::with(asked.headers());
+    assert_eq!(shop.refusal("/weather/ulm", &bought.payment).await, "lightning/unknown-challenge");
+}
+
+#[tokio::test]
+async fn price_of_nothing_asks_for_one_sat() {
+    let wallet = Wallet::default();
+    let paywall = Paywall::with_clock(settings(), wallet.clone(), MemoryLeaseStore::new(), || NOW.get());
+    paywall.admit(&Price::sat(0), "/a", &HeaderMap::new()).await.unwrap_err();
+    assert_eq!(wallet.0.lock().unwrap().requests[0].amount_sat, 1);
 }
