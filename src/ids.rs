@@ -112,6 +112,18 @@ macro_rules! row_id {
     };
 }
 
+impl From<::l402::PaymentHash> for PaymentHash {
+    fn from(hash: ::l402::PaymentHash) -> Self {
+        Self(hash.0)
+    }
+}
+
+impl From<PaymentHash> for ::l402::PaymentHash {
+    fn from(hash: PaymentHash) -> Self {
+        Self(hash.0)
+    }
+}
+
 row_id!(
     /// Row id of a charge: one invoice of ours, money in.
     ChargeId

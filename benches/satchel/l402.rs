@@ -3,11 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use ::l402::{Credential, Identifier, Mint, Preimage, Terms, VerificationParams};
 use anyhow::{Context, Result, ensure};
-use satchel::ids::Preimage;
-use satchel::l402::check::{self, Door};
-use satchel::l402::protocol::{Credential, Identifier, Terms};
-use satchel::l402::{Mint, Price};
+use satchel::l402::Price;
 use serde_json::Value;
 
 use crate::site::Site;
@@ -48,19 +46,19 @@ pub(crate) async fn measure(site: &Site, size: Size, table: &mut Table) -> Resul
     Ok(())
 }
 
-/// Reads and verifies a credential again and again, as the door does for a request.
+/// Reads and verifies a credential again and again, as is done for each request.
 fn verify(time: Duration) -> Result<f64> {
-    let (mint, preimage) = (Mint::new(&[7; 32]), Preimage([3; 32]));
+    let (mint, preimage) = (Mint::new(&[7; 32], "satchel"), Preimage([3; 32]));
     let identifier = Identifier { payment_hash: preimage.payment_hash(), token: [4; 32] };
     let price = Price::new(PRICED, 1);
     let terms = Terms { path: &price.resource, merchant: 0, amount_sat: 1, valid_until: i64::MAX };
     let header = format!("L402 {}:{preimage}", mint.token(&identifier, &terms));
-    let door = Door {
+    let params = VerificationParams {
         resource: Some(&price.resource),
         merchant: Some(0),
         price_sat: Some(price.sats),
         now: 1,
-        ..Door::default()
+        ..VerificationParams::default()
     };
     let began = Instant::now();
     let mut count = 0_u32;
@@ -69,7 +67,7 @@ fn verify(time: Duration) -> Result<f64> {
             let Some(Ok(Credential::Token { macaroons, preimage })) = Credential::read(&header) else {
                 anyhow::bail!("a token that can't be read");
             };
-            check::open(&mint, &macaroons, &preimage, &door)?;
+            ::l402::verify(&mint, &macaroons, &preimage, &params)?;
         }
         count += 100;
     }

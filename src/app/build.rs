@@ -134,7 +134,7 @@ impl House {
             .taking(l402::Rules::from_config(&config).fee)
             .telling(Arc::<Ears>::clone(&ears))
             .showing(Arc::clone(&hub));
-        let l402_mint = l402::mint(&store)?;
+        let l402_keys = l402::token_keys(&store)?;
         let accounts_teller = accounts::Teller::new(log.clone());
         let purse_listener = purse::PurseListener::new(log.clone());
         let shop_rules = shop::Rules::from_config(&config);
@@ -239,7 +239,7 @@ impl House {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: l402::Rules::from_config(&config),
-            mint: l402_mint,
+            token_keys: l402_keys,
             teller: l402_teller,
             proxies: Arc::clone(&proxies),
             per_client: Arc::new(Limits::new(challenge_limits(&config))),

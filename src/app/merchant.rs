@@ -1,12 +1,12 @@
 //! What the merchant's service asks of payments, L402, proxies and the node.
 
+use ::l402::response::PAYMENT_RECEIPT;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 
 use crate::http::client::Client;
 use crate::ids::AccountId;
-use crate::l402::gate::PAYMENT_RECEIPT;
 use crate::l402::proxy::PaidProxies;
 use crate::l402::{Admission, L402, Price};
 use crate::lightning::Node;
@@ -82,7 +82,7 @@ impl Till for L402 {
         Box::pin(async move {
             let proven = L402::proven(self, headers, resource).await.map_err(IntoResponse::into_response)?;
             Ok(proven.map(|proven| Paid {
-                payment_hash: proven.payment_hash,
+                payment_hash: proven.payment_hash.into(),
                 amount_sat: proven.amount_sat,
                 headers: proven.receipt.into_iter().map(|receipt| (PAYMENT_RECEIPT, receipt)).collect(),
             }))

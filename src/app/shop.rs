@@ -17,7 +17,7 @@ use crate::ids::{AccountId, random_hex};
 use crate::l402::content::{Content, SoldDocument};
 use crate::l402::manifest::stores::StoreListing;
 use crate::l402::proxy::{PaidProxies, ProxyError, SoldService, StoreListings};
-use crate::l402::{L402, L402Error, NewChallenge, Proof, Ticket, resource_name};
+use crate::l402::{L402, L402Error, NewChallenge, Proof, Ticket};
 use crate::ledger::LedgerError;
 use crate::money::Msat;
 use crate::payments::{self, PaymentError, Sessions};
@@ -35,7 +35,7 @@ pub(crate) struct OrderCredentials(pub(crate) L402);
 
 impl Credentials for OrderCredentials {
     fn issue(&self, sold: &Sold<'_>) -> Challenge {
-        let issued = self.0.issue(&Ticket {
+        let issued = self.0.issue_ticket(&Ticket {
             payment_hash: sold.payment_hash,
             token: sold.token,
             merchant: sold.account.0,
@@ -46,13 +46,14 @@ impl Credentials for OrderCredentials {
             expires_at: sold.expires_at,
             valid_until: (sold.expires_at / 1_000).saturating_add(TOKEN_SECS),
         });
-        Challenge { macaroon: issued.macaroon, lines: issued.challenges }
+        let lines = [Some(issued.l402_value()), issued.payment].into_iter().flatten().collect();
+        Challenge { macaroon: issued.macaroon, lines }
     }
 
     fn read(&self, headers: &HeaderMap, resource: &str, account: AccountId) -> Shown {
         match self.0.proof_of(headers, resource, account.0) {
             Proof::Nothing => Shown::Nothing,
-            Proof::Closed(why) => Shown::Wrong(why.to_string()),
+            Proof::Refused(why) => Shown::Wrong(why.to_string()),
             Proof::Paid(hash) => Shown::Paid(hash),
         }
     }
@@ -186,8 +187,8 @@ impl Elsewhere for Besides {
     fn open<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Session, ShopError>> {
         Box::pin(async move {
             let thing = self.thing(id).await?.ok_or(ShopError::ProductNotFound)?;
-            let offer = self.l402.challenge(thing.challenge()?).await.map_err(told)?;
-            let (session_id, challenge) = (offer.challenge.session_id(), offer.challenge);
+            let created = self.l402.challenge(thing.challenge()?).await.map_err(told)?;
+            let (session_id, challenge) = (created.challenge.session_id(), created.challenge);
             let page = format!("{}/checkout/{session_id}", self.public_url);
             Ok(Session {
                 session_id,
@@ -196,7 +197,7 @@ impl Elsewhere for Besides {
                 url: page,
                 invoice: challenge.invoice,
                 amount_sats: challenge.price_sat,
-                macaroon: offer.macaroon,
+                macaroon: created.issued.macaroon,
                 resource_url: format!("{}{}", self.public_url, thing.path),
                 expires_at: IsoSeconds(challenge.expires_at),
             })
@@ -212,7 +213,7 @@ impl Thing {
             client: Client::of(Ipv4Addr::UNSPECIFIED.into()),
             counted: true,
             account: self.account,
-            resource: resource_name(&self.path).into_owned(),
+            resource: ::l402::resource_name(&self.path).into_owned(),
             product: self.id.strip_prefix(SERVICE).map(str::to_owned),
             price_sat: self.price_sat,
             description: Some(self.name.clone()),

@@ -1,13 +1,14 @@
 //! Macaroons, credentials and challenges.
 
+use ::l402::issued::l402_value;
+use ::l402::macaroon::{MAX_BYTES, MAX_CAVEATS};
+use ::l402::mpp::{Challenge, Charge, jcs};
+use ::l402::{Credential, Identifier, Macaroon, Presented, RootKey, Terms, b64, params};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::{text, two};
 use crate::ids::Preimage;
-use crate::l402::protocol::macaroon::{LONGEST, MOST_CAVEATS};
-use crate::l402::protocol::mpp::{Challenge, Charge, jcs};
-use crate::l402::protocol::{Credential, Identifier, Macaroon, Presented, RootKey, Terms, b64, params};
 use crate::money::Msat;
 use crate::services::purse::challenge as purse;
 use crate::services::purse::credential::Proof;
@@ -18,7 +19,7 @@ const KEY: RootKey = RootKey([7; 32]);
 pub(super) fn macaroons(data: &[u8]) {
     let Ok(read) = Macaroon::read(data) else { return };
     assert_eq!(read.to_bytes(), data, "one form for each macaroon");
-    assert!(data.len() <= LONGEST && read.caveats().count() <= MOST_CAVEATS);
+    assert!(data.len() <= MAX_BYTES && read.caveats().count() <= MAX_CAVEATS);
     assert!(!read.is_signed_by(&KEY), "a signature from nowhere");
     if let Some(identifier) = Identifier::read(read.identifier()) {
         assert_eq!(identifier.to_bytes(), read.identifier());
@@ -40,7 +41,7 @@ pub(super) fn macaroons(data: &[u8]) {
     }
     let narrowed = read.clone().attenuate("valid_until=1");
     let bytes = narrowed.to_bytes();
-    let fits = bytes.len() <= LONGEST && narrowed.caveats().count() <= MOST_CAVEATS;
+    let fits = bytes.len() <= MAX_BYTES && narrowed.caveats().count() <= MAX_CAVEATS;
     assert_eq!(Macaroon::read(&bytes).ok(), fits.then_some(narrowed));
 }
 
@@ -55,7 +56,7 @@ pub(super) fn credentials(data: &[u8]) {
     let found = Presented::read(&headers);
     assert!((1..=4).contains(&found.len()), "{found:?}");
     for presented in found {
-        let Presented::This(credential) = presented else { continue };
+        let Presented::Credential(credential) = presented else { continue };
         let again = match &credential {
             Credential::Token { macaroons, preimage } => {
                 assert!((1..=4).contains(&macaroons.len()));
@@ -98,10 +99,10 @@ pub(super) fn challenges(data: &[u8]) {
         }
     }
     for challenge in Challenge::read_all(line) {
-        if let Some(again) = challenge.line() {
+        if let Some(again) = challenge.header_value() {
             assert_eq!(Challenge::read_all(&again), std::slice::from_ref(&challenge), "{again}");
             // Joined to another line it is still the same.
-            let joined = format!("{}, {again}", crate::l402::protocol::challenge::line("AA==", "lnbc1"));
+            let joined = format!("{}, {again}", l402_value("AA==", "lnbc1"));
             assert_eq!(Challenge::read_all(&joined), std::slice::from_ref(&challenge), "{joined}");
         }
         if let Some(charge) = Charge::read(&challenge.request) {

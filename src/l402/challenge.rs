@@ -1,23 +1,17 @@
 //! Asking for payment: an invoice, then charge and challenge in one transaction, then the token made from it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::hashes::{Hash, sha256};
+use ::l402::{ChallengeParams, IssuedChallenge, RecentPreimages, Terms};
 
 use super::hooks::Asked;
-use super::protocol::mpp::Charge;
-use super::protocol::mpp::challenge::ChargeDetails;
-use super::protocol::{Identifier, Terms, challenge};
-use super::shown::Shown;
 use super::store::{self, Challenge, Draft};
 use super::{L402, L402Error};
-use crate::clock::iso::IsoSeconds;
 use crate::clock::{UnixMillis, millis};
 use crate::http::client::Client;
 use crate::http::limits::Class;
-use crate::ids::{AccountId, PaymentHash, random_bytes, to_hex};
+use crate::ids::{AccountId, PaymentHash, random_bytes};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
@@ -31,9 +25,6 @@ const SAME_MS: i64 = 60_000;
 /// this one takes 4 KB of headers by default.
 const DESCRIPTION_BYTES: usize = 100;
 
-/// Bytes of a path that go into the token as they are, for the same reason.
-const PATH_BYTES: usize = 256;
-
 /// A challenge to make.
 #[derive(Clone, Debug)]
 pub struct NewChallenge {
@@ -43,7 +34,7 @@ pub struct NewChallenge {
     pub counted: bool,
     /// Whose resource; `None` is the operator's own.
     pub account: Option<AccountId>,
-    /// What it opens. [`resource_name`] makes one out of any path.
+    /// What it opens. [`resource_name`](::l402::resource_name) makes one out of any path.
     pub resource: String,
     /// The public id of the proxy that it opens, if it is one.
     pub product: Option<String>,
@@ -57,22 +48,13 @@ pub struct NewChallenge {
     pub idempotency_key: Option<String>,
 }
 
-/// A challenge as it is handed out.
+/// A challenge that was made, or made before for the same request.
 #[derive(Clone, Debug)]
-pub struct Offer {
+pub struct CreatedChallenge {
     /// Its row.
     pub challenge: Challenge,
-    /// The token, worth nothing without the preimage.
-    pub macaroon: String,
-    /// A `WWW-Authenticate` value of the `Payment` scheme, for the same invoice.
-    pub payment: Option<String>,
-}
-
-impl Offer {
-    /// A `WWW-Authenticate` value of the L402 scheme.
-    pub fn line(&self) -> String {
-        challenge::line(&self.macaroon, &self.challenge.invoice)
-    }
+    /// What is handed out of it.
+    pub issued: IssuedChallenge,
 }
 
 impl L402 {
@@ -81,14 +63,14 @@ impl L402 {
     /// # Errors
     /// [`L402Error::IdempotencyKeyReuse`], [`L402Error::NotEnabled`], [`L402Error::Invalid`] for a price out of
     /// range, [`L402Error::TooMany`], the node's, the store's. Nothing is left behind by any.
-    pub async fn challenge(&self, new: NewChallenge) -> Result<Offer, L402Error> {
+    pub async fn challenge(&self, new: NewChallenge) -> Result<CreatedChallenge, L402Error> {
         let (asked_by, now) = (self.asked_by(&new), self.now());
         let first = new.clone();
-        let shown = Arc::clone(&self.0.shown);
+        let recent = Arc::clone(&self.0.recent);
         let before =
-            self.store().read(move |connection| made_before(connection, &first, &asked_by, &shown, now));
+            self.store().read(move |connection| made_before(connection, &first, &asked_by, &recent, now));
         if let Some(same) = before.await? {
-            return Ok(self.offer(same));
+            return Ok(self.created(same));
         }
         let rules = self.rules();
         if !rules.enabled {
@@ -116,9 +98,9 @@ impl L402 {
         let invoice = self.0.parts.node.draft_invoice(request).await?;
         let token = random_bytes()?;
         let now = self.now();
-        let (shown, teller) = (Arc::clone(&self.0.shown), self.teller().clone());
+        let (recent, teller) = (Arc::clone(&self.0.recent), self.teller().clone());
         let written = self.store().write(move |tx| -> Result<Challenge, L402Error> {
-            if let Some(same) = made_before(tx, &new, &asked_by, &shown, now)? {
+            if let Some(same) = made_before(tx, &new, &asked_by, &recent, now)? {
                 // Our fresh invoice has been shown to nobody, and is forgotten.
                 return Ok(same);
             }
@@ -147,52 +129,41 @@ impl L402 {
             invoice.keep();
             Ok(made)
         });
-        Ok(self.offer(written.await?))
+        Ok(self.created(written.await?))
     }
 
     /// A challenge with what is handed out of it.
-    pub(super) fn offer(&self, challenge: Challenge) -> Offer {
-        let macaroon = self.macaroon(&challenge);
-        let payment = self.payment_line(&challenge);
-        Offer { challenge, macaroon, payment }
+    fn created(&self, challenge: Challenge) -> CreatedChallenge {
+        let issued = self.issued(&challenge);
+        CreatedChallenge { challenge, issued }
     }
 
-    /// The token of a challenge, as Base64.
-    pub(super) fn macaroon(&self, challenge: &Challenge) -> String {
-        let identifier = Identifier { payment_hash: challenge.payment_hash, token: challenge.token };
-        self.mint().token(&identifier, &challenge.terms())
-    }
-
-    fn payment_line(&self, challenge: &Challenge) -> Option<String> {
-        self.charge_line(&InvoiceTerms {
-            price_sat: challenge.price_sat,
+    /// What is handed out of a challenge. The same every time.
+    pub(super) fn issued(&self, challenge: &Challenge) -> IssuedChallenge {
+        self.issue(&Sold {
+            payment_hash: challenge.payment_hash,
+            token: challenge.token,
+            terms: challenge.terms(),
             description: challenge.description.as_deref(),
             invoice: &challenge.invoice,
-            payment_hash: challenge.payment_hash,
             expires_at: challenge.expires_at,
         })
     }
 
-    /// A `WWW-Authenticate` value of the `Payment` scheme for an invoice of ours.
-    pub(super) fn charge_line(&self, asked: &InvoiceTerms<'_>) -> Option<String> {
+    /// The challenge for an invoice of ours.
+    pub(super) fn issue(&self, sold: &Sold<'_>) -> IssuedChallenge {
         let rules = self.rules();
-        let charge = Charge {
-            amount: asked.price_sat.to_string(),
-            currency: "sat".into(),
-            description: asked.description.map(|words| short(words).to_owned()),
-            details: ChargeDetails {
-                invoice: asked.invoice.to_owned(),
-                payment_hash: Some(asked.payment_hash),
-                network: Some(rules.network_name().into()),
-            },
-        };
-        let expires = IsoSeconds(asked.expires_at).to_string();
-        // A header is ASCII to most clients; the request has the words in full.
-        let words = charge
-            .description
-            .clone()
-            .filter(|words| words.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-        self.mint().ids().charge(&rules.realm, charge.to_request()?, expires, words).line()
+        self.mint().issue(&ChallengeParams {
+            payment_hash: sold.payment_hash.into(),
+            token: sold.token,
+            terms: sold.terms,
+            invoice: sold.invoice,
+            expires_at: sold.expires_at.div_euclid(1_000),
+            description: sold.description.map(short),
+            realm: &rules.realm,
+            network: Some(rules.network_name()),
+            opaque: None,
+        })
     }
 
     /// Counts a new challenge of a client, and of all.
@@ -210,7 +181,7 @@ impl L402 {
 
     fn asked_by(&self, new: &NewChallenge) -> [u8; 32] {
         let account = new.account.map_or(0, |account| account.0);
-        self.mint().asker(&[
+        self.0.parts.token_keys.asker(&[
             new.client.to_string().as_bytes(),
             &account.to_be_bytes(),
             new.resource.as_bytes(),
@@ -221,12 +192,13 @@ impl L402 {
     }
 }
 
-/// What a line of the `Payment` scheme asks for.
-pub(super) struct InvoiceTerms<'a> {
-    pub(super) price_sat: u64,
+/// What is sold for an invoice.
+pub(super) struct Sold<'a> {
+    pub(super) payment_hash: PaymentHash,
+    pub(super) token: [u8; 32],
+    pub(super) terms: Terms<'a>,
     pub(super) description: Option<&'a str>,
     pub(super) invoice: &'a str,
-    pub(super) payment_hash: PaymentHash,
     pub(super) expires_at: UnixMillis,
 }
 
@@ -253,7 +225,7 @@ fn made_before(
     connection: &rusqlite::Connection,
     new: &NewChallenge,
     asked_by: &[u8; 32],
-    shown: &Shown,
+    recent: &RecentPreimages,
     now: UnixMillis,
 ) -> Result<Option<Challenge>, L402Error> {
     if let (Some(key), Some(account)) = (&new.idempotency_key, new.account) {
@@ -266,18 +238,7 @@ fn made_before(
         };
     }
     let before = store::asked_before(connection, asked_by, now.saturating_sub(SAME_MS), now)?;
-    Ok(before.filter(|before| !shown.has(before.payment_hash)))
-}
-
-/// What stands in the token and the books for a path: itself, or what only it has, if it is too long for a header or
-/// holds what no header may.
-pub fn resource_name(path: &str) -> Cow<'_, str> {
-    let fits = path.len() <= PATH_BYTES && !path.chars().any(char::is_control);
-    if fits {
-        Cow::Borrowed(path)
-    } else {
-        Cow::Owned(format!("sha256:{}", to_hex(&sha256::Hash::hash(path.as_bytes()).to_byte_array())))
-    }
+    Ok(before.filter(|before| !recent.contains(before.payment_hash.into())))
 }
 
 /// What the payer reads.

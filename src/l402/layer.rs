@@ -18,10 +18,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ::l402::layer::is_preflight;
 use axum::body::Body;
 use axum::extract::OriginalUri;
-use axum::http::header::ACCESS_CONTROL_REQUEST_METHOD;
-use axum::http::{Method, Request};
+use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
@@ -124,9 +124,7 @@ where
         // The one that was ready must take the request.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let preflight = *request.method() == Method::OPTIONS
-            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        if preflight {
+        if is_preflight(&request) {
             return Box::pin(async move { Ok(inner.call(request).await?.into_response()) });
         }
         // A router inside another sees only its part of the path.
@@ -135,17 +133,13 @@ where
         let (l402, price) = (self.priced.l402.clone(), self.priced.price_of(&path));
         Box::pin(async move {
             let client = l402.proxies().client(request.extensions(), request.headers());
-            let pass = match l402.admit(client, request.headers(), &price).await {
-                Admission::Paid(pass) => pass,
+            let lease = match l402.admit(client, request.headers(), &price).await {
+                Admission::Paid(lease) => lease,
                 Admission::Refused(response) => return Ok(named(response, &path)),
             };
-            request.extensions_mut().insert(pass.admitted().clone());
+            request.extensions_mut().insert(lease.admitted().clone());
             let mut response = inner.call(request).await?.into_response();
-            if response.status().is_server_error() {
-                pass.give_back().await;
-            } else {
-                pass.answered(&mut response);
-            }
+            lease.finish(&mut response).await;
             Ok(response)
         })
     }

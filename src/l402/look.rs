@@ -1,12 +1,12 @@
 //! Looking at challenges and at what they brought in.
 
+use ::l402::{Credential, Presented, VerificationParams, verify};
 use axum::http::HeaderMap;
 
 use super::counters::Requests;
-use super::protocol::{Credential, Presented};
 use super::status::ChallengeStatus;
 use super::store::{self, Challenge, Earned};
-use super::{L402, L402Error, check};
+use super::{L402, L402Error};
 use crate::clock::UnixMillis;
 use crate::ids::{AccountId, PaymentHash};
 use crate::ledger::LedgerError;
@@ -92,7 +92,7 @@ impl L402 {
     /// up too, and not of a bare preimage.
     pub fn has_paid(&self, headers: &HeaderMap) -> bool {
         Presented::read(headers).iter().any(|presented| match presented {
-            Presented::This(Credential::Payment(shown)) => self.proof(shown).is_ok(),
+            Presented::Credential(Credential::Payment(shown)) => self.proof(shown).is_ok(),
             presented => self.recognise_one(presented).is_some(),
         })
     }
@@ -103,9 +103,9 @@ impl L402 {
     }
 
     fn recognise_one(&self, presented: &Presented) -> Option<(PaymentHash, i64)> {
-        let Presented::This(Credential::Token { macaroons, preimage }) = presented else { return None };
-        let door = check::Door { now: self.now() / 1_000, ..check::Door::default() };
-        let key = check::open(self.mint(), macaroons, preimage, &door).ok()?;
-        Some((key.payment_hash, key.valid_until))
+        let Presented::Credential(Credential::Token { macaroons, preimage }) = presented else { return None };
+        let params = VerificationParams { now: self.now() / 1_000, ..VerificationParams::default() };
+        let token = verify(self.mint(), macaroons, preimage, &params).ok()?;
+        Some((token.payment_hash.into(), token.valid_until))
     }
 }

@@ -4,8 +4,11 @@
 //! request ──no credential──▶ 402 with an invoice and a token ──paid──▶ request with token and preimage ──▶ answer
 //! ```
 //!
-//! **Verifying is arithmetic.** A token is a macaroon of [`protocol`]; its key is derived by the [`mint`] from one
-//! secret and the token's own identifier. It opens its door as often as its holder likes until it ends. That it was
+//! The wire formats, verification and leases of payments are in the crate `l402`, which knows nothing of this
+//! module.
+//!
+//! **Verifying is arithmetic.** A token is a macaroon; its key is derived from one secret and the token's own
+//! identifier. It opens its door as often as its holder likes until it ends. That it was
 //! paid for is proven by the preimage, which only the payment gives out: nothing is looked up.
 //!
 //! **A payment shown without a token** (the `Payment` scheme) opens the door once. That is a row's change in one
@@ -22,12 +25,11 @@
 //! 0.9 kB each, half as much again with the node's record. What was paid stays.
 //!
 //! **After a crash** nothing is half done: a challenge is one transaction, its payment another, and a payment that was
-//! taken for an answer which never came is good again ([`pass`](Pass)).
+//! taken for an answer which never came is good again ([`PaymentLease`]).
 
 mod admin;
 pub mod api;
 mod challenge;
-pub mod check;
 pub mod content;
 mod counters;
 pub mod error;
@@ -35,25 +37,25 @@ pub mod export;
 pub mod gate;
 pub mod hooks;
 pub mod layer;
+mod leases;
 mod look;
 pub mod manifest;
-mod mint;
-mod pass;
-pub mod protocol;
 mod proven;
 pub mod proxy;
 mod rules;
 mod session;
-mod shown;
 pub mod status;
 mod store;
 mod teller;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod token_keys;
 mod verify;
 
 use std::sync::Arc;
+
+use ::l402::{Mint, RecentPreimages};
 
 use crate::clock::UnixMillis;
 use crate::http::client::Proxies;
@@ -64,23 +66,22 @@ use crate::lightning::Node;
 use crate::store::{Store, StoreError};
 
 use counters::Counters;
-use shown::Shown;
+use leases::Leases;
 
-pub use challenge::{NewChallenge, Offer, resource_name};
-pub use check::Closed;
+pub use challenge::{CreatedChallenge, NewChallenge};
 pub use counters::Requests;
 pub use error::L402Error;
-pub use gate::{Admission, Admitted, Price};
+pub use gate::{Admission, Price};
 pub use hooks::{Asked, ProxyListener, ProxyState, Sale, SaleListener};
 pub use layer::Priced;
+pub use leases::PaymentLease;
 pub use look::{Page, Stats};
-pub use mint::Mint;
-pub use pass::{Pass, Underway};
 pub use rules::{LONGEST_RESOURCE, Rules};
 pub use session::SESSION;
 pub use store::{Challenge, Earned};
 pub use teller::Teller;
-pub use tickets::{Issued, Proof, Ticket};
+pub use tickets::{Proof, Ticket};
+pub use token_keys::TokenKeys;
 pub use verify::{Question, Verdict};
 
 /// What the family is built from.
@@ -91,8 +92,8 @@ pub struct Parts {
     pub node: Node,
     /// Limits and windows.
     pub rules: Rules,
-    /// From [`mint`].
-    pub mint: Mint,
+    /// From [`token_keys`](token_keys()).
+    pub token_keys: TokenKeys,
     /// The same one that listens to the ledger.
     pub teller: Teller,
     /// Whom to believe about a client's address.
@@ -112,7 +113,8 @@ struct Inner {
     gate: Gate,
     /// Requests of one credential.
     per_credential: Rate,
-    shown: Arc<Shown>,
+    leases: Leases,
+    recent: Arc<RecentPreimages>,
     started_at: UnixMillis,
 }
 
@@ -122,7 +124,9 @@ impl L402 {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
         let started_at = parts.ledger.clock.now();
         let per_credential = Rate::per_minute(parts.rules.per_credential_per_minute);
-        let l402 = Self(Arc::new(Inner { parts, gate, per_credential, shown: Arc::default(), started_at }));
+        let leases = Leases { store: parts.ledger.store.clone(), clock: parts.ledger.clock.clone() };
+        let recent = Arc::default();
+        let l402 = Self(Arc::new(Inner { parts, gate, per_credential, leases, recent, started_at }));
         l402.give_back_unanswered();
         l402
     }
@@ -143,7 +147,7 @@ impl L402 {
     }
 
     fn mint(&self) -> &Mint {
-        &self.0.parts.mint
+        self.0.parts.token_keys.mint()
     }
 
     fn teller(&self) -> &Teller {
@@ -167,7 +171,7 @@ impl L402 {
 ///
 /// # Errors
 /// The store's.
-pub fn mint(store: &Store) -> Result<Mint, StoreError> {
+pub fn token_keys(store: &Store) -> Result<TokenKeys, StoreError> {
     let secret = store.write_blocking(store::secret)?;
-    Ok(Mint::new(&secret))
+    Ok(TokenKeys::new(&secret))
 }

@@ -1,10 +1,8 @@
 //! What a credential proves for good: for what is sold once and not for a time, like an API key.
 
-use axum::http::{HeaderMap, HeaderValue};
+use ::l402::{Admitted, Credential, Presented, b64};
+use axum::http::HeaderMap;
 
-use super::gate::Admitted;
-use super::protocol::mpp::Receipt;
-use super::protocol::{Credential, Presented, b64};
 use super::{L402, L402Error};
 
 impl L402 {
@@ -19,7 +17,7 @@ impl L402 {
     pub async fn proven(&self, headers: &HeaderMap, resource: &str) -> Result<Option<Admitted>, L402Error> {
         let mut refused = Ok(None);
         for presented in Presented::read(headers) {
-            let Presented::This(credential) = presented else { continue };
+            let Presented::Credential(credential) = presented else { continue };
             match self.proven_by(&credential, resource).await {
                 Ok(None) => {}
                 Ok(proven) => return Ok(proven),
@@ -45,30 +43,25 @@ impl L402 {
                 return Err(L402Error::invalid("token_required", message));
             }
         };
-        let found = self.settled(preimage.payment_hash()).await?;
+        let found = self.settled(preimage.payment_hash().into()).await?;
         let Some(challenge) = found.filter(|found| found.account.is_none() && found.resource == resource)
         else {
             return Ok(None);
         };
         let receipt = match credential {
             Credential::Token { macaroons, .. } => {
-                let own = self.macaroon(&challenge);
+                let own = self.issued(&challenge).macaroon;
                 if !macaroons.iter().any(|shown| b64::standard(&shown.to_bytes()) == own) {
                     return Ok(None);
                 }
                 None
             }
-            Credential::Payment(shown) => {
-                let id = Some(shown.challenge.id.clone());
-                let receipt = Receipt::new(challenge.payment_hash, id, self.now());
-                receipt.to_header().and_then(|text| HeaderValue::from_str(&text).ok())
-            }
+            Credential::Payment(shown) => self.receipt(challenge.payment_hash.into(), &shown.challenge.id),
             Credential::Preimage(_) => None,
         };
         if challenge.paid_at.is_none() {
             return Err(L402Error::Settling);
         }
-        let (payment_hash, amount_sat) = (challenge.payment_hash, challenge.price_sat);
-        Ok(Some(Admitted { payment_hash, amount_sat, receipt }))
+        Ok(Some(Admitted { receipt, ..challenge.admitted() }))
     }
 }

@@ -1,12 +1,11 @@
 //! Credentials for what another service sells under charges of its own: the same macaroons and challenge lines, and
 //! the same proof of payment. What a payment is for, and whether it has settled, that service looks up itself.
 
+use ::l402::{Credential, IssuedChallenge, Presented, Terms, VerificationParams, VerifyError, verify};
 use axum::http::HeaderMap;
 
 use super::L402;
-use super::challenge::InvoiceTerms;
-use super::check::{self, Closed, Door};
-use super::protocol::{Credential, Identifier, Presented, Terms, challenge};
+use super::challenge::Sold;
 use crate::clock::UnixMillis;
 use crate::ids::PaymentHash;
 
@@ -33,47 +32,33 @@ pub struct Ticket<'a> {
     pub valid_until: i64,
 }
 
-/// A credential as it is handed out.
-#[derive(Clone, Debug)]
-pub struct Issued {
-    /// Base64; worth nothing without the preimage.
-    pub macaroon: String,
-    /// `WWW-Authenticate` values, in the order in which they are sent.
-    pub challenges: Vec<String>,
-}
-
 /// What a request shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Nothing that is meant for us.
     Nothing,
     /// What doesn't do, and why.
-    Closed(Closed),
+    Refused(VerifyError),
     /// Whoever asks knows the preimage of this hash. Says nothing of what the payment was for.
     Paid(PaymentHash),
 }
 
 impl L402 {
     /// The credential of a charge. The same every time.
-    pub fn issue(&self, ticket: &Ticket<'_>) -> Issued {
-        let identifier = Identifier { payment_hash: ticket.payment_hash, token: ticket.token };
-        let terms = Terms {
-            path: ticket.resource,
-            merchant: ticket.merchant,
-            amount_sat: ticket.amount_sat,
-            valid_until: ticket.valid_until,
-        };
-        let macaroon = self.mint().token(&identifier, &terms);
-        let payment = self.charge_line(&InvoiceTerms {
-            price_sat: ticket.amount_sat,
+    pub fn issue_ticket(&self, ticket: &Ticket<'_>) -> IssuedChallenge {
+        self.issue(&Sold {
+            payment_hash: ticket.payment_hash,
+            token: ticket.token,
+            terms: Terms {
+                path: ticket.resource,
+                merchant: ticket.merchant,
+                amount_sat: ticket.amount_sat,
+                valid_until: ticket.valid_until,
+            },
             description: Some(ticket.description).filter(|text| !text.is_empty()),
             invoice: ticket.invoice,
-            payment_hash: ticket.payment_hash,
             expires_at: ticket.expires_at,
-        });
-        let challenges =
-            [Some(challenge::line(&macaroon, ticket.invoice)), payment].into_iter().flatten().collect();
-        Issued { macaroon, challenges }
+        })
     }
 
     /// Reads what a request shows for a resource of this account. A token does not expire here: whoever has paid for
@@ -92,25 +77,25 @@ impl L402 {
 
     fn proof_by(&self, presented: &Presented, resource: &str, merchant: i64) -> Proof {
         let credential = match presented {
-            Presented::Nothing => return Proof::Nothing,
-            Presented::Garbled => return Proof::Closed(Closed::Garbled),
-            Presented::This(credential) => credential,
+            Presented::Missing => return Proof::Nothing,
+            Presented::Malformed => return Proof::Refused(VerifyError::Malformed),
+            Presented::Credential(credential) => credential,
         };
         let shown = match credential {
             Credential::Token { macaroons, preimage } => {
-                let door = Door {
+                let params = VerificationParams {
                     resource: Some(resource),
-                    or: None,
+                    bundle: None,
                     merchant: Some(merchant),
                     price_sat: None,
                     now: i64::MIN,
                 };
-                check::open(self.mint(), macaroons, preimage, &door).map(|key| key.payment_hash)
+                verify(self.mint(), macaroons, preimage, &params).map(|token| token.payment_hash)
             }
             Credential::Payment(shown) => self.proof(shown).map(|preimage| preimage.payment_hash()),
             // Every node on the payment's way knows it.
-            Credential::Preimage(_) => return Proof::Closed(Closed::Garbled),
+            Credential::Preimage(_) => return Proof::Refused(VerifyError::Malformed),
         };
-        shown.map_or_else(Proof::Closed, Proof::Paid)
+        shown.map_or_else(Proof::Refused, |hash| Proof::Paid(hash.into()))
     }
 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::check::{self, Closed, Door};
-use super::pass::Taken;
-use super::protocol::{Macaroon, b64, credential};
+use ::l402::{Macaroon, Preimage, VerificationParams, VerifyError, b64, credential, verify};
+
 use super::store::{self, Challenge};
-use super::{L402, L402Error};
-use crate::ids::{AccountId, PaymentHash, Preimage};
+use super::{L402, L402Error, PaymentLease};
+use crate::ids::{AccountId, PaymentHash};
 use crate::ledger::LedgerError;
 
 /// A payer has the preimage a moment before we have written down that they paid.
@@ -39,7 +38,7 @@ pub struct Verdict {
     /// The challenge that the credential is about, if it is one of the producer's.
     pub challenge: Option<Challenge>,
     /// Why it opens nothing.
-    pub closed: Option<Closed>,
+    pub error: Option<VerifyError>,
 }
 
 impl L402 {
@@ -50,9 +49,9 @@ impl L402 {
     /// # Errors
     /// The store's.
     pub async fn verify(&self, account: AccountId, question: Question) -> Result<Verdict, L402Error> {
-        let closed = |closed| Ok(Verdict { challenge: None, closed: Some(closed) });
+        let refused = |error| Ok(Verdict { challenge: None, error: Some(error) });
         let Ok(preimage) = question.preimage.trim().parse::<Preimage>() else {
-            return closed(Closed::Garbled);
+            return refused(VerifyError::Malformed);
         };
         let (mut why, mut tokens) = (None, Vec::new());
         let hash = match &question.macaroon {
@@ -60,32 +59,40 @@ impl L402 {
             Some(text) => {
                 tokens = credential::macaroons(text);
                 if tokens.is_empty() {
-                    return closed(Closed::Garbled);
+                    return refused(VerifyError::Malformed);
                 }
-                let door = Door {
+                let params = VerificationParams {
                     resource: question.resource.as_deref(),
                     merchant: Some(account.0),
                     price_sat: question.amount_sat,
                     now: self.now() / 1_000,
-                    ..Door::default()
+                    ..VerificationParams::default()
                 };
-                why = check::open(self.mint(), &tokens, &preimage, &door).err();
-                if matches!(why, Some(Closed::Foreign | Closed::WrongPreimage | Closed::OtherMerchant)) {
-                    return Ok(Verdict { challenge: None, closed: why });
+                why = verify(self.mint(), &tokens, &preimage, &params).err();
+                if matches!(
+                    why,
+                    Some(
+                        VerifyError::InvalidSignature
+                            | VerifyError::WrongPreimage
+                            | VerifyError::WrongMerchant
+                    )
+                ) {
+                    return Ok(Verdict { challenge: None, error: why });
                 }
                 preimage.payment_hash()
             }
         };
-        let challenge = self.settled(hash).await?.filter(|challenge| challenge.account == Some(account));
-        let Some(challenge) = challenge else { return closed(Closed::UnknownPayment) };
+        let challenge =
+            self.settled(hash.into()).await?.filter(|challenge| challenge.account == Some(account));
+        let Some(challenge) = challenge else { return refused(VerifyError::UnknownPayment) };
         let late = matches!(tokens.as_slice(), [token] if self.is_good_late(&challenge, token));
-        let why = why.filter(|why| !(late && *why == Closed::Expired));
-        let why = why.or_else(|| challenge.paid_at.is_none().then_some(Closed::NotSettled));
+        let why = why.filter(|why| !(late && *why == VerifyError::Expired));
+        let why = why.or_else(|| challenge.paid_at.is_none().then_some(VerifyError::NotSettled));
         let why = match (why, &question.macaroon) {
             (None, None) => self.take_for(&challenge, &question).await?,
             (why, _) => why,
         };
-        Ok(Verdict { challenge: Some(challenge), closed: why })
+        Ok(Verdict { challenge: Some(challenge), error: why })
     }
 
     /// Takes a payment that was shown without a token; why not, if not.
@@ -93,15 +100,15 @@ impl L402 {
         &self,
         challenge: &Challenge,
         question: &Question,
-    ) -> Result<Option<Closed>, L402Error> {
+    ) -> Result<Option<VerifyError>, L402Error> {
         if question.resource.as_ref().is_some_and(|resource| *resource != challenge.resource) {
-            return Ok(Some(Closed::OtherResource));
+            return Ok(Some(VerifyError::WrongResource));
         }
         if question.amount_sat.is_some_and(|amount| challenge.price_sat < amount) {
-            return Ok(Some(Closed::TooCheap));
+            return Ok(Some(VerifyError::AmountTooLow));
         }
         // Whether the producer's answer comes about is the producer's to see to.
-        Ok(self.take(challenge).await?.map(Taken::answered).err())
+        Ok(self.take(challenge, challenge.admitted()).await?.map(PaymentLease::mark_used).err())
     }
 
     /// The challenge of a token that has expired, if it is so only because its payment came late: whoever paid late
@@ -113,7 +120,7 @@ impl L402 {
         preimage: &Preimage,
     ) -> Result<Option<Challenge>, L402Error> {
         let [token] = tokens else { return Ok(None) };
-        let hash = preimage.payment_hash();
+        let hash = PaymentHash::from(preimage.payment_hash());
         let found = self.store().read(move |connection| store::by_hash(connection, hash)).await?;
         Ok(found.filter(|challenge| self.is_good_late(challenge, token)))
     }
@@ -121,7 +128,7 @@ impl L402 {
     fn is_good_late(&self, challenge: &Challenge, token: &Macaroon) -> bool {
         challenge.paid_at.is_some()
             && self.now() < challenge.good_until()
-            && self.macaroon(challenge) == b64::standard(&token.to_bytes())
+            && self.issued(challenge).macaroon == b64::standard(&token.to_bytes())
     }
 
     /// The challenge of a payment. Waits a moment for it to settle: ask only for the hash of a preimage that was

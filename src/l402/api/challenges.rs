@@ -111,8 +111,8 @@ pub(super) async fn create(
         lifetime: None,
         idempotency_key: key(&asked.headers)?,
     };
-    let offer = l402.challenge(new).await?;
-    Ok(respond::no_store(respond::json(StatusCode::OK, &OfferView::new(&offer, l402.rules().fee))))
+    let created = l402.challenge(new).await?;
+    Ok(respond::no_store(respond::json(StatusCode::OK, &OfferView::new(&created, l402.rules().fee))))
 }
 
 /// Whether what a client showed opens what you sell. A token is good until it ends; a preimage alone, once.

@@ -1,5 +1,6 @@
 //! Our own routes that cost something: a test for wallets, and two to try a client on.
 
+use ::l402::{Admitted, PaymentRequired};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,8 +11,7 @@ use utoipa::ToSchema;
 use crate::clock::iso::IsoSeconds;
 use crate::http::respond;
 use crate::ids::PaymentHash;
-use crate::l402::gate::PaymentRequired;
-use crate::l402::{Admitted, L402, Rules};
+use crate::l402::{L402, Rules};
 
 pub(super) const PING: &str = "/l402/test/ping";
 pub(super) const DEMO: &str = "/api/l402/demo";
@@ -67,7 +67,7 @@ fn sold(l402: &L402, paid: &Admitted, message: &'static str, data: Option<Data>)
         success: true,
         message,
         amount_sats: paid.amount_sat,
-        payment_hash: paid.payment_hash,
+        payment_hash: paid.payment_hash.into(),
         timestamp: IsoSeconds(l402.now()),
         data,
     };

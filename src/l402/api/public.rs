@@ -1,5 +1,6 @@
 //! What anybody may know: what things cost, and whether a token is good.
 
+use ::l402::Presented;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -11,7 +12,6 @@ use crate::clock::iso::IsoSeconds;
 use crate::http::respond;
 use crate::ids::PaymentHash;
 use crate::l402::L402;
-use crate::l402::protocol::Presented;
 
 /// What things cost.
 #[derive(Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use crate::clock::iso::IsoSeconds;
 use crate::fees::FeeRule;
 use crate::ids::PaymentHash;
 use crate::l402::status::ChallengeStatus;
-use crate::l402::{Challenge, Offer, Verdict};
+use crate::l402::{Challenge, CreatedChallenge, Verdict};
 use crate::money::Msat;
 
 /// A challenge, to be handed on to whoever is to pay.
@@ -34,18 +34,18 @@ pub(super) struct OfferView<'a> {
 }
 
 impl<'a> OfferView<'a> {
-    pub(super) fn new(offer: &'a Offer, rule: FeeRule) -> Self {
-        let challenge = &offer.challenge;
+    pub(super) fn new(created: &'a CreatedChallenge, rule: FeeRule) -> Self {
+        let CreatedChallenge { challenge, issued } = created;
         let price = Msat::from_sat(challenge.price_sat).unwrap_or(Msat::ZERO);
         let fee = if challenge.account.is_some() { rule.taken_from(price) } else { Msat::ZERO };
         Self {
             invoice: &challenge.invoice,
-            macaroon: &offer.macaroon,
+            macaroon: &issued.macaroon,
             payment_hash: challenge.payment_hash,
             expires_at: IsoSeconds(challenge.expires_at),
             resource: &challenge.resource,
             price_sats: challenge.price_sat,
-            mpp_challenge: offer.payment.as_deref(),
+            mpp_challenge: issued.payment.as_deref(),
             fee_sats: (fee > Msat::ZERO).then(|| fee.sat_floor()),
         }
     }
@@ -70,12 +70,12 @@ impl<'a> VerdictView<'a> {
     pub(super) fn new(verdict: &'a Verdict) -> Self {
         let challenge = verdict.challenge.as_ref();
         Self {
-            valid: verdict.closed.is_none(),
+            valid: verdict.error.is_none(),
             resource: challenge.map(|challenge| challenge.resource.as_str()),
             merchant_id: challenge.and_then(|challenge| challenge.account).map_or(0, |account| account.0),
             amount_sats: challenge.map_or(0, |challenge| challenge.price_sat),
             payment_hash: challenge.map(|challenge| challenge.payment_hash),
-            error: verdict.closed.map(|closed| closed.to_string()),
+            error: verdict.error.map(|error| error.to_string()),
         }
     }
 }

@@ -110,9 +110,10 @@ async fn bundle(
 fn answer(admission: Admission, value: impl FnOnce() -> Value) -> Response {
     match admission {
         Admission::Refused(response) => response,
-        Admission::Paid(pass) => {
+        Admission::Paid(lease) => {
             let mut response = respond::json(StatusCode::OK, &value()).into_response();
-            pass.answered(&mut response);
+            lease.admitted().add_headers(response.headers_mut());
+            lease.mark_used();
             response
         }
     }

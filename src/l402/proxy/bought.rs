@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::body::{Broken, Progress};
-use crate::l402::Underway;
+use crate::l402::PaymentLease;
 
 /// A reader who takes longer for a piece may be why the service gave up.
 const SLOW: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const BEGINNING: Duration = Duration::from_secs(60);
 
 /// A payment whose answer is on its way.
 pub(super) struct Bought {
-    payment: Option<Underway>,
+    payment: Option<PaymentLease>,
     upload: Arc<Progress>,
     closing: Arc<AtomicBool>,
     has_length: bool,
@@ -38,7 +38,7 @@ pub(super) struct Bought {
 impl Bought {
     /// `upload` is the request's body, `closing` says whether this server ends.
     pub(super) fn new(
-        payment: Underway,
+        payment: PaymentLease,
         upload: Arc<Progress>,
         closing: Arc<AtomicBool>,
         has_length: bool,
@@ -60,7 +60,7 @@ impl Bought {
 
     /// All of the answer is out.
     pub(super) fn done(mut self) {
-        self.payment.take().into_iter().for_each(Underway::done);
+        self.payment.take().into_iter().for_each(PaymentLease::mark_used);
     }
 
     /// The answer broke off.
@@ -84,7 +84,7 @@ impl Drop for Bought {
         if let Some(payment) = self.payment.take()
             && hung_up
         {
-            payment.done();
+            payment.mark_used();
         }
     }
 }

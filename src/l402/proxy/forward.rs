@@ -21,7 +21,7 @@ use super::error::ProxyError;
 use super::flights::Flight;
 use super::view::path_of;
 use super::{PaidProxies, headers, links};
-use crate::l402::Underway;
+use crate::l402::PaymentLease;
 use crate::webhooks::fetch::FetchError;
 
 /// Bytes of an answer that are read before any of it is passed on: an upstream that breaks off within them, or says
@@ -76,7 +76,7 @@ impl Answer {
     }
 
     /// It was paid for, which goes back if the service breaks the rest of it off.
-    pub(super) fn was_bought(&mut self, payment: Underway, closing: Arc<AtomicBool>) {
+    pub(super) fn was_bought(&mut self, payment: PaymentLease, closing: Arc<AtomicBool>) {
         let has_length = self.headers.contains_key(CONTENT_LENGTH);
         self.body.was_bought(Bought::new(payment, Arc::clone(&self.upload), closing, has_length));
     }

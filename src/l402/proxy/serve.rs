@@ -24,7 +24,7 @@ use super::view::path_of;
 use super::{PaidProxies, headers};
 use crate::http::client::Client;
 use crate::http::limits::Class;
-use crate::l402::{Admission, Pass, Price};
+use crate::l402::{Admission, PaymentLease, Price};
 
 /// What all paths of proxies begin with.
 pub(in crate::l402) const PREFIX: &str = "/l402/proxy/";
@@ -56,9 +56,9 @@ impl PaidProxies {
         };
         let call = Call { method: parts.method, url: ready.url, headers: parts.headers, body };
         // Not before the till: whoever hasn't paid would take the places of those who have.
-        let payment = ready.pass.as_ref().map(|pass| pass.admitted().payment_hash);
+        let payment = ready.lease.as_ref().map(|lease| lease.admitted().payment_hash.into());
         let flight = self.0.flights.begin(ready.live.proxy.id, payment).ok_or(ProxyError::Busy);
-        let Some(pass) = ready.pass else {
+        let Some(lease) = ready.lease else {
             return self.pass_on(&ready.live, call, flight).await.map(Answer::into_response);
         };
         // Whoever hangs up while we wait gets back what they paid, as if the upstream had failed.
@@ -66,7 +66,7 @@ impl PaidProxies {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(proxy = ready.live.proxy.public_id, %error, "a request got no answer");
-                pass.give_back().await;
+                lease.release().await;
                 return Err(error);
             }
         };
@@ -75,17 +75,17 @@ impl PaidProxies {
                 proxy = ready.live.proxy.public_id,
                 "an upstream answers 402 to what was paid for"
             );
-            pass.give_back().await;
+            lease.release().await;
             return Err(error);
         }
         if answer.is_failure() {
-            pass.give_back().await;
+            lease.release().await;
             return Ok(answer.into_response());
         }
-        let admitted = pass.admitted().clone();
-        answer.was_bought(pass.begun(), Arc::clone(&self.0.closing));
+        let admitted = lease.admitted().clone();
+        answer.was_bought(lease, Arc::clone(&self.0.closing));
         let mut response = answer.into_response();
-        admitted.dress(&mut response);
+        admitted.add_headers(response.headers_mut());
         Ok(response)
     }
 
@@ -153,7 +153,7 @@ impl PaidProxies {
             if let Some(retry_after) = allowance.retry_after {
                 return Err(ProxyError::TooMany(retry_after));
             }
-            return Ok(Prepared::Ready(Box::new(Ready { live, url, pass: None })));
+            return Ok(Prepared::Ready(Box::new(Ready { live, url, lease: None })));
         }
         let price = Price {
             resource: format!("{}{}", path_of(&live.proxy.public_id), path.sent()),
@@ -165,7 +165,7 @@ impl PaidProxies {
             bundle: None,
         };
         match self.0.till.admit(client, &request.headers, &price).await {
-            Admission::Paid(pass) => Ok(Prepared::Ready(Box::new(Ready { live, url, pass: Some(pass) }))),
+            Admission::Paid(lease) => Ok(Prepared::Ready(Box::new(Ready { live, url, lease: Some(lease) }))),
             Admission::Refused(response) => Ok(Prepared::Answered(response)),
         }
     }
@@ -189,7 +189,7 @@ enum Prepared {
 struct Ready {
     live: Arc<Live>,
     url: url::Url,
-    pass: Option<Pass>,
+    lease: Option<PaymentLease>,
 }
 
 /// The id and the rest of a path: `/l402/proxy/{id}{rest}`, as they stand there.

@@ -1,12 +1,12 @@
 //! What may be shown at a door, and what comes of it.
 
+use ::l402::{Macaroon, RootKey, b64};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
 use super::house::{Bought, DEMO, HOUR, House, PING, hash, payment};
 use crate::ids::to_hex;
-use crate::l402::protocol::{Macaroon, RootKey, b64};
 use crate::testing::cases;
 
 #[tokio::test(flavor = "multi_thread")]

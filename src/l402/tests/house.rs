@@ -1,5 +1,7 @@
 //! A house around the family: the real store, ledger and routes on a simulated node.
 
+use ::l402::mpp::Challenge;
+use ::l402::{Macaroon, b64};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +22,7 @@ use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::{PaymentHash, Preimage, to_hex};
-use crate::l402::protocol::mpp::Challenge;
-use crate::l402::protocol::{Macaroon, b64};
-use crate::l402::{L402, Parts, Rules, Teller, api, mint};
+use crate::l402::{L402, Parts, Rules, Teller, api, token_keys};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
@@ -122,7 +122,7 @@ impl House {
             ledger: ledger.clone(),
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: setup.rules,
-            mint: tokio::task::block_in_place(|| mint(&store).unwrap()),
+            token_keys: tokio::task::block_in_place(|| token_keys(&store).unwrap()),
             teller,
             proxies: Arc::new(Proxies::default()),
             per_client: Arc::new(Limits::new(quota(setup.per_client))),

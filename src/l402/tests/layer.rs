@@ -1,5 +1,6 @@
 //! A price on any route.
 
+use ::l402::Admitted;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 
 use super::house::{Answer, House, payment};
-use crate::l402::{Admitted, Priced};
+use crate::l402::Priced;
 
 struct Shop {
     router: Router,

@@ -1,5 +1,6 @@
 //! Payments shown without a token: good for one answer.
 
+use ::l402::b64;
 use std::time::Duration;
 
 use lightning_invoice::Bolt11Invoice;
@@ -7,7 +8,6 @@ use serde_json::json;
 
 use super::house::{Bought, DEMO, HOUR, House, NOON, PING, hash, payment};
 use crate::ids::Preimage;
-use crate::l402::protocol::b64;
 use crate::ledger::charges;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +65,7 @@ async fn a_preimage_alone_opens_nothing_and_leaves_the_payment_to_its_buyer() {
 async fn challenges_that_are_not_ours_or_were_changed_are_refused() {
     let house = House::new().await;
     let bought = house.buy(DEMO).await;
-    let changed = |change: fn(&mut crate::l402::protocol::mpp::Challenge)| {
+    let changed = |change: fn(&mut ::l402::mpp::Challenge)| {
         let mut challenge = bought.challenge.clone();
         change(&mut challenge);
         payment(&challenge, &bought.preimage)
@@ -172,7 +172,7 @@ async fn what_a_death_left_without_an_answer_is_good_again() {
     house.show(PING, &answered.payment()).await.ok();
     let hash = dead.preimage.parse::<Preimage>().unwrap().payment_hash();
     let challenge = house.l402.settled(hash).await.unwrap().unwrap();
-    std::mem::forget(house.l402.take(&challenge).await.unwrap().unwrap());
+    std::mem::forget(house.l402.take(&challenge, challenge.admitted()).await.unwrap().unwrap());
     assert_eq!(house.show(DEMO, &dead.payment()).await.why().1, "this payment has been used before");
     house.l402.give_back_unanswered();
     house.show(DEMO, &dead.payment()).await.ok();

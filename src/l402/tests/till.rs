@@ -1,5 +1,7 @@
 //! A real till on a simulated node, and somebody who pays: for the rooms that sell.
 
+use ::l402::b64;
+use ::l402::mpp::Challenge;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +16,7 @@ use crate::http::events::EventLog;
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::to_hex;
-use crate::l402::protocol::b64;
-use crate::l402::protocol::mpp::Challenge;
-use crate::l402::{L402, Parts, Rules, Teller, mint};
+use crate::l402::{L402, Parts, Rules, Teller, token_keys};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
@@ -61,7 +61,7 @@ impl Till {
                 per_credential_per_minute: 0,
                 fee: crate::fees::FeeRule::FREE,
             },
-            mint: tokio::task::block_in_place(|| mint(store).unwrap()),
+            token_keys: tokio::task::block_in_place(|| token_keys(store).unwrap()),
             teller,
             proxies: Arc::new(Proxies::default()),
             per_client: Arc::new(Limits::new(off)),

@@ -1,5 +1,6 @@
 //! What a producer hears.
 
+use ::l402::{Macaroon, RootKey, b64};
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::house::{CHALLENGES, HOUR, House, VERIFY, hash};
 use crate::ids::to_hex;
-use crate::l402::protocol::{Macaroon, RootKey, b64};
 
 /// A paid challenge of the shop: its token and its preimage.
 async fn bought(house: &House, resource: &str, price: u64) -> (String, String) {

@@ -3,14 +3,14 @@
 //!
 //! All of it comes from a stranger: it is bounded in size, and a sum that it names is compared with the invoice.
 
+use ::l402::params::{self, Scheme};
+use ::l402::{Identifier, Macaroon, b64, mpp};
 use axum::http::HeaderMap;
 use axum::http::header::WWW_AUTHENTICATE;
 use serde_json::Value;
 
 use super::credential::Proof;
 use crate::ids::PaymentHash;
-use crate::l402::protocol::params::{self, Scheme};
-use crate::l402::protocol::{Identifier, Macaroon, b64, mpp};
 use crate::money::Msat;
 
 /// Bytes of a macaroon, or of a whole challenge of the `Payment` scheme, as text.
@@ -49,7 +49,7 @@ impl Demand {
         let first = macaroon.split(',').next().unwrap_or_default();
         let read = b64::read_any(first).and_then(|bytes| Macaroon::read(&bytes).ok());
         let named = read.and_then(|macaroon| Identifier::read(macaroon.identifier()));
-        named.is_some_and(|identifier| identifier.payment_hash != hash)
+        named.is_some_and(|identifier| identifier.payment_hash != hash.into())
     }
 }
 
@@ -203,8 +203,8 @@ mod tests {
             },
         };
         mpp::IdKey::new(b"k")
-            .charge("r", charge.to_request().unwrap(), "2030-01-01T00:00:00Z".into(), None)
-            .line()
+            .charge("r", charge.to_request().unwrap(), "2030-01-01T00:00:00Z".into(), None, None)
+            .header_value()
             .unwrap()
     }
 

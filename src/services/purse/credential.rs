@@ -1,11 +1,11 @@
 //! What proves to a service that it was paid: what it sent with its invoice, and the preimage.
 
+use ::l402::{b64, mpp};
 use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::{NoRandomness, Preimage};
-use crate::l402::protocol::{b64, mpp};
 use crate::seal::Sealer;
 
 /// What a challenge gives besides its invoice: with the preimage it is a credential.

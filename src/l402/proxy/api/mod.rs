@@ -6,6 +6,7 @@ mod serve;
 
 use std::sync::Arc;
 
+use ::l402::response::expose_headers;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
@@ -29,7 +30,6 @@ use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::name_instance;
 use crate::http::respond;
-use crate::l402::gate::expose;
 
 /// Who asks.
 type Asker = Extension<Caller>;
@@ -112,7 +112,7 @@ async fn for_pages(request: Request, next: Next) -> Response {
     let sold = split(request.uri().path()).is_some();
     let mut response = next.run(request).await;
     if sold {
-        expose(&mut response);
+        expose_headers(response.headers_mut());
         response.extensions_mut().insert(NoPreflight);
     }
     response

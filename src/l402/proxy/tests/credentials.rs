@@ -1,6 +1,7 @@
 //! What may be shown to a proxy, and what comes of it: the same as at our own doors, and the upstream hears of none
 //! that isn't good.
 
+use ::l402::{Macaroon, RootKey, b64};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,7 +11,6 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD
 use serde_json::json;
 
 use super::house::{Answer, House, base, rules};
-use crate::l402::protocol::{Macaroon, RootKey, b64};
 
 /// Which problem a refusal is, after a look at its challenge.
 #[track_caller]

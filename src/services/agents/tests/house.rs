@@ -25,7 +25,7 @@ use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ids::{Secret, from_hex, to_hex};
 use crate::l402::proxy::{self, PaidProxies, Targets};
-use crate::l402::{self, L402, Teller, mint};
+use crate::l402::{self, L402, Teller};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
@@ -128,7 +128,7 @@ impl House {
                 per_credential_per_minute: 0,
                 fee: crate::fees::FeeRule::FREE,
             },
-            mint: tokio::task::block_in_place(|| mint(&store).unwrap()),
+            token_keys: tokio::task::block_in_place(|| l402::token_keys(&store).unwrap()),
             teller,
             proxies: Arc::clone(&proxies),
             per_client: Arc::new(Limits::new(off())),

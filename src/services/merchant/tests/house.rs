@@ -139,7 +139,7 @@ impl House {
                 per_credential_per_minute: 0,
                 fee: FeeRule::FREE,
             },
-            mint: tokio::task::block_in_place(|| l402::mint(&store).unwrap()),
+            token_keys: tokio::task::block_in_place(|| l402::token_keys(&store).unwrap()),
             teller,
             proxies: Arc::new(Proxies::default()),
             per_client: Arc::new(Limits::new(off())),

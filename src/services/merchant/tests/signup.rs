@@ -1,5 +1,7 @@
 //! Buying an account: once for each payment, again and again the same.
 
+use ::l402::mpp::Challenge;
+use ::l402::{Macaroon, b64};
 use std::time::Duration;
 
 use axum::http::Method;
@@ -9,8 +11,6 @@ use super::house::{House, PRICE, PUBLIC_URL, names, rules};
 use crate::acts::{Act, ActKind};
 use crate::admin::{AdminError, SignupAdmin};
 use crate::http::keys::{KeyId, Scope};
-use crate::l402::protocol::mpp::Challenge;
-use crate::l402::protocol::{Macaroon, b64};
 use crate::services::merchant::{Rules, SIGNUP_PATH};
 use crate::store::StoreError;
 

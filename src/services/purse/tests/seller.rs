@@ -1,5 +1,6 @@
 //! A service that asks for payment in any form, and services that cheat.
 
+use ::l402::mpp::{self, challenge::ChargeDetails};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,6 @@ use tokio::net::TcpListener;
 
 use super::house::sat;
 use crate::ids::{PaymentHash, Preimage, from_hex};
-use crate::l402::protocol::mpp::{self, challenge::ChargeDetails};
 use crate::ledger::charges::hash_of;
 use crate::lightning::sim::Sim;
 
@@ -203,12 +203,17 @@ fn asks(lines: &[String], body: &Value) -> Response {
 }
 
 fn draft(invoice: &Bolt11Invoice, price: u64) -> String {
-    let details =
-        ChargeDetails { invoice: invoice.to_string(), payment_hash: Some(hash_of(invoice)), network: None };
+    let details = ChargeDetails {
+        invoice: invoice.to_string(),
+        payment_hash: Some(hash_of(invoice).into()),
+        network: None,
+    };
     let charge =
         mpp::Charge { amount: price.to_string(), currency: "sat".into(), description: None, details };
     let key = mpp::IdKey::new(b"seller");
-    key.charge("seller", charge.to_request().unwrap(), "2030-01-01T00:00:00Z".into(), None).line().unwrap()
+    key.charge("seller", charge.to_request().unwrap(), "2030-01-01T00:00:00Z".into(), None, None)
+        .header_value()
+        .unwrap()
 }
 
 /// Which payment a request proves.
@@ -227,10 +232,10 @@ fn shown(headers: &HeaderMap) -> Option<PaymentHash> {
         }
         "Payment" => {
             let credential = mpp::Credential::read(rest)?;
-            assert!(mpp::IdKey::new(b"seller").knows(&credential.challenge));
+            assert!(mpp::IdKey::new(b"seller").recognises(&credential.challenge));
             let hash = credential.preimage()?.payment_hash();
             let asked = mpp::Charge::read(&credential.challenge.request)?.details.payment_hash?;
-            (hash == asked).then_some(hash)
+            (hash == asked).then_some(hash.into())
         }
         _ => None,
     }

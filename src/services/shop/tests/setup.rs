@@ -157,7 +157,7 @@ impl World {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: l402::Rules::from_config(config),
-            mint: l402::Mint::new(&[7; 32]),
+            token_keys: l402::TokenKeys::new(&[7; 32]),
             teller: l402_teller,
             proxies: Arc::clone(&proxies),
             per_client: Arc::clone(&limits),
