@@ -1,48 +1,36 @@
 //! Satchel: a Lightning node and, on it, services that give, tip and charge sats.
 //!
-//! The map of the house. Imports run one way:
-//! `cli, app, routes → families (gifts, …) → vouchers → ledger → lightning, store`; `http`, `webhooks`,
-//! `mail`, `rates`, `money`, `ids`, `text`, `config` and `telemetry` stand below the families and know none of them.
-//! `trouble` says of all these rooms' errors what whoever asked may be told.
+//! Imports run one way, from the top of this list to its bottom; a test holds that.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`] | the operator's commands |
+//! | [`app`] | builds everything, starts and stops it, routes requests |
+//! | [`web`], [`admin`] | pages for people; the operator's API |
+//! | [`services`] | gifts, tips, payments, L402 and the others: rules, store, routes |
+//! | [`vouchers`] | sats that wait for whoever shows the right id |
+//! | [`http`], [`outbound`], [`rates`] | what all services need of HTTP: server, keys, limits; requests to others; exchange rates |
+//! | [`ledger`] | who owns which sat: charges, payouts, books |
+//! | [`lightning`] | the node |
+//! | [`storage`] | the database |
+//! | [`config`], [`telemetry`], [`core`] | settings; logs and metrics; types without I/O |
 
-pub mod acts;
 pub mod admin;
 pub mod app;
 pub mod cli;
-pub mod clock;
 pub mod config;
-pub mod csv;
-pub mod currency;
-pub mod data_dir;
-pub mod decimal;
-pub mod export;
-pub mod failpoint;
-pub mod fees;
+pub mod core;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-pub mod gifts;
 pub mod http;
-pub mod ids;
-pub mod l402;
 pub mod ledger;
 pub mod lightning;
-pub mod lnurl;
-pub mod mail;
-pub mod mcp;
-pub mod money;
-pub mod names;
-pub mod payments;
+pub mod outbound;
 pub mod rates;
-pub mod routes;
-pub mod seal;
 pub mod services;
-pub mod store;
+pub mod storage;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
-pub mod text;
-pub mod tips;
-pub mod trouble;
 pub mod vouchers;
 pub mod web;
-pub mod webhooks;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::ProptestConfig;
 
-use crate::ids::Secret;
-use crate::store::{DatabaseKey, Store, StoreError};
+use crate::core::ids::Secret;
+use crate::storage::{DatabaseKey, Store, StoreError};
 
 /// Properties with a usual number of cases of their own; `PROPTEST_CASES` says otherwise, as for all others.
 pub(crate) fn cases(usual: u32) -> ProptestConfig {

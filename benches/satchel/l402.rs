@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ::l402::{Credential, Identifier, Mint, Preimage, Terms, VerificationParams};
 use anyhow::{Context, Result, ensure};
-use satchel::l402::Price;
+use satchel::services::l402::Price;
 use serde_json::Value;
 
 use crate::site::Site;

@@ -22,20 +22,20 @@ use ldk_node::lightning::util::ser::Writeable;
 use ldk_node::lightning_invoice::{Bolt11Invoice, Currency, InvoiceBuilder, PaymentSecret};
 use ldk_node::lightning_types::payment::{PaymentHash as NodeHash, PaymentPreimage};
 use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus};
-use satchel::clock::Clock;
-use satchel::data_dir::{PassphraseSources, read_seed};
-use satchel::gifts::OrderId;
-use satchel::gifts::store::{NewGift, insert};
-use satchel::ids::{PaymentHash, Preimage, random_bytes, to_hex};
+use satchel::config::data_dir::{PassphraseSources, read_seed};
+use satchel::core::ids::{PaymentHash, Preimage, random_bytes, to_hex};
+use satchel::core::money::Msat;
+use satchel::core::time::Clock;
 use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
 use satchel::lightning::{
     Balances, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
     OfferRequest, Outbound, PaymentRecord, Refusal, SendingRoom, Spent, Standing, Waiting,
 };
-use satchel::money::Msat;
-use satchel::store::kv::{KvChange, KvKey};
-use satchel::store::{DatabaseKey, Store, Tx};
+use satchel::services::gifts::OrderId;
+use satchel::services::gifts::store::{NewGift, insert};
+use satchel::storage::kv::{KvChange, KvKey};
+use satchel::storage::{DatabaseKey, Store, Tx};
 use satchel::vouchers::{self, NewVoucher, Taker, Vouchers};
 
 /// What each gift is worth: so little that all of them are covered by one channel.
@@ -275,7 +275,7 @@ impl Lightning for NoNode {
         Ok(false)
     }
 
-    fn forget(&self, _hash: satchel::ids::PaymentHash) -> Result<(), String> {
+    fn forget(&self, _hash: satchel::core::ids::PaymentHash) -> Result<(), String> {
         Ok(())
     }
 
@@ -283,11 +283,11 @@ impl Lightning for NoNode {
         vec![Standing::Unclear("there is no node"); payments.len()]
     }
 
-    fn left(&self, _hash: satchel::ids::PaymentHash, _at_least: Msat) -> Option<Msat> {
+    fn left(&self, _hash: satchel::core::ids::PaymentHash, _at_least: Msat) -> Option<Msat> {
         None
     }
 
-    fn record(&self, _hash: satchel::ids::PaymentHash) -> Option<PaymentRecord> {
+    fn record(&self, _hash: satchel::core::ids::PaymentHash) -> Option<PaymentRecord> {
         None
     }
 

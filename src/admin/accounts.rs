@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 use crate::http::idempotency::Ask;
 
 /// The operator's side of accounts. Amounts are in msat or sat as their names say.

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::extract::Asked;
 use super::gifts::PageRequest;
 use super::{AdminError, AdminState};
-use crate::acts::{self, Act, ActKind, Outcome, Wanted};
-use crate::clock::{Clock, iso};
-use crate::store::Store;
+use crate::core::time::{Clock, iso};
+use crate::http::audit_log::{self, Act, ActKind, Outcome, Wanted};
+use crate::storage::Store;
 
 /// Writes the log. Cheap to clone.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ impl Acts {
         let done = work.await;
         if let Err(error) = &done {
             let (outcome, now) = (outcome_of(error), self.clock.now());
-            let noted = acts::not_done(&self.store, act, outcome, error.to_string(), now).await;
+            let noted = audit_log::not_done(&self.store, act, outcome, error.to_string(), now).await;
             if let Err(error) = noted {
                 tracing::error!(%error, "an act of the operator that was not done could not be recorded");
             }
@@ -56,13 +56,13 @@ impl Acts {
         work: impl Future<Output = Result<T, AdminError>>,
         subject: impl FnOnce(&T) -> Option<String>,
     ) -> Result<T, AdminError> {
-        let id = acts::begin(&self.store, act, self.clock.now()).await?;
+        let id = audit_log::begin(&self.store, act, self.clock.now()).await?;
         let done = work.await;
         let (subject, outcome, message) = match &done {
             Ok(done) => (subject(done), Outcome::Done, None),
             Err(error) => (None, outcome_of(error), Some(error.to_string())),
         };
-        let ended = acts::end(&self.store, id, subject, outcome, message, self.clock.now()).await;
+        let ended = audit_log::end(&self.store, id, subject, outcome, message, self.clock.now()).await;
         if let Err(error) = ended {
             tracing::error!(%error, act = id, "how an act of the operator ended could not be recorded");
         }
@@ -105,7 +105,7 @@ pub async fn list(
     }
     let since = asked.since.as_deref().map(|text| time("since", text)).transpose()?;
     let wanted = Wanted { act: asked.act, subject: asked.subject, since, before: asked.before, limit };
-    let found = state.store.read(move |connection| acts::list(connection, &wanted)).await?;
+    let found = state.store.read(move |connection| audit_log::list(connection, &wanted)).await?;
     Ok(Json(json!({ "acts": found })))
 }
 

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::extract::{Body, By};
 use super::peers::{parse_address, parse_node_id};
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::core::money::Msat;
+use crate::http::audit_log::{Act, ActKind};
 use crate::lightning::ChannelOrder;
-use crate::money::Msat;
 
 /// A channel to open, as it is asked for.
 #[derive(Deserialize)]

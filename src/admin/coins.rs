@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 
 use super::extract::{Body, By};
 use super::{AdminError, AdminState, stream};
-use crate::acts::{Act, ActKind};
+use crate::core::money::Msat;
+use crate::http::audit_log::{Act, ActKind};
 use crate::ledger::coins::read_address;
-use crate::money::Msat;
 
 /// The room of the coins.
 pub trait CoinAdmin: Send + Sync {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::http::keys::KeyError;
 use crate::lightning::{InvoiceError, OperatorError};
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 /// Why a request of the operator failed, by what they can do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::extract::Asked;
 use super::{AdminError, AdminState};
-use crate::export::{Place, Span};
+use crate::storage::export::{Place, Span};
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

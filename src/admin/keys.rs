@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::extract::{Body, By};
 use super::{AdminError, AdminState, stream};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 
 /// The room of the keys.
 pub trait KeyAdmin: Send + Sync {

@@ -5,7 +5,7 @@
 //! of money: they parse, call the node or one of the traits that `app` wires ([`Money`], [`KeyAdmin`],
 //! [`AccountAdmin`], [`GiftAdmin`], [`TipAdmin`], [`PaymentAdmin`], [`L402Admin`], [`ProxyAdmin`], [`PurseAdmin`], [`WebhookAdmin`],
 //! [`CoinAdmin`], [`PayoutAdmin`], [`SuspenseAdmin`], [`StoreAdmin`], [`ExportAdmin`]),
-//! and answer. Whatever changes something is an [act](crate::acts), and recorded with the key that asked for it.
+//! and answer. Whatever changes something is an [act](crate::http::audit_log), and recorded with the key that asked for it.
 //!
 //! Errors are `{"error":{"code","message"}}`; the message says what to do.
 
@@ -49,7 +49,7 @@ use crate::config::Config;
 use crate::http::client::Proxies;
 use crate::lightning::Node;
 use crate::rates::Rates;
-use crate::store::Store;
+use crate::storage::Store;
 use crate::telemetry::Health;
 
 pub use accounts::{AccountAdmin, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::{Body, By};
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::http::audit_log::{Act, ActKind};
 use crate::ledger::charges;
 use crate::lightning::{InvoiceDescription, InvoiceRequest, invoice as invoices};
-use crate::money::Msat;
 
 /// Longest text a BOLT11 description can hold.
 const MAX_DESCRIPTION_BYTES: usize = 639;

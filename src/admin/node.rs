@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::extract::By;
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 use crate::http::noticed::Seen;
 use crate::lightning::{Balances, NodeStatus};
 

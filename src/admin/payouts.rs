@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::extract::{Asked, Body, By};
 use super::gifts::PageRequest;
 use super::{AdminError, AdminState, acts};
-use crate::acts::{Act, ActKind};
-use crate::ids::Preimage;
+use crate::core::ids::Preimage;
+use crate::core::money::Msat;
+use crate::http::audit_log::{Act, ActKind};
 use crate::ledger::by_hand::Found;
 use crate::ledger::payout_list::Place;
 use crate::ledger::{Family, PayoutStatus};
-use crate::money::Msat;
 
 /// The operator's view of payouts.
 pub trait PayoutAdmin: Send + Sync {

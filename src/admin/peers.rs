@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::extract::{Body, By};
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 
 /// A peer to connect to.
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 
 /// The room of the proxies.
 pub trait ProxyAdmin: Send + Sync {

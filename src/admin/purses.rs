@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 
 /// The operator's side of purses. Amounts are in sat.
 pub trait PurseAdmin: Send + Sync {

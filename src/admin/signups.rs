@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::extract::By;
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 
 /// The operator's side of accounts that were bought.
 pub trait SignupAdmin: Send + Sync {

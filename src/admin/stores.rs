@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
+use crate::http::audit_log::{Act, ActKind};
 
 /// The operator's side of stores.
 pub trait StoreAdmin: Send + Sync {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::extract::{Asked, Body, By};
 use super::gifts::PageRequest;
 use super::{AdminError, AdminState, money};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 use crate::ledger::charges;
 
 /// The operator's view of money in suspense.

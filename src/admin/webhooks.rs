@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::extract::{Asked, By};
 use super::gifts::PageRequest;
 use super::{AdminError, AdminState};
-use crate::acts::{Act, ActKind};
+use crate::http::audit_log::{Act, ActKind};
 
 /// The room of the webhooks.
 pub trait WebhookAdmin: Send + Sync {

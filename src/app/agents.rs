@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::AppError;
-use crate::clock::Clock;
 use crate::config::Config;
+use crate::core::ids::{AccountId, Secret};
+use crate::core::time::Clock;
 use crate::http::events::EventLog;
-use crate::ids::{AccountId, Secret};
-use crate::l402::proxy::{PaidProxies, Prepared, ProxyError};
-use crate::l402::{Asked, ProxyListener, ProxyState, Sale, SaleListener};
 use crate::services::agents::{
     AgentError, Listings, NewProxy, PreparedProxy, Preparing, ProxyBackend, ProxyChange, Publisher,
     ServerKey, Sold,
 };
-use crate::store::{Store, StoreError, Tx};
+use crate::services::l402::{Asked, ProxyListener, ProxyState, Sale, SaleListener};
+use crate::services::proxy::{PaidProxies, Prepared, ProxyError};
+use crate::storage::{Store, StoreError, Tx};
 
 /// What hears of sales and proxies for agents. Blocks.
 pub(super) fn listings(

@@ -8,15 +8,15 @@ use metrics::gauge;
 use serde_json::json;
 
 use super::build::House;
-use crate::clock::iso::IsoSeconds;
-use crate::ids::Secret;
+use crate::core::ids::Secret;
+use crate::core::time::iso::IsoSeconds;
 use crate::ledger::LedgerError;
 use crate::ledger::solvency::alerts::{Alert, Patience, conditions, is_quiet, note};
 use crate::ledger::solvency::{Report, report};
 use crate::lightning::Lightning;
-use crate::mail::Letter;
+use crate::outbound::mail::Letter;
+use crate::outbound::webhooks::store::{Owner, Target};
 use crate::telemetry::metrics as names;
-use crate::webhooks::store::{Owner, Target};
 
 /// How long a letter is tried.
 const LETTER_GOOD_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -93,7 +93,7 @@ async fn tell(house: &Arc<House>, found: &Report) -> Result<(), LedgerError> {
 
 fn enqueue(
     house: &House,
-    tx: &crate::store::Tx<'_>,
+    tx: &crate::storage::Tx<'_>,
     url: &str,
     secret: Option<&Secret>,
     payload: &str,
@@ -101,8 +101,8 @@ fn enqueue(
     let target = Target { family: "operator", url, secret, owner: Owner::Operator };
     let queued = house.outbox.enqueue(tx, target, "alert", payload);
     queued.map(drop).map_err(|error| match error {
-        crate::webhooks::store::OutboxError::Store(error) => error.into(),
-        other => LedgerError::Store(crate::store::StoreError::Unavailable(other.to_string())),
+        crate::outbound::webhooks::store::OutboxError::Store(error) => error.into(),
+        other => LedgerError::Store(crate::storage::StoreError::Unavailable(other.to_string())),
     })
 }
 

@@ -11,46 +11,46 @@ use super::agents::{Backend, Ears};
 use super::merchant::{MerchantSources, ShopTotals};
 use super::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks, RegistryStores};
 use super::{AppError, agents};
-use crate::acts;
-use crate::clock::Clock;
+use crate::config::data_dir::{self, PassphraseSources};
 use crate::config::{
     Chain, ChainSource as ChainKind, Config, Gossip, Rates as RatesConfig, RatesFrom, WhenShort,
 };
-use crate::data_dir::{self, PassphraseSources};
-use crate::gifts::{self, Gifts, Parts, Rules, Teller};
+use crate::core::ids::Secret;
+use crate::core::money::Msat;
+use crate::core::time::Clock;
+use crate::http::audit_log;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::Secret;
-use crate::l402::content::Content;
-use crate::l402::proxy::{self, PaidProxies};
-use crate::l402::{self, L402};
 use crate::ledger::suspense::PaidBack;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery, solvency};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings, node_id_of};
 use crate::lightning::{Lightning, Node};
-use crate::lnurl::dns::Dns;
-use crate::lnurl::pay::Addresses;
-use crate::lnurl::payee::Payees;
-use crate::mail::Mailer;
-use crate::money::Msat;
-use crate::payments::{self, Payments};
+use crate::outbound::guard::{Guard, GuardSettings};
+use crate::outbound::lnurl::dns::Dns;
+use crate::outbound::lnurl::pay::Addresses;
+use crate::outbound::lnurl::payee::Payees;
+use crate::outbound::mail::Mailer;
+use crate::outbound::webhooks::store::Outbox;
 use crate::rates::sources::{coinbase, kraken, mempool, over_http};
 use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
 use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
+use crate::services::content::Content;
+use crate::services::gifts::{self, Gifts, Parts, Rules, Teller};
+use crate::services::l402::{self, L402};
 use crate::services::merchant::{self, KeyDerivation, Merchants};
+use crate::services::payments::{self, Payments};
+use crate::services::proxy::{self, PaidProxies};
 use crate::services::purse::{self, Purses};
 use crate::services::shop::{self, Shop, ShopifyShops};
-use crate::store::{DatabaseKey, Store};
+use crate::services::tips::{self, Tips};
+use crate::services::users::{self, People};
+use crate::storage::{DatabaseKey, Store};
 use crate::telemetry::{Health, Watchdog};
-use crate::tips::people::{self, People};
-use crate::tips::{self, Tips};
 use crate::vouchers::{VoucherListener, Vouchers};
-use crate::webhooks::guard::{Guard, GuardSettings};
-use crate::webhooks::store::Outbox;
 
 /// How long a lightning address may take to answer.
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -204,7 +204,7 @@ impl House {
             payees,
             teller: tips_teller,
             vouchers: vouchers.clone(),
-            people: People::new(people::Parts {
+            people: People::new(users::Parts {
                 store: store.clone(),
                 clock: ledger.clock.clone(),
                 keys: keys.clone(),
@@ -322,7 +322,7 @@ impl House {
             till: Arc::new(l402.clone()),
             shop: Arc::new(ShopTotals(shop.clone())),
         });
-        acts::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
+        audit_log::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;
         recovery::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         offer_payouts::mark_unknown(&ledger).map_err(|error| AppError::System(error.to_string()))?;
         Ok(Self {

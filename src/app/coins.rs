@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::OperatorDesk;
 use super::operator::unavailable;
-use crate::acts::Act;
 use crate::admin::{AdminError, CoinAdmin, SendOrder};
-use crate::ids::CoinSendId;
+use crate::core::ids::CoinSendId;
+use crate::core::money::Msat;
+use crate::http::audit_log::Act;
 use crate::ledger::LedgerError;
 use crate::ledger::coin_fees::{self, FeeRules, Quote};
 use crate::ledger::coins::{self, CoinSend, Found};
 use crate::ledger::operator_sends::{self, Send};
-use crate::money::Msat;
 
 impl CoinAdmin for OperatorDesk {
     fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {

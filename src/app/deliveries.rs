@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::OperatorDesk;
 use crate::admin::{AdminError, PageRequest, WebhookAdmin};
-use crate::store::StoreError;
-use crate::webhooks::store::{self as outbox, MessageId, OutboxError};
+use crate::outbound::webhooks::store::{self as outbox, MessageId, OutboxError};
+use crate::storage::StoreError;
 
 impl WebhookAdmin for OperatorDesk {
     fn list(&self, page: PageRequest, parked: bool) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::OperatorDesk;
 use crate::admin::{AdminError, ExportAdmin, TableKind};
-use crate::export::{Place, Span, Table};
-use crate::{gifts, l402, ledger, tips};
+use crate::ledger;
+use crate::services::{gifts, l402, tips};
+use crate::storage::export::{Place, Span, Table};
 
 const fn table(kind: TableKind) -> Table {
     match kind {

@@ -5,17 +5,17 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
 use crate::http::client::Client;
-use crate::ids::AccountId;
-use crate::l402::proxy::PaidProxies;
-use crate::l402::{Admission, L402, Price};
 use crate::lightning::Node;
 use crate::lightning::capacity::Model;
-use crate::money::Msat;
-use crate::payments::Payments;
+use crate::services::l402::{Admission, L402, Price};
 use crate::services::merchant::{
     MerchantError, NodeState, Paid, ProxyCount, ShopNumbers, ShopStats, Sold, Sources, Till, Webhooks,
 };
+use crate::services::payments::Payments;
+use crate::services::proxy::PaidProxies;
 use crate::services::shop::Shop;
 use crate::telemetry::Health;
 

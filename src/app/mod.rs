@@ -25,6 +25,7 @@ mod merchant;
 mod operator;
 mod operator_listeners;
 mod payouts;
+pub mod routes;
 pub(crate) mod shop;
 mod suspense;
 mod tasks;
@@ -40,11 +41,10 @@ use tokio::sync::watch;
 
 use self::operator_listeners::OperatorListeners;
 use crate::config::Config;
-use crate::data_dir::DataDirError;
+use crate::config::data_dir::DataDirError;
 use crate::http::server::{self, ConnectionCaps, ServerSettings};
 use crate::lightning::ldk::StartError;
-use crate::routes;
-use crate::store::StoreError;
+use crate::storage::StoreError;
 use crate::telemetry::{Phase, logs, metrics};
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ pub enum AppError {
 /// [`AppError`], before or after the front door was open.
 pub fn run(config: Config) -> Result<(), AppError> {
     #[cfg(feature = "failpoints")]
-    let _scenario = crate::failpoint::setup();
+    let _scenario = crate::telemetry::failpoint::setup();
     end_on_panic();
     logs::start(&config.log).map_err(|error| AppError::System(error.to_string()))?;
     metrics::install().map_err(|error| AppError::System(error.to_string()))?;

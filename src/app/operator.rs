@@ -9,21 +9,21 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 
 use super::build::House;
-use crate::acts::Act;
 use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayOrder, PayTo, PayoutView, SendOrder};
-use crate::http::keys::{KeyBounds, KeyError, KeyId, KeyInfo, Scope};
 #[cfg(feature = "failpoints")]
-use crate::ids::random_bytes;
-use crate::ids::{CoinSendId, Preimage, Secret};
+use crate::core::ids::random_bytes;
+use crate::core::ids::{CoinSendId, Preimage, Secret};
+use crate::core::money::Msat;
+use crate::http::audit_log::Act;
+use crate::http::keys::{KeyBounds, KeyError, KeyId, KeyInfo, Scope};
 use crate::ledger::coins::{self, CoinSend, CoinStatus};
 use crate::ledger::offer_payouts::{self, OfferPayout};
 use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
 use crate::ledger::solvency::{NotFree, Standing};
 use crate::ledger::{Family, LedgerError, charges};
 use crate::lightning::{InvoiceError, InvoiceRequest};
-use crate::money::Msat;
 use crate::services::accounts::{self, Payable};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What the ids of coins begin with among those of payouts.
 pub(super) const COINS: &str = "coins-";

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::AppError;
+use crate::app::routes;
 use crate::config::{Admin, Config, admin_socket_path};
 use crate::http::server::{self, Listen, ServerSettings};
-use crate::routes;
 
 /// Connections at once on each of them.
 const CONNECTIONS: usize = 128;

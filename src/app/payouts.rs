@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::OperatorDesk;
 use super::operator::{COINS, unavailable};
-use crate::acts::{self, Act, ActKind};
 use crate::admin::{AdminError, Money, PayoutAdmin, PayoutPage};
-use crate::clock::millis;
+use crate::core::time::millis;
+use crate::http::audit_log::{self, Act, ActKind};
 use crate::ledger::by_hand::{self, Found};
 use crate::ledger::offer_payouts::{self, OfferPayout};
 use crate::ledger::payout_list::{self, Event, Listed, Wanted, Way};
@@ -132,7 +132,7 @@ impl OperatorDesk {
                 Some(number) => (number, Some([ActKind::Send, ActKind::CoinsSettle, ActKind::Pay])),
                 None => (listed.id.as_str(), None),
             };
-            let mut acts = acts::of_subject(connection, subject)?;
+            let mut acts = audit_log::of_subject(connection, subject)?;
             acts.retain(|act| kinds.is_none_or(|kinds| kinds.iter().any(|kind| kind.name() == act.act)));
             Ok(Some((listed, events, acts)))
         });

@@ -8,24 +8,24 @@ use axum::http::HeaderMap;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 
-use crate::clock::UnixMillis;
-use crate::clock::iso::IsoSeconds;
-use crate::currency::Currency;
-use crate::decimal::Decimal;
+use crate::core::currency::Currency;
+use crate::core::decimal::Decimal;
+use crate::core::ids::{AccountId, random_hex};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::core::time::iso::IsoSeconds;
 use crate::http::client::Client;
-use crate::ids::{AccountId, random_hex};
-use crate::l402::content::{Content, SoldDocument};
-use crate::l402::manifest::stores::StoreListing;
-use crate::l402::proxy::{PaidProxies, ProxyError, SoldService, StoreListings};
-use crate::l402::{L402, L402Error, NewChallenge, Proof, Ticket};
 use crate::ledger::LedgerError;
-use crate::money::Msat;
-use crate::payments::{self, PaymentError, Sessions};
 use crate::rates::{Rates, Unit};
+use crate::services::content::{Content, SoldDocument};
+use crate::services::l402::{L402, L402Error, NewChallenge, Proof, Ticket};
+use crate::services::manifest::stores::StoreListing;
+use crate::services::payments::{self, PaymentError, Sessions};
+use crate::services::proxy::{PaidProxies, ProxyError, SoldService, StoreListings};
 use crate::services::shop::{
     Challenge, Credentials, Elsewhere, ListedStore, Offered, Session, Shop, ShopError, Shown, Sold, Webhooks,
 };
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How long an order's token is good, in seconds: for ever, as far as anybody cares.
 const TOKEN_SECS: i64 = 10 * 366 * 86_400;

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::OperatorDesk;
 use super::operator::unavailable;
-use crate::acts::Act;
 use crate::admin::{AdminError, Recipient, SuspenseAdmin};
+use crate::core::money::Msat;
+use crate::http::audit_log::Act;
 use crate::ledger::payouts::Order;
 use crate::ledger::suspense::{self, NotSettled};
 use crate::ledger::{Family, LedgerError, accounts};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 impl SuspenseAdmin for OperatorDesk {
     fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {

@@ -12,15 +12,15 @@ use crate::admin;
 use crate::http::events::{self, Keep};
 use crate::http::idempotency;
 use crate::ledger::{Family, audit, node};
-use crate::payments::{self, Payments};
+use crate::outbound::webhooks::store as outbox;
+use crate::outbound::webhooks::worker::{self, WorkerSettings};
 use crate::services::agents::relays;
-use crate::store::StoreError;
+use crate::services::payments::{self, Payments};
+use crate::services::tips;
+use crate::storage::StoreError;
 use crate::telemetry::{Health, metrics as names};
-use crate::tips;
 use crate::vouchers::returns::Returns;
 use crate::vouchers::upkeep::Upkeep;
-use crate::webhooks::store as outbox;
-use crate::webhooks::worker::{self, WorkerSettings};
 
 /// How often the node is asked for its numbers.
 const OBSERVE_EVERY: Duration = Duration::from_secs(15);

@@ -7,7 +7,7 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Overrides, network};
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 use super::{
     account, channel, coins, export, gift, init, invoice, key, log, mcp, pay, payments, payout, peer, proxy,

@@ -11,9 +11,9 @@ use url::form_urlencoded::Serializer;
 use super::args::Global;
 use super::error::CliError;
 use super::show::text;
+use crate::config::data_dir::{DataDirError, read_admin_key};
 use crate::config::{Config, admin_socket_path};
-use crate::data_dir::{DataDirError, read_admin_key};
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 /// Longer than any call of the operator's takes: a look at the chain can be slow.
 const TIMEOUT: Duration = Duration::from_secs(180);

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::error::CliError;
-use crate::text::escaped;
+use crate::core::text::escaped;
 
 /// Shows what would be made and asks whether it shall be. `yes` says so beforehand, for scripts.
 ///

@@ -11,7 +11,7 @@ use super::client::{Client, query};
 use super::error::CliError;
 use super::report::Report;
 use super::show::{number, text};
-use crate::csv::begun;
+use crate::core::csv::begun;
 
 /// Which table, and where to.
 #[derive(Args, Debug)]

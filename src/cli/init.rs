@@ -12,9 +12,9 @@ use super::args::{Global, network_parser};
 use super::error::CliError;
 use super::report::Report;
 use super::seed::NEEDED_AT_START;
+use crate::config::data_dir::{self, DataDirError, Passphrase};
 use crate::config::{Config, EXAMPLE, admin_key_path, default_esplora_url, seed_path};
-use crate::data_dir::{self, DataDirError, Passphrase};
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 /// How to make it.
 #[derive(Args, Debug)]

@@ -21,9 +21,9 @@ use super::client::reachable;
 use super::error::CliError;
 use super::report::Report;
 use crate::config::Config;
+use crate::core::ids::Secret;
 use crate::http::keys::Scope;
-use crate::ids::Secret;
-use crate::mcp::{Backend, Call, Reply, ToolServer};
+use crate::services::mcp::{Backend, Call, Reply, ToolServer};
 
 /// A tool may wait for a service and for a payment.
 const TIMEOUT: Duration = Duration::from_secs(660);

@@ -55,7 +55,7 @@ use client::Client;
 use error::CliError;
 use report::Report;
 
-use crate::text::escaped;
+use crate::core::text::escaped;
 
 /// Reads the command line of the process, does what it says, and gives the exit code.
 pub fn main() -> ExitCode {

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::error::CliError;
-use crate::csv::read::{BadLine, decode, rows};
+use crate::core::csv::read::{BadLine, decode, rows};
 
 /// Larger files are no list of names.
 const MAX_BYTES: u64 = 1_048_576;

@@ -8,7 +8,7 @@ use super::client::Client;
 use super::error::CliError;
 use super::report::{Report, table};
 use super::show::{cell, fields, items, text};
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 /// What to do with proxies: HTTP services that are sold by the request.
 #[derive(Debug, Subcommand)]

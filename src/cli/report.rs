@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::text::escaped;
+use crate::core::text::escaped;
 
 /// A command's answer.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::args::Global;
 use super::error::CliError;
 use super::report::Report;
+use crate::config::data_dir::{self, Passphrase, PassphraseSources};
 use crate::config::{Config, seed_path};
-use crate::data_dir::{self, Passphrase, PassphraseSources};
 
 /// What satchel needs of who has encrypted a seed.
 pub const NEEDED_AT_START: &str = "\

@@ -18,8 +18,8 @@ use super::error::CliError;
 use super::report::{Report, table};
 use super::show::{cell, items, text};
 use crate::admin::ProductRequest;
-use crate::csv::read::decode;
-use crate::decimal::Decimal;
+use crate::core::csv::read::decode;
+use crate::core::decimal::Decimal;
 use crate::services::shop::csv;
 
 /// Products sent at once: far below the largest body that is taken.

@@ -11,8 +11,8 @@ use super::rates::RatesFrom;
 use super::sections::{ChainSource, Gossip};
 use super::smtp::SmtpSecurity;
 use super::{Chain, Config, Gifts, Http, Node, Rates, Smtp, shopify};
-use crate::currency::plausible_rate;
-use crate::money::Msat;
+use crate::core::currency::plausible_rate;
+use crate::core::money::Msat;
 
 /// Something that is wrong with a setting.
 pub struct Found {

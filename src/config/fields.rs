@@ -114,8 +114,8 @@ pub mod node_ids {
 pub mod rates {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    use crate::currency::Currency;
-    use crate::decimal::Decimal;
+    use crate::core::currency::Currency;
+    use crate::core::decimal::Decimal;
 
     type Rate = (Currency, Decimal);
 
@@ -142,7 +142,7 @@ pub mod rates {
 pub mod secret {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    use crate::ids::Secret;
+    use crate::core::ids::Secret;
 
     pub fn serialize<S: Serializer>(_: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str("")

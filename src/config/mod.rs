@@ -10,6 +10,7 @@
 
 mod admin;
 mod check;
+pub mod data_dir;
 mod error;
 mod fields;
 mod l402;

@@ -4,8 +4,8 @@ use bitcoin::Network;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
-use crate::currency::Currency;
-use crate::decimal::Decimal;
+use crate::core::currency::Currency;
+use crate::core::decimal::Decimal;
 
 /// `[rates]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

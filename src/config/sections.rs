@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::fields;
 use super::l402::{L402Content, L402Proxy};
 use super::withdrawals::Bearer;
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 /// `[http]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 use super::check::{Found, with_remedy};
 use super::fields;
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 const KEY: &str = "shop.shopify";
 

@@ -4,7 +4,7 @@ use lettre::Address;
 use serde::{Deserialize, Serialize};
 
 use super::fields;
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 /// `[smtp]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Payouts;
 use super::check::{Found, plain};
+use crate::core::money::Msat;
 use crate::ledger::coin_fees::FeeRules;
-use crate::money::Msat;
 
 /// Who bears a fee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

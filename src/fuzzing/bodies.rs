@@ -8,17 +8,17 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::two;
-use crate::decimal::Decimal;
-use crate::gifts::Rules;
-use crate::gifts::request::{Order, Words};
+use crate::core::decimal::Decimal;
+use crate::core::money::Msat;
 use crate::http::body::JsonObject;
 use crate::http::idempotency::{Ask, without_white_space};
-use crate::l402::proxy::Targets;
-use crate::l402::proxy::request::{Bounds, Change, endpoint};
-use crate::money::Msat;
-use crate::payments::request::NewPayment;
-use crate::tips::request::{Limits, NewTips};
-use crate::webhooks::guard::GuardSettings;
+use crate::outbound::guard::GuardSettings;
+use crate::services::gifts::Rules;
+use crate::services::gifts::request::{Order, Words};
+use crate::services::payments::request::NewPayment;
+use crate::services::proxy::Targets;
+use crate::services::proxy::request::{Bounds, Change, endpoint};
+use crate::services::tips::request::{Limits, NewTips};
 
 const NOW: i64 = 1_800_000_000_000;
 

@@ -8,8 +8,8 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
 
 use super::{text, two};
-use crate::ids::Preimage;
-use crate::money::Msat;
+use crate::core::ids::Preimage;
+use crate::core::money::Msat;
 use crate::services::purse::challenge as purse;
 use crate::services::purse::credential::Proof;
 

@@ -5,11 +5,11 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::Value;
 
 use super::{text, two};
+use crate::core::money::Msat;
 use crate::lightning::target::{self, LONGEST, Target};
 use crate::lightning::{bolt12, invoice};
-use crate::lnurl::pay::{PayRequest, accepted, invoice_in, read_target};
-use crate::lnurl::{self, dns};
-use crate::money::Msat;
+use crate::outbound::lnurl::pay::{PayRequest, accepted, invoice_in, read_target};
+use crate::outbound::lnurl::{self, dns};
 
 /// November 2023, when the invoices of the seeds are payable.
 const NOW: i64 = 1_700_000_000_000;

@@ -1,13 +1,13 @@
 //! Decimals, prices in units, what sources of rates answer, and dates.
 
 use super::{text, two};
-use crate::clock::iso::{self, IsoSeconds, IsoTime};
-use crate::currency::{Currency, plausible_rate};
-use crate::decimal::{self, Decimal, MAX_PLACES};
-use crate::export::{Place, Span};
-use crate::money::Msat;
+use crate::core::currency::{Currency, plausible_rate};
+use crate::core::decimal::{self, Decimal, MAX_PLACES};
+use crate::core::money::Msat;
+use crate::core::time::iso::{self, IsoSeconds, IsoTime};
 use crate::rates::sources::{coinbase, kraken, mempool};
 use crate::rates::{Unit, fiat_of, sats, sats_within};
+use crate::storage::export::{Place, Span};
 
 const DIGITS_END: u128 = 10_u128.pow(30);
 

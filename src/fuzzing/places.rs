@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{text, two};
 use crate::http::client::{Client, Proxies};
-use crate::l402::proxy::Targets;
-use crate::l402::proxy::glob::{Glob, Letters};
-use crate::l402::proxy::path::{CleanPath, LONGEST};
-use crate::tips::people::cookies;
-use crate::webhooks::guard::{Guard, GuardSettings, is_inside};
+use crate::outbound::guard::{Guard, GuardSettings, is_inside};
+use crate::services::proxy::Targets;
+use crate::services::proxy::glob::{Glob, Letters};
+use crate::services::proxy::path::{CleanPath, LONGEST};
+use crate::services::users::cookies;
 
 pub(super) fn paths(data: &[u8]) {
     let raw = text(data);

@@ -2,8 +2,8 @@
 
 use super::text;
 use crate::cli::names;
-use crate::csv::Line;
-use crate::csv::read::{decode, rows};
+use crate::core::csv::Line;
+use crate::core::csv::read::{decode, rows};
 use crate::services::shop::csv;
 
 pub(super) fn tables(data: &[u8]) {
@@ -26,7 +26,8 @@ pub(super) fn tables(data: &[u8]) {
         return;
     }
     let again = rows(&written).unwrap_or_else(|error| panic!("{error} {written:?}"));
-    let of = |rows: &[crate::csv::read::Row]| rows.iter().map(|row| row.cells.clone()).collect::<Vec<_>>();
+    let of =
+        |rows: &[crate::core::csv::read::Row]| rows.iter().map(|row| row.cells.clone()).collect::<Vec<_>>();
     assert_eq!(of(&again), of(&read), "{written:?}");
 }
 

@@ -2,13 +2,13 @@
 
 use super::text;
 use crate::config::Config;
-use crate::gifts::codes::{Guess, VerifyCode};
-use crate::gifts::ids::OrderId;
-use crate::mail::Address;
+use crate::core::text::{beginning, escaped, is_format, plain_line};
+use crate::outbound::mail::Address;
+use crate::services::gifts::codes::{Guess, VerifyCode};
+use crate::services::gifts::ids::OrderId;
+use crate::services::tips::ids::Cuid;
+use crate::services::tips::passphrase::{MAX_WORDS, MIN_WORDS, Passphrase};
 use crate::telemetry::redact::redact;
-use crate::text::{beginning, escaped, is_format, plain_line};
-use crate::tips::ids::Cuid;
-use crate::tips::passphrase::{MAX_WORDS, MIN_WORDS, Passphrase};
 
 pub(super) fn words(data: &[u8]) {
     let text = text(data);

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::respond;
-use crate::decimal::{self, BadDecimal, Decimal};
+use crate::core::decimal::{self, BadDecimal, Decimal};
 
 /// What some programs begin a text with.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

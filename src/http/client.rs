@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 use super::keys::Caller;
 use super::noticed::Noticed;
-use crate::ids::AccountId;
+use crate::core::ids::AccountId;
 
 /// The other end of the connection a request came in on. An extension of every request.
 #[derive(Clone, Copy, Debug)]

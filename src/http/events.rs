@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::live::{Hub, Seat, Subscription, TooMany, sse_response};
 use super::now_ms;
-use crate::store::{Store, StoreError, Tx};
+use crate::storage::{Store, StoreError, Tx};
 
 /// The hub's topic of the log.
 const TOPIC: &str = "event-log";

@@ -18,9 +18,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::keys::Caller;
 use super::respond;
-use crate::ids::to_hex;
-use crate::seal::Sealer;
-use crate::store::{StoreError, Tx};
+use crate::core::ids::to_hex;
+use crate::core::seal::Sealer;
+use crate::storage::{StoreError, Tx};
 
 /// Bytes of a key.
 const LONGEST: usize = 256;

@@ -25,9 +25,9 @@ use self::rows::NewRow;
 pub use self::rows::account_or_new;
 pub use self::scope::{BadScope, Scope};
 use super::{client, now_ms};
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, NoRandomness, Secret, random_hex, to_hex};
-use crate::store::{Store, StoreError, Tx};
+use crate::core::ids::{AccountId, NoRandomness, Secret, random_hex, to_hex};
+use crate::core::time::UnixMillis;
+use crate::storage::{Store, StoreError, Tx};
 
 /// Every key begins so: a leaked one is recognised, by people and by scanners.
 pub(crate) const MARK: &str = "satchel_";

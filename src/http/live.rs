@@ -85,7 +85,7 @@ impl Hub {
         })
     }
 
-    /// Says that the object of this topic changed. Quick; made for [`Tx::after_commit`](crate::store::Tx::after_commit).
+    /// Says that the object of this topic changed. Quick; made for [`Tx::after_commit`](crate::storage::Tx::after_commit).
     pub fn tell(&self, topic: &str) {
         // Who starts to watch counts first and reads the state then: either it is seen here, or it reads
         // what was committed before this call.

@@ -4,6 +4,7 @@
 //! code and no table of theirs is named here. What must be worded in a family's shape, the family passes in.
 
 pub mod asking;
+pub mod audit_log;
 pub mod body;
 pub mod client;
 pub mod cors;
@@ -19,6 +20,7 @@ pub mod pages;
 pub mod problem;
 pub mod respond;
 pub mod server;
+pub mod trouble;
 
 /// Now, in unix milliseconds, as the store keeps time.
 pub(crate) fn now_ms() -> i64 {

@@ -13,10 +13,10 @@ use rusqlite::Connection;
 use super::LedgerError;
 use super::books::{Account, Journal, Kind};
 use super::rows::accounts as rows;
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, FeeReserveId};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::ids::{AccountId, FeeReserveId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 pub use super::rows::accounts::{Line, Place, Summary};
 

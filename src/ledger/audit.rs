@@ -11,9 +11,9 @@ use super::coins::{self, CoinSend, CoinStatus};
 use super::node::{self, Comparison, State};
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError, consistency, suspense};
-use crate::clock::{UnixMillis, millis};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::lightning::Balances;
-use crate::money::Msat;
 
 /// How long an audit waits for the node's balances to stand still where they differ from the books.
 const PATIENCE: Duration = Duration::from_secs(8);

@@ -8,9 +8,9 @@ use std::fmt;
 use rusqlite::params;
 
 use super::LedgerError;
-use crate::clock::UnixMillis;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 /// Where money can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,10 +11,10 @@
 use super::payouts::{self, Arrival, Payout, PayoutStatus};
 use super::rows::payouts as rows;
 use super::{LedgerError, Listeners};
-use crate::clock::UnixMillis;
-use crate::ids::{PayoutId, Preimage};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::ids::{PayoutId, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 /// Why a payout that a person ended so has failed.
 const GIVEN_UP: &str = "given up by hand";

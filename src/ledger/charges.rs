@@ -8,10 +8,10 @@ use lightning_invoice::Bolt11Invoice;
 use super::books::{Account, Journal, Kind};
 use super::rows::charges as rows;
 use super::{Family, Lapsed, LedgerError, Listeners, offers, recovery};
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, OfferId, PaymentHash, Preimage};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::ids::{ChargeId, OfferId, PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 use crate::telemetry::metrics as names;
 
 /// How far [`forget_unpaid`] has come.

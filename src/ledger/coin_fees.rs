@@ -14,11 +14,11 @@ use rusqlite::Connection;
 
 use super::rows::coins as rows;
 use super::{CoinSend, End, LedgerError, accounts};
-use crate::clock::{UnixMillis, Window};
-use crate::ids::AccountId;
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, Window};
 use crate::lightning::Lightning;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Weight of a transaction without its inputs: version, counts, lock time and witness flag, an output to the longest
 /// kind of address, and one of our own for the change.

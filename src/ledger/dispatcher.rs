@@ -17,11 +17,11 @@ use super::routing::{Bearer, Budget};
 use super::rows::payouts as rows;
 use super::rows::under_way;
 use super::{Ledger, LedgerError, PayoutKey};
-use crate::clock::{UnixMillis, millis};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
 use crate::lightning::capacity::sizes;
 use crate::lightning::{Direction, Dispatch, Model, Refusal, SendingRoom};
-use crate::money::Msat;
 
 /// Payouts marked in one commit.
 const BATCH: usize = 32;
@@ -258,7 +258,10 @@ fn true_limit(ledger: &Ledger, payout: &Payout) -> String {
 }
 
 /// Puts payouts off whose recipients, or others like them, hold what they were sent.
-fn wait_until(ledger: &Ledger, payouts: Vec<(crate::ids::PayoutId, UnixMillis)>) -> Result<(), LedgerError> {
+fn wait_until(
+    ledger: &Ledger,
+    payouts: Vec<(crate::core::ids::PayoutId, UnixMillis)>,
+) -> Result<(), LedgerError> {
     if payouts.is_empty() {
         return Ok(());
     }
@@ -360,10 +363,10 @@ fn fail(ledger: &Ledger, payout: &Payout, why: &str) -> Result<(), LedgerError> 
     ledger.store.write_blocking(move |tx| give_up(tx, &listeners, id, &why, now))
 }
 
-pub(super) fn into_store(error: LedgerError) -> crate::store::StoreError {
+pub(super) fn into_store(error: LedgerError) -> crate::storage::StoreError {
     match error {
         LedgerError::Store(error) => error,
-        LedgerError::Broken(what) => crate::store::StoreError::Unavailable(what),
+        LedgerError::Broken(what) => crate::storage::StoreError::Unavailable(what),
     }
 }
 

@@ -18,10 +18,10 @@ use super::offer_payouts::{self, Ended};
 use super::payouts::Reported;
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError, reconciliation};
+use crate::core::ids::PaymentHash;
+use crate::core::money::Msat;
 use crate::crash_point;
-use crate::ids::PaymentHash;
 use crate::lightning::{ChannelNews, NodeEvent, OfferKey};
-use crate::money::Msat;
 
 /// How long to wait for an event before looking whether to stop.
 const POLL: Duration = Duration::from_millis(500);

@@ -6,12 +6,12 @@
 use rusqlite::Row;
 
 use super::Family;
-use crate::clock::UnixMillis;
-use crate::clock::iso::IsoSeconds;
-use crate::csv::Line;
-use crate::export::{ReadLine, Section, Table, sats};
-use crate::ids::PaymentHash;
-use crate::money::Msat;
+use crate::core::csv::Line;
+use crate::core::ids::PaymentHash;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::core::time::iso::IsoSeconds;
+use crate::storage::export::{ReadLine, Section, Table, sats};
 
 /// Every entry of every journal.
 pub const LEDGER: Table = Table {

@@ -51,14 +51,14 @@ use std::time::Duration;
 use super::charges::{self, ChargeStatus};
 use super::rows::held as rows;
 use super::{Ledger, LedgerError, Listeners};
-use crate::clock::{UnixMillis, millis};
+use crate::core::ids::{ChargeId, PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::{ChargeId, PaymentHash, Preimage};
 #[cfg(doc)]
 use crate::lightning::NodeEvent;
 use crate::lightning::{Direction, RecordStatus, Waiting};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How long after its coming a held payment is claimed again: until then the first claim is still at work.
 const CLAIM_AGAIN_AFTER: Duration = Duration::from_secs(10);

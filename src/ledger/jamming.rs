@@ -27,9 +27,9 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::rows::under_way::Unsettled;
 use super::{Family, Payout, PayoutKey};
-use crate::clock::{UnixMillis, millis};
-use crate::ids::PayoutId;
-use crate::money::Msat;
+use crate::core::ids::PayoutId;
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 
 /// A payout under way for longer is held. An ordinary one over several hops takes less.
 pub(super) const HELD_AFTER: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::rows::charges as rows;
 use super::sure_time::BLOCK;
 use super::{Ledger, LedgerError};
-use crate::clock::{Kept, Span, UnixMillis};
+use crate::core::time::{Kept, Span, UnixMillis};
 
 /// What had passed, and the clock at that time.
 const PASSED: &str = "windows_passed";
@@ -109,11 +109,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clock::{Clock, millis};
+    use crate::core::time::{Clock, millis};
     use crate::ledger::{Listeners, Settings, Wake};
     use crate::lightning::Lightning;
     use crate::lightning::sim::Sim;
-    use crate::store::Store;
+    use crate::storage::Store;
 
     const NOON: UnixMillis = 1_799_971_200_000 + 43_200_000;
     const HOUR: Duration = Duration::from_secs(3_600);

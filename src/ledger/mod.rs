@@ -65,11 +65,11 @@ use std::sync::Arc;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::clock::Clock;
-use crate::ids::ChargeId;
+use crate::core::ids::ChargeId;
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::lightning::Lightning;
-use crate::money::Msat;
-use crate::store::{Store, StoreError, Tx};
+use crate::storage::{Store, StoreError, Tx};
 
 pub use books::Account;
 pub use charges::{Charge, ChargeStatus, SettledBy};

@@ -46,11 +46,11 @@ use super::rows::{charges as charge_rows, offers as rows};
 #[cfg(doc)]
 use super::{Family, Listener};
 use super::{LedgerError, Listeners};
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, OfferId, PaymentHash};
+use crate::core::ids::{ChargeId, OfferId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::lightning::Offer;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Lets a charge be paid by an offer of the same amount too. Must be committed with the charge, before anybody sees
 /// either.

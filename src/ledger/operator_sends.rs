@@ -15,10 +15,10 @@ use super::coin_fees::Quote;
 use super::coins::{self, CoinSend, CoinsWanted};
 use super::rows::operator_sends as rows;
 use super::{Family, Ledger, LedgerError};
-use crate::clock::UnixMillis;
-use crate::ids::CoinSendId;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::ids::CoinSendId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 /// Higher fee rates, in sat/vB, are refused as typing errors.
 pub const MAX_SAT_PER_VB: u64 = 500;

@@ -6,10 +6,10 @@ use rusqlite::Connection;
 
 use super::rows::{offer_payouts as offer_rows, payouts as rows};
 use super::{Family, LedgerError, OfferPayout, Payout, PayoutStatus, offer_payouts, payouts};
-use crate::clock::UnixMillis;
-use crate::ids::{OfferPayoutId, PaymentHash, PayoutId};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::ids::{OfferPayoutId, PaymentHash, PayoutId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 /// Names a payout: by the table and its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,9 +6,9 @@ use rusqlite::Connection;
 
 use super::rows::payout_list as rows;
 use super::{Family, LedgerError, PayoutStatus};
-use crate::clock::UnixMillis;
-use crate::ids::{PaymentHash, Preimage};
-use crate::money::Msat;
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 
 /// To what a payout goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,11 +24,11 @@ use super::charges::{self, Charge, ChargeStatus};
 use super::routing::Bearer;
 use super::rows::{held, payouts as rows, under_way};
 use super::{End, Family, Ledger, LedgerError, Listeners};
-use crate::clock::UnixMillis;
+use crate::core::ids::{AccountId, PaymentHash, PayoutId, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::crash_point;
-use crate::ids::{AccountId, PaymentHash, PayoutId, Preimage};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 use crate::telemetry::metrics as names;
 
 /// How far a payout is.
@@ -209,7 +209,7 @@ pub fn queue_knowing(
     if own.as_ref().is_some_and(closed) {
         return Ok(Queued::Unpayable);
     }
-    let window = crate::clock::millis(ledger.settings.send_window);
+    let window = crate::core::time::millis(ledger.settings.send_window);
     let public_id = uuid::Uuid::new_v4().to_string();
     let id = rows::insert(tx, order, hash, &public_id, now, now.saturating_add(window))?;
     let whole = order

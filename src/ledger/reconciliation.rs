@@ -29,10 +29,10 @@ use std::time::Duration;
 use super::payouts::{self, Arrival, Payout, PayoutStatus, Reported, set_aside};
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
 use crate::crash_point;
-use crate::ids::{PaymentHash, Preimage};
 use crate::lightning::{Direction, Outbound, PaymentRecord, RecordStatus, Standing};
-use crate::money::Msat;
 
 /// A payment arrived, and the node told so.
 ///

@@ -9,10 +9,10 @@ use super::payouts;
 use super::rows::{charges as charge_rows, held as held_rows, offers as offer_rows, payouts as rows};
 use super::sure_time::sure_now;
 use super::{Ledger, LedgerError, charges, held, offers, reconciliation};
-use crate::clock::{UnixMillis, millis};
-use crate::ids::{ChargeId, PayoutId};
+use crate::core::ids::{ChargeId, PayoutId};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::lightning::Direction;
-use crate::money::Msat;
 
 /// How long absent peers hold up the claim of payments that nobody told of.
 const ABSENT_AT_MOST: Duration = Duration::from_secs(600);

@@ -10,7 +10,7 @@
 //! account's payout costs (a refund, and a withdrawal if the settings say so), it counts for the hour of that account
 //! too.
 //!
-//! An hour ends by the time that has really passed, whatever the clock was set to in it: [`crate::clock::Window`].
+//! An hour ends by the time that has really passed, whatever the clock was set to in it: [`crate::core::time::Window`].
 //!
 //! **The limits are hard**: what is granted is reckoned and written in one transaction, before the node is asked, and
 //! counts until the payout ends and what it did cost takes its place. LDK pays no more than it was granted.
@@ -21,10 +21,10 @@ use rusqlite::Connection;
 
 use super::rows::{payouts as payout_rows, under_way as rows};
 use super::{Family, LedgerError, OfferPayout, Payout, Settings};
-use crate::clock::Window;
-use crate::ids::{AccountId, PayoutId};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::ids::{AccountId, PayoutId};
+use crate::core::money::Msat;
+use crate::core::time::Window;
+use crate::storage::Tx;
 
 /// The part of what is left that one payout may use without further ado.
 const PART: u64 = 20;

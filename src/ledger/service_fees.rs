@@ -3,10 +3,10 @@
 use super::LedgerError;
 use super::accounts::{self, Change, LineKind};
 use super::books::{Account, Journal, Kind};
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, ChargeId};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::ids::{AccountId, ChargeId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 /// Earns a fee of what a charge has brought in for an account, in the transaction that settles the charge and after the
 /// account was credited; nothing is written for no fee. Once a charge: what is paid to it after that is all the

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use super::rows::charges as rows;
 use super::{Ledger, LedgerError};
-use crate::clock::{UnixMillis, millis};
-use crate::ids::random_bytes;
+use crate::core::ids::random_bytes;
+use crate::core::time::{UnixMillis, millis};
 
 /// Time that has surely passed; and when, by the steady clock of the run, that was so.
 const TIME_MARK: &str = "sure_time";
@@ -82,11 +82,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::core::time::Clock;
     use crate::ledger::{Listeners, Settings, Wake};
     use crate::lightning::Lightning;
     use crate::lightning::sim::Sim;
-    use crate::store::Store;
+    use crate::storage::Store;
 
     const NOON: UnixMillis = 1_800_000_000_000;
     const HOUR: Duration = Duration::from_secs(3_600);

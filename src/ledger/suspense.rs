@@ -28,11 +28,11 @@ use super::books::{Account, Journal, Kind};
 use super::payouts::{self, Order, Queued};
 use super::rows::suspense as rows;
 use super::{Charge, End, Family, Lapsed, Ledger, LedgerError, Listener, Payout};
-use crate::clock::UnixMillis;
+use crate::core::ids::{AccountId, ChargeId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::crash_point;
-use crate::ids::{AccountId, ChargeId, PaymentHash};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Money in suspense.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -18,8 +18,8 @@ use super::charges::Receipt;
 use super::dispatcher::Dispatcher;
 use super::payouts::{Order, Queued, Reported};
 use super::*;
+use crate::core::money::Msat;
 use crate::lightning::sim::{Sim, Trap};
-use crate::money::Msat;
 
 struct Desk {
     ledger: Ledger,

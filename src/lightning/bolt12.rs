@@ -8,9 +8,9 @@ use bitcoin::constants::ChainHash;
 use lightning::offers::offer::{Amount, Offer};
 
 use super::target::{self, Target};
-use crate::clock::UnixMillis;
-use crate::ids::OfferId;
-use crate::money::Msat;
+use crate::core::ids::OfferId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 
 /// An offer that can be paid: of our network, in sats, in time, for one of whatever it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

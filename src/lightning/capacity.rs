@@ -17,7 +17,7 @@
 use serde::Serialize;
 
 use super::SendingRoom;
-use crate::money::Msat;
+use crate::core::money::Msat;
 
 /// Parts of one payment; LDK's default, which we don't change. Each part is at least this share of the payment.
 pub const MAX_PARTS: u64 = 10;

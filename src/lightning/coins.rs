@@ -2,7 +2,7 @@
 
 use bitcoin::{Address, Amount, TxOut, Txid};
 
-use crate::money::Msat;
+use crate::core::money::Msat;
 
 /// Coins to send.
 #[derive(Clone, Debug)]

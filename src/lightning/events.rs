@@ -1,7 +1,7 @@
 //! What the node tells.
 
-use crate::ids::{OfferId, PaymentHash, Preimage};
-use crate::money::Msat;
+use crate::core::ids::{OfferId, PaymentHash, Preimage};
+use crate::core::money::Msat;
 
 /// Something that happened on the node. The same event may come more than once, until
 /// [`Lightning::event_handled`](super::Lightning::event_handled) has returned.

@@ -6,7 +6,7 @@ use bitcoin::Network;
 use lightning_invoice::{Bolt11Invoice, Currency};
 
 use super::target::{self, Target};
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 
 /// Blocks for which a recipient may ask to be able to hold the payment: two days. Ordinary wallets ask for
 /// 9 to 144; more would only serve to keep our channels busy.

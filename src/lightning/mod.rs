@@ -29,8 +29,8 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::Bolt11Invoice;
 use serde::Serialize;
 
-use crate::ids::{OfferId, PaymentHash, Preimage};
-use crate::money::Msat;
+use crate::core::ids::{OfferId, PaymentHash, Preimage};
+use crate::core::money::Msat;
 
 pub use capacity::{ChannelRoom, Limit, Model, Shortfall};
 pub use coins::{CoinDispatch, CoinFate, CoinOrder, CoinRecord};

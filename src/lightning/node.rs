@@ -8,7 +8,7 @@ use lightning_invoice::Bolt11Invoice;
 use tokio::runtime::Handle;
 
 use super::{InvoiceError, InvoiceRequest, Lightning, Operator, OperatorError};
-use crate::ids::PaymentHash;
+use crate::core::ids::PaymentHash;
 
 /// A node as async code sees it. Cheap to clone.
 #[derive(Clone)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::RecordStatus;
-use crate::ids::{OfferId, PaymentHash, Preimage};
-use crate::money::Msat;
+use crate::core::ids::{OfferId, PaymentHash, Preimage};
+use crate::core::money::Msat;
 
 /// An offer to create.
 #[derive(Clone, Debug)]

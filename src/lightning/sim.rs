@@ -26,10 +26,10 @@ use super::{
     OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus, Refusal, SendingRoom, Spent, Standing,
     Waiting,
 };
-use crate::clock::Clock;
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::ledger::charges::hash_of;
-use crate::money::Msat;
 use chain::OnChain;
 use coins::Spend;
 pub use fake::FakeNode;

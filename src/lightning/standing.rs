@@ -30,8 +30,8 @@
 //!
 //! What follows for the ledger is told in [`reconciliation`](crate::ledger::reconciliation).
 
-use crate::ids::{PaymentHash, Preimage};
-use crate::money::Msat;
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
 
 /// An outbound payment that is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

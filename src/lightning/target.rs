@@ -14,7 +14,7 @@ use bitcoin::address::NetworkUnchecked;
 use lightning_invoice::Bolt11Invoice;
 use url::Url;
 
-use crate::text::is_format;
+use crate::core::text::is_format;
 
 /// Longest text that is looked at, in bytes; real invoices stay far below, and parsing costs time.
 pub const LONGEST: usize = 8_192;

@@ -1,8 +1,8 @@
 //! From an amount of money to sats and back, in integers.
 
-use crate::currency::{Currency, RATE_PLACES, rate_units};
-use crate::decimal::{Decimal, ten_to};
-use crate::money::Msat;
+use crate::core::currency::{Currency, RATE_PLACES, rate_units};
+use crate::core::decimal::{Decimal, ten_to};
+use crate::core::money::Msat;
 
 /// One bitcoin is `10^8` sat.
 const SAT_PLACES: u32 = 8;

@@ -1,7 +1,7 @@
 //! Which price several sources agree on.
 
-use crate::currency::{rate_of_units, rate_units};
-use crate::decimal::Decimal;
+use crate::core::currency::{rate_of_units, rate_units};
+use crate::core::decimal::Decimal;
 
 /// What is further from the middle than a part of this size is no price.
 const OUTLIER_PART: u128 = 4;

@@ -17,9 +17,9 @@ use std::collections::BTreeMap;
 
 use super::judge::{Verdict, judge};
 use super::{Currency, Word};
-use crate::clock::{UnixMillis, millis};
-use crate::currency::{RATE_PLACES, rate_units};
-use crate::decimal::{Decimal, ten_to};
+use crate::core::currency::{RATE_PLACES, rate_units};
+use crate::core::decimal::{Decimal, ten_to};
+use crate::core::time::{UnixMillis, millis};
 
 /// How long what was believed counts.
 const REMEMBERED: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);

@@ -10,7 +10,7 @@
 //! old as the source itself says it is. Where only one source knows a price, it is held against what was known before
 //! (`memory`).
 //!
-//! Rates are currency units for one bitcoin, exact, with at most [`crate::currency::RATE_PLACES`].
+//! Rates are currency units for one bitcoin, exact, with at most [`crate::core::currency::RATE_PLACES`].
 
 mod convert;
 mod judge;
@@ -29,15 +29,15 @@ use futures_util::future::{BoxFuture, join_all};
 
 use self::judge::Verdict;
 use self::memory::Memory;
-use crate::clock::{Clock, UnixMillis, millis};
-use crate::currency::plausible_rate;
-use crate::decimal::Decimal;
-use crate::money::Msat;
+use crate::core::currency::plausible_rate;
+use crate::core::decimal::Decimal;
+use crate::core::money::Msat;
+use crate::core::time::{Clock, UnixMillis, millis};
 use crate::telemetry::metrics as names;
 
 pub use self::convert::{ConvertError, fiat_of, sats, sats_within};
 pub use self::unit::Unit;
-pub use crate::currency::Currency;
+pub use crate::core::currency::Currency;
 
 /// A word that is younger than now by no more than this is from now: a clock is set back a little now and then. One
 /// that is younger still is of unknown age.

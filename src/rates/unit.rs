@@ -7,9 +7,9 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 
 use super::convert::{ConvertError, direct};
 use super::{Currency, Quote};
-use crate::currency::UnknownCurrency;
-use crate::decimal::Decimal;
-use crate::money::Msat;
+use crate::core::currency::UnknownCurrency;
+use crate::core::decimal::Decimal;
+use crate::core::money::Msat;
 
 /// What a price can be named in: a currency, bitcoin, or sats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::redact::redact;
 use crate::config::{Log, LogFormat};
-use crate::text::escaped;
+use crate::core::text::escaped;
 
 /// The log can't be started.
 #[derive(Debug, thiserror::Error)]

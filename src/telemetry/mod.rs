@@ -1,6 +1,7 @@
 //! What the process tells about itself: logs, metrics, health, and the watchdog that ends it when a vital
 //! part is dead. Knows no family and no node; all rooms may use it.
 
+pub mod failpoint;
 pub mod health;
 pub mod logs;
 pub mod metrics;

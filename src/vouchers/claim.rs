@@ -6,14 +6,14 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{Refused, Taker, Voucher, by_id, redeems, refusal, store, taker_of};
-use crate::clock::UnixMillis;
-use crate::ids::VoucherId;
+use crate::core::ids::VoucherId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::offer_payouts::{self, OfferPayout, Wanted};
 use crate::ledger::payouts::{self, Order, Queued};
 use crate::ledger::{Family, Ledger, LedgerError, Outgoing, PayoutKey, PayoutStatus, charges, offers};
 use crate::lightning::bolt12::PayableOffer;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A redemption that was accepted.
 #[derive(Clone, Debug)]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::store::{self, Share};
 use super::{Refused, Taker, Voucher, by_id, refusal};
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, VoucherId};
+use crate::core::ids::{ChargeId, VoucherId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::books::{Journal, Kind};
 use crate::ledger::{
     Account, Charge, End, Family, Lapsed, LedgerError, Listener, OfferPayout, Outgoing, Payout, outgoing,
 };
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What happened to a voucher.
 #[derive(Clone, Debug)]

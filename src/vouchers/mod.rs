@@ -36,11 +36,11 @@ use rusqlite::Connection;
 
 pub use self::claim::{Claim, ToOffer, redeem, redeem_to_offer, same_offer};
 pub use self::listener::{Change, VoucherListener, Vouchers};
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, VoucherId};
+use crate::core::ids::{ChargeId, VoucherId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::{Family, LedgerError, Outgoing, PayoutKey, outgoing};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Where a voucher is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,10 +19,10 @@ use futures_util::{StreamExt, stream};
 use lightning_invoice::Bolt11Invoice;
 
 use super::{Change, Claim, Taker, Voucher, Vouchers, by_id, put_off_return, redeem, to_return};
-use crate::clock::{UnixMillis, millis};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::ledger::{Ledger, LedgerError};
 use crate::lightning::invoice;
-use crate::money::Msat;
 
 /// The first pause between two tries; each pause is as long as all the time before it.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60);

@@ -3,11 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{NewVoucher, Taker, Voucher, VoucherState};
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, OfferPayoutId, PayoutId, VoucherId};
+use crate::core::ids::{ChargeId, OfferPayoutId, PayoutId, VoucherId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::{LedgerError, PayoutKey};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 const COLUMNS: &str =
     "id, family, charge_id, amount_msat, state, payout_id, created_at, expires_at, return_to,

@@ -6,14 +6,14 @@ use std::time::Duration;
 use lightning_invoice::Bolt11Invoice;
 
 use super::*;
-use crate::clock::Clock;
+use crate::core::time::Clock;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
     Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, payouts,
 };
 use crate::lightning::Lightning;
 use crate::lightning::sim::Sim;
-use crate::store::Store;
+use crate::storage::Store;
 
 struct Shop {
     ledger: Ledger,
@@ -48,7 +48,7 @@ impl Shop {
     fn unfunded(&self, lives_for: Option<Duration>) -> (VoucherId, Bolt11Invoice) {
         let (invoice, _) = self.sim.invoice(sat(1_000), Duration::from_secs(3_600));
         let (ours, now) = (invoice.clone(), self.ledger.clock.now());
-        let expires_at = lives_for.map(|span| now + crate::clock::millis(span));
+        let expires_at = lives_for.map(|span| now + crate::core::time::millis(span));
         let id = self
             .ledger
             .store
@@ -379,7 +379,7 @@ fn a_late_success_while_another_payout_is_under_way_closes_the_voucher_when_that
     assert!(audit.clean && audit.warnings.is_empty(), "{audit:?}");
 }
 
-fn arrival(hash: crate::ids::PaymentHash) -> payouts::Arrival {
+fn arrival(hash: crate::core::ids::PaymentHash) -> payouts::Arrival {
     payouts::Arrival { hash, preimage: None, fee: Msat::ZERO, left: None }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Vouchers;
 use super::returns::Returns;
-use crate::clock::millis;
+use crate::core::time::millis;
 use crate::ledger::sure_time::sure_now;
 use crate::ledger::{Ledger, LedgerError, charges};
 

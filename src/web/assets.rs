@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bitcoin::hashes::{Hash, HashEngine, sha256};
 use rust_embed::RustEmbed;
 
-use crate::ids::to_hex;
+use crate::core::ids::to_hex;
 
 #[derive(RustEmbed)]
 #[folder = "src/web/assets/"]

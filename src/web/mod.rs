@@ -25,7 +25,7 @@ use axum::{Extension, Router};
 use futures_util::future::BoxFuture;
 use utoipa::{OpenApi, openapi};
 
-use crate::fees::FeeRule;
+use crate::core::fees::FeeRule;
 
 pub use page::not_found;
 pub use qr::{MAX_CHARS as QR_MAX_CHARS, QrError, qr_svg};

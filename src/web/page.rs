@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::{FindGift, GiftNow, WebSettings, assets};
 use crate::http::asking::base_path;
-use crate::lnurl;
+use crate::outbound::lnurl;
 
 /// Everything from this host and nothing inline; nobody may frame a page on which money is taken.
 /// Trusted types make the browser itself refuse a script that turns text into markup.

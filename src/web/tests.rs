@@ -39,7 +39,7 @@ fn settings() -> WebSettings {
         min_sat: 100,
         max_sat: 500_000,
         max_quantity: 500,
-        gift_fee: crate::fees::FeeRule::FREE,
+        gift_fee: crate::core::fees::FeeRule::FREE,
         email: true,
     }
 }
@@ -152,7 +152,7 @@ async fn what_is_dynamic_is_escaped() {
 
 #[tokio::test]
 async fn without_javascript_the_gift_can_still_be_scanned() {
-    let lnurl_of = |url: &str| crate::lnurl::encode(url).unwrap().to_uppercase();
+    let lnurl_of = |url: &str| crate::outbound::lnurl::encode(url).unwrap().to_uppercase();
     let plain = lnurl_of(&format!("https://gifts.example/lnurl/{ID}"));
     let coded = lnurl_of(&format!("https://gifts.example/lnurl/{ID}?verifyCode=0042"));
     let expectations = [
@@ -291,7 +291,9 @@ async fn every_field_of_a_form_names_the_place_of_its_error() {
 async fn the_start_page_knows_the_limits_and_the_lnurl() {
     let (_, _, body) = get("/").await;
     assert!(body.contains(r#"data-min="100" data-max="500000" data-max-quantity="500""#));
-    assert!(body.contains(&crate::lnurl::encode("https://gifts.example/lnurl").unwrap().to_uppercase()));
+    assert!(
+        body.contains(&crate::outbound::lnurl::encode("https://gifts.example/lnurl").unwrap().to_uppercase())
+    );
 }
 
 #[tokio::test]

@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::super::*;
-use crate::acts::Act;
-use crate::clock::Clock;
-use crate::export::{Place, Span};
+use crate::core::ids::{AccountId, PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::Clock;
+use crate::http::audit_log::Act;
 use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, KeyId, Scope};
-use crate::ids::{AccountId, PaymentHash, Preimage};
 use crate::ledger::by_hand::Found;
 use crate::ledger::{PayoutStatus, payout_list};
 use crate::lightning::{
@@ -27,8 +27,8 @@ use crate::lightning::{
     OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound, PaymentRecord, Peer,
     SendingRoom, Spent, Standing, Waiting,
 };
-use crate::money::Msat;
 use crate::rates::RatesSettings;
+use crate::storage::export::{Place, Span};
 
 #[derive(Default)]
 pub(super) struct FakeNode {

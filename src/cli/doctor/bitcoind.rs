@@ -107,7 +107,7 @@ mod tests {
     use axum::{Json, Router};
 
     use super::*;
-    use crate::ids::Secret;
+    use crate::core::ids::Secret;
 
     /// A bitcoind whose password is `right`, and the settings that lead to it.
     async fn serve(rest: bool) -> Chain {

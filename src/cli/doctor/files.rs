@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Check;
+use crate::config::data_dir::{DataDirError, PassphraseSources, read_admin_key, read_seed};
 use crate::config::{Config, admin_key_path, admin_socket_path, seed_path};
-use crate::data_dir::{DataDirError, PassphraseSources, read_admin_key, read_seed};
 
 /// Below this a busy day can fill the disk.
 const LITTLE_ROOM: u64 = 2_000_000_000;
@@ -122,7 +122,9 @@ fn secret_file(name: &'static str, path: &Path, read: Result<(), DataDirError>, 
 mod tests {
     use super::*;
     use crate::cli::doctor::Level;
-    use crate::data_dir::{Passphrase, create_folder, new_admin_key, new_words, rewrite_seed, write_private};
+    use crate::config::data_dir::{
+        Passphrase, create_folder, new_admin_key, new_words, rewrite_seed, write_private,
+    };
 
     fn look(folder: &Path, passphrase: &PassphraseSources) -> Vec<Check> {
         super::look(&Config { data_dir: folder.to_owned(), ..Config::default() }, passphrase)

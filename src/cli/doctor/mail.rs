@@ -4,7 +4,7 @@ use bitcoin::Network;
 
 use super::Check;
 use crate::config::Config;
-use crate::mail::Mailer;
+use crate::outbound::mail::Mailer;
 
 const NAME: &str = "mail";
 
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use crate::cli::doctor::Level;
     use crate::config::Smtp;
-    use crate::mail::post_office::PostOffice;
+    use crate::outbound::mail::post_office::PostOffice;
 
     #[tokio::test]
     async fn a_server_is_asked_and_no_letter_is_sent() {

@@ -18,7 +18,7 @@ use super::args::Global;
 use super::error::{CliError, PROBLEMS};
 use super::report::Report;
 use crate::config::Config;
-use crate::data_dir::PassphraseSources;
+use crate::config::data_dir::PassphraseSources;
 
 /// How bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use super::Check;
 use crate::config::Config;
-use crate::webhooks::guard::{is_inside, is_public};
+use crate::outbound::guard::{is_inside, is_public};
 
 pub fn look(config: &Config, file: Option<&Path>) -> Vec<Check> {
     let mut checks = vec![public_url(config)];
@@ -204,7 +204,7 @@ mod tests {
     fn settings_that_others_can_change_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
-        crate::data_dir::write_private(&file, "x").unwrap();
+        crate::config::data_dir::write_private(&file, "x").unwrap();
         let is_told = || look(&Config::default(), Some(&file)).iter().any(|check| check.name == "settings");
         assert!(!is_told());
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o664)).unwrap();
@@ -215,7 +215,7 @@ mod tests {
     fn a_password_in_a_readable_file_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
-        crate::data_dir::write_private(&file, "x").unwrap();
+        crate::config::data_dir::write_private(&file, "x").unwrap();
         assert_eq!(readable_by_others(&file), None);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(readable_by_others(&file).is_some());

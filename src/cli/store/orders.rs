@@ -10,7 +10,7 @@ use crate::cli::client::{Client, query};
 use crate::cli::error::CliError;
 use crate::cli::report::{Report, table};
 use crate::cli::show::{cell, grouped, items, number, text};
-use crate::text::escaped;
+use crate::core::text::escaped;
 
 pub(super) async fn list(client: &Client, slug: &str, status: Option<String>) -> Result<Report, CliError> {
     let (mut all, mut before) = (Vec::new(), None);

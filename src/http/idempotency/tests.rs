@@ -1,7 +1,7 @@
 use super::*;
+use crate::core::ids::AccountId;
 use crate::http::keys::KeyId;
-use crate::ids::AccountId;
-use crate::store::Store;
+use crate::storage::Store;
 
 fn open() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::Caller;
 use super::rows::Found;
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 
 /// Keys remembered; with more in use all are forgotten and looked up again.
 const MOST: usize = 4096;

@@ -9,7 +9,7 @@ use axum::response::Response;
 use futures_util::StreamExt;
 
 use super::{Caller, KeyError, Keys, Scope, shown_key};
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 /// Middleware: puts the [`Caller`] of a valid key on the request, for what counts by it. Whether a route needs a
 /// key, and what to say of a bad one, is the route's own.

@@ -6,10 +6,10 @@ use ipnet::IpNet;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Caller, KeyBounds, KeyError, KeyId, KeyInfo, SHOWN, Scope, hash_of};
-use crate::clock::UnixMillis;
+use crate::core::ids::{AccountId, Secret};
+use crate::core::time::UnixMillis;
 use crate::http::now_ms;
-use crate::ids::{AccountId, Secret};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Characters of a key's or an account's name.
 const LONGEST_NAME: usize = 64;

@@ -172,8 +172,8 @@ mod flood {
 
     use super::super::fair::Strangers;
     use super::*;
+    use crate::core::ids::AccountId;
     use crate::http::client::Asker;
-    use crate::ids::AccountId;
 
     /// The budget of a minute.
     const BUDGET: u32 = 1_200;

@@ -5,10 +5,10 @@ use bitcoin::Txid;
 use super::super::rows::coins as rows;
 use super::super::{Ledger, LedgerError, Listeners};
 use super::{CoinSend, CoinStatus, by_id, fail, order, pay};
-use crate::clock::UnixMillis;
-use crate::ids::CoinSendId;
+use crate::core::ids::CoinSendId;
+use crate::core::time::UnixMillis;
 use crate::lightning::CoinFate;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What a person found out about coins that nobody could tell of.
 #[derive(Clone, Debug)]

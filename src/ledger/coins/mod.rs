@@ -54,12 +54,12 @@ use super::coin_fees;
 use super::coin_fees::Quote;
 use super::rows::coins as rows;
 use super::{End, Family, Ledger, LedgerError, Listeners};
-use crate::clock::{UnixMillis, millis};
+use crate::core::ids::{AccountId, CoinSendId, FeeReserveId};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::{AccountId, CoinSendId, FeeReserveId};
 use crate::lightning::{CoinOrder, target};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 pub use by_hand::{Found, NotSettled, may_settle, settle};
 pub use send::{Worker, run};

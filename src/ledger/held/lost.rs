@@ -17,9 +17,9 @@ use rusqlite::Connection;
 
 use super::rows;
 use super::{Arrival, act, note};
+use crate::core::money::Msat;
 use crate::ledger::{ChargeStatus, Ledger, LedgerError, charges};
 use crate::lightning::{Direction, RecordStatus, Waiting};
-use crate::money::Msat;
 
 /// How long after the start a payment that lies there unchanged is complete: twice what LDK gives it.
 pub const COMPLETE_AFTER: Duration = Duration::from_secs(360);

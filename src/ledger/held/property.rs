@@ -17,7 +17,7 @@ use crate::ledger::payouts::Queued;
 use crate::ledger::{Account, audit, events, recovery};
 use crate::lightning::sim::{CRASH, Trap};
 use crate::lightning::{Lightning, NodeEvent};
-use crate::store::Store;
+use crate::storage::Store;
 
 /// Histories in each of the two halves.
 const HISTORIES: u32 = 2_500;

@@ -6,7 +6,7 @@ use lightning_invoice::Bolt11Invoice;
 
 use super::lost::{COMPLETE_AFTER, Lost};
 use super::*;
-use crate::clock::Clock;
+use crate::core::time::Clock;
 use crate::ledger::charges::hash_of;
 use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
 use crate::ledger::{
@@ -14,7 +14,7 @@ use crate::ledger::{
 };
 use crate::lightning::sim::Sim;
 use crate::lightning::{InvoiceDescription, InvoiceRequest, Lightning, NodeEvent};
-use crate::store::Store;
+use crate::storage::Store;
 
 /// Writes down what it is told.
 #[derive(Default)]

@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::super::books::{Account, Journal, Kind};
 use super::verdict::{self, Closed, Finding, Verdict};
 use super::{ChannelState, Forward, Known, Role, Sums, explain, rows, wallet};
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::crash_point;
 use crate::ledger::{Ledger, LedgerError};
 use crate::lightning::{ClaimKind, Holdings};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How long a difference must stay as it is before it counts: longer than an event of LDK takes to be written down.
 const STEADY: Duration = Duration::from_secs(2);

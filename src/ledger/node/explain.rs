@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Known, LastLook, Sums, rows};
-use crate::clock::iso::IsoSeconds;
+use crate::core::time::iso::IsoSeconds;
 use crate::ledger::LedgerError;
 use crate::lightning::Holdings;
 use rusqlite::Connection;

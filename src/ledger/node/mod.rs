@@ -48,9 +48,9 @@ use serde::Serialize;
 
 use super::rows::node as rows;
 use super::{Ledger, LedgerError};
-use crate::clock::UnixMillis;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 pub use compare::{Comparison, State, compare};
 

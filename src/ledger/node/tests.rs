@@ -10,14 +10,14 @@ use proptest::prelude::*;
 use super::super::books::{Account, Journal, Kind};
 use super::compare::compare_steady;
 use super::{Comparison, State, note_channels, note_forward};
-use crate::clock::Clock;
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::ledger::{Ledger, LedgerError, Listeners, Settings, Wake, audit};
 use crate::lightning::sim::Sim;
 use crate::lightning::{
     ChannelHolding, Claim, ClaimKind, Holdings, Lightning, Spent, Sweep, WalletTransaction,
 };
-use crate::money::Msat;
-use crate::store::Store;
+use crate::storage::Store;
 
 /// What closing a channel of ours takes, in sat, and a sweep.
 const CLOSE_FEE: u64 = 900;

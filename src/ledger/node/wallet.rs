@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use super::super::books::{Account, Journal, Kind};
 use super::{ChannelRow, ChannelState, Known, Role, rows};
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::ledger::{Ledger, LedgerError};
 use crate::lightning::{ClaimKind, Holdings, Spent, WalletTransaction};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A transaction and what it was for.
 #[derive(Debug)]

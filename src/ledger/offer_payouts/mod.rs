@@ -72,13 +72,13 @@ use super::books::{Account, Journal, Kind};
 use super::payouts::PayoutStatus;
 use super::rows::offer_payouts as rows;
 use super::{Family, Ledger, LedgerError};
-use crate::clock::{UnixMillis, millis};
+use crate::core::ids::{AccountId, OfferPayoutId, PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::{AccountId, OfferPayoutId, PaymentHash, Preimage};
 #[cfg(doc)]
 use crate::lightning::Lightning;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 pub use outcome::{Ended, arrived, failure_reported};
 pub use send::{Worker, run};

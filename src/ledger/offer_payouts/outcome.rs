@@ -9,12 +9,12 @@ use super::super::rows::under_way::add_routing;
 use super::super::{End, Ledger, LedgerError, Listeners};
 use super::send::LOOK_EVERY;
 use super::{OfferPayout, by_id};
-use crate::clock::{UnixMillis, millis};
+use crate::core::ids::{OfferPayoutId, PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::{OfferPayoutId, PaymentHash, Preimage};
 use crate::lightning::{OfferKey, OfferRecord, Outbound, Standing};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What the node tells of the end of a payment to an offer.
 #[derive(Clone, Debug)]

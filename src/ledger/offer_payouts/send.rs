@@ -10,11 +10,11 @@ use super::super::rows::offer_payouts as rows;
 use super::super::{Family, Ledger, LedgerError};
 use super::outcome::{Ended, arrived, conclude, give_up, standing_of};
 use super::{OfferPayout, by_id};
-use crate::clock::{UnixMillis, millis};
+use crate::core::ids::{OfferPayoutId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::{OfferPayoutId, PaymentHash};
 use crate::lightning::{OfferDispatch, OfferKey, OfferOrder, RecordStatus};
-use crate::money::Msat;
 
 /// How often it is looked whether something is due.
 const TICK: Duration = Duration::from_millis(500);

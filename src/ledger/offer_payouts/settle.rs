@@ -4,11 +4,11 @@ use super::super::payouts::PayoutStatus;
 use super::super::{Ledger, LedgerError, Listeners};
 use super::outcome::{Ended, give_up, pay};
 use super::{OfferPayout, by_id};
-use crate::clock::UnixMillis;
-use crate::ids::{OfferPayoutId, PaymentHash};
+use crate::core::ids::{OfferPayoutId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::lightning::{OfferKey, Outbound, RecordStatus, Standing};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What a person found out about one that nobody could tell of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

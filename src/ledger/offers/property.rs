@@ -12,14 +12,14 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::tests::ask;
 use super::*;
-use crate::ids::Preimage;
+use crate::core::ids::Preimage;
 use crate::ledger::charges::hash_of;
 use crate::ledger::held::tests::Desk;
 use crate::ledger::payouts::Queued;
 use crate::ledger::{audit, events, held, recovery};
 use crate::lightning::Lightning;
 use crate::lightning::sim::{CRASH, Trap};
-use crate::store::Store;
+use crate::storage::Store;
 
 /// Histories in each of the two halves.
 const HISTORIES: u32 = 1_500;

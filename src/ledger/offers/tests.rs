@@ -5,13 +5,13 @@ use std::time::Duration;
 use lightning_invoice::Bolt11Invoice;
 
 use super::*;
-use crate::ids::Preimage;
+use crate::core::ids::Preimage;
 use crate::ledger::charges::hash_of;
 use crate::ledger::held::tests::Desk;
 use crate::ledger::payouts::Queued;
 use crate::ledger::{Family, events, held, recovery};
 use crate::lightning::{Lightning, OfferRequest};
-use crate::store::Store;
+use crate::storage::Store;
 
 fn desk() -> (Desk, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();

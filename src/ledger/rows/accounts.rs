@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, FeeReserveId};
+use crate::core::ids::{AccountId, FeeReserveId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::{Balance, Change};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A line of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PaymentHash, Preimage};
+use crate::core::ids::{ChargeId, PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::{Charge, ChargeStatus, Family, LedgerError, SettledBy};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How far lapsed invoices have been marked.
 const EXPIRED_MARK: &str = "expire_charges";

@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::{UnixMillis, Window};
-use crate::ids::{AccountId, CoinSendId};
+use crate::core::ids::{AccountId, CoinSendId};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, Window};
 use crate::ledger::LedgerError;
 use crate::ledger::coins::{CoinSend, CoinStatus, CoinsWanted};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 const SEND: &str =
     "SELECT id, family, address, amount_msat, status, txid, created_at, deadline, sent_at, finished_at,

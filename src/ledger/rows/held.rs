@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, PaymentHash, Preimage};
+use crate::core::ids::{ChargeId, PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A charge whose payment waits to be claimed.
 pub(crate) struct Held {

@@ -16,8 +16,8 @@ pub(super) mod under_way;
 use rusqlite::{Connection, params};
 
 use super::LedgerError;
-use crate::clock::UnixMillis;
-use crate::ids::PaymentHash;
+use crate::core::ids::PaymentHash;
+use crate::core::time::UnixMillis;
 
 /// Payments that came: when, row id and hash of some after a row id and before a time, oldest first.
 fn came(

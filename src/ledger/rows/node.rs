@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
 use crate::ledger::books::Account;
 use crate::ledger::node::{Booked, ChannelRow, ChannelState, Forward, Known, LastLook, Role, Sums};
 use crate::lightning::{ChannelHolding, WalletTransaction};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How many looks of an outcome are kept.
 const KEPT_LOOKS: i64 = 50;

@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::{OfferPayoutId, PaymentHash};
+use crate::core::ids::{OfferPayoutId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
 use crate::ledger::offer_payouts::{Ended, OfferPayout, Wanted};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 const COLUMNS: &str = "id, public_id, family, offer, amount_msat, max_fee_msat, status, attempts, payment_id,
     payment_hash, doubtful, created_at, deadline, finished_at, preimage, fee_msat, error, failure_reported, next_try_at,

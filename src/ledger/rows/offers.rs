@@ -3,12 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::came;
-use crate::clock::UnixMillis;
-use crate::ids::{ChargeId, OfferId, PaymentHash};
+use crate::core::ids::{ChargeId, OfferId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
 use crate::lightning::Offer;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 pub(crate) fn insert(tx: &Tx<'_>, charge: ChargeId, offer: &Offer) -> Result<(), LedgerError> {
     tx.prepare_cached("INSERT INTO charge_offers (offer_id, charge_id, offer) VALUES (?1, ?2, ?3)")?

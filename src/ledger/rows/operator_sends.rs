@@ -2,10 +2,10 @@
 
 use rusqlite::params;
 
-use crate::ids::CoinSendId;
+use crate::core::ids::CoinSendId;
+use crate::core::money::Msat;
 use crate::ledger::LedgerError;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 pub(crate) fn insert(
     tx: &Tx<'_>,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::ledger::payout_list::{Event, Listed, Place, Wanted, Way};
 use crate::ledger::{LedgerError, PayoutStatus};
 

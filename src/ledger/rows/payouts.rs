@@ -3,12 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::came;
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, PaymentHash, PayoutId, Preimage};
+use crate::core::ids::{AccountId, PaymentHash, PayoutId, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::payouts::Order;
 use crate::ledger::{LedgerError, Payout};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 pub(super) const COLUMNS: &str =
     "id, public_id, family, payment_hash, unseal(invoice), amount_msat, max_fee_msat, status,

@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, PayoutId};
+use crate::core::ids::{AccountId, PayoutId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
 use crate::ledger::suspense::Item;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// To whom an item goes.
 #[derive(Clone, Copy, Debug)]

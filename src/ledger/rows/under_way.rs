@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 
-use crate::clock::{UnixMillis, Window};
-use crate::ids::{AccountId, OfferPayoutId, PayoutId};
+use crate::core::ids::{AccountId, OfferPayoutId, PayoutId};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, Window};
 use crate::ledger::{Family, LedgerError, PayoutKey};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Milliseconds in an hour.
 const HOUR_MS: i64 = 3_600_000;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Report;
-use crate::clock::{UnixMillis, millis};
+use crate::core::time::{UnixMillis, millis};
 use crate::ledger::LedgerError;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Held payouts that are worth a message, as a part of all slots.
 const MANY: u64 = 4;
@@ -165,7 +165,7 @@ fn write(tx: &Tx<'_>, name: &str, known: &Known) -> Result<(), LedgerError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::storage::Store;
 
     const PATIENCE: Patience =
         Patience { after: Duration::from_secs(60), min_interval: Duration::from_secs(600) };

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 use super::{Owed, WhenShort};
+use crate::core::money::Msat;
 use crate::ledger::Ledger;
 use crate::lightning::{Model, Node, Shortfall};
-use crate::money::Msat;
-use crate::store::Store;
+use crate::storage::Store;
 
 /// How old an answer may be.
 #[derive(Clone, Copy, Debug)]

@@ -25,9 +25,9 @@ use rusqlite::Connection;
 
 use super::books::Account;
 use super::{Ledger, LedgerError};
+use crate::core::money::Msat;
 use crate::lightning::{Lightning, Model};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 #[cfg(test)]
 pub(crate) use gate::Ages;

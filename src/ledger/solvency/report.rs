@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::{Owed, free_to_spend};
-use crate::clock::{UnixMillis, millis};
+use crate::core::time::{UnixMillis, millis};
 use crate::ledger::jamming::HELD_AFTER;
 use crate::ledger::rows::under_way::unsettled;
 use crate::ledger::{Ledger, LedgerError};

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use super::gate::judge;
 use super::*;
-use crate::clock::Clock;
+use crate::core::time::Clock;
 use crate::ledger::payouts::{Order, Queued};
 use crate::ledger::{Family, Listeners, Settings, Wake, charges, payouts};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{ChannelRoom, Limit};
-use crate::store::Store;
+use crate::storage::Store;
 
 fn sat(sat: u64) -> Msat {
     Msat::from_sat(sat).unwrap()

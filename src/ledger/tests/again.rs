@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use lightning_invoice::Bolt11Invoice;
 
 use super::*;
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 
 /// Fails once.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ids::{PayoutId, Preimage};
+use crate::core::ids::{PayoutId, Preimage};
 use crate::ledger::by_hand::{Found, NotSettled, settle};
 use crate::ledger::rows::payouts as rows;
 

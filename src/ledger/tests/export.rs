@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::export::{Span, Table};
-use crate::ids::PaymentHash;
+use crate::core::ids::PaymentHash;
 use crate::ledger::export::{LEDGER, PAYOUTS};
+use crate::storage::export::{Span, Table};
 
 const ALL: Span = Span { from: i64::MIN, to: i64::MAX };
 

@@ -1,7 +1,7 @@
 //! Recipients who hold what they were sent, and others who want to be paid meanwhile.
 
 use super::*;
-use crate::ids::PaymentHash;
+use crate::core::ids::PaymentHash;
 
 const STEP: Duration = Duration::from_millis(250);
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ids::PaymentHash;
+use crate::core::ids::PaymentHash;
 use crate::ledger::suspense::{Item, NotSettled, PaidBack, list, pay_back, to_operator};
 
 fn desk() -> Desk {

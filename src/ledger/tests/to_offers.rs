@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
-use crate::ids::OfferPayoutId;
+use crate::core::ids::OfferPayoutId;
 use crate::ledger::offer_payouts::{Wanted, Worker, mark_unknown};
 use crate::ledger::solvency;
 

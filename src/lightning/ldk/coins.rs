@@ -16,8 +16,8 @@ use lightning::ln::channelmanager::PaymentId;
 use lightning::util::persist::KVStoreSync;
 
 use super::LdkNode;
+use crate::core::money::Msat;
 use crate::lightning::{CoinDispatch, CoinOrder, CoinRecord, Lightning};
-use crate::money::Msat;
 
 /// Where ldk-node keeps the transactions of its wallet.
 pub(super) const GRAPH: (&str, &str, &str) = ("bdk_wallet", "", "tx_graph");

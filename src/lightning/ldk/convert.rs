@@ -4,12 +4,12 @@ use ldk_node::payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentSt
 use ldk_node::{Event, NodeError};
 use lightning::ln::channelmanager::PaymentId;
 
-use crate::ids::{OfferId, PaymentHash, Preimage};
+use crate::core::ids::{OfferId, PaymentHash, Preimage};
+use crate::core::money::Msat;
 use crate::lightning::{
     ChannelNews, Direction, Dispatch, NodeEvent, OfferDispatch, OfferRecord, PaymentRecord, RecordStatus,
     Refusal,
 };
-use crate::money::Msat;
 
 /// Whether a later try may succeed, because only the chain source was away. ldk-node raises these before
 /// it has started anything.

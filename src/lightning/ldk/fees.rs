@@ -7,7 +7,7 @@ use bitcoin::Network;
 use serde_json::{Value, json};
 
 use super::{ChainSource, LdkNode};
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 /// Blocks within which a transaction shall confirm.
 const TARGET: u16 = 6;

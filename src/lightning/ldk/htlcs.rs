@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bitcoin::hashes::{Hash, sha256};
 
-use crate::ids::{PaymentHash, Preimage};
-use crate::money::Msat;
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
 
 /// Payments remembered at most; the oldest is forgotten first.
 const REMEMBERED: usize = 20_000;

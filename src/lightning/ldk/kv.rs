@@ -24,9 +24,9 @@ use lightning::util::persist::{KVStore, KVStoreSync};
 
 use super::cache::Cache;
 use super::htlcs::Htlcs;
-use crate::ids::PaymentHash;
-use crate::store::kv::{KvChange, KvKey, KvRow};
-use crate::store::{Store, StoreError};
+use crate::core::ids::PaymentHash;
+use crate::storage::kv::{KvChange, KvKey, KvRow};
+use crate::storage::{Store, StoreError};
 
 /// ldk-node's list of payments.
 const PAYMENTS: &str = "payments";
@@ -213,7 +213,7 @@ impl KvStore {
 #[cfg(feature = "failpoints")]
 fn skips_write(at: &KvKey) -> bool {
     if at.primary.is_empty() && at.secondary.is_empty() && at.key == CHANNEL_MANAGER_PERSISTENCE_KEY {
-        fail::fail_point!("kv.hold_manager", crate::failpoint::armed(), |_| true);
+        fail::fail_point!("kv.hold_manager", crate::telemetry::failpoint::armed(), |_| true);
     }
     false
 }

@@ -34,8 +34,8 @@ use ldk_node::lightning::ln::msgs::SocketAddress;
 use ldk_node::{BuildError, Builder, Node};
 use tokio::runtime::Handle;
 
-use crate::ids::Secret;
-use crate::store::Store;
+use crate::core::ids::Secret;
+use crate::storage::Store;
 
 /// Seconds between two tries to start, at first and at most.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

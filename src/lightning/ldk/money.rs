@@ -17,7 +17,8 @@ use lightning::types::payment::{PaymentHash as LdkHash, PaymentPreimage};
 use lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description, Sha256};
 
 use super::{LdkNode, convert, kv, rooms};
-use crate::ids::{OfferId, PaymentHash, Preimage};
+use crate::core::ids::{OfferId, PaymentHash, Preimage};
+use crate::core::money::Msat;
 use crate::lightning::capacity::in_parts;
 use crate::lightning::{
     Balances, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch, Holdings,
@@ -25,7 +26,6 @@ use crate::lightning::{
     OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Outbound, PaymentRecord, RecordStatus,
     Refusal, SendingRoom, Spent, Standing, Waiting,
 };
-use crate::money::Msat;
 
 /// What routes may cost and how long they may lock what is sent.
 fn limits(max_fee: Msat) -> RouteParametersConfig {

@@ -68,7 +68,7 @@ fn root(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Secret;
+    use crate::core::ids::Secret;
     use axum::routing::post;
     use axum::{Json, Router};
     use serde_json::{Value, json};

@@ -13,10 +13,10 @@ use bitcoin::hashes::{Hash, sha256};
 use ldk_node::LightningBalance;
 
 use super::{LdkNode, htlcs};
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
 use crate::lightning::{Lightning, OfferKey, Outbound, Standing};
-use crate::money::Msat;
-use crate::store::kv::{KvKey, KvRow};
+use crate::storage::kv::{KvKey, KvRow};
 
 /// Where LDK keeps monitors, their updates, and the monitors of channels that were resolved long ago.
 const MONITORS: &str = "monitors";

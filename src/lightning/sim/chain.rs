@@ -1,9 +1,9 @@
 //! Channels that close with HTLCs in them, what the chain decides, and what the node proves about payments.
 
 use super::{Htlc, Place, Sim, State};
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
 use crate::lightning::{Direction, NodeEvent, Outbound, RecordStatus, Standing};
-use crate::money::Msat;
 
 /// Blocks after which what the chain says stays.
 const BURIED: u32 = 6;

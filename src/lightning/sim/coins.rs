@@ -4,8 +4,8 @@ use bitcoin::Txid;
 use bitcoin::hashes::Hash;
 
 use super::{CRASH, Sim, Trap};
+use crate::core::money::Msat;
 use crate::lightning::{CoinDispatch, CoinFate, CoinOrder, CoinRecord};
-use crate::money::Msat;
 
 /// A transaction that left the wallet.
 #[derive(Clone, Debug)]

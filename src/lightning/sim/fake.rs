@@ -10,14 +10,14 @@ use bitcoin::{Network, Txid};
 use lightning_invoice::Bolt11Invoice;
 
 use super::Sim;
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
 use crate::lightning::{
     Balances, Channel, ChannelOrder, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch,
     Holdings, InvoiceDescription, InvoiceError, InvoiceRequest, Lightning, NodeEvent, NodeStatus, Offer,
     OfferDispatch, OfferKey, OfferOrder, OfferRecord, OfferRequest, Operator, OperatorError, Outbound,
     PaymentRecord, Peer, SendingRoom, Spent, Standing, Waiting,
 };
-use crate::money::Msat;
 
 /// What the channels can receive at first: a whole bitcoin.
 const ROOM_MSAT: u64 = 100_000_000_000;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use lightning_invoice::Bolt11Invoice;
 
 use super::{CRASH, Sim, State, Trap};
-use crate::clock::{UnixMillis, millis};
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, millis};
 use crate::ledger::charges::hash_of;
 use crate::lightning::{Direction, NodeEvent, RecordStatus, Waiting};
-use crate::money::Msat;
 
 /// Blocks for which a payment to us is held.
 const HELD_FOR_BLOCKS: u32 = 6;

@@ -3,9 +3,9 @@
 use bitcoin::hashes::{Hash, sha256};
 
 use super::{Sim, State};
-use crate::ids::{OfferId, PaymentHash};
+use crate::core::ids::{OfferId, PaymentHash};
+use crate::core::money::Msat;
 use crate::lightning::{Direction, NodeEvent, Offer, RecordStatus};
-use crate::money::Msat;
 
 impl State {
     /// Of what came, the newest that nobody has been told of are never told.

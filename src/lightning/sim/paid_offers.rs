@@ -4,9 +4,9 @@
 use bitcoin::hashes::{Hash, sha256};
 
 use super::{CRASH, Sim, State, Trap};
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
 use crate::lightning::{NodeEvent, OfferDispatch, OfferKey, OfferOrder, OfferRecord, RecordStatus};
-use crate::money::Msat;
 
 /// A payment to an offer that the node was asked for.
 #[derive(Clone, Debug)]

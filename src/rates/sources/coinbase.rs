@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Kind, OTHER_JSON};
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
 use crate::rates::{Currency, Prices, SourceError, When};
 
 /// How it is asked.

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
 use crate::rates::{Currency, Prices, RateSource, SourceError, When};
 
 /// Says the same for ever.

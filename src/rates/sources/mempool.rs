@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{Kind, OTHER_JSON};
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
 use crate::rates::{Currency, Prices, SourceError, When};
 
 /// How it is asked.

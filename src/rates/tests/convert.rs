@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 
 use super::decimal;
-use crate::decimal::Decimal;
-use crate::money::Msat;
+use crate::core::decimal::Decimal;
+use crate::core::money::Msat;
 use crate::rates::{ConvertError, Currency, Quote, Unit, fiat_of, sats, sats_within};
 
 /// A whole number of any length: its decimal digits, the last first.

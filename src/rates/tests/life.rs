@@ -4,7 +4,7 @@ use super::decimal;
 use super::server::{
     Answer, COINBASE, KRAKEN, MEMPOOL, NOW, Server, coinbase_says, kraken_says, mempool_says,
 };
-use crate::clock::Clock;
+use crate::core::time::Clock;
 use crate::rates::{Currency, RateUnavailable, Rates, RatesSettings, When};
 
 const PATIENCE: Duration = Duration::from_millis(500);

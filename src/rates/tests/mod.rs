@@ -5,7 +5,7 @@ mod life;
 mod server;
 mod sources;
 
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
 
 fn decimal(text: &str) -> Decimal {
     Decimal::parse(text).unwrap()

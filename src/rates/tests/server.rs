@@ -11,7 +11,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use tokio::net::TcpListener;
 
-use crate::clock::{Clock, UnixMillis};
+use crate::core::time::{Clock, UnixMillis};
 use crate::rates::sources::{Kind, coinbase, kraken, mempool, over_http};
 use crate::rates::{RateSource, Rates, RatesSettings};
 

@@ -9,11 +9,11 @@ use super::store::{self, Carrier, Withdrawal};
 use super::view::WithdrawalView;
 use super::{AccountError, Accounts, By, HEAD, NewWithdrawal, span};
 use crate::admin::{AccountAdmin, AdminError, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
 use crate::http::idempotency::{Ask, Reply};
-use crate::ids::AccountId;
 use crate::ledger::offer_payouts::{self, Found};
 use crate::ledger::{LedgerError, accounts};
-use crate::money::Msat;
 
 /// Accounts in one page.
 const PAGE: usize = 100;

@@ -3,13 +3,13 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::core::money::Msat;
 use crate::http::body::Invalid;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
+use crate::http::trouble::{Cause, Trouble};
 use crate::ledger::coin_fees::FeeRefused;
 use crate::lightning::Shortfall;
-use crate::money::Msat;
-use crate::trouble::{Cause, Trouble};
 
 /// Seconds after which another try makes sense where something is down.
 const SOON_SECS: u64 = 5;

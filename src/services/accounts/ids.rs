@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};
 
-use crate::ids::{BadId, NoRandomness, from_hex, random_bytes, to_hex};
+use crate::core::ids::{BadId, NoRandomness, from_hex, random_bytes, to_hex};
 
 /// Random bytes of an id.
 const LEN: usize = 12;

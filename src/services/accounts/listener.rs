@@ -1,13 +1,13 @@
 //! What the ledger tells this service of what carries a withdrawal.
 
 use super::store::{self, Carrier, Withdrawal, WithdrawalStatus};
-use crate::clock::UnixMillis;
+use crate::core::ids::ChargeId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::http::events::EventLog;
-use crate::ids::ChargeId;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::{Charge, CoinSend, End, Lapsed, LedgerError, Listener, OfferPayout, Payout, coin_fees};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Listens to the ledger, and tells the operator's event log.
 #[derive(Clone)]

@@ -42,13 +42,13 @@ mod withdraw;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use crate::clock::UnixMillis;
-use crate::ids::AccountId;
+use crate::core::ids::AccountId;
+use crate::core::time::UnixMillis;
 use crate::ledger::Ledger;
 use crate::lightning::Node;
-use crate::lnurl::dns::Dns;
-use crate::lnurl::pay::Addresses;
-use crate::store::Store;
+use crate::outbound::lnurl::dns::Dns;
+use crate::outbound::lnurl::pay::Addresses;
+use crate::storage::Store;
 
 pub use admin::admin_error;
 pub use error::AccountError;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bitcoin::Network;
 
 use crate::config::{Bearer, Config};
+use crate::core::money::Msat;
 use crate::ledger::coin_fees::FeeRules;
-use crate::money::Msat;
 
 /// Limits of withdrawals.
 #[derive(Clone, Debug)]

@@ -13,13 +13,13 @@ use rusqlite::Connection;
 
 use super::view::{AccountView, LineView, StatementView};
 use super::{AccountError, Accounts};
-use crate::clock::iso::IsoSeconds;
-use crate::csv::begun;
-use crate::decimal::Decimal;
-pub use crate::export::Span;
+use crate::core::csv::begun;
+use crate::core::decimal::Decimal;
+use crate::core::ids::AccountId;
+use crate::core::time::iso::IsoSeconds;
 use crate::http::respond;
-use crate::ids::AccountId;
 use crate::ledger::accounts::{self, Line, Place};
+pub use crate::storage::export::Span;
 
 /// Lines of the table read at once.
 const PAGE: usize = 500;

@@ -3,14 +3,14 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::ids::WithdrawalKey;
-use crate::clock::{UnixMillis, Window};
-use crate::http::keys::KeyId;
-use crate::ids::{
+use crate::core::ids::{
     AccountId, CoinSendId, FeeReserveId, OfferPayoutId, PaymentHash, PayoutId, Preimage, WithdrawalId,
 };
+use crate::core::money::Msat;
+use crate::core::time::{UnixMillis, Window};
+use crate::http::keys::KeyId;
 use crate::ledger::LedgerError;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 const DAY_MS: i64 = 86_400_000;
 

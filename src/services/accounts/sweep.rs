@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::{AccountError, Accounts, By, NewWithdrawal, store};
-use crate::clock::millis;
-use crate::ids::AccountId;
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
+use crate::core::time::millis;
 use crate::ledger::LedgerError;
 use crate::lightning::target::{self, Target as Given};
-use crate::money::Msat;
 
 /// The pause after a sweep.
 const PAUSE: Duration = Duration::from_secs(60);

@@ -15,10 +15,10 @@ use lightning_invoice::Bolt11Invoice;
 use url::Url;
 
 use super::{AccountError, Accounts};
+use crate::core::money::Msat;
 use crate::lightning::target::{self, LightningAddress, Target as Given, Unreadable};
-use crate::lnurl::dns::NoName;
-use crate::lnurl::pay::{self, PayError, PayRequest};
-use crate::money::Msat;
+use crate::outbound::lnurl::dns::NoName;
+use crate::outbound::lnurl::pay::{self, PayError, PayRequest};
 
 /// Longer than any invoice that is looked at.
 pub(super) const TARGET_LEN: usize = 8_192;

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 
 use super::ids::WithdrawalKey;
 use super::store::{Carrier, Withdrawal, WithdrawalStatus};
-use crate::clock::iso::IsoSeconds;
-use crate::ids::{PaymentHash, Preimage};
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::time::iso::IsoSeconds;
 use crate::ledger::accounts::Line;
 
 /// What an account has.
@@ -93,7 +93,7 @@ impl<'a> WithdrawalView<'a> {
             amount_sat: withdrawal.amount.sat_floor(),
             amount_msat: withdrawal.amount.get(),
             fee_sat: withdrawal.fee.map(|fee| fee.get().div_ceil(1_000)),
-            fee_msat: withdrawal.fee.map(crate::money::Msat::get),
+            fee_msat: withdrawal.fee.map(crate::core::money::Msat::get),
             reserve_msat: withdrawal.reserve.get(),
             target: &withdrawal.target,
             created_at: IsoSeconds(withdrawal.created_at),

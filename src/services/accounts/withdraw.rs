@@ -13,20 +13,20 @@ use super::store::{self, Carrier, Draft, Withdrawal, WithdrawalStatus};
 use super::target::{Asked, TARGET_LEN, Target, unusable};
 use super::view::WithdrawalView;
 use super::{AccountError, Accounts};
+use crate::core::ids::{AccountId, FeeReserveId};
+use crate::core::money::Msat;
 use crate::crash_point;
 use crate::http::body::JsonObject;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::keys::KeyId;
 use crate::http::respond;
-use crate::ids::{AccountId, FeeReserveId};
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::coin_fees::{self, Prices};
 use crate::ledger::coins::{self, CoinFee, CoinsWanted};
 use crate::ledger::payouts::{self, Order, Queued};
 use crate::ledger::{Family, LedgerError, PayoutStatus, charges, offer_payouts, routing, solvency};
 use crate::lightning::{Model, invoice};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A withdrawal to make.
 #[derive(Clone, Debug)]
@@ -363,7 +363,7 @@ impl Accounts {
         };
         accounts::add_pending(tx, account, whole)?;
         // The carrier follows.
-        let carrier = Carrier::Payout(crate::ids::PayoutId(0));
+        let carrier = Carrier::Payout(crate::core::ids::PayoutId(0));
         Ok(Draft { public_id, account, key, target: &plan.new.target, amount, reserve, fee_reserve, carrier })
     }
 

@@ -11,11 +11,11 @@ use super::store::agreements::Status;
 use super::store::attestations::Attestation;
 use super::store::{agents, agreements, attestations};
 use super::view::{AttestationsView, AttestedView};
+use crate::core::ids::{AccountId, random_hex};
 use crate::http::body::JsonObject;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
-use crate::ids::{AccountId, random_hex};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 const AGREEMENT_LEN: usize = 128;
 const CONTENT_LEN: usize = 2_000;

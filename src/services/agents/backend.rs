@@ -6,8 +6,8 @@ use std::pin::Pin;
 use rusqlite::Connection;
 
 use super::error::AgentError;
-use crate::ids::AccountId;
-use crate::store::Tx;
+use crate::core::ids::AccountId;
+use crate::storage::Tx;
 
 /// A service that is to be sold by the request.
 #[derive(Clone, Debug)]

@@ -11,11 +11,11 @@ use super::ids::{EventId, Pubkey};
 use super::store::capabilities::Capability;
 use super::store::{agents, capabilities, search};
 use super::view::PublishedView;
+use crate::core::ids::{AccountId, random_hex};
 use crate::http::body::JsonObject;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
-use crate::ids::{AccountId, random_hex};
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 const SERVICE_LEN: usize = 100;
 const CONTENT_LEN: usize = 2_000;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::ids::{EventId, Pubkey};
 use super::schnorr::ServerKey;
-use crate::ids::to_hex;
+use crate::core::ids::to_hex;
 
 /// What agents offer.
 pub(super) const CAPABILITY: u16 = 38_400;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};
 
-use crate::ids::{BadId, from_hex, to_hex};
+use crate::core::ids::{BadId, from_hex, to_hex};
 
 macro_rules! hex32 {
     ($(#[$doc:meta])* $name:ident) => {

@@ -9,11 +9,11 @@ use super::ids::{EventId, Pubkey};
 use super::relays::Publisher;
 use super::store::agreements::{self, Agreement, Status};
 use super::store::{agents, capabilities, search};
-use crate::clock::{Clock, UnixMillis};
+use crate::core::ids::{AccountId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::{Clock, UnixMillis};
 use crate::http::events::EventLog;
-use crate::ids::{AccountId, PaymentHash};
-use crate::money::Msat;
-use crate::store::{Store, StoreError, Tx};
+use crate::storage::{Store, StoreError, Tx};
 
 /// What challenges for an agreement are named by: `asa:{event id}:{requester's key, its beginning}`.
 const ASA: &str = "asa:";

@@ -45,8 +45,8 @@ pub mod api;
 
 use std::sync::Arc;
 
-use crate::clock::{Clock, UnixMillis};
-use crate::store::Store;
+use crate::core::time::{Clock, UnixMillis};
+use crate::storage::Store;
 
 pub use backend::{NewProxy, PreparedProxy, Preparing, ProxyBackend};
 pub use error::AgentError;

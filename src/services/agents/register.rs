@@ -9,10 +9,10 @@ use super::ids::{Challenge, Pubkey};
 use super::schnorr::{SIGNATURE, answers};
 use super::store::{agents, challenges};
 use super::view::{AgentView, ChallengeView, VerifiedView};
+use crate::core::ids::{AccountId, from_hex, random_bytes};
 use crate::http::body::JsonObject;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
-use crate::ids::{AccountId, from_hex, random_bytes};
 
 /// How long a challenge is good.
 const CHALLENGE_SECS: i64 = 300;

@@ -11,11 +11,11 @@ use super::store::agreements::{self, Agreement, Side, Status};
 use super::store::capabilities::{self, Capability};
 use super::view::{AgreementsView, RequestedView};
 use super::{Agents, listings};
+use crate::core::ids::{AccountId, random_hex};
 use crate::http::body::JsonObject;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::respond;
-use crate::ids::{AccountId, random_hex};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How long an agreement waits for its payment.
 const OPEN_MS: i64 = 24 * 3_600 * 1_000;

@@ -11,7 +11,7 @@ use bitcoin::secp256k1::schnorr::Signature;
 use bitcoin::secp256k1::{All, Message, Secp256k1};
 
 use super::ids::{Challenge, Pubkey};
-use crate::ids::Secret;
+use crate::core::ids::Secret;
 
 static CURVE: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
 

@@ -8,8 +8,8 @@ use super::store::agents::Agent;
 use super::store::agreements::Agreement;
 use super::store::attestations::Attestation;
 use super::store::capabilities::Capability;
-use crate::clock::UnixMillis;
-use crate::clock::iso::IsoTime;
+use crate::core::time::UnixMillis;
+use crate::core::time::iso::IsoTime;
 
 /// An agent.
 #[derive(Serialize, ToSchema)]

@@ -4,8 +4,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{MerchantError, Merchants, store};
-use crate::acts::Act;
 use crate::admin::{AdminError, SignupAdmin};
+use crate::http::audit_log::Act;
 
 impl SignupAdmin for Merchants {
     fn forget_email(&self, account: String, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {

@@ -32,8 +32,8 @@ mod view;
 
 use std::sync::Arc;
 
-use crate::clock::Clock;
-use crate::store::Store;
+use crate::core::time::Clock;
+use crate::storage::Store;
 
 pub use error::MerchantError;
 pub use rules::Rules;

@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 use super::store::{self, Profile};
 use super::view::{L402StatusView, MeView};
 use super::{MerchantError, Merchants, NodeState, ProxyCount, Webhooks};
+use crate::core::ids::AccountId;
 use crate::http::respond;
-use crate::ids::AccountId;
 
 /// All that is known of an account.
 pub(super) struct Standing {

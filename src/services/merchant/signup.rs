@@ -8,12 +8,12 @@ use bitcoin::hashes::{Hash, HashEngine, Hmac, HmacEngine, sha256};
 
 use super::view::SignupView;
 use super::{MerchantError, Merchants, Paid, store};
+use crate::core::ids::{AccountId, PaymentHash, Secret};
 use crate::crash_point;
 use crate::http::client::Client;
 use crate::http::keys;
 use crate::http::respond;
-use crate::ids::{AccountId, PaymentHash, Secret};
-use crate::mail::Address;
+use crate::outbound::mail::Address;
 
 /// Where accounts are sold; the name of what is sold, too.
 pub const SIGNUP_PATH: &str = "/api/signup/l402";

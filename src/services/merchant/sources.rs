@@ -5,8 +5,8 @@ use axum::response::Response;
 use futures_util::future::BoxFuture;
 
 use super::MerchantError;
+use crate::core::ids::{AccountId, PaymentHash, Secret};
 use crate::http::client::Client;
-use crate::ids::{AccountId, PaymentHash, Secret};
 
 /// Where an account's webhooks go.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{MerchantError, Merchants};
+use crate::core::ids::AccountId;
 use crate::http::respond;
-use crate::ids::AccountId;
 
 /// How much was sold by the request.
 #[derive(Serialize, ToSchema)]

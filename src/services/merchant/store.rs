@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::MerchantError;
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, PaymentHash};
-use crate::store::Tx;
+use crate::core::ids::{AccountId, PaymentHash};
+use crate::core::time::UnixMillis;
+use crate::storage::Tx;
 
 const PROFILE: &str = "SELECT a.name, a.created_at, nullif(s.email, ''),
          EXISTS (SELECT 1 FROM account_lines l WHERE l.account_id = a.id AND l.msat > 0)

@@ -4,8 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::quickstart::Standing;
-use crate::clock::iso::IsoSeconds;
-use crate::ids::{AccountId, Secret};
+use crate::core::ids::{AccountId, Secret};
+use crate::core::time::iso::IsoSeconds;
 
 /// The plan of every account: there are none to buy.
 pub(super) const PLAN: &str = "self-hosted";

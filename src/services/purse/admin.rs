@@ -9,12 +9,12 @@ use super::store::payments;
 use super::store::{self, ANY_HOST, Draft, Purse};
 use super::view::{PaidView, PurseView};
 use super::{PurseError, Purses};
-use crate::acts::Act;
 use crate::admin::{AdminError, NewPurse, PurseAdmin};
+use crate::core::ids::PurseId;
+use crate::core::money::Msat;
+use crate::http::audit_log::Act;
 use crate::http::keys::{DEFAULT_ACCOUNT, KeyBounds, KeyError, KeyInfo, Scope};
-use crate::ids::PurseId;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Purses in one page.
 const PAGE: usize = 100;

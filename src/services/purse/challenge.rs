@@ -10,8 +10,8 @@ use axum::http::header::WWW_AUTHENTICATE;
 use serde_json::Value;
 
 use super::credential::Proof;
-use crate::ids::PaymentHash;
-use crate::money::Msat;
+use crate::core::ids::PaymentHash;
+use crate::core::money::Msat;
 
 /// Bytes of a macaroon, or of a whole challenge of the `Payment` scheme, as text.
 const LONGEST: usize = 8_192;

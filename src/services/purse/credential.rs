@@ -5,8 +5,8 @@ use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ids::{NoRandomness, Preimage};
-use crate::seal::Sealer;
+use crate::core::ids::{NoRandomness, Preimage};
+use crate::core::seal::Sealer;
 
 /// What a challenge gives besides its invoice: with the preimage it is a credential.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

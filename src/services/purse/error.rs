@@ -5,12 +5,12 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::view::PaidView;
+use crate::core::money::Msat;
 use crate::http::body::Invalid;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
+use crate::http::trouble::{Cause, Trouble};
 use crate::lightning::Shortfall;
-use crate::money::Msat;
-use crate::trouble::{Cause, Trouble};
 
 /// Seconds after which another try makes sense where something is down or under way.
 const SOON_SECS: u64 = 5;

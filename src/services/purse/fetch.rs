@@ -12,14 +12,14 @@ use super::store::payments::{self, Payment};
 use super::upstream::Answer;
 use super::view::{FetchView, PaidView};
 use super::{FetchRequest, PurseError, Purses};
+use crate::core::ids::PursePaymentId;
 use crate::crash_point;
 use crate::http::idempotency::{Ask, Reply};
 use crate::http::keys::KeyId;
 use crate::http::respond;
-use crate::ids::PursePaymentId;
 use crate::ledger::charges;
-use crate::store::StoreError;
-use crate::webhooks::guard;
+use crate::outbound::guard;
+use crate::storage::StoreError;
 
 /// Times that a service is asked for one request: with a kept credential, without, with what another request has paid,
 /// and with what this one has paid.

@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use super::PurseError;
 use super::error::{Limit, OverLimit};
 use super::store::{self, Purse, Today};
+use crate::core::money::Msat;
 use crate::ledger::{LedgerError, accounts};
-use crate::money::Msat;
 
 /// How much a purse may still spend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use tokio::sync::Notify;
 
 use super::store::payments::{self, Payment, PaymentStatus};
 use super::store::{self};
-use crate::clock::UnixMillis;
+use crate::core::ids::ChargeId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::http::events::EventLog;
-use crate::ids::ChargeId;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::{Charge, End, Lapsed, LedgerError, Listener, Payout};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Listens to the ledger, tells the operator's event log, and wakes requests that wait for their payment.
 #[derive(Clone)]

@@ -45,13 +45,13 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::clock::UnixMillis;
+use crate::core::seal::Sealer;
+use crate::core::time::UnixMillis;
 use crate::http::keys::Keys;
 use crate::ledger::Ledger;
 use crate::lightning::Node;
-use crate::seal::Sealer;
-use crate::store::{Store, StoreError};
-use crate::webhooks::guard::Guard;
+use crate::outbound::guard::Guard;
+use crate::storage::{Store, StoreError};
 
 pub use error::PurseError;
 pub use listener::PurseListener;
@@ -95,7 +95,7 @@ impl Purses {
     ///
     /// # Errors
     /// The HTTP client can't be set up: at start, or never.
-    pub fn new(parts: Parts) -> Result<Self, crate::webhooks::fetch::NoClient> {
+    pub fn new(parts: Parts) -> Result<Self, crate::outbound::fetch::NoClient> {
         let upstream = upstream::Upstream::new(&parts.guard, &parts.rules)?;
         Ok(Self(Arc::new(Inner {
             parts,

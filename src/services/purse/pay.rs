@@ -13,17 +13,17 @@ use super::store::payments::{self, Payment, PaymentStatus};
 use super::store::{self, Purse, Today};
 use super::view::{PaidView, PayView, PursePage, PurseView};
 use super::{PurseError, Purses};
+use crate::core::ids::{PaymentHash, Preimage, PursePaymentId, random_hex};
+use crate::core::money::Msat;
 use crate::crash_point;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
 use crate::http::keys::KeyId;
 use crate::http::respond;
-use crate::ids::{PaymentHash, Preimage, PursePaymentId, random_hex};
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::payouts::{self, Order, Queued};
 use crate::ledger::{Family, charges};
 use crate::lightning::{Model, Shortfall, invoice};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How often a payment is looked at, should a notification be missed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

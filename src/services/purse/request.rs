@@ -12,10 +12,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::PurseError;
+use crate::core::money::Msat;
 use crate::http::body::JsonObject;
 use crate::lightning::invoice;
-use crate::money::Msat;
-use crate::webhooks::guard::Guard;
+use crate::outbound::guard::Guard;
 
 /// Headers of a request.
 const MOST_HEADERS: usize = 64;
@@ -67,7 +67,7 @@ impl FetchRequest {
         let text = body.get("url").and_then(Value::as_str);
         let text = text.ok_or_else(|| PurseError::invalid("INVALID_URL", "url must be a text"))?;
         let bad_url =
-            |error: crate::webhooks::guard::BadUrl| PurseError::invalid("INVALID_URL", error.to_string());
+            |error: crate::outbound::guard::BadUrl| PurseError::invalid("INVALID_URL", error.to_string());
         let mut url = guard.check_url(text).map_err(bad_url)?;
         url.set_fragment(None);
         let method = match body.get("method") {

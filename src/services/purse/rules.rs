@@ -5,7 +5,7 @@ use std::time::Duration;
 use bitcoin::Network;
 
 use crate::config::Config;
-use crate::money::Msat;
+use crate::core::money::Msat;
 
 /// Limits of all purses.
 #[derive(Clone, Debug)]

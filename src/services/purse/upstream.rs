@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::request::FetchRequest;
 use super::{PurseError, Rules};
-use crate::webhooks::fetch::{FetchError, GuardedClient, NoClient, StreamSettings, read_body};
-use crate::webhooks::guard::Guard;
+use crate::outbound::fetch::{FetchError, GuardedClient, NoClient, StreamSettings, read_body};
+use crate::outbound::guard::Guard;
 
 /// How we name ourselves, if the caller doesn't say otherwise.
 const OUR_NAME: HeaderValue = HeaderValue::from_static(concat!("satchel/", env!("CARGO_PKG_VERSION")));

@@ -11,9 +11,9 @@ use super::limits::Left;
 use super::store::Purse;
 use super::store::payments::{Payment, PaymentStatus};
 use super::upstream::Answer;
-use crate::clock::iso::IsoSeconds;
-use crate::ids::{PaymentHash, Preimage};
-use crate::money::Msat;
+use crate::core::ids::{PaymentHash, Preimage};
+use crate::core::money::Msat;
+use crate::core::time::iso::IsoSeconds;
 
 /// A payment of a purse: a receipt.
 #[derive(Clone, Debug, Serialize, ToSchema)]

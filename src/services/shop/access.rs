@@ -10,7 +10,7 @@ use super::store::orders::{self, Order};
 use super::store::stores::ShopStore;
 use super::view::BoughtView;
 use super::{Shop, ShopError, view};
-use crate::ids::PaymentHash;
+use crate::core::ids::PaymentHash;
 
 /// How often it is looked whether a payment has settled.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

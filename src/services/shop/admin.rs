@@ -21,11 +21,11 @@ use crate::admin::{
     AdminError, OrdersRequest, PlaceRequest, ProductRequest, ShipRequest, StoreAdmin, StoreRequest,
     VariantChange,
 };
-use crate::currency::Currency;
+use crate::core::currency::Currency;
+use crate::core::ids::AccountId;
 use crate::http::keys;
-use crate::ids::AccountId;
 use crate::rates::Unit;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Stores, products or orders of one page.
 const PAGE: usize = 100;

@@ -1,9 +1,9 @@
 //! Prices: whole numbers of the smallest unit of a store's currency (cents, yen, sats), and what they are in sats and
 //! dollars.
 
-use crate::currency::Currency;
-use crate::decimal::Decimal;
-use crate::money::Msat;
+use crate::core::currency::Currency;
+use crate::core::decimal::Decimal;
+use crate::core::money::Msat;
 use crate::rates::{ConvertError, Quote, Rates, Unit};
 
 /// The most that one thing may cost, in the smallest unit: ten sums of ten of it still fit.

@@ -17,9 +17,9 @@ use super::store::catalogue::{self, Which};
 use super::store::stores::{self, Table};
 use super::view::{CatalogueView, ProductView, ShippingView};
 use super::{Shop, ShopError, json};
-use crate::clock::UnixMillis;
-use crate::currency::Currency;
-use crate::ids::to_hex;
+use crate::core::currency::Currency;
+use crate::core::ids::to_hex;
+use crate::core::time::UnixMillis;
 use crate::rates::Unit;
 
 /// Products of one page at most.

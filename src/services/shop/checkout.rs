@@ -11,14 +11,14 @@ use super::store::catalogue::{self, Variant};
 use super::store::orders::{self, Bill, Draft, Item, Order};
 use super::store::stores::ShopStore;
 use super::{Shop, ShopError};
-use crate::clock::{UnixMillis, millis};
+use crate::core::ids::{Preimage, Secret, random_bytes, random_hex};
+use crate::core::money::Msat;
+use crate::core::text::beginning;
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
-use crate::ids::{Preimage, Secret, random_bytes, random_hex};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
-use crate::money::Msat;
-use crate::text::beginning;
 
 /// Bytes of an invoice's description.
 const DESCRIPTION_BYTES: usize = 200;

@@ -14,7 +14,7 @@ use super::view::ClaimedView;
 use super::{Shop, ShopError, json, letters};
 use crate::crash_point;
 use crate::http::idempotency::{Ask, Reply, remember, seen};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Characters of a claim token.
 const TOKEN_LEN: std::ops::RangeInclusive<usize> = 1..=20;
@@ -26,7 +26,7 @@ const NAME_A_STATE: &str = "shippingAddress.province must be";
 #[derive(Debug)]
 pub struct Claim {
     /// From the paid checkout.
-    pub token: crate::ids::Secret,
+    pub token: crate::core::ids::Secret,
     /// Who claims.
     pub customer: Customer,
 }
@@ -35,10 +35,12 @@ pub struct Claim {
 ///
 /// # Errors
 /// [`ShopError::Invalid`].
-pub fn token(fields: &serde_json::Map<String, serde_json::Value>) -> Result<crate::ids::Secret, ShopError> {
+pub fn token(
+    fields: &serde_json::Map<String, serde_json::Value>,
+) -> Result<crate::core::ids::Secret, ShopError> {
     let text = fields.get("claimToken").and_then(serde_json::Value::as_str);
     let text = text.filter(|text| TOKEN_LEN.contains(&text.chars().count()));
-    text.map(crate::ids::Secret::new)
+    text.map(crate::core::ids::Secret::new)
         .ok_or_else(|| ShopError::invalid("INVALID_CLAIM_TOKEN", "claimToken must have 1 to 20 characters"))
 }
 

@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 
 use crate::admin::{ProductRequest, VariantRequest};
-use crate::csv::read::{self, BadLine, rows};
+use crate::core::csv::read::{self, BadLine, rows};
 
 /// Why a table can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::error::WrongField;
 use super::location::{self, Location};
 use super::{ShopError, states};
-use crate::mail::Address as Email;
+use crate::outbound::mail::Address as Email;
 
 /// Characters of an e-mail address.
 const EMAIL_LEN: usize = 200;

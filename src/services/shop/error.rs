@@ -7,9 +7,9 @@ use serde_json::json;
 use crate::http::body::Invalid;
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
+use crate::http::trouble::{Cause, Trouble};
 use crate::lightning::invoice::BadInvoice;
 use crate::rates::{ConvertError, RateUnavailable};
-use crate::trouble::{Cause, Trouble};
 
 /// Seconds after which another try makes sense where something is down.
 const SOON_SECS: u64 = 5;

@@ -7,7 +7,7 @@ use bitcoin::hashes::{Hash, sha256};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Serialize, Serializer};
 
-use crate::ids::{BadId, NoRandomness, Secret, from_hex, random_bytes, to_hex};
+use crate::core::ids::{BadId, NoRandomness, Secret, from_hex, random_bytes, to_hex};
 
 macro_rules! row_id {
     ($(#[$doc:meta])* $name:ident) => {

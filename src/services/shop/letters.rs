@@ -6,7 +6,7 @@ use super::store::customers::{self, DueLetter, LetterKind};
 use super::store::orders;
 use super::store::stores;
 use super::{Shop, ShopError};
-use crate::mail::{Letter, NotSent};
+use crate::outbound::mail::{Letter, NotSent};
 
 /// How long a letter is tried.
 pub(super) const GOOD_FOR_MS: i64 = 24 * 3_600_000;

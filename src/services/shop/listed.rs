@@ -51,7 +51,7 @@ impl Shop {
             slug: row.slug,
             name: row.name,
             description: row.description,
-            from_sats: sats.map(crate::money::Msat::sat_floor),
+            from_sats: sats.map(crate::core::money::Msat::sat_floor),
         }
     }
 }

@@ -9,8 +9,8 @@ use super::store::stores::{self, ShopStore};
 use super::store::{customers, refunds};
 use super::view::{self, BillView, OrderView, RefundView};
 use super::{Shop, ShopError, json};
-use crate::clock::iso::IsoSeconds;
-use crate::ids::{AccountId, Secret};
+use crate::core::ids::{AccountId, Secret};
+use crate::core::time::iso::IsoSeconds;
 
 /// What lets somebody see an order.
 #[derive(Clone, Debug)]

@@ -65,16 +65,16 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::clock::UnixMillis;
+use crate::core::ids::AccountId;
+use crate::core::time::UnixMillis;
 use crate::http::limits::Budget;
 use crate::http::respond;
-use crate::ids::AccountId;
 use crate::ledger::Ledger;
 use crate::ledger::solvency::Gate;
 use crate::lightning::Node;
-use crate::mail::Mailer;
+use crate::outbound::mail::Mailer;
 use crate::rates::Rates;
-use crate::store::Store;
+use crate::storage::Store;
 
 pub use access::Outcome;
 pub use cart::Cart;

@@ -11,14 +11,14 @@ use super::store::orders::{self, Order};
 use super::store::stores::{self, WhenSoldOut};
 use super::store::{catalogue, refunds};
 use super::view;
-use crate::clock::{Clock, UnixMillis};
-use crate::fees::FeeRule;
+use crate::core::fees::FeeRule;
+use crate::core::ids::ChargeId;
+use crate::core::money::Msat;
+use crate::core::time::{Clock, UnixMillis};
 use crate::http::events::EventLog;
-use crate::ids::ChargeId;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::{Charge, End, Lapsed, LedgerError, Listener, Payout, service_fees};
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Listens to the ledger, and tells sellers.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use super::location::Location;
 use super::store::stores::{self, ShopStore, Table};
 use super::{ShopError, states};
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 /// The state of a rate for a whole country.
 const WHOLE: &str = "";

@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::ShopError;
-use crate::clock::UnixMillis;
-use crate::decimal::Decimal;
-use crate::ids::{AccountId, PaymentHash};
+use crate::core::decimal::Decimal;
+use crate::core::ids::{AccountId, PaymentHash};
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What a credential is issued for.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +132,7 @@ pub struct Session {
     pub resource_url: String,
     /// When the invoice ends.
     #[schema(value_type = String, format = DateTime)]
-    pub expires_at: crate::clock::iso::IsoSeconds,
+    pub expires_at: crate::core::time::iso::IsoSeconds,
 }
 
 /// What is sold besides items of stores.

@@ -15,7 +15,7 @@ use super::ports::{Offered, Session};
 use super::store::catalogue::{self, Product, Variant};
 use super::store::stores::{self, ShopStore};
 use super::{Shop, ShopError, access, amounts, json};
-use crate::clock::iso::IsoSeconds;
+use crate::core::time::iso::IsoSeconds;
 use crate::rates::Unit;
 
 /// What ids of items begin with.
@@ -152,7 +152,7 @@ impl Shop {
             description: product.description.clone(),
             price: amounts::shown(variant.price, store.unit),
             currency: store.unit.code(),
-            price_sats: sats.map(crate::money::Msat::sat_floor),
+            price_sats: sats.map(crate::core::money::Msat::sat_floor),
             price_usd: amounts::dollars(variant.price, store.unit, self.rates()),
             image_url: product.images.first().cloned(),
             available: variant.has(1),

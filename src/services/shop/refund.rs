@@ -9,14 +9,14 @@ use super::status::OrderStatus;
 use super::store::orders::{self, Order};
 use super::store::{catalogue, refunds, stores};
 use super::{Shop, ShopError};
+use crate::core::ids::Secret;
+use crate::core::money::Msat;
 use crate::crash_point;
-use crate::ids::Secret;
 use crate::ledger::accounts::LineKind;
 use crate::ledger::payouts::{self, Queued};
 use crate::ledger::{Family, charges, routing, service_fees};
 use crate::lightning::invoice;
-use crate::money::Msat;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A refund to send.
 #[derive(Debug)]

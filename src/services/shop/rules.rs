@@ -5,8 +5,8 @@ use std::time::Duration;
 use bitcoin::Network;
 
 use crate::config::Config;
-use crate::fees::FeeRule;
-use crate::money::Msat;
+use crate::core::fees::FeeRule;
+use crate::core::money::Msat;
 
 /// Limits and windows.
 #[derive(Clone, Debug)]

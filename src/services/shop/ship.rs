@@ -5,7 +5,7 @@ use super::status::OrderStatus;
 use super::store::customers::{self, LetterKind};
 use super::store::orders::{self, Order, Tracking};
 use super::{Shop, ShopError, letters};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 impl Shop {
     /// Notes that an order was sent. Once more with another number corrects it.

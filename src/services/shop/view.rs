@@ -11,8 +11,8 @@ use super::status::OrderStatus;
 use super::store::catalogue::{Product, Variant};
 use super::store::orders::{Item, Order};
 use super::store::stores::ShopStore;
-use crate::clock::iso::IsoSeconds;
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
+use crate::core::time::iso::IsoSeconds;
 use crate::rates::{Rates, Unit};
 
 /// A page of a catalogue.

@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use crate::ledger::LedgerError;
 #[cfg(doc)]
 use crate::lightning::sim::Sim;
-use crate::store::Store;
+use crate::storage::Store;
 
 pub(crate) use world::World;
 

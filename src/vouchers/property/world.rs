@@ -10,8 +10,8 @@ use proptest::test_runner::TestCaseError;
 
 use super::super::*;
 use super::Step;
-use crate::clock::Clock;
-use crate::ids::OfferPayoutId;
+use crate::core::ids::OfferPayoutId;
+use crate::core::time::Clock;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
     Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, offer_payouts,
@@ -21,7 +21,7 @@ use crate::lightning::Lightning;
 use crate::lightning::bolt12::tests::offer;
 use crate::lightning::bolt12::{self, PayableOffer};
 use crate::lightning::sim::{Sim, Trap};
-use crate::store::Store;
+use crate::storage::Store;
 
 /// Offers of strangers.
 static OFFERS: LazyLock<Vec<PayableOffer>> = LazyLock::new(|| {

@@ -13,7 +13,7 @@ fn settings() -> WebSettings {
         min_sat: 100,
         max_sat: 500_000,
         max_quantity: 500,
-        gift_fee: crate::fees::FeeRule::FREE,
+        gift_fee: crate::core::fees::FeeRule::FREE,
         email: true,
     }
 }

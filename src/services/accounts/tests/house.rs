@@ -13,13 +13,14 @@ use rusqlite::params;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::clock::Clock;
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::AccountId;
 use crate::ledger::coin_fees::FeeRules;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
@@ -28,12 +29,11 @@ use crate::ledger::{
 };
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
-use crate::lnurl::dns::Dns;
-use crate::lnurl::pay::Addresses;
-use crate::money::Msat;
+use crate::outbound::guard::{Guard, GuardSettings};
+use crate::outbound::lnurl::dns::Dns;
+use crate::outbound::lnurl::pay::Addresses;
 use crate::services::accounts::{Accounts, Parts, Rules, Teller, api};
-use crate::store::Store;
-use crate::webhooks::guard::{Guard, GuardSettings};
+use crate::storage::Store;
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
 pub(super) const WITHDRAWALS: &str = "/v1/account/withdrawals";
@@ -118,7 +118,7 @@ impl House {
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
         let teller = Teller::new(log.clone());
-        let l402 = crate::l402::Teller::new(log, clock.clone());
+        let l402 = crate::services::l402::Teller::new(log, clock.clone());
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,

@@ -4,9 +4,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::house::{House, RESERVE, WITHDRAWALS, rules, sat, to};
+use crate::core::money::Msat;
 use crate::ledger::charges;
 use crate::ledger::payouts::{self, Arrival};
-use crate::money::Msat;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invoice_is_paid_and_the_unused_reserve_returns() {

@@ -16,16 +16,17 @@ async fn audit_names_the_account_whose_balance_is_wrong() {
         ("UPDATE account_lines SET msat = msat + 1 WHERE id = 1", "account shop: its balance"),
         ("UPDATE fee_reserves SET reserve_msat = 1", "withheld for fees"),
     ] {
-        let checked = house.ledger.store.write_blocking(move |tx| -> Result<(), crate::store::StoreError> {
-            tx.execute(change, [])?;
-            Err(crate::store::StoreError::Unavailable("only looked at".into()))
-        });
+        let checked =
+            house.ledger.store.write_blocking(move |tx| -> Result<(), crate::storage::StoreError> {
+                tx.execute(change, [])?;
+                Err(crate::storage::StoreError::Unavailable("only looked at".into()))
+            });
         assert!(checked.is_err());
         house
             .ledger
             .store
             .write_blocking(move |tx| {
-                tx.execute(change, []).map(drop).map_err(crate::store::StoreError::from)
+                tx.execute(change, []).map(drop).map_err(crate::storage::StoreError::from)
             })
             .unwrap();
         let audit = tokio::task::block_in_place(|| audit::audit(&house.ledger).unwrap());
@@ -43,7 +44,9 @@ async fn audit_names_the_account_whose_balance_is_wrong() {
         house
             .ledger
             .store
-            .write_blocking(move |tx| tx.execute(undo, []).map(drop).map_err(crate::store::StoreError::from))
+            .write_blocking(move |tx| {
+                tx.execute(undo, []).map(drop).map_err(crate::storage::StoreError::from)
+            })
             .unwrap();
         house.has();
     }

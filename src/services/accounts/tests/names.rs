@@ -13,9 +13,9 @@ use tokio::net::TcpListener;
 
 use super::house::{House, rules, sat, to};
 use crate::admin::{AccountAdmin, SweepRequest};
+use crate::core::money::Msat;
 use crate::lightning::sim::Sim;
-use crate::lnurl::fake::dns_answer;
-use crate::money::Msat;
+use crate::outbound::lnurl::fake::dns_answer;
 
 /// A host with a wallet behind a lightning address, and a DNS server that knows one name.
 struct World {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::house::{House, RESERVE, sat, to};
 use crate::admin::AccountAdmin;
+use crate::core::money::Msat;
 use crate::ledger::offer_payouts;
 use crate::lightning::NodeEvent;
 use crate::lightning::sim::Trap;
-use crate::money::Msat;
 
 /// A stranger's offer that leaves the amount to us.
 pub(super) fn offer() -> String {

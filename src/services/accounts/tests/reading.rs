@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::house::{House, RESERVE, WITHDRAWALS, sat, to};
 use crate::admin::{AccountAdmin, AdminError, TableRequest, WithdrawRequest};
+use crate::core::money::Msat;
 use crate::http::idempotency::Ask;
 use crate::http::keys::Scope;
-use crate::money::Msat;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reading_needs_one_of_three_scopes_and_withdrawing_its_own() {
@@ -154,7 +154,7 @@ async fn operator_gets_the_same_table_part_by_part() {
         let csv = part["csv"].as_str().unwrap();
         assert_eq!(part["lines"], csv.lines().count());
         if parts == 0 {
-            text += &crate::csv::begun(part["head"].as_str().unwrap());
+            text += &crate::core::csv::begun(part["head"].as_str().unwrap());
         }
         text += csv;
         parts += 1;

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::house::{House, rules, sat, to};
 use super::offers::offer;
+use crate::core::money::Msat;
 use crate::ledger::{charges, offer_payouts};
-use crate::money::Msat;
 use crate::services::accounts::Rules;
 
 /// The operator bears what routing costs.

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use super::event::{Draft, Event};
 use super::ids::{EventId, Pubkey};
 use super::schnorr::ServerKey;
-use crate::clock::UnixMillis;
-use crate::store::{Store, StoreError, Tx};
+use crate::core::time::UnixMillis;
+use crate::storage::{Store, StoreError, Tx};
 
 pub use queue::RelayStatus;
 pub(super) use queue::status;

@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::services::agents::event::Event;
 use crate::services::agents::ids::EventId;
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// Refusals for a time after which a relay doesn't get an event: about three days.
 const MOST_TRIES: i64 = 432;

@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use super::Publisher;
 use super::queue::{self, Outcome};
 use super::socket::{Answer, Relay};
-use crate::clock::{Clock, UnixMillis};
-use crate::store::{Store, StoreError};
+use crate::core::time::{Clock, UnixMillis};
+use crate::storage::{Store, StoreError};
 
 /// Events of one visit.
 const BATCH: u32 = 100;

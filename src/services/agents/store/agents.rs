@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::AccountId;
-use crate::money::Msat;
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::services::agents::ids::Pubkey;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// An agent.
 #[derive(Clone, Debug)]

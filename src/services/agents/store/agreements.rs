@@ -5,10 +5,10 @@ use std::fmt;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::{UnixMillis, Window};
-use crate::ids::{AccountId, PaymentHash};
+use crate::core::ids::{AccountId, PaymentHash};
+use crate::core::time::{UnixMillis, Window};
 use crate::services::agents::ids::{EventId, Pubkey};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// How far an agreement has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::AccountId;
+use crate::core::ids::AccountId;
+use crate::core::time::UnixMillis;
 use crate::services::agents::ids::{EventId, Pubkey};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What one says of another.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{list_of, list_text};
-use crate::clock::UnixMillis;
-use crate::ids::AccountId;
-use crate::money::Msat;
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::services::agents::ids::{EventId, Pubkey};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A capability.
 #[derive(Clone, Debug)]

@@ -2,10 +2,10 @@
 
 use rusqlite::params;
 
-use crate::clock::UnixMillis;
-use crate::ids::AccountId;
+use crate::core::ids::AccountId;
+use crate::core::time::UnixMillis;
 use crate::services::agents::ids::{Challenge, Pubkey};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Removes those that have ended, a few at a time, and all of an account but its newest.
 pub(in super::super) fn tidy(

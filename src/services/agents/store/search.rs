@@ -7,8 +7,8 @@
 use rusqlite::{Connection, params};
 
 use super::capabilities::{CAPABILITY, Capability, read};
-use crate::ids::to_hex;
-use crate::store::Tx;
+use crate::core::ids::to_hex;
+use crate::storage::Tx;
 
 /// Matches that are counted.
 const COUNTED: u32 = 1_000;

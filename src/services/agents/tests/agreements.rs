@@ -132,7 +132,7 @@ async fn what_came_to_nothing_is_removed_after_a_month_and_what_was_paid_stays()
     let prune = async || {
         let (listings, now) = (house.listings.clone(), house.clock.now());
         house.store.write(move |tx| listings.prune(tx, now)).await.unwrap();
-        let rows = house.store.read(|connection| -> Result<u64, crate::store::StoreError> {
+        let rows = house.store.read(|connection| -> Result<u64, crate::storage::StoreError> {
             Ok(connection.query_row("SELECT count(*) FROM agent_capabilities", [], |row| row.get(0))?)
         });
         rows.await.unwrap()

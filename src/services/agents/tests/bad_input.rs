@@ -7,7 +7,7 @@ use axum::http::{Method, Request};
 use serde_json::{Value, json};
 
 use super::house::{ATTESTATIONS, CAPABILITIES, House, Identity, NOON, REGISTER, REQUESTS, VERIFY};
-use crate::clock::Clock;
+use crate::core::time::Clock;
 use crate::http::keys::Scope;
 use crate::http::limits::LimitSettings;
 

@@ -3,7 +3,7 @@
 use bitcoin::key::Keypair;
 use bitcoin::secp256k1::{Message, Secp256k1};
 
-use crate::ids::{from_hex, to_hex};
+use crate::core::ids::{from_hex, to_hex};
 use crate::services::agents::ids::Pubkey;
 use crate::services::agents::schnorr::verify;
 

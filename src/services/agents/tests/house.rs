@@ -17,23 +17,23 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::app::{Backend, ears};
-use crate::clock::Clock;
+use crate::core::ids::{Secret, from_hex, to_hex};
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::{Secret, from_hex, to_hex};
-use crate::l402::proxy::{self, PaidProxies, Targets};
-use crate::l402::{self, L402, Teller};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
-use crate::money::Msat;
+use crate::outbound::guard::GuardSettings;
 use crate::services::agents::{Agents, Listings, Parts, Publisher, Rules, ServerKey, api};
-use crate::store::Store;
+use crate::services::l402::{self, L402, Teller};
+use crate::services::proxy::{self, PaidProxies, Targets};
+use crate::storage::Store;
 use crate::web::WebSettings;
-use crate::webhooks::guard::GuardSettings;
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
 pub(super) const PUBLIC_URL: &str = "https://pay.example";
@@ -126,7 +126,7 @@ impl House {
                 premium_price_sat: 100,
                 max_price_sat: 1_000_000,
                 per_credential_per_minute: 0,
-                fee: crate::fees::FeeRule::FREE,
+                fee: crate::core::fees::FeeRule::FREE,
             },
             token_keys: tokio::task::block_in_place(|| l402::token_keys(&store).unwrap()),
             teller,
@@ -173,7 +173,7 @@ impl House {
         let limits = Arc::new(Limits::new(limits));
         let (own, _) = api::router(agents.clone(), keys.clone(), &limits, &proxies);
         let router = own.merge(served).merge(sold).layer(from_fn_with_state(keys.clone(), recognise));
-        let router = crate::routes::open(router, Arc::new(pages()));
+        let router = crate::app::routes::open(router, Arc::new(pages()));
         let key = async |account: &str| {
             keys.create("test", &[Scope::L402], Some(account)).await.unwrap().1.expose().to_owned()
         };
@@ -307,12 +307,13 @@ impl House {
 
     /// The events that relays should have, of one kind, oldest first.
     pub(super) async fn events(&self, kind: u16) -> Vec<Value> {
-        let read = move |connection: &rusqlite::Connection| -> Result<Vec<String>, crate::store::StoreError> {
-            let mut statement =
-                connection.prepare("SELECT body FROM nostr_events WHERE kind = ?1 ORDER BY id")?;
-            let rows = statement.query_map([kind], |row| row.get(0))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        };
+        let read =
+            move |connection: &rusqlite::Connection| -> Result<Vec<String>, crate::storage::StoreError> {
+                let mut statement =
+                    connection.prepare("SELECT body FROM nostr_events WHERE kind = ?1 ORDER BY id")?;
+                let rows = statement.query_map([kind], |row| row.get(0))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            };
         let bodies = self.store.read(read).await.unwrap();
         bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect()
     }
@@ -389,7 +390,7 @@ fn pages() -> WebSettings {
         min_sat: 100,
         max_sat: 500_000,
         max_quantity: 500,
-        gift_fee: crate::fees::FeeRule::FREE,
+        gift_fee: crate::core::fees::FeeRule::FREE,
         email: false,
     }
 }

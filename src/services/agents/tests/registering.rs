@@ -4,7 +4,7 @@ use bitcoin::hashes::{Hash, sha256};
 use serde_json::{Value, json};
 
 use super::house::{CHALLENGE, DAY, House, Identity, REGISTER, VERIFY};
-use crate::ids::from_hex;
+use crate::core::ids::from_hex;
 use std::time::Duration;
 
 fn body(identity: &Identity, challenge: &str, signature: &str) -> Value {
@@ -134,13 +134,13 @@ async fn challenges_and_agents_of_an_account_are_bounded() {
         house.challenge(&house.seller, &Identity::new(1)).await;
     }
     house.prove(&house.seller, &Identity::new(1), &first).await.is_error(400, "invalid_challenge", VERIFY);
-    let rows = house.store.read(|connection| -> Result<u64, crate::store::StoreError> {
+    let rows = house.store.read(|connection| -> Result<u64, crate::storage::StoreError> {
         Ok(connection.query_row("SELECT count(*) FROM agent_challenges", [], |row| row.get(0))?)
     });
     assert_eq!(rows.await.unwrap(), 20);
     house.clock.advance(DAY);
     house.get(&house.buyer, &format!("{CHALLENGE}?pubkey={}", "0".repeat(64))).await.made();
-    let rows = house.store.read(|connection| -> Result<u64, crate::store::StoreError> {
+    let rows = house.store.read(|connection| -> Result<u64, crate::storage::StoreError> {
         Ok(connection.query_row("SELECT count(*) FROM agent_challenges", [], |row| row.get(0))?)
     });
     assert_eq!(rows.await.unwrap(), 1);

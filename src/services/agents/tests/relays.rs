@@ -15,7 +15,7 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::house::{CAPABILITIES, House, REQUESTS};
-use crate::clock::Clock;
+use crate::core::time::Clock;
 use crate::services::agents::relays::run;
 
 /// For all that takes a few tries.
@@ -152,8 +152,8 @@ async fn a_new_relay_gets_what_is_current_and_an_old_one_is_forgotten() {
     house.offer(&json!({})).await;
     house.offer(&json!({})).await;
     assert_eq!(waiting(&house).await, 2);
-    let key =
-        crate::services::agents::ServerKey::derive(&crate::ids::Secret::new(super::house::WORDS)).unwrap();
+    let key = crate::services::agents::ServerKey::derive(&crate::core::ids::Secret::new(super::house::WORDS))
+        .unwrap();
     let relays = [url(new)];
     let store = house.store.clone();
     let again = move || crate::services::agents::Publisher::new(&store, key, &relays).unwrap();

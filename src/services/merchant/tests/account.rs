@@ -4,11 +4,11 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::house::{House, names};
+use crate::core::ids::Secret;
+use crate::core::money::Msat;
 use crate::http::keys::Scope;
-use crate::ids::Secret;
 use crate::ledger::LedgerError;
 use crate::ledger::accounts::{self, Change, LineKind};
-use crate::money::Msat;
 use crate::services::merchant::{NodeState, ProxyCount, Rules, Webhooks};
 
 const ME: &str = "/api/merchant/me";
@@ -188,7 +188,7 @@ async fn other_providers_are_refused_and_their_credentials_are_not_kept() {
         webhook,
     );
     // Nothing of it is anywhere in the database.
-    let dump = house.store.read_blocking(|connection| -> Result<String, crate::store::StoreError> {
+    let dump = house.store.read_blocking(|connection| -> Result<String, crate::storage::StoreError> {
         let mut tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
         let tables = tables.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         let mut all = String::new();

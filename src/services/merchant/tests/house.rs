@@ -13,25 +13,25 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::clock::Clock;
-use crate::fees::FeeRule;
+use crate::core::fees::FeeRule;
+use crate::core::ids::{AccountId, Secret, to_hex};
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::{AccountId, Secret, to_hex};
-use crate::l402::{self, L402};
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
-use crate::money::Msat;
+use crate::services::l402::{self, L402};
 use crate::services::merchant::sources::ShopStats;
 use crate::services::merchant::{
     KeyDerivation, MerchantError, Merchants, NodeState, Parts, ProxyCount, Rules, SIGNUP_PATH, ShopNumbers,
     Sold, Sources, Webhooks, api,
 };
-use crate::store::Store;
+use crate::storage::Store;
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
 pub(super) const PUBLIC_URL: &str = "https://pay.example";
@@ -240,7 +240,7 @@ impl House {
         let count = |table: &'static str| {
             let sql = format!("SELECT count(*) FROM {table}");
             self.store
-                .read_blocking(move |connection| -> Result<u64, crate::store::StoreError> {
+                .read_blocking(move |connection| -> Result<u64, crate::storage::StoreError> {
                     Ok(connection.query_row(&sql, [], |row| row.get(0))?)
                 })
                 .unwrap()

@@ -8,11 +8,11 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::house::{House, PRICE, PUBLIC_URL, names, rules};
-use crate::acts::{Act, ActKind};
 use crate::admin::{AdminError, SignupAdmin};
+use crate::http::audit_log::{Act, ActKind};
 use crate::http::keys::{KeyId, Scope};
 use crate::services::merchant::{Rules, SIGNUP_PATH};
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 const EMAIL: &str = "bob@example.com";
 
@@ -58,7 +58,7 @@ async fn a_paid_request_gets_a_key_that_works_and_the_same_one_again() {
     assert_eq!(house.earned(), i64::try_from(PRICE).unwrap());
     // The key is nowhere kept in clear.
     let digits = key.to_owned();
-    let kept = house.store.read_blocking(move |connection| -> Result<u64, crate::store::StoreError> {
+    let kept = house.store.read_blocking(move |connection| -> Result<u64, crate::storage::StoreError> {
         let sql = "SELECT count(*) FROM api_keys WHERE instr(prefix || name || hash, ?1) > 0";
         Ok(connection.query_row(sql, [digits], |row| row.get(0))?)
     });

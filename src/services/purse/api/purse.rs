@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
 use super::{Who, answer};
+use crate::core::ids::PursePaymentId;
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::idempotency::Ask;
 use crate::http::keys::Caller;
 use crate::http::problem::{Failure, Problem};
-use crate::ids::PursePaymentId;
 use crate::services::purse::view::{FetchView, PaidView, PayView, PursePage};
 use crate::services::purse::{FetchRequest, PayRequest, PurseError, Purses};
 

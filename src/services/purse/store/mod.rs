@@ -4,12 +4,12 @@ pub(super) mod payments;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::{Clock, UnixMillis, Window};
+use crate::core::ids::{AccountId, PurseId, random_bytes};
+use crate::core::money::Msat;
+use crate::core::time::{Clock, UnixMillis, Window};
 use crate::http::keys::KeyId;
-use crate::ids::{AccountId, PurseId, random_bytes};
 use crate::ledger::LedgerError;
-use crate::money::Msat;
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 pub(super) const DAY_MS: i64 = 86_400_000;
 

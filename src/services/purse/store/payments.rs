@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::{AccountId, FeeReserveId, PaymentHash, PayoutId, Preimage, PurseId, PursePaymentId};
+use crate::core::ids::{AccountId, FeeReserveId, PaymentHash, PayoutId, Preimage, PurseId, PursePaymentId};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
-use crate::money::Msat;
 use crate::services::purse::store::Day;
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// How far a payment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]

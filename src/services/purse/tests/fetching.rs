@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::house::{House, RESERVE, rules, sat, wide};
 use super::seller::{FORMS, PRICE};
-use crate::ids::PaymentHash;
+use crate::core::ids::PaymentHash;
+use crate::core::money::Msat;
 use crate::ledger::charges;
-use crate::money::Msat;
 use crate::services::purse::Rules;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -26,7 +26,7 @@ async fn every_form_is_paid_once_and_tokens_are_shown_again() {
         assert_eq!((&first["bodyEncoding"], &first["credentialReused"]), (&json!("utf8"), &json!(false)));
         let paid = &first["paid"];
         assert_eq!((&paid["amountSat"], &paid["feeSat"]), (&json!(PRICE), &json!(1)), "{form}: {paid}");
-        let preimage: crate::ids::Preimage = paid["preimage"].as_str().unwrap().parse().unwrap();
+        let preimage: crate::core::ids::Preimage = paid["preimage"].as_str().unwrap().parse().unwrap();
         let hash: PaymentHash = paid["paymentHash"].as_str().unwrap().parse().unwrap();
         assert_eq!(preimage.payment_hash(), hash);
         let again = house.fetch(&key, form).await.ok();

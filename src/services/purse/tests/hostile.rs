@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::house::{House, rules, sat, wide};
 use super::seller::PRICE;
+use crate::outbound::guard::GuardSettings;
 use crate::services::purse::Rules;
-use crate::webhooks::guard::GuardSettings;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn service_that_asks_again_after_payment_is_not_paid_again() {

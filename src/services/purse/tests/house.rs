@@ -15,25 +15,25 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::seller::Seller;
-use crate::acts::{Act, ActKind};
 use crate::admin::{NewPurse, PurseAdmin};
-use crate::clock::Clock;
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
+use crate::core::time::Clock;
+use crate::http::audit_log::{Act, ActKind};
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::keys::{KeyId, Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::AccountId;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
     Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, accounts, audit, charges, events,
 };
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
-use crate::money::Msat;
+use crate::outbound::guard::{Guard, GuardSettings};
 use crate::services::purse::{Parts, PurseListener, Purses, Rules, api, sealer};
-use crate::store::Store;
-use crate::webhooks::guard::{Guard, GuardSettings};
+use crate::storage::Store;
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
 
@@ -136,7 +136,7 @@ impl House {
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
         let listener = PurseListener::new(log.clone());
-        let l402 = crate::l402::Teller::new(log, clock.clone());
+        let l402 = crate::services::l402::Teller::new(log, clock.clone());
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,

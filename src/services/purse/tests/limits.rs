@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::house::{House, RESERVE, sat, wide};
 use super::seller::PRICE;
-use crate::acts::{Act, ActKind};
 use crate::admin::{NewPurse, PurseAdmin};
+use crate::http::audit_log::{Act, ActKind};
 use crate::http::keys::{KeyId, Scope};
 
 fn says(refused: &Value, needed: u64, left: u64) {

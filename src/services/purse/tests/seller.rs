@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::house::sat;
-use crate::ids::{PaymentHash, Preimage, from_hex};
+use crate::core::ids::{PaymentHash, Preimage, from_hex};
 use crate::ledger::charges::hash_of;
 use crate::lightning::sim::Sim;
 

@@ -2,7 +2,7 @@
 
 use super::country_code;
 use crate::admin::{ProductRequest, VariantRequest};
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
 use crate::http::body::web_address;
 use crate::rates::Unit;
 use crate::services::shop::customer::is_unfit;

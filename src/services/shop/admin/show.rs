@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::clock::iso::IsoSeconds;
+use crate::core::time::iso::IsoSeconds;
 use crate::rates::Unit;
 use crate::services::shop::store::catalogue::{self, Product};
 use crate::services::shop::store::orders::Order;
@@ -21,7 +21,7 @@ pub(super) fn shown(shop: &Shop, connection: &Connection, store: &ShopStore) -> 
     };
     let price = |units| ("price", amounts::shown(units, store.unit).to_string());
     let percent = |ppm: u64| {
-        let percent = crate::decimal::Decimal::new(u128::from(ppm), 4).unwrap_or_default();
+        let percent = crate::core::decimal::Decimal::new(u128::from(ppm), 4).unwrap_or_default();
         ("percent", percent.to_string())
     };
     Ok(json!({

@@ -11,15 +11,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{answer, page_limit};
-use crate::clock::iso::IsoSeconds;
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
+use crate::core::ids::PaymentHash;
+use crate::core::time::iso::IsoSeconds;
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::idempotency::Ask;
 use crate::http::keys::Caller;
 use crate::http::problem::{PROBLEM, Problem};
 use crate::http::respond;
-use crate::ids::PaymentHash;
 use crate::services::shop::access::Asked;
 use crate::services::shop::cart::Cart;
 use crate::services::shop::catalogue::LONGEST_PAGE;

@@ -8,12 +8,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::answer;
+use crate::core::ids::Secret;
 use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
 use crate::http::idempotency::Ask;
 use crate::http::keys::{Caller, Scope};
 use crate::http::problem::Problem;
-use crate::ids::Secret;
 use crate::lightning::invoice;
 use crate::services::shop::claim::{self, Claim};
 use crate::services::shop::customer::Customer;

@@ -17,10 +17,10 @@ use super::error::{ShopifyError, clean};
 use super::graphql::Query;
 use super::throttle::{Bucket, Cost};
 use super::token::Tokens;
-use crate::clock::Clock;
 use crate::config;
-use crate::ids::Secret;
-use crate::webhooks::fetch::{FetchError, GuardedClient};
+use crate::core::ids::Secret;
+use crate::core::time::Clock;
+use crate::outbound::fetch::{FetchError, GuardedClient};
 
 /// Bytes of an answer; the largest we ask for are a few hundred kilobytes.
 const LARGEST: usize = 8 * 1_024 * 1_024;
@@ -209,7 +209,7 @@ pub(super) async fn sent(request: RequestBuilder) -> Result<Response, ShopifyErr
     request.send().await.map_err(|error| {
         let connecting = error.is_connect();
         match FetchError::from(error) {
-            FetchError::Refused => ShopifyError::Address(crate::webhooks::guard::BadUrl::Refused),
+            FetchError::Refused => ShopifyError::Address(crate::outbound::guard::BadUrl::Refused),
             _ if connecting => ShopifyError::Unreachable,
             FetchError::TimedOut => ShopifyError::TimedOut,
             _ => ShopifyError::Broken,

@@ -3,10 +3,10 @@
 
 use super::token::SCOPES;
 use crate::ledger::LedgerError;
+use crate::outbound::guard::BadUrl;
 use crate::services::shop::ShopError;
 use crate::services::shop::customer::is_unfit;
-use crate::store::StoreError;
-use crate::webhooks::guard::BadUrl;
+use crate::storage::StoreError;
 
 /// Characters of a text of Shopify's that are shown.
 const LONGEST: usize = 200;

@@ -13,7 +13,7 @@ use crate::services::shop::ids::OrderId;
 use crate::services::shop::status::OrderStatus;
 use crate::services::shop::store::orders::{self, Tracking};
 use crate::services::shop::{Shop, ShopError};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Orders of one question.
 const AT_ONCE: u32 = 25;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::graphql::gid;
-use crate::clock::iso::IsoSeconds;
-use crate::decimal::Decimal;
+use crate::core::decimal::Decimal;
+use crate::core::time::iso::IsoSeconds;
 use crate::services::shop::amounts;
 use crate::services::shop::customer::Customer;
 use crate::services::shop::store::orders::{Item, Order};

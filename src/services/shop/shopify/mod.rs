@@ -53,13 +53,13 @@ use tokio::sync::{Mutex, Notify};
 
 use self::client::Client;
 use super::{Shop, ShopError};
-use crate::clock::{Clock, UnixMillis};
 use crate::config;
+use crate::core::time::{Clock, UnixMillis};
+use crate::outbound::fetch::NoClient;
+use crate::outbound::guard::Guard;
 use crate::services::shop::ids::OrderId;
 use crate::services::shop::store::stores::ShopStore;
-use crate::store::Tx;
-use crate::webhooks::fetch::NoClient;
-use crate::webhooks::guard::Guard;
+use crate::storage::Tx;
 
 pub use error::ShopifyError;
 

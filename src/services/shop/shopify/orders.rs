@@ -13,13 +13,13 @@ use super::graphql::{
 use super::input;
 use super::store::catalogue;
 use super::store::orders::{self as sending, Sending, State};
-use crate::clock::{UnixMillis, millis};
+use crate::core::time::{UnixMillis, millis};
 use crate::crash_point;
 use crate::services::shop::customer::Customer;
 use crate::services::shop::ids::OrderId;
 use crate::services::shop::store::{customers, orders};
 use crate::services::shop::{Shop, ShopError};
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// Orders of one round.
 const AT_ONCE: u32 = 20;

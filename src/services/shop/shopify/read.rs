@@ -217,7 +217,7 @@ fn text(given: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::currency::Currency;
+    use crate::core::currency::Currency;
 
     fn product_node(id: &str) -> Value {
         json!({ "legacyResourceId": id, "handle": "mug", "title": "Mug\u{202e}\n<b>", "status": "ACTIVE",

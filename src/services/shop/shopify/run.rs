@@ -11,7 +11,7 @@ use super::error::ShopifyError;
 use super::store::orders as sending;
 use crate::services::shop::store::stores;
 use crate::services::shop::{Shop, ShopError};
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 /// The longest sleep: a store may be made, or the clock set, meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use super::ShopifyShop;
 use super::error::ShopifyError;
 use super::store::{orders as sending, shops};
 use super::sync::Synced;
-use crate::clock::iso::IsoSeconds;
+use crate::core::time::iso::IsoSeconds;
 use crate::services::shop::store::orders;
 use crate::services::shop::store::stores::ShopStore;
 use crate::services::shop::{Shop, ShopError};

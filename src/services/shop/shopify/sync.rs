@@ -7,11 +7,11 @@ use super::ShopifyShop;
 use super::error::ShopifyError;
 use super::read::{Reading, RemoteProduct};
 use super::store::{catalogue, shops};
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::services::shop::Shop;
 use crate::services::shop::ids::{ProductId, StoreId, VariantId};
 use crate::services::shop::store::stores::{self, ShopStore};
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// Products of one transaction.
 const AT_ONCE: usize = 100;

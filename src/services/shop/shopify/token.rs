@@ -9,10 +9,10 @@ use tokio::sync::Mutex;
 
 use super::client::{read_body, sent};
 use super::error::ShopifyError;
-use crate::clock::Clock;
 use crate::config;
-use crate::ids::Secret;
-use crate::webhooks::fetch::GuardedClient;
+use crate::core::ids::Secret;
+use crate::core::time::Clock;
+use crate::outbound::fetch::GuardedClient;
 
 /// What the app must be allowed.
 pub(super) const SCOPES: [&str; 4] =

@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::stores::{signed, unsigned};
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
 use crate::services::shop::ids::{OrderId, ProductId, StoreId, VariantId};
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// Ids that we give ourselves are below; from here on they are Shopify's, which we keep where we can.
 pub(in crate::services::shop) const LOCAL_IDS: i64 = 100_000_000;

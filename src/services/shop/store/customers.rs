@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::services::shop::customer::Customer;
 use crate::services::shop::ids::OrderId;
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 pub(in crate::services::shop) fn insert(
     tx: &Tx<'_>,
@@ -25,7 +25,7 @@ pub(in crate::services::shop) fn of(
     connection: &Connection,
     order: OrderId,
 ) -> Result<Option<Customer>, StoreError> {
-    let found: Option<(crate::mail::Address, String)> = connection
+    let found: Option<(crate::outbound::mail::Address, String)> = connection
         .prepare_cached("SELECT email, address FROM shop_customers WHERE order_id = ?1")?
         .query_row([order], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;

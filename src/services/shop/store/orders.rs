@@ -3,16 +3,16 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::stores::{signed, unsigned};
-use crate::clock::UnixMillis;
-use crate::decimal::Decimal;
-use crate::ids::{AccountId, ChargeId, FeeReserveId, PaymentHash, Secret};
+use crate::core::decimal::Decimal;
+use crate::core::ids::{AccountId, ChargeId, FeeReserveId, PaymentHash, Secret};
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
-use crate::money::Msat;
 use crate::rates::Unit;
 use crate::services::shop::ids::{OrderId, OrderKey, StoreId, VariantId, claim_hash};
 use crate::services::shop::location::Location;
 use crate::services::shop::status::OrderStatus;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// What an order comes to, in the smallest unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

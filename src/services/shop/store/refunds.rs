@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::PayoutId;
+use crate::core::ids::PayoutId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
-use crate::money::Msat;
 use crate::services::shop::ids::OrderId;
-use crate::store::Tx;
+use crate::storage::Tx;
 
 /// A refund.
 #[derive(Clone, Copy, Debug)]

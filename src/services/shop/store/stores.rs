@@ -2,14 +2,14 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
-use crate::ids::AccountId;
+use crate::core::ids::AccountId;
+use crate::core::money::Msat;
+use crate::core::time::UnixMillis;
 use crate::ledger::LedgerError;
-use crate::money::Msat;
 use crate::rates::Unit;
 use crate::services::shop::ids::StoreId;
 use crate::services::shop::location::Location;
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// What becomes of an order whose pieces are gone when it is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

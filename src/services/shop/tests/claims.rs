@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::setup::{World, claim};
 use crate::admin::{ShipRequest, StoreAdmin};
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn order_is_claimed_once_sent_and_forgotten() {

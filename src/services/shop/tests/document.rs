@@ -296,7 +296,7 @@ async fn order_that_is_given_up_has_every_member_in_each_state() {
     world.shop.cancel(id.to_owned()).await.unwrap();
     look("RefundDue").await;
     let hour = std::time::Duration::from_secs(3_600);
-    let (invoice, _) = world.sim.invoice(crate::money::Msat::from_sat(52_900).unwrap(), hour);
+    let (invoice, _) = world.sim.invoice(crate::core::money::Msat::from_sat(52_900).unwrap(), hour);
     let refund = json!({ "claimToken": token, "invoice": invoice.to_string() });
     world.post(&format!("{path}/refund"), &refund).await.ok();
     look("Refunding").await;
@@ -307,7 +307,7 @@ async fn order_that_is_given_up_has_every_member_in_each_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_routes_answer_in_the_family_s_shape() {
     for path in ["/api/shopify/mugs/nothing", "/api/shopify", "/api/checkout/nothing"] {
-        let response = crate::routes::failure(path, axum::http::StatusCode::NOT_FOUND);
+        let response = crate::app::routes::failure(path, axum::http::StatusCode::NOT_FOUND);
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!((&body["code"], &body["instance"]), (&json!("NOT_FOUND"), &json!(path)));

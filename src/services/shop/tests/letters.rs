@@ -2,7 +2,7 @@
 
 use super::setup::{World, claim, config, mugs};
 use crate::admin::{ShipRequest, StoreAdmin};
-use crate::mail::post_office::PostOffice;
+use crate::outbound::mail::post_office::PostOffice;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn buyer_gets_two_letters_each_once() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::setup::{World, one};
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn items_and_documents_are_listed_each_with_one_id() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::setup::{World, claim, one};
 use crate::admin::StoreAdmin;
-use crate::money::Msat;
+use crate::core::money::Msat;
 
 /// What a mug costs with shipping and tax, in sat.
 const PRICE: u64 = 52_900;

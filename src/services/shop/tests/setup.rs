@@ -14,29 +14,29 @@ use tower::ServiceExt;
 
 use crate::admin::{ProductRequest, StoreAdmin, StoreRequest};
 use crate::app::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::currency::Currency;
+use crate::core::currency::Currency;
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::l402::content::Content;
-use crate::l402::proxy::{self, PaidProxies};
-use crate::l402::{self, L402};
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, accounts, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
-use crate::mail::Mailer;
-use crate::money::Msat;
-use crate::payments::{self, Payments};
+use crate::outbound::guard::{Guard, GuardSettings};
+use crate::outbound::mail::Mailer;
+use crate::outbound::webhooks::store::Outbox;
 use crate::rates::{Rates, RatesSettings};
+use crate::services::content::Content;
+use crate::services::l402::{self, L402};
+use crate::services::payments::{self, Payments};
+use crate::services::proxy::{self, PaidProxies};
 use crate::services::shop::{Notifier, Parts, Rules, Shop, ShopifyShops, api};
-use crate::store::{Store, StoreError};
-use crate::webhooks::guard::{Guard, GuardSettings};
-use crate::webhooks::store::Outbox;
+use crate::storage::{Store, StoreError};
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
 
@@ -176,7 +176,7 @@ impl World {
             Arc::new(ChallengeSessions(l402.clone())),
         );
         let content = Content::from_config(config, l402.clone());
-        let (documents, _) = l402::content::api::router(content.clone(), &limits, &proxies);
+        let (documents, _) = crate::services::content::api::router(content.clone(), &limits, &proxies);
         let paid_proxies = PaidProxies::new(proxy::Parts {
             store: store.clone(),
             clock: clock.clone(),

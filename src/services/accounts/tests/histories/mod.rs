@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::house::sat;
 use crate::ledger::LedgerError;
-use crate::store::Store;
+use crate::storage::Store;
 use crate::vouchers::property::{self, asked_for, run_with};
 use world::World;
 

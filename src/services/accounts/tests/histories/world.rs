@@ -13,23 +13,23 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::{ACCOUNTS, Step, sat};
-use crate::clock::Clock;
+use crate::core::ids::{AccountId, PaymentHash};
+use crate::core::money::Msat;
+use crate::core::time::Clock;
 use crate::http::events::EventLog;
 use crate::http::idempotency::Reply;
 use crate::http::live::{Hub, HubSettings};
-use crate::ids::{AccountId, PaymentHash};
 use crate::ledger::coins::{self, CoinStatus};
 use crate::ledger::payouts::{self, Order};
 use crate::ledger::{Family, LedgerError, Listener, charges, offer_payouts};
 use crate::lightning::Node;
 use crate::lightning::sim::{FakeNode, Trap};
-use crate::lnurl::pay::Addresses;
-use crate::money::Msat;
+use crate::outbound::guard::{Guard, GuardSettings};
+use crate::outbound::lnurl::pay::Addresses;
 use crate::services::accounts::tests::house::rules;
 use crate::services::accounts::{Accounts, By, NewWithdrawal, Parts, Rules, Teller};
-use crate::store::Store;
+use crate::storage::Store;
 use crate::vouchers::property;
-use crate::webhooks::guard::{Guard, GuardSettings};
 
 /// What all histories share, since it is slow to make.
 pub(super) struct Shared {
@@ -83,7 +83,7 @@ impl<'a> World<'a> {
         let teller = Teller::new(log.clone());
         let ears = teller.clone();
         let world = property::World::with(store, |clock| {
-            let l402 = crate::l402::Teller::new(log, clock.clone());
+            let l402 = crate::services::l402::Teller::new(log, clock.clone());
             vec![
                 (Family::Accounts, Arc::new(ears) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402) as Arc<dyn Listener>),

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::services::shop::ids::{ProductId, StoreId, VariantId};
 use crate::services::shop::store::catalogue::{LOCAL_IDS, Product, Variant};
 use crate::services::shop::store::stores::signed;
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;

@@ -3,9 +3,9 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::services::shop::ids::{OrderId, StoreId};
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// How far an order is at Shopify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::clock::UnixMillis;
+use crate::core::time::UnixMillis;
 use crate::services::shop::ids::StoreId;
-use crate::store::{StoreError, Tx};
+use crate::storage::{StoreError, Tx};
 
 /// What is known of a shop.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use super::super::setup::one;
 use super::super::shopify_server::Trouble;
 use super::{MUG, Pair, ask, two};
 use crate::admin::StoreAdmin;
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 /// Title, price, stock and whether it is sold, by variant.
 fn variants(products: &Value) -> Vec<(i64, String, String, Option<i64>, bool)> {

@@ -14,7 +14,7 @@ use super::setup::{World, claim, mugs, one};
 use super::shopify_server::ShopifyServer;
 use crate::admin::StoreAdmin;
 use crate::config::Config;
-use crate::mail::Mailer;
+use crate::outbound::mail::Mailer;
 use crate::services::shop::shopify::ShopifyShop;
 
 /// A store `mugs` in dollars and the shop behind it.

@@ -9,7 +9,7 @@ use super::super::setup::{claim, one};
 use super::super::shopify_server::Trouble;
 use super::{MUG, Pair, two};
 use crate::admin::StoreAdmin;
-use crate::store::StoreError;
+use crate::storage::StoreError;
 
 /// The rows of orders on their way, all columns as one text.
 fn rows(pair: &Pair) -> String {

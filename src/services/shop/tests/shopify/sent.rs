@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{MUG, Pair};
 use crate::admin::{ShipRequest, StoreAdmin};
-use crate::mail::post_office::PostOffice;
+use crate::outbound::mail::post_office::PostOffice;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parcel_of_shopify_s_ships_the_order_once() {

@@ -1,0 +1,13 @@
+//! The contract, row by row, on the real routes, store and ledger and a simulated node.
+
+mod challenges;
+mod credentials;
+mod document;
+mod errors;
+mod house;
+mod layer;
+mod money;
+mod once;
+pub(in crate::services) mod shape;
+pub(in crate::services) mod till;
+mod verify;
