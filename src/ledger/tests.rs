@@ -41,7 +41,7 @@ impl Desk {
             store: Store::open_without_sync(&folder.path().join("satchel.db")).unwrap(),
             lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::default(),
             settings: Settings::default(),
         };

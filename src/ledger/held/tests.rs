@@ -10,7 +10,7 @@ use crate::core::time::Clock;
 use crate::ledger::charges::hash_of;
 use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
 use crate::ledger::{
-    Account, Charge, End, Family, Lapsed, Listener, Settings, Wake, audit, events, recovery,
+    Account, Charge, End, Family, Lapsed, Listener, Notify, Settings, audit, events, recovery,
 };
 use crate::lightning::sim::Sim;
 use crate::lightning::{InvoiceDescription, InvoiceRequest, Lightning, NodeEvent};
@@ -76,7 +76,7 @@ impl Desk {
             store,
             lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([(Family::Payments, Arc::clone(&told) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };

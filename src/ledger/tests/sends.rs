@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ledger::coin_fees::Quote;
-use crate::ledger::coins::{self, CoinSend, CoinStatus};
+use crate::ledger::coins::{self, CoinStatus, OnchainPayout};
 use crate::ledger::operator_sends::{NotSent, Send, queue};
 
 const ADDRESS: &str = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
@@ -16,12 +16,12 @@ fn order(address: &str, amount: Option<u64>) -> Send {
     Send { address, amount: amount.map(sat), sat_per_vb: None, limited: None, spendable_sat: COINS }
 }
 
-fn send(desk: &Desk, order: &Send) -> Result<(CoinSend, bool), NotSent> {
+fn send(desk: &Desk, order: &Send) -> Result<(OnchainPayout, bool), NotSent> {
     let order = order.clone();
     desk.write(move |tx, ledger| queue(tx, ledger, &order)).unwrap()
 }
 
-fn now(desk: &Desk, coins: &CoinSend) -> CoinSend {
+fn now(desk: &Desk, coins: &OnchainPayout) -> OnchainPayout {
     let id = coins.id;
     desk.ledger.store.read_blocking(move |connection| coins::by_id(connection, id)).unwrap()
 }

@@ -30,7 +30,7 @@ mod event;
 mod fields;
 mod ids;
 mod listings;
-mod look;
+mod queries;
 mod register;
 pub mod relays;
 mod requests;

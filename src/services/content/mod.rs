@@ -3,8 +3,8 @@
 //! The list is free. A document opens for whoever paid for it or for the bundle.
 
 pub mod api;
+mod content_store;
 mod document;
-mod shelf;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +19,8 @@ use utoipa::ToSchema;
 use crate::config::Config;
 use crate::http::client::Client;
 use crate::services::l402::{Admission, L402, Price};
+use content_store::{ContentStore, Documents};
 use document::{BUNDLE, Body, Document};
-use shelf::{Documents, Shelf};
 
 /// Where the documents are on this server.
 pub(super) const PATH: &str = "/api/l402/content";
@@ -39,7 +39,7 @@ pub struct Prices {
 pub struct Content(Arc<Inner>);
 
 struct Inner {
-    shelf: Shelf,
+    content_store: ContentStore,
     prices: Prices,
     till: L402,
 }
@@ -96,7 +96,7 @@ impl Content {
 
     /// The documents of a folder, or those that are built in. Blocks.
     pub fn new(folder: Option<PathBuf>, prices: Prices, till: L402) -> Self {
-        Self(Arc::new(Inner { shelf: Shelf::open(folder), prices, till }))
+        Self(Arc::new(Inner { content_store: ContentStore::open(folder), prices, till }))
     }
 
     /// The list.
@@ -150,13 +150,13 @@ impl Content {
 
     /// The documents, after another look at the folder if it is time for one.
     async fn documents(&self) -> Documents {
-        if self.0.shelf.is_stale() {
+        if self.0.content_store.is_stale() {
             let inner = Arc::clone(&self.0);
-            if let Err(error) = tokio::task::spawn_blocking(move || inner.shelf.look()).await {
+            if let Err(error) = tokio::task::spawn_blocking(move || inner.content_store.look()).await {
                 tracing::error!(%error, "the folder of documents could not be looked at");
             }
         }
-        self.0.shelf.documents()
+        self.0.content_store.documents()
     }
 
     fn price_of(&self, document: &Document) -> u64 {

@@ -37,13 +37,13 @@ pub mod gate;
 pub mod hooks;
 pub mod layer;
 mod leases;
-mod look;
+mod notify;
 mod proven;
+mod queries;
 mod rules;
 mod session;
 pub mod status;
 mod store;
-mod teller;
 #[cfg(test)]
 pub(in crate::services) mod tests;
 mod tickets;
@@ -72,11 +72,11 @@ pub use gate::{Admission, Price};
 pub use hooks::{Asked, ProxyListener, ProxyState, Sale, SaleListener};
 pub use layer::Priced;
 pub use leases::PaymentLease;
-pub use look::{Page, Stats};
+pub use notify::Notifier;
+pub use queries::{Page, Stats};
 pub use rules::{LONGEST_RESOURCE, Rules};
 pub use session::SESSION;
 pub use store::{Challenge, Earned};
-pub use teller::Teller;
 pub use tickets::{Proof, Ticket};
 pub use token_keys::TokenKeys;
 pub use verify::{Question, Verdict};
@@ -92,7 +92,7 @@ pub struct Parts {
     /// From [`token_keys`](token_keys()).
     pub token_keys: TokenKeys,
     /// The same one that listens to the ledger.
-    pub teller: Teller,
+    pub notifier: Notifier,
     /// Whom to believe about a client's address.
     pub proxies: Arc<Proxies>,
     /// New challenges of one client, as writes.
@@ -147,12 +147,12 @@ impl L402 {
         self.0.parts.token_keys.mint()
     }
 
-    fn teller(&self) -> &Teller {
-        &self.0.parts.teller
+    fn notifier(&self) -> &Notifier {
+        &self.0.parts.notifier
     }
 
     fn counters(&self) -> &Counters {
-        self.0.parts.teller.counters()
+        self.0.parts.notifier.counters()
     }
 
     fn store(&self) -> &Store {

@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use super::glob::BadGlob;
 use super::path::BadPath;
 use super::price::Methods;
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::keys::Scope;
-use crate::http::trouble::{Cause, Trouble};
 use crate::outbound::guard::BadUrl;
 use crate::services::l402::L402Error;
 
@@ -168,18 +168,18 @@ impl IntoResponse for ProxyError {
     }
 }
 
-impl<E: Cause> From<E> for ProxyError {
+impl<E: IntoCommonError> From<E> for ProxyError {
     fn from(cause: E) -> Self {
         match cause.trouble("proxies") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("invalid_json", why),
-            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(scope) => Self::Forbidden(scope),
-            Trouble::Unavailable | Trouble::NoCapacity(_) => Self::Unavailable,
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("invalid_json", why),
+            CommonError::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(scope) => Self::Forbidden(scope),
+            CommonError::Unavailable | CommonError::NoCapacity(_) => Self::Unavailable,
             // No request to this room is done only once.
-            Trouble::IdempotencyKeyReused | Trouble::Internal => Self::Internal,
+            CommonError::IdempotencyKeyReused | CommonError::Internal => Self::Internal,
         }
     }
 }

@@ -25,9 +25,9 @@ pub mod api;
 mod body;
 mod bought;
 mod cache;
+mod concurrency;
 pub(in crate::services) mod endpoints;
 pub mod error;
-mod flights;
 mod forward;
 pub mod glob;
 mod headers;
@@ -95,7 +95,7 @@ struct Inner {
     targets: Targets,
     client: GuardedClient,
     cache: Arc<cache::Cache>,
-    flights: Arc<flights::Flights>,
+    concurrency: Arc<concurrency::ConcurrencyLimits>,
     closing: Arc<AtomicBool>,
     listener: Option<Arc<dyn ProxyListener>>,
     stores: OnceLock<Arc<dyn StoreListings>>,
@@ -124,7 +124,7 @@ impl PaidProxies {
             idle_connections: IDLE_CONNECTIONS,
         })?;
         let unpaid = Rate::per_minute(parts.rules.unpaid_per_minute);
-        let flights = flights::Flights::new(parts.rules.max_in_flight);
+        let concurrency = concurrency::ConcurrencyLimits::new(parts.rules.max_in_flight);
         Ok(Self(Arc::new(Inner {
             store: parts.store,
             clock: parts.clock,
@@ -135,7 +135,7 @@ impl PaidProxies {
             targets: parts.targets,
             client,
             cache: Arc::default(),
-            flights,
+            concurrency,
             closing: Arc::default(),
             listener,
             stores: OnceLock::new(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::http::asking::base_path;
+use crate::http::extract::base_path;
 
 /// Each costs as much as an owner's patterns do.
 const UNPAID_PER_MINUTE: u32 = 600;

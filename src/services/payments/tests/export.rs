@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 
-use super::house::{House, id, invoice};
+use super::test_app::{TestApp, id, invoice};
 use super::till::Till;
 use crate::admin::{ExportRequest, PaymentAdmin};
 use crate::core::decimal::Decimal;
@@ -58,8 +58,8 @@ fn table(text: &str) -> Vec<BTreeMap<String, String>> {
     .collect()
 }
 
-async fn export(house: &House, query: &str) -> Vec<BTreeMap<String, String>> {
-    let answer = house.get(&house.shop, &format!("{TABLE}{query}")).await;
+async fn export(app: &TestApp, query: &str) -> Vec<BTreeMap<String, String>> {
+    let answer = app.get(&app.shop, &format!("{TABLE}{query}")).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8; header=present");
     assert_eq!(answer.headers["cache-control"], "no-store");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::answer::Answer;
-use super::house::{House, Setup, id};
+use super::test_app::{Setup, TestApp, id};
 use super::till::{REFUNDS, Till};
 use crate::core::money::Msat;
 use crate::ledger::LedgerError;
@@ -39,7 +39,7 @@ impl Till {
         self.get(&self.shop, &path).await.ok()["status"].as_str().unwrap().to_owned()
     }
 
-    fn open_coins(&self) -> Vec<coins::CoinSend> {
+    fn open_coins(&self) -> Vec<coins::OnchainPayout> {
         self.ledger.store.read_blocking(coins::open).unwrap()
     }
 
@@ -113,7 +113,7 @@ async fn what_can_t_go_to_an_address_is_refused_with_its_reason() {
     till.refund_to(&made, json!(1), "USD", &address(1)).await.is_error(400, "INVALID_CURRENCY", REFUNDS);
     let mut setup = Setup::default();
     setup.rules.min_onchain = Msat::ZERO;
-    let none = House::with(setup).await;
+    let none = TestApp::with(setup).await;
     let made_there = none.order(&json!({ "amount": 3_000, "currency": "sats" })).await.created();
     none.pay(&made_there);
     let body = json!({ "invoiceId": id(&made_there), "amount": 1_000, "currency": "sats", "bitcoinAddress": address(1) });

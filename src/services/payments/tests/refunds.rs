@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::answer::keys;
 use super::checkout::is_like_the_document;
-use super::house::{PAYMENTS, id};
+use super::test_app::{PAYMENTS, id};
 use super::till::{REFUNDS, Till};
 use crate::core::ids::PaymentHash;
 use crate::core::money::Msat;
@@ -156,7 +156,7 @@ async fn what_came_on_top_goes_back_too() {
         [("a", 25_007_500, json!(10), 25_007), ("b", 50_012_000, json!(20), 50_012)]
     {
         let made = till.order(&json!({ "orderId": order, "amount": 10 })).await.created();
-        assert!(till.pay_msat(&super::house::invoice(&made), msat));
+        assert!(till.pay_msat(&super::test_app::invoice(&made), msat));
         till.refund_of(&made, sats, &json!({ "amount": amount })).await.created();
         till.finish(true, Msat::ZERO);
         assert_eq!(till.status(&id(&made)).await, "refunded");

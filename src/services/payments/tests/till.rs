@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::house::{House, Setup, id};
+use super::test_app::{Setup, TestApp, id};
 use crate::core::money::Msat;
 use crate::ledger::audit;
 use crate::ledger::dispatcher::Dispatcher;
@@ -15,25 +15,25 @@ use crate::ledger::dispatcher::Dispatcher;
 pub(super) const REFUNDS: &str = "/api/refunds";
 
 pub(super) struct Till {
-    house: House,
+    app: TestApp,
     dispatcher: Mutex<Dispatcher>,
 }
 
 impl Deref for Till {
-    type Target = House;
+    type Target = TestApp;
 
-    fn deref(&self) -> &House {
-        &self.house
+    fn deref(&self) -> &TestApp {
+        &self.app
     }
 }
 
 impl Till {
     pub(super) async fn new() -> Self {
-        Self { house: House::new().await, dispatcher: Mutex::default() }
+        Self { app: TestApp::new().await, dispatcher: Mutex::default() }
     }
 
     pub(super) async fn with(setup: Setup) -> Self {
-        Self { house: House::with(setup).await, dispatcher: Mutex::default() }
+        Self { app: TestApp::with(setup).await, dispatcher: Mutex::default() }
     }
 
     /// A payment that a customer has paid.

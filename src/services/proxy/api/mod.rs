@@ -22,10 +22,10 @@ use super::PaidProxies;
 use super::error::ProxyError;
 use super::manage::Page;
 use super::serve::{PREFIX, split};
-use crate::http::asking::{Params, is_below};
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
 use crate::http::cors::NoPreflight;
+use crate::http::extract::{Params, is_below};
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::name_instance;
@@ -40,7 +40,7 @@ const LARGEST_PAGE: u64 = 100;
 
 /// The room's routes and their description.
 pub fn router(
-    house: PaidProxies,
+    app: PaidProxies,
     keys: Keys,
     limits: &Arc<Limits>,
     proxies: &Arc<Proxies>,
@@ -83,7 +83,7 @@ pub fn router(
         .route("/l402/proxy/{proxyId}/{*path}", any(serve::any))
         .layer(Extension(Arc::clone(proxies)));
     let (routes, mut document) =
-        writes.merge(reads).merge(public).merge(served).with_state(house).split_for_parts();
+        writes.merge(reads).merge(public).merge(served).with_state(app).split_for_parts();
     document.merge(serve::Sold::openapi());
     (routes.layer(from_fn(name_instance)).layer(from_fn(for_pages)), document)
 }

@@ -2,6 +2,6 @@
 
 mod desk;
 mod document;
-mod house;
 mod letters;
 mod reminders;
+mod test_app;

@@ -9,7 +9,7 @@ mod world;
 
 use proptest::prelude::*;
 
-use super::house::sat;
+use super::test_app::sat;
 use crate::ledger::LedgerError;
 use crate::storage::Store;
 use crate::vouchers::property::{self, asked_for, run_with};

@@ -25,7 +25,7 @@ use crate::web::WebSettings;
 pub(super) const NOON: i64 = 1_800_000_000_000;
 pub(super) const PUBLIC_URL: &str = "https://pay.example";
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) proxies: PaidProxies,
     pub(super) store: Store,
     pub(super) till: Till,
@@ -94,7 +94,7 @@ pub(super) fn loopback() -> GuardSettings {
     GuardSettings { allow_networks: vec!["127.0.0.0/8".parse().unwrap()], ..GuardSettings::default() }
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         Self::with(rules()).await
     }
