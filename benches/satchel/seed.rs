@@ -26,7 +26,7 @@ use satchel::config::data_dir::{PassphraseSources, read_seed};
 use satchel::core::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::core::money::Msat;
 use satchel::core::time::Clock;
-use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Notify, charges, payouts};
+use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Notify, Settings, charges, payouts};
 use satchel::lightning::{
     Balances, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,

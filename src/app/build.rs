@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::agents::{Backend, Ears};
+use super::agents::{Backend, ListingListener};
 use super::merchant::{MerchantSources, ShopTotals};
 use super::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks, RegistryStores};
 use super::{AppError, agents};
@@ -132,10 +132,10 @@ impl App {
             payments::Notifier::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system())
                 .taking(payments::Rules::from_config(&config).fee);
         let listings = agents::listings(&config, &store, &seed, log.clone(), Clock::system())?;
-        let ears = agents::ears(&listings);
+        let listing_listener = agents::listing_listener(&listings);
         let l402_teller = l402::Notifier::new(log.clone(), Clock::system())
             .taking(l402::Rules::from_config(&config).fee)
-            .telling(Arc::<Ears>::clone(&ears))
+            .telling(Arc::<ListingListener>::clone(&listing_listener))
             .showing(Arc::clone(&hub));
         let l402_keys = l402::token_keys(&store)?;
         let accounts_teller = accounts::Notifier::new(log.clone());
@@ -274,12 +274,12 @@ impl App {
         let proxy_parts = proxy::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),
-            till: l402.clone(),
+            challenger: l402.clone(),
             rules: proxy::Rules::from_config(&config),
             quotas: Arc::clone(&limits),
             targets: proxy::Targets::new(upstream_settings(&config)),
         };
-        let paid_proxies = PaidProxies::telling(proxy_parts, ears);
+        let paid_proxies = PaidProxies::telling(proxy_parts, listing_listener);
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let agents = Agents::new(AgentParts {
             store: store.clone(),
@@ -322,7 +322,7 @@ impl App {
                 node: asked.clone(),
                 health: health.clone(),
             }),
-            till: Arc::new(l402.clone()),
+            challenger: Arc::new(l402.clone()),
             shop: Arc::new(ShopTotals(shop.clone())),
         });
         audit_log::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;

@@ -48,7 +48,7 @@ use crate::storage::StoreError;
 use crate::telemetry::{Phase, logs, metrics};
 
 #[cfg(test)]
-pub(crate) use agents::{Backend, Ears, ears};
+pub(crate) use agents::{Backend, ListingListener, listing_listener};
 pub use build::App;
 pub(crate) use legal::texts as legal_texts;
 pub(crate) use operator::AdminService;

@@ -143,7 +143,7 @@ pub fn operator_router(app: &Arc<App>) -> Router {
 }
 
 fn operator_routes(app: &Arc<App>) -> Router {
-    let desk = Arc::new(AdminService(Arc::clone(app)));
+    let service = Arc::new(AdminService(Arc::clone(app)));
     let (ledger, at_solvency, agents) = (app.ledger.clone(), app.ledger.clone(), app.agents.clone());
     let state = AdminState {
         acts: Acts::new(app.store.clone(), app.ledger.clock.clone()),
@@ -176,13 +176,13 @@ fn operator_routes(app: &Arc<App>) -> Router {
                 serde_json::to_value(relays).map_err(|error| error.to_string())
             })
         }),
-        money: Arc::<AdminService>::clone(&desk),
-        payouts: Arc::<AdminService>::clone(&desk),
-        exports: Arc::<AdminService>::clone(&desk),
-        suspense: Arc::<AdminService>::clone(&desk),
-        keys: Arc::<AdminService>::clone(&desk),
-        webhooks: Arc::<AdminService>::clone(&desk),
-        coins: desk,
+        money: Arc::<AdminService>::clone(&service),
+        payouts: Arc::<AdminService>::clone(&service),
+        exports: Arc::<AdminService>::clone(&service),
+        suspense: Arc::<AdminService>::clone(&service),
+        keys: Arc::<AdminService>::clone(&service),
+        webhooks: Arc::<AdminService>::clone(&service),
+        coins: service,
         accounts: Arc::new(app.accounts.clone()),
         signups: Arc::new(app.merchants.clone()),
         purses: Arc::new(app.purses.clone()),

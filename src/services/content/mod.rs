@@ -41,7 +41,7 @@ pub struct Content(Arc<Inner>);
 struct Inner {
     content_store: ContentStore,
     prices: Prices,
-    till: L402,
+    challenger: L402,
 }
 
 /// The list.
@@ -88,15 +88,15 @@ pub struct BundleView {
 
 impl Content {
     /// The documents that the configuration names. Blocks.
-    pub fn from_config(config: &Config, till: L402) -> Self {
+    pub fn from_config(config: &Config, challenger: L402) -> Self {
         let content = &config.l402.content;
         let folder = Some(content.folder.trim()).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        Self::new(folder, Prices { each: content.price_sat, bundle: content.bundle_price_sat }, till)
+        Self::new(folder, Prices { each: content.price_sat, bundle: content.bundle_price_sat }, challenger)
     }
 
     /// The documents of a folder, or those that are built in. Blocks.
-    pub fn new(folder: Option<PathBuf>, prices: Prices, till: L402) -> Self {
-        Self(Arc::new(Inner { content_store: ContentStore::open(folder), prices, till }))
+    pub fn new(folder: Option<PathBuf>, prices: Prices, challenger: L402) -> Self {
+        Self(Arc::new(Inner { content_store: ContentStore::open(folder), prices, challenger }))
     }
 
     /// The list.
@@ -135,7 +135,7 @@ impl Content {
             bundle: Some(bundle_path()),
             ..Price::new(format!("{PATH}/{slug}"), self.price_of(document))
         };
-        Some((self.0.till.admit(client, headers, &price).await, documents))
+        Some((self.0.challenger.admit(client, headers, &price).await, documents))
     }
 
     /// Who may have all documents, and the documents.
@@ -144,7 +144,7 @@ impl Content {
             description: "All articles and data".into(),
             ..Price::new(bundle_path(), self.at_most(self.0.prices.bundle))
         };
-        let admission = self.0.till.admit(client, headers, &price).await;
+        let admission = self.0.challenger.admit(client, headers, &price).await;
         (admission, self.documents().await)
     }
 
@@ -165,7 +165,7 @@ impl Content {
 
     /// What nothing may cost more than is not asked for: it could not be sold.
     fn at_most(&self, sats: u64) -> u64 {
-        sats.min(self.0.till.rules().max_price_sat)
+        sats.min(self.0.challenger.rules().max_price_sat)
     }
 }
 

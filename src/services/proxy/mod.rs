@@ -72,7 +72,7 @@ pub struct Parts {
     /// The time.
     pub clock: Clock,
     /// The till.
-    pub till: L402,
+    pub challenger: L402,
     /// Limits.
     pub rules: Rules,
     /// How often one client may ask for what is free. What is paid for is not counted.
@@ -88,7 +88,7 @@ pub struct PaidProxies(Arc<Inner>);
 struct Inner {
     store: Store,
     clock: Clock,
-    till: L402,
+    challenger: L402,
     rules: Rules,
     quotas: Arc<Limits>,
     unpaid: Rate,
@@ -128,7 +128,7 @@ impl PaidProxies {
         Ok(Self(Arc::new(Inner {
             store: parts.store,
             clock: parts.clock,
-            till: parts.till,
+            challenger: parts.challenger,
             rules: parts.rules,
             quotas: parts.quotas,
             unpaid,

@@ -164,7 +164,7 @@ impl PaidProxies {
             lifetime: live.proxy.token_validity_secs.map(Duration::from_secs),
             bundle: None,
         };
-        match self.0.till.admit(client, &request.headers, &price).await {
+        match self.0.challenger.admit(client, &request.headers, &price).await {
             Admission::Paid(lease) => Ok(Prepared::Ready(Box::new(Ready { live, url, lease: Some(lease) }))),
             Admission::Refused(response) => Ok(Prepared::Answered(response)),
         }
@@ -174,7 +174,7 @@ impl PaidProxies {
 impl PaidProxies {
     /// Counts a request that shows no good credential, before an owner's patterns are tried on it.
     fn count_unpaid(&self, client: Client, headers: &HeaderMap) -> Result<(), ProxyError> {
-        if self.0.till.has_paid(headers) {
+        if self.0.challenger.has_paid(headers) {
             return Ok(());
         }
         self.0.unpaid.take(client).map_err(ProxyError::TooMany)

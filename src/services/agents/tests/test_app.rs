@@ -16,7 +16,7 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::app::{Backend, ears};
+use crate::app::{Backend, listing_listener};
 use crate::core::ids::{Secret, from_hex, to_hex};
 use crate::core::money::Msat;
 use crate::core::time::Clock;
@@ -101,8 +101,9 @@ impl TestApp {
         let key = ServerKey::derive(&Secret::new(WORDS)).unwrap();
         let publisher = tokio::task::block_in_place(|| Publisher::new(&store, key, relays).unwrap());
         let listings = Listings::new(publisher, log.clone(), clock.clone());
-        let ears = ears(&listings);
-        let notifier = Notifier::new(log, clock.clone()).telling(Arc::<crate::app::Ears>::clone(&ears));
+        let ears = listing_listener(&listings);
+        let notifier =
+            Notifier::new(log, clock.clone()).telling(Arc::<crate::app::ListingListener>::clone(&ears));
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
@@ -112,7 +113,7 @@ impl TestApp {
             settings: Settings::default(),
         };
         let proxies = Arc::new(Proxies::default());
-        let till = L402::new(l402::Parts {
+        let seller = L402::new(l402::Parts {
             ledger: ledger.clone(),
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: l402::Rules {
@@ -142,7 +143,7 @@ impl TestApp {
         let parts = proxy::Parts {
             store: store.clone(),
             clock: clock.clone(),
-            till: till.clone(),
+            challenger: seller.clone(),
             rules: proxy::Rules {
                 enabled: true,
                 public_url: PUBLIC_URL.into(),
@@ -169,7 +170,7 @@ impl TestApp {
         });
         let keys = Keys::new(store.clone());
         let (served, _) = proxy::api::router(paid, keys.clone(), &free, &proxies);
-        let (sold, _) = l402::api::router(till, keys.clone(), &free);
+        let (sold, _) = l402::api::router(seller, keys.clone(), &free);
         let limits = Arc::new(Limits::new(limits));
         let (own, _) = api::router(agents.clone(), keys.clone(), &limits, &proxies);
         let router = own.merge(served).merge(sold).layer(from_fn_with_state(keys.clone(), recognise));

@@ -9,5 +9,5 @@ mod money;
 mod once;
 pub(in crate::services) mod shape;
 mod test_app;
-pub(in crate::services) mod till;
+pub(in crate::services) mod test_seller;
 mod verify;

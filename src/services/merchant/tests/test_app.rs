@@ -173,7 +173,7 @@ impl TestApp {
             rules,
             derivation: KeyDerivation::new(&Secret::new("abandon ability able")),
             sources: Arc::<Others>::clone(&self.others),
-            till: Arc::new(self.l402.clone()),
+            challenger: Arc::new(self.l402.clone()),
             shop: Arc::<Others>::clone(&self.others),
         });
         let limits = Arc::new(Limits::new(off()));

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use super::paying_app::{PayingApp, REFUNDS};
 use super::test_app::{Setup, TestApp, id, invoice};
-use super::till::{REFUNDS, Till};
 use crate::core::fees::FeeRule;
 use crate::core::money::Msat;
 use crate::ledger::audit;
@@ -61,27 +61,27 @@ async fn fee_goes_back_with_a_whole_refund_and_is_earned_again_if_that_fails() {
     let mut setup = Setup::default();
     setup.rules.fee = FeeRule { min_sat: 10, percent: 1 };
     setup.rules.return_fee = true;
-    let till = Till::with(setup).await;
-    let made = till.paid(&json!({})).await;
-    assert_eq!(books(&till), (123_750, 1_250));
-    till.refund_of(&made, 125_000, &json!({})).await.created();
-    assert_eq!(books(&till), (0, 0));
-    till.finish(false, Msat::ZERO);
-    assert_eq!(books(&till), (123_750, 1_250));
-    till.refund_of(&made, 125_000, &json!({})).await.created();
-    till.finish(true, Msat::ZERO);
-    assert_eq!(books(&till), (0, 0));
+    let paying = PayingApp::with(setup).await;
+    let made = paying.paid(&json!({})).await;
+    assert_eq!(books(&paying), (123_750, 1_250));
+    paying.refund_of(&made, 125_000, &json!({})).await.created();
+    assert_eq!(books(&paying), (0, 0));
+    paying.finish(false, Msat::ZERO);
+    assert_eq!(books(&paying), (123_750, 1_250));
+    paying.refund_of(&made, 125_000, &json!({})).await.created();
+    paying.finish(true, Msat::ZERO);
+    assert_eq!(books(&paying), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fee_that_is_kept_must_be_covered_by_other_sats_of_the_shop() {
     let mut setup = Setup::default();
     setup.rules.fee = FeeRule { min_sat: 10, percent: 1 };
-    let till = Till::with(setup).await;
-    let made = till.paid(&json!({})).await;
-    till.refund_of(&made, 125_000, &json!({})).await.is_error(409, "INSUFFICIENT_BALANCE", REFUNDS);
-    till.paid(&json!({ "orderId": "ANOTHER" })).await;
-    till.refund_of(&made, 125_000, &json!({})).await.created();
-    till.finish(true, Msat::ZERO);
-    assert_eq!(books(&till), (122_500, 2_500));
+    let paying = PayingApp::with(setup).await;
+    let made = paying.paid(&json!({})).await;
+    paying.refund_of(&made, 125_000, &json!({})).await.is_error(409, "INSUFFICIENT_BALANCE", REFUNDS);
+    paying.paid(&json!({ "orderId": "ANOTHER" })).await;
+    paying.refund_of(&made, 125_000, &json!({})).await.created();
+    paying.finish(true, Msat::ZERO);
+    assert_eq!(books(&paying), (122_500, 2_500));
 }

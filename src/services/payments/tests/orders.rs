@@ -8,8 +8,8 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::paying_app::PayingApp;
 use super::test_app::{HOUR, PAYMENTS, Setup, TestApp, id, order};
-use super::till::Till;
 use crate::core::money::Msat;
 
 async fn with_key(app: &TestApp, header: &str, key: &str, body: &Value) -> Answer {
@@ -178,18 +178,18 @@ async fn an_invoice_that_nobody_needs_is_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_went_back_does_not_hide_the_next_one() {
-    let till = Till::new().await;
-    let first = till.paid(&json!({"amount": 100, "currency": "sats"})).await;
-    till.refund_of(&first, 100, &json!({"amount": 100, "currency": "sats"})).await.created();
-    till.finish(true, Msat::ZERO);
-    assert_eq!(till.status(&id(&first)).await, "refunded");
-    assert_eq!(by_order(&till, "ORDER-12345").await, id(&first));
-    let next = till.order(&json!({"amount": 100, "currency": "sats"})).await.created();
-    assert_eq!(by_order(&till, "ORDER-12345").await, id(&next));
-    till.pay(&next);
-    till.order(&json!({"amount": 100, "currency": "sats"})).await.is_error(409, "ORDER_PAID", PAYMENTS);
-    till.order(&json!({"amount": 100, "currency": "sats", "allowRepeat": true})).await.created();
-    assert_eq!(by_order(&till, "ORDER-12345").await, id(&next));
+    let paying = PayingApp::new().await;
+    let first = paying.paid(&json!({"amount": 100, "currency": "sats"})).await;
+    paying.refund_of(&first, 100, &json!({"amount": 100, "currency": "sats"})).await.created();
+    paying.finish(true, Msat::ZERO);
+    assert_eq!(paying.status(&id(&first)).await, "refunded");
+    assert_eq!(by_order(&paying, "ORDER-12345").await, id(&first));
+    let next = paying.order(&json!({"amount": 100, "currency": "sats"})).await.created();
+    assert_eq!(by_order(&paying, "ORDER-12345").await, id(&next));
+    paying.pay(&next);
+    paying.order(&json!({"amount": 100, "currency": "sats"})).await.is_error(409, "ORDER_PAID", PAYMENTS);
+    paying.order(&json!({"amount": 100, "currency": "sats", "allowRepeat": true})).await.created();
+    assert_eq!(by_order(&paying, "ORDER-12345").await, id(&next));
 }
 
 #[tokio::test(flavor = "multi_thread")]

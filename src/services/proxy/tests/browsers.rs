@@ -119,7 +119,7 @@ async fn a_preflight_is_free_and_never_passed_on() {
         }
     }
     assert_eq!(app.upstream.hits(), 0);
-    assert!(app.till.node.preimages.lock().unwrap().is_empty(), "no invoice was made");
+    assert!(app.seller.node.preimages.lock().unwrap().is_empty(), "no invoice was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]

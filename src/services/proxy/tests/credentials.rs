@@ -100,9 +100,9 @@ async fn the_table_of_credentials() {
     app.put(&format!("/api/proxy/{id}"), &json!({ "defaultPriceSats": 11 })).await.ok();
     assert_eq!(why(&app.show(Method::GET, &path, &bought).await, "dearer now"), "invalid-challenge");
     app.put(&format!("/api/proxy/{id}"), &json!({ "defaultPriceSats": 10 })).await.ok();
-    app.till.ledger.clock.advance(std::time::Duration::from_secs(3_599));
+    app.seller.ledger.clock.advance(std::time::Duration::from_secs(3_599));
     assert_eq!(app.show(Method::GET, &path, &bought).await.status, 200, "to its last second");
-    app.till.ledger.clock.advance(std::time::Duration::from_secs(1));
+    app.seller.ledger.clock.advance(std::time::Duration::from_secs(1));
     assert_eq!(why(&app.show(Method::GET, &path, &bought).await, "expired"), "expired-invoice");
 }
 
@@ -128,7 +128,7 @@ async fn a_payment_shown_again_is_refused_and_of_fifty_at_once_one_wins() {
     let again = app.show(Method::GET, &path, &shown).await;
     assert_eq!(why(&again, "reused"), "unknown-challenge");
     assert_eq!(again.json()["detail"], "this payment has been used before");
-    let (_, preimage) = parts(&app.till.token(&asked.headers));
+    let (_, preimage) = parts(&app.seller.token(&asked.headers));
     let older = format!("Payment method=\"lightning\", preimage=\"{preimage}\"");
     assert_eq!(
         why(&app.show(Method::GET, &path, &older).await, "the preimage alone"),

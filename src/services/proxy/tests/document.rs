@@ -54,7 +54,7 @@ async fn each_refusal_of_a_proxied_request_is_like_the_document_s_sample() {
     let path = format!("{base}/large");
     let request = Request::post(&path).body(Body::from(vec![b'x'; 11])).unwrap();
     shape::is_problem(&app.send(request).await.json(), 413, &path);
-    app.till.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
+    app.seller.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let path = format!("{base}/later");
     let none = app.show(Method::GET, &path, "").await;

@@ -106,9 +106,9 @@ async fn what_was_paid_is_good_for_as_long_as_the_owner_says() {
     let asked = app.send(request).await;
     assert_eq!(asked.json()["l402"]["expires_at"], "2027-01-15T08:01:00Z", "half of it to pay");
     let shown = app.settle(&asked);
-    app.till.ledger.clock.advance(Duration::from_secs(119));
+    app.seller.ledger.clock.advance(Duration::from_secs(119));
     assert_eq!(app.show(Method::GET, &path, &shown).await.status, 200);
-    app.till.ledger.clock.advance(Duration::from_secs(1));
+    app.seller.ledger.clock.advance(Duration::from_secs(1));
     assert_eq!(app.show(Method::GET, &path, &shown).await.status, 402);
     let as_all = app.put(&format!("/api/proxy/{id}"), &json!({ "tokenValiditySeconds": null })).await.ok();
     assert_eq!(as_all["tokenValiditySeconds"], json!(null));

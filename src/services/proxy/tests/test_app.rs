@@ -17,7 +17,7 @@ use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
 use crate::outbound::guard::GuardSettings;
-use crate::services::l402::tests::till::Till;
+use crate::services::l402::tests::test_seller::TestSeller;
 use crate::services::proxy::{PaidProxies, Parts, Rules, Targets, api};
 use crate::storage::Store;
 use crate::web::WebSettings;
@@ -28,7 +28,7 @@ pub(super) const PUBLIC_URL: &str = "https://pay.example";
 pub(super) struct TestApp {
     pub(super) proxies: PaidProxies,
     pub(super) store: Store,
-    pub(super) till: Till,
+    pub(super) seller: TestSeller,
     pub(super) router: Router,
     pub(super) upstream: Upstream,
     pub(super) liar: Liar,
@@ -109,15 +109,15 @@ impl TestApp {
     }
 
     /// A house whose till is open, or sells nothing any more.
-    pub(super) async fn open(rules: Rules, free: u32, till: bool) -> Self {
+    pub(super) async fn open(rules: Rules, free: u32, seller: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
-        let till = Till::open(&store, clock.clone(), till);
+        let seller = TestSeller::open(&store, clock.clone(), seller);
         let parts = Parts {
             store: store.clone(),
             clock,
-            till: till.l402.clone(),
+            challenger: seller.l402.clone(),
             rules,
             quotas: quotas(free),
             targets: Targets::offline(loopback()),
@@ -132,7 +132,7 @@ impl TestApp {
             router: routes(&proxies, &keys, &quotas(0)),
             proxies,
             store,
-            till,
+            seller,
             upstream: Upstream::start().await,
             liar: Liar::start().await,
             owner,
@@ -147,7 +147,7 @@ impl TestApp {
         let parts = Parts {
             store: self.store.clone(),
             clock: Clock::manual(NOON),
-            till: self.till.l402.clone(),
+            challenger: self.seller.l402.clone(),
             rules: rules(),
             quotas: quotas(0),
             targets: Targets::offline(GuardSettings::default()),
@@ -234,12 +234,12 @@ impl TestApp {
 
     /// Pays what a 402 asks; what to show then.
     pub(super) fn settle(&self, asked: &Answer) -> String {
-        self.till.token(&asked.headers)
+        self.seller.token(&asked.headers)
     }
 
     /// The same, as a payment that is good for one answer.
     pub(super) fn settle_once(&self, asked: &Answer) -> String {
-        self.till.once(&asked.headers)
+        self.seller.once(&asked.headers)
     }
 
     /// Asks a proxy, and pays for it.

@@ -57,7 +57,7 @@ async fn without_a_node_nothing_new_is_sold() {
     let app = TestApp::new().await;
     let base = base(&app.sell(&json!({})).await);
     let shown = app.pay(Method::GET, &format!("{base}/x")).await;
-    app.till.node.running.store(false, Ordering::SeqCst);
+    app.seller.node.running.store(false, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(150)).await;
     let answer = app.show(Method::GET, &format!("{base}/y"), "").await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "node_unavailable"));
@@ -162,7 +162,7 @@ async fn whoever_hangs_up_before_the_answer_has_lost_nothing() {
 async fn what_the_till_can_t_sell_now_says_which_path_was_asked() {
     let app = TestApp::new().await;
     let path = format!("{}/fine", base(&app.sell(&json!({})).await));
-    app.till.node.running.store(false, Ordering::SeqCst);
+    app.seller.node.running.store(false, Ordering::SeqCst);
     let answer = app.show(Method::GET, &path, "").await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "node_unavailable"));
     assert_eq!(answer.json()["instance"], path);
@@ -245,7 +245,7 @@ async fn an_answer_that_its_reader_ends_is_had() {
     // But not by our death, nor by our shutdown.
     let shown = app.settle_once(&ask(&path).await);
     std::mem::forget(begin(&shown).await);
-    app.till.l402.give_back_unanswered();
+    app.seller.l402.give_back_unanswered();
     app.proxies.close();
     drop(begin(&shown).await);
     drop(begin(&shown).await);

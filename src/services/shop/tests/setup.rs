@@ -182,7 +182,7 @@ impl World {
         let paid_proxies = PaidProxies::new(proxy::Parts {
             store: store.clone(),
             clock: clock.clone(),
-            till: l402.clone(),
+            challenger: l402.clone(),
             rules: proxy::Rules::from_config(config),
             quotas: Arc::clone(&limits),
             targets: proxy::Targets::new(GuardSettings::default()),

@@ -23,13 +23,13 @@ use crate::lightning::{Lightning, Node};
 use crate::services::l402::{L402, Notifier, Parts, Rules, token_keys};
 use crate::storage::Store;
 
-pub(in crate::services) struct Till {
+pub(in crate::services) struct TestSeller {
     pub(in crate::services) l402: L402,
     pub(in crate::services) ledger: Ledger,
     pub(in crate::services) node: Arc<FakeNode>,
 }
 
-impl Till {
+impl TestSeller {
     /// One that sells, or sells nothing any more.
     pub(in crate::services) fn open(store: &Store, clock: Clock, enabled: bool) -> Self {
         let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));

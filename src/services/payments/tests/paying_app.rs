@@ -14,12 +14,12 @@ use crate::ledger::dispatcher::Dispatcher;
 
 pub(super) const REFUNDS: &str = "/api/refunds";
 
-pub(super) struct Till {
+pub(super) struct PayingApp {
     app: TestApp,
     dispatcher: Mutex<Dispatcher>,
 }
 
-impl Deref for Till {
+impl Deref for PayingApp {
     type Target = TestApp;
 
     fn deref(&self) -> &TestApp {
@@ -27,7 +27,7 @@ impl Deref for Till {
     }
 }
 
-impl Till {
+impl PayingApp {
     pub(super) async fn new() -> Self {
         Self { app: TestApp::new().await, dispatcher: Mutex::default() }
     }
