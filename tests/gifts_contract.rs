@@ -1,4 +1,4 @@
-//! The gifts contract through the front door: the real binary, real channels, wallets that aren't ours.
+//! The gifts contract through the HTTP server: the real binary, real channels, wallets that aren't ours.
 //!
 //! One network for all of it; each case is a function, run one after the other, because each would need
 //! minutes for a network of its own.

@@ -1,5 +1,5 @@
 //! Clients that others wrote pay for requests on a real network: installed by name, each with a wallet that it calls
-//! in its own way, at satchel's own doors and at such as ask in other words. And the README's lines about it are run.
+//! in its own way, at satchel's own routes and at such as ask in other words. And the README's lines about it are run.
 
 #![allow(
     clippy::unwrap_used,
@@ -104,7 +104,7 @@ async fn public_clients_pay_and_get_in() {
     scene.close().await;
 }
 
-/// Twice from satchel's own door, twice from the service, and once from a path beside that, where some show what they
+/// Twice from satchel's own route, twice from the service, and once from a path beside that, where some show what they
 /// paid for before.
 async fn buys_twice(scene: &Scene, wallet: &Wallet, client: Client, base: &str) {
     let before = sold(scene).await;

@@ -175,7 +175,7 @@ async fn to_address(scene: &Scene, test_ledger: &TestLedger, point: &str) {
     doomed.arm();
     let going = async {
         let _answered_or_not = test_ledger.try_refund(&asked).await;
-        // One death waits for the blocks.
+        // One crash waits for the blocks.
         while point == "coins.before_paid" && scene.coins_at(&address).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             scene.network.bitcoind.mine(1).await.unwrap();
@@ -188,7 +188,7 @@ async fn to_address(scene: &Scene, test_ledger: &TestLedger, point: &str) {
     scene.network.wait_usable().await.unwrap();
     let again = test_ledger.post("/api/refunds", &asked).await;
     assert!(matches!(again.status, 200 | 201), "{again:?}");
-    // What was signed and not broadcast before the death, nobody can tell from what was never signed.
+    // What was signed and not broadcast before the crash, nobody can tell from what was never signed.
     let lost = ["coins.before_send", "coins.after_send"].contains(&point)
         && scene.network.bitcoind.mempool_count().await.unwrap() == 0;
     assert!(lost || point != "coins.before_send", "it was sent after all");

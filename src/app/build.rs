@@ -1,4 +1,4 @@
-//! Puts the rooms together.
+//! Builds the services and connects them.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};

@@ -1,17 +1,17 @@
-//! Builds the house, starts it in order, and stops it in order.
+//! Builds the app, starts it in order, and stops it in order.
 //!
 //! # The order of a start
 //!
 //! 1. the database: opened, migrated, locked to this process;
 //! 2. what was under way when the last process stopped is marked as not known any more;
 //! 3. the node is built from its state (no network yet);
-//! 4. the front door opens and says "starting";
+//! 4. the HTTP server listens and answers "starting";
 //! 5. the node is started, again and again while its chain source is away;
-//! 6. the node's events are drained; then payouts are dispatched, and the front door says "ready".
+//! 6. the node's events are drained; then payouts are dispatched, and the HTTP server answers "ready".
 //!
 //! # The order of a stop
 //!
-//! The front door closes and lets requests finish, the workers end, the node writes its state, the
+//! The HTTP server stops listening and lets requests finish, the workers end, the node writes its state, the
 //! database is closed. A second signal ends the process at once, which is safe too.
 
 mod agents;
@@ -80,7 +80,7 @@ pub enum AppError {
 /// Runs until a signal says to stop. Call it outside of any runtime.
 ///
 /// # Errors
-/// [`AppError`], before or after the front door was open.
+/// [`AppError`], before or after the server listened.
 pub fn run(config: Config) -> Result<(), AppError> {
     #[cfg(feature = "failpoints")]
     let _scenario = crate::telemetry::failpoint::setup();

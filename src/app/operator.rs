@@ -28,7 +28,7 @@ use crate::storage::Tx;
 /// What the ids of coins begin with among those of payouts.
 pub(super) const COINS: &str = "coins-";
 
-/// The operator's side of the house.
+/// The operator's side of the app.
 #[derive(Clone)]
 pub(crate) struct AdminService(pub(crate) Arc<App>);
 
@@ -199,7 +199,7 @@ fn not_enough(not_free: &NotFree, amount: Msat, max_fee: Msat) -> AdminError {
     ))
 }
 
-/// With the failpoint `operator.hold` the operator's invoices are held ones, for tests of what a death leaves of those.
+/// With the failpoint `operator.hold` the operator's invoices are held ones, for tests of what a crash leaves of those.
 #[cfg(feature = "failpoints")]
 fn held_for_a_test() -> Option<Preimage> {
     fail::eval("operator.hold", |_| random_bytes().ok()).flatten().map(Preimage)

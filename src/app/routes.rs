@@ -1,4 +1,4 @@
-//! The front door: which path leads to which room.
+//! Routes: which path leads to which service.
 
 use std::sync::Arc;
 
@@ -221,7 +221,7 @@ async fn follow(State(app): State<Arc<App>>, request: Request) -> Response {
     }
 }
 
-/// What the API's document says of the routes for those who run the house.
+/// What the API's document says of the routes for operators.
 #[derive(OpenApi)]
 #[openapi(paths(live, ready, numbers))]
 struct Operation;

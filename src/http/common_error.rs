@@ -1,7 +1,7 @@
 //! What any family's request can fail at before one of the family's own rules is asked: the body, the key, the
 //! database, the ledger, the node.
 //!
-//! Each of those rooms has an error of its own. [`IntoCommonError`] says of each what whoever asked may be told, and writes
+//! Each of those modules has an error of its own. [`IntoCommonError`] says of each what whoever asked may be told, and writes
 //! the rest to the log; a family has one `From` for all of them and only chooses the words.
 
 use crate::core::ids::NoRandomness;
@@ -70,7 +70,7 @@ impl CapacityRefusal {
     }
 }
 
-/// An error of a room below the families.
+/// An error of a module below the services.
 pub trait IntoCommonError {
     /// What may be told of it. The rest is logged, with `whose` request it was.
     fn trouble(self, whose: &'static str) -> CommonError;

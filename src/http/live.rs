@@ -124,7 +124,7 @@ impl Hub {
         self.watching.load(Ordering::SeqCst)
     }
 
-    /// Takes a place for a stream; it is given back when the seat is dropped.
+    /// Takes a place for a stream; it is given back when the permit is dropped.
     ///
     /// # Errors
     /// [`TooMany`].

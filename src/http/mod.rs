@@ -1,6 +1,6 @@
 //! The HTTP toolkit: server, limits, keys, idempotency, streams, documents.
 //!
-//! Families and the front door are built from it. It stands below them and knows none: no path, no error
+//! Services and the HTTP server are built from it. It stands below them and knows none: no path, no error
 //! code and no table of theirs is named here. What must be worded in a family's shape, the family passes in.
 
 pub mod audit_log;

@@ -305,7 +305,7 @@ pub struct Ledger {
     pub settings: Settings,
 }
 
-/// Listeners by family; fixed once `app` has built the house.
+/// Listeners by family; fixed once `app` has built the app.
 #[derive(Clone, Default)]
 pub struct Listeners {
     by_family: Arc<HashMap<Family, Arc<dyn Listener>>>,

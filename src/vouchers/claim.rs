@@ -127,7 +127,7 @@ pub fn redeem_to_offer(
     Ok(Ok(Claim::Started(Outgoing::Offer(offer_payouts::by_id(tx, id)?))))
 }
 
-/// The payout to this same offer that these vouchers had last, for the same taker, if it has not failed: it is under
+/// The payout to this same offer that these vouchers had last, for the same redeemer, if it has not failed: it is under
 /// way, or has arrived.
 ///
 /// # Errors

@@ -142,7 +142,7 @@ pub(super) fn of_payout(connection: &Connection, payout: PayoutKey) -> Result<Ve
         .collect()
 }
 
-/// For whom a payout is: for one taker, whatever it redeems.
+/// For whom a payout is: for one redeemer, whatever it redeems.
 pub(super) fn taker_of(connection: &Connection, payout: PayoutKey) -> Result<Option<Redeemer>, LedgerError> {
     let (table, column, row) = links(payout);
     let found: Option<String> = connection

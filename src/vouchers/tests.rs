@@ -117,7 +117,7 @@ impl Shop {
         self.ledger.store.read_blocking(move |connection| by_id(connection, id)).unwrap().state
     }
 
-    /// What each taker is told in a state, with a fresh invoice; and nothing may have changed by asking.
+    /// What each redeemer is told in a state, with a fresh invoice; and nothing may have changed by asking.
     fn refuses(&self, id: VoucherId, recipient: Refused, sender: Refused) {
         let before = self.state(id);
         assert_eq!(self.redeem(id, Redeemer::Recipient, &self.fresh()).unwrap_err(), recipient);

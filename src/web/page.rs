@@ -206,7 +206,7 @@ pub(super) async fn manage(
     html(StatusCode::OK, KEEP_NOTHING, &ManagePage { site: Site::new(&settings), order_id: &order_id })
 }
 
-/// What a browser gets for a path that leads nowhere; `None` if a program asks. For the front door's fallback.
+/// What a browser gets for a path that leads nowhere; `None` if a program asks. For the HTTP server's fallback.
 pub fn not_found(settings: &WebSettings, request: &HeaderMap) -> Option<Response> {
     let wants_html = request
         .get(header::ACCEPT)

@@ -1,4 +1,4 @@
-//! The front door and the people before it.
+//! The HTTP server and its clients.
 
 use std::time::{Duration, Instant};
 

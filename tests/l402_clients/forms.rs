@@ -105,7 +105,7 @@ impl Check {
 pub struct Visit {
     /// The invoices it was shown.
     pub invoices: Vec<String>,
-    /// The first word of the credential that opened the door.
+    /// The first word of the credential that was accepted.
     pub shown: Option<String>,
     /// What it showed that did not.
     pub refused: Vec<String>,

@@ -1,4 +1,4 @@
-//! A node in memory that does what it is told, the rooms behind the traits, and a router around them.
+//! A node in memory that does what it is told, the services behind the traits, and a router around them.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -174,7 +174,7 @@ impl Operator for FakeNode {
     }
 }
 
-/// The rooms behind the traits.
+/// The services behind the traits.
 struct Rooms;
 
 fn view(id: &str, status: &str) -> PayoutView {

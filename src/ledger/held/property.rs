@@ -1,4 +1,4 @@
-//! Whole histories of held charges on a node that misbehaves, with deaths between any two steps.
+//! Whole histories of held charges on a node that misbehaves, with crashes between any two steps.
 //!
 //! Afterwards everything is driven to its end, and each charge was paid once or not at all, by what the node
 //! itself says it took; nobody was refused who is credited; the books are at zero.

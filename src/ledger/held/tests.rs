@@ -107,7 +107,7 @@ impl TestLedger {
         while events::step(&self.ledger, Duration::ZERO).unwrap() {}
     }
 
-    /// Pays it from this same house.
+    /// Pays it from this same instance.
     pub(in crate::ledger) fn pay_inside(&self, invoice: &Bolt11Invoice) -> Queued {
         let (ledger, invoice) = (self.ledger.clone(), invoice.clone());
         let queued = self.ledger.store.write_blocking(move |tx| {

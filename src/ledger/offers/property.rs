@@ -1,4 +1,4 @@
-//! Whole histories of charges that can be paid by an invoice and by an offer, on a node that misbehaves, with deaths
+//! Whole histories of charges that can be paid by an invoice and by an offer, on a node that misbehaves, with crashes
 //! between any two steps.
 //!
 //! Afterwards everything is driven to its end, and all that the node took is credited to its charge, once.

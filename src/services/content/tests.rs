@@ -18,7 +18,7 @@ use crate::services::l402::tests::shape;
 use crate::services::l402::tests::test_seller::TestSeller;
 use crate::storage::Store;
 
-/// The routes, and a till whose customers pay.
+/// The routes, and a challenger whose customers pay.
 struct Shop {
     router: Router,
     seller: TestSeller,
@@ -106,7 +106,7 @@ async fn what_can_t_be_sold_now_says_which() {
     }
 }
 
-/// The till of a test takes a million at most.
+/// The challenger of a test takes a million at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_costs_more_than_can_be_asked_for() {
     let shop = priced(Prices { each: 2_000_000, bundle: 5_000_000 }, true);
@@ -166,7 +166,7 @@ async fn each_operation_answers_as_the_document_s_sample_does() {
             ("get", "/api/l402/content/{slug}", &["slug"]),
         ],
     );
-    // The till can't take money now.
+    // The challenger can't take money now.
     shop.seller.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
     let path = format!("{PATH}/sats-and-msats");
     shape::is_problem(&ask(&shop, &path, "").await.1, 503, &path);

@@ -1,4 +1,4 @@
-//! Gifts as the operator's room lists and shows them: what is needed to help somebody, and no secret. No code,
+//! Gifts as the admin API lists and shows them: what is needed to help somebody, and no secret. No code,
 //! no key, no webhook; the invoice and the payouts are public to the operator's node anyhow.
 
 use futures_util::future::BoxFuture;

@@ -5,8 +5,8 @@
 //! takes in time goes back (`manage`, `vouchers::returns`). The money is a voucher's and moves in the
 //! ledger; here are the words around it, the rules of the contract, and its JSON.
 //!
-//! Called by the front door through [`api::router`], by the ledger through [`Notifier`], by the operator's
-//! room through [`admin`]. Never touches a balance, a payout or another room's table.
+//! Called by the HTTP server through [`api::router`], by the ledger through [`Notifier`], by the admin
+//! API through [`admin`]. Never touches a balance, a payout or another service's table.
 //!
 //! **Crash behaviour**: a gift is durable before its invoice leaves the process, with its charge and voucher
 //! in one transaction. A redemption that was answered is durable; one that was not may be, and asking again
@@ -104,7 +104,7 @@ pub enum Done<T> {
 }
 
 impl Gifts {
-    /// Builds the family.
+    /// Builds the service.
     pub fn new(parts: Parts) -> Self {
         let Parts { ledger, node, rules, keyring, guard, payees, notifier, budget } = parts;
         let gate = Gate::new(node.clone(), &ledger);

@@ -106,7 +106,7 @@ impl Listener for Notifier {
         Err(LedgerError::Broken(format!("payout {} is nobody's", payout.id)))
     }
 
-    /// A challenge that nobody paid is worth nothing: its token never opened a door.
+    /// A challenge that nobody paid is worth nothing: its token never bought anything.
     fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError> {
         store::forget(tx, charge)?;
         Ok(Lapsed::Forget)

@@ -93,7 +93,7 @@ struct Inner {
 }
 
 impl Payments {
-    /// Builds the family.
+    /// Builds the service.
     pub fn new(parts: Parts) -> Self {
         Self::build(parts, None)
     }

@@ -1,4 +1,4 @@
-//! Every error of the room, its HTTP status, its code and what it tells people.
+//! Every error of the service, its HTTP status, its code and what it tells people.
 //!
 //! The body is the family's ([`L402Error`]). No text names an upstream's address.
 
@@ -59,7 +59,7 @@ pub enum ProxyError {
     Busy,
     /// 503: the operator has turned this off.
     NotEnabled,
-    /// 503: the database or the till can't take this now.
+    /// 503: the database or the challenger can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
     GatewayTimeout,
@@ -73,7 +73,7 @@ impl ProxyError {
         Self::Invalid { code, message: message.into() }
     }
 
-    /// What no handler answered (a time-out, a panic, a wrong method), as an error of this room.
+    /// What no handler answered (a time-out, a panic, a wrong method), as an error of this service.
     pub fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             404 => Self::NotFound,
@@ -178,7 +178,7 @@ impl<E: IntoCommonError> From<E> for ProxyError {
             CommonError::InvalidKey => Self::InvalidKey,
             CommonError::Lacks(scope) => Self::Forbidden(scope),
             CommonError::Unavailable | CommonError::NoCapacity(_) => Self::Unavailable,
-            // No request to this room is done only once.
+            // No request to this service is done only once.
             CommonError::IdempotencyKeyReused | CommonError::Internal => Self::Internal,
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! 1. the proxy, its methods, the path's one reading ([`path`]), and, after so many a minute for whoever shows no
 //!    good credential, its patterns ([`glob`]): refused for free;
-//! 2. the price ([`price`]) and the till: 402 with an invoice, made before the upstream hears of anything;
+//! 2. the price ([`price`]) and the challenger: 402 with an invoice, made before the upstream hears of anything;
 //! 3. a place among those on their way (`flights`): 503 if there is none, and what was paid is good for another try;
 //! 4. the upstream (`forward`): headers filtered (`headers`), bodies streamed and bounded both ways (`body`),
 //!    redirects within the service handed back (`links`), addresses guarded at every connection;
@@ -65,13 +65,13 @@ pub use target::Targets;
 /// Connections kept open to one upstream.
 const IDLE_CONNECTIONS: usize = 32;
 
-/// What the room is built from.
+/// What the service is built from.
 pub struct Parts {
     /// The rows.
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// The till.
+    /// The challenger.
     pub challenger: L402,
     /// Limits.
     pub rules: Rules,
@@ -81,7 +81,7 @@ pub struct Parts {
     pub targets: Targets,
 }
 
-/// The room. Cheap to clone.
+/// The service. Cheap to clone.
 #[derive(Clone)]
 pub struct PaidProxies(Arc<Inner>);
 
@@ -102,7 +102,7 @@ struct Inner {
 }
 
 impl PaidProxies {
-    /// Builds the room.
+    /// Builds the service.
     ///
     /// # Errors
     /// [`NoClient`].
@@ -110,7 +110,7 @@ impl PaidProxies {
         Self::build(parts, None)
     }
 
-    /// Builds the room, with who else is told of what becomes of proxies.
+    /// Builds the service, with who else is told of what becomes of proxies.
     ///
     /// # Errors
     /// [`NoClient`].

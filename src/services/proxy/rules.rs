@@ -1,4 +1,4 @@
-//! The room's limits, as the configuration sets them.
+//! The service's limits, as the configuration sets them.
 
 use std::time::Duration;
 

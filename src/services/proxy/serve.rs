@@ -55,7 +55,7 @@ impl PaidProxies {
             Err(_elapsed) => return Err(ProxyError::Unavailable),
         };
         let call = Call { method: parts.method, url: ready.url, headers: parts.headers, body };
-        // Not before the till: whoever hasn't paid would take the places of those who have.
+        // Not before the challenger: whoever hasn't paid would take the places of those who have.
         let payment = ready.lease.as_ref().map(|lease| lease.admitted().payment_hash.into());
         let permit = self.0.concurrency.begin(ready.live.proxy.id, payment).ok_or(ProxyError::Busy);
         let Some(lease) = ready.lease else {

@@ -1,4 +1,4 @@
-//! Tips as the operator's room makes, lists and shows them. The operator acts as the tipper of an account.
+//! Tips as the admin API makes, lists and shows them. The operator acts as the tipper of an account.
 //!
 //! Magic words and links are told once, to who makes the tips; lists and `show` have no words and no webhook.
 

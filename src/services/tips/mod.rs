@@ -90,7 +90,7 @@ pub struct Parts {
     pub payees: Payees,
     /// Tells the world; the same one that listens to the vouchers.
     pub notifier: Notifier,
-    /// The vouchers' room.
+    /// The vouchers.
     pub vouchers: Vouchers,
     /// Who tips and is tipped.
     pub users: Users,
@@ -117,7 +117,7 @@ pub enum Done {
 }
 
 impl Tips {
-    /// Builds the family.
+    /// Builds the service.
     pub fn new(parts: Parts) -> Self {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
         Self(Arc::new(Inner { parts, gate, guesses: guesses::Guesses::new() }))

@@ -1,5 +1,5 @@
 //! SQL of tips, groups and their invoices. Amounts, states and invoices are read from the voucher, charge and
-//! payout beside a tip; they are written by their own rooms alone.
+//! payout beside a tip; they are written by their own modules alone.
 
 mod edits;
 mod letters;

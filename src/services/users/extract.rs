@@ -149,7 +149,7 @@ fn shown_key(headers: &HeaderMap) -> Result<Option<Secret>, TipError> {
 }
 
 /// Makes sure that a request which a cookie authorises, or which is answered with one, does not come from
-/// another site's page. The room's description says why this is enough.
+/// another site's page. The service's description says why this is enough.
 ///
 /// # Errors
 /// [`TipError::ForeignPage`]; [`TipError::Invalid`] for a body that isn't said to be JSON.

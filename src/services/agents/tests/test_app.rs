@@ -1,4 +1,4 @@
-//! A server around the service: the real store, ledger, till, proxies and routes on a simulated node, and a service on
+//! A server around the service: the real store, ledger, challenger, proxies and routes on a simulated node, and a service on
 //! loopback.
 
 use std::sync::Arc;

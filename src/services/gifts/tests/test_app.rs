@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger, dispatcher and routes on a simulated node.
+//! An app around the service: the real store, ledger, dispatcher and routes on a simulated node.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

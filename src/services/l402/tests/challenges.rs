@@ -178,7 +178,7 @@ async fn a_stranger_s_requests_are_gone_three_hours_after_their_invoices() {
     app.challenge("/weather", 7).await;
     app.clock.advance(Duration::from_secs(600) + HOUR * 2);
     assert_eq!(round().await, (3, 3, 3));
-    // As late as LDK takes it: it is credited, and the payment opens the door once, if not the token.
+    // As late as LDK takes it: it is credited, and the payment buys one request, if not the token.
     let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
     assert_eq!(app.books(), (0, 10));
     assert_eq!(app.show(DEMO, &payment(&asked.payment(), &preimage)).await.status, 200);

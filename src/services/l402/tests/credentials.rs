@@ -1,4 +1,4 @@
-//! What may be shown at a door, and what comes of it.
+//! What may be shown at a priced route, and what comes of it.
 
 use ::l402::{Macaroon, RootKey, b64};
 use base64::Engine;

@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger and routes on a simulated node.
+//! An app around the service: the real store, ledger and routes on a simulated node.
 
 use ::l402::mpp::Challenge;
 use ::l402::{Macaroon, b64};
@@ -38,7 +38,7 @@ pub(super) const CHALLENGES: &str = "/api/l402/challenges";
 pub(super) const VERIFY: &str = "/api/l402/challenges/verify";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What differs between houses.
+/// What differs between apps.
 pub(super) struct Setup {
     pub(super) limits: LimitSettings,
     /// Verifications of one key in a minute.

@@ -1,4 +1,4 @@
-//! A real till on a simulated node, and somebody who pays: for the rooms that sell.
+//! A real L402 service on a simulated node, and a customer who pays, for the tests of services that sell.
 
 use ::l402::b64;
 use ::l402::mpp::Challenge;

@@ -109,7 +109,7 @@ async fn whatever_is_wrong_is_answered_with_200_and_no() {
     assert_eq!(error(&rival), "no invoice of this server has this payment hash");
 }
 
-/// The table of the tokens, as at the doors.
+/// The table of the tokens, as at the routes.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_spelling_of_a_good_token_is_valid_and_a_made_up_one_is_not() {
     let app = TestApp::new().await;

@@ -156,7 +156,7 @@ async fn long_tables_come_in_parts_and_what_others_wrote_is_no_formula() {
         assert_eq!(row["text"], if quoted { format!("'{text}") } else { text.to_owned() });
     }
     assert_eq!((&*rows[501]["orderId"], &*rows[501]["customerName"]), ("'=cmd()", "'@SUM(A1)"));
-    // The operator's room has the same, page by page.
+    // The admin API has the same, page by page.
     let (mut text, mut after, mut pages) = (String::new(), None, 0);
     loop {
         let asked = ExportRequest { after, account: Some("shop".into()), ..ExportRequest::default() };

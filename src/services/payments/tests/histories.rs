@@ -1,4 +1,4 @@
-//! Whole histories of refunds on a node that misbehaves, with deaths between any two steps.
+//! Whole histories of refunds on a node that misbehaves, with crashes between any two steps.
 //!
 //! Afterwards everything is driven to its end. Of no payment more went out than came in, unless the node had lied of
 //! a failure, and then the books say so; each refund arrived once or not at all; and what is left can be refunded to

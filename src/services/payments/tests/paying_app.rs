@@ -1,4 +1,4 @@
-//! A house whose payouts go out.
+//! An app whose payouts go out.
 
 use std::ops::Deref;
 use std::sync::Mutex;

@@ -83,7 +83,7 @@ fn work_with(app: &TestApp, pause: Duration) -> JoinHandle<()> {
     tokio::spawn(worker::run(store, outbox, client, settings, std::future::pending()))
 }
 
-/// A house that may call this machine.
+/// An app that may call this machine.
 async fn near() -> TestApp {
     let networks = vec!["127.0.0.0/8".parse().unwrap()];
     let guard = Guard::new(GuardSettings { allow_networks: networks, ..GuardSettings::default() });
@@ -292,7 +292,7 @@ impl Lookup for Liar {
     }
 }
 
-/// A house whose resolver gives these answers, one after the other, and the last for ever.
+/// An app whose resolver gives these answers, one after the other, and the last for ever.
 async fn lied_to(answers: &[&str]) -> TestApp {
     let answers = answers.iter().map(|answer| answer.parse().unwrap()).collect();
     let liar = Liar { asked: AtomicUsize::new(0), answers };

@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger, routes and webhook worker on a simulated node.
+//! An app around the service: the real store, ledger, routes and webhook worker on a simulated node.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ pub(super) const PUBLIC_URL: &str = "https://pay.example";
 pub(super) const PAYMENTS: &str = "/api/payments";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What differs between houses.
+/// What differs between apps.
 pub(super) struct Setup {
     pub(super) limits: LimitSettings,
     pub(super) budget: u32,

@@ -1,4 +1,4 @@
-//! The room's routes: authorise, parse, one call, answer.
+//! The service's routes: authorise, parse, one call, answer.
 
 mod manage;
 mod registry;
@@ -38,7 +38,7 @@ type Asker = Extension<Caller>;
 const PAGE: u64 = 20;
 const LARGEST_PAGE: u64 = 100;
 
-/// The room's routes and their description.
+/// The service's routes and their description.
 pub fn router(
     app: PaidProxies,
     keys: Keys,
@@ -93,7 +93,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
     ProxyError::of_status(status).answer(path)
 }
 
-/// Whether a path is this room's.
+/// Whether a path is this service's.
 pub fn owns(path: &str) -> bool {
     path.starts_with(PREFIX) || ["/api/proxy", "/api/manifests"].iter().any(|root| is_below(path, root))
 }

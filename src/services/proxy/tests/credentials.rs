@@ -1,4 +1,4 @@
-//! What may be shown to a proxy, and what comes of it: the same as at our own doors, and the upstream hears of none
+//! What may be shown to a proxy, and what comes of it: the same as at our own routes, and the upstream hears of none
 //! that isn't good.
 
 use ::l402::{Macaroon, RootKey, b64};

@@ -21,7 +21,7 @@ impl TestApp {
     }
 }
 
-/// There is no room at all, in the family's shape.
+/// 503 in the service's shape.
 #[track_caller]
 fn is_full(answer: &Answer, path: &str) {
     assert_eq!((answer.status, answer.error().as_str()), (503, "proxy_busy"));

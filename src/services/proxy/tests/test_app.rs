@@ -1,4 +1,4 @@
-//! A house around the room: the real store, till and routes, a simulated node, services on loopback.
+//! An app around the service: the real store, challenger and routes, a simulated node, services on loopback.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,12 +103,12 @@ impl TestApp {
         Self::giving(rules, 0).await
     }
 
-    /// A house that lets one client have so much for free in a minute; 0 sets no limit.
+    /// An app that lets one client have so much for free in a minute; 0 sets no limit.
     pub(super) async fn giving(rules: Rules, free: u32) -> Self {
         Self::open(rules, free, true).await
     }
 
-    /// A house whose till is open, or sells nothing any more.
+    /// An app that sells, or sells nothing any more.
     pub(super) async fn open(rules: Rules, free: u32, seller: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
@@ -142,7 +142,7 @@ impl TestApp {
         }
     }
 
-    /// Another house on the same store, which lets nothing but the public internet pass.
+    /// Another app on the same store, which lets nothing but the public internet pass.
     pub(super) fn stricter(&self) -> Router {
         let parts = Parts {
             store: self.store.clone(),
@@ -155,12 +155,12 @@ impl TestApp {
         routes(&PaidProxies::new(parts).unwrap(), &self.keys, &quotas(0))
     }
 
-    /// The same house, where with limits for who manages proxies.
+    /// The same app, where with limits for who manages proxies.
     pub(super) fn limited(&self, limits: LimitSettings) -> Router {
         routes(&self.proxies, &self.keys, &Arc::new(Limits::new(limits)))
     }
 
-    /// What the room says of its routes.
+    /// What the service says of its routes.
     pub(super) fn description(&self) -> Value {
         let (keys, proxies) = (self.keys.clone(), Arc::new(Proxies::default()));
         let (_, document) = api::router(self.proxies.clone(), keys, &quotas(0), &proxies);

@@ -242,7 +242,7 @@ async fn an_answer_that_its_reader_ends_is_had() {
     let shown = app.settle_once(&ask(&path).await);
     drop(begin(&shown).await);
     assert!(used(&path, &shown).await);
-    // But not by our death, nor by our shutdown.
+    // But not by our crash, nor by our shutdown.
     let shown = app.settle_once(&ask(&path).await);
     std::mem::forget(begin(&shown).await);
     app.seller.l402.give_back_unanswered();

@@ -1,4 +1,4 @@
-//! The operator's side, through the trait that the admin room calls and through the scheduler's routes.
+//! The operator's side, through the trait that the admin API calls and through the scheduler's routes.
 
 mod desk;
 mod document;

@@ -1,4 +1,4 @@
-//! One house on one node, a tipper with a lightning address, two who get tips.
+//! One app on one node, a tipper with a lightning address, two who get tips.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -344,7 +344,7 @@ impl World {
         may_be_refused(written);
     }
 
-    /// One of somebody's tips into an invoice of this house that is for just as much, if there is one.
+    /// One of somebody's tips into an invoice of this instance that is for just as much, if there is one.
     fn withdraw_inside(&mut self, which: u8, second: bool) {
         let Some(invoice) = pick(&self.invoices, which) else { return };
         let user = self.guests[usize::from(second)].id;

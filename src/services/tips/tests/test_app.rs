@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger, dispatcher and routes on a simulated node.
+//! An app around the service: the real store, ledger, dispatcher and routes on a simulated node.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -44,7 +44,7 @@ pub(super) const PUBLIC_URL: &str = "https://tips.example";
 pub(super) const TIPS: &str = "/api/tipper/tips";
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-/// What differs between houses.
+/// What differs between apps.
 pub(super) struct Setup {
     pub(super) limits: LimitSettings,
     pub(super) budget: u32,

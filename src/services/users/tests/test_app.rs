@@ -1,4 +1,4 @@
-//! A house around the room: the real store, keys and routes; browsers with a cookie jar; wallets that sign.
+//! An app around the service: the real store, keys and routes; browsers with a cookie jar; wallets that sign.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A house around the family as its operator meets it: the real store, keys, ledger and routes on a simulated
+//! An app around the service as its operator meets it: the real store, keys, ledger and routes on a simulated
 //! node.
 
 use std::sync::{Arc, Mutex};
