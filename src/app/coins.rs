@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::AdminService;
 use super::operator::unavailable;
 use crate::admin::{AdminError, CoinAdmin, SendOrder};
+use crate::core::fees::MinerFeeLimits;
 use crate::core::ids::CoinSendId;
 use crate::core::money::Msat;
 use crate::http::audit_log::Act;
 use crate::ledger::LedgerError;
-use crate::ledger::coin_fees::{self, FeeRules, Quote};
+use crate::ledger::coin_fees::{self, Quote};
 use crate::ledger::coins::{self, Found, OnchainPayout};
 use crate::ledger::operator_sends::{self, Send};
 
@@ -104,7 +105,8 @@ impl AdminService {
     }
     /// What a transaction will cost at most that pays so much.
     async fn quote(&self, amount: Msat) -> Result<Quote, AdminError> {
-        let rules = FeeRules { max: Msat::MAX, max_account_hour: Msat::MAX, max_hour: Msat::MAX, rate: None };
+        let rules =
+            MinerFeeLimits { max: Msat::MAX, max_account_hour: Msat::MAX, max_hour: Msat::MAX, rate: None };
         let asked = self.0.asked.ask(move |node| coin_fees::prices(node, &rules)).await?;
         let prices = asked.map_err(|why| {
             AdminError::Unavailable(format!("nobody knows what the miners want now: {why}"))

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::{Found, plain};
-use crate::http::keys::Scope;
+use crate::core::scope::Scope;
 
 /// `[signup]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

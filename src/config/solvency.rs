@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Found, plain};
 use super::fields;
+use crate::core::email::Address;
 use crate::core::ids::Secret;
-use crate::outbound::mail::Address;
 
 /// `[solvency]`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Payouts;
 use super::check::{Found, plain};
+use crate::core::fees::MinerFeeLimits;
 use crate::core::money::Msat;
-use crate::ledger::coin_fees::FeeRules;
 
 /// Who bears a fee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,9 +81,9 @@ impl Withdrawals {
 
 impl Payouts {
     /// Limits of what the miners may get.
-    pub fn fee_rules(&self) -> FeeRules {
+    pub fn fee_rules(&self) -> MinerFeeLimits {
         let sat = |sat| Msat::from_sat(sat).unwrap_or(Msat::MAX);
-        FeeRules {
+        MinerFeeLimits {
             max: sat(self.max_onchain_fee_sat),
             max_account_hour: sat(self.max_onchain_fee_per_account_hour_sat),
             max_hour: sat(self.max_onchain_fee_per_hour_sat),

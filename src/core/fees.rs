@@ -74,6 +74,19 @@ impl FeeRule {
     }
 }
 
+/// Limits of miners' fees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinerFeeLimits {
+    /// The most that one transaction may cost, whoever bears it.
+    pub max: Msat,
+    /// The most that one account may cost the operator in an hour.
+    pub max_account_hour: Msat,
+    /// The most that all accounts together may.
+    pub max_hour: Msat,
+    /// A fixed rate, in sat for 1,000 weight units; the chain source is asked without one.
+    pub rate: Option<u64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,6 @@
 mod cache;
 mod middleware;
 mod rows;
-mod scope;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +22,9 @@ use self::cache::Known;
 pub use self::middleware::{AnyGate, Gate, recognise, require_any_scope, require_scope};
 use self::rows::NewRow;
 pub use self::rows::account_or_new;
-pub use self::scope::{BadScope, Scope};
 use super::{client, now_ms};
 use crate::core::ids::{AccountId, NoRandomness, Secret, random_hex, to_hex};
+pub use crate::core::scope::{BadScope, Scope};
 use crate::core::time::UnixMillis;
 use crate::storage::{Store, StoreError, Tx};
 

@@ -11,6 +11,7 @@ use super::{Family, Lapsed, LedgerError, Listeners, offers, recovery};
 use crate::core::ids::{ChargeId, OfferId, PaymentHash, Preimage};
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
+pub use crate::lightning::invoice::hash_of;
 use crate::storage::Tx;
 use crate::telemetry::metrics as names;
 
@@ -175,12 +176,6 @@ fn insert(
         expires_at,
     };
     rows::insert(tx, &new, now)
-}
-
-/// The payment hash of an invoice, in our type.
-pub fn hash_of(invoice: &Bolt11Invoice) -> PaymentHash {
-    use bitcoin::hashes::Hash;
-    PaymentHash(invoice.payment_hash().to_byte_array())
 }
 
 /// The charge with this hash, if the invoice is ours.

@@ -14,6 +14,7 @@ use rusqlite::Connection;
 
 use super::rows::coins as rows;
 use super::{End, LedgerError, OnchainPayout, accounts};
+use crate::core::fees::MinerFeeLimits;
 use crate::core::ids::AccountId;
 use crate::core::money::Msat;
 use crate::core::time::{UnixMillis, Window};
@@ -32,19 +33,6 @@ const CHANGE_WEIGHT: u64 = 4 * 31;
 
 /// A change below this many sat is not worth an output; the miners get it.
 const LOST_CHANGE: u64 = 294;
-
-/// Limits of miners' fees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FeeRules {
-    /// The most that one transaction may cost, whoever bears it.
-    pub max: Msat,
-    /// The most that one account may cost the operator in an hour.
-    pub max_account_hour: Msat,
-    /// The most that all accounts together may.
-    pub max_hour: Msat,
-    /// A fixed rate, in sat for 1,000 weight units; the chain source is asked without one.
-    pub rate: Option<u64>,
-}
 
 /// What a transaction will cost at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +105,7 @@ pub enum FeeRefused {
 ///
 /// # Errors
 /// A text for the log: nobody knows.
-pub fn prices(lightning: &dyn Lightning, rules: &FeeRules) -> Result<Prices, String> {
+pub fn prices(lightning: &dyn Lightning, rules: &MinerFeeLimits) -> Result<Prices, String> {
     let rate = match rules.rate {
         Some(rate) => rate,
         None => lightning.coin_fee_rate()?,
@@ -134,7 +122,7 @@ pub fn prices(lightning: &dyn Lightning, rules: &FeeRules) -> Result<Prices, Str
 /// The store's.
 pub fn check(
     connection: &Connection,
-    rules: &FeeRules,
+    rules: &MinerFeeLimits,
     quote: &Quote,
     operator_bears: Option<AccountId>,
     hour: &Window,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bitcoin::Network;
+use bitcoin::hashes::Hash;
 use lightning_invoice::{Bolt11Invoice, Currency};
 
 use super::target::{self, Target};
+use crate::core::ids::PaymentHash;
 use crate::core::time::UnixMillis;
 
 /// Blocks for which a recipient may ask to be able to hold the payment: two days. Ordinary wallets ask for
@@ -33,6 +35,11 @@ pub enum BadInvoice {
     /// It was paid, or tried, before. One payment hash is paid once at most, for ever.
     #[error("this invoice was used before; make a new one")]
     Used,
+}
+
+/// The payment hash of an invoice, in our type.
+pub fn hash_of(invoice: &Bolt11Invoice) -> PaymentHash {
+    PaymentHash(invoice.payment_hash().to_byte_array())
 }
 
 /// Reads an invoice as people paste it: whatever [`target::read`] finds one in. Its signature is right if this succeeds.

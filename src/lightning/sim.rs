@@ -29,7 +29,7 @@ use super::{
 use crate::core::ids::{PaymentHash, Preimage};
 use crate::core::money::Msat;
 use crate::core::time::Clock;
-use crate::ledger::charges::hash_of;
+use crate::lightning::invoice::hash_of;
 use chain::OnChain;
 use coins::Spend;
 pub use fake::FakeNode;

@@ -9,7 +9,7 @@ use super::{CRASH, Sim, State, Trap};
 use crate::core::ids::{PaymentHash, Preimage};
 use crate::core::money::Msat;
 use crate::core::time::{UnixMillis, millis};
-use crate::ledger::charges::hash_of;
+use crate::lightning::invoice::hash_of;
 use crate::lightning::{Direction, NodeEvent, RecordStatus, Waiting};
 
 /// Blocks for which a payment to us is held.

@@ -10,7 +10,6 @@
 //!
 //! **What is said of it**: log lines have neither an address nor a text.
 
-mod address;
 mod message;
 #[cfg(test)]
 pub mod post_office;
@@ -34,7 +33,7 @@ use crate::core::ids::random_hex;
 use crate::core::time::Clock;
 use crate::telemetry::metrics::MAIL;
 
-pub use address::{Address, BadAddress};
+pub use crate::core::email::{Address, BadAddress};
 use reach::Reach;
 
 /// Letters under way behind requests' backs.

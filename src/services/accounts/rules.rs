@@ -5,8 +5,8 @@ use std::time::Duration;
 use bitcoin::Network;
 
 use crate::config::{Bearer, Config};
+use crate::core::fees::MinerFeeLimits;
 use crate::core::money::Msat;
-use crate::ledger::coin_fees::FeeRules;
 
 /// Limits of withdrawals.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct Rules {
     /// Whether the account bears the miners' fee; else the operator does.
     pub account_pays_miners: bool,
     /// Limits of that.
-    pub onchain_fees: FeeRules,
+    pub onchain_fees: MinerFeeLimits,
     /// The least that goes to an address; nothing for none at all.
     pub min_onchain: Msat,
     /// An invoice must be payable for at least so long.

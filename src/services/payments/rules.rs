@@ -6,8 +6,8 @@ use bitcoin::Network;
 
 use crate::config::{Bearer, Config};
 use crate::core::fees::FeeRule;
+use crate::core::fees::MinerFeeLimits;
 use crate::core::money::Msat;
-use crate::ledger::coin_fees::FeeRules;
 
 /// Limits and windows.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub struct Rules {
     /// A refund's invoice must be payable for at least so long.
     pub min_invoice_expiry: Duration,
     /// Limits of what the miners may get for a refund to an address.
-    pub onchain_fees: FeeRules,
+    pub onchain_fees: MinerFeeLimits,
     /// Whether the account bears that; else the operator does.
     pub account_pays_miners: bool,
 }

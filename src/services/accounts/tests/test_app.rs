@@ -13,6 +13,7 @@ use rusqlite::params;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::core::fees::MinerFeeLimits;
 use crate::core::ids::AccountId;
 use crate::core::money::Msat;
 use crate::core::time::Clock;
@@ -21,7 +22,6 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ledger::coin_fees::FeeRules;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
     Family, Ledger, LedgerError, Listener, Listeners, Notify, Settings, accounts, audit, charges, coins,
@@ -92,7 +92,7 @@ pub(super) fn rules() -> Rules {
         max_fee_base: sat(RESERVE),
         max_fee_ppm: 1_000,
         account_pays_miners: true,
-        onchain_fees: FeeRules {
+        onchain_fees: MinerFeeLimits {
             max: sat(5_000),
             max_account_hour: sat(1_000),
             max_hour: sat(1_500),

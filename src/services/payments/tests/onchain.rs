@@ -14,9 +14,9 @@ use tokio::runtime::Runtime;
 use super::answer::Answer;
 use super::paying_app::{PayingApp, REFUNDS};
 use super::test_app::{Setup, TestApp, id};
+use crate::core::fees::MinerFeeLimits;
 use crate::core::money::Msat;
 use crate::ledger::LedgerError;
-use crate::ledger::coin_fees::FeeRules;
 use crate::ledger::coins::{self, CoinStatus, Found};
 use crate::lightning::sim::{CRASH, Trap};
 
@@ -136,7 +136,7 @@ async fn miners_fee_of_a_refund_has_a_limit_for_one_for_an_account_and_for_all_i
     let mut setup = Setup::default();
     // Reckoned at 449 each at the usual rate.
     setup.rules.onchain_fees =
-        FeeRules { max: sat(5_000), max_account_hour: sat(900), max_hour: sat(1_300), rate: None };
+        MinerFeeLimits { max: sat(5_000), max_account_hour: sat(900), max_hour: sat(1_300), rate: None };
     let paying = PayingApp::with(setup).await;
     let made = paying.paid(&json!({ "amount": 10_000, "currency": "sats" })).await;
     paying.sim.set_fee_rate(10_000);

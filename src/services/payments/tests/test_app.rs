@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::answer::Answer;
+use crate::core::fees::MinerFeeLimits;
 use crate::core::money::Msat;
 use crate::core::time::Clock;
 use crate::http::client::Proxies;
@@ -23,7 +24,6 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ledger::coin_fees::FeeRules;
 use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, audit, events, held};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
@@ -72,7 +72,7 @@ impl Default for Setup {
                 max_fee_base: Msat::from_sat(10).unwrap(),
                 max_fee_ppm: 10_000,
                 min_invoice_expiry: Duration::from_secs(60),
-                onchain_fees: FeeRules {
+                onchain_fees: MinerFeeLimits {
                     max: Msat::from_sat(5_000).unwrap(),
                     max_account_hour: Msat::from_sat(1_000_000).unwrap(),
                     max_hour: Msat::from_sat(1_000_000).unwrap(),
