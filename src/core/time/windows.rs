@@ -11,7 +11,9 @@
 //! ```
 //!
 //! A day begins at midnight (UTC) by the clock, if at least 23 hours of the last one have passed, and after 25 hours in
-//! any case. [`Clock::resume`] goes on where the last run stopped.
+//! any case. What is counted by the day is written down under its number, [`Clock::day`], which stays the same while the
+//! day lasts, whatever the clock shows meanwhile: so a clock that is set back over midnight brings nothing of the day
+//! before back. [`Clock::resume`] goes on where the last run stopped.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -70,12 +72,7 @@ impl Window {
         &self.0
     }
 
-    /// The days (since 1970) that it touches, first and last of each run of them.
-    pub fn days(&self) -> Vec<Span> {
-        self.in_units(DAY_MS)
-    }
-
-    /// The same in hours.
+    /// The hours (since 1970) that it touches, first and last of each run of them.
     pub fn hours(&self) -> Vec<Span> {
         self.in_units(HOUR_MS)
     }
@@ -190,7 +187,9 @@ impl Windows {
         self.now.passed.to = self.passed;
         let (day, lasted) = (wall.div_euclid(DAY_MS), self.passed.saturating_sub(self.day_began));
         if (day != self.day && lasted >= SHORTEST_DAY_MS) || lasted >= LONGEST_DAY_MS {
-            (self.day, self.day_began) = (day, self.passed);
+            // A day that the clock still shows after 25 hours has had its limit.
+            self.day = if day == self.day { day.saturating_add(1) } else { day };
+            self.day_began = self.passed;
             self.begin(wall, true);
         }
     }
@@ -246,6 +245,11 @@ fn of_system() -> &'static Mutex<Windows> {
 }
 
 impl Clock {
+    /// The number of the day whose limit holds, in days since 1970 by the clock at its beginning.
+    pub fn day(&self) -> i64 {
+        self.looked().day
+    }
+
     /// What counts for a limit of a day, now.
     pub fn today(&self) -> Window {
         let windows = self.looked();
@@ -300,7 +304,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     fn days(clock: &Clock) -> Vec<(i64, i64)> {
-        clock.today().days().iter().map(|span| (span.from - TODAY, span.to - TODAY)).collect()
+        clock.today().in_units(DAY_MS).iter().map(|span| (span.from - TODAY, span.to - TODAY)).collect()
     }
 
     /// Whether a time counts for the last hour.
@@ -323,6 +327,38 @@ mod tests {
         }
         let now = clock.now();
         assert!(counts(&clock, now) && counts(&clock, now - HOUR_MS) && !counts(&clock, now - HOUR_MS - 1));
+    }
+
+    #[test]
+    fn clock_that_is_set_around_midnight_neither_keeps_the_last_day_nor_ends_this_one() {
+        let second = Duration::from_secs(1);
+        for (ahead, back) in [(second * 5, Duration::ZERO), (Duration::ZERO, second * 90), (HOUR, HOUR * 2)] {
+            let clock = Clock::manual(NOON);
+            assert_eq!(clock.day(), TODAY);
+            for _ in 0..12 {
+                clock.advance(HOUR);
+                clock.day();
+            }
+            clock.advance(second * 30);
+            assert_eq!(clock.day(), TODAY + 1);
+            clock.jump(ahead);
+            assert_eq!(clock.day(), TODAY + 1);
+            clock.jump_back(back);
+            // The rest of the day, at most 25 hours.
+            let mut lasted = 0;
+            while clock.day() == TODAY + 1 {
+                clock.advance(Duration::from_secs(600));
+                lasted += 600;
+            }
+            assert_eq!(clock.day(), TODAY + 2);
+            assert!((23 * 3_600 - 600..=25 * 3_600 + 600).contains(&lasted), "{lasted} s");
+            // And the next ends at midnight again.
+            while clock.day() == TODAY + 2 {
+                clock.advance(Duration::from_secs(60));
+            }
+            assert_eq!(clock.day(), TODAY + 3);
+            assert!(clock.now() % DAY_MS < 120_000, "{ahead:?} {back:?}: {}", clock.now() % DAY_MS);
+        }
     }
 
     #[test]
@@ -370,7 +406,7 @@ mod tests {
     #[test]
     fn clock_that_is_set_again_and_again_has_days_of_23_hours_at_least() {
         let clock = Clock::manual(NOON);
-        let first = clock.today().days();
+        let first = clock.today().in_units(DAY_MS);
         for round in 1..=21 {
             clock.advance(Duration::from_secs(1_800));
             if round % 2 == 0 {
@@ -378,14 +414,14 @@ mod tests {
             } else {
                 clock.jump(DAY * 7)
             }
-            let all = clock.today().days();
+            let all = clock.today().in_units(DAY_MS);
             assert!(
                 all.iter().any(|span| (span.from..=span.to).contains(&first[0].from)),
                 "{round}: {all:?}"
             );
         }
         clock.advance(HOUR * 3);
-        assert!(!clock.today().days().iter().any(|span| span.from <= TODAY && TODAY <= span.to));
+        assert!(!clock.today().in_units(DAY_MS).iter().any(|span| span.from <= TODAY && TODAY <= span.to));
     }
 
     #[test]
