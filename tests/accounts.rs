@@ -1,6 +1,6 @@
 //! Accounts on a real network: a shop earns by payments and by sold requests, sees its balance and its statement, and
 //! takes all of it out by each kind of target: once under fifty requests at once, and once or not at all through a
-//! death at each named point of a withdrawal's way.
+//! crash at each named point of a withdrawal's way.
 //!
 //! One wallet, which is satchel's only peer: without announced channels nobody else could be asked for the invoice of
 //! an offer.

@@ -261,7 +261,7 @@ async fn reconciling_one_under_way(scene: &Scene) {
     assert_eq!(api.gift(&gift.order_id).await["spent"], "pending");
     assert_eq!(api.withdrawal(&id).await["status"], "initial");
     wallet.claim(&hold.payment_hash).await.unwrap();
-    // In a channel that LDK closed at one of the deaths it is claimed on the chain.
+    // In a channel that LDK closed at one of the crashes it is claimed on the chain.
     let on_chain = scene.replace_lost_channels().await > 0;
     until("it has arrived", RECOVERY, || async {
         if on_chain {

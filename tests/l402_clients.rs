@@ -1,5 +1,5 @@
 //! Clients that others wrote pay for requests on a real network: installed by name, each with a wallet that it calls
-//! in its own way, at satchel's own doors and at such as ask in other words. And the README's lines about it are run.
+//! in its own way, at satchel's own routes and at such as ask in other words. And the README's lines about it are run.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +30,7 @@ use axum::{Json, Router};
 use browser::Browser;
 use clients::{CLIENTS, Client, Got, run};
 use common::{SOON, Scene, case, until};
-use forms::{Door, Form, Servers, Visit};
+use forms::{Check, Form, Servers, Visit};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use wallet::Wallet;
@@ -104,7 +104,7 @@ async fn public_clients_pay_and_get_in() {
     scene.close().await;
 }
 
-/// Twice from satchel's own door, twice from the service, and once from a path beside that, where some show what they
+/// Twice from satchel's own route, twice from the service, and once from a path beside that, where some show what they
 /// paid for before.
 async fn buys_twice(scene: &Scene, wallet: &Wallet, client: Client, base: &str) {
     let before = sold(scene).await;
@@ -130,11 +130,11 @@ async fn what_each_client_can_read() {
     let scene = scene(service).await;
     let servers = Servers::open(&scene, service).await;
     let wallet = Wallet::open(&scene).await;
-    for door in Door::BOTH {
+    for check in Check::BOTH {
         let mut measured = TABLE.map(|(form, _)| (form, [No; 6]));
         for (column, client) in CLIENTS.into_iter().enumerate() {
             let name = format!("{door:?}: {}", client.name);
-            let cells = case(&name, reads(&scene, &servers, &wallet, door, client)).await;
+            let cells = case(&name, reads(&scene, &servers, &wallet, check, client)).await;
             for ((_, row), cell) in measured.iter_mut().zip(cells) {
                 row[column] = cell;
             }
@@ -145,7 +145,7 @@ async fn what_each_client_can_read() {
         // A preimage alone is refused at priced routes, since nodes on the payment's way see it. Satchel never asks in
         // the form that has clients answer so.
         let mut expected = TABLE;
-        if door == Door::Proxy {
+        if check == Check::Proxy {
             for (_, cells) in expected.iter_mut().filter(|(form, _)| *form == Form::LegacyPayment) {
                 for cell in cells.iter_mut().filter(|cell| **cell == PAY) {
                     *cell = Vain;
@@ -158,8 +158,8 @@ async fn what_each_client_can_read() {
 }
 
 /// What becomes of a client at each of the servers.
-async fn reads(scene: &Scene, servers: &Servers, wallet: &Wallet, door: Door, client: Client) -> Vec<Cell> {
-    let resources = TABLE.map(|(form, _)| forms::resource(door, client.name, form));
+async fn reads(scene: &Scene, servers: &Servers, wallet: &Wallet, check: Check, client: Client) -> Vec<Cell> {
+    let resources = TABLE.map(|(form, _)| forms::resource(check, client.name, form));
     let urls = resources.clone().map(|resource| format!("{}{resource}", servers.url));
     let got = client.asks(&wallet.url, &urls).await;
     let paid = wallet.paid(scene);

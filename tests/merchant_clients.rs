@@ -1,5 +1,5 @@
 //! The MCP server that others wrote for the original service works with this one: it buys an account, sets up a seller
-//! and sells, and pays, each with its own tools. And an account that is bought survives every death.
+//! and sells, and pays, each with its own tools. And an account that is bought survives every crash.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What the operator does by hand, on a real network: coins sent through deaths at each point, channels opened at once
+//! What the operator does by hand, on a real network: coins sent through crashes at each point, channels opened at once
 //! from one wallet, payouts settled by hand, and the log of all of it.
 
 #![cfg(feature = "failpoints")]
@@ -131,7 +131,7 @@ async fn sending(scene: &Scene, point: &str) {
     scene.replace_lost_channels().await;
     scene.network.wait_usable().await.unwrap();
     let mut coins = satchel.admin_post("/admin/v1/send", asked.clone()).await.unwrap();
-    // What was signed and not broadcast before the death, nobody can tell from what was never signed.
+    // What was signed and not broadcast before the crash, nobody can tell from what was never signed.
     let lost = ["coins.before_send", "coins.after_send"].contains(&point)
         && scene.network.bitcoind.mempool_count().await.unwrap() == 0;
     if lost {

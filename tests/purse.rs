@@ -1,5 +1,5 @@
 //! An agent with a purse on one satchel buys from another, on a real network: a proxied service, a document and a mug,
-//! within its limits, also with fifty requests at once, and once through a death at each step of a purchase. And a public
+//! within its limits, also with fifty requests at once, and once through a crash at each step of a purchase. And a public
 //! client of the Model Context Protocol does the same with tools.
 
 #![allow(

@@ -48,9 +48,9 @@ const PRICE: u64 = 3_000;
 const PART: u64 = 1_000;
 
 /// A shop's back end.
-struct Desk(KeyApi);
+struct TestLedger(KeyApi);
 
-impl Desk {
+impl TestLedger {
     async fn open(scene: &Scene) -> Self {
         let arguments = ["create", "shop", "--scope", "payments"];
         let made = scene.network.satchel.command_json("key", &arguments).await.unwrap();
@@ -98,44 +98,52 @@ async fn body(scene: &Scene, payment: &str, name: &str, sat: u64) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_death_at_any_point_of_a_refund_sends_it_once() {
     let scene = Scene::start("[payments]\nmin_onchain_refund_sat = 1_000\n").await;
-    let desk = Desk::open(&scene).await;
+    let test_ledger = TestLedger::open(&scene).await;
     for (point, skips) in REFUNDING {
         for skip in *skips {
-            case(&format!("refunding, {point} after {skip}"), refunding(&scene, &desk, point, *skip)).await;
+            case(&format!("refunding, {point} after {skip}"), refunding(&scene, &test_ledger, point, *skip))
+                .await;
         }
     }
     for point in COINS {
-        case(&format!("to an address, {point}"), to_address(&scene, &desk, point)).await;
+        case(&format!("to an address, {point}"), to_address(&scene, &test_ledger, point)).await;
     }
-    case("the table", table(&scene, &desk)).await;
+    case("the table", table(&scene, &test_ledger)).await;
     eprintln!("channels closed: {}", scene.channels_closed().await);
     scene.comes_to_rest().await;
     scene.close().await;
 }
 
 /// A part of a payment while satchel dies, then the rest.
-async fn refunding(scene: &Scene, desk: &Desk, point: &str, skip: u32) {
-    let payment = desk.paid(scene, &format!("{point} {skip}")).await;
+async fn refunding(scene: &Scene, test_ledger: &TestLedger, point: &str, skip: u32) {
+    let payment = test_ledger.paid(scene, &format!("{point} {skip}")).await;
     let (part, rest) = (format!("{payment} part"), format!("{payment} rest"));
     let first = body(scene, &payment, &part, PART).await;
     let doomed = Doomed::start(scene, point, skip).await;
     doomed.arm();
-    let (_answered_or_not, ()) = tokio::join!(desk.try_refund(&first), doomed.dies_and_rises(),);
-    arrives_once(scene, desk, &payment, &part, first, PART).await;
-    assert_eq!(desk.status(&payment).await, "paid");
+    let (_answered_or_not, ()) = tokio::join!(test_ledger.try_refund(&first), doomed.dies_and_rises(),);
+    arrives_once(scene, test_ledger, &payment, &part, first, PART).await;
+    assert_eq!(test_ledger.status(&payment).await, "paid");
     let last = body(scene, &payment, &rest, PRICE - PART).await;
-    arrives_once(scene, desk, &payment, &rest, last, PRICE - PART).await;
-    assert_eq!(desk.status(&payment).await, "refunded");
+    arrives_once(scene, test_ledger, &payment, &rest, last, PRICE - PART).await;
+    assert_eq!(test_ledger.status(&payment).await, "refunded");
     let audit = scene.books_agree().await;
     assert_eq!((account(&audit, "merchants"), account(&audit, "loss")), (0, 0));
 }
 
 /// Waits until a refund has arrived; begins it again if it wasn't begun, or failed.
-async fn arrives_once(scene: &Scene, desk: &Desk, payment: &str, name: &str, mut asked: Value, sat: u64) {
+async fn arrives_once(
+    scene: &Scene,
+    test_ledger: &TestLedger,
+    payment: &str,
+    name: &str,
+    mut asked: Value,
+    sat: u64,
+) {
     let end = Instant::now() + RECOVERY;
     let on_chain = scene.replace_lost_channels().await > 0;
     loop {
-        let list = desk.get(&format!("/api/refunds/invoice/{payment}")).await;
+        let list = test_ledger.get(&format!("/api/refunds/invoice/{payment}")).await;
         let of_this = |refund: &&Value| refund["amountSats"] == sat && refund["status"] != "failed";
         match list["refunds"].as_array().unwrap().iter().find(of_this) {
             Some(refund) if refund["status"] == "completed" => break,
@@ -143,7 +151,7 @@ async fn arrives_once(scene: &Scene, desk: &Desk, payment: &str, name: &str, mut
             Some(_) => {}
             None => {
                 assert_eq!(scene.times_received(name).await, 0, "arrived and can be asked for again: {list}");
-                let answer = desk.post("/api/refunds", &asked).await;
+                let answer = test_ledger.post("/api/refunds", &asked).await;
                 match (answer.status, answer.body["code"].as_str().unwrap_or_default()) {
                     (200 | 201 | 503, _) => {}
                     (409, "INVOICE_USED") => asked = body(scene, payment, name, sat).await,
@@ -158,16 +166,16 @@ async fn arrives_once(scene: &Scene, desk: &Desk, payment: &str, name: &str, mut
 }
 
 /// A payment goes back to an address while satchel dies.
-async fn to_address(scene: &Scene, desk: &Desk, point: &str) {
-    let payment = desk.paid(scene, point).await;
+async fn to_address(scene: &Scene, test_ledger: &TestLedger, point: &str) {
+    let payment = test_ledger.paid(scene, point).await;
     let address = scene.wallet(1).address().await.unwrap();
     let asked =
         json!({ "invoiceId": payment, "amount": PRICE, "currency": "sats", "bitcoinAddress": address });
     let doomed = Doomed::start(scene, point, 0).await;
     doomed.arm();
     let going = async {
-        let _answered_or_not = desk.try_refund(&asked).await;
-        // One death waits for the blocks.
+        let _answered_or_not = test_ledger.try_refund(&asked).await;
+        // One crash waits for the blocks.
         while point == "coins.before_paid" && scene.coins_at(&address).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             scene.network.bitcoind.mine(1).await.unwrap();
@@ -178,23 +186,23 @@ async fn to_address(scene: &Scene, desk: &Desk, point: &str) {
     };
     tokio::join!(going, doomed.dies_and_rises());
     scene.network.wait_usable().await.unwrap();
-    let again = desk.post("/api/refunds", &asked).await;
+    let again = test_ledger.post("/api/refunds", &asked).await;
     assert!(matches!(again.status, 200 | 201), "{again:?}");
-    // What was signed and not broadcast before the death, nobody can tell from what was never signed.
+    // What was signed and not broadcast before the crash, nobody can tell from what was never signed.
     let lost = ["coins.before_send", "coins.after_send"].contains(&point)
         && scene.network.bitcoind.mempool_count().await.unwrap() == 0;
     assert!(lost || point != "coins.before_send", "it was sent after all");
     if lost {
-        given_up_by_hand(scene, desk, &asked).await;
+        given_up_by_hand(scene, test_ledger, &asked).await;
     }
     let end = Instant::now() + RECOVERY;
-    while desk.status(&payment).await != "refunded" {
-        assert!(Instant::now() < end, "stuck: {}", desk.get("/api/refunds").await);
+    while test_ledger.status(&payment).await != "refunded" {
+        assert!(Instant::now() < end, "stuck: {}", test_ledger.get("/api/refunds").await);
         scene.network.mine(1).await.unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert_eq!(scene.coins_at(&address).await, [PRICE], "{point}");
-    let list = desk.get(&format!("/api/refunds/invoice/{payment}")).await;
+    let list = test_ledger.get(&format!("/api/refunds/invoice/{payment}")).await;
     assert_eq!(
         (&list["refunds"][0]["type"], &list["refunds"][0]["status"]),
         (&json!("onchain"), &json!("completed"))
@@ -205,7 +213,7 @@ async fn to_address(scene: &Scene, desk: &Desk, point: &str) {
 }
 
 /// Nobody can tell whether the wallet was asked, so nothing happens until a person says.
-async fn given_up_by_hand(scene: &Scene, desk: &Desk, asked: &Value) {
+async fn given_up_by_hand(scene: &Scene, test_ledger: &TestLedger, asked: &Value) {
     let satchel = &scene.network.satchel;
     scene.network.mine(2).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -215,11 +223,11 @@ async fn given_up_by_hand(scene: &Scene, desk: &Desk, asked: &Value) {
     let settled = satchel.command_json("coins", &["settle", &first, "--not-sent"]).await.unwrap();
     assert_eq!(settled["status"], "failed");
     assert!(satchel.command_json("coins", &["settle", &first, "--not-sent"]).await.is_err());
-    assert_eq!(desk.post("/api/refunds", asked).await.status, 201);
+    assert_eq!(test_ledger.post("/api/refunds", asked).await.status, 201);
 }
 
 /// The command writes what the shop can fetch, and never over a file.
-async fn table(scene: &Scene, desk: &Desk) {
+async fn table(scene: &Scene, test_ledger: &TestLedger) {
     let satchel = &scene.network.satchel;
     let file = satchel.data_dir().join("payments.csv");
     let name = file.display().to_string();
@@ -228,7 +236,7 @@ async fn table(scene: &Scene, desk: &Desk) {
     let written = std::fs::read_to_string(&file).unwrap();
     let lines = u64::try_from(written.lines().count()).unwrap();
     assert_eq!((&report["file"], report["lines"].as_u64().unwrap() + 1), (&json!(name), lines));
-    assert_eq!(desk.get("/api/payments.csv").await, json!(written));
+    assert_eq!(test_ledger.get("/api/payments.csv").await, json!(written));
     let cases: usize = REFUNDING.iter().map(|(_, skips)| skips.len()).sum();
     assert_eq!(written.matches("\r\npayment,").count(), cases + COINS.len());
     assert!(written.matches("\r\nrefund,").count() >= 2 * cases + COINS.len());

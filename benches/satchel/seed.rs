@@ -26,7 +26,7 @@ use satchel::config::data_dir::{PassphraseSources, read_seed};
 use satchel::core::ids::{PaymentHash, Preimage, random_bytes, to_hex};
 use satchel::core::money::Msat;
 use satchel::core::time::Clock;
-use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, charges, payouts};
+use satchel::ledger::{Family, Ledger, LedgerError, Listener, Listeners, Notify, Settings, charges, payouts};
 use satchel::lightning::{
     Balances, ChannelRoom, CoinDispatch, CoinFate, CoinOrder, CoinRecord, Dispatch, Holdings, InvoiceError,
     InvoiceRequest, Lightning, NodeEvent, Offer, OfferDispatch, OfferKey, OfferOrder, OfferRecord,
@@ -36,7 +36,7 @@ use satchel::services::gifts::OrderId;
 use satchel::services::gifts::store::{NewGift, insert};
 use satchel::storage::kv::{KvChange, KvKey};
 use satchel::storage::{DatabaseKey, Store, Tx};
-use satchel::vouchers::{self, NewVoucher, Taker, Vouchers};
+use satchel::vouchers::{self, NewVoucher, Redeemer, Vouchers};
 
 /// What each gift is worth: so little that all of them are covered by one channel.
 const SAT: u64 = 50;
@@ -74,7 +74,7 @@ pub(crate) fn seed(path: &Path, kind: Kind, count: usize) -> Result<Vec<String>>
         store: store.clone(),
         lightning: Arc::new(NoNode),
         clock: Clock::system(),
-        wake: Arc::new(Wake::default()),
+        wake: Arc::new(Notify::default()),
         listeners: Listeners::new([(Family::Gifts, vouchers)]),
         settings: Settings::default(),
     };
@@ -134,7 +134,7 @@ fn write(tx: &Tx<'_>, ledger: &Ledger, kind: Kind, gift: &Gift) -> Result<(), Le
         return Ok(());
     }
     let theirs = &gift.theirs;
-    let claim = vouchers::redeem(tx, ledger, &[id], Taker::Recipient, &theirs.invoice, Msat::ZERO)?;
+    let claim = vouchers::redeem(tx, ledger, &[id], Redeemer::Recipient, &theirs.invoice, Msat::ZERO)?;
     claim.map_err(|refused| LedgerError::Broken(format!("a gift was not redeemed: {refused}")))?;
     let hash = charges::hash_of(&theirs.invoice);
     let preimage = Some(Preimage(theirs.preimage));

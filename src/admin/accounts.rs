@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
 use crate::http::audit_log::{Act, ActKind};
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::IdempotencyKey;
 
 /// The operator's side of accounts. Amounts are in msat or sat as their names say.
 pub trait AccountAdmin: Send + Sync {
@@ -48,7 +48,7 @@ pub trait AccountAdmin: Send + Sync {
         &self,
         name: String,
         asked: WithdrawRequest,
-        once: Option<Ask>,
+        once: Option<IdempotencyKey>,
     ) -> BoxFuture<'_, Result<Value, AdminError>>;
 
     /// A withdrawal of any account's.
@@ -186,12 +186,12 @@ pub async fn withdraw(
 ) -> Result<Json<Value>, AdminError> {
     let whose = format!("operator accounts {name}");
     let order = serde_json::to_vec(&asked).map_err(AdminError::internal)?;
-    let once = Ask::read(&headers, &whose, "POST /admin/v1/accounts/withdrawals", &order)
+    let once = IdempotencyKey::read(&headers, &whose, "POST /admin/v1/accounts/withdrawals", &order)
         .map_err(|bad| AdminError::BadRequest(bad.to_string()))?;
     let act = Act::new(key, ActKind::AccountWithdraw)
         .to(&name)
         .with("amount_sat", asked.amount_sat)
-        .with("idempotency_key", once.as_ref().map(Ask::key));
+        .with("idempotency_key", once.as_ref().map(IdempotencyKey::key));
     state.acts.around(act, state.accounts.withdraw(name, asked, once), |_| None).await.map(Json)
 }
 

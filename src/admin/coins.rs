@@ -16,7 +16,7 @@ use crate::core::money::Msat;
 use crate::http::audit_log::{Act, ActKind};
 use crate::ledger::coins::read_address;
 
-/// The room of the coins.
+/// The coins service.
 pub trait CoinAdmin: Send + Sync {
     /// What has not ended, by id, at most so much after this one: objects with `"id"`, `"address"`, `"amount_msat"`, `"status"` (`queued`,
     /// `sending`, `sent`), `"txid"`, `"error"`, and times in unix milliseconds.

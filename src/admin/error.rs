@@ -1,4 +1,4 @@
-//! The one error of this room and its shape on the wire.
+//! The one error of the admin API and its shape on the wire.
 
 use axum::Json;
 use axum::http::StatusCode;

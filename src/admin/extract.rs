@@ -1,4 +1,4 @@
-//! JSON bodies, paths and queries whose mistakes are told in this room's shape.
+//! JSON bodies, paths and queries whose mistakes are told in the admin API's shape.
 
 use axum::Json;
 use axum::body::Bytes;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::extract::Asked;
 use super::{AdminError, AdminState};
 
-/// The room of the gifts.
+/// The gifts service.
 pub trait GiftAdmin: Send + Sync {
     /// A page of gifts, newest first: objects with `"id"`, `"status"`, `"amount_sat"`, `"created_at"` (unix seconds).
     ///

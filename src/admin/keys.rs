@@ -13,7 +13,7 @@ use super::extract::{Body, By};
 use super::{AdminError, AdminState, stream};
 use crate::http::audit_log::{Act, ActKind};
 
-/// The room of the keys.
+/// The keys service.
 pub trait KeyAdmin: Send + Sync {
     /// Makes a key, and records that as this act. The object has the key itself (`"key"`), shown this once, its `"id"`, `"name"` and `"scopes"`.
     ///
@@ -72,7 +72,7 @@ pub struct Rotation {
     pub overlap_secs: Option<u64>,
 }
 
-/// As many as the room of the keys takes.
+/// As many as the keys service takes.
 const MAX_NAME_CHARS: usize = 64;
 
 /// For how long the text before a rotation works, if nothing else is said.

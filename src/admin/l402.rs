@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::extract::Asked;
 use super::{AdminError, AdminState};
 
-/// The room of what is sold by the request.
+/// The L402 service.
 pub trait L402Admin: Send + Sync {
     /// Requests since the start, payments and what they brought in ever, and the resources that brought in most: of
     /// everybody, or of one account.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::extract::Asked;
 use super::{AdminError, AdminState};
 
-/// The room of the payments.
+/// The payments service.
 pub trait PaymentAdmin: Send + Sync {
     /// A part of the table of payments and refunds of all merchants, or of one account: `"head"` is the table's first
     /// line, `"csv"` are the `"lines"` of this part, each with its end, and `"next"` says where the next part begins;

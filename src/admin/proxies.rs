@@ -10,7 +10,7 @@ use super::extract::{Asked, Body, By};
 use super::{AdminError, AdminState};
 use crate::http::audit_log::{Act, ActKind};
 
-/// The room of the proxies.
+/// The proxies service.
 pub trait ProxyAdmin: Send + Sync {
     /// Makes one; the object is as `POST /api/proxy` takes it, and may name an `"account"`, whose it is then.
     ///

@@ -11,7 +11,7 @@ use super::gifts::PageRequest;
 use super::{AdminError, AdminState};
 use crate::http::audit_log::{Act, ActKind};
 
-/// The room of the tips.
+/// The tips service.
 pub trait TipAdmin: Send + Sync {
     /// A page of tips of all tippers, newest first: objects with `"id"`, `"status"`, `"amount_sat"`, `"group"`,
     /// `"tippee_name"`, `"created_at"` and `"expires_at"` (unix seconds).

@@ -11,7 +11,7 @@ use super::gifts::PageRequest;
 use super::{AdminError, AdminState};
 use crate::http::audit_log::{Act, ActKind};
 
-/// The room of the webhooks.
+/// The webhooks service.
 pub trait WebhookAdmin: Send + Sync {
     /// A page of messages of all families, newest first: objects with `"id"`, `"family"`, `"url"`, `"kind"`,
     /// `"state"` (`waiting`, `delivered`, `parked`), `"attempts"`, `"last_status"`, `"last_error"`, `"created_at"` and

@@ -32,9 +32,9 @@ pub(super) fn listings(
 }
 
 /// Tells agents of sales and proxies.
-pub(crate) struct Ears(pub(crate) Listings);
+pub(crate) struct ListingListener(pub(crate) Listings);
 
-impl SaleListener for Ears {
+impl SaleListener for ListingListener {
     fn asked(&self, tx: &Tx<'_>, asked: &Asked<'_>) -> Result<(), StoreError> {
         self.0.challenged(tx, asked.account, asked.resource, asked.price_sat)
     }
@@ -45,7 +45,7 @@ impl SaleListener for Ears {
     }
 }
 
-impl ProxyListener for Ears {
+impl ProxyListener for ListingListener {
     fn changed(&self, tx: &Tx<'_>, state: &ProxyState<'_>) -> Result<(), StoreError> {
         let ProxyState { id, serves, is_gone, price_sat } = *state;
         self.0.proxy_changed(tx, &ProxyChange { id, serves, is_gone, price_sat })
@@ -107,6 +107,6 @@ fn told(error: ProxyError) -> AgentError {
 }
 
 /// Both sides of a proxy's life, for whoever builds them.
-pub(crate) fn ears(listings: &Listings) -> Arc<Ears> {
-    Arc::new(Ears(listings.clone()))
+pub(crate) fn listing_listener(listings: &Listings) -> Arc<ListingListener> {
+    Arc::new(ListingListener(listings.clone()))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::gauge;
 use serde_json::json;
 
-use super::build::House;
+use super::build::App;
 use crate::core::ids::Secret;
 use crate::core::time::iso::IsoSeconds;
 use crate::ledger::LedgerError;
@@ -22,11 +22,11 @@ use crate::telemetry::metrics as names;
 const LETTER_GOOD_FOR: Duration = Duration::from_secs(24 * 3_600);
 
 /// One look. A node that doesn't run is not looked at: it says so elsewhere.
-pub(super) async fn look(house: &Arc<House>) {
-    if !house.node.is_running() || !house.health.is_ready() {
+pub(super) async fn look(app: &Arc<App>) {
+    if !app.node.is_running() || !app.health.is_ready() {
         return;
     }
-    let ledger = house.ledger.clone();
+    let ledger = app.ledger.clone();
     let found = tokio::task::spawn_blocking(move || report(&ledger)).await;
     let found = match found {
         Ok(Ok(found)) => found,
@@ -34,7 +34,7 @@ pub(super) async fn look(house: &Arc<House>) {
         Err(error) => return tracing::error!(%error, "a look at what is owed ended before its time"),
     };
     observe(&found);
-    if let Err(error) = tell(house, &found).await {
+    if let Err(error) = tell(app, &found).await {
         tracing::warn!(%error, "an alert could not be written; trying again");
     }
 }
@@ -52,22 +52,22 @@ fn observe(report: &Report) {
     gauge!(names::PAYOUTS_HELD_SECONDS).set(names::amount(report.held_longest_secs));
 }
 
-async fn tell(house: &Arc<House>, found: &Report) -> Result<(), LedgerError> {
-    let config = &house.config.alerts;
+async fn tell(app: &Arc<App>, found: &Report) -> Result<(), LedgerError> {
+    let config = &app.config.alerts;
     let patience = Patience {
         after: Duration::from_secs(config.after_secs),
         min_interval: Duration::from_secs(config.min_interval_secs),
     };
     let usable = u64::try_from(found.capacity.usable).unwrap_or(u64::MAX);
-    let slots = usable.saturating_mul(u64::from(house.config.payouts.in_flight_per_channel));
+    let slots = usable.saturating_mul(u64::from(app.config.payouts.in_flight_per_channel));
     for condition in conditions(found, slots) {
         let asked = condition.clone();
-        if house.store.read(move |connection| is_quiet(connection, &asked)).await? {
+        if app.store.read(move |connection| is_quiet(connection, &asked)).await? {
             continue;
         }
-        let (at, now) = (Arc::clone(house), house.ledger.clock.now());
+        let (at, now) = (Arc::clone(app), app.ledger.clock.now());
         let figures = serde_json::to_value(found).unwrap_or_default();
-        let told = house.store.write(move |tx| -> Result<Option<Alert>, LedgerError> {
+        let told = app.store.write(move |tx| -> Result<Option<Alert>, LedgerError> {
             let Some(alert) = note(tx, &condition, patience, now)? else { return Ok(None) };
             let config = &at.config.alerts;
             if !config.webhook_url.is_empty() {
@@ -85,36 +85,36 @@ async fn tell(house: &Arc<House>, found: &Report) -> Result<(), LedgerError> {
         });
         if let Some(alert) = told.await? {
             tracing::warn!(alert = alert.name, raised = alert.raised, "{}", alert.text);
-            write_letter(house, &alert);
+            write_letter(app, &alert);
         }
     }
     Ok(())
 }
 
 fn enqueue(
-    house: &House,
+    app: &App,
     tx: &crate::storage::Tx<'_>,
     url: &str,
     secret: Option<&Secret>,
     payload: &str,
 ) -> Result<(), LedgerError> {
     let target = Target { family: "operator", url, secret, owner: Owner::Operator };
-    let queued = house.outbox.enqueue(tx, target, "alert", payload);
+    let queued = app.outbox.enqueue(tx, target, "alert", payload);
     queued.map(drop).map_err(|error| match error {
         crate::outbound::webhooks::store::OutboxError::Store(error) => error.into(),
         other => LedgerError::Store(crate::storage::StoreError::Unavailable(other.to_string())),
     })
 }
 
-fn write_letter(house: &House, alert: &Alert) {
-    let (Some(mail), Some(to)) = (&house.mail, house.config.alerts.recipient()) else { return };
+fn write_letter(app: &App, alert: &Alert) {
+    let (Some(mail), Some(to)) = (&app.mail, app.config.alerts.recipient()) else { return };
     let what = if alert.raised { "attention" } else { "over" };
     let letter = Letter {
         to,
         subject: format!("Satchel: {} ({what})", alert.name),
         text: format!(
             "{}\n\n{}\n\n`satchel status` has the figures.\n",
-            house.config.http.public_url, alert.text
+            app.config.http.public_url, alert.text
         ),
     };
     match mail.place() {

@@ -1,4 +1,4 @@
-//! Puts the rooms together.
+//! Builds the services and connects them.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::agents::{Backend, Ears};
+use super::agents::{Backend, ListingListener};
 use super::merchant::{MerchantSources, ShopTotals};
 use super::shop::{Besides, ChallengeSessions, OrderCredentials, OrderWebhooks, RegistryStores};
 use super::{AppError, agents};
@@ -25,7 +25,9 @@ use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::suspense::PaidBack;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, offer_payouts, recovery, solvency};
+use crate::ledger::{
+    Family, Ledger, Listener, Listeners, Notify, Settings, offer_payouts, recovery, solvency,
+};
 use crate::lightning::ldk::{ChainSource, LdkNode, LdkSettings, node_id_of};
 use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::{Guard, GuardSettings};
@@ -39,7 +41,7 @@ use crate::rates::{Rates, RatesSettings};
 use crate::services::accounts::{self, Accounts};
 use crate::services::agents::{Agents, Listings, Parts as AgentParts, Rules as AgentRules};
 use crate::services::content::Content;
-use crate::services::gifts::{self, Gifts, Parts, Rules, Teller};
+use crate::services::gifts::{self, Gifts, Notifier, Parts, Rules};
 use crate::services::l402::{self, L402};
 use crate::services::merchant::{self, KeyDerivation, Merchants};
 use crate::services::payments::{self, Payments};
@@ -47,7 +49,7 @@ use crate::services::proxy::{self, PaidProxies};
 use crate::services::purse::{self, Purses};
 use crate::services::shop::{self, Shop, ShopifyShops};
 use crate::services::tips::{self, Tips};
-use crate::services::users::{self, People};
+use crate::services::users::{self, Users};
 use crate::storage::{DatabaseKey, Store};
 use crate::telemetry::{Health, Watchdog};
 use crate::vouchers::{VoucherListener, Vouchers};
@@ -56,7 +58,7 @@ use crate::vouchers::{VoucherListener, Vouchers};
 const ADDRESS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything that lives as long as the process.
-pub struct House {
+pub struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Store,
     pub(crate) node: Arc<LdkNode>,
@@ -91,7 +93,7 @@ pub struct House {
     pub(crate) mail: Option<Mailer>,
 }
 
-impl House {
+impl App {
     /// Opens the database, settles what can be settled without the node, builds the node. Blocks.
     pub(crate) fn build(config: Arc<Config>, node_runtime: Handle) -> Result<Self, AppError> {
         let seed = data_dir::read_seed(
@@ -113,11 +115,12 @@ impl House {
         let asked = Node::new(Arc::clone(&node), node_runtime);
         let keyring = gifts::keyring(&store)?;
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
-        let teller = Teller::new(Arc::clone(&hub), outbox.clone(), log.clone());
-        let teller = if config.gifts.return_fee { teller.returning_fees(Clock::system()) } else { teller };
+        let notifier = Notifier::new(Arc::clone(&hub), outbox.clone(), log.clone());
+        let notifier =
+            if config.gifts.return_fee { notifier.returning_fees(Clock::system()) } else { notifier };
         let tips_keyring = tips::keyring(&store)?;
         let tips_rules = tips::Rules::from_config(&config);
-        let tips_teller = tips::Teller::new(
+        let tips_teller = tips::Notifier::new(
             Arc::clone(&hub),
             outbox.clone(),
             log.clone(),
@@ -126,30 +129,30 @@ impl House {
             tips_rules.return_fee,
         );
         let payments_teller =
-            payments::Teller::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system())
+            payments::Notifier::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system())
                 .taking(payments::Rules::from_config(&config).fee);
         let listings = agents::listings(&config, &store, &seed, log.clone(), Clock::system())?;
-        let ears = agents::ears(&listings);
-        let l402_teller = l402::Teller::new(log.clone(), Clock::system())
+        let listing_listener = agents::listing_listener(&listings);
+        let l402_teller = l402::Notifier::new(log.clone(), Clock::system())
             .taking(l402::Rules::from_config(&config).fee)
-            .telling(Arc::<Ears>::clone(&ears))
+            .telling(Arc::<ListingListener>::clone(&listing_listener))
             .showing(Arc::clone(&hub));
         let l402_keys = l402::token_keys(&store)?;
-        let accounts_teller = accounts::Teller::new(log.clone());
+        let accounts_teller = accounts::Notifier::new(log.clone());
         let purse_listener = purse::PurseListener::new(log.clone());
         let shop_rules = shop::Rules::from_config(&config);
         let order_webhooks = Arc::new(OrderWebhooks(payments_teller.clone()));
         let orders_notifier =
             shop::Notifier::new(log.clone(), Clock::system(), order_webhooks, shop_rules.fee);
         let vouchers = Vouchers::new([
-            (Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>),
+            (Family::Gifts, Arc::new(notifier.clone()) as Arc<dyn VoucherListener>),
             (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
         ]);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: Clock::system(),
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([
                 (Family::Gifts, Arc::new(gifts::Funding(vouchers.clone())) as Arc<dyn Listener>),
                 (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
@@ -190,7 +193,7 @@ impl House {
             keyring,
             guard: guard.clone(),
             payees: payees.clone(),
-            teller,
+            notifier,
             budget: Arc::clone(&budget),
         });
         let keys = Keys::new(store.clone());
@@ -202,9 +205,9 @@ impl House {
             keyring: tips_keyring,
             guard: guard.clone(),
             payees,
-            teller: tips_teller,
+            notifier: tips_teller,
             vouchers: vouchers.clone(),
-            people: People::new(users::Parts {
+            users: Users::new(users::Parts {
                 store: store.clone(),
                 clock: ledger.clock.clone(),
                 keys: keys.clone(),
@@ -219,7 +222,7 @@ impl House {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: accounts::Rules::from_config(&config),
-            teller: accounts_teller,
+            notifier: accounts_teller,
             addresses: addresses.clone(),
             dns,
         });
@@ -240,7 +243,7 @@ impl House {
             node: asked.clone(),
             rules: l402::Rules::from_config(&config),
             token_keys: l402_keys,
-            teller: l402_teller,
+            notifier: l402_teller,
             proxies: Arc::clone(&proxies),
             per_client: Arc::new(Limits::new(challenge_limits(&config))),
             // Their own: whoever asks for prices without paying must not use up what others pay with.
@@ -251,7 +254,7 @@ impl House {
             node: asked.clone(),
             rules: payments::Rules::from_config(&config),
             guard: guard.clone(),
-            teller: payments_teller,
+            notifier: payments_teller,
             rates: rates.clone(),
             budget,
         };
@@ -271,12 +274,12 @@ impl House {
         let proxy_parts = proxy::Parts {
             store: store.clone(),
             clock: ledger.clock.clone(),
-            till: l402.clone(),
+            challenger: l402.clone(),
             rules: proxy::Rules::from_config(&config),
             quotas: Arc::clone(&limits),
             targets: proxy::Targets::new(upstream_settings(&config)),
         };
-        let paid_proxies = PaidProxies::telling(proxy_parts, ears);
+        let paid_proxies = PaidProxies::telling(proxy_parts, listing_listener);
         let paid_proxies = paid_proxies.map_err(|error| AppError::System(error.to_string()))?;
         let agents = Agents::new(AgentParts {
             store: store.clone(),
@@ -319,7 +322,7 @@ impl House {
                 node: asked.clone(),
                 health: health.clone(),
             }),
-            till: Arc::new(l402.clone()),
+            challenger: Arc::new(l402.clone()),
             shop: Arc::new(ShopTotals(shop.clone())),
         });
         audit_log::doubt(&store, ledger.clock.now()).map_err(|error| AppError::System(error.to_string()))?;

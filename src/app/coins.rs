@@ -4,7 +4,7 @@ use bitcoin::Txid;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::OperatorDesk;
+use super::AdminService;
 use super::operator::unavailable;
 use crate::admin::{AdminError, CoinAdmin, SendOrder};
 use crate::core::ids::CoinSendId;
@@ -12,10 +12,10 @@ use crate::core::money::Msat;
 use crate::http::audit_log::Act;
 use crate::ledger::LedgerError;
 use crate::ledger::coin_fees::{self, FeeRules, Quote};
-use crate::ledger::coins::{self, CoinSend, Found};
+use crate::ledger::coins::{self, Found, OnchainPayout};
 use crate::ledger::operator_sends::{self, Send};
 
-impl CoinAdmin for OperatorDesk {
+impl CoinAdmin for AdminService {
     fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
             let read = move |connection: &_| coins::open_after(connection, CoinSendId(after), limit);
@@ -73,9 +73,9 @@ impl CoinAdmin for OperatorDesk {
     }
 }
 
-impl OperatorDesk {
+impl AdminService {
     /// Decides to send coins of the wallet.
-    pub(super) async fn send_coins(&self, order: SendOrder, act: Act) -> Result<CoinSend, AdminError> {
+    pub(super) async fn send_coins(&self, order: SendOrder, act: Act) -> Result<OnchainPayout, AdminError> {
         // All that there is has no amount to reckon with, and no limit.
         let limited = match (order.max_fee, order.amount) {
             (Some(limit), Some(amount)) => Some((self.quote(amount).await?, limit)),

@@ -3,12 +3,12 @@
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::OperatorDesk;
+use super::AdminService;
 use crate::admin::{AdminError, PageRequest, WebhookAdmin};
 use crate::outbound::webhooks::store::{self as outbox, MessageId, OutboxError};
 use crate::storage::StoreError;
 
-impl WebhookAdmin for OperatorDesk {
+impl WebhookAdmin for AdminService {
     fn list(&self, page: PageRequest, parked: bool) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
             let read = self.0.store.read(move |connection| -> Result<_, StoreError> {

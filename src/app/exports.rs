@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::OperatorDesk;
+use super::AdminService;
 use crate::admin::{AdminError, ExportAdmin, TableKind};
 use crate::ledger;
 use crate::services::{gifts, l402, tips};
@@ -19,7 +19,7 @@ const fn table(kind: TableKind) -> Table {
     }
 }
 
-impl ExportAdmin for OperatorDesk {
+impl ExportAdmin for AdminService {
     fn part(
         &self,
         kind: TableKind,

@@ -12,7 +12,7 @@ use crate::lightning::Node;
 use crate::lightning::capacity::Model;
 use crate::services::l402::{Admission, L402, Price};
 use crate::services::merchant::{
-    MerchantError, NodeState, Paid, ProxyCount, ShopNumbers, ShopStats, Sold, Sources, Till, Webhooks,
+    Challenger, MerchantError, NodeState, Paid, ProxyCount, ShopNumbers, ShopStats, Sold, Sources, Webhooks,
 };
 use crate::services::payments::Payments;
 use crate::services::proxy::PaidProxies;
@@ -73,7 +73,7 @@ impl Sources for MerchantSources {
     }
 }
 
-impl Till for L402 {
+impl Challenger for L402 {
     fn proven<'a>(
         &'a self,
         headers: &'a HeaderMap,

@@ -1,17 +1,17 @@
-//! Builds the house, starts it in order, and stops it in order.
+//! Builds the app, starts it in order, and stops it in order.
 //!
 //! # The order of a start
 //!
 //! 1. the database: opened, migrated, locked to this process;
 //! 2. what was under way when the last process stopped is marked as not known any more;
 //! 3. the node is built from its state (no network yet);
-//! 4. the front door opens and says "starting";
+//! 4. the HTTP server listens and answers "starting";
 //! 5. the node is started, again and again while its chain source is away;
-//! 6. the node's events are drained; then payouts are dispatched, and the front door says "ready".
+//! 6. the node's events are drained; then payouts are dispatched, and the HTTP server answers "ready".
 //!
 //! # The order of a stop
 //!
-//! The front door closes and lets requests finish, the workers end, the node writes its state, the
+//! The HTTP server stops listening and lets requests finish, the workers end, the node writes its state, the
 //! database is closed. A second signal ends the process at once, which is safe too.
 
 mod agents;
@@ -48,10 +48,10 @@ use crate::storage::StoreError;
 use crate::telemetry::{Phase, logs, metrics};
 
 #[cfg(test)]
-pub(crate) use agents::{Backend, Ears, ears};
-pub use build::House;
+pub(crate) use agents::{Backend, ListingListener, listing_listener};
+pub use build::App;
 pub(crate) use legal::texts as legal_texts;
-pub(crate) use operator::OperatorDesk;
+pub(crate) use operator::AdminService;
 
 /// Threads of the node's own runtime at least: with fewer, LDK's tasks have been seen to wait for each
 /// other.
@@ -80,7 +80,7 @@ pub enum AppError {
 /// Runs until a signal says to stop. Call it outside of any runtime.
 ///
 /// # Errors
-/// [`AppError`], before or after the front door was open.
+/// [`AppError`], before or after the server listened.
 pub fn run(config: Config) -> Result<(), AppError> {
     #[cfg(feature = "failpoints")]
     let _scenario = crate::telemetry::failpoint::setup();
@@ -125,16 +125,16 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     let mut operator = OperatorListeners::bind(&config).await?;
     let handle = node_runtime.handle().clone();
     let building = Arc::clone(&config);
-    let house = tokio::task::spawn_blocking(move || House::build(building, handle))
+    let app = tokio::task::spawn_blocking(move || App::build(building, handle))
         .await
         .map_err(|error| AppError::System(error.to_string()))??;
     operator.bind_socket(&config);
-    let house = Arc::new(house);
-    house.admit_operator().await?;
+    let app = Arc::new(app);
+    app.admit_operator().await?;
     let (stop, stopped) = watch::channel(false);
-    let mut workers = workers::start(&house, &stopped)?;
-    let tasks = tasks::start(&house, &stopped);
-    let router = routes::router(&house)?;
+    let mut workers = workers::start(&app, &stopped)?;
+    let tasks = tasks::start(&app, &stopped);
+    let router = routes::router(&app)?;
     tracing::info!(address = %listen, url = %config.http.public_url, "listening");
     let settings = ServerSettings {
         max_connections: config.http.max_connections,
@@ -158,22 +158,22 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
         // An error means that the sender is gone, which is a reason to stop as well.
         let _ = closing.wait_for(|stop| *stop).await;
     }));
-    let operator = operator.serve(&routes::operator_router(&house), &stopped);
+    let operator = operator.serve(&routes::operator_router(&app), &stopped);
     let outcome = tokio::select! {
         () = stop_asked => Ok(()),
         failure = workers.failure() => Err(failure),
     };
     tracing::info!("stopping; a second signal ends the process at once");
-    house.health.set(Phase::Stopping);
-    house.watchdog.stop();
+    app.health.set(Phase::Stopping);
+    app.watchdog.stop();
     let again = signals();
     tokio::spawn(async {
         again.await;
         std::process::exit(1);
     });
     let _ = stop.send(true);
-    house.hub.close();
-    house.paid_proxies.close();
+    app.hub.close();
+    app.paid_proxies.close();
     if let Err(error) = door.await {
         tracing::error!(%error, "the public listener did not close in order");
     }
@@ -181,7 +181,7 @@ async fn serve(config: Config, node_runtime: &Runtime) -> Result<(), AppError> {
     tasks.join_all().await;
     tokio::task::spawn_blocking(move || {
         workers.join();
-        house.node.stop();
+        app.node.stop();
         tracing::info!("stopped");
     })
     .await

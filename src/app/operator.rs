@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 
-use super::build::House;
+use super::build::App;
 use crate::admin::{AdminError, Issued, KeyAdmin, Money, NewKey, PayOrder, PayTo, PayoutView, SendOrder};
 #[cfg(feature = "failpoints")]
 use crate::core::ids::random_bytes;
@@ -16,7 +16,7 @@ use crate::core::ids::{CoinSendId, Preimage, Secret};
 use crate::core::money::Msat;
 use crate::http::audit_log::Act;
 use crate::http::keys::{KeyBounds, KeyError, KeyId, KeyInfo, Scope};
-use crate::ledger::coins::{self, CoinSend, CoinStatus};
+use crate::ledger::coins::{self, CoinStatus, OnchainPayout};
 use crate::ledger::offer_payouts::{self, OfferPayout};
 use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
 use crate::ledger::solvency::{NotFree, Standing};
@@ -28,11 +28,11 @@ use crate::storage::Tx;
 /// What the ids of coins begin with among those of payouts.
 pub(super) const COINS: &str = "coins-";
 
-/// The operator's side of the house.
+/// The operator's side of the app.
 #[derive(Clone)]
-pub(crate) struct OperatorDesk(pub(crate) Arc<House>);
+pub(crate) struct AdminService(pub(crate) Arc<App>);
 
-impl Money for OperatorDesk {
+impl Money for AdminService {
     fn pay(&self, order: PayOrder, act: Act) -> BoxFuture<'_, Result<PayoutView, AdminError>> {
         Box::pin(async move {
             let payable = match order.to {
@@ -108,7 +108,7 @@ impl Money for OperatorDesk {
     }
 }
 
-impl OperatorDesk {
+impl AdminService {
     async fn pay_invoice(
         &self,
         invoice: Bolt11Invoice,
@@ -199,7 +199,7 @@ fn not_enough(not_free: &NotFree, amount: Msat, max_fee: Msat) -> AdminError {
     ))
 }
 
-/// With the failpoint `operator.hold` the operator's invoices are held ones, for tests of what a death leaves of those.
+/// With the failpoint `operator.hold` the operator's invoices are held ones, for tests of what a crash leaves of those.
 #[cfg(feature = "failpoints")]
 fn held_for_a_test() -> Option<Preimage> {
     fail::eval("operator.hold", |_| random_bytes().ok()).flatten().map(Preimage)
@@ -210,7 +210,7 @@ const fn held_for_a_test() -> Option<Preimage> {
     None
 }
 
-impl KeyAdmin for OperatorDesk {
+impl KeyAdmin for AdminService {
     fn create(&self, key: NewKey, act: Act) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             let scopes: Vec<Scope> =
@@ -338,7 +338,7 @@ fn view_of_offer(payout: &OfferPayout) -> PayoutView {
 }
 
 /// Coins in the words of payouts: they are under way until their transaction is six blocks deep.
-fn view_of_coins(coins: &CoinSend) -> PayoutView {
+fn view_of_coins(coins: &OnchainPayout) -> PayoutView {
     let status = match coins.status {
         CoinStatus::Queued => PayoutStatus::Queued,
         CoinStatus::Sending => PayoutStatus::Dispatching,

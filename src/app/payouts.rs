@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::OperatorDesk;
+use super::AdminService;
 use super::operator::{COINS, unavailable};
 use crate::admin::{AdminError, Money, PayoutAdmin, PayoutPage};
 use crate::core::time::millis;
@@ -14,7 +14,7 @@ use crate::ledger::payout_list::{self, Event, Listed, Wanted, Way};
 use crate::ledger::{LedgerError, Payout, payouts};
 use crate::lightning::{Lightning, Outbound, Standing};
 
-impl PayoutAdmin for OperatorDesk {
+impl PayoutAdmin for AdminService {
     fn list(&self, page: PayoutPage) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             let held_since = page.held_secs.map(|seconds| {
@@ -70,7 +70,7 @@ impl PayoutAdmin for OperatorDesk {
     }
 }
 
-impl OperatorDesk {
+impl AdminService {
     async fn payout_row(&self, id: String) -> Result<Payout, AdminError> {
         if let Some(coins) = id.strip_prefix(COINS) {
             let says = format!("these are coins on their way to an address: `satchel coins settle {coins}`");

@@ -1,4 +1,4 @@
-//! The front door: which path leads to which room.
+//! Routes: which path leads to which service.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use axum::{Extension, Router};
 use utoipa::OpenApi;
 
 use crate::admin::{self, Acts, AdminError, AdminState, WrongKeys};
-use crate::app::{AppError, House, OperatorDesk, legal_texts};
+use crate::app::{AdminService, App, AppError, legal_texts};
 use crate::core::fees::FeeRule;
-use crate::http::asking::is_below;
 use crate::http::client::Proxies;
+use crate::http::extract::is_below;
 use crate::http::keys::{Caller, Gate, Scope, recognise, require_scope};
 use crate::http::limits::{Class, Limiter, limit};
 use crate::http::{client, cors, events, measure, openapi, respond, server};
@@ -32,26 +32,25 @@ use crate::web::{self, FindGift, GiftNow, WebSettings};
 ///
 /// # Errors
 /// [`AppError::System`] if the OpenAPI document can't be written: a bug, found at start.
-pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
-    let (gift_routes, gift_document) = gifts::api::router(house.gifts.clone(), &house.limits, &house.proxies);
-    let (tip_routes, tip_document) = tips::api::router(house.tips.clone(), &house.limits, &house.proxies);
+pub fn router(app: &Arc<App>) -> Result<Router, AppError> {
+    let (gift_routes, gift_document) = gifts::api::router(app.gifts.clone(), &app.limits, &app.proxies);
+    let (tip_routes, tip_document) = tips::api::router(app.tips.clone(), &app.limits, &app.proxies);
     let (payment_routes, payment_document) =
-        payments::api::router(house.payments.clone(), house.keys.clone(), &house.limits, &house.proxies);
+        payments::api::router(app.payments.clone(), app.keys.clone(), &app.limits, &app.proxies);
     let (proxy_routes, proxy_document) =
-        proxy::api::router(house.paid_proxies.clone(), house.keys.clone(), &house.limits, &house.proxies);
+        proxy::api::router(app.paid_proxies.clone(), app.keys.clone(), &app.limits, &app.proxies);
     let (content_routes, content_document) =
-        content::api::router(house.content.clone(), &house.limits, &house.proxies);
-    let (l402_routes, l402_document) =
-        l402::api::router(house.l402.clone(), house.keys.clone(), &house.limits);
+        content::api::router(app.content.clone(), &app.limits, &app.proxies);
+    let (l402_routes, l402_document) = l402::api::router(app.l402.clone(), app.keys.clone(), &app.limits);
     let (account_routes, account_document) =
-        accounts::api::router(house.accounts.clone(), house.keys.clone(), &house.limits, &house.proxies);
+        accounts::api::router(app.accounts.clone(), app.keys.clone(), &app.limits, &app.proxies);
     let (merchant_routes, merchant_document) =
-        merchant::api::router(house.merchants.clone(), house.keys.clone(), &house.limits, &house.proxies);
+        merchant::api::router(app.merchants.clone(), app.keys.clone(), &app.limits, &app.proxies);
     let (agent_routes, agent_document) =
-        agents::api::router(house.agents.clone(), house.keys.clone(), &house.limits, &house.proxies);
+        agents::api::router(app.agents.clone(), app.keys.clone(), &app.limits, &app.proxies);
     let (purse_routes, purse_document) =
-        purse::api::router(house.purses.clone(), house.keys.clone(), &house.limits, &house.proxies);
-    let (shop_routes, shop_document) = shop::api::router(house.shop.clone(), &house.limits, &house.proxies);
+        purse::api::router(app.purses.clone(), app.keys.clone(), &app.limits, &app.proxies);
+    let (shop_routes, shop_document) = shop::api::router(app.shop.clone(), &app.limits, &app.proxies);
     let document = openapi::merge(
         "Satchel",
         "A Lightning node and the services that give, tip and charge sats.",
@@ -73,9 +72,9 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
             openapi::keyed(Operation::openapi()),
         ],
     );
-    let document = openapi::served_at(document, &house.config.http.public_url);
+    let document = openapi::served_at(document, &app.config.http.public_url);
     let documents = openapi::routes(&document).map_err(|error| AppError::System(error.to_string()))?;
-    let web_settings = Arc::new(web_settings(house));
+    let web_settings = Arc::new(web_settings(app));
     let services = Router::new()
         .merge(gift_routes)
         .merge(tip_routes)
@@ -89,23 +88,23 @@ pub fn router(house: &Arc<House>) -> Result<Router, AppError> {
         .merge(content_routes)
         .merge(shop_routes)
         .layer(from_fn(client::note_source))
-        .layer(from_fn_with_state(house.keys.clone(), recognise));
-    let tools = mcp::here::router(services.clone(), house.keys.clone(), &house.limits, &house.proxies)
+        .layer(from_fn_with_state(app.keys.clone(), recognise));
+    let tools = mcp::here::router(services.clone(), app.keys.clone(), &app.limits, &app.proxies)
         .layer(from_fn(client::note_source))
-        .layer(from_fn_with_state(house.keys.clone(), recognise));
+        .layer(from_fn_with_state(app.keys.clone(), recognise));
     let pages = Limiter {
-        limits: Arc::clone(&house.pages),
-        proxies: Arc::clone(&house.proxies),
+        limits: Arc::clone(&app.pages),
+        proxies: Arc::clone(&app.proxies),
         class: Class::Read,
         refusal: |allowance| web::too_many(allowance.retry_after.unwrap_or(1)),
     };
-    let pages = web::router(web_settings.as_ref().clone(), find_gift(house.gifts.clone()))
-        .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&house.config)?))
+    let pages = web::router(web_settings.as_ref().clone(), find_gift(app.gifts.clone()))
+        .merge(web::legal::router(web_settings.as_ref().clone(), legal_texts(&app.config)?))
         .merge(documents)
         .layer(from_fn_with_state(pages, limit));
-    let whole = services.merge(tools).merge(pages).merge(health_routes(house.health.clone()));
+    let whole = services.merge(tools).merge(pages).merge(health_routes(app.health.clone()));
     let whole =
-        open(whole, web_settings).layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
+        open(whole, web_settings).layer(from_fn_with_state(Arc::clone(&app.proxies), client::note_address));
     Ok(measure::everywhere(whole))
 }
 
@@ -134,26 +133,26 @@ async fn not_this_way(method: Method, uri: Uri) -> Response {
 }
 
 /// The routes for the operator, which are served apart from the public ones.
-pub fn operator_router(house: &Arc<House>) -> Router {
-    let routes = operator_routes(house)
-        .merge(health_routes(house.health.clone()))
+pub fn operator_router(app: &Arc<App>) -> Router {
+    let routes = operator_routes(app)
+        .merge(health_routes(app.health.clone()))
         .fallback(admin::no_such_route)
-        .layer(from_fn_with_state(WrongKeys::new(Arc::clone(&house.proxies)), admin::limit_wrong_keys))
-        .layer(from_fn_with_state(Arc::clone(&house.proxies), client::note_address));
+        .layer(from_fn_with_state(WrongKeys::new(Arc::clone(&app.proxies)), admin::limit_wrong_keys))
+        .layer(from_fn_with_state(Arc::clone(&app.proxies), client::note_address));
     measure::everywhere(routes)
 }
 
-fn operator_routes(house: &Arc<House>) -> Router {
-    let desk = Arc::new(OperatorDesk(Arc::clone(house)));
-    let (ledger, at_solvency, agents) = (house.ledger.clone(), house.ledger.clone(), house.agents.clone());
+fn operator_routes(app: &Arc<App>) -> Router {
+    let service = Arc::new(AdminService(Arc::clone(app)));
+    let (ledger, at_solvency, agents) = (app.ledger.clone(), app.ledger.clone(), app.agents.clone());
     let state = AdminState {
-        acts: Acts::new(house.store.clone(), house.ledger.clock.clone()),
-        node: house.asked.clone(),
-        store: house.store.clone(),
-        config: Arc::clone(&house.config),
-        health: house.health.clone(),
-        clients: Arc::clone(&house.proxies),
-        rates: house.rates.clone(),
+        acts: Acts::new(app.store.clone(), app.ledger.clock.clone()),
+        node: app.asked.clone(),
+        store: app.store.clone(),
+        config: Arc::clone(&app.config),
+        health: app.health.clone(),
+        clients: Arc::clone(&app.proxies),
+        rates: app.rates.clone(),
         audit: Arc::new(move || {
             let ledger = ledger.clone();
             Box::pin(async move {
@@ -177,52 +176,52 @@ fn operator_routes(house: &Arc<House>) -> Router {
                 serde_json::to_value(relays).map_err(|error| error.to_string())
             })
         }),
-        money: Arc::<OperatorDesk>::clone(&desk),
-        payouts: Arc::<OperatorDesk>::clone(&desk),
-        exports: Arc::<OperatorDesk>::clone(&desk),
-        suspense: Arc::<OperatorDesk>::clone(&desk),
-        keys: Arc::<OperatorDesk>::clone(&desk),
-        webhooks: Arc::<OperatorDesk>::clone(&desk),
-        coins: desk,
-        accounts: Arc::new(house.accounts.clone()),
-        signups: Arc::new(house.merchants.clone()),
-        purses: Arc::new(house.purses.clone()),
-        stores: Arc::new(house.shop.clone()),
-        gifts: Arc::new(house.gifts.clone()),
-        tips: Arc::new(house.tips.clone()),
-        payments: Arc::new(house.payments.clone()),
-        l402: Arc::new(house.l402.clone()),
-        proxies: Arc::new(house.paid_proxies.clone()),
+        money: Arc::<AdminService>::clone(&service),
+        payouts: Arc::<AdminService>::clone(&service),
+        exports: Arc::<AdminService>::clone(&service),
+        suspense: Arc::<AdminService>::clone(&service),
+        keys: Arc::<AdminService>::clone(&service),
+        webhooks: Arc::<AdminService>::clone(&service),
+        coins: service,
+        accounts: Arc::new(app.accounts.clone()),
+        signups: Arc::new(app.merchants.clone()),
+        purses: Arc::new(app.purses.clone()),
+        stores: Arc::new(app.shop.clone()),
+        gifts: Arc::new(app.gifts.clone()),
+        tips: Arc::new(app.tips.clone()),
+        payments: Arc::new(app.payments.clone()),
+        l402: Arc::new(app.l402.clone()),
+        proxies: Arc::new(app.paid_proxies.clone()),
     };
     let gate = Gate {
-        keys: house.keys.clone(),
+        keys: app.keys.clone(),
         scope: Scope::Admin,
         refusal: |error| admin::refusal(error).into_response(),
     };
     let follow = Router::new()
         .route("/events", get(follow))
         .method_not_allowed_fallback(admin::method_not_allowed)
-        .with_state(Arc::clone(house));
+        .with_state(Arc::clone(app));
     // The numbers tell how much can be sent and what is owed, so they are not for everybody.
     let watcher = Gate { scope: Scope::Metrics, ..gate.clone() };
     let numbers = Router::new()
         .route("/metrics", get(numbers))
         .method_not_allowed_fallback(admin::method_not_allowed)
-        .with_state(Arc::clone(&house.proxies))
+        .with_state(Arc::clone(&app.proxies))
         .layer(from_fn_with_state(watcher, require_scope))
-        .layer(from_fn_with_state(Arc::clone(&house.proxies), note_numbers));
+        .layer(from_fn_with_state(Arc::clone(&app.proxies), note_numbers));
     admin::router(state).merge(follow).layer(from_fn_with_state(gate, require_scope)).merge(numbers)
 }
 
 /// The operator's event log as a stream, resumable by `Last-Event-ID`.
-async fn follow(State(house): State<Arc<House>>, request: Request) -> Response {
-    match house.log.follow(events::last_event_id(request.headers())) {
+async fn follow(State(app): State<Arc<App>>, request: Request) -> Response {
+    match app.log.follow(events::last_event_id(request.headers())) {
         Ok(stream) => stream,
         Err(error) => AdminError::Refused(error.to_string()).into_response(),
     }
 }
 
-/// What the API's document says of the routes for those who run the house.
+/// What the API's document says of the routes for operators.
 #[derive(OpenApi)]
 #[openapi(paths(live, ready, numbers))]
 struct Operation;
@@ -281,8 +280,8 @@ async fn note_numbers(State(clients): State<Arc<Proxies>>, request: Request, nex
     response
 }
 
-fn web_settings(house: &House) -> WebSettings {
-    let (config, gifts) = (&house.config, &house.config.gifts);
+fn web_settings(app: &App) -> WebSettings {
+    let (config, gifts) = (&app.config, &app.config.gifts);
     WebSettings {
         public_url: config.http.public_url.clone(),
         site_name: "Satchel".into(),

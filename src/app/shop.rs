@@ -60,7 +60,7 @@ impl Credentials for OrderCredentials {
 }
 
 /// Tells accounts of orders where they are told of payments.
-pub(crate) struct OrderWebhooks(pub(crate) payments::Teller);
+pub(crate) struct OrderWebhooks(pub(crate) payments::Notifier);
 
 impl Webhooks for OrderWebhooks {
     fn tell(

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::OperatorDesk;
+use super::AdminService;
 use super::operator::unavailable;
 use crate::admin::{AdminError, Recipient, SuspenseAdmin};
 use crate::core::money::Msat;
@@ -13,7 +13,7 @@ use crate::ledger::suspense::{self, NotSettled};
 use crate::ledger::{Family, LedgerError, accounts};
 use crate::storage::Tx;
 
-impl SuspenseAdmin for OperatorDesk {
+impl SuspenseAdmin for AdminService {
     fn list(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
         Box::pin(async move {
             let read = self.0.store.read(move |connection| suspense::list(connection, after, limit)).await;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::alerts;
-use super::build::House;
+use super::build::App;
 use crate::admin;
 use crate::http::events::{self, Keep};
 use crate::http::idempotency;
@@ -58,20 +58,20 @@ const LETTERS_EVERY: Duration = Duration::from_secs(10);
 const AGREEMENTS_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts them all; they end by themselves once `stopped` says so.
-pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
+pub(super) fn start(app: &Arc<App>, stopped: &watch::Receiver<bool>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    match house.guard.client(Duration::from_secs(house.config.webhooks.timeout_secs)) {
+    match app.guard.client(Duration::from_secs(app.config.webhooks.timeout_secs)) {
         Ok(client) => {
             let settings = WorkerSettings {
                 give_up_after: Duration::from_secs(
-                    u64::from(house.config.webhooks.give_up_after_days) * 86_400,
+                    u64::from(app.config.webhooks.give_up_after_days) * 86_400,
                 ),
                 own_headers: vec![(Family::Payments.name(), payments::own_headers)],
                 ..WorkerSettings::default()
             };
             tasks.spawn(worker::run(
-                house.store.clone(),
-                house.outbox.clone(),
+                app.store.clone(),
+                app.outbox.clone(),
                 client,
                 settings,
                 until(stopped.clone()),
@@ -79,51 +79,51 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
         }
         Err(error) => tracing::error!(%error, "webhooks can't be delivered"),
     }
-    for limits in [&house.limits, &house.pages] {
+    for limits in [&app.limits, &app.pages] {
         tasks.spawn(Arc::clone(limits).keep_tidy(until(stopped.clone())));
     }
-    tasks.spawn(Arc::clone(house.l402.per_client()).keep_tidy(until(stopped.clone())));
-    tasks.spawn(house.rates.clone().keep_fresh(until(stopped.clone())));
-    let (watched, stop) = (Arc::clone(house), stopped.clone());
+    tasks.spawn(Arc::clone(app.l402.per_client()).keep_tidy(until(stopped.clone())));
+    tasks.spawn(app.rates.clone().keep_fresh(until(stopped.clone())));
+    let (watched, stop) = (Arc::clone(app), stopped.clone());
     tasks.spawn(every(OBSERVE_EVERY, stop, move || {
-        let house = Arc::clone(&watched);
+        let app = Arc::clone(&watched);
         async move {
-            metrics::gauge!(names::STORE_WRITABLE).set(names::flag(house.store.is_writable()));
-            observe_ledger(&house).await;
-            if let Err(error) = admin::observe(&house.asked).await {
+            metrics::gauge!(names::STORE_WRITABLE).set(names::flag(app.store.is_writable()));
+            observe_ledger(&app).await;
+            if let Err(error) = admin::observe(&app.asked).await {
                 tracing::debug!(%error, "the node gives no numbers");
             }
         }
     }));
-    let (looked, stop) = (Arc::clone(house), stopped.clone());
+    let (looked, stop) = (Arc::clone(app), stopped.clone());
     tasks.spawn(every(OBSERVE_EVERY, stop, move || {
-        let house = Arc::clone(&looked);
-        async move { alerts::look(&house).await }
+        let app = Arc::clone(&looked);
+        async move { alerts::look(&app).await }
     }));
-    let (audited, stop) = (Arc::clone(house), stopped.clone());
+    let (audited, stop) = (Arc::clone(app), stopped.clone());
     tasks.spawn(every(AUDIT_EVERY, stop, move || {
-        let house = Arc::clone(&audited);
-        async move { check_books(&house).await }
+        let app = Arc::clone(&audited);
+        async move { check_books(&app).await }
     }));
-    let (compared, stop) = (Arc::clone(house), stopped.clone());
+    let (compared, stop) = (Arc::clone(app), stopped.clone());
     let next = Arc::new(Mutex::new(None));
     tasks.spawn(every(COMPARE_TICK, stop, move || {
-        let (house, next) = (Arc::clone(&compared), Arc::clone(&next));
-        async move { when_ready(&house.health, compare_when_due(&house, &next)).await }
+        let (app, next) = (Arc::clone(&compared), Arc::clone(&next));
+        async move { when_ready(&app.health, compare_when_due(&app, &next)).await }
     }));
-    let (pruned, stop) = (Arc::clone(house), stopped.clone());
+    let (pruned, stop) = (Arc::clone(app), stopped.clone());
     tasks.spawn(every(PRUNE_EVERY, stop, move || {
-        let house = Arc::clone(&pruned);
-        async move { prune(&house).await }
+        let app = Arc::clone(&pruned);
+        async move { prune(&app).await }
     }));
-    let (refunded, stop) = (Arc::clone(house), stopped.clone());
+    let (refunded, stop) = (Arc::clone(app), stopped.clone());
     let stopping = stopped.clone();
     tasks.spawn(every(REFUND_EVERY, stop, move || {
-        let (house, stopping) = (Arc::clone(&refunded), stopping.clone());
+        let (app, stopping) = (Arc::clone(&refunded), stopping.clone());
         async move {
             // An address may be slow; whatever was begun is whole, and the rest waits.
             let round = tokio::select! {
-                round = house.tips.refund_due() => round,
+                round = app.tips.refund_due() => round,
                 () = until(stopping) => return,
             };
             if let Err(error) = round {
@@ -131,14 +131,14 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         }
     }));
-    let (swept, stop) = (Arc::clone(house), stopped.clone());
+    let (swept, stop) = (Arc::clone(app), stopped.clone());
     let stopping = stopped.clone();
     tasks.spawn(every(SWEEP_EVERY, stop, move || {
-        let (house, stopping) = (Arc::clone(&swept), stopping.clone());
+        let (app, stopping) = (Arc::clone(&swept), stopping.clone());
         async move {
             // An address may be slow; whatever was begun is whole, and the rest waits.
             let round = tokio::select! {
-                round = house.accounts.sweep_due() => round,
+                round = app.accounts.sweep_due() => round,
                 () = until(stopping) => return,
             };
             if let Err(error) = round {
@@ -146,29 +146,29 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         }
     }));
-    let (over, stop) = (Arc::clone(house), stopped.clone());
+    let (over, stop) = (Arc::clone(app), stopped.clone());
     tasks.spawn(every(PAYMENTS_EVERY, stop, move || {
-        let house = Arc::clone(&over);
-        async move { when_ready(&house.health, expire_payments(&house.payments)).await }
+        let app = Arc::clone(&over);
+        async move { when_ready(&app.health, expire_payments(&app.payments)).await }
     }));
-    let (reminding, stop) = (Arc::clone(house), stopped.clone());
+    let (reminding, stop) = (Arc::clone(app), stopped.clone());
     let stopping = stopped.clone();
     tasks.spawn(every(REMIND_EVERY, stop, move || {
-        let (house, stopping) = (Arc::clone(&reminding), stopping.clone());
+        let (app, stopping) = (Arc::clone(&reminding), stopping.clone());
         async move {
             tokio::select! {
-                () = remind(&house) => {}
+                () = remind(&app) => {}
                 () = until(stopping) => {}
             }
         }
     }));
-    let (writing, stop) = (Arc::clone(house), stopped.clone());
+    let (writing, stop) = (Arc::clone(app), stopped.clone());
     let stopping = stopped.clone();
     tasks.spawn(every(LETTERS_EVERY, stop, move || {
-        let (house, stopping) = (Arc::clone(&writing), stopping.clone());
+        let (app, stopping) = (Arc::clone(&writing), stopping.clone());
         async move {
             let round = tokio::select! {
-                round = house.shop.send_letters() => round,
+                round = app.shop.send_letters() => round,
                 () = until(stopping) => return,
             };
             if let Err(error) = round {
@@ -176,8 +176,8 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         }
     }));
-    for shop in house.shop.shopify_shops() {
-        let (here, stopping) = (house.shop.clone(), stopped.clone());
+    for shop in app.shop.shopify_shops() {
+        let (here, stopping) = (app.shop.clone(), stopped.clone());
         tasks.spawn(async move {
             // What is stopped in the middle is found again at the next start.
             tokio::select! {
@@ -186,21 +186,21 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Join
             }
         });
     }
-    for url in &house.config.nostr.relays {
+    for url in &app.config.nostr.relays {
         tasks.spawn(relays::run(
-            house.store.clone(),
-            house.ledger.clock.clone(),
-            house.listings.publisher().clone(),
+            app.store.clone(),
+            app.ledger.clock.clone(),
+            app.listings.publisher().clone(),
             url.clone(),
             until(stopped.clone()),
         ));
     }
-    let (agreed, stop) = (Arc::clone(house), stopped.clone());
+    let (agreed, stop) = (Arc::clone(app), stopped.clone());
     tasks.spawn(every(AGREEMENTS_EVERY, stop, move || {
-        let house = Arc::clone(&agreed);
-        async move { when_ready(&house.health, expire_agreements(&house)).await }
+        let app = Arc::clone(&agreed);
+        async move { when_ready(&app.health, expire_agreements(&app)).await }
     }));
-    let upkeep = Arc::new(Upkeep::new(returns(house)));
+    let upkeep = Arc::new(Upkeep::new(returns(app)));
     tasks.spawn(every(UPKEEP_EVERY, stopped.clone(), move || {
         let upkeep = Arc::clone(&upkeep);
         async move { upkeep.round().await }
@@ -222,25 +222,25 @@ async fn expire_payments(payments: &Payments) {
     }
 }
 
-async fn expire_agreements(house: &House) {
-    if let Err(error) = house.listings.expire_due(&house.store).await {
+async fn expire_agreements(app: &App) {
+    if let Err(error) = app.listings.expire_due(&app.store).await {
         tracing::warn!(%error, "agreements that are over could not be told; trying again");
     }
 }
 
 /// Webhooks and letters to those who claimed a tip and forgot it.
-async fn remind(house: &House) {
+async fn remind(app: &App) {
     let round = async {
-        house.tips.remind_due().await?;
-        house.tips.send_letters().await
+        app.tips.remind_due().await?;
+        app.tips.send_letters().await
     };
     if let Err(error) = round.await {
         tracing::warn!(%error, "reminders could not be sent; trying again");
     }
 }
 
-async fn observe_ledger(house: &House) {
-    let numbers = match house.store.read(audit::numbers).await {
+async fn observe_ledger(app: &App) {
+    let numbers = match app.store.read(audit::numbers).await {
         Ok(numbers) => numbers,
         Err(error) => return tracing::debug!(%error, "the ledger gives no numbers"),
     };
@@ -265,8 +265,8 @@ async fn observe_ledger(house: &House) {
 }
 
 /// The whole books, once in a while.
-async fn check_books(house: &House) {
-    let ledger = house.ledger.clone();
+async fn check_books(app: &App) {
+    let ledger = app.ledger.clone();
     let audited = tokio::task::spawn_blocking(move || audit::audit(&ledger)).await;
     match audited {
         Ok(Ok(audit)) => {
@@ -281,20 +281,20 @@ async fn check_books(house: &House) {
 }
 
 /// Once at the start as soon as all is at rest, so that what comes after is booked as what it is; then now and then.
-async fn compare_when_due(house: &House, next: &Mutex<Option<Instant>>) {
+async fn compare_when_due(app: &App, next: &Mutex<Option<Instant>>) {
     let due = *next.lock().unwrap_or_else(PoisonError::into_inner);
     if due.is_some_and(|due| due > Instant::now()) {
         return;
     }
-    let state = compare_with_node(house).await;
+    let state = compare_with_node(app).await;
     if due.is_some() || state == Some(node::State::Equal) {
         *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + COMPARE_EVERY);
     }
 }
 
 /// The books beside what the node has; books what explains the difference.
-async fn compare_with_node(house: &House) -> Option<node::State> {
-    let ledger = house.ledger.clone();
+async fn compare_with_node(app: &App) -> Option<node::State> {
+    let ledger = app.ledger.clone();
     let compared = tokio::task::spawn_blocking(move || node::compare(&ledger, COMPARE_PATIENCE)).await;
     match compared {
         Ok(Ok(comparison)) => {
@@ -314,10 +314,10 @@ async fn compare_with_node(house: &House) -> Option<node::State> {
 }
 
 /// Removes what nobody will ask for any more, a little at a time.
-async fn prune(house: &House) {
+async fn prune(app: &App) {
     loop {
-        let (now, listings) = (house.ledger.clock.now(), house.listings.clone());
-        let pruned = house.store.write(move |tx| -> Result<bool, StoreError> {
+        let (now, listings) = (app.ledger.clock.now(), app.listings.clone());
+        let pruned = app.store.write(move |tx| -> Result<bool, StoreError> {
             let answers = idempotency::prune(tx, now)?;
             let messages = outbox::prune(tx, now)?;
             let events = events::prune(tx, now, Keep::default())?;
@@ -334,12 +334,12 @@ async fn prune(house: &House) {
 }
 
 /// What gives expired vouchers back.
-fn returns(house: &House) -> Returns {
-    let rules = house.gifts.rules().clone();
+fn returns(app: &App) -> Returns {
+    let rules = app.gifts.rules().clone();
     Returns {
-        ledger: house.ledger.clone(),
-        vouchers: house.vouchers.clone(),
-        resolve: Arc::new(house.addresses.clone()),
+        ledger: app.ledger.clone(),
+        vouchers: app.vouchers.clone(),
+        resolve: Arc::new(app.addresses.clone()),
         max_fee: Arc::new(move |amount| rules.max_fee(amount)),
     }
 }

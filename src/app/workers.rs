@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::AppError;
-use super::build::House;
+use super::build::App;
 use crate::ledger::kept_windows::KeptWindows;
 use crate::ledger::recovery::Recovery;
 use crate::ledger::{coins, dispatcher, events, offer_payouts};
@@ -29,23 +29,23 @@ const QUIET: Duration = Duration::from_millis(300);
 pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
     failure: Option<oneshot::Receiver<AppError>>,
-    house: Arc<House>,
+    app: Arc<App>,
 }
 
 /// Starts them all.
-pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Result<Workers, AppError> {
+pub(super) fn start(app: &Arc<App>, stopped: &watch::Receiver<bool>) -> Result<Workers, AppError> {
     let drained = Arc::new(AtomicBool::new(false));
     let (fail, failure) = oneshot::channel();
     let mut threads = Vec::new();
 
-    let (at_start, stop) = (Arc::clone(house), stopped.clone());
+    let (at_start, stop) = (Arc::clone(app), stopped.clone());
     threads.push(spawn("node-start", move || {
         if let Err(error) = start_node(&at_start, &stop) {
             let _ = fail.send(error);
         }
     })?);
 
-    let (at_events, stop, seen_quiet) = (Arc::clone(house), stopped.clone(), Arc::clone(&drained));
+    let (at_events, stop, seen_quiet) = (Arc::clone(app), stopped.clone(), Arc::clone(&drained));
     threads.push(spawn("node-events", move || {
         let beat = at_events.watchdog.register("node events", SILENCE);
         let stopping = || *stop.borrow();
@@ -57,14 +57,14 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
             {
                 seen_quiet.store(true, Ordering::Release);
                 at_events.health.set(Phase::Ready);
-                at_events.ledger.wake.ring();
+                at_events.ledger.wake.notify();
             }
         };
         events::run(&at_events.ledger, stopping, tell_when_quiet);
         beat.finish();
     })?);
 
-    let (at_dispatch, stop) = (Arc::clone(house), stopped.clone());
+    let (at_dispatch, stop) = (Arc::clone(app), stopped.clone());
     let at_rest = Arc::clone(&drained);
     threads.push(spawn("payouts", move || {
         let beat = at_dispatch.watchdog.register("payouts", SILENCE);
@@ -76,8 +76,8 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
         beat.finish();
     })?);
 
-    let (at_recovery, stop) = (Arc::clone(house), stopped.clone());
-    let mut windows = KeptWindows::start(&house.ledger).unwrap_or_else(|error| {
+    let (at_recovery, stop) = (Arc::clone(app), stopped.clone());
+    let mut windows = KeptWindows::start(&app.ledger).unwrap_or_else(|error| {
         tracing::error!(%error, "the windows of limits begin anew");
         KeptWindows::default()
     });
@@ -97,7 +97,7 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
         beat.finish();
     })?);
 
-    let (at_offers, stop, quiet) = (Arc::clone(house), stopped.clone(), Arc::clone(&drained));
+    let (at_offers, stop, quiet) = (Arc::clone(app), stopped.clone(), Arc::clone(&drained));
     threads.push(spawn("offer-payouts", move || {
         let beat = at_offers.watchdog.register("payouts to offers", SILENCE);
         while !quiet.load(Ordering::Acquire) && !*stop.borrow() {
@@ -108,7 +108,7 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
         beat.finish();
     })?);
 
-    let (at_wallet, stop, quiet) = (Arc::clone(house), stopped.clone(), drained);
+    let (at_wallet, stop, quiet) = (Arc::clone(app), stopped.clone(), drained);
     threads.push(spawn("coins", move || {
         let beat = at_wallet.watchdog.register("coins", SILENCE);
         while !quiet.load(Ordering::Acquire) && !*stop.borrow() {
@@ -118,14 +118,14 @@ pub(super) fn start(house: &Arc<House>, stopped: &watch::Receiver<bool>) -> Resu
         coins::run(&at_wallet.ledger, || *stop.borrow(), || beat.beat());
         beat.finish();
     })?);
-    Ok(Workers { threads, failure: Some(failure), house: Arc::clone(house) })
+    Ok(Workers { threads, failure: Some(failure), app: Arc::clone(app) })
 }
 
-fn start_node(house: &House, stop: &watch::Receiver<bool>) -> Result<(), AppError> {
-    house.health.set(Phase::Starting("the node is starting; it waits for its chain source".into()));
-    house.node.run_start(|| *stop.borrow())?;
-    if house.node.is_running() {
-        tell_running(&house.health);
+fn start_node(app: &App, stop: &watch::Receiver<bool>) -> Result<(), AppError> {
+    app.health.set(Phase::Starting("the node is starting; it waits for its chain source".into()));
+    app.node.run_start(|| *stop.borrow())?;
+    if app.node.is_running() {
+        tell_running(&app.health);
     }
     Ok(())
 }
@@ -153,7 +153,7 @@ impl Workers {
 
     /// Waits for all of them to end. Blocks.
     pub(super) fn join(self) {
-        self.house.ledger.wake.ring();
+        self.app.ledger.wake.notify();
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a worker had died");

@@ -73,7 +73,7 @@ pub struct Config {
     /// the file, which is itself found through it.
     #[serde(skip)]
     pub data_dir: PathBuf,
-    /// The front door.
+    /// The HTTP server.
     pub http: Http,
     /// The operator's API.
     pub admin: Admin,
@@ -159,7 +159,7 @@ pub struct Overrides {
     pub config_file: Option<PathBuf>,
     /// `--network`.
     pub network: Option<Network>,
-    /// `--listen`, the address of the front door.
+    /// `--listen`, the address of the HTTP server.
     pub http_listen: Option<std::net::SocketAddr>,
     /// `--log`, like `log.level`.
     pub log_level: Option<String>,

@@ -20,7 +20,7 @@ use crate::core::ids::Secret;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    /// Where the front door listens.
+    /// Where the HTTP server listens.
     pub listen: SocketAddr,
     /// What links and LNURLs begin with; never ends in a slash.
     pub public_url: String,

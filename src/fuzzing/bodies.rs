@@ -11,7 +11,7 @@ use super::two;
 use crate::core::decimal::Decimal;
 use crate::core::money::Msat;
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, without_white_space};
+use crate::http::idempotency::{IdempotencyKey, without_white_space};
 use crate::outbound::guard::GuardSettings;
 use crate::services::gifts::Rules;
 use crate::services::gifts::request::{Order, Words};
@@ -48,14 +48,14 @@ pub(super) fn bodies(data: &[u8]) {
         assert_eq!(without_white_space(&short), short);
         assert_eq!(serde_json::from_slice::<Value>(&short).ok(), Some(value), "the same without blanks");
     }
-    let ask = |body: &[u8]| Ask::read(&headers, "caller", "POST /x", body);
+    let ask = |body: &[u8]| IdempotencyKey::read(&headers, "caller", "POST /x", body);
     let Ok(Some(asked)) = ask(raw) else { return };
     assert!((1..=256).contains(&asked.key().len()) && asked.key().is_ascii());
     let spaced = [b" \n", raw, b"\t\r\n"].concat();
     let again = ask(&spaced).unwrap().unwrap();
     assert_eq!(again.digest(), asked.digest());
     assert_eq!(again.is_body(&asked.body_hash()), is_json, "white space says nothing in JSON alone");
-    let anybody = Ask::read_for_anybody(&headers, None, "gifts", "POST /x", raw);
+    let anybody = IdempotencyKey::read_for_anybody(&headers, None, "gifts", "POST /x", raw);
     assert!(anybody.is_err() || asked.key().len() >= 22, "what somebody may guess is refused");
 }
 

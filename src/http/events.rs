@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::live::{Hub, Seat, Subscription, TooMany, sse_response};
+use super::live::{Hub, StreamPermit, Subscription, TooMany, sse_response};
 use super::now_ms;
 use crate::storage::{Store, StoreError, Tx};
 
@@ -116,14 +116,14 @@ impl EventLog {
     /// # Errors
     /// [`TooMany`] streams.
     pub fn follow(&self, last_seen: Option<i64>) -> Result<Response, TooMany> {
-        let seat = self.hub.operator_seat()?;
+        let permit = self.hub.operator_permit()?;
         let reader = Reader {
             subscription: self.hub.subscribe(TOPIC),
             store: self.store.clone(),
             last_seen,
             started: false,
             waiting: VecDeque::new(),
-            _seat: seat,
+            _permit: permit,
         };
         Ok(sse_response(stream::unfold(reader, Reader::next)))
     }
@@ -151,7 +151,7 @@ struct Reader {
     last_seen: Option<i64>,
     started: bool,
     waiting: VecDeque<LoggedEvent>,
-    _seat: Seat,
+    _permit: StreamPermit,
 }
 
 impl Reader {

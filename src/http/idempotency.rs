@@ -45,7 +45,7 @@ const HEADERS: [&str; 2] = ["idempotency-key", "x-idempotency-key"];
 
 /// A request that asks to be done only once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct IdempotencyKey {
     key: String,
     caller: String,
     route: String,
@@ -70,7 +70,7 @@ pub enum BadKey {
 
 /// Why a request must not be done.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum NotOnce {
+pub enum IdempotencyError {
     /// The key was used for another request.
     #[error("this key was used for another request")]
     KeyReused,
@@ -117,7 +117,7 @@ impl IntoResponse for Reply {
     }
 }
 
-impl Ask {
+impl IdempotencyKey {
     /// Reads the header of a route for anybody. The account of an API key keeps callers apart; without one the
     /// idempotency key alone does. `service` keeps services apart.
     ///
@@ -242,26 +242,29 @@ const PRUNE: &str = "DELETE FROM idempotency WHERE (caller, key) IN
 /// What this request was answered, if it was done before: then nothing must be done but to answer so again.
 ///
 /// # Errors
-/// [`NotOnce`].
-pub fn seen(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Recorded>, NotOnce> {
+/// [`IdempotencyError`].
+pub fn lookup(
+    connection: &Connection,
+    ask: Option<&IdempotencyKey>,
+) -> Result<Option<Recorded>, IdempotencyError> {
     let Some(ask) = ask else { return Ok(None) };
     let [caller, key, route] = ask.row();
     if let Some((same, recorded)) = look_up(connection, ask, [&caller, &key, &route], true)? {
-        let body = ask.sealer().open(&recorded.body).filter(|_| same).ok_or(NotOnce::KeyReused)?;
+        let body = ask.sealer().open(&recorded.body).filter(|_| same).ok_or(IdempotencyError::KeyReused)?;
         return Ok(Some(Recorded { body, ..recorded }));
     }
     // Rows of the day before the answers were sealed, where caller and route have the same names.
     match look_up(connection, ask, [&ask.caller, &ask.key, &ask.route], false)? {
         None => Ok(None),
         Some((true, recorded)) => Ok(Some(recorded)),
-        Some((false, _)) => Err(NotOnce::KeyReused),
+        Some((false, _)) => Err(IdempotencyError::KeyReused),
     }
 }
 
 /// A row, and whether it is of the same request.
 fn look_up(
     connection: &Connection,
-    ask: &Ask,
+    ask: &IdempotencyKey,
     [caller, key, route]: [&str; 3],
     sealed: bool,
 ) -> Result<Option<(bool, Recorded)>, StoreError> {
@@ -278,9 +281,9 @@ fn look_up(
 ///
 /// # Errors
 /// A second answer to the same request is a constraint's error: the transaction must not be kept.
-pub fn remember(
+pub fn save(
     tx: &Tx<'_>,
-    ask: Option<&Ask>,
+    ask: Option<&IdempotencyKey>,
     status: StatusCode,
     body: &[u8],
     now_ms: i64,

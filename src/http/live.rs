@@ -55,13 +55,13 @@ pub struct Hub {
     // Read without the lock by `tell`.
     watching: AtomicUsize,
     topics: Mutex<HashMap<String, Topic>>,
-    seats: Mutex<Seats>,
+    permits: Mutex<StreamPermits>,
     closed: watch::Sender<bool>,
 }
 
 /// Streams that are open.
 #[derive(Default)]
-struct Seats {
+struct StreamPermits {
     strangers: usize,
     clients: HashMap<Client, usize>,
     networks: HashMap<IpAddr, usize>,
@@ -80,7 +80,7 @@ impl Hub {
             settings,
             watching: AtomicUsize::new(0),
             topics: Mutex::default(),
-            seats: Mutex::default(),
+            permits: Mutex::default(),
             closed: watch::Sender::new(false),
         })
     }
@@ -124,37 +124,37 @@ impl Hub {
         self.watching.load(Ordering::SeqCst)
     }
 
-    /// Takes a place for a stream; it is given back when the seat is dropped.
+    /// Takes a place for a stream; it is given back when the permit is dropped.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn seat(self: &Arc<Self>, client: Client) -> Result<Seat, TooMany> {
-        let (mut seats, settings) = (lock(&self.seats), self.settings);
+    pub fn permit(self: &Arc<Self>, client: Client) -> Result<StreamPermit, TooMany> {
+        let (mut permits, settings) = (lock(&self.permits), self.settings);
         let of = |taken: Option<&usize>| taken.copied().unwrap_or(0);
         let network = client.neighbourhood();
-        if seats.strangers >= settings.streams
-            || of(seats.clients.get(&client)) >= settings.streams_per_client
-            || of(seats.networks.get(&network)) >= settings.streams_per_network
+        if permits.strangers >= settings.streams
+            || of(permits.clients.get(&client)) >= settings.streams_per_client
+            || of(permits.networks.get(&network)) >= settings.streams_per_network
         {
             return Err(TooMany);
         }
-        seats.strangers = seats.strangers.saturating_add(1);
-        one_more(seats.clients.entry(client).or_default());
-        one_more(seats.networks.entry(network).or_default());
-        Ok(Seat { client: Some(client), hub: Arc::clone(self) })
+        permits.strangers = permits.strangers.saturating_add(1);
+        one_more(permits.clients.entry(client).or_default());
+        one_more(permits.networks.entry(network).or_default());
+        Ok(StreamPermit { client: Some(client), hub: Arc::clone(self) })
     }
 
     /// The same for the operator, who has places of their own: strangers can't take those.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn operator_seat(self: &Arc<Self>) -> Result<Seat, TooMany> {
-        let mut seats = lock(&self.seats);
-        if seats.operator >= self.settings.operator_streams {
+    pub fn operator_permit(self: &Arc<Self>) -> Result<StreamPermit, TooMany> {
+        let mut permits = lock(&self.permits);
+        if permits.operator >= self.settings.operator_streams {
             return Err(TooMany);
         }
-        one_more(&mut seats.operator);
-        Ok(Seat { client: None, hub: Arc::clone(self) })
+        one_more(&mut permits.operator);
+        Ok(StreamPermit { client: None, hub: Arc::clone(self) })
     }
 }
 
@@ -203,22 +203,22 @@ impl Drop for Subscription {
 }
 
 /// A place for one stream.
-pub struct Seat {
+pub struct StreamPermit {
     /// `None`: the operator's.
     client: Option<Client>,
     hub: Arc<Hub>,
 }
 
-impl Drop for Seat {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
-        let mut seats = lock(&self.hub.seats);
+        let mut permits = lock(&self.hub.permits);
         let Some(client) = self.client else {
-            seats.operator = seats.operator.saturating_sub(1);
+            permits.operator = permits.operator.saturating_sub(1);
             return;
         };
-        seats.strangers = seats.strangers.saturating_sub(1);
-        one_less(&mut seats.clients, &client);
-        one_less(&mut seats.networks, &client.neighbourhood());
+        permits.strangers = permits.strangers.saturating_sub(1);
+        one_less(&mut permits.clients, &client);
+        one_less(&mut permits.networks, &client.neighbourhood());
     }
 }
 
@@ -241,10 +241,10 @@ where
         subscription: Subscription,
         read_state: F,
         sent: Option<String>,
-        _seat: Seat,
+        _permit: StreamPermit,
     }
-    let seat = hub.seat(client)?;
-    let watch = Watch { subscription: hub.subscribe(topic), read_state, sent: None, _seat: seat };
+    let permit = hub.permit(client)?;
+    let watch = Watch { subscription: hub.subscribe(topic), read_state, sent: None, _permit: permit };
     let states = stream::unfold(watch, |mut watch| async move {
         loop {
             if watch.sent.is_some() && !watch.subscription.changed().await {
@@ -334,7 +334,7 @@ mod tests {
         drop(one);
         assert_eq!(lock(&hub.topics).len(), 1);
         drop(two);
-        assert_eq!((hub.watching(), lock(&hub.topics).len(), lock(&hub.seats).clients.len()), (0, 0, 0));
+        assert_eq!((hub.watching(), lock(&hub.topics).len(), lock(&hub.permits).clients.len()), (0, 0, 0));
         hub.tell("gift");
     }
 
@@ -343,27 +343,27 @@ mod tests {
         let settings =
             HubSettings { streams_per_client: 2, streams_per_network: 3, streams: 4, operator_streams: 1 };
         let hub = Hub::new(settings);
-        let (one, _two) = (hub.seat(client(1)).unwrap(), hub.seat(client(1)).unwrap());
-        assert!(hub.seat(client(1)).is_err());
-        let _three = hub.seat(client(2)).unwrap();
-        assert!(hub.seat(client(3)).is_err(), "the network is full");
+        let (one, _two) = (hub.permit(client(1)).unwrap(), hub.permit(client(1)).unwrap());
+        assert!(hub.permit(client(1)).is_err());
+        let _three = hub.permit(client(2)).unwrap();
+        assert!(hub.permit(client(3)).is_err(), "the network is full");
         let elsewhere = |last| Client::of([198, 51, 100, last].into());
-        let _four = hub.seat(elsewhere(1)).unwrap();
-        assert!(hub.seat(elsewhere(2)).is_err());
+        let _four = hub.permit(elsewhere(1)).unwrap();
+        assert!(hub.permit(elsewhere(2)).is_err());
         drop(one);
-        assert!(hub.seat(client(3)).is_ok());
+        assert!(hub.permit(client(3)).is_ok());
     }
 
     #[tokio::test]
     async fn strangers_never_take_the_operator_s_places() {
         let hub = Hub::new(HubSettings { streams: 3, operator_streams: 2, ..HubSettings::default() });
-        let _strangers: Vec<_> = (0..3).map(|last| hub.seat(client(last)).unwrap()).collect();
-        assert!(hub.seat(client(9)).is_err());
-        let (one, _two) = (hub.operator_seat().unwrap(), hub.operator_seat().unwrap());
-        assert!(hub.operator_seat().is_err());
+        let _strangers: Vec<_> = (0..3).map(|last| hub.permit(client(last)).unwrap()).collect();
+        assert!(hub.permit(client(9)).is_err());
+        let (one, _two) = (hub.operator_permit().unwrap(), hub.operator_permit().unwrap());
+        assert!(hub.operator_permit().is_err());
         drop(one);
-        assert!(hub.operator_seat().is_ok());
-        assert!(hub.seat(client(9)).is_err(), "nor the operator theirs");
+        assert!(hub.operator_permit().is_ok());
+        assert!(hub.permit(client(9)).is_err(), "nor the operator theirs");
     }
 
     #[tokio::test]

@@ -1,14 +1,15 @@
 //! The HTTP toolkit: server, limits, keys, idempotency, streams, documents.
 //!
-//! Families and the front door are built from it. It stands below them and knows none: no path, no error
+//! Services and the HTTP server are built from it. It stands below them and knows none: no path, no error
 //! code and no table of theirs is named here. What must be worded in a family's shape, the family passes in.
 
-pub mod asking;
 pub mod audit_log;
 pub mod body;
 pub mod client;
+pub mod common_error;
 pub mod cors;
 pub mod events;
+pub mod extract;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
@@ -20,7 +21,6 @@ pub mod pages;
 pub mod problem;
 pub mod respond;
 pub mod server;
-pub mod trouble;
 
 /// Now, in unix milliseconds, as the store keeps time.
 pub(crate) fn now_ms() -> i64 {

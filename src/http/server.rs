@@ -122,7 +122,7 @@ pub async fn serve<L: Listen>(
     let admission = Admission::new(settings.caps.clone(), settings.max_connections);
     let (phase, phases) = watch::channel(Phase::Serving);
     let patience = Patience::new(settings.header_timeout, settings.idle_timeout, Arc::clone(&admission));
-    let door = Door {
+    let handler = Handler {
         router,
         timeout: settings.request_timeout,
         times_itself: settings.times_itself,
@@ -148,17 +148,17 @@ pub async fn serve<L: Listen>(
         };
         match accepted {
             Ok(Accepted { stream, peer, turn, admitted: Some(admitted) }) => {
-                let (http, door, ends, phases) =
-                    (Arc::clone(&http), door.clone(), ends.clone(), phases.clone());
+                let (http, handler, ends, phases) =
+                    (Arc::clone(&http), handler.clone(), ends.clone(), phases.clone());
                 tokio::spawn(async move {
                     let open = metrics::gauge!(HTTP_CONNECTIONS);
                     open.increment(1.0);
                     let stream = TokioIo::new(Timed::new(stream, turn.clone(), ends.patience.clone()));
                     let answering = turn.clone();
                     let service = service_fn(move |request| {
-                        let (door, serving) = (door.clone(), answering.begin());
+                        let (handler, serving) = (handler.clone(), answering.begin());
                         let turn = answering.clone();
-                        async move { Ok::<_, Infallible>(door.answer(peer, turn, serving, request).await) }
+                        async move { Ok::<_, Infallible>(handler.answer(peer, turn, serving, request).await) }
                     });
                     let driven = connection::drive(&http, stream, service, &turn, &ends, phases);
                     if let Err(error) = driven.await {
@@ -181,7 +181,7 @@ pub async fn serve<L: Listen>(
             }
         }
     }
-    drop((listener, door, phases));
+    drop((listener, handler, phases));
     phase.send_replace(Phase::Draining);
     // Each connection has a receiver, so without any the channel is closed.
     if tokio::time::timeout(DRAIN.min(settings.shutdown_wait / 2), phase.closed()).await.is_err() {
@@ -230,7 +230,7 @@ fn is_one_client_s_fault(error: &std::io::Error) -> bool {
 
 /// What every connection shares.
 #[derive(Clone)]
-struct Door {
+struct Handler {
     router: Router,
     timeout: Duration,
     times_itself: fn(&str) -> bool,
@@ -249,7 +249,7 @@ fn without_ids(path: &str) -> String {
     path.split('/').map(shown).collect::<Vec<_>>().join("/")
 }
 
-impl Door {
+impl Handler {
     /// The answer, which keeps the request in service until it is sent.
     async fn answer(
         self,
@@ -269,8 +269,8 @@ impl Door {
             return serving.until_sent(response, admitted);
         }
         let keeps_alive = request.version() == Version::HTTP_11;
-        let (door, (request, leftover)) = (self.clone(), receive(request));
-        let mut response = door.handle(peer, request).await;
+        let (handler, (request, leftover)) = (self.clone(), receive(request));
+        let mut response = handler.handle(peer, request).await;
         let goes_on = match leftover {
             Some(leftover) => leftover.drain().await,
             None => true,

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
 use super::books::Account;
-use super::coins::{self, CoinSend, CoinStatus};
+use super::coins::{self, CoinStatus, OnchainPayout};
 use super::node::{self, Comparison, State};
 use super::rows::payouts as rows;
 use super::{Ledger, LedgerError, consistency, suspense};
@@ -369,14 +369,14 @@ fn accounts_disagree(snapshot: &Connection, merchants: i64) -> Result<Vec<String
 }
 
 /// Coins that were perhaps never sent: a person has to look.
-fn lost_coins(open: &[CoinSend], now: UnixMillis) -> Vec<String> {
-    let late = |send: &&CoinSend| {
+fn lost_coins(open: &[OnchainPayout], now: UnixMillis) -> Vec<String> {
+    let late = |send: &&OnchainPayout| {
         let asked = send.sent_at.filter(|_| send.status != CoinStatus::Queued);
         let wait =
             if send.status == CoinStatus::Sending { coins::UNSEEN_AFTER } else { coins::UNBURIED_AFTER };
         asked.is_some_and(|at| at.saturating_add(millis(wait)) <= now)
     };
-    let tell = |send: &CoinSend| {
+    let tell = |send: &OnchainPayout| {
         let name = send
             .txid
             .as_deref()

@@ -13,7 +13,7 @@
 use rusqlite::Connection;
 
 use super::rows::coins as rows;
-use super::{CoinSend, End, LedgerError, accounts};
+use super::{End, LedgerError, OnchainPayout, accounts};
 use crate::core::ids::AccountId;
 use crate::core::money::Msat;
 use crate::core::time::{UnixMillis, Window};
@@ -158,7 +158,7 @@ pub fn check(
 /// The store's.
 pub fn settle(
     tx: &Tx<'_>,
-    send: &CoinSend,
+    send: &OnchainPayout,
     end: End,
     reference: &str,
     now: UnixMillis,

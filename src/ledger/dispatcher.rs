@@ -32,8 +32,8 @@ const NEWEST: usize = 16;
 /// Every amount.
 const ANY_SIZE: (Msat, Msat) = (Msat::ZERO, Msat::MAX);
 
-/// How long a payout waits when there is no room or no route while others are under way. Their ends ring
-/// the bell anyway.
+/// How long a payout waits when there is no room or no route while others are under way. Their ends notify
+/// the dispatcher anyway.
 const BUSY_WAIT: Duration = Duration::from_millis(250);
 
 /// First wait after a try without a route when nothing else was in the way; doubles each time.

@@ -122,12 +122,12 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
         }
         NodeEvent::Sent { hash, preimage, fee, .. } => {
             let reported = reconciliation::arrived(ledger, hash, preimage, fee)?;
-            ledger.wake.ring();
+            ledger.wake.notify();
             note_stranger(reported, hash, "arrived");
         }
         NodeEvent::Failed { hash: Some(hash), reason, .. } => {
             let reported = reconciliation::failure_reported(ledger, hash, &reason)?;
-            ledger.wake.ring();
+            ledger.wake.notify();
             note_stranger(reported, hash, "failed");
             tracing::info!(%hash, %reason, ?reported, "a payment failed, says the node");
         }
@@ -148,7 +148,7 @@ pub fn apply(ledger: &Ledger, event: NodeEvent) -> Result<(), LedgerError> {
                 tracing::info!(?news, "a channel changed");
                 node::note_channels(ledger)?;
             }
-            ledger.wake.ring();
+            ledger.wake.notify();
         }
         NodeEvent::Other(what) => tracing::debug!(what, "an event that moves no money of ours"),
     }

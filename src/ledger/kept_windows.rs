@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::core::time::{Clock, millis};
-    use crate::ledger::{Listeners, Settings, Wake};
+    use crate::ledger::{Listeners, Notify, Settings};
     use crate::lightning::Lightning;
     use crate::lightning::sim::Sim;
     use crate::storage::Store;
@@ -125,7 +125,7 @@ mod tests {
             store: store.clone(),
             lightning: Arc::new(Sim::new(clock.clone())) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::default(),
             settings: Settings::default(),
         }

@@ -39,6 +39,7 @@ pub mod held;
 mod jamming;
 pub mod kept_windows;
 pub mod node;
+pub mod notify;
 pub mod offer_payouts;
 pub mod offers;
 pub mod operator_sends;
@@ -53,7 +54,6 @@ pub mod service_fees;
 pub mod solvency;
 pub mod sure_time;
 pub mod suspense;
-pub mod wake;
 
 #[cfg(test)]
 mod tests;
@@ -73,11 +73,11 @@ use crate::storage::{Store, StoreError, Tx};
 
 pub use books::Account;
 pub use charges::{Charge, ChargeStatus, SettledBy};
-pub use coins::CoinSend;
+pub use coins::OnchainPayout;
+pub use notify::Notify;
 pub use offer_payouts::OfferPayout;
 pub use outgoing::{Outgoing, PayoutKey};
 pub use payouts::{Payout, PayoutStatus};
-pub use wake::Wake;
 
 /// Whose money a charge or payout is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -256,7 +256,7 @@ pub trait Listener: Send + Sync + 'static {
     ///
     /// # Errors
     /// Undoes the step; it is tried again.
-    fn coins_ended(&self, _tx: &Tx<'_>, _send: &CoinSend, _end: End) -> Result<(), LedgerError> {
+    fn coins_ended(&self, _tx: &Tx<'_>, _send: &OnchainPayout, _end: End) -> Result<(), LedgerError> {
         Ok(())
     }
 
@@ -298,14 +298,14 @@ pub struct Ledger {
     /// The time.
     pub clock: Clock,
     /// Rings when there is something to dispatch.
-    pub wake: Arc<Wake>,
+    pub wake: Arc<Notify>,
     /// Who listens for which family.
     pub listeners: Listeners,
     /// Limits and windows.
     pub settings: Settings,
 }
 
-/// Listeners by family; fixed once `app` has built the house.
+/// Listeners by family; fixed once `app` has built the app.
 #[derive(Clone, Default)]
 pub struct Listeners {
     by_family: Arc<HashMap<Family, Arc<dyn Listener>>>,

@@ -12,7 +12,7 @@ use bitcoin::Address;
 
 use super::books::{Account, Journal, Kind};
 use super::coin_fees::Quote;
-use super::coins::{self, CoinSend, CoinsWanted};
+use super::coins::{self, CoinsWanted, OnchainPayout};
 use super::rows::operator_sends as rows;
 use super::{Family, Ledger, LedgerError};
 use crate::core::ids::CoinSendId;
@@ -82,7 +82,7 @@ pub fn queue(
     tx: &Tx<'_>,
     ledger: &Ledger,
     send: &Send,
-) -> Result<Result<(CoinSend, bool), NotSent>, LedgerError> {
+) -> Result<Result<(OnchainPayout, bool), NotSent>, LedgerError> {
     if let Some(before) = coins::by_address(tx, &send.address)? {
         let amount_fits =
             send.amount.map_or(before.everything, |amount| !before.everything && amount == before.amount);

@@ -227,7 +227,7 @@ pub fn queue_knowing(
         settle_internally(tx, &ledger.listeners, (id, receipt), charge, now)?;
     } else {
         let wake = std::sync::Arc::clone(&ledger.wake);
-        tx.after_commit(move || wake.ring());
+        tx.after_commit(move || wake.notify());
     }
     Ok(Queued::New(by_id(tx, id)?))
 }

@@ -168,7 +168,7 @@ fn conclude(ledger: &Ledger, payout: &Payout, standing: Standing) -> Result<(), 
             tracing::info!(payout = %payout.public_id, "a payout was never sent; it is sent now");
             let (now, wake) = (ledger.clock.now(), std::sync::Arc::clone(&ledger.wake));
             ledger.store.write_blocking(move |tx| {
-                tx.after_commit(move || wake.ring());
+                tx.after_commit(move || wake.notify());
                 rows::queue_again(tx, id, now)
             })
         }

@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::core::time::Clock;
-    use crate::ledger::{Listeners, Settings, Wake};
+    use crate::ledger::{Listeners, Notify, Settings};
     use crate::lightning::Lightning;
     use crate::lightning::sim::Sim;
     use crate::storage::Store;
@@ -98,7 +98,7 @@ mod tests {
             store: Store::open_without_sync(&folder.path().join("satchel.db")).unwrap(),
             lightning: Arc::new(Sim::new(clock.clone())) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::default(),
             settings: Settings::default(),
         };

@@ -1,7 +1,7 @@
-//! What the rest of the house needs from a Lightning node, and nothing of how one is built.
+//! What the other modules need from a Lightning node, and nothing of how one is built.
 //!
 //! [`Lightning`] is what moves money; the ledger is its only caller on that side. [`Operator`] is what
-//! the person who runs the node does by hand. [`ldk`] implements both on ldk-node and is the only room
+//! the person who runs the node does by hand. [`ldk`] implements both on ldk-node and is the only module
 //! that names it; `sim` is a node in memory for property tests, with every misbehaviour a real one has.
 //!
 //! Both traits are synchronous, because every call into ldk-node blocks. Async callers go through

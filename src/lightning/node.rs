@@ -19,7 +19,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Wraps a node. `runtime` lends its blocking threads: the node's own, so that a busy front door
+    /// Wraps a node. `runtime` lends its blocking threads: the node's own, so that a busy HTTP server
     /// doesn't hold up payments.
     pub fn new<N: Lightning + Operator>(node: Arc<N>, runtime: Handle) -> Self {
         Self { lightning: Arc::<N>::clone(&node), operator: node, runtime }

@@ -1,5 +1,5 @@
 //! LDK's rows: opaque values under a namespace pair and a key, in the same file and the same commits
-//! as the ledger. The `lightning::ldk` room turns LDK's traits into these calls.
+//! as the ledger. `lightning::ldk` turns LDK's traits into these calls.
 
 use std::sync::mpsc::sync_channel;
 

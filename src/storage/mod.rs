@@ -6,7 +6,7 @@
 //! answers: whoever got an answer has something durable. Reads run on `query_only` connections in
 //! threads of their own, so no SQL ever blocks the async runtime.
 //!
-//! The store knows no family's tables. SQL lives in the room it belongs to; here are the file, the
+//! The store knows no service's tables. SQL lives in the module it belongs to; here are the file, the
 //! queue, the migrations, and the key-value rows that LDK keeps its state in ([`kv`]).
 //!
 //! **Crash behaviour**: a job that was not answered may or may not be in the file; a job that was

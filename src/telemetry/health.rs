@@ -1,4 +1,4 @@
-//! How far the process is, for `/health/live`, `/health/ready`, and every room that must wait for it.
+//! How far the process is, for `/health/live`, `/health/ready`, and every module that must wait for it.
 //!
 //! `app` moves it along; everybody else only reads. It knows nothing of HTTP: an [`Answer`] says what to
 //! tell and whether that is good news.
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// How far the process is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The front door answers, the node isn't running yet, because of this.
+    /// The HTTP server answers, the node isn't running yet, because of this.
     Starting(String),
     /// The node runs; what was under way when it stopped is being settled. No new redemptions yet.
     Recovering(String),

@@ -1,6 +1,6 @@
 //! Numbers for Prometheus: their names, what they mean, and the page that shows them.
 //!
-//! Rooms count with the `metrics` macros and the names here, so that one number has one name. Without
+//! Modules count with the `metrics` macros and the names here, so that one number has one name. Without
 //! [`install`] all of that does nothing, which is what unit tests want.
 
 use std::sync::{Mutex, OnceLock, PoisonError};

@@ -1,5 +1,5 @@
 //! What the process tells about itself: logs, metrics, health, and the watchdog that ends it when a vital
-//! part is dead. Knows no family and no node; all rooms may use it.
+//! part is dead. Knows no service and no node; all modules may use it.
 
 pub mod failpoint;
 pub mod health;

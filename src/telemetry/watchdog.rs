@@ -54,7 +54,7 @@ pub struct Heartbeat {
 }
 
 impl Watchdog {
-    /// Starts to watch; a death aborts the process, without destructors: the state on disk is made for that.
+    /// Starts to watch; a panic aborts the process, without destructors: the state on disk is made for that.
     ///
     /// # Errors
     /// If the operating system gives no thread.

@@ -5,7 +5,7 @@ use lightning_invoice::Bolt11Invoice;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::{Refused, Taker, Voucher, by_id, redeems, refusal, store, taker_of};
+use super::{Redeemer, Refused, Voucher, by_id, redeems, refusal, store, taker_of};
 use crate::core::ids::VoucherId;
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
@@ -43,7 +43,7 @@ pub fn redeem(
     tx: &Tx<'_>,
     ledger: &Ledger,
     ids: &[VoucherId],
-    taker: Taker,
+    taker: Redeemer,
     invoice: &Bolt11Invoice,
     max_fee: Msat,
 ) -> Result<Result<Claim, Refused>, LedgerError> {
@@ -80,7 +80,7 @@ pub struct ToOffer<'a> {
     /// The offer; its network, expiry and currency have been checked.
     pub offer: &'a PayableOffer,
     /// Who takes the sats.
-    pub taker: Taker,
+    pub taker: Redeemer,
     /// The most that routing so much may cost.
     pub max_fee: &'a dyn Fn(Msat) -> Msat,
 }
@@ -127,7 +127,7 @@ pub fn redeem_to_offer(
     Ok(Ok(Claim::Started(Outgoing::Offer(offer_payouts::by_id(tx, id)?))))
 }
 
-/// The payout to this same offer that these vouchers had last, for the same taker, if it has not failed: it is under
+/// The payout to this same offer that these vouchers had last, for the same redeemer, if it has not failed: it is under
 /// way, or has arrived.
 ///
 /// # Errors
@@ -135,7 +135,7 @@ pub fn redeem_to_offer(
 pub fn same_offer(
     connection: &Connection,
     ids: &[VoucherId],
-    taker: Taker,
+    taker: Redeemer,
     offer: &PayableOffer,
 ) -> Result<Option<OfferPayout>, LedgerError> {
     let Some(first) = ids.first() else { return Ok(None) };
@@ -149,18 +149,18 @@ pub fn same_offer(
 }
 
 /// Why somebody can't take these now, if they can't.
-fn not_takeable(vouchers: &[Voucher], taker: Taker, now: UnixMillis) -> Option<Refused> {
+fn not_takeable(vouchers: &[Voucher], taker: Redeemer, now: UnixMillis) -> Option<Refused> {
     vouchers.iter().find_map(|voucher| match refusal(voucher) {
-        Some(Refused::Expired) if taker == Taker::Sender => None,
+        Some(Refused::Expired) if taker == Redeemer::Sender => None,
         Some(refused) => Some(refused),
-        None if taker == Taker::Recipient && voucher.expires_at.is_some_and(|at| at <= now) => {
+        None if taker == Redeemer::Recipient && voucher.expires_at.is_some_and(|at| at <= now) => {
             Some(Refused::Expired)
         }
         None => None,
     })
 }
 
-fn start(tx: &Tx<'_>, vouchers: &[Voucher], taker: Taker, payout: PayoutKey) -> Result<(), LedgerError> {
+fn start(tx: &Tx<'_>, vouchers: &[Voucher], taker: Redeemer, payout: PayoutKey) -> Result<(), LedgerError> {
     vouchers.iter().try_for_each(|voucher| store::start(tx, voucher.id, taker, payout))
 }
 

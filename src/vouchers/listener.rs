@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::store::{self, Share};
-use super::{Refused, Taker, Voucher, by_id, refusal};
+use super::{Redeemer, Refused, Voucher, by_id, refusal};
 use crate::core::ids::{ChargeId, VoucherId};
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
@@ -118,7 +118,7 @@ impl Vouchers {
             }
         }
         // Who gave it back knows that it was over.
-        if over && share.taker == Taker::Recipient {
+        if over && share.taker == Redeemer::Recipient {
             self.tell(tx, id, &Change::Expired)?;
         }
         Ok(())
@@ -165,10 +165,10 @@ impl Vouchers {
 }
 
 /// What a payout that arrived means to its voucher.
-fn arrival(taker: Taker, payout: &Outgoing) -> Change {
+fn arrival(taker: Redeemer, payout: &Outgoing) -> Change {
     match taker {
-        Taker::Recipient => Change::Redeemed(payout.clone()),
-        Taker::Sender => Change::Returned(payout.clone()),
+        Redeemer::Recipient => Change::Redeemed(payout.clone()),
+        Redeemer::Sender => Change::Returned(payout.clone()),
     }
 }
 

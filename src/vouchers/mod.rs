@@ -137,14 +137,14 @@ pub struct NewVoucher {
 
 /// Who takes the sats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taker {
+pub enum Redeemer {
     /// The one it was given to.
     Recipient,
     /// The one who gave it: not bound by its expiry.
     Sender,
 }
 
-impl Taker {
+impl Redeemer {
     /// Its name in the database.
     pub const fn name(self) -> &'static str {
         match self {
@@ -154,7 +154,7 @@ impl Taker {
     }
 }
 
-impl FromStr for Taker {
+impl FromStr for Redeemer {
     type Err = LedgerError;
 
     fn from_str(name: &str) -> Result<Self, LedgerError> {
@@ -270,7 +270,7 @@ pub fn redeems(connection: &Connection, payout: PayoutKey, ids: &[VoucherId]) ->
 ///
 /// # Errors
 /// The store's.
-pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Taker, Outgoing)>, LedgerError> {
+pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Redeemer, Outgoing)>, LedgerError> {
     let links = store::payouts_of(connection, id)?;
     let read = |(payout, taker)| Ok((taker, outgoing::by_key(connection, payout)?));
     let mut found = links.into_iter().map(read).collect::<Result<Vec<_>, LedgerError>>()?;
@@ -283,7 +283,7 @@ pub fn payouts_of(connection: &Connection, id: VoucherId) -> Result<Vec<(Taker, 
 ///
 /// # Errors
 /// The store's.
-pub fn taker_of(connection: &Connection, payout: PayoutKey) -> Result<Option<Taker>, LedgerError> {
+pub fn taker_of(connection: &Connection, payout: PayoutKey) -> Result<Option<Redeemer>, LedgerError> {
     store::taker_of(connection, payout)
 }
 

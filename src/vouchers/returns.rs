@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use lightning_invoice::Bolt11Invoice;
 
-use super::{Change, Claim, Taker, Voucher, Vouchers, by_id, put_off_return, redeem, to_return};
+use super::{Change, Claim, Redeemer, Voucher, Vouchers, by_id, put_off_return, redeem, to_return};
 use crate::core::money::Msat;
 use crate::core::time::{UnixMillis, millis};
 use crate::ledger::{Ledger, LedgerError};
@@ -101,7 +101,7 @@ impl Returns {
         }
         let (this, max_fee) = (self.clone(), (self.max_fee)(voucher.amount));
         let begun = self.ledger.store.write(move |tx| {
-            let claim = redeem(tx, &this.ledger, &[id], Taker::Sender, &invoice, max_fee)?;
+            let claim = redeem(tx, &this.ledger, &[id], Redeemer::Sender, &invoice, max_fee)?;
             let payout = match claim {
                 Ok(Claim::Started(payout)) => payout,
                 Ok(Claim::Same(_)) => return Ok(false),

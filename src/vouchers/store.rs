@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{NewVoucher, Taker, Voucher, VoucherState};
+use super::{NewVoucher, Redeemer, Voucher, VoucherState};
 use crate::core::ids::{ChargeId, OfferPayoutId, PayoutId, VoucherId};
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
@@ -93,10 +93,15 @@ pub(super) fn fund(tx: &Tx<'_>, charge: ChargeId) -> Result<Vec<VoucherId>, Ledg
     Ok(funded.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn start(tx: &Tx<'_>, id: VoucherId, taker: Taker, payout: PayoutKey) -> Result<(), LedgerError> {
+pub(super) fn start(
+    tx: &Tx<'_>,
+    id: VoucherId,
+    taker: Redeemer,
+    payout: PayoutKey,
+) -> Result<(), LedgerError> {
     let next = match taker {
-        Taker::Recipient => VoucherState::Claiming,
-        Taker::Sender => VoucherState::Returning,
+        Redeemer::Recipient => VoucherState::Claiming,
+        Redeemer::Sender => VoucherState::Returning,
     };
     let changed = tx
         .prepare_cached(
@@ -118,7 +123,7 @@ pub(super) fn start(tx: &Tx<'_>, id: VoucherId, taker: Taker, payout: PayoutKey)
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Share {
     pub(super) voucher: VoucherId,
-    pub(super) taker: Taker,
+    pub(super) taker: Redeemer,
     pub(super) amount: Msat,
 }
 
@@ -137,8 +142,8 @@ pub(super) fn of_payout(connection: &Connection, payout: PayoutKey) -> Result<Ve
         .collect()
 }
 
-/// For whom a payout is: for one taker, whatever it redeems.
-pub(super) fn taker_of(connection: &Connection, payout: PayoutKey) -> Result<Option<Taker>, LedgerError> {
+/// For whom a payout is: for one redeemer, whatever it redeems.
+pub(super) fn taker_of(connection: &Connection, payout: PayoutKey) -> Result<Option<Redeemer>, LedgerError> {
     let (table, column, row) = links(payout);
     let found: Option<String> = connection
         .prepare_cached(&format!("SELECT taker FROM {table} WHERE {column} = ?1 LIMIT 1"))?
@@ -173,8 +178,8 @@ pub(super) fn arrived_for(
 pub(super) fn payouts_of(
     connection: &Connection,
     id: VoucherId,
-) -> Result<Vec<(PayoutKey, Taker)>, LedgerError> {
-    let of = |sql: &str, key: fn(i64) -> PayoutKey| -> Result<Vec<(PayoutKey, Taker)>, LedgerError> {
+) -> Result<Vec<(PayoutKey, Redeemer)>, LedgerError> {
+    let of = |sql: &str, key: fn(i64) -> PayoutKey| -> Result<Vec<(PayoutKey, Redeemer)>, LedgerError> {
         let mut statement = connection.prepare_cached(sql)?;
         let found = statement.query_map([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
         let read = |(row, taker): (i64, String)| Ok((key(row), taker.parse()?));
@@ -218,8 +223,8 @@ pub(super) fn reopen(tx: &Tx<'_>, id: VoucherId, payout: PayoutKey, over: bool) 
 /// to that payout. Answers what had been added to it since.
 pub(super) fn take_late(tx: &Tx<'_>, share: &Share, payout: PayoutKey) -> Result<Option<Msat>, LedgerError> {
     let last = match share.taker {
-        Taker::Recipient => VoucherState::Redeemed,
-        Taker::Sender => VoucherState::Returned,
+        Redeemer::Recipient => VoucherState::Redeemed,
+        Redeemer::Sender => VoucherState::Returned,
     };
     let held: Option<Msat> = tx
         .prepare_cached("SELECT amount_msat FROM vouchers WHERE id = ?1 AND state IN ('open', 'expired')")?

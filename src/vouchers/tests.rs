@@ -9,7 +9,7 @@ use super::*;
 use crate::core::time::Clock;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, payouts,
+    Ledger, Listener, Listeners, Notify, PayoutStatus, Settings, audit, charges, events, payouts,
 };
 use crate::lightning::Lightning;
 use crate::lightning::sim::Sim;
@@ -37,7 +37,7 @@ impl Shop {
             store: Store::open_without_sync(&folder.path().join("satchel.db")).unwrap(),
             lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([(Family::Gifts, Arc::new(vouchers.clone()) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };
@@ -79,11 +79,16 @@ impl Shop {
         self.sim.invoice(sat(1_000), Duration::from_secs(3_600)).0
     }
 
-    fn redeem(&self, id: VoucherId, taker: Taker, invoice: &Bolt11Invoice) -> Result<Claim, Refused> {
+    fn redeem(&self, id: VoucherId, taker: Redeemer, invoice: &Bolt11Invoice) -> Result<Claim, Refused> {
         self.redeem_all(&[id], taker, invoice)
     }
 
-    fn redeem_all(&self, ids: &[VoucherId], taker: Taker, invoice: &Bolt11Invoice) -> Result<Claim, Refused> {
+    fn redeem_all(
+        &self,
+        ids: &[VoucherId],
+        taker: Redeemer,
+        invoice: &Bolt11Invoice,
+    ) -> Result<Claim, Refused> {
         let (ledger, ids, invoice) = (self.ledger.clone(), ids.to_vec(), invoice.clone());
         self.ledger
             .store
@@ -91,7 +96,7 @@ impl Shop {
             .unwrap()
     }
 
-    fn claim(&self, id: VoucherId, taker: Taker) -> Bolt11Invoice {
+    fn claim(&self, id: VoucherId, taker: Redeemer) -> Bolt11Invoice {
         let invoice = self.fresh();
         assert!(matches!(self.redeem(id, taker, &invoice), Ok(Claim::Started(_))));
         Dispatcher::default().round(&self.ledger).unwrap();
@@ -112,11 +117,11 @@ impl Shop {
         self.ledger.store.read_blocking(move |connection| by_id(connection, id)).unwrap().state
     }
 
-    /// What each taker is told in a state, with a fresh invoice; and nothing may have changed by asking.
+    /// What each redeemer is told in a state, with a fresh invoice; and nothing may have changed by asking.
     fn refuses(&self, id: VoucherId, recipient: Refused, sender: Refused) {
         let before = self.state(id);
-        assert_eq!(self.redeem(id, Taker::Recipient, &self.fresh()).unwrap_err(), recipient);
-        assert_eq!(self.redeem(id, Taker::Sender, &self.fresh()).unwrap_err(), sender);
+        assert_eq!(self.redeem(id, Redeemer::Recipient, &self.fresh()).unwrap_err(), recipient);
+        assert_eq!(self.redeem(id, Redeemer::Sender, &self.fresh()).unwrap_err(), sender);
         assert_eq!(self.state(id), before);
         assert!(audit::audit(&self.ledger).unwrap().clean);
     }
@@ -133,31 +138,31 @@ fn unfunded_gives_nothing() {
 fn claiming_gives_nothing_to_another_invoice_and_the_same_payout_to_the_same() {
     let shop = Shop::new();
     let id = shop.open(None);
-    let invoice = shop.claim(id, Taker::Recipient);
+    let invoice = shop.claim(id, Redeemer::Recipient);
     shop.refuses(id, Refused::Pending, Refused::Pending);
-    assert!(matches!(shop.redeem(id, Taker::Recipient, &invoice), Ok(Claim::Same(_))));
+    assert!(matches!(shop.redeem(id, Redeemer::Recipient, &invoice), Ok(Claim::Same(_))));
 }
 
 #[test]
 fn redeemed_gives_nothing_more() {
     let shop = Shop::new();
     let id = shop.open(None);
-    let invoice = shop.claim(id, Taker::Recipient);
+    let invoice = shop.claim(id, Redeemer::Recipient);
     shop.end(&invoice, true);
     assert_eq!(shop.state(id), VoucherState::Redeemed);
     shop.refuses(id, Refused::Spent, Refused::Spent);
-    assert!(matches!(shop.redeem(id, Taker::Recipient, &invoice), Ok(Claim::Same(_))));
+    assert!(matches!(shop.redeem(id, Redeemer::Recipient, &invoice), Ok(Claim::Same(_))));
 }
 
 #[test]
 fn a_failed_payout_opens_it_again_for_a_fresh_invoice_only() {
     let shop = Shop::new();
     let id = shop.open(None);
-    let invoice = shop.claim(id, Taker::Recipient);
+    let invoice = shop.claim(id, Redeemer::Recipient);
     shop.end(&invoice, false);
     assert_eq!(shop.state(id), VoucherState::Open);
-    assert_eq!(shop.redeem(id, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
-    let second = shop.claim(id, Taker::Recipient);
+    assert_eq!(shop.redeem(id, Redeemer::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
+    let second = shop.claim(id, Redeemer::Recipient);
     shop.end(&second, true);
     assert_eq!(shop.state(id), VoucherState::Redeemed);
 }
@@ -168,13 +173,13 @@ fn expired_is_the_sender_s_alone() {
     let id = shop.open(Some(Duration::from_secs(60)));
     shop.ledger.clock.advance(Duration::from_secs(61));
     assert_eq!(
-        shop.redeem(id, Taker::Recipient, &shop.fresh()).unwrap_err(),
+        shop.redeem(id, Redeemer::Recipient, &shop.fresh()).unwrap_err(),
         Refused::Expired,
         "also before it is marked"
     );
     assert_eq!(shop.expire(), 1);
-    assert_eq!(shop.redeem(id, Taker::Recipient, &shop.fresh()).unwrap_err(), Refused::Expired);
-    let back = shop.claim(id, Taker::Sender);
+    assert_eq!(shop.redeem(id, Redeemer::Recipient, &shop.fresh()).unwrap_err(), Refused::Expired);
+    let back = shop.claim(id, Redeemer::Sender);
     shop.refuses(id, Refused::Pending, Refused::Pending);
     shop.end(&back, true);
     assert_eq!(shop.state(id), VoucherState::Returned);
@@ -187,7 +192,7 @@ fn a_return_that_fails_leaves_it_expired() {
     let id = shop.open(Some(Duration::from_secs(60)));
     shop.ledger.clock.advance(Duration::from_secs(61));
     shop.expire();
-    let back = shop.claim(id, Taker::Sender);
+    let back = shop.claim(id, Redeemer::Sender);
     shop.end(&back, false);
     assert_eq!(shop.state(id), VoucherState::Expired);
 }
@@ -196,7 +201,7 @@ fn a_return_that_fails_leaves_it_expired() {
 fn a_payout_under_way_when_time_runs_out_is_still_the_recipient_s() {
     let shop = Shop::new();
     let id = shop.open(Some(Duration::from_secs(60)));
-    let invoice = shop.claim(id, Taker::Recipient);
+    let invoice = shop.claim(id, Redeemer::Recipient);
     shop.ledger.clock.advance(Duration::from_secs(61));
     assert_eq!(shop.expire(), 0);
     shop.end(&invoice, true);
@@ -207,7 +212,7 @@ fn a_payout_under_way_when_time_runs_out_is_still_the_recipient_s() {
 fn a_payout_that_fails_after_time_has_run_out_leaves_it_expired() {
     let shop = Shop::new();
     let id = shop.open(Some(Duration::from_secs(60)));
-    let invoice = shop.claim(id, Taker::Recipient);
+    let invoice = shop.claim(id, Redeemer::Recipient);
     shop.ledger.clock.advance(Duration::from_secs(61));
     shop.end(&invoice, false);
     assert_eq!(shop.state(id), VoucherState::Expired);
@@ -217,7 +222,7 @@ fn a_payout_that_fails_after_time_has_run_out_leaves_it_expired() {
 fn a_sender_may_take_an_open_one_back() {
     let shop = Shop::new();
     let id = shop.open(None);
-    let back = shop.claim(id, Taker::Sender);
+    let back = shop.claim(id, Redeemer::Sender);
     shop.end(&back, true);
     assert_eq!(shop.state(id), VoucherState::Returned);
 }
@@ -227,7 +232,7 @@ fn an_invoice_for_another_amount_changes_nothing() {
     let shop = Shop::new();
     let id = shop.open(None);
     let (other, _) = shop.sim.invoice(Msat::new(1_000_001).unwrap(), Duration::from_secs(60));
-    assert_eq!(shop.redeem(id, Taker::Recipient, &other).unwrap_err(), Refused::WrongAmount);
+    assert_eq!(shop.redeem(id, Redeemer::Recipient, &other).unwrap_err(), Refused::WrongAmount);
     assert_eq!(shop.state(id), VoucherState::Open);
 }
 
@@ -235,8 +240,8 @@ fn an_invoice_for_another_amount_changes_nothing() {
 fn two_vouchers_cannot_share_an_invoice() {
     let shop = Shop::new();
     let (one, other) = (shop.open(None), shop.open(None));
-    let invoice = shop.claim(one, Taker::Recipient);
-    assert_eq!(shop.redeem(other, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
+    let invoice = shop.claim(one, Redeemer::Recipient);
+    assert_eq!(shop.redeem(other, Redeemer::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
     assert_eq!(shop.state(other), VoucherState::Open);
 }
 
@@ -245,11 +250,11 @@ fn a_voucher_redeemed_into_another_s_invoice_funds_that_one() {
     let shop = Shop::new();
     let one = shop.open(None);
     let (other, invoice) = shop.unfunded(None);
-    let claim = shop.redeem(one, Taker::Recipient, &invoice).unwrap();
+    let claim = shop.redeem(one, Redeemer::Recipient, &invoice).unwrap();
     assert_eq!(claim.payout().status(), PayoutStatus::Paid);
     assert_eq!((shop.state(one), shop.state(other)), (VoucherState::Redeemed, VoucherState::Open));
     assert!(shop.sim.under_way().is_empty());
-    assert_eq!(shop.redeem(other, Taker::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
+    assert_eq!(shop.redeem(other, Redeemer::Recipient, &invoice).unwrap_err(), Refused::InvoiceUsed);
     assert!(audit::audit(&shop.ledger).unwrap().clean);
 }
 
@@ -259,7 +264,7 @@ fn an_invoice_that_borrows_the_hash_of_ours_settles_nothing() {
     let one = shop.open(None);
     let (other, invoice) = shop.unfunded(None);
     let borrowed = shop.sim.invoice_with_hash_of(&invoice, sat(1_000));
-    assert_eq!(shop.redeem(one, Taker::Recipient, &borrowed).unwrap_err(), Refused::InvoiceUsed);
+    assert_eq!(shop.redeem(one, Redeemer::Recipient, &borrowed).unwrap_err(), Refused::InvoiceUsed);
     assert_eq!((shop.state(one), shop.state(other)), (VoucherState::Open, VoucherState::Unfunded));
 }
 
@@ -280,24 +285,24 @@ fn several_are_redeemed_by_one_payout_or_none_is() {
     let ids = [shop.open(None), shop.open(None), shop.open(None)];
     let invoice = shop.fresh_for(sat(3_000));
     assert_eq!(
-        shop.redeem_all(&ids, Taker::Recipient, &shop.fresh_for(sat(2_000))).unwrap_err(),
+        shop.redeem_all(&ids, Redeemer::Recipient, &shop.fresh_for(sat(2_000))).unwrap_err(),
         Refused::WrongAmount
     );
     let (gone, _) = shop.unfunded(None);
     assert_eq!(
-        shop.redeem_all(&[ids[0], ids[1], gone], Taker::Recipient, &invoice).unwrap_err(),
+        shop.redeem_all(&[ids[0], ids[1], gone], Redeemer::Recipient, &invoice).unwrap_err(),
         Refused::Unfunded
     );
     assert!(ids.iter().all(|id| shop.state(*id) == VoucherState::Open));
-    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &invoice), Ok(Claim::Started(_))));
-    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &invoice), Ok(Claim::Same(_))));
-    assert_eq!(shop.redeem_all(&ids[..2], Taker::Recipient, &invoice).unwrap_err(), Refused::Pending);
+    assert!(matches!(shop.redeem_all(&ids, Redeemer::Recipient, &invoice), Ok(Claim::Started(_))));
+    assert!(matches!(shop.redeem_all(&ids, Redeemer::Recipient, &invoice), Ok(Claim::Same(_))));
+    assert_eq!(shop.redeem_all(&ids[..2], Redeemer::Recipient, &invoice).unwrap_err(), Refused::Pending);
     shop.refuses(ids[1], Refused::Pending, Refused::Pending);
     Dispatcher::default().round(&shop.ledger).unwrap();
     shop.end(&invoice, false);
     assert!(ids.iter().all(|id| shop.state(*id) == VoucherState::Open), "all open again");
     let invoice = shop.fresh_for(sat(3_000));
-    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &invoice), Ok(Claim::Started(_))));
+    assert!(matches!(shop.redeem_all(&ids, Redeemer::Recipient, &invoice), Ok(Claim::Started(_))));
     Dispatcher::default().round(&shop.ledger).unwrap();
     shop.end(&invoice, true);
     assert!(ids.iter().all(|id| shop.state(*id) == VoucherState::Redeemed));
@@ -309,10 +314,10 @@ fn a_late_success_takes_what_is_still_there_and_the_rest_is_a_loss() {
     let shop = Shop::new();
     let ids = [shop.open(None), shop.open(None)];
     let first = shop.fresh_for(sat(2_000));
-    assert!(matches!(shop.redeem_all(&ids, Taker::Recipient, &first), Ok(Claim::Started(_))));
+    assert!(matches!(shop.redeem_all(&ids, Redeemer::Recipient, &first), Ok(Claim::Started(_))));
     Dispatcher::default().round(&shop.ledger).unwrap();
     shop.end(&first, false);
-    let second = shop.claim(ids[0], Taker::Recipient);
+    let second = shop.claim(ids[0], Redeemer::Recipient);
     shop.end(&second, true);
     let (hash, now, listeners) =
         (charges::hash_of(&first), shop.ledger.clock.now(), shop.ledger.listeners.clone());
@@ -330,7 +335,7 @@ fn a_late_success_takes_what_is_still_there_and_the_rest_is_a_loss() {
 fn a_late_return_is_a_return() {
     let shop = Shop::new();
     let id = shop.open(None);
-    let invoice = shop.claim(id, Taker::Sender);
+    let invoice = shop.claim(id, Redeemer::Sender);
     shop.end(&invoice, false);
     let (hash, now, listeners) =
         (charges::hash_of(&invoice), shop.ledger.clock.now(), shop.ledger.listeners.clone());
@@ -347,15 +352,15 @@ fn what_is_recalled_is_its_sender_s_and_stays_so_when_the_payout_fails() {
     let id = shop.open(None);
     shop.recall(id).unwrap();
     assert_eq!(shop.recall(id).unwrap_err(), Refused::Expired);
-    assert_eq!(shop.redeem(id, Taker::Recipient, &shop.fresh()).unwrap_err(), Refused::Expired);
-    let invoice = shop.claim(id, Taker::Sender);
+    assert_eq!(shop.redeem(id, Redeemer::Recipient, &shop.fresh()).unwrap_err(), Refused::Expired);
+    let invoice = shop.claim(id, Redeemer::Sender);
     shop.end(&invoice, false);
     assert_eq!(shop.state(id), VoucherState::Expired);
-    let invoice = shop.claim(id, Taker::Sender);
+    let invoice = shop.claim(id, Redeemer::Sender);
     shop.end(&invoice, true);
     assert_eq!(shop.state(id), VoucherState::Returned);
     let busy = shop.open(None);
-    shop.claim(busy, Taker::Recipient);
+    shop.claim(busy, Redeemer::Recipient);
     assert_eq!(shop.recall(busy).unwrap_err(), Refused::Pending);
 }
 
@@ -363,9 +368,9 @@ fn what_is_recalled_is_its_sender_s_and_stays_so_when_the_payout_fails() {
 fn a_late_success_while_another_payout_is_under_way_closes_the_voucher_when_that_one_fails() {
     let shop = Shop::new();
     let id = shop.open(None);
-    let first = shop.claim(id, Taker::Recipient);
+    let first = shop.claim(id, Redeemer::Recipient);
     shop.end(&first, false);
-    let second = shop.claim(id, Taker::Recipient);
+    let second = shop.claim(id, Redeemer::Recipient);
     let (hash, now, listeners) =
         (charges::hash_of(&first), shop.ledger.clock.now(), shop.ledger.listeners.clone());
     shop.ledger

@@ -1,6 +1,6 @@
 //! The pages that people see: make a gift, open one, look after one; claim a tip; pay a shop; buy from a store.
 //!
-//! Called by the front door, which merges [`router`] and falls back to [`not_found`]. This room holds HTML, style,
+//! Called by the HTTP server, which merges [`router`] and falls back to [`not_found`]. This module holds HTML, style,
 //! scripts and QR codes; it knows the JSON API by its contract alone and never touches a gift, the store or the node: what a
 //! page without scripts says of a gift it asks [`FindGift`].
 //! No page needs another host or an inline script. Those of gifts need no cookies either; claiming a tip does.
@@ -104,7 +104,7 @@ pub fn document() -> openapi::OpenApi {
     Pages::openapi()
 }
 
-/// All pages and assets, ready to be merged with the routers of the other rooms.
+/// All pages and assets, ready to be merged with the routers of the other services.
 pub fn router<S: Clone + Send + Sync + 'static>(settings: WebSettings, find_gift: FindGift) -> Router<S> {
     Router::new()
         .route("/", get(page::create))

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::{FindGift, GiftNow, WebSettings, assets};
-use crate::http::asking::base_path;
+use crate::http::extract::base_path;
 use crate::outbound::lnurl;
 
 /// Everything from this host and nothing inline; nobody may frame a page on which money is taken.
@@ -206,7 +206,7 @@ pub(super) async fn manage(
     html(StatusCode::OK, KEEP_NOTHING, &ManagePage { site: Site::new(&settings), order_id: &order_id })
 }
 
-/// What a browser gets for a path that leads nowhere; `None` if a program asks. For the front door's fallback.
+/// What a browser gets for a path that leads nowhere; `None` if a program asks. For the HTTP server's fallback.
 pub fn not_found(settings: &WebSettings, request: &HeaderMap) -> Option<Response> {
     let wants_html = request
         .get(header::ACCEPT)
@@ -219,7 +219,7 @@ pub(super) fn missing(settings: &WebSettings, what: Lost) -> Response {
     html(StatusCode::NOT_FOUND, KEEP_NOTHING, &NotFoundPage { site: Site::new(settings), what })
 }
 
-/// The order id in a path, as the API writes it. People may have typed it in upper case.
+/// The order id in a path, as the API writes it. Users may have typed it in upper case.
 fn order_id(path: Result<Path<String>, PathRejection>) -> Option<String> {
     let Path(id) = path.ok()?;
     let right = id.len() == ORDER_ID_LEN && id.bytes().all(|byte| byte.is_ascii_hexdigit());

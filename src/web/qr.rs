@@ -1,4 +1,4 @@
-//! QR codes as SVG: for the pages by URL, and for any other room as text.
+//! QR codes as SVG: for the pages by URL, and for any other module as text.
 //!
 //! Whatever is shown is public to whoever looks at the screen; nothing here is logged.
 

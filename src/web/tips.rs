@@ -154,7 +154,7 @@ pub(super) async fn group(
     html(StatusCode::OK, KEEP_NOTHING, &GroupPage { site: Site::new(&settings), group_id: &id })
 }
 
-/// An id as the API writes it. People may have typed it in upper case.
+/// An id as the API writes it. Users may have typed it in upper case.
 fn tip_id(given: &str) -> Option<String> {
     let right = given.len() == ID_LEN
         && given.starts_with(['c', 'C'])

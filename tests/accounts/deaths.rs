@@ -80,7 +80,7 @@ async fn dying(world: &World, kind: Kind, point: &str, skip: u32, name: &str) {
     doomed.arm();
     let going = async {
         let _answered_or_not = shop.try_ask(Method::POST, WITHDRAWALS, Some(&body), name).await;
-        // One death waits for the blocks.
+        // One crash waits for the blocks.
         while point == "coins.before_paid" && world.arrived(&target).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             scene.network.bitcoind.mine(1).await.unwrap();

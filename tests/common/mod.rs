@@ -75,7 +75,7 @@ const LDK_PANICS: &[&str] = &[
 /// Starts that LDK may panic at in a row.
 const MOST_PANICS: usize = 8;
 
-/// Starts satchel after a death. LDK panics now and then at the start that finds a channel further than its own state,
+/// Starts satchel after a crash. LDK panics now and then at the start that finds a channel further than its own state,
 /// if a peer is back before it has closed that channel: like a service manager, this starts it once more. Gives how
 /// often that happened.
 pub async fn rises(satchel: &Satchel) -> usize {

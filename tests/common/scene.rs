@@ -195,7 +195,7 @@ impl Scene {
     }
 
     /// Kills satchel once LDK has written down what it was at, so that it finds nothing to close at the next start: for
-    /// tests of what a death at rest leaves.
+    /// tests of what a crash at rest leaves.
     pub async fn kill_at_rest(&self) {
         tokio::time::sleep(AT_REST).await;
         self.network.satchel.kill().await.unwrap();
@@ -206,7 +206,7 @@ impl Scene {
         counter(&self.audit().await, "channels_closed")
     }
 
-    /// Opens a channel to each wallet whose channel LDK closed, as it does when it finds after a death that a
+    /// Opens a channel to each wallet whose channel LDK closed, as it does when it finds after a crash that a
     /// channel is further than its own state; answers how many.
     pub async fn replace_lost_channels(&self) -> usize {
         let without = self.wallets_without_channel().await;

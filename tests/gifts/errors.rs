@@ -3,10 +3,10 @@
 use regtest::InvoiceRequest;
 use serde_json::{Value, json};
 
-use super::door::Door;
+use super::test_server::TestServer;
 
 /// Contract 1.1, and what we check beyond it.
-pub async fn creation(door: &Door) {
+pub async fn creation(server: &TestServer) {
     let rows = [
         (json!({}), "GIFT_AMOUNT_NOT_WHOLE_NUMBER"),
         (json!({"amount": "5000"}), "GIFT_AMOUNT_NOT_WHOLE_NUMBER"),
@@ -35,42 +35,42 @@ pub async fn creation(door: &Door) {
         (json!({"amount": 100, "senderMessage": 5, "verifyCode": "x"}), "SENDER_MESSAGE_NOT_STRING"),
     ];
     for (body, code) in rows {
-        door.post("/create", &body).await.is_error(400, code);
+        server.post("/create", &body).await.is_error(400, code);
     }
     for amount in [json!(5000.0), json!(100), json!(500_000)] {
-        assert_eq!(door.post("/create", &json!({"amount": amount})).await.status, 200);
+        assert_eq!(server.post("/create", &json!({"amount": amount})).await.status, 200);
     }
-    let malformed = door.http.post(door.url("/create")).header("content-type", "application/json").body("{");
-    door.send(malformed).await.is_error(400, "BODY_NOT_JSON");
+    let malformed = server.http.post(server.url("/create")).header("content-type", "application/json").body("{");
+    server.send(malformed).await.is_error(400, "BODY_NOT_JSON");
     let plain =
-        door.http.post(door.url("/create")).header("content-type", "text/plain").body(r#"{"amount":100}"#);
-    assert_eq!(door.send(plain).await.status, 200, "JSON is read under any name");
+        server.http.post(server.url("/create")).header("content-type", "text/plain").body(r#"{"amount":100}"#);
+    assert_eq!(server.send(plain).await.status, 200, "JSON is read under any name");
     let huge = json!({"amount": 100, "senderMessage": "x".repeat(200_000)});
-    door.post("/create", &huge).await.is_error(413, "BODY_TOO_LARGE");
+    server.post("/create", &huge).await.is_error(413, "BODY_TOO_LARGE");
     // More than all channels can take.
     let whale = json!({"amount": 500_000, "quantity": 500});
-    door.post("/create", &whale).await.is_error(503, "NO_INBOUND_CAPACITY");
+    server.post("/create", &whale).await.is_error(503, "NO_INBOUND_CAPACITY");
 }
 
 /// Paths, methods and ids that no route takes are refused in the family's shape all the same.
-pub async fn strange_requests(door: &Door) {
-    door.get("/gift/%ff").await.is_error(404, "GIFT_NOT_FOUND");
-    door.get("/redeemStatus/%ff").await.is_error(404, "WITHDRAWAL_FAILED");
-    door.get("/lnurl/%ff").await.is_lnurl_error("GIFT_NOT_FOUND");
-    door.get("/nowhere").await.is_error(404, "NOT_FOUND");
-    door.get("/lnurl/a/b").await.is_lnurl_error("NOT_FOUND");
-    door.get("/create").await.is_error(405, "METHOD_NOT_ALLOWED");
-    door.post("/lnurl", &json!({})).await.is_lnurl_error("METHOD_NOT_ALLOWED");
+pub async fn strange_requests(server: &TestServer) {
+    server.get("/gift/%ff").await.is_error(404, "GIFT_NOT_FOUND");
+    server.get("/redeemStatus/%ff").await.is_error(404, "WITHDRAWAL_FAILED");
+    server.get("/lnurl/%ff").await.is_lnurl_error("GIFT_NOT_FOUND");
+    server.get("/nowhere").await.is_error(404, "NOT_FOUND");
+    server.get("/lnurl/a/b").await.is_lnurl_error("NOT_FOUND");
+    server.get("/create").await.is_error(405, "METHOD_NOT_ALLOWED");
+    server.post("/lnurl", &json!({})).await.is_lnurl_error("METHOD_NOT_ALLOWED");
     for (path, methods) in [("/create", "POST"), ("/lnurl", "GET,HEAD"), ("/lnurl/x", "GET,HEAD")] {
-        let asked = door.send(door.http.request(reqwest::Method::OPTIONS, door.url(path))).await;
+        let asked = server.send(server.http.request(reqwest::Method::OPTIONS, server.url(path))).await;
         assert_eq!((asked.status, asked.text.as_str()), (200, ""), "{path}");
         assert_eq!(asked.headers["allow"], methods, "{path}");
     }
     // The operator's routes are served elsewhere.
     for path in ["/admin/v1/node", "/metrics", "/events"] {
-        assert_eq!(door.get(path).await.status, 404, "{path}");
+        assert_eq!(server.get(path).await.status, 404, "{path}");
     }
-    let document = door.get("/openapi.json").await.ok();
+    let document = server.get("/openapi.json").await.ok();
     for path in ["/create", "/lnurl", "/health/live", "/health/ready", "/metrics", "/", "/redeem/{orderId}"] {
         assert!(document["paths"][path].is_object(), "{path}");
     }
@@ -80,25 +80,25 @@ pub async fn strange_requests(door: &Door) {
 }
 
 /// Contract 1.3, 1.4 and 1.5.
-pub async fn redemption(door: &Door) {
+pub async fn redemption(server: &TestServer) {
     let stranger = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
-    door.get(&format!("/gift/{stranger}")).await.is_error(404, "GIFT_NOT_FOUND");
-    door.redeem(stranger, "garbage").await.is_error(404, "GIFT_NOT_FOUND");
-    door.get(&format!("/status/{stranger}")).await.is_error(404, "NO_CHARGE_ID");
-    door.get("/redeemStatus/ba8f8f99-8b03-4b22-9275-4bf2b8e3e7c2").await.is_error(404, "WITHDRAWAL_FAILED");
-    door.get(&format!("/lnurl/{stranger}")).await.is_lnurl_error("GIFT_NOT_FOUND");
+    server.get(&format!("/gift/{stranger}")).await.is_error(404, "GIFT_NOT_FOUND");
+    server.redeem(stranger, "garbage").await.is_error(404, "GIFT_NOT_FOUND");
+    server.get(&format!("/status/{stranger}")).await.is_error(404, "NO_CHARGE_ID");
+    server.get("/redeemStatus/ba8f8f99-8b03-4b22-9275-4bf2b8e3e7c2").await.is_error(404, "WITHDRAWAL_FAILED");
+    server.get(&format!("/lnurl/{stranger}")).await.is_lnurl_error("GIFT_NOT_FOUND");
 
-    let created = door.create(json!({"amount": 1000, "verifyCode": "0042"})).await;
+    let created = server.create(json!({"amount": 1000, "verifyCode": "0042"})).await;
     let id = created["orderId"].as_str().unwrap();
     let redeem = async |invoice: &str, code: Value| {
-        door.post(&format!("/redeem/{id}"), &json!({"invoice": invoice, "verifyCode": code})).await
+        server.post(&format!("/redeem/{id}"), &json!({"invoice": invoice, "verifyCode": code})).await
     };
-    let good = door.invoice(1000).await;
+    let good = server.invoice(1000).await;
     redeem(&good, Value::Null).await.is_error(400, "GIFT_INVOICE_UNPAID");
-    door.get(&format!("/lnurl/{id}?verifyCode=0042")).await.is_lnurl_error("GIFT_INVOICE_UNPAID");
-    door.fund(&created).await;
+    server.get(&format!("/lnurl/{id}?verifyCode=0042")).await.is_lnurl_error("GIFT_INVOICE_UNPAID");
+    server.fund(&created).await;
 
-    let wallet = &door.network.wallets[1];
+    let wallet = &server.network.wallets[1];
     let amountless = wallet.invoice(InvoiceRequest::open()).await.unwrap().invoice;
     let soon_over = wallet.invoice(InvoiceRequest::sat(1000).expires_in(5)).await.unwrap().invoice;
     let mainnet = "lnbc2500u1pvjluezpp5qqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqqqsyqcyq5rqwzqfqypqdq5xysxxatsyp3k7enxv4jsxqzpu\
@@ -118,33 +118,33 @@ pub async fn redemption(door: &Door) {
     redeem(&good, json!(4321)).await.is_error(400, "BAD_VERIFY_CODE");
     let upper = format!("LIGHTNING:{}", good.to_uppercase());
     let redeemed = redeem(&upper, json!("0042")).await.ok();
-    door.until(&format!("/gift/{id}?verifyCode=42"), |gift| gift["spent"] == true).await;
-    let other = door.invoice(1000).await;
+    server.until(&format!("/gift/{id}?verifyCode=42"), |gift| gift["spent"] == true).await;
+    let other = server.invoice(1000).await;
     // The amount first, the code last.
     redeem(&other, json!(4321)).await.is_error(400, "GIFT_SPENT");
-    redeem(&door.invoice(1001).await, json!("0042")).await.is_error(400, "BAD_INVOICE_AMOUNT");
+    redeem(&server.invoice(1001).await, json!("0042")).await.is_error(400, "BAD_INVOICE_AMOUNT");
     assert_eq!(redeem(&good, json!("0042")).await.ok(), redeemed);
-    door.get(&format!("/lnurl/{id}?verifyCode=0042")).await.is_lnurl_error("GIFT_SPENT");
+    server.get(&format!("/lnurl/{id}?verifyCode=0042")).await.is_lnurl_error("GIFT_SPENT");
 }
 
 /// Ten wrong codes lock, and killing the process doesn't unlock.
-pub async fn codes_lock_through_a_kill(door: &Door) {
-    let id = door.funded(json!({"amount": 1000, "verifyCode": 1234})).await;
+pub async fn codes_lock_through_a_kill(server: &TestServer) {
+    let id = server.funded(json!({"amount": 1000, "verifyCode": 1234})).await;
     for wrong in 0..10 {
-        let shown = door.get(&format!("/gift/{id}?verifyCode={}", 5000 + wrong)).await.ok();
+        let shown = server.get(&format!("/gift/{id}?verifyCode={}", 5000 + wrong)).await.ok();
         assert_eq!(shown["verifyCodeRequired"], true);
         assert!(shown.get("lnurl").is_none() && shown.get("chargeInfo").is_none());
     }
     // Once LDK has written down what it was at: it closes a channel that is further.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    door.network.satchel.kill().await.unwrap();
-    door.network.satchel.start().await.unwrap();
-    door.network.wait_usable().await.unwrap();
-    let locked = door.get(&format!("/gift/{id}?verifyCode=1234")).await;
+    server.network.satchel.kill().await.unwrap();
+    server.network.satchel.start().await.unwrap();
+    server.network.wait_usable().await.unwrap();
+    let locked = server.get(&format!("/gift/{id}?verifyCode=1234")).await;
     locked.is_error(429, "VERIFY_CODE_LOCKED");
     assert!(locked.headers.contains_key("retry-after"));
-    let body = json!({"invoice": door.invoice(1000).await, "verifyCode": 1234});
-    door.post(&format!("/redeem/{id}"), &body).await.is_error(429, "VERIFY_CODE_LOCKED");
-    door.get(&format!("/lnurl/{id}?verifyCode=1234")).await.is_lnurl_error("VERIFY_CODE_LOCKED");
-    assert_eq!(door.get(&format!("/gift/{id}")).await.ok()["verifyCodeRequired"], true);
+    let body = json!({"invoice": server.invoice(1000).await, "verifyCode": 1234});
+    server.post(&format!("/redeem/{id}"), &body).await.is_error(429, "VERIFY_CODE_LOCKED");
+    server.get(&format!("/lnurl/{id}?verifyCode=1234")).await.is_lnurl_error("VERIFY_CODE_LOCKED");
+    assert_eq!(server.get(&format!("/gift/{id}")).await.ok()["verifyCodeRequired"], true);
 }

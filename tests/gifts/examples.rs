@@ -3,14 +3,14 @@
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::door::{Door, in_order};
+use super::test_server::{TestServer, in_order};
 
 /// Every example, from `/create` to `confirmed`, with keys, order, types and nulls.
-pub async fn both_documents(door: &Door) {
+pub async fn both_documents(server: &TestServer) {
     let body = json!({
         "amount": 1000, "notify": null, "senderName": null, "senderMessage": "Hello world",
     });
-    let answer = door.post("/create", &body).await;
+    let answer = server.post("/create", &body).await;
     in_order(
         &answer.text,
         &[
@@ -37,8 +37,8 @@ pub async fn both_documents(door: &Door) {
     assert_eq!(created["amount"], 1000);
     assert!(created["lnurl"].as_str().unwrap().starts_with("lnurl1"));
     assert!(created["senderName"].is_null());
-    assert_eq!(created["url"], door.url(&format!("/redeem/{id}")));
-    let managed = door.url(&format!("/manage/{id}#{}", created["manageKey"].as_str().unwrap()));
+    assert_eq!(created["url"], server.url(&format!("/redeem/{id}")));
+    let managed = server.url(&format!("/manage/{id}#{}", created["manageKey"].as_str().unwrap()));
     assert_eq!(created["manageUrl"], managed);
     assert_eq!(created["senderMessage"], "Hello world");
     for (alias, key) in
@@ -48,12 +48,12 @@ pub async fn both_documents(door: &Door) {
     }
     // Either id leads to the invoice's status; an unpaid gift is shown.
     for id in [id, charge] {
-        assert_eq!(door.get(&format!("/status/{id}")).await.text, r#"{"status":"unpaid"}"#);
+        assert_eq!(server.get(&format!("/status/{id}")).await.text, r#"{"status":"unpaid"}"#);
     }
-    assert_eq!(door.get(&format!("/gift/{id}")).await.ok()["chargeStatus"], "unpaid");
+    assert_eq!(server.get(&format!("/gift/{id}")).await.ok()["chargeStatus"], "unpaid");
 
-    door.fund(&created).await;
-    assert_eq!(door.get(&format!("/status/{charge}")).await.text, r#"{"status":"paid"}"#);
+    server.fund(&created).await;
+    assert_eq!(server.get(&format!("/status/{charge}")).await.text, r#"{"status":"paid"}"#);
     let documented = [
         "amount",
         "id",
@@ -67,7 +67,7 @@ pub async fn both_documents(door: &Door) {
         "senderName",
         "senderMessage",
     ];
-    let answer = door.get(&format!("/gift/{id}")).await;
+    let answer = server.get(&format!("/gift/{id}")).await;
     in_order(&answer.text, &documented);
     let gift = answer.ok();
     assert_eq!((&gift["amount"], &gift["id"], &gift["orderId"]), (&json!(1000), &json!(id), &json!(id)));
@@ -79,17 +79,17 @@ pub async fn both_documents(door: &Door) {
     assert_eq!((&gift["lnurl"], &gift["senderMessage"]), (&created["lnurl"], &json!("Hello world")));
     assert!(gift.get("withdrawalInfo").is_none());
 
-    let invoice = door.invoice(1000).await;
-    let redeemed = door.redeem(id, &invoice).await.ok();
+    let invoice = server.invoice(1000).await;
+    let redeemed = server.redeem(id, &invoice).await.ok();
     assert_eq!(redeemed["withdrawalId"], redeemed["withdrawal_id"]);
     let withdrawal = redeemed["withdrawalId"].as_str().unwrap();
     assert!(uuid::Uuid::parse_str(withdrawal).is_ok());
     let status =
-        door.until(&format!("/redeemStatus/{withdrawal}"), |told| told["status"] == "confirmed").await;
+        server.until(&format!("/redeemStatus/{withdrawal}"), |told| told["status"] == "confirmed").await;
     assert_eq!(status["reference"], invoice.as_str());
-    let posted = door.post(&format!("/redeemStatus/{withdrawal}"), &json!({"orderId": id})).await.ok();
+    let posted = server.post(&format!("/redeemStatus/{withdrawal}"), &json!({"orderId": id})).await.ok();
     assert_eq!(posted, status);
-    let answer = door.get(&format!("/gift/{id}")).await;
+    let answer = server.get(&format!("/gift/{id}")).await;
     in_order(&answer.text, &[documented.as_slice(), &["withdrawalInfo"]].concat());
     let spent = answer.ok();
     assert_eq!(spent["spent"], true);
@@ -100,8 +100,8 @@ pub async fn both_documents(door: &Door) {
 }
 
 /// Small devices read answers by hand.
-pub async fn answers_are_one_line_with_a_length(door: &Door) {
-    let address = door.network.satchel.url().strip_prefix("http://").unwrap().to_owned();
+pub async fn answers_are_one_line_with_a_length(server: &TestServer) {
+    let address = server.network.satchel.url().strip_prefix("http://").unwrap().to_owned();
     let body = r#"{"amount":100}"#;
     let requests = [
         format!(
@@ -126,7 +126,7 @@ pub async fn answers_are_one_line_with_a_length(door: &Door) {
 }
 
 /// CORS on every route, errors included, and `OPTIONS` as the original answered it.
-pub async fn any_page_may_call(door: &Door) {
+pub async fn any_page_may_call(server: &TestServer) {
     let id = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
     let routes = [
         ("/create".to_owned(), "POST"),
@@ -141,19 +141,19 @@ pub async fn any_page_may_call(door: &Door) {
         (format!("/redeem/{id}"), "GET"),
     ];
     for (path, method) in routes {
-        let options = door.send(door.http.request(reqwest::Method::OPTIONS, door.url(&path))).await;
+        let options = server.send(server.http.request(reqwest::Method::OPTIONS, server.url(&path))).await;
         assert_eq!(options.status, 200, "{path}");
         assert!(options.headers["allow"].to_str().unwrap().contains(method), "{path}");
         assert_eq!(options.headers["access-control-allow-origin"], "*", "{path}");
         let headers = "Origin, X-Requested-With, Content-Type, Accept";
         assert_eq!(options.headers["access-control-allow-headers"], headers, "{path}");
-        let other = if method == "GET" { door.post(&path, &json!({})).await } else { door.get(&path).await };
-        let asked = if method == "GET" { door.get(&path).await } else { door.post(&path, &json!({})).await };
+        let other = if method == "GET" { server.post(&path, &json!({})).await } else { server.get(&path).await };
+        let asked = if method == "GET" { server.get(&path).await } else { server.post(&path, &json!({})).await };
         for answer in [other, asked] {
             assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path} {answer:?}");
         }
     }
-    let nowhere = door.get("/nowhere").await;
+    let nowhere = server.get("/nowhere").await;
     assert_eq!(
         (nowhere.status, &nowhere.headers["access-control-allow-origin"]),
         (404, &"*".parse().unwrap())

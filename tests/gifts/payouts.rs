@@ -10,7 +10,7 @@ use axum::routing::post;
 use regtest::InvoiceRequest;
 use serde_json::json;
 
-use super::door::Door;
+use super::test_server::TestServer;
 
 type Heard = Arc<Mutex<Vec<(HeaderMap, String)>>>;
 
@@ -29,12 +29,12 @@ async fn listener() -> (String, Heard) {
 }
 
 /// `notify` is told once the payout has arrived, and not before.
-pub async fn webhook_is_told_and_signed(door: &Door) {
+pub async fn webhook_is_told_and_signed(server: &TestServer) {
     let (url, heard) = listener().await;
-    let id = door.funded(json!({"amount": 1000, "notify": url, "notifySecret": "between us"})).await;
-    assert!(!door.get(&format!("/gift/{id}")).await.text.contains(&url), "a recipient never sees it");
-    door.redeem(&id, &door.invoice(1000).await).await.ok();
-    door.spent(&id).await;
+    let id = server.funded(json!({"amount": 1000, "notify": url, "notifySecret": "between us"})).await;
+    assert!(!server.get(&format!("/gift/{id}")).await.text.contains(&url), "a recipient never sees it");
+    server.redeem(&id, &server.invoice(1000).await).await.ok();
+    server.spent(&id).await;
     let began = Instant::now();
     while heard.lock().unwrap().is_empty() {
         assert!(began.elapsed() < Duration::from_secs(20), "nobody was told");
@@ -51,42 +51,42 @@ pub async fn webhook_is_told_and_signed(door: &Door) {
 
 /// A hold invoice keeps the gift pending for as long as it is held, through a restart; failed, it opens the
 /// gift again; claimed, it ends spent.
-pub async fn a_hold_invoice_keeps_it_pending(door: &Door) {
-    let wallet = &door.network.wallets[1];
-    let id = door.funded(json!({"amount": 3000})).await;
+pub async fn a_hold_invoice_keeps_it_pending(server: &TestServer) {
+    let wallet = &server.network.wallets[1];
+    let id = server.funded(json!({"amount": 3000})).await;
     let hold = async || wallet.invoice(InvoiceRequest::sat(3000).hold()).await.unwrap();
     let first = hold().await;
-    let begun = door.redeem(&id, &first.invoice).await.ok();
+    let begun = server.redeem(&id, &first.invoice).await.ok();
     wallet.wait_held(&first.payment_hash, Duration::from_secs(30)).await.unwrap();
     let path = format!("/gift/{id}");
-    assert_eq!(door.get(&path).await.ok()["spent"], "pending");
-    door.network.satchel.restart().await.unwrap();
-    door.network.wait_usable().await.unwrap();
-    assert_eq!(door.get(&path).await.ok()["spent"], "pending");
-    assert_eq!(door.redeem(&id, &first.invoice).await.ok(), begun);
-    door.redeem(&id, &door.invoice(3000).await).await.is_error(400, "GIFT_REDEEM_PENDING");
+    assert_eq!(server.get(&path).await.ok()["spent"], "pending");
+    server.network.satchel.restart().await.unwrap();
+    server.network.wait_usable().await.unwrap();
+    assert_eq!(server.get(&path).await.ok()["spent"], "pending");
+    assert_eq!(server.redeem(&id, &first.invoice).await.ok(), begun);
+    server.redeem(&id, &server.invoice(3000).await).await.is_error(400, "GIFT_REDEEM_PENDING");
     wallet.fail(&first.payment_hash).await.unwrap();
-    let open = door.until(&path, |gift| gift["spent"] == false).await;
+    let open = server.until(&path, |gift| gift["spent"] == false).await;
     assert!(open["withdrawalInfo"]["error"].is_string());
     let status = format!("/redeemStatus/{}", begun["withdrawalId"].as_str().unwrap());
-    assert_eq!(door.get(&status).await.ok()["status"], "failed");
+    assert_eq!(server.get(&status).await.ok()["status"], "failed");
 
     let second = hold().await;
-    door.redeem(&id, &second.invoice).await.ok();
+    server.redeem(&id, &second.invoice).await.ok();
     wallet.wait_held(&second.payment_hash, Duration::from_secs(30)).await.unwrap();
-    assert_eq!(door.get(&path).await.ok()["spent"], "pending");
+    assert_eq!(server.get(&path).await.ok()["spent"], "pending");
     wallet.claim(&second.payment_hash).await.unwrap();
-    assert!(door.spent(&id).await["withdrawalInfo"].get("error").is_none());
+    assert!(server.spent(&id).await["withdrawalInfo"].get("error").is_none());
 }
 
 /// 200 at once with different invoices: one payout.
-pub async fn one_of_many_wins(door: &Door) {
-    let id = door.funded(json!({"amount": 1000})).await;
+pub async fn one_of_many_wins(server: &TestServer) {
+    let id = server.funded(json!({"amount": 1000})).await;
     let mut invoices = Vec::new();
     for _ in 0..200 {
-        invoices.push(door.network.wallets[1].invoice(InvoiceRequest::sat(1000)).await.unwrap());
+        invoices.push(server.network.wallets[1].invoice(InvoiceRequest::sat(1000)).await.unwrap());
     }
-    let tries = invoices.iter().map(|invoice| door.redeem(&id, &invoice.invoice));
+    let tries = invoices.iter().map(|invoice| server.redeem(&id, &invoice.invoice));
     let answers = futures_util::future::join_all(tries).await;
     let won = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(won, 1);
@@ -94,26 +94,26 @@ pub async fn one_of_many_wins(door: &Door) {
         let code = answer.json()["message"].as_str().unwrap().to_owned();
         assert!(matches!(code.as_str(), "GIFT_REDEEM_PENDING" | "GIFT_SPENT"), "{code}");
     }
-    door.spent(&id).await;
+    server.spent(&id).await;
     let mut paid = 0;
     for invoice in &invoices {
-        let payment = door.network.wallets[1].payment(&invoice.payment_hash).await.unwrap();
+        let payment = server.network.wallets[1].payment(&invoice.payment_hash).await.unwrap();
         paid += u32::from(payment.status == regtest::wallet::PaymentStatus::Succeeded);
     }
     assert_eq!(paid, 1);
 }
 
 /// A gift redeemed into another gift's invoice of this node settles inside, and both histories are right.
-pub async fn a_gift_pays_for_a_gift(door: &Door) {
-    let id = door.funded(json!({"amount": 1000})).await;
-    let other = door.create(json!({"amount": 1000})).await;
-    door.redeem(&id, other["lightningInvoice"]["payreq"].as_str().unwrap()).await.ok();
-    door.spent(&id).await;
+pub async fn a_gift_pays_for_a_gift(server: &TestServer) {
+    let id = server.funded(json!({"amount": 1000})).await;
+    let other = server.create(json!({"amount": 1000})).await;
+    server.redeem(&id, other["lightningInvoice"]["payreq"].as_str().unwrap()).await.ok();
+    server.spent(&id).await;
     let (other_id, key) = (other["orderId"].as_str().unwrap(), other["manageKey"].as_str().unwrap());
-    let shown = door.get(&format!("/gift/{other_id}/manage?key={key}")).await.ok();
+    let shown = server.get(&format!("/gift/{other_id}/manage?key={key}")).await.ok();
     let events: Vec<_> =
         shown["history"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["created", "paid"]);
-    door.redeem(other_id, &door.invoice(1000).await).await.ok();
-    door.spent(other_id).await;
+    server.redeem(other_id, &server.invoice(1000).await).await.ok();
+    server.spent(other_id).await;
 }

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use regtest::{InvoiceRequest, Wallet};
 use serde_json::{Value, json};
 
-use super::door::Door;
+use super::test_server::TestServer;
 
 fn now_secs() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
@@ -19,42 +19,42 @@ fn events(shown: &Value) -> Vec<&str> {
     shown["history"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect()
 }
 
-async fn manage(door: &Door, created: &Value) -> Value {
+async fn manage(server: &TestServer, created: &Value) -> Value {
     let (id, key) = (created["orderId"].as_str().unwrap(), created["manageKey"].as_str().unwrap());
-    door.get(&format!("/gift/{id}/manage?key={key}")).await.ok()
+    server.get(&format!("/gift/{id}/manage?key={key}")).await.ok()
 }
 
 /// One invoice pays for all; each is redeemed by itself.
-pub async fn a_batch(door: &Door) {
-    let created = door.create(json!({"amount": 1000, "quantity": 5})).await;
+pub async fn a_batch(server: &TestServer) {
+    let created = server.create(json!({"amount": 1000, "quantity": 5})).await;
     let gifts = created["gifts"].as_array().unwrap();
     assert_eq!(gifts.len(), 5);
-    door.fund(&created).await;
+    server.fund(&created).await;
     for gift in gifts {
         let id = gift["orderId"].as_str().unwrap();
-        door.redeem(id, &door.invoice(1000).await).await.ok();
+        server.redeem(id, &server.invoice(1000).await).await.ok();
     }
     for gift in gifts {
-        door.spent(gift["orderId"].as_str().unwrap()).await;
+        server.spent(gift["orderId"].as_str().unwrap()).await;
     }
 }
 
 /// A refund by the manage key.
-pub async fn takes_it_back(door: &Door) {
-    let created = door.create(json!({"amount": 1000, "verifyCode": 1234})).await;
+pub async fn takes_it_back(server: &TestServer) {
+    let created = server.create(json!({"amount": 1000, "verifyCode": 1234})).await;
     let id = created["orderId"].as_str().unwrap();
-    door.fund(&created).await;
-    let invoice = door.network.wallets[0].invoice(InvoiceRequest::sat(1000)).await.unwrap().invoice;
+    server.fund(&created).await;
+    let invoice = server.network.wallets[0].invoice(InvoiceRequest::sat(1000)).await.unwrap().invoice;
     let path = format!("/gift/{id}/refund");
     let wrong = json!({"key": "0".repeat(64), "invoice": invoice});
-    door.post(&path, &wrong).await.is_error(404, "GIFT_NOT_FOUND");
+    server.post(&path, &wrong).await.is_error(404, "GIFT_NOT_FOUND");
     let right = json!({"key": created["manageKey"], "invoice": invoice});
-    let begun = door.post(&path, &right).await.ok();
+    let begun = server.post(&path, &right).await.ok();
     assert_eq!(begun["withdrawalId"], begun["withdrawal_id"]);
-    let seen = door.until(&format!("/gift/{id}?verifyCode=1234"), |gift| gift["spent"] == true).await;
+    let seen = server.until(&format!("/gift/{id}?verifyCode=1234"), |gift| gift["spent"] == true).await;
     assert_eq!((&seen["state"], seen.get("withdrawalInfo")), (&json!("returned"), None));
-    assert_eq!(events(&manage(door, &created).await), ["created", "paid", "returning", "returned"]);
-    door.redeem(id, &door.invoice(1000).await).await.is_error(400, "GIFT_SPENT");
+    assert_eq!(events(&manage(server, &created).await), ["created", "paid", "returning", "returned"]);
+    server.redeem(id, &server.invoice(1000).await).await.is_error(400, "GIFT_SPENT");
 }
 
 type Params = Query<std::collections::HashMap<String, String>>;
@@ -81,24 +81,24 @@ async fn address_of(wallet: Arc<Wallet>) -> String {
 }
 
 /// What nobody redeems in time goes back to the sender's lightning address.
-pub async fn it_goes_back_by_itself(door: &Door) {
-    let address = address_of(Arc::clone(&door.network.wallets[0])).await;
+pub async fn it_goes_back_by_itself(server: &TestServer) {
+    let address = address_of(Arc::clone(&server.network.wallets[0])).await;
     let body = json!({"amount": 1000, "expiresAt": now_secs() + 4, "refundAddress": address});
-    let created = door.create(body).await;
-    door.fund(&created).await;
+    let created = server.create(body).await;
+    server.fund(&created).await;
     let id = created["orderId"].as_str().unwrap();
-    let seen = door.until(&format!("/gift/{id}"), |gift| gift["state"] == "returned").await;
+    let seen = server.until(&format!("/gift/{id}"), |gift| gift["state"] == "returned").await;
     assert_eq!(seen["spent"], true);
-    let shown = manage(door, &created).await;
+    let shown = manage(server, &created).await;
     assert_eq!(events(&shown), ["created", "paid", "expired", "returning", "returned"]);
     assert_eq!(shown["refundAddress"], address);
 }
 
 /// The live stream tells each change.
-pub async fn a_page_follows_it(door: &Door) {
-    let created = door.create(json!({"amount": 1000})).await;
+pub async fn a_page_follows_it(server: &TestServer) {
+    let created = server.create(json!({"amount": 1000})).await;
     let id = created["orderId"].as_str().unwrap();
-    let mut stream = door.http.get(door.url(&format!("/live/gift/{id}"))).send().await.unwrap();
+    let mut stream = server.http.get(server.url(&format!("/live/gift/{id}"))).send().await.unwrap();
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     let mut heard = String::new();
     let mut until = async |wanted: &str| {
@@ -109,9 +109,9 @@ pub async fn a_page_follows_it(door: &Door) {
         }
     };
     until(r#""state":"unpaid""#).await;
-    door.fund(&created).await;
+    server.fund(&created).await;
     until(r#""state":"open""#).await;
-    door.redeem(id, &door.invoice(1000).await).await.ok();
+    server.redeem(id, &server.invoice(1000).await).await.ok();
     until(r#""state":"redeemed""#).await;
     assert!(heard.contains("event: state"), "{heard}");
 }

@@ -89,14 +89,14 @@ impl Form {
 
 /// Who looks at what is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum Check {
     /// A producer's server, which asks satchel's verify.
     Verify,
     /// Satchel's proxy itself.
     Proxy,
 }
 
-impl Door {
+impl Check {
     pub const BOTH: [Self; 2] = [Self::Verify, Self::Proxy];
 }
 
@@ -105,7 +105,7 @@ impl Door {
 pub struct Visit {
     /// The invoices it was shown.
     pub invoices: Vec<String>,
-    /// The first word of the credential that opened the door.
+    /// The first word of the credential that was accepted.
     pub shown: Option<String>,
     /// What it showed that did not.
     pub refused: Vec<String>,
@@ -147,7 +147,7 @@ pub fn sold(resource: &str) -> String {
 }
 
 /// Where a client meets a form of challenge.
-pub fn resource(door: Door, client: &str, form: Form) -> String {
+pub fn resource(check: Check, client: &str, form: Form) -> String {
     format!("/{door:?}.{client}/{form:?}")
 }
 
@@ -188,8 +188,8 @@ impl Parts {
     }
 
     /// A challenge of satchel's, in the shape in which producers get one.
-    async fn challenge(&self, door: Door, resource: &str) -> Value {
-        if door == Door::Verify {
+    async fn challenge(&self, check: Check, resource: &str) -> Value {
+        if check == Check::Verify {
             let asked = json!({ "resource": resource, "priceSats": PRICE });
             return self.ask("/api/l402/challenges", &asked).await;
         }
@@ -202,8 +202,8 @@ impl Parts {
     }
 
     /// What is to be had for a credential; nothing if it is none.
-    async fn open(&self, door: Door, resource: &str, shown: &str) -> Option<String> {
-        if door == Door::Verify {
+    async fn open(&self, check: Check, resource: &str, shown: &str) -> Option<String> {
+        if check == Check::Verify {
             let question = question(shown, resource)?;
             let verdict = self.ask("/api/l402/challenges/verify", &question).await;
             return (verdict["valid"] == true).then(|| sold(resource));
@@ -224,10 +224,10 @@ async fn answer(
     headers: HeaderMap,
 ) -> Response {
     let resource = format!("/{who}/{form}");
-    let door = *Door::BOTH.iter().find(|door| who.starts_with(&format!("{door:?}."))).unwrap();
+    let check = *Check::BOTH.iter().find(|check| who.starts_with(&format!("{door:?}."))).unwrap();
     let form = *Form::ALL.iter().find(|known| format!("{known:?}") == form).unwrap();
     let Some(shown) = headers.get(AUTHORIZATION) else {
-        let made = parts.challenge(door, &resource).await;
+        let made = parts.challenge(check, &resource).await;
         parts.note(&resource, |visit| visit.invoices.push(made["invoice"].as_str().unwrap().to_owned()));
         let mut answer = (StatusCode::PAYMENT_REQUIRED, "pay first").into_response();
         for line in form.lines(&made) {
@@ -236,7 +236,7 @@ async fn answer(
         return answer;
     };
     let shown = shown.to_str().unwrap().to_owned();
-    let Some(body) = parts.open(door, &resource, &shown).await else {
+    let Some(body) = parts.open(check, &resource, &shown).await else {
         parts.note(&resource, |visit| visit.refused.push(shown));
         // Not 402: there are clients that would pay again, for ever.
         return (StatusCode::FORBIDDEN, "not with this").into_response();

@@ -23,7 +23,7 @@ const POINTS: &[(&str, &[u32])] = &[
     ("store.after_commit", &[0, 1, 4]),
 ];
 
-/// How long a purchase may take whose channel was closed at a death.
+/// How long a purchase may take whose channel was closed at a crash.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// What is bought.
@@ -129,7 +129,7 @@ async fn paid(agent: &Agent, url: &Value) -> usize {
     receipts.filter(|receipt| receipt["url"] == *url && receipt["status"] == "paid").count()
 }
 
-/// Waits for the channel to the seller, or opens another if LDK closed it, as it does when it finds after a death that
+/// Waits for the channel to the seller, or opens another if LDK closed it, as it does when it finds after a crash that
 /// a channel is further than its own state.
 async fn connects(world: &World) {
     let end = Instant::now() + Duration::from_secs(60);

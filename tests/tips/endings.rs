@@ -162,7 +162,7 @@ async fn done_deleting(tipper: &Person, path: &str) {
     assert_eq!(deleted["deleted"], ":(");
 }
 
-/// A tip withdrawn into another tip's invoice never leaves the house, and the other's fee is earned.
+/// A tip withdrawn into another tip's invoice never leaves this node, and the other's fee is earned.
 pub async fn into_another_tip(scene: &Scene, tipper: &Person) {
     let from = tipper.give(scene, 1_011, json!({})).await;
     let into = tipper.create(1_000, json!({})).await;

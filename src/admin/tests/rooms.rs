@@ -1,4 +1,4 @@
-//! A node in memory that does what it is told, the rooms behind the traits, and a router around them.
+//! A node in memory that does what it is told, the services behind the traits, and a router around them.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::core::ids::{AccountId, PaymentHash, Preimage};
 use crate::core::money::Msat;
 use crate::core::time::Clock;
 use crate::http::audit_log::Act;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::keys::{Caller, KeyId, Scope};
 use crate::ledger::by_hand::Found;
 use crate::ledger::{PayoutStatus, payout_list};
@@ -174,7 +174,7 @@ impl Operator for FakeNode {
     }
 }
 
-/// The rooms behind the traits.
+/// The services behind the traits.
 struct Rooms;
 
 fn view(id: &str, status: &str) -> PayoutView {
@@ -404,7 +404,7 @@ impl AccountAdmin for Rooms {
         &self,
         _: String,
         asked: WithdrawRequest,
-        once: Option<Ask>,
+        once: Option<IdempotencyKey>,
     ) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             Ok(json!({ "target": asked.target, "amount": asked.amount_sat, "once": once.is_some() }))

@@ -59,7 +59,7 @@ const OPERATIONS: [(&str, &str); 41] = [
 ];
 
 struct Site {
-    house: Arc<House>,
+    app: Arc<App>,
     router: Router,
     _folder: tempfile::TempDir,
 }
@@ -77,10 +77,10 @@ impl Site {
         config.l402.proxy.allow_hosts = vec!["localhost:8080".into()];
         config.legal.contact = "ada@example.com".into();
         let (config, handle) = (Arc::new(config), Handle::current());
-        let house = tokio::task::spawn_blocking(move || House::build(config, handle)).await.unwrap().unwrap();
-        let house = Arc::new(house);
-        let router = router(&house).unwrap();
-        Self { house, router, _folder: folder }
+        let app = tokio::task::spawn_blocking(move || App::build(config, handle)).await.unwrap().unwrap();
+        let app = Arc::new(app);
+        let router = router(&app).unwrap();
+        Self { app, router, _folder: folder }
     }
 
     async fn ask(&self, method: &str, key: &str, path: &str, body: &Value) -> (u16, String) {
@@ -103,7 +103,7 @@ impl Site {
     }
 
     async fn key(&self, scopes: &[Scope]) -> String {
-        self.house.keys.create("test", scopes, Some("shop")).await.unwrap().1.expose().to_owned()
+        self.app.keys.create("test", scopes, Some("shop")).await.unwrap().1.expose().to_owned()
     }
 }
 
@@ -305,7 +305,7 @@ async fn unknown_route_of_the_api_is_json_also_to_a_browser() {
 #[tokio::test(flavor = "multi_thread")]
 async fn store_with_something_to_sell_is_in_the_registry_with_a_manifest() {
     let site = Site::build().await;
-    let shop = &site.house.shop;
+    let shop = &site.app.shop;
     let asked = json!({ "name": "Mugs & More", "currency": "sats", "country": "US" });
     shop.create("mugs".into(), serde_json::from_value(asked).unwrap()).await.unwrap();
     let registry = "/api/manifests/registry?category=STORE&q=mugs";
@@ -352,12 +352,12 @@ async fn each_key_opens_the_routes_of_its_purpose_alone() {
     let site = Site::build().await;
     let mut keys = Vec::new();
     for scope in Scope::ALL {
-        let made = site.house.keys.create(scope.name(), &[scope], None).await.unwrap();
+        let made = site.app.keys.create(scope.name(), &[scope], None).await.unwrap();
         keys.push((scope, made.1.expose().to_owned()));
     }
     let operator = Site {
-        router: operator_router(&site.house),
-        house: Arc::clone(&site.house),
+        router: operator_router(&site.app),
+        app: Arc::clone(&site.app),
         _folder: tempfile::tempdir().unwrap(),
     };
     let document = site.get("", "/openapi.json").await;
@@ -405,8 +405,8 @@ async fn node_tells_of_keys_that_are_shown_where_they_should_not() {
         site.key(&[Scope::Admin]).await,
     );
     let operator = Site {
-        router: operator_router(&site.house),
-        house: Arc::clone(&site.house),
+        router: operator_router(&site.app),
+        app: Arc::clone(&site.app),
         _folder: tempfile::tempdir().unwrap(),
     };
     let seen = async || operator.get(&admin, "/admin/v1/node").await["seen"].clone();
@@ -422,7 +422,7 @@ async fn node_tells_of_keys_that_are_shown_where_they_should_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_keys_are_limited_and_right_ones_are_not() {
     let mut site = Site::build().await;
-    site.router = operator_router(&site.house);
+    site.router = operator_router(&site.app);
     let right = site.key(&[Scope::Admin]).await;
     let wrong = format!("satchel_{}", "ab".repeat(32));
     let mut statuses = Vec::new();

@@ -9,10 +9,10 @@ fn open() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
-fn ask(key: &str, caller: &str, route: &str, body: &str) -> Ask {
+fn ask(key: &str, caller: &str, route: &str, body: &str) -> IdempotencyKey {
     let mut headers = HeaderMap::new();
     headers.insert("Idempotency-Key", key.parse().unwrap());
-    Ask::read(&headers, caller, route, body.as_bytes()).unwrap().unwrap()
+    IdempotencyKey::read(&headers, caller, route, body.as_bytes()).unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,11 +24,11 @@ async fn of_many_at_once_one_is_done_and_all_are_answered_alike() {
             store
                 .write::<_, StoreError>(move |tx| {
                     let ask = ask("k", "shop", "POST /create", "{}");
-                    if let Some(recorded) = seen(tx, Some(&ask)).expect("it is the same request") {
+                    if let Some(recorded) = lookup(tx, Some(&ask)).expect("it is the same request") {
                         return Ok(recorded.body);
                     }
                     let body = format!("{{\"n\":{number}}}").into_bytes();
-                    remember(tx, Some(&ask), StatusCode::CREATED, &body, 1)?;
+                    save(tx, Some(&ask), StatusCode::CREATED, &body, 1)?;
                     Ok(body)
                 })
                 .await
@@ -49,16 +49,16 @@ fn another_request_under_the_key_is_a_mismatch_and_another_caller_is_fresh() {
     let first = ask("k", "shop", "POST /create", "{}");
     store
         .write_blocking::<_, StoreError>(move |tx| {
-            remember(tx, Some(&first), StatusCode::CREATED, b"{}", 1)?;
-            let seen = |ask: Ask| seen(tx, Some(&ask));
+            save(tx, Some(&first), StatusCode::CREATED, b"{}", 1)?;
+            let seen = |ask: IdempotencyKey| lookup(tx, Some(&ask));
             let before = Recorded { status: 201, body: b"{}".to_vec() };
             assert_eq!(seen(first.clone()).unwrap(), Some(before));
             for other in [("POST /create", r#"{"a":1}"#), ("POST /redeem", "{}")] {
                 let mismatch = seen(ask("k", "shop", other.0, other.1)).unwrap_err();
-                assert!(matches!(mismatch, NotOnce::KeyReused));
+                assert!(matches!(mismatch, IdempotencyError::KeyReused));
             }
             assert_eq!(seen(ask("k", "other", "POST /create", "{}")).unwrap(), None);
-            assert!(remember(tx, Some(&first), StatusCode::OK, b"{}", 1).is_err());
+            assert!(save(tx, Some(&first), StatusCode::OK, b"{}", 1).is_err());
             Ok(())
         })
         .unwrap();
@@ -70,11 +70,11 @@ fn answers_are_kept_for_two_days() {
     store
         .write_blocking::<_, StoreError>(|tx| {
             let (old, new) = (ask("old", "", "", ""), ask("new", "", "", ""));
-            remember(tx, Some(&old), StatusCode::OK, b"", 0)?;
-            remember(tx, Some(&new), StatusCode::OK, b"", 1)?;
+            save(tx, Some(&old), StatusCode::OK, b"", 0)?;
+            save(tx, Some(&new), StatusCode::OK, b"", 1)?;
             assert!(!prune(tx, KEPT_MS + 1)?);
-            assert!(seen(tx, Some(&old)).unwrap().is_none());
-            assert!(seen(tx, Some(&new)).unwrap().is_some());
+            assert!(lookup(tx, Some(&old)).unwrap().is_none());
+            assert!(lookup(tx, Some(&new)).unwrap().is_some());
             Ok(())
         })
         .unwrap();
@@ -85,12 +85,12 @@ fn keys_have_a_length() {
     let read = |value: &str| {
         let mut headers = HeaderMap::new();
         headers.insert("X-Idempotency-Key", value.parse().unwrap());
-        Ask::read(&headers, "", "", b"")
+        IdempotencyKey::read(&headers, "", "", b"")
     };
     assert!(read(&"k".repeat(256)).unwrap().is_some());
     assert_eq!(read(&"k".repeat(257)), Err(BadKey::Unreadable));
     assert_eq!(read(" "), Err(BadKey::Unreadable));
-    assert_eq!(Ask::read(&HeaderMap::new(), "", "", b""), Ok(None));
+    assert_eq!(IdempotencyKey::read(&HeaderMap::new(), "", "", b""), Ok(None));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn without_an_api_key_only_a_key_that_nobody_guesses_will_do() {
         let mut headers = HeaderMap::new();
         headers.insert("Idempotency-Key", value.parse().unwrap());
         let caller = caller.as_ref();
-        Ask::read_for_anybody(&headers, caller, "gifts", "POST /create", b"{}")
+        IdempotencyKey::read_for_anybody(&headers, caller, "gifts", "POST /create", b"{}")
     };
     let nobody = None;
     for guessable in
@@ -122,7 +122,7 @@ fn the_database_shows_neither_keys_nor_answers() {
     let asked = ask("a-key-of-the-client", "tip c0ffee", "POST /create", "{}");
     let (kept, secret) = (asked.clone(), br#"{"manageKey":"deadbeef"}"#);
     store
-        .write_blocking::<_, StoreError>(move |tx| remember(tx, Some(&kept), StatusCode::OK, secret, 1))
+        .write_blocking::<_, StoreError>(move |tx| save(tx, Some(&kept), StatusCode::OK, secret, 1))
         .unwrap();
     let row: (String, String, Vec<u8>) = store
         .write_blocking::<_, StoreError>(|tx| {
@@ -134,7 +134,7 @@ fn the_database_shows_neither_keys_nor_answers() {
     for hidden in ["a-key", "c0ffee", "manageKey", "deadbeef"] {
         assert!(!kept.contains(hidden), "{hidden}");
     }
-    let read = store.write_blocking(move |tx| Ok::<_, StoreError>(seen(tx, Some(&asked)).unwrap()));
+    let read = store.write_blocking(move |tx| Ok::<_, StoreError>(lookup(tx, Some(&asked)).unwrap()));
     assert_eq!(read.unwrap().unwrap().body, secret);
 }
 
@@ -150,9 +150,9 @@ fn a_row_from_before_the_answers_were_sealed_is_found() {
                  VALUES ('shop', 'k', 'POST /create', ?1, 201, seal(CAST(?2 AS BLOB)), 1)",
                 params![digest(&[body.as_bytes()]), b"made"],
             )?;
-            assert_eq!(seen(tx, Some(&asked)).unwrap().unwrap().body, b"made");
+            assert_eq!(lookup(tx, Some(&asked)).unwrap().unwrap().body, b"made");
             let other = ask("k", "shop", "POST /create", "{}");
-            assert!(matches!(seen(tx, Some(&other)), Err(NotOnce::KeyReused)));
+            assert!(matches!(lookup(tx, Some(&other)), Err(IdempotencyError::KeyReused)));
             Ok(())
         })
         .unwrap();

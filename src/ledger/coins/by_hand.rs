@@ -4,7 +4,7 @@ use bitcoin::Txid;
 
 use super::super::rows::coins as rows;
 use super::super::{Ledger, LedgerError, Listeners};
-use super::{CoinSend, CoinStatus, by_id, fail, order, pay};
+use super::{CoinStatus, OnchainPayout, by_id, fail, order, pay};
 use crate::core::ids::CoinSendId;
 use crate::core::time::UnixMillis;
 use crate::lightning::CoinFate;
@@ -66,7 +66,7 @@ pub fn settle(
 /// A text for the operator: it can't be told.
 pub fn may_settle(
     ledger: &Ledger,
-    send: &CoinSend,
+    send: &OnchainPayout,
     found: &Found,
     has_proof: bool,
 ) -> Result<Option<String>, String> {

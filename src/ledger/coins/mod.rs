@@ -122,7 +122,7 @@ impl FromSql for CoinStatus {
 
 /// One intent to pay an address.
 #[derive(Clone, Debug, Serialize)]
-pub struct CoinSend {
+pub struct OnchainPayout {
     /// Row id.
     pub id: CoinSendId,
     /// Whose it is.
@@ -231,7 +231,7 @@ pub fn queue(tx: &Tx<'_>, ledger: &Ledger, wanted: &CoinsWanted<'_>) -> Result<C
 ///
 /// # Errors
 /// The store's; [`LedgerError::Broken`] if there is none.
-pub fn by_id(connection: &rusqlite::Connection, id: CoinSendId) -> Result<CoinSend, LedgerError> {
+pub fn by_id(connection: &rusqlite::Connection, id: CoinSendId) -> Result<OnchainPayout, LedgerError> {
     rows::by_id(connection, id)?.ok_or_else(|| LedgerError::Broken(format!("coins {id} are missing")))
 }
 
@@ -239,7 +239,7 @@ pub fn by_id(connection: &rusqlite::Connection, id: CoinSendId) -> Result<CoinSe
 ///
 /// # Errors
 /// The store's.
-pub fn find(connection: &rusqlite::Connection, id: CoinSendId) -> Result<Option<CoinSend>, LedgerError> {
+pub fn find(connection: &rusqlite::Connection, id: CoinSendId) -> Result<Option<OnchainPayout>, LedgerError> {
     rows::by_id(connection, id)
 }
 
@@ -250,7 +250,7 @@ pub fn find(connection: &rusqlite::Connection, id: CoinSendId) -> Result<Option<
 pub fn by_address(
     connection: &rusqlite::Connection,
     address: &Address,
-) -> Result<Option<CoinSend>, LedgerError> {
+) -> Result<Option<OnchainPayout>, LedgerError> {
     rows::by_address(connection, &address.to_string())
 }
 
@@ -266,7 +266,7 @@ pub fn promised(connection: &rusqlite::Connection) -> Result<Msat, LedgerError> 
 ///
 /// # Errors
 /// The store's.
-pub fn open(connection: &rusqlite::Connection) -> Result<Vec<CoinSend>, LedgerError> {
+pub fn open(connection: &rusqlite::Connection) -> Result<Vec<OnchainPayout>, LedgerError> {
     rows::open(connection)
 }
 
@@ -278,11 +278,11 @@ pub fn open_after(
     connection: &rusqlite::Connection,
     after: CoinSendId,
     limit: u32,
-) -> Result<Vec<CoinSend>, LedgerError> {
+) -> Result<Vec<OnchainPayout>, LedgerError> {
     rows::open_after(connection, after, limit)
 }
 
-fn order(ledger: &Ledger, send: &CoinSend) -> Option<CoinOrder> {
+fn order(ledger: &Ledger, send: &OnchainPayout) -> Option<CoinOrder> {
     let address = read_address(&send.address, ledger.lightning.network());
     match address {
         Ok(address) => Some(CoinOrder {
@@ -336,7 +336,7 @@ fn fail(
     tell(tx, listeners, &failed, End::Failed)
 }
 
-fn tell(tx: &Tx<'_>, listeners: &Listeners, send: &CoinSend, end: End) -> Result<bool, LedgerError> {
+fn tell(tx: &Tx<'_>, listeners: &Listeners, send: &OnchainPayout, end: End) -> Result<bool, LedgerError> {
     if let Some(listener) = listeners.of(send.family) {
         listener.coins_ended(tx, send, end)?;
     }

@@ -9,7 +9,7 @@ use bitcoin::Txid;
 use super::super::payouts::set_aside;
 use super::super::rows::coins as rows;
 use super::super::{Ledger, LedgerError, operator_sends};
-use super::{CoinSend, CoinStatus, fail, order, pay};
+use super::{CoinStatus, OnchainPayout, fail, order, pay};
 use crate::crash_point;
 use crate::lightning::{CoinDispatch, CoinRecord};
 
@@ -32,7 +32,7 @@ pub fn run(ledger: &Ledger, stop: impl Fn() -> bool, beat: impl Fn()) {
 #[derive(Debug, Default)]
 pub struct Worker {
     /// The wallet answered, but the answer is not written down: the store took no writes.
-    unnoted: VecDeque<(CoinSend, CoinDispatch)>,
+    unnoted: VecDeque<(OnchainPayout, CoinDispatch)>,
 }
 
 impl Worker {
@@ -76,7 +76,7 @@ impl Worker {
         Ok(())
     }
 
-    fn send(&mut self, ledger: &Ledger, next: &CoinSend) -> Result<(), LedgerError> {
+    fn send(&mut self, ledger: &Ledger, next: &OnchainPayout) -> Result<(), LedgerError> {
         let Some(order) = order(ledger, next) else { return Ok(()) };
         // Somebody has paid this very sum there before: no transaction could be told for ours.
         match ledger.lightning.coin_record(&order, None) {
@@ -105,7 +105,7 @@ impl Worker {
 }
 
 /// Writes down what may be concluded from the wallet's answer.
-fn note(ledger: &Ledger, send: &CoinSend, answer: &CoinDispatch) -> Result<(), LedgerError> {
+fn note(ledger: &Ledger, send: &OnchainPayout, answer: &CoinDispatch) -> Result<(), LedgerError> {
     let (id, now) = (send.id, ledger.clock.now());
     match answer {
         CoinDispatch::Sent(txid) => {
@@ -128,7 +128,7 @@ fn note(ledger: &Ledger, send: &CoinSend, answer: &CoinDispatch) -> Result<(), L
 }
 
 /// Whether the wallet has seen it. What is then to be written, and the books refuse, is set aside.
-fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
+fn watch(ledger: &Ledger, send: &OnchainPayout) -> Result<bool, LedgerError> {
     let Some(order) = order(ledger, send) else { return Ok(false) };
     let known = send.txid.as_deref().and_then(|txid| txid.parse::<Txid>().ok());
     let record = match ledger.lightning.coin_record(&order, known) {
@@ -144,7 +144,7 @@ fn watch(ledger: &Ledger, send: &CoinSend) -> Result<bool, LedgerError> {
 }
 
 /// Writes down what the wallet knows of it.
-fn learn(ledger: &Ledger, send: &CoinSend, record: &CoinRecord) -> Result<(), LedgerError> {
+fn learn(ledger: &Ledger, send: &OnchainPayout, record: &CoinRecord) -> Result<(), LedgerError> {
     let txid = record.txid.map(|txid| txid.to_string());
     if let Some(sat) = record.amount_sat.filter(|_| !send.amount_known) {
         let (id, now) = (send.id, ledger.clock.now());
@@ -171,12 +171,12 @@ fn learn(ledger: &Ledger, send: &CoinSend, record: &CoinRecord) -> Result<(), Le
     Ok(())
 }
 
-fn give_up_late(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerError> {
+fn give_up_late(ledger: &Ledger, send: &OnchainPayout, why: &str) -> Result<(), LedgerError> {
     if ledger.clock.now() < send.deadline { Ok(()) } else { give_up(ledger, send, why) }
 }
 
 /// Of what is queued nothing was sent.
-fn give_up(ledger: &Ledger, send: &CoinSend, why: &str) -> Result<(), LedgerError> {
+fn give_up(ledger: &Ledger, send: &OnchainPayout, why: &str) -> Result<(), LedgerError> {
     let (listeners, id, now, why) = (ledger.listeners.clone(), send.id, ledger.clock.now(), why.to_owned());
     ledger.store.write_blocking(move |tx| fail(tx, &listeners, id, CoinStatus::Queued, &why, now).map(drop))
 }

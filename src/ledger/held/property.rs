@@ -1,4 +1,4 @@
-//! Whole histories of held charges on a node that misbehaves, with deaths between any two steps.
+//! Whole histories of held charges on a node that misbehaves, with crashes between any two steps.
 //!
 //! Afterwards everything is driven to its end, and each charge was paid once or not at all, by what the node
 //! itself says it took; nobody was refused who is credited; the books are at zero.
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::lost::Lost;
-use super::tests::Desk;
+use super::tests::TestLedger;
 use super::*;
 use crate::ledger::charges::hash_of;
 use crate::ledger::payouts::Queued;
@@ -112,7 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct World {
-    desk: Desk,
+    test_ledger: TestLedger,
     charges: Vec<(ChargeId, Bolt11Invoice, Preimage, Msat)>,
     inside: Vec<ChargeId>,
     lost: Lost,
@@ -122,38 +122,44 @@ struct World {
 
 impl World {
     fn on(store: Store) -> Self {
-        let desk = Desk::on(store);
-        let started = desk.ledger.clock.now();
-        let mut world =
-            Self { desk, charges: Vec::new(), inside: Vec::new(), lost: Lost::default(), started, found: 0 };
+        let test_ledger = TestLedger::on(store);
+        let started = test_ledger.ledger.clock.now();
+        let mut world = Self {
+            test_ledger,
+            charges: Vec::new(),
+            inside: Vec::new(),
+            lost: Lost::default(),
+            started,
+            found: 0,
+        };
         world.watch(false);
         world
     }
 
     fn die(&mut self, records_lost: u8, events_again: u8) {
-        self.desk.sim.restart(records_lost.into(), events_again.into());
+        self.test_ledger.sim.restart(records_lost.into(), events_again.into());
         self.begin();
     }
 
     /// The process is there again.
     fn begin(&mut self) {
-        (self.lost, self.started) = (Lost::default(), self.desk.ledger.clock.now());
+        (self.lost, self.started) = (Lost::default(), self.test_ledger.ledger.clock.now());
         self.watch(false);
     }
 
     fn watch(&mut self, quiet: bool) {
-        let ledger = &self.desk.ledger;
+        let ledger = &self.test_ledger.ledger;
         let since = u64::try_from(ledger.clock.now() - self.started).unwrap();
         self.found += self.lost.round(ledger, Duration::from_millis(since), quiet).unwrap();
     }
 
     fn take(&mut self, step: &Step) {
-        let (ledger, sim) = (self.desk.ledger.clone(), self.desk.sim.clone());
+        let (ledger, sim) = (self.test_ledger.ledger.clone(), self.test_ledger.sim.clone());
         match *step {
             Step::Ask { sat } => {
                 let number = u8::try_from(self.charges.len()).unwrap();
                 let (amount, preimage) = (Msat::from_sat(sat.into()).unwrap(), Preimage([number; 32]));
-                let (charge, invoice) = self.desk.ask(amount, preimage);
+                let (charge, invoice) = self.test_ledger.ask(amount, preimage);
                 self.charges.push((charge, invoice, preimage, amount));
             }
             Step::Pay { charge, sat_more } => {
@@ -167,7 +173,7 @@ impl World {
             }
             Step::PayInside { charge } => {
                 let Some((id, invoice, ..)) = pick(&self.charges, charge) else { return };
-                if let Queued::New(_) = self.desk.pay_inside(&invoice) {
+                if let Queued::New(_) = self.test_ledger.pay_inside(&invoice) {
                     self.inside.push(id);
                 }
             }
@@ -179,7 +185,7 @@ impl World {
                 }
             }
             Step::NoteThenDie => {
-                if self.desk.note_only().is_some() {
+                if self.test_ledger.note_only().is_some() {
                     self.die(0, 0);
                 }
             }
@@ -228,12 +234,12 @@ impl World {
 
     /// The node becomes honest and everything is driven to its end.
     fn settle(&mut self) {
-        let (ledger, sim) = (self.desk.ledger.clone(), self.desk.sim.clone());
+        let (ledger, sim) = (self.test_ledger.ledger.clone(), self.test_ledger.sim.clone());
         sim.set_claims_fail(false);
         sim.set_whispers(false);
         for round in 0..20 {
             sim.tell_all();
-            self.desk.drain();
+            self.test_ledger.drain();
             look_again(&ledger, true).unwrap();
             recovery::sweep(&ledger, 0).unwrap();
             self.watch(true);
@@ -246,15 +252,15 @@ impl World {
     }
 
     fn judge(&self) -> Result<(), TestCaseError> {
-        let desk = &self.desk;
-        let audit = audit::audit(&desk.ledger).unwrap();
+        let test_ledger = &self.test_ledger;
+        let audit = audit::audit(&test_ledger.ledger).unwrap();
         prop_assert!(audit.clean, "{:?}", audit.problems);
-        prop_assert!(desk.sim.held().is_empty(), "somebody still waits");
-        prop_assert!(desk.sim.orphaned().is_empty(), "a part was claimed");
-        let claimed = desk.sim.claimed();
+        prop_assert!(test_ledger.sim.held().is_empty(), "somebody still waits");
+        prop_assert!(test_ledger.sim.orphaned().is_empty(), "a part was claimed");
+        let claimed = test_ledger.sim.claimed();
         let (mut taken, mut inside) = (0_i64, 0_i64);
         for (id, invoice, _, amount) in &self.charges {
-            let charge = desk.charge(*id);
+            let charge = test_ledger.charge(*id);
             let by_node = claimed.get(&hash_of(invoice)).cloned().unwrap_or_default();
             let by_us = self.inside.iter().filter(|paid| *paid == id).count();
             taken += by_node.iter().map(|amount| amount.signed()).sum::<i64>();
@@ -267,7 +273,7 @@ impl World {
                 prop_assert!(came >= amount);
             }
             // Held and released in turns, settled at most once and last, and by the node never unannounced.
-            let told = desk.told.of(*id);
+            let told = test_ledger.told.of(*id);
             let before = told.strip_suffix(&["settled"]).unwrap_or(&told);
             let turns = before.iter().zip(["held", "released"].iter().cycle()).all(|(a, b)| a == b);
             prop_assert!(turns, "{:?}", told);
@@ -275,9 +281,9 @@ impl World {
             prop_assert!(by_node.is_empty() || before.contains(&"held"), "{:?}", told);
             prop_assert!(by_us == 0 || before.last() != Some(&"held"), "{:?}", told);
         }
-        prop_assert_eq!(desk.balance(Account::Lightning), taken);
-        prop_assert_eq!(desk.balance(Account::Merchants), -taken - inside);
-        prop_assert_eq!(desk.balance(Account::Suspense), 0);
+        prop_assert_eq!(test_ledger.balance(Account::Lightning), taken);
+        prop_assert_eq!(test_ledger.balance(Account::Merchants), -taken - inside);
+        prop_assert_eq!(test_ledger.balance(Account::Suspense), 0);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::core::time::Clock;
 use crate::ledger::charges::hash_of;
 use crate::ledger::payouts::{self, Order, Payout, PayoutStatus, Queued};
 use crate::ledger::{
-    Account, Charge, End, Family, Lapsed, Listener, Settings, Wake, audit, events, recovery,
+    Account, Charge, End, Family, Lapsed, Listener, Notify, Settings, audit, events, recovery,
 };
 use crate::lightning::sim::Sim;
 use crate::lightning::{InvoiceDescription, InvoiceRequest, Lightning, NodeEvent};
@@ -61,13 +61,13 @@ impl Listener for Told {
 }
 
 /// A ledger for the payments family on a simulated node.
-pub(in crate::ledger) struct Desk {
+pub(in crate::ledger) struct TestLedger {
     pub(in crate::ledger) ledger: Ledger,
     pub(in crate::ledger) sim: Arc<Sim>,
     pub(in crate::ledger) told: Arc<Told>,
 }
 
-impl Desk {
+impl TestLedger {
     pub(in crate::ledger) fn on(store: Store) -> Self {
         let clock = Clock::manual(1_800_000_000_000);
         let sim = Arc::new(Sim::new(clock.clone()));
@@ -76,7 +76,7 @@ impl Desk {
             store,
             lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([(Family::Payments, Arc::clone(&told) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };
@@ -107,7 +107,7 @@ impl Desk {
         while events::step(&self.ledger, Duration::ZERO).unwrap() {}
     }
 
-    /// Pays it from this same house.
+    /// Pays it from this same instance.
     pub(in crate::ledger) fn pay_inside(&self, invoice: &Bolt11Invoice) -> Queued {
         let (ledger, invoice) = (self.ledger.clone(), invoice.clone());
         let queued = self.ledger.store.write_blocking(move |tx| {
@@ -138,10 +138,10 @@ impl Desk {
     }
 }
 
-fn desk() -> (Desk, tempfile::TempDir) {
+fn test_ledger() -> (TestLedger, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
-    (Desk::on(store), folder)
+    (TestLedger::on(store), folder)
 }
 
 fn sat(sat: u64) -> Msat {
@@ -152,30 +152,30 @@ const SECRET: Preimage = Preimage([0xAB; 32]);
 
 #[test]
 fn a_payment_is_seen_while_it_is_held_and_credited_whole_once() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    assert!(desk.sim.hold(&invoice, sat(130)));
-    events::step(&desk.ledger, Duration::ZERO).unwrap();
-    assert!(desk.charge(charge).is_held());
-    assert_eq!(desk.told.of(charge), ["held"]);
-    assert_eq!(desk.balance(Account::Merchants), 0, "not ours yet");
-    desk.drain();
-    desk.sim.restart(0, 9);
-    desk.drain();
-    assert!(!desk.charge(charge).is_held());
-    assert_eq!(desk.charge(charge).received, Some(sat(130)));
-    assert_eq!(desk.told.of(charge), ["held", "settled"]);
-    assert_eq!(desk.balance(Account::Merchants), -130_000);
-    assert_eq!(desk.balance(Account::Suspense), 0);
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    assert!(test_ledger.sim.hold(&invoice, sat(130)));
+    events::step(&test_ledger.ledger, Duration::ZERO).unwrap();
+    assert!(test_ledger.charge(charge).is_held());
+    assert_eq!(test_ledger.told.of(charge), ["held"]);
+    assert_eq!(test_ledger.balance(Account::Merchants), 0, "not ours yet");
+    test_ledger.drain();
+    test_ledger.sim.restart(0, 9);
+    test_ledger.drain();
+    assert!(!test_ledger.charge(charge).is_held());
+    assert_eq!(test_ledger.charge(charge).received, Some(sat(130)));
+    assert_eq!(test_ledger.told.of(charge), ["held", "settled"]);
+    assert_eq!(test_ledger.balance(Account::Merchants), -130_000);
+    assert_eq!(test_ledger.balance(Account::Suspense), 0);
 }
 
 #[test]
 fn what_nobody_is_owed_is_refused() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    assert!(desk.sim.hold(&invoice, sat(99)));
-    desk.drain();
-    assert!(desk.sim.held().is_empty() && desk.told.of(charge).is_empty());
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    assert!(test_ledger.sim.hold(&invoice, sat(99)));
+    test_ledger.drain();
+    assert!(test_ledger.sim.held().is_empty() && test_ledger.told.of(charge).is_empty());
 
     // One that the ledger doesn't know, and one that the node claims by itself.
     let unknown = InvoiceRequest {
@@ -184,182 +184,186 @@ fn what_nobody_is_owed_is_refused() {
         expiry: Duration::from_secs(600),
         hold: Some(Preimage([1; 32]).payment_hash()),
     };
-    let stranger = desk.sim.create_invoice(&unknown).unwrap();
-    assert!(desk.sim.hold(&stranger, sat(5)));
-    desk.drain();
-    let again = desk.sim.create_invoice(&unknown).unwrap();
+    let stranger = test_ledger.sim.create_invoice(&unknown).unwrap();
+    assert!(test_ledger.sim.hold(&stranger, sat(5)));
+    test_ledger.drain();
+    let again = test_ledger.sim.create_invoice(&unknown).unwrap();
     let ours = again.clone();
-    desk.ledger
+    test_ledger
+        .ledger
         .store
         .write_blocking(move |tx| charges::open(tx, Family::Operator, &ours, Some(sat(5)), 0))
         .unwrap();
-    assert!(desk.sim.hold(&again, sat(5)));
-    desk.drain();
-    assert!(desk.sim.held().is_empty() && desk.sim.claimed().is_empty());
-    assert_eq!(desk.balance(Account::Lightning), 0);
+    assert!(test_ledger.sim.hold(&again, sat(5)));
+    test_ledger.drain();
+    assert!(test_ledger.sim.held().is_empty() && test_ledger.sim.claimed().is_empty());
+    assert_eq!(test_ledger.balance(Account::Lightning), 0);
 }
 
 #[test]
 fn who_pays_inside_gets_the_receipt_and_who_pays_then_gets_it_back() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    let Queued::New(payout) = desk.pay_inside(&invoice) else { panic!("not queued") };
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    let Queued::New(payout) = test_ledger.pay_inside(&invoice) else { panic!("not queued") };
     assert_eq!((payout.status, payout.preimage), (PayoutStatus::Paid, Some(SECRET)));
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.drain();
-    assert!(desk.sim.held().is_empty() && desk.sim.claimed().is_empty());
-    assert_eq!(desk.told.of(charge), ["settled"]);
-    assert_eq!(desk.balance(Account::Merchants), -100_000);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.drain();
+    assert!(test_ledger.sim.held().is_empty() && test_ledger.sim.claimed().is_empty());
+    assert_eq!(test_ledger.told.of(charge), ["settled"]);
+    assert_eq!(test_ledger.balance(Account::Merchants), -100_000);
 }
 
 #[test]
 fn a_held_charge_is_neither_paid_inside_nor_over() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    assert!(matches!(desk.note_only(), Some(Answer::Take(_))));
-    assert!(matches!(desk.pay_inside(&invoice), Queued::Unpayable));
-    desk.ledger.clock.advance(Duration::from_secs(5 * 86_400));
-    let now = desk.ledger.clock.now();
-    desk.ledger.store.write_blocking(move |tx| charges::expire(tx, now, 10)).unwrap();
-    assert_eq!(desk.charge(charge).status, ChargeStatus::Unpaid);
-    recovery::forget_old(&desk.ledger).unwrap();
-    desk.drain();
-    assert_eq!(desk.charge(charge).status, ChargeStatus::Paid);
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    assert!(matches!(test_ledger.note_only(), Some(Answer::Take(_))));
+    assert!(matches!(test_ledger.pay_inside(&invoice), Queued::Unpayable));
+    test_ledger.ledger.clock.advance(Duration::from_secs(5 * 86_400));
+    let now = test_ledger.ledger.clock.now();
+    test_ledger.ledger.store.write_blocking(move |tx| charges::expire(tx, now, 10)).unwrap();
+    assert_eq!(test_ledger.charge(charge).status, ChargeStatus::Unpaid);
+    recovery::forget_old(&test_ledger.ledger).unwrap();
+    test_ledger.drain();
+    assert_eq!(test_ledger.charge(charge).status, ChargeStatus::Paid);
 }
 
 #[test]
 fn what_can_not_be_claimed_is_tried_again_and_released_when_it_is_gone() {
-    let (desk, _folder) = desk();
-    let (first, invoice) = desk.ask(sat(100), SECRET);
-    desk.sim.set_claims_fail(true);
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.drain();
-    desk.sim.set_claims_fail(false);
-    look_again(&desk.ledger, true).unwrap();
-    assert!(!desk.sim.held().is_empty(), "the first claim is given its time");
-    desk.ledger.clock.advance(CLAIM_AGAIN_AFTER);
-    look_again(&desk.ledger, true).unwrap();
-    desk.drain();
-    assert_eq!(desk.told.of(first), ["held", "settled"]);
+    let (test_ledger, _folder) = test_ledger();
+    let (first, invoice) = test_ledger.ask(sat(100), SECRET);
+    test_ledger.sim.set_claims_fail(true);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.drain();
+    test_ledger.sim.set_claims_fail(false);
+    look_again(&test_ledger.ledger, true).unwrap();
+    assert!(!test_ledger.sim.held().is_empty(), "the first claim is given its time");
+    test_ledger.ledger.clock.advance(CLAIM_AGAIN_AFTER);
+    look_again(&test_ledger.ledger, true).unwrap();
+    test_ledger.drain();
+    assert_eq!(test_ledger.told.of(first), ["held", "settled"]);
 
-    let (second, invoice) = desk.ask(sat(100), Preimage([2; 32]));
-    desk.sim.set_claims_fail(true);
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.drain();
-    desk.ledger.clock.advance(Duration::from_secs(700));
-    desk.sim.mine(6);
-    look_again(&desk.ledger, false).unwrap();
-    assert!(desk.charge(second).is_held(), "something may be waiting to be told");
-    look_again(&desk.ledger, true).unwrap();
-    assert_eq!(desk.charge(second).status, ChargeStatus::Expired);
-    assert_eq!(desk.told.of(second), ["held", "released"]);
-    assert_eq!(desk.balance(Account::Merchants), -100_000);
+    let (second, invoice) = test_ledger.ask(sat(100), Preimage([2; 32]));
+    test_ledger.sim.set_claims_fail(true);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.drain();
+    test_ledger.ledger.clock.advance(Duration::from_secs(700));
+    test_ledger.sim.mine(6);
+    look_again(&test_ledger.ledger, false).unwrap();
+    assert!(test_ledger.charge(second).is_held(), "something may be waiting to be told");
+    look_again(&test_ledger.ledger, true).unwrap();
+    assert_eq!(test_ledger.charge(second).status, ChargeStatus::Expired);
+    assert_eq!(test_ledger.told.of(second), ["held", "released"]);
+    assert_eq!(test_ledger.balance(Account::Merchants), -100_000);
 }
 
 #[test]
 fn the_events_of_an_earlier_run_wait_for_the_node() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.sim.set_stopped(true);
-    assert!(!events::step(&desk.ledger, Duration::ZERO).unwrap());
-    assert!(!desk.charge(charge).is_held());
-    desk.sim.set_stopped(false);
-    desk.drain();
-    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.sim.set_stopped(true);
+    assert!(!events::step(&test_ledger.ledger, Duration::ZERO).unwrap());
+    assert!(!test_ledger.charge(charge).is_held());
+    test_ledger.sim.set_stopped(false);
+    test_ledger.drain();
+    assert_eq!(test_ledger.told.of(charge), ["held", "settled"]);
 }
 
 #[test]
 fn a_payment_that_nobody_told_of_is_found_after_a_start() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.sim.restart_losing(1);
-    desk.drain();
-    assert!(!desk.charge(charge).is_held());
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.sim.restart_losing(1);
+    test_ledger.drain();
+    assert!(!test_ledger.charge(charge).is_held());
     let mut lost = Lost::default();
     let second = Duration::from_secs(1);
     for (since, quiet) in [(second, true), (COMPLETE_AFTER - second, true), (COMPLETE_AFTER, false)] {
-        assert_eq!(lost.round(&desk.ledger, since, quiet).unwrap(), 0);
-        assert!(desk.told.of(charge).is_empty(), "nothing is shown before it is known");
+        assert_eq!(lost.round(&test_ledger.ledger, since, quiet).unwrap(), 0);
+        assert!(test_ledger.told.of(charge).is_empty(), "nothing is shown before it is known");
     }
-    assert_eq!(lost.round(&desk.ledger, COMPLETE_AFTER, true).unwrap(), 1);
+    assert_eq!(lost.round(&test_ledger.ledger, COMPLETE_AFTER, true).unwrap(), 1);
     assert!(!lost.is_watching());
-    desk.drain();
-    assert_eq!(desk.told.of(charge), ["held", "settled"]);
-    assert_eq!((desk.charge(charge).received, desk.balance(Account::Merchants)), (Some(sat(100)), -100_000));
+    test_ledger.drain();
+    assert_eq!(test_ledger.told.of(charge), ["held", "settled"]);
+    assert_eq!(
+        (test_ledger.charge(charge).received, test_ledger.balance(Account::Merchants)),
+        (Some(sat(100)), -100_000)
+    );
 }
 
 #[test]
 fn what_may_not_be_complete_is_never_claimed() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
     // A part from before the start that goes back, and at once comes again.
-    assert!(desk.sim.hold_part(&invoice, sat(100)));
-    desk.sim.restart(0, 0);
+    assert!(test_ledger.sim.hold_part(&invoice, sat(100)));
+    test_ledger.sim.restart(0, 0);
     let mut lost = Lost::default();
     for minute in 0..20 {
-        lost.round(&desk.ledger, Duration::from_secs(60 * minute), true).unwrap();
-        desk.ledger.clock.advance(Duration::from_secs(60));
-        desk.sim.hold_part(&invoice, sat(100));
+        lost.round(&test_ledger.ledger, Duration::from_secs(60 * minute), true).unwrap();
+        test_ledger.ledger.clock.advance(Duration::from_secs(60));
+        test_ledger.sim.hold_part(&invoice, sat(100));
     }
-    desk.ledger.clock.advance(Duration::from_secs(200));
+    test_ledger.ledger.clock.advance(Duration::from_secs(200));
     // Too little, by the same look.
-    let (_, other) = desk.ask(sat(100), Preimage([2; 32]));
-    assert!(desk.sim.hold(&other, sat(99)));
-    desk.sim.restart_losing(1);
+    let (_, other) = test_ledger.ask(sat(100), Preimage([2; 32]));
+    assert!(test_ledger.sim.hold(&other, sat(99)));
+    test_ledger.sim.restart_losing(1);
     let mut lost = Lost::default();
-    lost.round(&desk.ledger, Duration::ZERO, true).unwrap();
+    lost.round(&test_ledger.ledger, Duration::ZERO, true).unwrap();
     assert!(!lost.is_watching());
-    assert!(desk.told.of(charge).is_empty());
-    assert!(desk.sim.orphaned().is_empty() && desk.sim.claimed().is_empty());
+    assert!(test_ledger.told.of(charge).is_empty());
+    assert!(test_ledger.sim.orphaned().is_empty() && test_ledger.sim.claimed().is_empty());
 }
 
 #[test]
 fn a_payment_that_is_told_of_too_late_takes_no_other_with_it() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.sim.mine(6);
-    assert!(desk.sim.held().is_empty(), "it has gone back");
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.sim.mine(6);
+    assert!(test_ledger.sim.held().is_empty(), "it has gone back");
     // Its payer has tried again before anybody heard of the first time.
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.drain();
-    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.drain();
+    assert_eq!(test_ledger.told.of(charge), ["held", "settled"]);
 }
 
 #[test]
 fn a_part_of_another_payment_is_not_claimed_with_the_first() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    desk.sim.set_claims_fail(true);
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.drain();
-    desk.sim.set_claims_fail(false);
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    test_ledger.sim.set_claims_fail(true);
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.drain();
+    test_ledger.sim.set_claims_fail(false);
     // Its channel is closed, and its payer begins again.
-    desk.sim.lose(hash_of(&invoice));
-    assert!(desk.sim.hold_part(&invoice, sat(100)));
-    desk.ledger.clock.advance(CLAIM_AGAIN_AFTER);
-    look_again(&desk.ledger, true).unwrap();
+    test_ledger.sim.lose(hash_of(&invoice));
+    assert!(test_ledger.sim.hold_part(&invoice, sat(100)));
+    test_ledger.ledger.clock.advance(CLAIM_AGAIN_AFTER);
+    look_again(&test_ledger.ledger, true).unwrap();
     // And the node tells of the first one again.
-    desk.sim.restart(0, 1);
-    desk.drain();
-    assert!(desk.sim.orphaned().is_empty());
-    assert!(desk.sim.hold(&invoice, sat(100)));
-    desk.drain();
-    assert_eq!(desk.told.of(charge), ["held", "settled"]);
+    test_ledger.sim.restart(0, 1);
+    test_ledger.drain();
+    assert!(test_ledger.sim.orphaned().is_empty());
+    assert!(test_ledger.sim.hold(&invoice, sat(100)));
+    test_ledger.drain();
+    assert_eq!(test_ledger.told.of(charge), ["held", "settled"]);
 }
 
 #[test]
 fn a_preimage_is_not_printed() {
-    let (desk, _folder) = desk();
-    let (charge, invoice) = desk.ask(sat(100), SECRET);
-    let printed = format!("{:?} {:?}", desk.charge(charge), Answer::Take(SECRET));
+    let (test_ledger, _folder) = test_ledger();
+    let (charge, invoice) = test_ledger.ask(sat(100), SECRET);
+    let printed = format!("{:?} {:?}", test_ledger.charge(charge), Answer::Take(SECRET));
     assert!(!printed.contains(&SECRET.to_string()), "{printed}");
-    let wrong = desk.ledger.store.write_blocking(move |tx| {
+    let wrong = test_ledger.ledger.store.write_blocking(move |tx| {
         charges::open_held(tx, Family::Payments, &invoice, None, Preimage([9; 32]), 0)
     });
     assert!(matches!(wrong, Err(LedgerError::Broken(why)) if !why.contains("0909")));
-    assert_eq!(hash_of(&desk.ask(sat(1), Preimage([3; 32])).1), Preimage([3; 32]).payment_hash());
+    assert_eq!(hash_of(&test_ledger.ask(sat(1), Preimage([3; 32])).1), Preimage([3; 32]).payment_hash());
 }

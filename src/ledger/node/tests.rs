@@ -12,7 +12,7 @@ use super::compare::compare_steady;
 use super::{Comparison, State, note_channels, note_forward};
 use crate::core::money::Msat;
 use crate::core::time::Clock;
-use crate::ledger::{Ledger, LedgerError, Listeners, Settings, Wake, audit};
+use crate::ledger::{Ledger, LedgerError, Listeners, Notify, Settings, audit};
 use crate::lightning::sim::Sim;
 use crate::lightning::{
     ChannelHolding, Claim, ClaimKind, Holdings, Lightning, Spent, Sweep, WalletTransaction,
@@ -42,7 +42,7 @@ impl World {
             store: Store::open_without_sync(&folder.path().join("satchel.db")).unwrap(),
             lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::default(),
             settings: Settings::default(),
         };

@@ -14,7 +14,7 @@ use super::tests::ask;
 use super::*;
 use crate::core::ids::Preimage;
 use crate::ledger::charges::hash_of;
-use crate::ledger::held::tests::Desk;
+use crate::ledger::held::tests::TestLedger;
 use crate::ledger::payouts::Queued;
 use crate::ledger::{audit, events, held, recovery};
 use crate::lightning::Lightning;
@@ -128,18 +128,18 @@ struct Asked {
 }
 
 struct World {
-    desk: Desk,
+    test_ledger: TestLedger,
     charges: Vec<Asked>,
 }
 
 impl World {
     fn take(&mut self, step: &Step) {
-        let (ledger, sim) = (self.desk.ledger.clone(), self.desk.sim.clone());
+        let (ledger, sim) = (self.test_ledger.ledger.clone(), self.test_ledger.sim.clone());
         match *step {
             Step::Ask { sat } => {
                 let number = u8::try_from(self.charges.len()).unwrap();
                 let amount = Msat::from_sat(sat.into()).unwrap();
-                let (id, invoice, offer) = ask(&self.desk, amount, Preimage([number; 32]));
+                let (id, invoice, offer) = ask(&self.test_ledger, amount, Preimage([number; 32]));
                 let by_offer = Vec::new();
                 self.charges.push(Asked { id, invoice, offer, amount, by_offer, inside: false });
             }
@@ -155,7 +155,7 @@ impl World {
             }
             Step::PayInside { charge } => {
                 let Some(asked) = pick(&mut self.charges, charge) else { return };
-                asked.inside |= matches!(self.desk.pay_inside(&asked.invoice), Queued::New(_));
+                asked.inside |= matches!(self.test_ledger.pay_inside(&asked.invoice), Queued::New(_));
             }
             Step::Event => drop(events::step(&ledger, Duration::ZERO).unwrap()),
             Step::EventThenDie => {
@@ -165,7 +165,7 @@ impl World {
                 }
             }
             Step::NoteThenDie => {
-                if self.desk.note_only().is_some() {
+                if self.test_ledger.note_only().is_some() {
                     sim.restart(0, 0);
                 }
             }
@@ -208,7 +208,7 @@ impl World {
             }
             Step::Forget => {
                 sim.tell_all();
-                self.desk.drain();
+                self.test_ledger.drain();
                 recovery::sweep(&ledger, 0).unwrap();
                 ledger.clock.advance(Duration::from_secs(12 * 3_600));
                 recovery::forget_old(&ledger).unwrap();
@@ -224,9 +224,10 @@ impl World {
     }
 
     fn credit(&self, hash: PaymentHash, offer: Option<OfferId>, amount: Msat) {
-        let (listeners, now) = (self.desk.ledger.listeners.clone(), self.desk.ledger.clock.now());
+        let (listeners, now) =
+            (self.test_ledger.ledger.listeners.clone(), self.test_ledger.ledger.clock.now());
         let received = self
-            .desk
+            .test_ledger
             .ledger
             .store
             .write_blocking(move |tx| charges::receive(tx, &listeners, hash, offer, amount, now));
@@ -235,12 +236,12 @@ impl World {
 
     /// The node becomes honest and everything is driven to its end.
     fn settle(&mut self) {
-        let (ledger, sim) = (self.desk.ledger.clone(), self.desk.sim.clone());
+        let (ledger, sim) = (self.test_ledger.ledger.clone(), self.test_ledger.sim.clone());
         sim.set_claims_fail(false);
         sim.set_whispers(false);
         for _ in 0..12 {
             sim.tell_all();
-            self.desk.drain();
+            self.test_ledger.drain();
             held::look_again(&ledger, true).unwrap();
             recovery::sweep(&ledger, 0).unwrap();
             ledger.clock.advance(Duration::from_secs(60));
@@ -249,14 +250,14 @@ impl World {
     }
 
     fn judge(&self) -> Result<(), TestCaseError> {
-        let desk = &self.desk;
-        let audit = audit::audit(&desk.ledger).unwrap();
+        let test_ledger = &self.test_ledger;
+        let audit = audit::audit(&test_ledger.ledger).unwrap();
         prop_assert!(audit.clean, "{:?}", audit.problems);
-        prop_assert!(desk.sim.held().is_empty(), "somebody still waits");
-        let claimed = desk.sim.claimed();
+        prop_assert!(test_ledger.sim.held().is_empty(), "somebody still waits");
+        let claimed = test_ledger.sim.claimed();
         let (mut taken, mut inside) = (0_i64, 0_i64);
         for asked in &self.charges {
-            let charge = desk.charge(asked.id);
+            let charge = test_ledger.charge(asked.id);
             let by_invoice = claimed.get(&hash_of(&asked.invoice)).cloned().unwrap_or_default();
             prop_assert!(by_invoice.len() + usize::from(asked.inside) <= 1, "the invoice was paid twice");
             let all: Vec<_> = by_invoice.iter().chain(&asked.by_offer).collect();
@@ -268,7 +269,7 @@ impl World {
             prop_assert_eq!(charge.status == ChargeStatus::Paid, paid, "{:?} {:?}", charge, all);
             prop_assert_eq!(charge.received.map_or(0, Msat::signed), came + ours, "{:?} {:?}", charge, all);
             prop_assert!(!charge.is_held(), "stuck: {:?}", charge);
-            let told = desk.told.of(asked.id);
+            let told = test_ledger.told.of(asked.id);
             let times = |what: &str| told.iter().filter(|told| **told == what).count();
             prop_assert_eq!(times("settled"), usize::from(paid), "{:?}", told);
             let receipts = all.len() + usize::from(asked.inside);
@@ -277,9 +278,9 @@ impl World {
             let end = told.iter().position(|told| *told == "settled").unwrap_or(told.len());
             prop_assert!(told.iter().skip(end + 1).all(|told| *told == "more"), "{:?}", told);
         }
-        prop_assert_eq!(desk.balance(Account::Lightning), taken);
-        prop_assert_eq!(desk.balance(Account::Merchants), -taken - inside);
-        prop_assert_eq!(desk.balance(Account::Suspense), 0);
+        prop_assert_eq!(test_ledger.balance(Account::Lightning), taken);
+        prop_assert_eq!(test_ledger.balance(Account::Merchants), -taken - inside);
+        prop_assert_eq!(test_ledger.balance(Account::Suspense), 0);
         Ok(())
     }
 }
@@ -311,12 +312,12 @@ fn run(histories: u32, steps: impl Strategy<Value = Vec<Step>>) -> Result<usize,
             shared.1.clone().unwrap()
         };
         clear(&store);
-        let mut world = World { desk: Desk::on(store), charges: Vec::new() };
+        let mut world = World { test_ledger: TestLedger::on(store), charges: Vec::new() };
         for step in &history {
             world.take(step);
         }
         world.settle();
-        let told = world.desk.told.0.lock().unwrap().iter().filter(|told| told.1 == "more").count();
+        let told = world.test_ledger.told.0.lock().unwrap().iter().filter(|told| told.1 == "more").count();
         added.set(added.get() + told);
         world.judge()
     });

@@ -6,7 +6,7 @@ use crate::core::ids::{AccountId, CoinSendId};
 use crate::core::money::Msat;
 use crate::core::time::{UnixMillis, Window};
 use crate::ledger::LedgerError;
-use crate::ledger::coins::{CoinSend, CoinStatus, CoinsWanted};
+use crate::ledger::coins::{CoinStatus, CoinsWanted, OnchainPayout};
 use crate::storage::Tx;
 
 const SEND: &str =
@@ -14,8 +14,8 @@ const SEND: &str =
      error, max_fee_msat, fee_reserve_id, fee_rate, fee_msat, coalesce(o.everything, 0),
      coalesce(o.amount_known, 1) FROM coin_sends LEFT JOIN operator_sends o ON o.coin_send_id = id";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<CoinSend> {
-    Ok(CoinSend {
+fn read(row: &Row<'_>) -> rusqlite::Result<OnchainPayout> {
+    Ok(OnchainPayout {
         id: row.get(0)?,
         family: row.get(1)?,
         address: row.get(2)?,
@@ -61,20 +61,23 @@ pub(crate) fn insert(
     Ok(CoinSendId(tx.last_insert_rowid()))
 }
 
-pub(crate) fn by_id(connection: &Connection, id: CoinSendId) -> Result<Option<CoinSend>, LedgerError> {
+pub(crate) fn by_id(connection: &Connection, id: CoinSendId) -> Result<Option<OnchainPayout>, LedgerError> {
     let mut statement = connection.prepare_cached(&format!("{SEND} WHERE id = ?1"))?;
     Ok(statement.query_row([id], read).optional()?)
 }
 
 /// The one that has not failed: there is at most one.
-pub(crate) fn by_address(connection: &Connection, address: &str) -> Result<Option<CoinSend>, LedgerError> {
+pub(crate) fn by_address(
+    connection: &Connection,
+    address: &str,
+) -> Result<Option<OnchainPayout>, LedgerError> {
     let mut statement =
         connection.prepare_cached(&format!("{SEND} WHERE address = ?1 AND status <> 'failed'"))?;
     Ok(statement.query_row([address], read).optional()?)
 }
 
 /// What has not ended, oldest first.
-pub(crate) fn open(connection: &Connection) -> Result<Vec<CoinSend>, LedgerError> {
+pub(crate) fn open(connection: &Connection) -> Result<Vec<OnchainPayout>, LedgerError> {
     let mut statement = connection
         .prepare_cached(&format!("{SEND} WHERE status IN ('queued', 'sending', 'sent') ORDER BY id"))?;
     let found = statement.query_map([], read)?;
@@ -86,7 +89,7 @@ pub(crate) fn open_after(
     connection: &Connection,
     after: CoinSendId,
     limit: u32,
-) -> Result<Vec<CoinSend>, LedgerError> {
+) -> Result<Vec<OnchainPayout>, LedgerError> {
     let sql =
         format!("{SEND} WHERE status IN ('queued', 'sending', 'sent') AND id > ?1 ORDER BY id LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;

@@ -8,7 +8,7 @@ use super::gate::judge;
 use super::*;
 use crate::core::time::Clock;
 use crate::ledger::payouts::{Order, Queued};
-use crate::ledger::{Family, Listeners, Settings, Wake, charges, payouts};
+use crate::ledger::{Family, Listeners, Notify, Settings, charges, payouts};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{ChannelRoom, Limit};
 use crate::storage::Store;
@@ -34,7 +34,7 @@ impl World {
             store: Store::open_without_sync(&folder.path().join("satchel.db")).unwrap(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::default(),
             settings: Settings::default(),
         };

@@ -28,53 +28,54 @@ impl Listener for Flaky {
 
 #[test]
 fn a_sweep_that_failed_is_made_again_from_where_it_began() {
-    let mut desk = Desk::new();
-    desk.ledger.listeners =
+    let mut test_ledger = TestLedger::new();
+    test_ledger.ledger.listeners =
         Listeners::new([(Family::Operator, Arc::new(Flaky::default()) as Arc<dyn Listener>)]);
-    let invoice = desk.charge(sat(100));
-    desk.sim.receive(&invoice, sat(100));
-    desk.sim.event_handled();
-    desk.ledger.clock.advance(Duration::from_secs(3_600));
+    let invoice = test_ledger.charge(sat(100));
+    test_ledger.sim.receive(&invoice, sat(100));
+    test_ledger.sim.event_handled();
+    test_ledger.ledger.clock.advance(Duration::from_secs(3_600));
     let mut recovery = recovery::Recovery::default();
-    assert!(recovery.round(&desk.ledger).is_err());
-    recovery.round(&desk.ledger).unwrap();
-    assert_eq!(desk.balance(Account::Operator), -100_000);
+    assert!(recovery.round(&test_ledger.ledger).is_err());
+    recovery.round(&test_ledger.ledger).unwrap();
+    assert_eq!(test_ledger.balance(Account::Operator), -100_000);
 }
 
 #[test]
 fn the_node_forgets_nothing_before_it_has_told_everything() {
-    let mut desk = Desk::new();
-    desk.ledger.settings.settle_time = Duration::ZERO;
-    let invoice = desk.charge(sat(100));
-    desk.sim.receive(&invoice, sat(100));
-    desk.ledger.clock.advance(Duration::from_secs(86_400));
-    recovery::Recovery::default().round(&desk.ledger).unwrap();
-    let known = || desk.sim.record(charges::hash_of(&invoice)).is_some();
+    let mut test_ledger = TestLedger::new();
+    test_ledger.ledger.settings.settle_time = Duration::ZERO;
+    let invoice = test_ledger.charge(sat(100));
+    test_ledger.sim.receive(&invoice, sat(100));
+    test_ledger.ledger.clock.advance(Duration::from_secs(86_400));
+    recovery::Recovery::default().round(&test_ledger.ledger).unwrap();
+    let known = || test_ledger.sim.record(charges::hash_of(&invoice)).is_some();
     assert!(known(), "an event about it waits");
-    while events::step(&desk.ledger, Duration::ZERO).unwrap() {}
-    recovery::Recovery::default().round(&desk.ledger).unwrap();
+    while events::step(&test_ledger.ledger, Duration::ZERO).unwrap() {}
+    recovery::Recovery::default().round(&test_ledger.ledger).unwrap();
     assert!(!known());
 }
 
 #[test]
 fn a_clock_that_was_ahead_leaves_nobody_behind() {
-    let desk = Desk::new();
-    let now = desk.ledger.clock.now();
+    let test_ledger = TestLedger::new();
+    let now = test_ledger.ledger.clock.now();
     let later = |seconds: i64| now + seconds * 1_000;
-    let expire = |at: UnixMillis| desk.write(move |tx, _| charges::expire(tx, at, 10)).unwrap();
+    let expire = |at: UnixMillis| test_ledger.write(move |tx, _| charges::expire(tx, at, 10)).unwrap();
     let forget = |at: UnixMillis| {
-        desk.write(move |tx, ledger| charges::forget_unpaid(tx, &ledger.listeners, at, 10)).unwrap()
+        test_ledger.write(move |tx, ledger| charges::forget_unpaid(tx, &ledger.listeners, at, 10)).unwrap()
     };
-    desk.charge(sat(1));
+    test_ledger.charge(sat(1));
     assert_eq!((expire(later(86_400)), forget(later(86_400))), (1, 1));
     // It is right again, and an invoice is made that ends before the first one would have.
-    let (invoice, _) = desk.sim.invoice(sat(2), Duration::from_secs(60));
+    let (invoice, _) = test_ledger.sim.invoice(sat(2), Duration::from_secs(60));
     let (ours, hash) = (invoice.clone(), charges::hash_of(&invoice));
-    desk.write(move |tx, _| charges::open(tx, Family::Operator, &ours, Some(sat(2)), now)).unwrap();
+    test_ledger.write(move |tx, _| charges::open(tx, Family::Operator, &ours, Some(sat(2)), now)).unwrap();
     assert_eq!((expire(now), forget(now)), (0, 0));
     assert_eq!(expire(later(61)), 1);
     let status = || {
-        let found = desk.ledger.store.read_blocking(move |connection| charges::by_hash(connection, hash));
+        let found =
+            test_ledger.ledger.store.read_blocking(move |connection| charges::by_hash(connection, hash));
         found.unwrap().map(|charge| charge.status)
     };
     assert_eq!(status(), Some(ChargeStatus::Expired));
@@ -84,29 +85,30 @@ fn a_clock_that_was_ahead_leaves_nobody_behind() {
 
 #[test]
 fn a_clock_that_was_ahead_leaves_no_record_with_the_node() {
-    let desk = Desk::new();
-    let ahead = desk.ledger.clock.now() + 30 * 86_400_000;
-    desk.write(move |tx, _| {
-        let mark = |name| rows::charges::set_mark(tx, name, ahead, 7);
-        mark("forget_charges").and_then(|()| mark("forget_payouts"))
-    })
-    .unwrap();
-    recovery::forget_old(&desk.ledger).unwrap();
-    let invoice = desk.charge(sat(100));
-    desk.sim.receive(&invoice, sat(100));
-    desk.ledger.clock.advance(Duration::from_secs(86_400));
-    recovery::forget_old(&desk.ledger).unwrap();
-    assert!(desk.sim.record(charges::hash_of(&invoice)).is_none());
+    let test_ledger = TestLedger::new();
+    let ahead = test_ledger.ledger.clock.now() + 30 * 86_400_000;
+    test_ledger
+        .write(move |tx, _| {
+            let mark = |name| rows::charges::set_mark(tx, name, ahead, 7);
+            mark("forget_charges").and_then(|()| mark("forget_payouts"))
+        })
+        .unwrap();
+    recovery::forget_old(&test_ledger.ledger).unwrap();
+    let invoice = test_ledger.charge(sat(100));
+    test_ledger.sim.receive(&invoice, sat(100));
+    test_ledger.ledger.clock.advance(Duration::from_secs(86_400));
+    recovery::forget_old(&test_ledger.ledger).unwrap();
+    assert!(test_ledger.sim.record(charges::hash_of(&invoice)).is_none());
 }
 
 #[test]
 fn a_request_nobody_paid_for_is_kept_until_nobody_can_pay_it_and_no_longer() {
-    let desk = Desk::new();
-    let now = desk.ledger.clock.now();
+    let test_ledger = TestLedger::new();
+    let now = test_ledger.ledger.clock.now();
     let ask = |family: Family, secs: u64| {
-        let (invoice, _) = desk.sim.invoice(sat(2), Duration::from_secs(secs));
+        let (invoice, _) = test_ledger.sim.invoice(sat(2), Duration::from_secs(secs));
         let ours = invoice.clone();
-        desk.write(move |tx, _| charges::open(tx, family, &ours, Some(sat(2)), now)).unwrap();
+        test_ledger.write(move |tx, _| charges::open(tx, family, &ours, Some(sat(2)), now)).unwrap();
         invoice
     };
     // Among others, so that the round has to look for them.
@@ -114,7 +116,8 @@ fn a_request_nobody_paid_for_is_kept_until_nobody_can_pay_it_and_no_longer() {
         (600..604).map(|secs| (ask(Family::L402, secs), ask(Family::Payments, secs))).collect();
     let there = |invoice: &Bolt11Invoice| {
         let hash = charges::hash_of(invoice);
-        desk.ledger
+        test_ledger
+            .ledger
             .store
             .read_blocking(move |connection| charges::by_hash(connection, hash))
             .unwrap()
@@ -122,25 +125,26 @@ fn a_request_nobody_paid_for_is_kept_until_nobody_can_pay_it_and_no_longer() {
     };
     let left = || asked.iter().filter(|(request, _)| there(request)).count();
     let round = |limit: usize| {
-        let at = desk.ledger.clock.now();
-        desk.write(move |tx, ledger| {
-            charges::expire(tx, at, 100)?;
-            charges::forget_unpayable(tx, &ledger.listeners, limit)
-        })
-        .unwrap()
+        let at = test_ledger.ledger.clock.now();
+        test_ledger
+            .write(move |tx, ledger| {
+                charges::expire(tx, at, 100)?;
+                charges::forget_unpayable(tx, &ledger.listeners, limit)
+            })
+            .unwrap()
     };
-    desk.ledger.clock.advance(Duration::from_secs(600 + 2 * 3_600));
-    recovery::forget_old(&desk.ledger).unwrap();
+    test_ledger.ledger.clock.advance(Duration::from_secs(600 + 2 * 3_600));
+    recovery::forget_old(&test_ledger.ledger).unwrap();
     assert_eq!((round(100), left()), (0, 4), "LDK would still take a payment");
-    desk.sim.receive(&asked[3].0, sat(2));
-    while events::step(&desk.ledger, Duration::ZERO).unwrap() {}
-    desk.ledger.clock.advance(Duration::from_secs(3_610));
+    test_ledger.sim.receive(&asked[3].0, sat(2));
+    while events::step(&test_ledger.ledger, Duration::ZERO).unwrap() {}
+    test_ledger.ledger.clock.advance(Duration::from_secs(3_610));
     assert_eq!((round(100), left()), (0, 4), "the node has not forgotten them");
-    recovery::forget_old(&desk.ledger).unwrap();
+    recovery::forget_old(&test_ledger.ledger).unwrap();
     assert_eq!((round(3), left()), (3, 2), "so many at once");
     assert_eq!((round(3), left()), (3, 1));
     assert_eq!((round(3), left()), (2, 1), "what was paid stays");
     assert_eq!((round(3), left()), (0, 1));
     assert!(asked.iter().all(|(_, order)| there(order)), "orders are kept for days");
-    assert_eq!(desk.balance(Account::Merchants), -2_000);
+    assert_eq!(test_ledger.balance(Account::Merchants), -2_000);
 }

@@ -1,4 +1,4 @@
-//! The real node: ldk-node inside this process. The only room that names `ldk_node`.
+//! The real node: ldk-node inside this process. The only module that names `ldk_node`.
 //!
 //! Every call blocks, some for seconds; callers come through [`Node`](super::Node) or are threads of
 //! their own. The node is built at once and started by [`LdkNode::run_start`], which goes on trying while

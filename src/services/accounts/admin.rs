@@ -11,7 +11,7 @@ use super::{AccountError, Accounts, By, HEAD, NewWithdrawal, span};
 use crate::admin::{AccountAdmin, AdminError, StatementRequest, SweepRequest, TableRequest, WithdrawRequest};
 use crate::core::ids::AccountId;
 use crate::core::money::Msat;
-use crate::http::idempotency::{Ask, Reply};
+use crate::http::idempotency::{IdempotencyKey, Reply};
 use crate::ledger::offer_payouts::{self, Found};
 use crate::ledger::{LedgerError, accounts};
 
@@ -87,7 +87,7 @@ impl AccountAdmin for Accounts {
         &self,
         name: String,
         asked: WithdrawRequest,
-        once: Option<Ask>,
+        once: Option<IdempotencyKey>,
     ) -> BoxFuture<'_, Result<Value, AdminError>> {
         Box::pin(async move {
             let account = self.named(name).await?;

@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::core::money::Msat;
 use crate::http::body::Invalid;
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
-use crate::http::trouble::{Cause, Trouble};
 use crate::ledger::coin_fees::FeeRefused;
 use crate::lightning::Shortfall;
 
@@ -217,18 +217,18 @@ impl From<Invalid> for AccountError {
     }
 }
 
-impl<E: Cause> From<E> for AccountError {
+impl<E: IntoCommonError> From<E> for AccountError {
     fn from(cause: E) -> Self {
         match cause.trouble("accounts") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("INVALID_JSON", why),
-            Trouble::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
-            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(scope) => Self::Forbidden(scope),
-            Trouble::Unavailable | Trouble::NoCapacity(_) => Self::Unavailable,
-            Trouble::Internal => Self::Internal,
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("INVALID_JSON", why),
+            CommonError::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
+            CommonError::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(scope) => Self::Forbidden(scope),
+            CommonError::Unavailable | CommonError::NoCapacity(_) => Self::Unavailable,
+            CommonError::Internal => Self::Internal,
         }
     }
 }

@@ -6,16 +6,18 @@ use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::http::events::EventLog;
 use crate::ledger::accounts::{self, Change, LineKind};
-use crate::ledger::{Charge, CoinSend, End, Lapsed, LedgerError, Listener, OfferPayout, Payout, coin_fees};
+use crate::ledger::{
+    Charge, End, Lapsed, LedgerError, Listener, OfferPayout, OnchainPayout, Payout, coin_fees,
+};
 use crate::storage::Tx;
 
 /// Listens to the ledger, and tells the operator's event log.
 #[derive(Clone)]
-pub struct Teller {
+pub struct Notifier {
     log: EventLog,
 }
 
-impl Teller {
+impl Notifier {
     /// With this log.
     pub fn new(log: EventLog) -> Self {
         Self { log }
@@ -111,7 +113,7 @@ fn found(tx: &Tx<'_>, carrier: Carrier) -> Result<Withdrawal, LedgerError> {
         .ok_or_else(|| LedgerError::Broken(format!("{carrier:?} carries no withdrawal")))
 }
 
-impl Listener for Teller {
+impl Listener for Notifier {
     /// Nothing is charged for this service.
     fn charge_settled(&self, _: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         Err(LedgerError::Broken(format!("charge {} is nobody's", charge.id)))
@@ -129,7 +131,7 @@ impl Listener for Teller {
         self.by_lightning(tx, Carrier::Offer(payout.id), end, payout.fee, ended)
     }
 
-    fn coins_ended(&self, tx: &Tx<'_>, send: &CoinSend, end: End) -> Result<(), LedgerError> {
+    fn coins_ended(&self, tx: &Tx<'_>, send: &OnchainPayout, end: End) -> Result<(), LedgerError> {
         let withdrawal = found(tx, Carrier::Coins(send.id))?;
         let at = send.finished_at.unwrap_or(send.created_at);
         let charged = coin_fees::settle(tx, send, end, &withdrawal.public_id.to_string(), at)?;

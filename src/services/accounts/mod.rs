@@ -52,7 +52,7 @@ use crate::storage::Store;
 
 pub use admin::admin_error;
 pub use error::AccountError;
-pub use listener::Teller;
+pub use listener::Notifier;
 pub use rules::Rules;
 pub use statement::{HEAD, Span, span};
 pub use target::Payable;
@@ -67,7 +67,7 @@ pub struct Parts {
     /// Limits.
     pub rules: Rules,
     /// The same one that listens to the ledger.
-    pub teller: Teller,
+    pub notifier: Notifier,
     /// Asks lightning addresses, behind the address guard.
     pub addresses: Addresses,
     /// Resolves BIP 353 names. `None`: names are only tried as lightning addresses.

@@ -160,7 +160,7 @@ fn is_uri(text: &str) -> bool {
     text.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("bitcoin:"))
 }
 
-/// The text as [`PaymentInstructions`] takes it. People paste with blanks and line breaks in it; where they would mean
+/// The text as [`PaymentInstructions`] takes it. Users paste with blanks and line breaks in it; where they would mean
 /// something, a checksum says that they don't belong there.
 fn instructions(text: &str) -> String {
     let text = target::clean(text);

@@ -17,7 +17,7 @@ use crate::core::ids::{AccountId, FeeReserveId};
 use crate::core::money::Msat;
 use crate::crash_point;
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, Reply, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Reply, lookup, save};
 use crate::http::keys::KeyId;
 use crate::http::respond;
 use crate::ledger::accounts::{self, Change, LineKind};
@@ -110,13 +110,13 @@ impl Accounts {
         account: AccountId,
         by: By,
         new: NewWithdrawal,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Reply, AccountError> {
         let asked_before = ask.clone();
         let (before, available) = self
             .store()
             .read(move |connection| -> Result<_, AccountError> {
-                let before = seen(connection, asked_before.as_ref())?;
+                let before = lookup(connection, asked_before.as_ref())?;
                 Ok((before, accounts::balance(connection, account)?.available))
             })
             .await?;
@@ -157,7 +157,7 @@ impl Accounts {
         }
         let this = self.clone();
         let written = self.store().write(move |tx| -> Result<Reply, AccountError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Reply::Replayed(recorded));
             }
             let plan = Plan { account, by, new: &new, amount, wallet };
@@ -168,7 +168,7 @@ impl Accounts {
                 Target::Pay(_) => return Err(AccountError::Internal),
             };
             let body = respond::to_json(&WithdrawalView::new(&withdrawal))?;
-            remember(tx, ask.as_ref(), status, &body, this.now())?;
+            save(tx, ask.as_ref(), status, &body, this.now())?;
             Ok(Reply::New(status, body))
         });
         let done = written.await?;
@@ -384,7 +384,7 @@ impl Accounts {
 
     fn begun(&self, tx: &Tx<'_>, carrier: Carrier) -> Result<(StatusCode, Withdrawal), AccountError> {
         let withdrawal = store::by_carrier(tx, carrier)?.ok_or(AccountError::Internal)?;
-        self.0.parts.teller.record(tx, "withdrawal.created", &withdrawal)?;
+        self.0.parts.notifier.record(tx, "withdrawal.created", &withdrawal)?;
         Ok((StatusCode::CREATED, withdrawal))
     }
 

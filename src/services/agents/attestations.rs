@@ -13,7 +13,7 @@ use super::store::{agents, agreements, attestations};
 use super::view::{AttestationsView, AttestedView};
 use crate::core::ids::{AccountId, random_hex};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, Reply, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Reply, lookup, save};
 use crate::http::respond;
 use crate::storage::Tx;
 
@@ -65,12 +65,12 @@ impl Agents {
         &self,
         account: AccountId,
         new: NewAttestation,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Reply, AgentError> {
         let (this, now) = (self.clone(), self.now());
         let suffix = random_hex::<4>()?;
         let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Reply::Replayed(recorded));
             }
             let attestation_id = new.attestation_id.clone().unwrap_or_else(|| {
@@ -117,7 +117,7 @@ impl Agents {
             attestations::insert(tx, &attestation)?;
             this.publisher().publish(tx, &event, None, now)?;
             let body = respond::to_json(&AttestedView::new(&attestation))?;
-            remember(tx, ask.as_ref(), StatusCode::CREATED, &body, now)?;
+            save(tx, ask.as_ref(), StatusCode::CREATED, &body, now)?;
             Ok(Reply::New(StatusCode::CREATED, body))
         });
         written.await

@@ -13,7 +13,7 @@ use super::store::{agents, capabilities, search};
 use super::view::PublishedView;
 use crate::core::ids::{AccountId, random_hex};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, Reply, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Reply, lookup, save};
 use crate::http::respond;
 use crate::storage::{StoreError, Tx};
 
@@ -96,11 +96,11 @@ impl Agents {
         &self,
         account: AccountId,
         new: NewCapability,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Reply, AgentError> {
         let asked = ask.clone();
         let before =
-            self.store().read(move |connection| seen(connection, asked.as_ref()).map_err(AgentError::from));
+            self.store().read(move |connection| lookup(connection, asked.as_ref()).map_err(AgentError::from));
         if let Some(recorded) = before.await? {
             return Ok(Reply::Replayed(recorded));
         }
@@ -111,7 +111,7 @@ impl Agents {
         let (this, now) = (self.clone(), self.now());
         let suffix = random_hex::<6>()?;
         let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Reply::Replayed(recorded));
             }
             if capabilities::count(tx, account)? >= this.rules().max_capabilities {
@@ -156,7 +156,7 @@ impl Agents {
             this.listings().record(tx, "agent.capability_published", capability.event_id)?;
             let body = respond::to_json(&PublishedView::new(&capability))?;
             let status = StatusCode::CREATED;
-            remember(tx, ask.as_ref(), status, &body, now)?;
+            save(tx, ask.as_ref(), status, &body, now)?;
             Ok(Reply::New(status, body))
         });
         written.await

@@ -6,8 +6,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::problem::Problem;
-use crate::http::trouble::{Cause, Trouble};
 
 /// Seconds after which another try makes sense where something is down.
 const SOON_SECS: u64 = 5;
@@ -147,20 +147,20 @@ impl IntoResponse for AgentError {
     }
 }
 
-impl<E: Cause> From<E> for AgentError {
+impl<E: IntoCommonError> From<E> for AgentError {
     fn from(cause: E) -> Self {
         match cause.trouble("agents") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("invalid_json", why),
-            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
-            Trouble::IdempotencyKeyReused => {
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("invalid_json", why),
+            CommonError::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
+            CommonError::IdempotencyKeyReused => {
                 Self::conflict("idempotency_key_reuse", "This idempotency key was used for another request")
             }
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(_) => Self::Forbidden,
-            Trouble::Unavailable | Trouble::NoCapacity(_) => Self::Unavailable,
-            Trouble::Internal => Self::Internal,
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(_) => Self::Forbidden,
+            CommonError::Unavailable | CommonError::NoCapacity(_) => Self::Unavailable,
+            CommonError::Internal => Self::Internal,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What the till and the proxies tell this service, in the transaction that makes it true.
+//! What the challenger and the proxies tell this service, in the transaction that makes it true.
 //!
-//! This is built before the till, so that it can be told of what that does.
+//! This is built before the challenger, so that it can be told of what that does.
 
 use std::sync::Arc;
 

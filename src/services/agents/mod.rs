@@ -13,7 +13,7 @@
 //! **Capabilities** are what agents offer. With a `targetUrl` the proxy that sells it is made in the same transaction
 //! ([`ProxyBackend`]); when that is taken out of service, in whatever way, so is the listing ([`Listings`]).
 //!
-//! **Money** is not moved here. What was sold is told by the till in the transaction of the payment
+//! **Money** is not moved here. What was sold is told by the challenger in the transaction of the payment
 //! ([`Listings::sold`]): a payment for a proxy counts for its capability and completes the oldest agreement that waits
 //! for it (a proxy doesn't know who pays); one for a challenge named `asa:{event id}:…` completes that very agreement.
 //!
@@ -30,7 +30,7 @@ mod event;
 mod fields;
 mod ids;
 mod listings;
-mod look;
+mod queries;
 mod register;
 pub mod relays;
 mod requests;

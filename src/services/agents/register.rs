@@ -11,7 +11,7 @@ use super::store::{agents, challenges};
 use super::view::{AgentView, ChallengeView, VerifiedView};
 use crate::core::ids::{AccountId, from_hex, random_bytes};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, Reply, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Reply, lookup, save};
 use crate::http::respond;
 
 /// How long a challenge is good.
@@ -75,11 +75,11 @@ impl Agents {
         &self,
         account: AccountId,
         new: Registration,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Reply, AgentError> {
         let (now, most) = (self.now(), self.rules().max_agents);
         let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Reply::Replayed(recorded));
             }
             let before = agents::by_pubkey(tx, new.pubkey, now)?;
@@ -108,7 +108,7 @@ impl Agents {
             agents::describe(tx, agent.id, name.as_deref(), description.as_deref(), now)?;
             let agent = agents::by_id(tx, agent.id, now)?.ok_or(AgentError::Internal)?;
             let body = respond::to_json(&AgentView::new(&agent))?;
-            remember(tx, ask.as_ref(), status, &body, now)?;
+            save(tx, ask.as_ref(), status, &body, now)?;
             Ok(Reply::New(status, body))
         });
         written.await

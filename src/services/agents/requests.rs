@@ -13,7 +13,7 @@ use super::view::{AgreementsView, RequestedView};
 use super::{Agents, listings};
 use crate::core::ids::{AccountId, random_hex};
 use crate::http::body::JsonObject;
-use crate::http::idempotency::{Ask, Reply, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Reply, lookup, save};
 use crate::http::respond;
 use crate::storage::Tx;
 
@@ -67,12 +67,12 @@ impl Agents {
         &self,
         account: AccountId,
         new: NewRequest,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Reply, AgentError> {
         let (this, now) = (self.clone(), self.now());
         let name = random_hex::<16>()?;
         let written = self.store().write(move |tx| -> Result<Reply, AgentError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Reply::Replayed(recorded));
             }
             let capability = capabilities::by_event(tx, new.capability)?
@@ -123,7 +123,7 @@ impl Agents {
             agreements::insert(tx, &agreement)?;
             this.listings().record(tx, "agent.requested", agreement.request_event_id)?;
             let body = respond::to_json(&RequestedView::new(&agreement))?;
-            remember(tx, ask.as_ref(), StatusCode::CREATED, &body, now)?;
+            save(tx, ask.as_ref(), StatusCode::CREATED, &body, now)?;
             Ok(Reply::New(StatusCode::CREATED, body))
         });
         written.await

@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Content, ContentsView, PATH, all_of, whole_of};
-use crate::http::asking::{Id, is_below};
 use crate::http::client::Proxies;
+use crate::http::extract::{Id, is_below};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::{Problem, name_instance};
 use crate::http::respond;

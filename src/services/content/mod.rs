@@ -3,8 +3,8 @@
 //! The list is free. A document opens for whoever paid for it or for the bundle.
 
 pub mod api;
+mod content_store;
 mod document;
-mod shelf;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +19,8 @@ use utoipa::ToSchema;
 use crate::config::Config;
 use crate::http::client::Client;
 use crate::services::l402::{Admission, L402, Price};
+use content_store::{ContentStore, Documents};
 use document::{BUNDLE, Body, Document};
-use shelf::{Documents, Shelf};
 
 /// Where the documents are on this server.
 pub(super) const PATH: &str = "/api/l402/content";
@@ -39,9 +39,9 @@ pub struct Prices {
 pub struct Content(Arc<Inner>);
 
 struct Inner {
-    shelf: Shelf,
+    content_store: ContentStore,
     prices: Prices,
-    till: L402,
+    challenger: L402,
 }
 
 /// The list.
@@ -88,15 +88,15 @@ pub struct BundleView {
 
 impl Content {
     /// The documents that the configuration names. Blocks.
-    pub fn from_config(config: &Config, till: L402) -> Self {
+    pub fn from_config(config: &Config, challenger: L402) -> Self {
         let content = &config.l402.content;
         let folder = Some(content.folder.trim()).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        Self::new(folder, Prices { each: content.price_sat, bundle: content.bundle_price_sat }, till)
+        Self::new(folder, Prices { each: content.price_sat, bundle: content.bundle_price_sat }, challenger)
     }
 
     /// The documents of a folder, or those that are built in. Blocks.
-    pub fn new(folder: Option<PathBuf>, prices: Prices, till: L402) -> Self {
-        Self(Arc::new(Inner { shelf: Shelf::open(folder), prices, till }))
+    pub fn new(folder: Option<PathBuf>, prices: Prices, challenger: L402) -> Self {
+        Self(Arc::new(Inner { content_store: ContentStore::open(folder), prices, challenger }))
     }
 
     /// The list.
@@ -135,7 +135,7 @@ impl Content {
             bundle: Some(bundle_path()),
             ..Price::new(format!("{PATH}/{slug}"), self.price_of(document))
         };
-        Some((self.0.till.admit(client, headers, &price).await, documents))
+        Some((self.0.challenger.admit(client, headers, &price).await, documents))
     }
 
     /// Who may have all documents, and the documents.
@@ -144,19 +144,19 @@ impl Content {
             description: "All articles and data".into(),
             ..Price::new(bundle_path(), self.at_most(self.0.prices.bundle))
         };
-        let admission = self.0.till.admit(client, headers, &price).await;
+        let admission = self.0.challenger.admit(client, headers, &price).await;
         (admission, self.documents().await)
     }
 
     /// The documents, after another look at the folder if it is time for one.
     async fn documents(&self) -> Documents {
-        if self.0.shelf.is_stale() {
+        if self.0.content_store.is_stale() {
             let inner = Arc::clone(&self.0);
-            if let Err(error) = tokio::task::spawn_blocking(move || inner.shelf.look()).await {
+            if let Err(error) = tokio::task::spawn_blocking(move || inner.content_store.look()).await {
                 tracing::error!(%error, "the folder of documents could not be looked at");
             }
         }
-        self.0.shelf.documents()
+        self.0.content_store.documents()
     }
 
     fn price_of(&self, document: &Document) -> u64 {
@@ -165,7 +165,7 @@ impl Content {
 
     /// What nothing may cost more than is not asked for: it could not be sold.
     fn at_most(&self, sats: u64) -> u64 {
-        sats.min(self.0.till.rules().max_price_sat)
+        sats.min(self.0.challenger.rules().max_price_sat)
     }
 }
 

@@ -15,13 +15,13 @@ use crate::core::time::Clock;
 use crate::http::client::Proxies;
 use crate::http::limits::{LimitSettings, Limits};
 use crate::services::l402::tests::shape;
-use crate::services::l402::tests::till::Till;
+use crate::services::l402::tests::test_seller::TestSeller;
 use crate::storage::Store;
 
-/// The routes, and a till whose customers pay.
+/// The routes, and a challenger whose customers pay.
 struct Shop {
     router: Router,
-    till: Till,
+    seller: TestSeller,
     _folder: tempfile::TempDir,
 }
 
@@ -37,10 +37,10 @@ fn shop() -> Shop {
 fn priced(prices: Prices, enabled: bool) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
-    let till = Till::open(&store, Clock::manual(1_800_000_000_000), enabled);
-    let content = Content::new(None, prices, till.l402.clone());
+    let seller = TestSeller::open(&store, Clock::manual(1_800_000_000_000), enabled);
+    let content = Content::new(None, prices, seller.l402.clone());
     let (router, _) = api::router(content, &Arc::new(Limits::new(off())), &Arc::new(Proxies::default()));
-    Shop { router, till, _folder: folder }
+    Shop { router, seller, _folder: folder }
 }
 
 async fn ask(shop: &Shop, path: &str, shown: &str) -> (u16, Value) {
@@ -55,7 +55,7 @@ async fn pay(shop: &Shop, path: &str) -> String {
     let request = Request::get(path).body(Body::empty()).unwrap();
     let asked = shop.router.clone().oneshot(request).await.unwrap();
     assert_eq!(asked.status(), 402);
-    shop.till.token(asked.headers())
+    shop.seller.token(asked.headers())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn a_document_opens_for_its_own_price_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_t_be_sold_now_says_which() {
     let shop = shop();
-    shop.till.node.running.store(false, Ordering::SeqCst);
+    shop.seller.node.running.store(false, Ordering::SeqCst);
     for path in [format!("{PATH}/halvings"), format!("{PATH}/bundle")] {
         let (status, body) = ask(&shop, &path, "").await;
         assert_eq!(
@@ -106,7 +106,7 @@ async fn what_can_t_be_sold_now_says_which() {
     }
 }
 
-/// The till of a test takes a million at most.
+/// The challenger of a test takes a million at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_costs_more_than_can_be_asked_for() {
     let shop = priced(Prices { each: 2_000_000, bundle: 5_000_000 }, true);
@@ -155,7 +155,7 @@ async fn each_operation_answers_as_the_document_s_sample_does() {
     let missing = format!("{PATH}/nothing");
     shape::is_problem(&ask(&shop, &missing, "").await.1, 404, &missing);
     let limits = Arc::new(Limits::new(off()));
-    let content = Content::new(None, Prices { each: 10, bundle: 50 }, shop.till.l402.clone());
+    let content = Content::new(None, Prices { each: 10, bundle: 50 }, shop.seller.l402.clone());
     let document =
         serde_json::to_value(api::router(content, &limits, &Arc::new(Proxies::default())).1).unwrap();
     shape::describes(
@@ -166,8 +166,8 @@ async fn each_operation_answers_as_the_document_s_sample_does() {
             ("get", "/api/l402/content/{slug}", &["slug"]),
         ],
     );
-    // The till can't take money now.
-    shop.till.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
+    // The challenger can't take money now.
+    shop.seller.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
     let path = format!("{PATH}/sats-and-msats");
     shape::is_problem(&ask(&shop, &path, "").await.1, 503, &path);
 }

@@ -1,4 +1,4 @@
-//! Gifts as the operator's room lists and shows them: what is needed to help somebody, and no secret. No code,
+//! Gifts as the admin API lists and shows them: what is needed to help somebody, and no secret. No code,
 //! no key, no webhook; the invoice and the payouts are public to the operator's node anyhow.
 
 use futures_util::future::BoxFuture;
@@ -12,7 +12,7 @@ use super::view::{charge_status, state_name_of};
 use crate::admin::{AdminError, GiftAdmin, PageRequest};
 use crate::core::ids::VoucherId;
 use crate::ledger::Outgoing;
-use crate::vouchers::{self, Taker};
+use crate::vouchers::{self, Redeemer};
 
 impl GiftAdmin for Gifts {
     fn list(&self, page: PageRequest) -> BoxFuture<'_, Result<Vec<Value>, AdminError>> {
@@ -79,7 +79,7 @@ fn listed(gift: &Listed, now: i64) -> Value {
     })
 }
 
-fn shown(gift: &Gift, charge_id: &str, past: &[(Taker, Outgoing)], now: i64) -> Value {
+fn shown(gift: &Gift, charge_id: &str, past: &[(Redeemer, Outgoing)], now: i64) -> Value {
     let charge = charge_status(gift.charge_status, gift.invoice_expires_at, now);
     json!({
         "id": gift.order_id.to_string(),
@@ -102,7 +102,7 @@ fn shown(gift: &Gift, charge_id: &str, past: &[(Taker, Outgoing)], now: i64) -> 
     })
 }
 
-fn payout((taker, payout): &(Taker, Outgoing)) -> Value {
+fn payout((taker, payout): &(Redeemer, Outgoing)) -> Value {
     json!({
         "id": payout.public_id(),
         "to": taker.name(),

@@ -10,7 +10,7 @@ use super::view::{CreatedView, InvoiceView};
 use super::{Done, Gifts};
 use crate::core::ids::{ChargeId, Secret};
 use crate::core::time::UnixMillis;
-use crate::http::idempotency::{Ask, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, lookup, save};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{InvoiceDescription, InvoiceRequest};
@@ -40,10 +40,14 @@ impl Gifts {
     ///
     /// # Errors
     /// Of the order's webhook, of the node, of the budget, of the `Idempotency-Key`; the store's.
-    pub async fn create(&self, order: Order, ask: Option<Ask>) -> Result<Done<Vec<u8>>, GiftError> {
+    pub async fn create(
+        &self,
+        order: Order,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<Done<Vec<u8>>, GiftError> {
         if let Some(asked) = ask.clone() {
             let before =
-                self.store().read(move |connection| Ok::<_, GiftError>(seen(connection, Some(&asked))));
+                self.store().read(move |connection| Ok::<_, GiftError>(lookup(connection, Some(&asked))));
             if let Some(recorded) = before.await?? {
                 return Ok(Done::Before(recorded));
             }
@@ -63,7 +67,7 @@ impl Gifts {
         order: Order,
         description: InvoiceDescription,
         managed: bool,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Done<(Created, Option<Vec<u8>>)>, GiftError> {
         if !self.0.rules.enabled {
             return Err(GiftError::NodeUnavailable);
@@ -85,7 +89,7 @@ impl Gifts {
         let gifts = self.clone();
         let now = self.now();
         let written = self.store().write(move |tx| -> Result<_, GiftError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Done::Before(recorded));
             }
             let payreq = invoice.to_string();
@@ -120,7 +124,7 @@ impl Gifts {
                 None => None,
                 Some(_) => Some(gifts.created_json(&created)?),
             };
-            remember(tx, ask.as_ref(), StatusCode::OK, body.as_deref().unwrap_or_default(), now)?;
+            save(tx, ask.as_ref(), StatusCode::OK, body.as_deref().unwrap_or_default(), now)?;
             invoice.keep();
             Ok(Done::Now((created, body)))
         });

@@ -2,7 +2,7 @@
 //!
 //! Codes are the contract's, and few are ours; programs written for the original service compare them letter by letter.
 
-use crate::http::trouble::{CapacityRefusal, Cause, Trouble};
+use crate::http::common_error::{CapacityRefusal, CommonError, IntoCommonError};
 use crate::lightning::bolt12::BadOffer;
 use crate::lightning::invoice::BadInvoice;
 use crate::outbound::guard::BadUrl;
@@ -192,19 +192,20 @@ impl GiftError {
     }
 }
 
-impl<E: Cause> From<E> for GiftError {
+impl<E: IntoCommonError> From<E> for GiftError {
     fn from(cause: E) -> Self {
         match cause.trouble("gifts") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(_) => Self::BodyNotJson,
-            Trouble::BadIdempotencyKey(_) => Self::IdempotencyKeyBad,
-            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReused,
-            Trouble::Unavailable => Self::NodeUnavailable,
-            Trouble::NoCapacity(refusal) => Self::NoCapacity(refusal),
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(_) => Self::BodyNotJson,
+            CommonError::BadIdempotencyKey(_) => Self::IdempotencyKeyBad,
+            CommonError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            CommonError::Unavailable => Self::NodeUnavailable,
+            CommonError::NoCapacity(refusal) => Self::NoCapacity(refusal),
             // No route of the family asks for a key.
-            Trouble::MissingKey | Trouble::InvalidKey | Trouble::Lacks(_) | Trouble::Internal => {
-                Self::Internal
-            }
+            CommonError::MissingKey
+            | CommonError::InvalidKey
+            | CommonError::Lacks(_)
+            | CommonError::Internal => Self::Internal,
         }
     }
 }

@@ -12,9 +12,9 @@ use super::store::{self, Gift};
 use super::view::{self, GiftView};
 use super::{Done, Gifts};
 use crate::core::time::{UnixMillis, millis};
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::IdempotencyKey;
 use crate::ledger::{Outgoing, PayoutStatus};
-use crate::vouchers::{self, Taker, VoucherState};
+use crate::vouchers::{self, Redeemer, VoucherState};
 
 /// A gift, to who has its manage key: all that its recipient sees, and the rest.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +87,7 @@ impl Gifts {
         order_id: OrderId,
         key: String,
         invoice: Option<String>,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Done<Vec<u8>>, GiftError> {
         self.store().read(move |connection| check_key(connection, order_id, &key)).await?;
         self.redeem(order_id, invoice, Proof::Sender, ask).await
@@ -102,7 +102,7 @@ fn check_key(connection: &rusqlite::Connection, order_id: OrderId, key: &str) ->
 }
 
 /// What happened, oldest first. All of it follows from the rows of charge, voucher and payouts.
-fn history(gift: &Gift, past: &[(Taker, Outgoing)], lock: Duration, now: UnixMillis) -> Vec<HistoryView> {
+fn history(gift: &Gift, past: &[(Redeemer, Outgoing)], lock: Duration, now: UnixMillis) -> Vec<HistoryView> {
     let mut events = vec![HistoryView::new("created", gift.created_at)];
     events.extend(gift.paid_at.map(|at| HistoryView::new("paid", at)));
     let ended = matches!(gift.state, VoucherState::Redeemed)
@@ -111,7 +111,7 @@ fn history(gift: &Gift, past: &[(Taker, Outgoing)], lock: Duration, now: UnixMil
     let end = gift.expires_at.filter(|end| *end <= now && funded && !ended);
     events.extend(end.map(|end| HistoryView::new("expired", end)));
     for (taker, payout) in past {
-        let name = |redeem, refund| if *taker == Taker::Sender { refund } else { redeem };
+        let name = |redeem, refund| if *taker == Redeemer::Sender { refund } else { redeem };
         events.push(HistoryView::of(name("claiming", "returning"), payout.created_at(), payout));
         let Some(at) = payout.finished_at() else { continue };
         match payout.status() {

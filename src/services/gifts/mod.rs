@@ -5,8 +5,8 @@
 //! takes in time goes back (`manage`, `vouchers::returns`). The money is a voucher's and moves in the
 //! ledger; here are the words around it, the rules of the contract, and its JSON.
 //!
-//! Called by the front door through [`api::router`], by the ledger through [`Teller`], by the operator's
-//! room through [`admin`]. Never touches a balance, a payout or another room's table.
+//! Called by the HTTP server through [`api::router`], by the ledger through [`Notifier`], by the operator's
+//! room through [`admin`]. Never touches a balance, a payout or another service's table.
 //!
 //! **Crash behaviour**: a gift is durable before its invoice leaves the process, with its charge and voucher
 //! in one transaction. A redemption that was answered is durable; one that was not may be, and asking again
@@ -24,13 +24,13 @@ mod guesses;
 pub mod ids;
 pub mod lnurl;
 mod lock;
-mod look;
 mod manage;
+mod notify;
+mod queries;
 mod redeem;
 pub mod request;
 mod rules;
 pub mod store;
-mod teller;
 #[cfg(test)]
 mod tests;
 pub mod view;
@@ -54,9 +54,9 @@ pub use error::GiftError;
 pub use funding::Funding;
 pub use ids::{Keyring, OrderId};
 use lock::{LockRules, Verdict};
+pub use notify::Notifier;
 pub use rules::Rules;
 use store::Gift;
-pub use teller::Teller;
 
 /// What the family is built from.
 pub struct Parts {
@@ -73,7 +73,7 @@ pub struct Parts {
     /// Reads where gifts go, and turns lightning addresses into invoices.
     pub payees: Payees,
     /// Tells the world; the same one that listens to the vouchers.
-    pub teller: Teller,
+    pub notifier: Notifier,
     /// New invoices of all clients together.
     pub budget: Arc<Budget>,
 }
@@ -89,7 +89,7 @@ struct Inner {
     keyring: Keyring,
     guard: Guard,
     payees: Payees,
-    teller: Teller,
+    notifier: Notifier,
     budget: Arc<Budget>,
     gate: Gate,
 }
@@ -104,11 +104,11 @@ pub enum Done<T> {
 }
 
 impl Gifts {
-    /// Builds the family.
+    /// Builds the service.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, node, rules, keyring, guard, payees, teller, budget } = parts;
+        let Parts { ledger, node, rules, keyring, guard, payees, notifier, budget } = parts;
         let gate = Gate::new(node.clone(), &ledger);
-        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, payees, teller, budget, gate }))
+        Self(Arc::new(Inner { ledger, node, rules, keyring, guard, payees, notifier, budget, gate }))
     }
 
     /// Limits and windows.

@@ -18,12 +18,14 @@ use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::crash_point;
 use crate::http::client::source;
-use crate::http::idempotency::{Ask, Recorded, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Recorded, lookup, save};
 use crate::ledger::{Family, Outgoing, PayoutKey, PayoutStatus, charges, outgoing, payouts};
 use crate::lightning::invoice::{self, BadInvoice};
 use crate::outbound::lnurl::payee::{PayTo, Payee};
 use crate::storage::Tx;
-use crate::vouchers::{self, Change, Claim, Refused, Taker, ToOffer, Voucher, VoucherListener, VoucherState};
+use crate::vouchers::{
+    self, Change, Claim, Redeemer, Refused, ToOffer, Voucher, VoucherListener, VoucherState,
+};
 
 /// How somebody shows that a gift is theirs to take.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ impl Gifts {
         order_id: OrderId,
         text: Option<String>,
         proof: Proof,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Done<Vec<u8>>, GiftError> {
         let running = self.0.node.ask(|node| node.is_running()).await.unwrap_or(false);
         let read = match self.0.payees.read(text.as_deref().unwrap_or_default()) {
@@ -92,12 +94,12 @@ impl Gifts {
         &self,
         order_id: OrderId,
         proof: &Proof,
-        ask: Option<&Ask>,
+        ask: Option<&IdempotencyKey>,
         running: bool,
     ) -> Result<Looked, GiftError> {
         let (gifts, proof, ask, source) = (self.clone(), proof.clone(), ask.cloned(), source());
         let looked = self.store().write(move |tx| -> Result<Result<Looked, GiftError>, GiftError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Ok(Looked::Before(recorded)));
             }
             let Some(gift) = store::by_order_id(tx, order_id)? else { return Ok(Err(GiftError::NotFound)) };
@@ -116,12 +118,12 @@ impl Gifts {
         order_id: OrderId,
         read: Result<PayTo, GiftError>,
         proof: Proof,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
         running: bool,
     ) -> Result<Done<Vec<u8>>, GiftError> {
         let (gifts, source) = (self.clone(), source());
         let written = self.store().write(move |tx| -> Result<Result<Done<Vec<u8>>, GiftError>, GiftError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Ok(Done::Before(recorded)));
             }
             // A refusal is a result, not a failure: what it counted must be kept.
@@ -130,7 +132,7 @@ impl Gifts {
                 Ok(payout) => {
                     outgoing::note_source(tx, payout.key(), source.as_deref())?;
                     let body = view::json(&RedeemedView::new(payout.public_id()))?;
-                    remember(tx, ask.as_ref(), StatusCode::OK, &body, gifts.now())?;
+                    save(tx, ask.as_ref(), StatusCode::OK, &body, gifts.now())?;
                     Ok(Ok(Done::Now(body)))
                 }
             }
@@ -153,8 +155,8 @@ impl Gifts {
             Err(error) => return Ok(Err(error)),
         };
         let taker = match proof {
-            Proof::Link { .. } | Proof::Wallet { .. } => Taker::Recipient,
-            Proof::Sender => Taker::Sender,
+            Proof::Link { .. } | Proof::Wallet { .. } => Redeemer::Recipient,
+            Proof::Sender => Redeemer::Sender,
         };
         if let Some(same) = same(tx, &gift, taker, &to)? {
             return Ok(Ok(same));
@@ -186,7 +188,7 @@ impl Gifts {
         };
         let claimed = vouchers::by_id(tx, gift.id)?;
         let change = Change::Claiming(payout.clone());
-        self.0.teller.changed(tx, &claimed, &change)?;
+        self.0.notifier.changed(tx, &claimed, &change)?;
         Ok(Ok(payout))
     }
 
@@ -247,7 +249,7 @@ impl Gifts {
 
 /// The redemption that this is once more: the same invoice again, also after it has expired, or the same offer while the
 /// gift is paid to it.
-fn same(tx: &Tx<'_>, gift: &Gift, taker: Taker, to: &PayTo) -> Result<Option<Outgoing>, GiftError> {
+fn same(tx: &Tx<'_>, gift: &Gift, taker: Redeemer, to: &PayTo) -> Result<Option<Outgoing>, GiftError> {
     match to {
         PayTo::Invoice(invoice) => {
             let used = payouts::by_hash(tx, charges::hash_of(invoice))?;

@@ -13,7 +13,7 @@ use crate::core::decimal::whole_number;
 use crate::core::ids::Secret;
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
-use crate::http::asking::Params;
+use crate::http::extract::Params;
 use crate::lightning::target::clean;
 use crate::outbound::lnurl::pay::read_target;
 

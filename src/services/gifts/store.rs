@@ -1,5 +1,5 @@
 //! SQL of the family's tables. Amounts, states and invoices are read from the voucher, charge and payout
-//! beside a gift; they are written by their own rooms alone.
+//! beside a gift; they are written by their own modules alone.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

@@ -1,4 +1,4 @@
-//! What was sold, as the operator's room shows it.
+//! What was sold, as the admin API shows it.
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};

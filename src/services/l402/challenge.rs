@@ -98,7 +98,7 @@ impl L402 {
         let invoice = self.0.parts.node.draft_invoice(request).await?;
         let token = random_bytes()?;
         let now = self.now();
-        let (recent, teller) = (Arc::clone(&self.0.recent), self.teller().clone());
+        let (recent, notifier) = (Arc::clone(&self.0.recent), self.notifier().clone());
         let written = self.store().write(move |tx| -> Result<Challenge, L402Error> {
             if let Some(same) = made_before(tx, &new, &asked_by, &recent, now)? {
                 // Our fresh invoice has been shown to nobody, and is forgotten.
@@ -123,7 +123,7 @@ impl L402 {
             store::insert(tx, &draft, now)?;
             if let Some(account) = new.account {
                 let (resource, price_sat) = (new.resource.as_str(), new.price_sat);
-                teller.asked(tx, &Asked { account, resource, price_sat })?;
+                notifier.asked(tx, &Asked { account, resource, price_sat })?;
             }
             let made = store::by_hash(tx, payment_hash)?.ok_or(L402Error::Internal)?;
             invoice.keep();

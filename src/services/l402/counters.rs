@@ -1,5 +1,5 @@
 //! How often each resource was asked for, and what it brought in, since the start: for metrics and for whoever runs
-//! the house.
+//! the app.
 //!
 //! Strangers name resources, by asking for paths of a proxy: one is told apart once somebody has paid for it, and
 //! only so many are. All others of an account count as one; an account's sums are exact.

@@ -6,8 +6,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::problem::Problem;
-use crate::http::trouble::{Cause, Trouble};
 
 /// Seconds after which another try makes sense where something is down.
 const SOON_SECS: u64 = 5;
@@ -170,22 +170,22 @@ impl IntoResponse for L402Error {
     }
 }
 
-impl<E: Cause> From<E> for L402Error {
+impl<E: IntoCommonError> From<E> for L402Error {
     fn from(cause: E) -> Self {
         match cause.trouble("l402") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("invalid_json", why),
-            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
-            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(_) => Self::Forbidden,
-            Trouble::Unavailable => Self::NodeUnavailable,
-            Trouble::NoCapacity(refusal) => Self::NoCapacity {
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("invalid_json", why),
+            CommonError::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
+            CommonError::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(_) => Self::Forbidden,
+            CommonError::Unavailable => Self::NodeUnavailable,
+            CommonError::NoCapacity(refusal) => Self::NoCapacity {
                 slug: if refusal.inbound { "no_inbound_capacity" } else { "no_outbound_capacity" },
                 message: refusal.message(),
             },
-            Trouble::Internal => Self::Internal,
+            CommonError::Internal => Self::Internal,
         }
     }
 }

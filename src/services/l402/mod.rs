@@ -8,17 +8,17 @@
 //! module.
 //!
 //! **Verifying is arithmetic.** A token is a macaroon; its key is derived from one secret and the token's own
-//! identifier. It opens its door as often as its holder likes until it ends. That it was
+//! identifier. It is accepted as often as its holder likes until it ends. That it was
 //! paid for is proven by the preimage, which only the payment gives out: nothing is looked up.
 //!
-//! **A payment shown without a token** (the `Payment` scheme) opens the door once. That is a row's change in one
+//! **A payment shown without a token** (the `Payment` scheme) buys one request. That is a row's change in one
 //! transaction, so of any two uses at the same time one wins.
 //!
 //! **Money**: a challenge's charge is committed before its invoice leaves. What comes in is credited as it came, to
 //! the account of merchants, or for the operator's own resources to the fees earned.
 //!
-//! **Rows.** Any stranger makes a challenge for nothing, so a row of theirs must not stay. The door needs none, but the
-//! till does: an invoice has no place for who sells what, and money without a row would be in suspense. LDK takes a
+//! **Rows.** Any stranger makes a challenge for nothing, so a row of theirs must not stay. Verification needs none, but the
+//! challenger does: an invoice has no place for who sells what, and money without a row would be in suspense. LDK takes a
 //! payment until two hours after an invoice's end, so the row is there for three, in which the node forgets its record
 //! first ([`charges::forget_unpayable`](crate::ledger::charges::forget_unpayable)). With the budget of 600 challenges
 //! a minute used to its end that is 860,000 rows a day made and removed, and 115,000 at a time (190 minutes of them):
@@ -37,13 +37,13 @@ pub mod gate;
 pub mod hooks;
 pub mod layer;
 mod leases;
-mod look;
+mod notify;
 mod proven;
+mod queries;
 mod rules;
 mod session;
 pub mod status;
 mod store;
-mod teller;
 #[cfg(test)]
 pub(in crate::services) mod tests;
 mod tickets;
@@ -72,11 +72,11 @@ pub use gate::{Admission, Price};
 pub use hooks::{Asked, ProxyListener, ProxyState, Sale, SaleListener};
 pub use layer::Priced;
 pub use leases::PaymentLease;
-pub use look::{Page, Stats};
+pub use notify::Notifier;
+pub use queries::{Page, Stats};
 pub use rules::{LONGEST_RESOURCE, Rules};
 pub use session::SESSION;
 pub use store::{Challenge, Earned};
-pub use teller::Teller;
 pub use tickets::{Proof, Ticket};
 pub use token_keys::TokenKeys;
 pub use verify::{Question, Verdict};
@@ -92,7 +92,7 @@ pub struct Parts {
     /// From [`token_keys`](token_keys()).
     pub token_keys: TokenKeys,
     /// The same one that listens to the ledger.
-    pub teller: Teller,
+    pub notifier: Notifier,
     /// Whom to believe about a client's address.
     pub proxies: Arc<Proxies>,
     /// New challenges of one client, as writes.
@@ -116,7 +116,7 @@ struct Inner {
 }
 
 impl L402 {
-    /// Builds the family, and gives back what a death left without an answer.
+    /// Builds the service, and gives back what a crash left without an answer.
     pub fn new(parts: Parts) -> Self {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
         let started_at = parts.ledger.clock.now();
@@ -147,12 +147,12 @@ impl L402 {
         self.0.parts.token_keys.mint()
     }
 
-    fn teller(&self) -> &Teller {
-        &self.0.parts.teller
+    fn notifier(&self) -> &Notifier {
+        &self.0.parts.notifier
     }
 
     fn counters(&self) -> &Counters {
-        self.0.parts.teller.counters()
+        self.0.parts.notifier.counters()
     }
 
     fn store(&self) -> &Store {

@@ -21,8 +21,8 @@ use tower::ServiceExt;
 use utoipa::{OpenApi, ToSchema};
 
 use super::{Backend, Call, Reply, ToolServer};
-use crate::http::asking::is_below;
 use crate::http::client::Proxies;
+use crate::http::extract::is_below;
 use crate::http::keys::{AnyGate, Caller, Gate, KeyError, Keys, Scope, require_any_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::{Failure, Problem, correlate};

@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::problem::Problem;
-use crate::http::trouble::{Cause, Trouble};
 
 /// Seconds after which another try makes sense where something is down.
 const SOON_SECS: u64 = 5;
@@ -143,16 +143,16 @@ impl IntoResponse for MerchantError {
     }
 }
 
-impl<E: Cause> From<E> for MerchantError {
+impl<E: IntoCommonError> From<E> for MerchantError {
     fn from(cause: E) -> Self {
         match cause.trouble("merchant") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("invalid_json", why),
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(_) => Self::Forbidden,
-            Trouble::Unavailable | Trouble::NoCapacity(_) => Self::Unavailable,
-            Trouble::BadIdempotencyKey(_) | Trouble::IdempotencyKeyReused | Trouble::Internal => {
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("invalid_json", why),
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(_) => Self::Forbidden,
+            CommonError::Unavailable | CommonError::NoCapacity(_) => Self::Unavailable,
+            CommonError::BadIdempotencyKey(_) | CommonError::IdempotencyKeyReused | CommonError::Internal => {
                 Self::Internal
             }
         }

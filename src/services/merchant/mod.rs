@@ -38,7 +38,7 @@ use crate::storage::Store;
 pub use error::MerchantError;
 pub use rules::Rules;
 pub use signup::{KeyDerivation, SIGNUP_PATH};
-pub use sources::{NodeState, Paid, ProxyCount, ShopNumbers, ShopStats, Sold, Sources, Till, Webhooks};
+pub use sources::{Challenger, NodeState, Paid, ProxyCount, ShopNumbers, ShopStats, Sold, Sources, Webhooks};
 
 /// What the service is built from.
 pub struct Parts {
@@ -53,7 +53,7 @@ pub struct Parts {
     /// What other services know of an account.
     pub sources: Arc<dyn Sources>,
     /// Takes the payment for an account.
-    pub till: Arc<dyn Till>,
+    pub challenger: Arc<dyn Challenger>,
     /// What the shops have sold.
     pub shop: Arc<dyn ShopNumbers>,
 }

@@ -79,7 +79,7 @@ impl Merchants {
         let email = email.map_err(|_| {
             MerchantError::invalid("invalid_email", "email must be an address like bob@example.com")
         });
-        let paid = match self.0.till.proven(headers, SIGNUP_PATH).await {
+        let paid = match self.0.challenger.proven(headers, SIGNUP_PATH).await {
             Ok(paid) => paid,
             Err(answer) => return Ok(SignedUp::Answer(answer)),
         };
@@ -90,7 +90,9 @@ impl Merchants {
             }
             email?;
             let price = self.rules().signup_price_sat;
-            return Ok(SignedUp::Answer(self.0.till.ask(client, SIGNUP_PATH, price, DESCRIPTION).await));
+            return Ok(SignedUp::Answer(
+                self.0.challenger.ask(client, SIGNUP_PATH, price, DESCRIPTION).await,
+            ));
         };
         self.register(paid, email).await
     }

@@ -82,7 +82,7 @@ pub struct Paid {
 }
 
 /// Takes the payment for an account.
-pub trait Till: Send + Sync {
+pub trait Challenger: Send + Sync {
     /// The payment for this resource that a request proves, however old: the same credential proves it again and again.
     /// `Err` is the answer to a credential that can't be judged now.
     fn proven<'a>(

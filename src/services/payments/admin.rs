@@ -1,4 +1,4 @@
-//! The bookkeeper's table as the operator's room shows it.
+//! The bookkeeper's table as the admin API shows it.
 
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};

@@ -156,7 +156,7 @@ impl Payments {
             let (payments, id) = (payments.clone(), id.clone());
             async move { payments.checkout_json(&id).await.ok().and_then(|body| String::from_utf8(body).ok()) }
         };
-        let stream = live::sse_stream(self.teller().hub(), client, &topic, read);
+        let stream = live::sse_stream(self.notifier().hub(), client, &topic, read);
         stream.map_err(|_| PaymentError::TooMany { quota: None, retry_after: STREAMS_PAUSE_SECS })
     }
 

@@ -10,12 +10,12 @@ use super::ids::InvoiceId;
 use super::request::NewPayment;
 use super::store::{self, Draft, Payment};
 use super::view::PaymentView;
-use super::{PaymentError, Payments, json, remember, seen};
+use super::{PaymentError, Payments, json, lookup, save};
 use crate::core::ids::{AccountId, Preimage, random_bytes};
 use crate::core::money::Msat;
 use crate::core::text::beginning;
 use crate::core::time::millis;
-use crate::http::idempotency::{Ask, Recorded, Reply};
+use crate::http::idempotency::{IdempotencyKey, Recorded, Reply};
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges, offers};
 use crate::lightning::{InvoiceDescription, InvoiceRequest, Offer, OfferRequest};
@@ -46,7 +46,7 @@ impl Payments {
         &self,
         account: AccountId,
         new: NewPayment,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Reply, PaymentError> {
         let look = ask.is_some() || self.0.recent.has(account, &new.order_id);
         if look && let Some(done) = self.before(account, &new, ask.as_ref()).await? {
@@ -64,7 +64,7 @@ impl Payments {
         &self,
         account: AccountId,
         new: &NewPayment,
-        ask: Option<&Ask>,
+        ask: Option<&IdempotencyKey>,
     ) -> Result<Reply, PaymentError> {
         if !self.rules().enabled {
             return Err(PaymentError::NodeUnavailable);
@@ -93,7 +93,7 @@ impl Payments {
         let (payments, now) = (self.clone(), self.now());
         let (new, asked) = (new.clone(), ask.cloned());
         let written = self.store().write(move |tx| -> Result<Made, PaymentError> {
-            if let Some(recorded) = seen(tx, asked.as_ref())? {
+            if let Some(recorded) = lookup(tx, asked.as_ref())? {
                 return Ok(Made::Before(recorded));
             }
             let (status, payment) = match store::payable(tx, account, &new, now)? {
@@ -126,7 +126,7 @@ impl Payments {
                 None => None,
                 Some(_) => Some(payments.json(&payment)?),
             };
-            remember(tx, asked.as_ref(), status, body.as_deref().unwrap_or_default(), now)?;
+            save(tx, asked.as_ref(), status, body.as_deref().unwrap_or_default(), now)?;
             Ok(Made::Now(status, Box::new(payment), body))
         });
         Ok(match written.await? {
@@ -142,12 +142,12 @@ impl Payments {
         &self,
         account: AccountId,
         new: &NewPayment,
-        ask: Option<&Ask>,
+        ask: Option<&IdempotencyKey>,
     ) -> Result<Option<Reply>, PaymentError> {
         let (payments, now) = (self.clone(), self.now());
         let (first, asked) = (new.clone(), ask.cloned());
         let found = self.store().read(move |connection| -> Result<_, PaymentError> {
-            if let Some(recorded) = seen(connection, asked.as_ref())? {
+            if let Some(recorded) = lookup(connection, asked.as_ref())? {
                 return Ok((Some(Reply::Replayed(recorded)), false));
             }
             Ok(match store::payable(connection, account, &first, now)? {
@@ -168,12 +168,12 @@ impl Payments {
         // With a key the answer has to be remembered, and what waits may have ended meanwhile.
         let (payments, first, asked) = (self.clone(), new.clone(), ask.cloned());
         let written = self.store().write(move |tx| -> Result<_, PaymentError> {
-            if let Some(recorded) = seen(tx, asked.as_ref())? {
+            if let Some(recorded) = lookup(tx, asked.as_ref())? {
                 return Ok(Some(Reply::Replayed(recorded)));
             }
             let Some(same) = store::payable(tx, account, &first, now)? else { return Ok(None) };
             let body = payments.json(&same)?;
-            remember(tx, asked.as_ref(), StatusCode::OK, &body, now)?;
+            save(tx, asked.as_ref(), StatusCode::OK, &body, now)?;
             Ok(Some(Reply::New(StatusCode::OK, body)))
         });
         written.await

@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::ids::InvoiceId;
 use super::request::Invalid;
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
-use crate::http::trouble::{Cause, Trouble};
 use crate::ledger::coin_fees::FeeRefused;
 use crate::lightning::invoice::BadInvoice;
 use crate::rates::{ConvertError, RateUnavailable};
@@ -204,21 +204,21 @@ impl IntoResponse for PaymentError {
     }
 }
 
-impl<E: Cause> From<E> for PaymentError {
+impl<E: IntoCommonError> From<E> for PaymentError {
     fn from(cause: E) -> Self {
         match cause.trouble("payments") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("INVALID_JSON", why),
-            Trouble::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
-            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(scope) => Self::Forbidden(scope),
-            Trouble::Unavailable => Self::NodeUnavailable,
-            Trouble::NoCapacity(refusal) => {
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("INVALID_JSON", why),
+            CommonError::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
+            CommonError::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(scope) => Self::Forbidden(scope),
+            CommonError::Unavailable => Self::NodeUnavailable,
+            CommonError::NoCapacity(refusal) => {
                 Self::NoCapacity { code: refusal.code(), message: refusal.message() }
             }
-            Trouble::Internal => Self::Internal,
+            CommonError::Internal => Self::Internal,
         }
     }
 }

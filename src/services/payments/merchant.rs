@@ -148,7 +148,7 @@ impl Payments {
                 PaymentError::invalid("INVALID_URL", message)
             })?;
         }
-        let (fresh, now, teller) = (sign::new_secret()?, self.now(), self.0.parts.teller.clone());
+        let (fresh, now, notifier) = (sign::new_secret()?, self.now(), self.0.parts.notifier.clone());
         let written = self.store().write(move |tx| -> Result<Merchant, PaymentError> {
             let old = of(tx, account)?;
             let new = Merchant {
@@ -165,7 +165,7 @@ impl Payments {
             };
             set(tx, account, &new, now)?;
             for (listener, target) in new.listeners(account) {
-                teller.outbox().listen(tx, &listener, target)?;
+                notifier.outbox().listen(tx, &listener, target)?;
             }
             Ok(new)
         });

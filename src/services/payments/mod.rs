@@ -25,8 +25,9 @@ mod create;
 pub mod error;
 pub mod export;
 pub mod ids;
-pub mod look;
 pub mod merchant;
+mod notify;
+pub mod queries;
 mod recent;
 pub mod refunds;
 pub mod request;
@@ -36,7 +37,6 @@ mod signature;
 pub mod status;
 mod store;
 mod sync;
-mod teller;
 #[cfg(test)]
 mod tests;
 pub mod view;
@@ -46,7 +46,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::core::time::UnixMillis;
-use crate::http::idempotency::{remember, seen};
+use crate::http::idempotency::{lookup, save};
 use crate::http::limits::Budget;
 use crate::http::respond;
 use crate::ledger::Ledger;
@@ -57,10 +57,10 @@ use crate::rates::Rates;
 use crate::storage::Store;
 
 pub use error::PaymentError;
+pub use notify::Notifier;
 pub use rules::Rules;
 pub use sessions::{Session, Sessions};
 pub use signature::own_headers;
-pub use teller::Teller;
 
 /// What the family is built from.
 pub struct Parts {
@@ -73,7 +73,7 @@ pub struct Parts {
     /// Says which webhooks may be called.
     pub guard: Guard,
     /// The same one that listens to the ledger.
-    pub teller: Teller,
+    pub notifier: Notifier,
     /// What a bitcoin costs.
     pub rates: Rates,
     /// New invoices of all clients together.
@@ -93,7 +93,7 @@ struct Inner {
 }
 
 impl Payments {
-    /// Builds the family.
+    /// Builds the service.
     pub fn new(parts: Parts) -> Self {
         Self::build(parts, None)
     }
@@ -131,8 +131,8 @@ impl Payments {
         self.0.parts.ledger.clock.now()
     }
 
-    fn teller(&self) -> &Teller {
-        &self.0.parts.teller
+    fn notifier(&self) -> &Notifier {
+        &self.0.parts.notifier
     }
 }
 

@@ -80,7 +80,7 @@ impl Payments {
             for (id, _) in over.iter().filter(|(_, told)| !told) {
                 store::note_expiry_told(tx, *id)?;
                 let payment = store::by_id(tx, *id)?;
-                payments.teller().changed(tx, &payment, PaymentStatus::Expired, now)?;
+                payments.notifier().changed(tx, &payment, PaymentStatus::Expired, now)?;
             }
             Ok(over.len())
         });

@@ -1,4 +1,4 @@
-//! Proxies as the operator's room manages them.
+//! Proxies as the admin API manages them.
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};

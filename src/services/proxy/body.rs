@@ -12,7 +12,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::bought::Bought;
-use super::flights::Flight;
+use super::concurrency::ConcurrencyPermit;
 
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -167,7 +167,7 @@ pub(super) struct Download {
     left: u64,
     idle: Idle,
     bought: Option<Bought>,
-    flight: Option<Flight>,
+    permit: Option<ConcurrencyPermit>,
 }
 
 impl Download {
@@ -180,13 +180,13 @@ impl Download {
             left: most,
             idle: Idle::new(idle),
             bought: None,
-            flight: None,
+            permit: None,
         }
     }
 
     /// It counts as on its way until its end.
-    pub(super) fn hold(&mut self, flight: Flight) {
-        self.flight = Some(flight);
+    pub(super) fn hold(&mut self, permit: ConcurrencyPermit) {
+        self.permit = Some(permit);
     }
 
     /// Reads the beginning, so that an upstream which breaks off early is found out before the answer has begun: up
@@ -293,7 +293,7 @@ impl HttpBody for Download {
             }
             Poll::Ready(over) => {
                 this.ended = true;
-                this.flight = None;
+                this.permit = None;
                 let bought = this.bought.take();
                 match over {
                     Some(Err(error)) => {

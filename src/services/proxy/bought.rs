@@ -5,7 +5,7 @@
 //! the answer was larger than allowed. Of an answer that said no length, like a stream of events, nobody knows how
 //! much was missing: it goes back if that happens within its first minute.
 //!
-//! Nothing is written before the end, so a death or a shutdown on the way leaves a payment that is good again.
+//! Nothing is written before the end, so a crash or a shutdown on the way leaves a payment that is good again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Every error of the room, its HTTP status, its code and what it tells people.
+//! Every error of the service, its HTTP status, its code and what it tells people.
 //!
 //! The body is the family's ([`L402Error`]). No text names an upstream's address.
 
@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use super::glob::BadGlob;
 use super::path::BadPath;
 use super::price::Methods;
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::keys::Scope;
-use crate::http::trouble::{Cause, Trouble};
 use crate::outbound::guard::BadUrl;
 use crate::services::l402::L402Error;
 
@@ -59,7 +59,7 @@ pub enum ProxyError {
     Busy,
     /// 503: the operator has turned this off.
     NotEnabled,
-    /// 503: the database or the till can't take this now.
+    /// 503: the database or the challenger can't take this now.
     Unavailable,
     /// 504: the upstream takes too long.
     GatewayTimeout,
@@ -73,7 +73,7 @@ impl ProxyError {
         Self::Invalid { code, message: message.into() }
     }
 
-    /// What no handler answered (a time-out, a panic, a wrong method), as an error of this room.
+    /// What no handler answered (a time-out, a panic, a wrong method), as an error of this service.
     pub fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
             404 => Self::NotFound,
@@ -168,18 +168,18 @@ impl IntoResponse for ProxyError {
     }
 }
 
-impl<E: Cause> From<E> for ProxyError {
+impl<E: IntoCommonError> From<E> for ProxyError {
     fn from(cause: E) -> Self {
         match cause.trouble("proxies") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("invalid_json", why),
-            Trouble::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(scope) => Self::Forbidden(scope),
-            Trouble::Unavailable | Trouble::NoCapacity(_) => Self::Unavailable,
-            // No request to this room is done only once.
-            Trouble::IdempotencyKeyReused | Trouble::Internal => Self::Internal,
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("invalid_json", why),
+            CommonError::BadIdempotencyKey(why) => Self::invalid("invalid_idempotency_key", why),
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(scope) => Self::Forbidden(scope),
+            CommonError::Unavailable | CommonError::NoCapacity(_) => Self::Unavailable,
+            // No request to this service is done only once.
+            CommonError::IdempotencyKeyReused | CommonError::Internal => Self::Internal,
         }
     }
 }

@@ -17,8 +17,8 @@ use url::Url;
 use super::body::{Broken, Download, Progress, Upload};
 use super::bought::Bought;
 use super::cache::Live;
+use super::concurrency::ConcurrencyPermit;
 use super::error::ProxyError;
-use super::flights::Flight;
 use super::view::path_of;
 use super::{PaidProxies, headers, links};
 use crate::outbound::fetch::FetchError;
@@ -71,8 +71,8 @@ impl Answer {
     }
 
     /// It counts as on its way until the last of it has passed.
-    pub(super) fn hold(&mut self, flight: Flight) {
-        self.body.hold(flight);
+    pub(super) fn hold(&mut self, permit: ConcurrencyPermit) {
+        self.body.hold(permit);
     }
 
     /// It was paid for, which goes back if the service breaks the rest of it off.

@@ -26,7 +26,7 @@ static HOP_BY_HOP: [HeaderName; 7] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Of a request, what the upstream must not see: what opens this server's own doors, and who is in front of it.
+/// Of a request, what the upstream must not see: what authorises at this server, and who is in front of it.
 /// Cookies are this origin's, and several proxies share it.
 static NOT_UPSTREAM: [HeaderName; 9] = [
     AUTHORIZATION,

@@ -71,7 +71,7 @@ impl PaidProxies {
     }
 
     pub(super) fn bounds(&self) -> Bounds {
-        Bounds { timeout: self.rules().max_timeout.as_secs(), sats: self.0.till.rules().max_price_sat }
+        Bounds { timeout: self.rules().max_timeout.as_secs(), sats: self.0.challenger.rules().max_price_sat }
     }
 
     /// A page of proxies, newest first, as JSON.
@@ -190,7 +190,7 @@ impl PaidProxies {
             Ok((proxy, endpoints))
         };
         let (proxy, endpoints) = self.store().read(read).await?;
-        let live = Arc::new(Live::new(proxy, endpoints, self.0.till.rules().max_price_sat)?);
+        let live = Arc::new(Live::new(proxy, endpoints, self.0.challenger.rules().max_price_sat)?);
         self.0.cache.put(&live, generation);
         Ok(live)
     }

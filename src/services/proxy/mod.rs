@@ -5,7 +5,7 @@
 //!
 //! 1. the proxy, its methods, the path's one reading ([`path`]), and, after so many a minute for whoever shows no
 //!    good credential, its patterns ([`glob`]): refused for free;
-//! 2. the price ([`price`]) and the till: 402 with an invoice, made before the upstream hears of anything;
+//! 2. the price ([`price`]) and the challenger: 402 with an invoice, made before the upstream hears of anything;
 //! 3. a place among those on their way (`flights`): 503 if there is none, and what was paid is good for another try;
 //! 4. the upstream (`forward`): headers filtered (`headers`), bodies streamed and bounded both ways (`body`),
 //!    redirects within the service handed back (`links`), addresses guarded at every connection;
@@ -25,9 +25,9 @@ pub mod api;
 mod body;
 mod bought;
 mod cache;
+mod concurrency;
 pub(in crate::services) mod endpoints;
 pub mod error;
-mod flights;
 mod forward;
 pub mod glob;
 mod headers;
@@ -65,14 +65,14 @@ pub use target::Targets;
 /// Connections kept open to one upstream.
 const IDLE_CONNECTIONS: usize = 32;
 
-/// What the room is built from.
+/// What the service is built from.
 pub struct Parts {
     /// The rows.
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// The till.
-    pub till: L402,
+    /// The challenger.
+    pub challenger: L402,
     /// Limits.
     pub rules: Rules,
     /// How often one client may ask for what is free. What is paid for is not counted.
@@ -81,28 +81,28 @@ pub struct Parts {
     pub targets: Targets,
 }
 
-/// The room. Cheap to clone.
+/// The service. Cheap to clone.
 #[derive(Clone)]
 pub struct PaidProxies(Arc<Inner>);
 
 struct Inner {
     store: Store,
     clock: Clock,
-    till: L402,
+    challenger: L402,
     rules: Rules,
     quotas: Arc<Limits>,
     unpaid: Rate,
     targets: Targets,
     client: GuardedClient,
     cache: Arc<cache::Cache>,
-    flights: Arc<flights::Flights>,
+    concurrency: Arc<concurrency::ConcurrencyLimits>,
     closing: Arc<AtomicBool>,
     listener: Option<Arc<dyn ProxyListener>>,
     stores: OnceLock<Arc<dyn StoreListings>>,
 }
 
 impl PaidProxies {
-    /// Builds the room.
+    /// Builds the service.
     ///
     /// # Errors
     /// [`NoClient`].
@@ -110,7 +110,7 @@ impl PaidProxies {
         Self::build(parts, None)
     }
 
-    /// Builds the room, with who else is told of what becomes of proxies.
+    /// Builds the service, with who else is told of what becomes of proxies.
     ///
     /// # Errors
     /// [`NoClient`].
@@ -124,18 +124,18 @@ impl PaidProxies {
             idle_connections: IDLE_CONNECTIONS,
         })?;
         let unpaid = Rate::per_minute(parts.rules.unpaid_per_minute);
-        let flights = flights::Flights::new(parts.rules.max_in_flight);
+        let concurrency = concurrency::ConcurrencyLimits::new(parts.rules.max_in_flight);
         Ok(Self(Arc::new(Inner {
             store: parts.store,
             clock: parts.clock,
-            till: parts.till,
+            challenger: parts.challenger,
             rules: parts.rules,
             quotas: parts.quotas,
             unpaid,
             targets: parts.targets,
             client,
             cache: Arc::default(),
-            flights,
+            concurrency,
             closing: Arc::default(),
             listener,
             stores: OnceLock::new(),

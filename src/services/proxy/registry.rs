@@ -83,7 +83,7 @@ impl PaidProxies {
         if !self.rules().enabled {
             return Ok(Vec::new());
         }
-        let most = self.0.till.rules().max_price_sat;
+        let most = self.0.challenger.rules().max_price_sat;
         let read = move |connection: &rusqlite::Connection| -> Result<Vec<Live>, ProxyError> {
             let listed = store::listed(connection, MOST)?;
             let whole = listed.into_iter().map(|(proxy, _)| {
@@ -146,7 +146,7 @@ impl PaidProxies {
     /// The store's.
     pub async fn registry_json(&self, search: Search, page: Page) -> Result<Vec<u8>, ProxyError> {
         let proxies = self.store().read(move |connection| store::listed(connection, MOST)).await?;
-        let (most, url) = (self.0.till.rules().max_price_sat, &self.rules().public_url);
+        let (most, url) = (self.0.challenger.rules().max_price_sat, &self.rules().public_url);
         let mut listed: Vec<_> = proxies
             .into_iter()
             .map(|(mut proxy, endpoints)| {

@@ -1,9 +1,9 @@
-//! The room's limits, as the configuration sets them.
+//! The service's limits, as the configuration sets them.
 
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::http::asking::base_path;
+use crate::http::extract::base_path;
 
 /// Each costs as much as an owner's patterns do.
 const UNPAID_PER_MINUTE: u32 = 600;

@@ -14,8 +14,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 
 use super::cache::Live;
+use super::concurrency::ConcurrencyPermit;
 use super::error::ProxyError;
-use super::flights::Flight;
 use super::forward::{Answer, Call};
 use super::glob::Letters;
 use super::path::CleanPath;
@@ -55,14 +55,14 @@ impl PaidProxies {
             Err(_elapsed) => return Err(ProxyError::Unavailable),
         };
         let call = Call { method: parts.method, url: ready.url, headers: parts.headers, body };
-        // Not before the till: whoever hasn't paid would take the places of those who have.
+        // Not before the challenger: whoever hasn't paid would take the places of those who have.
         let payment = ready.lease.as_ref().map(|lease| lease.admitted().payment_hash.into());
-        let flight = self.0.flights.begin(ready.live.proxy.id, payment).ok_or(ProxyError::Busy);
+        let permit = self.0.concurrency.begin(ready.live.proxy.id, payment).ok_or(ProxyError::Busy);
         let Some(lease) = ready.lease else {
-            return self.pass_on(&ready.live, call, flight).await.map(Answer::into_response);
+            return self.pass_on(&ready.live, call, permit).await.map(Answer::into_response);
         };
         // Whoever hangs up while we wait gets back what they paid, as if the upstream had failed.
-        let mut answer = match self.pass_on(&ready.live, call, flight).await {
+        let mut answer = match self.pass_on(&ready.live, call, permit).await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(proxy = ready.live.proxy.public_id, %error, "a request got no answer");
@@ -94,11 +94,11 @@ impl PaidProxies {
         &self,
         live: &Live,
         call: Call,
-        flight: Result<Flight, ProxyError>,
+        permit: Result<ConcurrencyPermit, ProxyError>,
     ) -> Result<Answer, ProxyError> {
-        let flight = flight?;
+        let permit = permit?;
         let mut answer = self.forward(live, call).await?;
-        answer.hold(flight);
+        answer.hold(permit);
         Ok(answer)
     }
 
@@ -164,7 +164,7 @@ impl PaidProxies {
             lifetime: live.proxy.token_validity_secs.map(Duration::from_secs),
             bundle: None,
         };
-        match self.0.till.admit(client, &request.headers, &price).await {
+        match self.0.challenger.admit(client, &request.headers, &price).await {
             Admission::Paid(lease) => Ok(Prepared::Ready(Box::new(Ready { live, url, lease: Some(lease) }))),
             Admission::Refused(response) => Ok(Prepared::Answered(response)),
         }
@@ -174,7 +174,7 @@ impl PaidProxies {
 impl PaidProxies {
     /// Counts a request that shows no good credential, before an owner's patterns are tried on it.
     fn count_unpaid(&self, client: Client, headers: &HeaderMap) -> Result<(), ProxyError> {
-        if self.0.till.has_paid(headers) {
+        if self.0.challenger.has_paid(headers) {
             return Ok(());
         }
         self.0.unpaid.take(client).map_err(ProxyError::TooMany)

@@ -1,4 +1,4 @@
-//! The rows of the room.
+//! The rows of the service.
 
 mod endpoints;
 

@@ -14,7 +14,7 @@ use super::view::{FetchView, PaidView};
 use super::{FetchRequest, PurseError, Purses};
 use crate::core::ids::PursePaymentId;
 use crate::crash_point;
-use crate::http::idempotency::{Ask, Reply};
+use crate::http::idempotency::{IdempotencyKey, Reply};
 use crate::http::keys::KeyId;
 use crate::http::respond;
 use crate::ledger::charges;
@@ -63,7 +63,12 @@ impl Purses {
     /// [`PurseError::NotAllowed`] for the host, [`PurseError::OverLimit`] for a limit, [`PurseError::Upstream`] for what
     /// the service sends, [`PurseError::Pending`] for a payment that has not ended, [`PurseError::AfterPayment`] if the
     /// service failed when it was paid; the store's.
-    pub async fn fetch(&self, key: KeyId, new: FetchRequest, ask: Option<Ask>) -> Result<Reply, PurseError> {
+    pub async fn fetch(
+        &self,
+        key: KeyId,
+        new: FetchRequest,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<Reply, PurseError> {
         let purse = self.purse_of(key).await?;
         let _mine = match &ask {
             Some(ask) => Some(self.0.turns.take(key, ask.key()).await),
@@ -117,7 +122,7 @@ impl Purses {
         key: KeyId,
         purse: &Purse,
         new: &FetchRequest,
-        ask: Option<&Ask>,
+        ask: Option<&IdempotencyKey>,
         own: &mut Option<Payment>,
     ) -> Result<(Answer, bool), PurseError> {
         let mut shown = self.first_credential(purse, new, ask, own).await?;
@@ -159,7 +164,7 @@ impl Purses {
         &self,
         purse: &Purse,
         new: &FetchRequest,
-        ask: Option<&Ask>,
+        ask: Option<&IdempotencyKey>,
         own: &mut Option<Payment>,
     ) -> Result<Option<Shown>, PurseError> {
         let (asked, wanted, resource, reuse) = (ask.cloned(), purse.clone(), new.resource(), new.reuse);
@@ -189,7 +194,7 @@ impl Purses {
         key: KeyId,
         new: &FetchRequest,
         demand: Demand,
-        ask: Option<&Ask>,
+        ask: Option<&IdempotencyKey>,
         own: &mut Option<Payment>,
     ) -> Result<Shown, PurseError> {
         let unusable = |message: &str| PurseError::bad_answer("CHALLENGE_UNUSABLE", message);

@@ -16,7 +16,7 @@ use super::{PurseError, Purses};
 use crate::core::ids::{PaymentHash, Preimage, PursePaymentId, random_hex};
 use crate::core::money::Msat;
 use crate::crash_point;
-use crate::http::idempotency::{Ask, Reply, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Reply, lookup, save};
 use crate::http::keys::KeyId;
 use crate::http::respond;
 use crate::ledger::accounts::{self, Change, LineKind};
@@ -71,7 +71,12 @@ impl Purses {
     /// [`PurseError::OverLimit`] for a limit, [`PurseError::NotAllowed`] for a purse that pays no invoices,
     /// [`PurseError::Invalid`] for what can't be paid, [`PurseError::NoCapacity`], [`PurseError::Pending`] for a payment that has not ended yet,
     /// [`PurseError::PaymentFailed`], the store's.
-    pub async fn pay(&self, key: KeyId, new: PayRequest, ask: Option<Ask>) -> Result<Reply, PurseError> {
+    pub async fn pay(
+        &self,
+        key: KeyId,
+        new: PayRequest,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<Reply, PurseError> {
         let purse = self.purse_of(key).await?;
         if let Some(recorded) = self.seen(ask.clone()).await? {
             return Ok(Reply::Replayed(recorded));
@@ -133,26 +138,30 @@ impl Purses {
     /// What a request with this key was answered before.
     pub(super) async fn seen(
         &self,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Option<crate::http::idempotency::Recorded>, PurseError> {
         if ask.is_none() {
             return Ok(None);
         }
-        self.store().read(move |connection| Ok(seen(connection, ask.as_ref())?)).await
+        self.store().read(move |connection| Ok(lookup(connection, ask.as_ref())?)).await
     }
 
     /// Keeps an answer under its key; the first one counts.
-    pub(super) async fn answered(&self, ask: Option<Ask>, body: Vec<u8>) -> Result<Reply, PurseError> {
+    pub(super) async fn answered(
+        &self,
+        ask: Option<IdempotencyKey>,
+        body: Vec<u8>,
+    ) -> Result<Reply, PurseError> {
         if ask.is_none() {
             return Ok(Reply::New(StatusCode::OK, body));
         }
         let now = self.now();
         self.store()
             .write(move |tx| -> Result<Reply, PurseError> {
-                if let Some(recorded) = seen(tx, ask.as_ref())? {
+                if let Some(recorded) = lookup(tx, ask.as_ref())? {
                     return Ok(Reply::Replayed(recorded));
                 }
-                remember(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
+                save(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
                 Ok(Reply::New(StatusCode::OK, body))
             })
             .await
@@ -163,7 +172,7 @@ impl Purses {
         &self,
         key: KeyId,
         order: Order402,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Begun, PurseError> {
         if !self.rules().enabled {
             return Err(PurseError::Disabled);
@@ -185,7 +194,7 @@ impl Purses {
         tx: &Tx<'_>,
         key: KeyId,
         order: &Order402,
-        (ask, sealed): (Option<&Ask>, Option<&[u8]>),
+        (ask, sealed): (Option<&IdempotencyKey>, Option<&[u8]>),
         known: Known,
     ) -> Result<Begun, PurseError> {
         let (purse, now) = (live(tx, key)?, self.now());
@@ -343,7 +352,7 @@ pub(super) fn live(connection: &Connection, key: KeyId) -> Result<Purse, PurseEr
 pub(super) fn begun_by(
     connection: &Connection,
     purse: &Purse,
-    ask: Option<&Ask>,
+    ask: Option<&IdempotencyKey>,
 ) -> Result<Option<Payment>, PurseError> {
     let Some(ask) = ask else { return Ok(None) };
     match payments::by_request(connection, purse.id, ask.key())? {

@@ -10,8 +10,8 @@ use self::read::Checked;
 use self::show::{order_value, product_value, shown};
 use super::ids::{OrderId, OrderKey, ProductId, VariantId};
 use super::location::{self, Location};
-use super::look::{self, Token};
 use super::place::REST;
+use super::queries::{self, Token};
 use super::shopify::ShopifyError;
 use super::store::catalogue::{self, Which};
 use super::store::orders::{self, Tracking};
@@ -248,7 +248,7 @@ impl StoreAdmin for Shop {
                 let order = orders::by_key(connection, key)?.ok_or(ShopError::OrderNotFound)?;
                 let store = stores::by_id(connection, order.store)?;
                 let seller = Token::Seller(order.account);
-                look::json_of(&shop, connection, &store, &order, Some(&seller))
+                queries::json_of(&shop, connection, &store, &order, Some(&seller))
             });
             let body = read.await.map_err(told)?;
             serde_json::from_slice(&body).map_err(AdminError::internal)

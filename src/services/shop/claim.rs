@@ -13,7 +13,7 @@ use super::store::stores::{self, ShopStore};
 use super::view::ClaimedView;
 use super::{Shop, ShopError, json, letters};
 use crate::crash_point;
-use crate::http::idempotency::{Ask, Reply, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Reply, lookup, save};
 use crate::storage::Tx;
 
 /// Characters of a claim token.
@@ -51,10 +51,15 @@ impl Shop {
     /// [`ShopError::StoreNotFound`]; [`ShopError::ClaimNotFound`]; [`ShopError::Conflict`] if it was claimed before
     /// or is refunded; [`ShopError::Invalid`] for a place where shipping or tax is not what was paid: the order can
     /// still be claimed with another; of the idempotency key; the store's.
-    pub async fn claim(&self, slug: &str, claim: Claim, ask: Option<Ask>) -> Result<Reply, ShopError> {
+    pub async fn claim(
+        &self,
+        slug: &str,
+        claim: Claim,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<Reply, ShopError> {
         let (shop, slug, now) = (self.clone(), slug.to_owned(), self.now());
         let written = self.store().write(move |tx| -> Result<Reply, ShopError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Reply::Replayed(recorded));
             }
             let store = stores::by_slug(tx, &slug)?.ok_or(ShopError::StoreNotFound)?;
@@ -85,7 +90,7 @@ impl Shop {
                 claim_page_url: shop.page_url(&store.slug, &order, true),
                 message: order.message(),
             })?;
-            remember(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
+            save(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
             Ok(Reply::New(StatusCode::OK, body))
         });
         let done = written.await?;

@@ -5,9 +5,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::http::body::Invalid;
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::keys::Scope;
 use crate::http::problem::Problem;
-use crate::http::trouble::{Cause, Trouble};
 use crate::lightning::invoice::BadInvoice;
 use crate::rates::{ConvertError, RateUnavailable};
 
@@ -238,21 +238,21 @@ impl From<BadInvoice> for ShopError {
     }
 }
 
-impl<E: Cause> From<E> for ShopError {
+impl<E: IntoCommonError> From<E> for ShopError {
     fn from(cause: E) -> Self {
         match cause.trouble("shop") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(why) => Self::invalid("INVALID_JSON", why),
-            Trouble::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
-            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
-            Trouble::MissingKey => Self::MissingKey,
-            Trouble::InvalidKey => Self::InvalidKey,
-            Trouble::Lacks(scope) => Self::Forbidden(scope),
-            Trouble::Unavailable => Self::Unavailable,
-            Trouble::NoCapacity(refusal) => {
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(why) => Self::invalid("INVALID_JSON", why),
+            CommonError::BadIdempotencyKey(why) => Self::invalid("INVALID_IDEMPOTENCY_KEY", why),
+            CommonError::IdempotencyKeyReused => Self::IdempotencyKeyReuse,
+            CommonError::MissingKey => Self::MissingKey,
+            CommonError::InvalidKey => Self::InvalidKey,
+            CommonError::Lacks(scope) => Self::Forbidden(scope),
+            CommonError::Unavailable => Self::Unavailable,
+            CommonError::NoCapacity(refusal) => {
                 Self::NoCapacity { code: refusal.code(), message: refusal.message() }
             }
-            Trouble::Internal => Self::Internal,
+            CommonError::Internal => Self::Internal,
         }
     }
 }

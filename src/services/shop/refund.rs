@@ -3,8 +3,8 @@
 use lightning_invoice::Bolt11Invoice;
 
 use super::ids::OrderKey;
-use super::look::{self, Token};
 use super::notify::{owe_refund, take_refund};
+use super::queries::{self, Token};
 use super::status::OrderStatus;
 use super::store::orders::{self, Order};
 use super::store::{catalogue, refunds, stores};
@@ -39,9 +39,9 @@ impl Shop {
         let (shop, slug, key) = (self.clone(), slug.to_owned(), key.to_owned());
         let written = self.store().write(move |tx| -> Result<Vec<u8>, ShopError> {
             let store = stores::by_slug(tx, &slug)?.ok_or(ShopError::StoreNotFound)?;
-            let order = look::find(tx, &store, &key, &Token::Claim(new.claim_token))?;
+            let order = queries::find(tx, &store, &key, &Token::Claim(new.claim_token))?;
             let order = shop.send_back(tx, &order, &new.invoice, running)?;
-            look::json_of(&shop, tx, &store, &order, None)
+            queries::json_of(&shop, tx, &store, &order, None)
         });
         let body = written.await?;
         crash_point!("shop.after_refund");

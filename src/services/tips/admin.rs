@@ -1,4 +1,4 @@
-//! Tips as the operator's room makes, lists and shows them. The operator acts as the tipper of an account.
+//! Tips as the admin API makes, lists and shows them. The operator acts as the tipper of an account.
 //!
 //! Magic words and links are told once, to who makes the tips; lists and `show` have no words and no webhook.
 
@@ -17,7 +17,7 @@ use crate::http::audit_log::Act;
 use crate::http::keys::DEFAULT_ACCOUNT;
 use crate::ledger::Outgoing;
 use crate::services::users::{self, User};
-use crate::vouchers::{self, Taker};
+use crate::vouchers::{self, Redeemer};
 
 /// How long tips are good unless the operator says otherwise: 21 days.
 const DEFAULT_EXPIRY_SECS: u64 = 21 * 86_400;
@@ -71,7 +71,7 @@ impl TipAdmin for Tips {
                 return Err(AdminError::Refused("tips are switched off (tips.enabled)".into()));
             }
             let name = order.account.as_deref().unwrap_or(DEFAULT_ACCOUNT);
-            let user = self.people().by_account_name(name).await.map_err(admin_error)?;
+            let user = self.users().by_account_name(name).await.map_err(admin_error)?;
             let user = user.ok_or_else(|| {
                 AdminError::NotFound(format!(
                     "there is no account {name:?}; an account begins with its first key: \
@@ -232,7 +232,7 @@ fn listed(tip: &Tip) -> Value {
     })
 }
 
-fn shown(tip: &Tip, past: &[(Taker, Outgoing)]) -> Value {
+fn shown(tip: &Tip, past: &[(Redeemer, Outgoing)]) -> Value {
     json!({
         "id": tip.public_id.to_string(),
         "status": tip.status().name(),
@@ -274,7 +274,7 @@ fn shown_group(group: &Group, tips: &[Tip]) -> Value {
     })
 }
 
-fn payout((taker, payout): &(Taker, Outgoing)) -> Value {
+fn payout((taker, payout): &(Redeemer, Outgoing)) -> Value {
     json!({
         "id": payout.public_id(),
         "to": taker.name(),

@@ -1,13 +1,13 @@
 //! Seeing a tip and claiming it.
 
 use super::ids::Cuid;
+use super::notify::Event;
 use super::status::TipStatus;
 use super::store::{self, Tip};
-use super::teller::Event;
 use super::{TipError, Tips};
 use crate::core::time::UnixMillis;
 use crate::crash_point;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::IdempotencyKey;
 use crate::services::users::{self, User};
 use crate::storage::Tx;
 
@@ -24,8 +24,8 @@ impl Tips {
         let (tips, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<(), TipError> {
             if store::note_seen(tx, tip.id, now)? {
-                tips.teller().record(tx, "tip.seen", &tip)?;
-                tips.teller().refresh(tx, &tip);
+                tips.notifier().record(tx, "tip.seen", &tip)?;
+                tips.notifier().refresh(tx, &tip);
             }
             Ok(())
         });
@@ -41,7 +41,7 @@ impl Tips {
         user: &User,
         id: Cuid,
         printed: bool,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.clone(), self.now());
         self.once(ask, move |tx| tips.claim_in(tx, &user, id, printed, now)).await?;
@@ -70,10 +70,10 @@ impl Tips {
         }
         users::store::note_claim(tx, user.id)?;
         let tip = store::tip(tx, tip.id)?.ok_or(TipError::Internal)?;
-        self.teller().record(tx, "tip.claimed", &tip)?;
-        self.teller().count(tx, "claimed", tip.amount);
-        self.teller().notify(tx, &tip, Event::Claimed)?;
-        self.teller().refresh(tx, &tip);
+        self.notifier().record(tx, "tip.claimed", &tip)?;
+        self.notifier().count(tx, "claimed", tip.amount);
+        self.notifier().notify(tx, &tip, Event::Claimed)?;
+        self.notifier().refresh(tx, &tip);
         crash_point!("tip.before_claim_commit");
         Ok(())
     }

@@ -8,11 +8,11 @@ use super::passphrase::{Passphrase, WordCount};
 use super::request::{Details, Edit, NewTips, PassphraseEdit};
 use super::status::TipStatus;
 use super::store::{self, Funds, NewTip, Shared, Tip, TipEdit};
-use super::{Done, TipError, Tips, look, remember, seen};
+use super::{Done, TipError, Tips, lookup, queries, save};
 use crate::core::ids::UserId;
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::IdempotencyKey;
 use crate::ledger::solvency::Sale;
 use crate::ledger::{Family, charges};
 use crate::lightning::{Draft, InvoiceDescription, InvoiceRequest};
@@ -43,10 +43,15 @@ impl Tips {
     /// # Errors
     /// [`TipError::Invalid`] for webhooks that may not be called; of the node, of the budget, of the
     /// `Idempotency-Key`; the store's. Nothing is left behind by any.
-    pub async fn create(&self, user: &User, new: NewTips, ask: Option<Ask>) -> Result<Done, TipError> {
+    pub async fn create(
+        &self,
+        user: &User,
+        new: NewTips,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<Done, TipError> {
         if let Some(asked) = ask.clone() {
             let before =
-                self.store().read(move |connection| Ok::<_, TipError>(seen(connection, Some(&asked))));
+                self.store().read(move |connection| Ok::<_, TipError>(lookup(connection, Some(&asked))));
             if let Some(recorded) = before.await?? {
                 return Ok(Done::Before(recorded));
             }
@@ -64,11 +69,11 @@ impl Tips {
             .await?;
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<_, TipError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Done::Before(recorded));
             }
             let body = tips.create_in(tx, user, &new, &invoice, now)?;
-            remember(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
+            save(tx, ask.as_ref(), StatusCode::OK, &body, now)?;
             invoice.keep();
             Ok(Done::Now(body))
         });
@@ -103,7 +108,7 @@ impl Tips {
         let mut first = None;
         for (index, words) in (0_u32..).zip(&new.details.words) {
             let id = vouchers::issue(tx, &voucher, now)?;
-            self.teller().count(tx, "made", new.amount);
+            self.notifier().count(tx, "made", new.amount);
             first.get_or_insert(id);
             store::insert(
                 tx,
@@ -126,14 +131,14 @@ impl Tips {
         match (group, first) {
             (Some(id), _) => {
                 let group = store::group(tx, id)?.ok_or(TipError::Internal)?;
-                self.teller().record_group(tx, "tip_group.made", &group)?;
-                look::group_json(&group, &store::of_group(tx, id)?, self.keyring())
+                self.notifier().record_group(tx, "tip_group.made", &group)?;
+                queries::group_json(&group, &store::of_group(tx, id)?, self.keyring())
             }
             (None, Some(id)) => {
                 store::note_charge(tx, charge, Funds::Tip(id))?;
                 let tip = store::tip(tx, id)?.ok_or(TipError::Internal)?;
-                self.teller().record(tx, "tip.made", &tip)?;
-                look::tip_json(&tip, self.keyring())
+                self.notifier().record(tx, "tip.made", &tip)?;
+                queries::tip_json(&tip, self.keyring())
             }
             (None, None) => Err(TipError::Internal),
         }
@@ -193,9 +198,9 @@ impl Tips {
         if tip.status() == TipStatus::Unfunded && tip.group.is_none() && renewable {
             let sale = sale(tip.amount, tip.fee, 1).ok_or(TipError::Internal)?;
             self.renew(Funds::Tip(tip.id), sale).await?;
-            return look::tip_json(&self.given(user.id, id).await?, self.keyring());
+            return queries::tip_json(&self.given(user.id, id).await?, self.keyring());
         }
-        look::tip_json(&tip, self.keyring())
+        queries::tip_json(&tip, self.keyring())
     }
 
     /// A tipper's group, in the same way.
@@ -210,9 +215,9 @@ impl Tips {
             let sale = tips.first().and_then(|tip| sale(tip.amount, tip.fee, group.quantity));
             self.renew(Funds::Group(group.id), sale.ok_or(TipError::Internal)?).await?;
             let (group, tips) = self.given_group(user.id, id).await?;
-            return look::group_json(&group, &tips, self.keyring());
+            return queries::group_json(&group, &tips, self.keyring());
         }
-        look::group_json(&group, &tips, self.keyring())
+        queries::group_json(&group, &tips, self.keyring())
     }
 
     /// Puts a fresh invoice in the place of one that is over, unless it was paid or replaced meanwhile.
@@ -259,11 +264,11 @@ impl Tips {
         self.check_webhooks(&edit.details)?;
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<_, TipError> {
-            let tip = look::given_in(tx, user, id)?;
+            let tip = queries::given_in(tx, user, id)?;
             tips.edit_in(tx, &tip, &edit, 0, now)?;
             let tip = store::tip(tx, tip.id)?.ok_or(TipError::Internal)?;
-            tips.teller().record(tx, "tip.changed", &tip)?;
-            look::tip_json(&tip, tips.keyring())
+            tips.notifier().record(tx, "tip.changed", &tip)?;
+            queries::tip_json(&tip, tips.keyring())
         });
         written.await
     }
@@ -283,16 +288,16 @@ impl Tips {
         let edit = edit(group.quantity)?;
         self.check_webhooks(&edit.details)?;
         let written = self.store().write(move |tx| -> Result<_, TipError> {
-            let (group, members) = look::given_group_in(tx, user, id)?;
+            let (group, members) = queries::given_group_in(tx, user, id)?;
             for (index, tip) in members.iter().enumerate() {
                 if changeable(tip, now).is_ok() {
                     tips.edit_in(tx, tip, &edit, index, now)?;
                 }
             }
             store::edit_group(tx, group.id, edit.enable_static_link, now)?;
-            let (group, members) = look::given_group_in(tx, user, id)?;
-            tips.teller().record_group(tx, "tip_group.changed", &group)?;
-            look::group_json(&group, &members, tips.keyring())
+            let (group, members) = queries::given_group_in(tx, user, id)?;
+            tips.notifier().record_group(tx, "tip_group.changed", &group)?;
+            queries::group_json(&group, &members, tips.keyring())
         });
         written.await
     }
@@ -339,7 +344,7 @@ impl Tips {
                 store::set_passphrase(tx, tip.id, Some(&drawn), now)?;
             }
         }
-        self.teller().refresh(tx, tip);
+        self.notifier().refresh(tx, tip);
         Ok(())
     }
 
@@ -347,15 +352,20 @@ impl Tips {
     ///
     /// # Errors
     /// As [`Tips::edit`].
-    pub async fn new_passphrase(&self, user: &User, id: Cuid, ask: Option<Ask>) -> Result<(), TipError> {
+    pub async fn new_passphrase(
+        &self,
+        user: &User,
+        id: Cuid,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let count = WordCount::new(super::passphrase::MIN_WORDS).ok_or(TipError::Internal)?;
         let written = self.once(ask, move |tx| {
-            let tip = look::given_in(tx, user, id)?;
+            let tip = queries::given_in(tx, user, id)?;
             changeable(&tip, now)?;
             let drawn = tips.draw(tx, count)?;
             store::set_passphrase(tx, tip.id, Some(&drawn), now)?;
-            Ok(tips.teller().record(tx, "tip.changed", &tip)?)
+            Ok(tips.notifier().record(tx, "tip.changed", &tip)?)
         });
         written.await
     }
@@ -367,7 +377,7 @@ impl Tips {
     pub async fn mark_copied(&self, user: &User, id: Cuid) -> Result<(), TipError> {
         let (user, now) = (user.id, self.now());
         let written = self.store().write(move |tx| -> Result<(), TipError> {
-            let tip = look::given_in(tx, user, id)?;
+            let tip = queries::given_in(tx, user, id)?;
             Ok(store::note_copied(tx, tip.id, now)?)
         });
         written.await
@@ -380,7 +390,7 @@ impl Tips {
     pub async fn delete(&self, user: &User, id: Cuid) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<(), TipError> {
-            let tip = look::given_in(tx, user, id)?;
+            let tip = queries::given_in(tx, user, id)?;
             if tip.group.is_some() {
                 return Err(TipError::Conflict {
                     code: "TIP_IN_GROUP",
@@ -389,9 +399,9 @@ impl Tips {
             }
             only_unfunded(tip.status() == TipStatus::Unfunded)?;
             store::delete(tx, tip.id, now)?;
-            tips.teller().record(tx, "tip.deleted", &tip)?;
-            tips.teller().count(tx, "deleted", tip.amount);
-            tips.teller().refresh(tx, &tip);
+            tips.notifier().record(tx, "tip.deleted", &tip)?;
+            tips.notifier().count(tx, "deleted", tip.amount);
+            tips.notifier().refresh(tx, &tip);
             Ok(())
         });
         written.await
@@ -404,14 +414,14 @@ impl Tips {
     pub async fn delete_group(&self, user: &User, id: Cuid) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.id, self.now());
         let written = self.store().write(move |tx| -> Result<(), TipError> {
-            let (group, members) = look::given_group_in(tx, user, id)?;
+            let (group, members) = queries::given_group_in(tx, user, id)?;
             only_unfunded(group.status() == super::status::GroupStatus::Unfunded)?;
             for tip in &members {
                 store::delete(tx, tip.id, now)?;
-                tips.teller().count(tx, "deleted", tip.amount);
+                tips.notifier().count(tx, "deleted", tip.amount);
             }
             store::delete_group(tx, group.id, now)?;
-            Ok(tips.teller().record_group(tx, "tip_group.deleted", &group)?)
+            Ok(tips.notifier().record_group(tx, "tip_group.deleted", &group)?)
         });
         written.await
     }

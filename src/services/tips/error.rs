@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::http::common_error::{CommonError, IntoCommonError};
 use crate::http::keys::Scope;
 use crate::http::respond;
-use crate::http::trouble::{Cause, Trouble};
 use crate::lightning::bolt12::BadOffer;
 use crate::lightning::invoice::BadInvoice;
 use crate::outbound::lnurl::payee::Unpayable;
@@ -182,21 +182,21 @@ impl IntoResponse for TipError {
     }
 }
 
-impl<E: Cause> From<E> for TipError {
+impl<E: IntoCommonError> From<E> for TipError {
     fn from(cause: E) -> Self {
         match cause.trouble("tips") {
-            Trouble::BodyTooLarge => Self::BodyTooLarge,
-            Trouble::BadBody(message) => Self::Invalid { code: "BODY_NOT_JSON", message },
-            Trouble::BadIdempotencyKey(message) => Self::Invalid { code: "IDEMPOTENCY_KEY_BAD", message },
-            Trouble::IdempotencyKeyReused => Self::IdempotencyKeyReused,
-            Trouble::MissingKey => Self::Unauthorized,
-            Trouble::InvalidKey => Self::KeyInvalid,
-            Trouble::Lacks(scope) => Self::KeyLacks(scope),
-            Trouble::Unavailable => Self::Unavailable,
-            Trouble::NoCapacity(refusal) => {
+            CommonError::BodyTooLarge => Self::BodyTooLarge,
+            CommonError::BadBody(message) => Self::Invalid { code: "BODY_NOT_JSON", message },
+            CommonError::BadIdempotencyKey(message) => Self::Invalid { code: "IDEMPOTENCY_KEY_BAD", message },
+            CommonError::IdempotencyKeyReused => Self::IdempotencyKeyReused,
+            CommonError::MissingKey => Self::Unauthorized,
+            CommonError::InvalidKey => Self::KeyInvalid,
+            CommonError::Lacks(scope) => Self::KeyLacks(scope),
+            CommonError::Unavailable => Self::Unavailable,
+            CommonError::NoCapacity(refusal) => {
                 Self::NoCapacity { code: refusal.code(), message: refusal.message() }
             }
-            Trouble::Internal => Self::Internal,
+            CommonError::Internal => Self::Internal,
         }
     }
 }

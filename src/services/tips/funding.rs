@@ -1,10 +1,10 @@
 //! What the ledger tells the family: an invoice was paid, a payout ended, an invoice can't be paid any more.
 
 use super::ids::Cuid;
+use super::notify::Notifier;
 use super::request::TipWords;
 use super::status::OnboardingFlow;
 use super::store::{self, Funds, Group, NewTip, Shared, Tip};
-use super::teller::Teller;
 use crate::core::ids::{ChargeId, TipGroupId, UserId, VoucherId};
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
@@ -22,7 +22,7 @@ const CREDIT_LIFE_MS: i64 = 10 * 366 * 86_400_000;
 /// The ledger's ear for this family, around the vouchers'.
 pub(super) struct Funding {
     pub(super) vouchers: Vouchers,
-    pub(super) teller: Teller,
+    pub(super) notifier: Notifier,
 }
 
 impl Listener for Funding {
@@ -80,7 +80,7 @@ impl Funding {
         }
         store::show_charge(tx, id, charge.id)?;
         self.open_all(tx, charge, &tips, now)?;
-        self.teller.record_group(tx, "tip_group.funded", &group)
+        self.notifier.record_group(tx, "tip_group.funded", &group)
     }
 
     /// Opens every tip that this invoice pays for, and earns their fees. Tips that were deleted meanwhile, or
@@ -148,7 +148,7 @@ impl Funding {
             passphrase: None,
         };
         store::insert(tx, &tip, now)?;
-        self.teller.count(tx, "made", amount);
+        self.notifier.count(tx, "made", amount);
         self.vouchers.charge_settled(tx, charge)?;
         self.give_back(tx, id, now)
     }

@@ -33,7 +33,7 @@ impl Tips {
     /// # Errors
     /// The store's.
     pub async fn remind_due(&self) -> Result<(), TipError> {
-        let (now, letters) = (self.now(), self.people().mailer().is_ok());
+        let (now, letters) = (self.now(), self.users().mailer().is_ok());
         let read = self.store().read(move |connection| -> Result<_, TipError> {
             let mut due = Vec::new();
             for kind in [ReminderKind::OneDayBeforeExpiry, ReminderKind::OneDayAfterClaim] {
@@ -58,7 +58,7 @@ impl Tips {
     /// # Errors
     /// The store's.
     pub async fn send_letters(&self) -> Result<(), TipError> {
-        let Ok(mailer) = self.people().mailer() else { return Ok(()) };
+        let Ok(mailer) = self.users().mailer() else { return Ok(()) };
         for _ in 0..AT_ONCE {
             let now = self.now();
             let next = self.store().read(move |connection| store::next_letter(connection, now)).await?;

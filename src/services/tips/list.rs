@@ -4,7 +4,7 @@ use axum::body::Body;
 use rusqlite::Connection;
 
 use super::ids::{Cuid, HandleKind};
-use super::look::{Shown, ShownGroup, public_objects};
+use super::queries::{Shown, ShownGroup, public_objects};
 use super::store::{self, Listing, Tip};
 use super::{TipError, Tips, json};
 use crate::core::ids::{UserId, VoucherId};

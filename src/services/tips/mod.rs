@@ -34,10 +34,11 @@ pub mod ids;
 mod letters;
 mod links;
 pub mod list;
-mod look;
+mod notify;
 pub mod passphrase;
 #[cfg(test)]
 mod property;
+mod queries;
 mod reclaim;
 pub mod refunds;
 pub mod reminders;
@@ -45,7 +46,6 @@ pub mod request;
 mod rules;
 pub mod status;
 mod store;
-mod teller;
 #[cfg(test)]
 mod tests;
 pub mod view;
@@ -57,7 +57,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use crate::core::time::UnixMillis;
-use crate::http::idempotency::{Ask, Recorded, remember, seen};
+use crate::http::idempotency::{IdempotencyKey, Recorded, lookup, save};
 use crate::http::limits::Budget;
 use crate::http::respond;
 use crate::ledger::solvency::Gate;
@@ -68,11 +68,11 @@ use crate::outbound::lnurl::payee::Payees;
 use crate::storage::{Store, StoreError, Tx};
 use crate::vouchers::Vouchers;
 
-use crate::services::users::{self, People, User};
+use crate::services::users::{self, User, Users};
 pub use error::TipError;
 pub use ids::{Cuid, Keyring};
+pub use notify::Notifier;
 pub use rules::Rules;
-pub use teller::Teller;
 
 /// What the family is built from.
 pub struct Parts {
@@ -89,11 +89,11 @@ pub struct Parts {
     /// Reads where sats go, and turns lightning addresses into invoices.
     pub payees: Payees,
     /// Tells the world; the same one that listens to the vouchers.
-    pub teller: Teller,
-    /// The vouchers' room.
+    pub notifier: Notifier,
+    /// The vouchers.
     pub vouchers: Vouchers,
     /// Who tips and is tipped.
-    pub people: People,
+    pub users: Users,
     /// New invoices of all clients together.
     pub budget: Arc<Budget>,
 }
@@ -117,15 +117,15 @@ pub enum Done {
 }
 
 impl Tips {
-    /// Builds the family.
+    /// Builds the service.
     pub fn new(parts: Parts) -> Self {
         let gate = Gate::new(parts.node.clone(), &parts.ledger);
         Self(Arc::new(Inner { parts, gate, guesses: guesses::Guesses::new() }))
     }
 
     /// Who tips and is tipped.
-    pub fn people(&self) -> &People {
-        &self.0.parts.people
+    pub fn users(&self) -> &Users {
+        &self.0.parts.users
     }
 
     /// Limits and windows.
@@ -153,23 +153,23 @@ impl Tips {
     /// the default.
     async fn once<T: Default + Send + 'static>(
         &self,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
         step: impl FnOnce(&Tx<'_>) -> Result<T, TipError> + Send + 'static,
     ) -> Result<T, TipError> {
         let now = self.now();
         let written = self.store().write(move |tx| -> Result<T, TipError> {
-            if seen(tx, ask.as_ref())?.is_some() {
+            if lookup(tx, ask.as_ref())?.is_some() {
                 return Ok(T::default());
             }
             let done = step(tx)?;
-            remember(tx, ask.as_ref(), StatusCode::NO_CONTENT, b"", now)?;
+            save(tx, ask.as_ref(), StatusCode::NO_CONTENT, b"", now)?;
             Ok(done)
         });
         written.await
     }
 
-    fn teller(&self) -> &Teller {
-        &self.0.parts.teller
+    fn notifier(&self) -> &Notifier {
+        &self.0.parts.notifier
     }
 
     /// What signs the webhooks of a tipper's tips. Theirs alone to see.
@@ -179,8 +179,8 @@ impl Tips {
 }
 
 /// What the ledger calls for this family, around the vouchers' own listener.
-pub fn listener(vouchers: Vouchers, teller: Teller) -> Arc<dyn Listener> {
-    Arc::new(funding::Funding { vouchers, teller })
+pub fn listener(vouchers: Vouchers, notifier: Notifier) -> Arc<dyn Listener> {
+    Arc::new(funding::Funding { vouchers, notifier })
 }
 
 /// The family's secret from the database, made at the first start. Blocks.

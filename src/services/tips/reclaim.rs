@@ -4,11 +4,11 @@ use super::ids::Cuid;
 use super::list::TipName;
 use super::status::TipStatus;
 use super::store::Tip;
-use super::{TipError, Tips, look};
+use super::{TipError, Tips, queries};
 use crate::core::ids::UserId;
 use crate::crash_point;
 use crate::http::audit_log::Act;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::IdempotencyKey;
 use crate::services::users::User;
 use crate::storage::Tx;
 
@@ -23,7 +23,7 @@ impl Tips {
         user: Option<&User>,
         name: TipName,
         force: bool,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
         act: Option<Act>,
     ) -> Result<(), TipError> {
         let (tips, user, now) = (self.clone(), user.map(|user| user.id), self.now());
@@ -57,12 +57,12 @@ impl Tips {
         user: &User,
         id: Cuid,
         force: bool,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
         act: Option<Act>,
     ) -> Result<usize, TipError> {
         let (tips, user, now): (_, UserId, _) = (self.clone(), user.id, self.now());
         let written = self.once(ask, move |tx| {
-            let (_, members) = look::given_group_in(tx, user, id)?;
+            let (_, members) = queries::given_group_in(tx, user, id)?;
             let mut taken = 0_usize;
             let mut why = None;
             for tip in &members {

@@ -11,8 +11,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::ids::Cuid;
+use super::notify::Event;
 use super::store::{self, DueReminder};
-use super::teller::Event;
 use super::{TipError, Tips, json};
 
 /// A day.
@@ -138,11 +138,11 @@ impl Tips {
                 let tip = store::by_public_id(tx, id)?.ok_or(TipError::NotFound)?;
                 if store::is_reminder_due(tx, tip.id, kind, now)? {
                     store::note_reminder(tx, tip.id, kind, now)?;
-                    if tips.people().mailer().is_ok() {
+                    if tips.users().mailer().is_ok() {
                         store::queue_letter(tx, tip.id, kind, now)?;
                     }
-                    tips.teller().record(tx, "tip.reminder", &tip)?;
-                    tips.teller().notify(tx, &tip, Event::Reminder(kind))?;
+                    tips.notifier().record(tx, "tip.reminder", &tip)?;
+                    tips.notifier().notify(tx, &tip, Event::Reminder(kind))?;
                 }
             }
             Ok(())

@@ -1,5 +1,5 @@
 //! SQL of tips, groups and their invoices. Amounts, states and invoices are read from the voucher, charge and
-//! payout beside a tip; they are written by their own rooms alone.
+//! payout beside a tip; they are written by their own modules alone.
 
 mod edits;
 mod letters;
@@ -21,7 +21,7 @@ use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::ledger::{LedgerError, PayoutKey};
 use crate::storage::{StoreError, Tx};
-use crate::vouchers::Taker;
+use crate::vouchers::Redeemer;
 
 pub(super) use edits::*;
 pub(super) use letters::*;
@@ -356,12 +356,12 @@ pub(super) fn first_of_payout(
 pub(super) fn under_way_to_offer(
     connection: &Connection,
     user: UserId,
-    taker: Taker,
+    taker: Redeemer,
     offer: &str,
 ) -> Result<Option<OfferPayoutId>, LedgerError> {
     let whose = match taker {
-        Taker::Recipient => "t.tippee_id = ?1 AND v.state = 'claiming'",
-        Taker::Sender => "t.user_id = ?1 AND v.state = 'returning'",
+        Redeemer::Recipient => "t.tippee_id = ?1 AND v.state = 'claiming'",
+        Redeemer::Sender => "t.user_id = ?1 AND v.state = 'returning'",
     };
     let sql = format!(
         "SELECT o.id FROM tips t JOIN vouchers v ON v.id = t.id JOIN offer_payouts o ON o.id = v.offer_payout_id

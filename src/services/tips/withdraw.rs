@@ -15,19 +15,19 @@ use tokio::time::Instant;
 use super::ids::Cuid;
 use super::status::OnboardingFlow;
 use super::store::{self, Tip};
-use super::{TipError, Tips, remember, seen};
+use super::{TipError, Tips, lookup, save};
 use crate::core::ids::{UserId, VoucherId};
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::crash_point;
 use crate::http::client::source;
-use crate::http::idempotency::Ask;
+use crate::http::idempotency::IdempotencyKey;
 use crate::ledger::{Family, Outgoing, PayoutKey, PayoutStatus, charges, offer_payouts, outgoing, payouts};
 use crate::lightning::bolt12::PayableOffer;
 use crate::lightning::invoice;
 use crate::outbound::lnurl::payee::{PayTo, Payee};
 use crate::storage::Tx;
-use crate::vouchers::{self, Change, Claim, Refused, Taker, ToOffer, VoucherListener, VoucherState};
+use crate::vouchers::{self, Change, Claim, Redeemer, Refused, ToOffer, VoucherListener, VoucherState};
 
 /// Tips paid out together at most.
 pub(super) const MOST_TIPS: usize = 500;
@@ -66,10 +66,10 @@ impl Flow {
     }
 
     /// Who takes the sats, as the vouchers see it.
-    pub(super) const fn taker(self) -> Taker {
+    pub(super) const fn taker(self) -> Redeemer {
         match self {
-            Self::Tippee | Self::Anonymous => Taker::Recipient,
-            Self::Tipper => Taker::Sender,
+            Self::Tippee | Self::Anonymous => Redeemer::Recipient,
+            Self::Tipper => Redeemer::Sender,
         }
     }
 }
@@ -99,7 +99,7 @@ pub struct Asked {
 }
 
 /// Tips that can be withdrawn together.
-pub(super) struct Purse {
+pub(super) struct Withdrawable {
     pub(super) tips: Vec<VoucherId>,
     pub(super) amount: Msat,
 }
@@ -123,7 +123,12 @@ impl Tips {
     /// [`TipError::Unauthorized`], [`TipError::NotFound`], [`TipError::Invalid`], [`TipError::Conflict`],
     /// [`TipError::AddressRefuses`], [`TipError::Unavailable`]; the store's. After an error the sats are where they
     /// were.
-    pub async fn withdraw(&self, asked: Asked, target: &str, ask: Option<Ask>) -> Result<Outcome, TipError> {
+    pub async fn withdraw(
+        &self,
+        asked: Asked,
+        target: &str,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<Outcome, TipError> {
         let end = Instant::now() + self.rules().patience;
         let asked_before = ask.clone();
         let begun = self.store().read(move |connection| begun(connection, asked_before.as_ref())).await?;
@@ -151,7 +156,12 @@ impl Tips {
     }
 
     /// Queues the payout.
-    async fn begin(&self, asked: Asked, to: PayTo, ask: Option<Ask>) -> Result<Outgoing, TipError> {
+    async fn begin(
+        &self,
+        asked: Asked,
+        to: PayTo,
+        ask: Option<IdempotencyKey>,
+    ) -> Result<Outgoing, TipError> {
         let running = self.0.parts.node.ask(|node| node.is_running()).await.unwrap_or(false);
         let (tips, now, source) = (self.clone(), self.now(), source());
         let written = self.store().write(move |tx| -> Result<Outgoing, TipError> {
@@ -174,7 +184,7 @@ impl Tips {
             }
             let payout = tips.pay_in(tx, &purse.tips, asked.flow.taker(), &to, now)?;
             outgoing::note_source(tx, payout.key(), source.as_deref())?;
-            remember(tx, ask.as_ref(), StatusCode::ACCEPTED, payout.public_id().as_bytes(), now)?;
+            save(tx, ask.as_ref(), StatusCode::ACCEPTED, payout.public_id().as_bytes(), now)?;
             Ok(payout)
         });
         written.await
@@ -185,7 +195,7 @@ impl Tips {
         &self,
         tx: &Tx<'_>,
         ids: &[VoucherId],
-        taker: Taker,
+        taker: Redeemer,
         to: &PayTo,
         now: UnixMillis,
     ) -> Result<Outgoing, TipError> {
@@ -219,7 +229,7 @@ impl Tips {
         for id in ids {
             store::note_withdrawal(tx, *id, now)?;
             let voucher = vouchers::by_id(tx, *id)?;
-            self.teller().changed(tx, &voucher, &Change::Claiming(payout.clone()))?;
+            self.notifier().changed(tx, &voucher, &Change::Claiming(payout.clone()))?;
         }
         Ok(payout)
     }
@@ -231,7 +241,7 @@ impl Tips {
             let first = self.store().read(move |connection| store::first_of_payout(connection, key)).await?;
             first.map(|id| id.topic()).unwrap_or_default()
         };
-        let mut news = self.teller().hub().subscribe(&topic);
+        let mut news = self.notifier().hub().subscribe(&topic);
         loop {
             let current = self.store().read(move |connection| outgoing::by_key(connection, key)).await?;
             match current.status() {
@@ -265,8 +275,8 @@ impl Tips {
 
 /// The payout that a request with this `Idempotency-Key` began before: what is kept of its answer is the payout's
 /// id, since how it ends is not known when it begins.
-fn begun(connection: &Connection, ask: Option<&Ask>) -> Result<Option<Outgoing>, TipError> {
-    let Some(recorded) = seen(connection, ask)? else { return Ok(None) };
+fn begun(connection: &Connection, ask: Option<&IdempotencyKey>) -> Result<Option<Outgoing>, TipError> {
+    let Some(recorded) = lookup(connection, ask)? else { return Ok(None) };
     let id = String::from_utf8(recorded.body).map_err(|_| TipError::Internal)?;
     Ok(Some(outgoing::by_public_id(connection, &id)?.ok_or(TipError::Internal)?))
 }
@@ -320,7 +330,7 @@ pub(super) fn purse(
     asked: &Asked,
     now: UnixMillis,
     most: usize,
-) -> Result<Purse, TipError> {
+) -> Result<Withdrawable, TipError> {
     let found: Vec<(VoucherId, Msat)> = match asked.flow {
         Flow::Anonymous => {
             let id = asked.tip.ok_or_else(|| TipError::bad_request("tipId must name the tip"))?;
@@ -346,7 +356,7 @@ pub(super) fn purse(
     }
     let sum = found.iter().try_fold(Msat::ZERO, |sum, (_, amount)| sum.checked_add(*amount));
     let tips = found.into_iter().map(|(id, _)| id).collect();
-    Ok(Purse { tips, amount: sum.ok_or(TipError::Internal)? })
+    Ok(Withdrawable { tips, amount: sum.ok_or(TipError::Internal)? })
 }
 
 /// An offer asks for another amount.

@@ -1,8 +1,8 @@
 //! Who tips and who is tipped, and how they say who they are.
 //!
 //! A user is the holder of an account's API keys, or somebody in a browser: a guest, whom only the browser's
-//! cookie knows, or the owner of a Lightning wallet (lnurl-auth, LUD-04) or of an e-mail address. Handlers ask [`People::asker`] or, for
-//! whatever changes something, [`People::writer`]. Nothing here touches money.
+//! cookie knows, or the owner of a Lightning wallet (lnurl-auth, LUD-04) or of an e-mail address. Handlers ask [`Users::asker`] or, for
+//! whatever changes something, [`Users::writer`]. Nothing here touches money.
 //!
 //! **Other sites' pages** may call every route (CORS says `*`), but not in a visitor's name. CORS never allows
 //! credentials, so what a foreign page's script sends with the cookie it can't read, and what needs a preflight
@@ -16,9 +16,9 @@
 //! under way are in memory; a restart ends them, and whoever was logging in starts again.
 
 pub mod api;
-mod asking;
 mod challenges;
 pub(crate) mod cookies;
+mod extract;
 pub mod mail;
 mod profile;
 pub mod sessions;
@@ -43,8 +43,8 @@ use crate::services::tips::error::TipError;
 use crate::services::tips::ids::Cuid;
 use crate::storage::{Store, StoreError, Tx};
 
-pub use asking::{Session, own_page};
 use challenges::Challenges;
+pub use extract::{Session, own_page};
 use sessions::Token;
 
 /// What it is built from.
@@ -67,7 +67,7 @@ pub struct Parts {
 
 /// Users and their sessions. Cheap to clone.
 #[derive(Clone)]
-pub struct People(Arc<Inner>);
+pub struct Users(Arc<Inner>);
 
 struct Inner {
     store: Store,
@@ -116,7 +116,7 @@ impl fmt::Debug for User {
     }
 }
 
-impl People {
+impl Users {
     /// Builds it.
     pub fn new(parts: Parts) -> Self {
         let Parts { store, clock, keys, public_url, mail, guard, newcomers } = parts;
@@ -171,7 +171,7 @@ impl People {
     /// Whoever asks, or else a new guest with the cookie of theirs.
     ///
     /// # Errors
-    /// As [`People::asker`], [`TipError::ForeignPage`], the store's.
+    /// As [`Users::asker`], [`TipError::ForeignPage`], the store's.
     pub async fn guest(&self, headers: &HeaderMap) -> Result<(Cuid, Option<HeaderValue>), TipError> {
         if let Some(session) = self.asker(headers).await? {
             return Ok((session.user.public_id, None));

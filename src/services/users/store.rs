@@ -174,7 +174,7 @@ pub(super) fn forget_idle(tx: &Tx<'_>, id: UserId) -> Result<(), StoreError> {
 fn forget(tx: &Tx<'_>, sql: &str, id: UserId) -> Result<(), StoreError> {
     match tx.prepare_cached(sql)?.execute([id]) {
         Ok(_) => Ok(()),
-        // A row of another room refers to them. SQLite has undone this one statement and no more.
+        // A row of another service refers to them. SQLite has undone this one statement and no more.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -1,8 +1,8 @@
 //! Users and logins through their routes, on the real store.
 
-mod asking;
-mod house;
+mod extract;
 mod login;
 mod mail;
 mod sessions;
+mod test_app;
 mod users;

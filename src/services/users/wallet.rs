@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::challenges::{K1, NotTaken, Progress, Purpose};
 use super::sessions::{self, Token};
-use super::{People, cookies, own_page, store};
+use super::{Users, cookies, own_page, store};
 use crate::core::ids::{from_hex, random_bytes, to_hex};
 use crate::services::tips::error::TipError;
 use crate::services::tips::ids::Cuid;
@@ -64,11 +64,11 @@ pub struct Finished {
     pub cookies: Vec<HeaderValue>,
 }
 
-impl People {
+impl Users {
     /// Begins a login, or with `link` the connection of a wallet with whoever asks.
     ///
     /// # Errors
-    /// [`TipError::Unauthorized`] for a link of nobody's; as [`People::asker`] then; [`TipError::Internal`].
+    /// [`TipError::Unauthorized`] for a link of nobody's; as [`Users::asker`] then; [`TipError::Internal`].
     pub async fn begin_login(&self, headers: &HeaderMap, link: bool) -> Result<Begun, TipError> {
         let purpose = if link {
             let session = self.known(headers).await?;

@@ -14,7 +14,7 @@ use crate::core::ids::OfferPayoutId;
 use crate::core::time::Clock;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Ledger, Listener, Listeners, PayoutStatus, Settings, Wake, audit, charges, events, offer_payouts,
+    Ledger, Listener, Listeners, Notify, PayoutStatus, Settings, audit, charges, events, offer_payouts,
     reconciliation, recovery,
 };
 use crate::lightning::Lightning;
@@ -64,7 +64,7 @@ impl World {
             store,
             lightning: Arc::clone(&sim) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new(others(&clock).into_iter().chain([own])),
             settings: Settings { settle_time: Duration::ZERO, ..Settings::default() },
         };
@@ -95,13 +95,17 @@ impl World {
                 let amount = self.voucher(id).amount;
                 let (invoice, _) = self.sim.invoice(amount, Duration::from_secs(3_600));
                 self.used.push(invoice.clone());
-                self.redeem(id, &invoice, if taker_is_sender { Taker::Sender } else { Taker::Recipient });
+                self.redeem(
+                    id,
+                    &invoice,
+                    if taker_is_sender { Redeemer::Sender } else { Redeemer::Recipient },
+                );
             }
             Step::RedeemSeveral { first, count, taker_is_sender } => {
                 self.redeem_several(
                     first,
                     count,
-                    if taker_is_sender { Taker::Sender } else { Taker::Recipient },
+                    if taker_is_sender { Redeemer::Sender } else { Redeemer::Recipient },
                 );
             }
             Step::Recall { voucher } => self.recall(voucher),
@@ -109,16 +113,16 @@ impl World {
                 let (Some(invoice), Some(id)) = (pick(&self.used, invoice), pick(&self.ids, voucher)) else {
                     return;
                 };
-                self.redeem(id, &invoice, Taker::Recipient);
+                self.redeem(id, &invoice, Redeemer::Recipient);
             }
             Step::RedeemInside { voucher, charge } => {
                 let (Some(id), Some(charge)) = (pick(&self.ids, voucher), pick(&self.charges, charge)) else {
                     return;
                 };
-                self.redeem(id, &charge.1, Taker::Recipient);
+                self.redeem(id, &charge.1, Redeemer::Recipient);
             }
             Step::RedeemToOffer { voucher, count, offer, taker_is_sender } => {
-                let taker = if taker_is_sender { Taker::Sender } else { Taker::Recipient };
+                let taker = if taker_is_sender { Redeemer::Sender } else { Redeemer::Recipient };
                 self.redeem_to_offer(voucher, count, offer, taker);
             }
             Step::Offers => self.pay_offers(),
@@ -245,11 +249,11 @@ impl World {
         self.sim.receive(&invoice, amount);
     }
 
-    fn redeem(&mut self, id: VoucherId, invoice: &Bolt11Invoice, taker: Taker) {
+    fn redeem(&mut self, id: VoucherId, invoice: &Bolt11Invoice, taker: Redeemer) {
         self.redeem_all(vec![id], invoice, taker);
     }
 
-    fn redeem_all(&mut self, ids: Vec<VoucherId>, invoice: &Bolt11Invoice, taker: Taker) {
+    fn redeem_all(&mut self, ids: Vec<VoucherId>, invoice: &Bolt11Invoice, taker: Redeemer) {
         let (ledger, invoice) = (self.ledger.clone(), invoice.clone());
         let max_fee = Msat::from_sat(10).unwrap();
         let _refused_or_not = self
@@ -260,7 +264,7 @@ impl World {
     }
 
     /// Of those that can be redeemed if there are any, else of all: most have been redeemed after a while.
-    fn redeem_several(&mut self, first: u8, count: u8, taker: Taker) {
+    fn redeem_several(&mut self, first: u8, count: u8, taker: Redeemer) {
         let open = |id: &VoucherId| self.voucher(*id).state == VoucherState::Open;
         let mut ids: Vec<_> = self.ids.iter().copied().filter(open).collect();
         if ids.len() < 2 {
@@ -275,7 +279,7 @@ impl World {
     }
 
     /// Some that stand side by side, to one of two offers that anybody may be paid by any number of times.
-    fn redeem_to_offer(&mut self, first: u8, count: u8, offer: u8, taker: Taker) {
+    fn redeem_to_offer(&mut self, first: u8, count: u8, offer: u8, taker: Redeemer) {
         let start = usize::from(first) % self.ids.len().max(1);
         let ids: Vec<_> = self.ids.iter().copied().skip(start).take(count.into()).collect();
         let (ledger, number) = (self.ledger.clone(), 1 + offer % 2);

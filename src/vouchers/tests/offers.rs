@@ -13,7 +13,7 @@ fn offer(number: u8, asks: Option<u64>) -> PayableOffer {
 }
 
 impl Shop {
-    fn to_offer(&self, ids: &[VoucherId], taker: Taker, offer: &PayableOffer) -> Result<Claim, Refused> {
+    fn to_offer(&self, ids: &[VoucherId], taker: Redeemer, offer: &PayableOffer) -> Result<Claim, Refused> {
         let (ledger, ids, offer) = (self.ledger.clone(), ids.to_vec(), offer.clone());
         self.ledger
             .store
@@ -53,27 +53,31 @@ impl Shop {
 fn redeemed_to_an_offer_once() {
     let shop = Shop::new();
     let (id, open) = (shop.open(None), offer(1, None));
-    let Ok(Claim::Started(first)) = shop.to_offer(&[id], Taker::Recipient, &open) else { panic!("refused") };
+    let Ok(Claim::Started(first)) = shop.to_offer(&[id], Redeemer::Recipient, &open) else {
+        panic!("refused")
+    };
     shop.balanced();
     // The same offer is the same redemption; nobody and nothing else gets the voucher meanwhile.
     for _ in 0..2 {
-        let Ok(Claim::Same(same)) = shop.to_offer(&[id], Taker::Recipient, &open) else { panic!("another") };
+        let Ok(Claim::Same(same)) = shop.to_offer(&[id], Redeemer::Recipient, &open) else {
+            panic!("another")
+        };
         assert_eq!(same.public_id(), first.public_id());
         shop.pay_offers();
     }
-    assert_eq!(shop.to_offer(&[id], Taker::Sender, &open).unwrap_err(), Refused::Pending);
-    assert_eq!(shop.to_offer(&[id], Taker::Recipient, &offer(2, None)).unwrap_err(), Refused::Pending);
-    assert_eq!(shop.redeem(id, Taker::Recipient, &shop.fresh()).unwrap_err(), Refused::Pending);
+    assert_eq!(shop.to_offer(&[id], Redeemer::Sender, &open).unwrap_err(), Refused::Pending);
+    assert_eq!(shop.to_offer(&[id], Redeemer::Recipient, &offer(2, None)).unwrap_err(), Refused::Pending);
+    assert_eq!(shop.redeem(id, Redeemer::Recipient, &shop.fresh()).unwrap_err(), Refused::Pending);
     assert_eq!(shop.sim.under_way_to_offers(), 1);
     shop.end_offer(true);
     assert_eq!(shop.state(id), VoucherState::Redeemed);
-    assert!(matches!(shop.to_offer(&[id], Taker::Recipient, &open), Ok(Claim::Same(_))));
-    assert_eq!(shop.to_offer(&[id], Taker::Recipient, &offer(2, None)).unwrap_err(), Refused::Spent);
-    assert_eq!(shop.redeem(id, Taker::Sender, &shop.fresh()).unwrap_err(), Refused::Spent);
+    assert!(matches!(shop.to_offer(&[id], Redeemer::Recipient, &open), Ok(Claim::Same(_))));
+    assert_eq!(shop.to_offer(&[id], Redeemer::Recipient, &offer(2, None)).unwrap_err(), Refused::Spent);
+    assert_eq!(shop.redeem(id, Redeemer::Sender, &shop.fresh()).unwrap_err(), Refused::Spent);
     assert_eq!(shop.sim.arrived_by_offer(), [(first.public_id().to_owned(), sat(1_000))]);
     // Another voucher is paid to the same offer.
     let other = shop.open(None);
-    assert!(matches!(shop.to_offer(&[other], Taker::Recipient, &open), Ok(Claim::Started(_))));
+    assert!(matches!(shop.to_offer(&[other], Redeemer::Recipient, &open), Ok(Claim::Started(_))));
     shop.end_offer(true);
     assert_eq!((shop.state(other), shop.sim.arrived_by_offer().len()), (VoucherState::Redeemed, 2));
     shop.balanced();
@@ -84,14 +88,14 @@ fn failure_opens_it_for_whatever_comes_next() {
     let shop = Shop::new();
     let (id, open) = (shop.open(None), offer(1, None));
     for _ in 0..2 {
-        assert!(matches!(shop.to_offer(&[id], Taker::Recipient, &open), Ok(Claim::Started(_))));
+        assert!(matches!(shop.to_offer(&[id], Redeemer::Recipient, &open), Ok(Claim::Started(_))));
         shop.end_offer(false);
         assert_eq!(shop.state(id), VoucherState::Open);
         shop.balanced();
     }
-    let invoice = shop.claim(id, Taker::Recipient);
+    let invoice = shop.claim(id, Redeemer::Recipient);
     shop.end(&invoice, false);
-    assert!(matches!(shop.to_offer(&[id], Taker::Recipient, &open), Ok(Claim::Started(_))));
+    assert!(matches!(shop.to_offer(&[id], Redeemer::Recipient, &open), Ok(Claim::Started(_))));
     shop.end_offer(true);
     let past = shop.ledger.store.read_blocking(move |connection| payouts_of(connection, id)).unwrap();
     let past: Vec<_> = past.iter().map(|(_, payout)| payout.status()).collect();
@@ -105,16 +109,16 @@ fn several_go_together_and_come_back_together() {
     let shop = Shop::new();
     let ids = [shop.open(None), shop.open(None)];
     assert_eq!(
-        shop.to_offer(&ids, Taker::Recipient, &offer(1, Some(1_000_000))).unwrap_err(),
+        shop.to_offer(&ids, Redeemer::Recipient, &offer(1, Some(1_000_000))).unwrap_err(),
         Refused::WrongAmount
     );
     let both = offer(1, Some(2_000_000));
-    assert!(matches!(shop.to_offer(&ids, Taker::Recipient, &both), Ok(Claim::Started(_))));
+    assert!(matches!(shop.to_offer(&ids, Redeemer::Recipient, &both), Ok(Claim::Started(_))));
     // The same offer with other vouchers is not the same.
-    assert_eq!(shop.to_offer(&ids[..1], Taker::Recipient, &both).unwrap_err(), Refused::Pending);
+    assert_eq!(shop.to_offer(&ids[..1], Redeemer::Recipient, &both).unwrap_err(), Refused::Pending);
     shop.end_offer(false);
     assert_eq!(ids.map(|id| shop.state(id)), [VoucherState::Open; 2]);
-    assert!(matches!(shop.to_offer(&ids, Taker::Sender, &both), Ok(Claim::Started(_))));
+    assert!(matches!(shop.to_offer(&ids, Redeemer::Sender, &both), Ok(Claim::Started(_))));
     shop.end_offer(true);
     assert_eq!(ids.map(|id| shop.state(id)), [VoucherState::Returned; 2]);
     assert_eq!(shop.sim.arrived_by_offer().len(), 1);
@@ -125,13 +129,13 @@ fn several_go_together_and_come_back_together() {
 fn time_is_over_for_its_recipient_alone() {
     let shop = Shop::new();
     let (id, open) = (shop.open(Some(Duration::from_secs(60))), offer(1, None));
-    assert!(matches!(shop.to_offer(&[id], Taker::Recipient, &open), Ok(Claim::Started(_))));
+    assert!(matches!(shop.to_offer(&[id], Redeemer::Recipient, &open), Ok(Claim::Started(_))));
     shop.ledger.clock.advance(Duration::from_secs(61));
     assert_eq!(shop.expire(), 0, "one that is under way does not expire");
     shop.end_offer(false);
     assert_eq!(shop.state(id), VoucherState::Expired);
-    assert_eq!(shop.to_offer(&[id], Taker::Recipient, &open).unwrap_err(), Refused::Expired);
-    assert!(matches!(shop.to_offer(&[id], Taker::Sender, &open), Ok(Claim::Started(_))));
+    assert_eq!(shop.to_offer(&[id], Redeemer::Recipient, &open).unwrap_err(), Refused::Expired);
+    assert!(matches!(shop.to_offer(&[id], Redeemer::Sender, &open), Ok(Claim::Started(_))));
     shop.end_offer(true);
     assert_eq!(shop.state(id), VoucherState::Returned);
     shop.balanced();
@@ -143,7 +147,9 @@ fn in_doubt_it_stays_locked_until_there_is_proof() {
         let mut shop = Shop::new();
         shop.ledger.settings.settle_time = Duration::ZERO;
         let (id, open) = (shop.open(None), offer(1, None));
-        let Ok(Claim::Started(_)) = shop.to_offer(&[id], Taker::Recipient, &open) else { panic!("refused") };
+        let Ok(Claim::Started(_)) = shop.to_offer(&[id], Redeemer::Recipient, &open) else {
+            panic!("refused")
+        };
         shop.sim.set_trap(trap);
         let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| shop.pay_offers()));
         assert!(died.is_err());
@@ -153,7 +159,7 @@ fn in_doubt_it_stays_locked_until_there_is_proof() {
         assert_eq!(shop.last(id).status, PayoutStatus::Unknown);
         shop.ledger.clock.advance(Duration::from_secs(86_400));
         shop.refuses(id, Refused::Pending, Refused::Pending);
-        assert!(matches!(shop.to_offer(&[id], Taker::Recipient, &open), Ok(Claim::Same(_))));
+        assert!(matches!(shop.to_offer(&[id], Redeemer::Recipient, &open), Ok(Claim::Same(_))));
         shop.pay_offers();
         if trap == Trap::DieBefore {
             // The node's state has no trace of it: that is proof.
@@ -176,7 +182,7 @@ fn late_arrival_takes_the_voucher_or_is_a_loss() {
     for taken in [false, true] {
         let shop = Shop::new();
         let (id, open) = (shop.open(None), offer(1, None));
-        assert!(matches!(shop.to_offer(&[id], Taker::Recipient, &open), Ok(Claim::Started(_))));
+        assert!(matches!(shop.to_offer(&[id], Redeemer::Recipient, &open), Ok(Claim::Started(_))));
         shop.pay_offers();
         // An operator errs.
         let (payout, listeners) = (shop.last(id).id, shop.ledger.listeners.clone());
@@ -187,7 +193,7 @@ fn late_arrival_takes_the_voucher_or_is_a_loss() {
         assert!(settled.unwrap());
         assert_eq!(shop.state(id), VoucherState::Open);
         if taken {
-            let invoice = shop.claim(id, Taker::Recipient);
+            let invoice = shop.claim(id, Redeemer::Recipient);
             shop.end(&invoice, true);
         }
         shop.sim.resolve_offer(true, Msat::ZERO);
@@ -208,7 +214,7 @@ fn own_offer_is_refused() {
     let ours = Offer { id: own.id, text: own.text.clone() };
     let charge = shop.ledger.store.read_blocking(move |connection| by_id(connection, id)).unwrap().charge;
     shop.ledger.store.write_blocking(move |tx| offers::add(tx, charge, &ours)).unwrap();
-    assert_eq!(shop.to_offer(&[id], Taker::Recipient, &own).unwrap_err(), Refused::OwnOffer);
+    assert_eq!(shop.to_offer(&[id], Redeemer::Recipient, &own).unwrap_err(), Refused::OwnOffer);
     assert_eq!(shop.state(id), VoucherState::Open);
 }
 
@@ -216,7 +222,7 @@ fn own_offer_is_refused() {
 fn audit_sees_two_payouts_under_way() {
     let shop = Shop::new();
     let (id, open) = (shop.open(None), offer(1, None));
-    assert!(matches!(shop.to_offer(&[id], Taker::Recipient, &open), Ok(Claim::Started(_))));
+    assert!(matches!(shop.to_offer(&[id], Redeemer::Recipient, &open), Ok(Claim::Started(_))));
     let invoice = shop.fresh();
     let ledger = shop.ledger.clone();
     shop.ledger

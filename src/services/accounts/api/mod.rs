@@ -14,9 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{AccountError, Accounts};
-use crate::http::asking::is_below;
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
+use crate::http::extract::is_below;
 use crate::http::keys::{AnyGate, Caller, Gate, Keys, Scope, require_any_scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::correlate;

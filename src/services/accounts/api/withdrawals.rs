@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
 use super::{Who, answer};
-use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::idempotency::Ask;
+use crate::http::extract::Id;
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::problem::{Failure, Problem};
 use crate::services::accounts::view::WithdrawalView;
 use crate::services::accounts::{AccountError, Accounts, By, NewWithdrawal};
@@ -54,7 +54,7 @@ pub(super) async fn create(
     let body = body?;
     let new = NewWithdrawal::read(&body)?;
     let whose = format!("accounts {}", caller.account);
-    let ask = Ask::read(&headers, &whose, "POST /v1/account/withdrawals", &body.raw)?;
+    let ask = IdempotencyKey::read(&headers, &whose, "POST /v1/account/withdrawals", &body.raw)?;
     Ok(accounts.withdraw(caller.account, By::Key(caller.key), new, ask).await?.into_response())
 }
 

@@ -1,7 +1,6 @@
 //! The service on the real routes, store and ledger and a simulated node.
 
 mod histories;
-mod house;
 mod invoices;
 mod money;
 mod names;
@@ -9,3 +8,4 @@ mod offers;
 mod onchain;
 mod reading;
 mod routing;
+mod test_app;

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::house::{House, rules, sat, to};
+use super::test_app::{TestApp, rules, sat, to};
 use crate::admin::{AccountAdmin, SweepRequest};
 use crate::core::money::Msat;
 use crate::lightning::sim::Sim;
@@ -58,16 +58,16 @@ async fn world(sim: Arc<Sim>, instructions: String) -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lightning_address_gets_all_of_it_once() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let world = world(Arc::clone(&house.sim), String::new()).await;
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let world = world(Arc::clone(&app.sim), String::new()).await;
     let body = to(format!("alice@127.0.0.1:{}", world.port));
     let answers =
         futures_util::future::join_all((0..50).map(|number| {
-            let (house, body) = (&house, &body);
+            let (app, body) = (&app, &body);
             // Half of them are the same request.
             async move {
-                house.once(body, &if number % 2 == 0 { "same".into() } else { format!("k{number}") }).await
+                app.once(body, &if number % 2 == 0 { "same".into() } else { format!("k{number}") }).await
             }
         }));
     let answers = answers.await;
@@ -76,57 +76,57 @@ async fn lightning_address_gets_all_of_it_once() {
     made.dedup();
     assert_eq!(made.len(), 1, "{made:?}");
     assert!(made[0].contains("\"amountSat\":990"), "{made:?}");
-    house.dispatch();
-    assert_eq!(house.sim.under_way().len(), 1);
-    let hash = house.sim.under_way()[0];
-    house.sim.resolve(hash, true, Msat::ZERO);
-    house.drain();
-    assert_eq!(house.has(), (10_000, 0));
+    app.dispatch();
+    assert_eq!(app.sim.under_way().len(), 1);
+    let hash = app.sim.under_way()[0];
+    app.sim.resolve(hash, true, Msat::ZERO);
+    app.drain();
+    assert_eq!(app.has(), (10_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn name_leads_to_its_instructions_and_else_to_a_lightning_address() {
-    let first = House::new().await;
+    let first = TestApp::new().await;
     let instructions = format!("bitcoin:?lightning={}", first.open_invoice(7));
     let dns = world(Arc::clone(&first.sim), instructions).await;
-    let house = House::with(rules(), Some(&format!("http://127.0.0.1:{}/dns-query", dns.port))).await;
-    house.earn(sat(1_000));
-    let made = house.withdraw(&json!({ "target": "bob@example.com", "amountSat": 100 })).await.ok();
+    let app = TestApp::with(rules(), Some(&format!("http://127.0.0.1:{}/dns-query", dns.port))).await;
+    app.earn(sat(1_000));
+    let made = app.withdraw(&json!({ "target": "bob@example.com", "amountSat": 100 })).await.ok();
     assert_eq!((&made["type"], &made["target"]), (&json!("lightning"), &json!("bob@example.com")));
-    house.arrives(&first.open_invoice(7), Msat::ZERO);
+    app.arrives(&first.open_invoice(7), Msat::ZERO);
     // The name has the same invoice still, so this is the same withdrawal.
-    let again = house.withdraw(&json!({ "target": "₿bob@example.com", "amountSat": 100 })).await;
+    let again = app.withdraw(&json!({ "target": "₿bob@example.com", "amountSat": 100 })).await;
     assert_eq!((again.status, &again.body()["withdrawalId"]), (200, &made["withdrawalId"]));
-    assert_eq!(house.sim.delivered().values().copied().collect::<Vec<_>>(), [sat(100)]);
+    assert_eq!(app.sim.delivered().values().copied().collect::<Vec<_>>(), [sat(100)]);
     // Nobody of that name: a lightning address, at a host that isn't there.
-    house.withdraw(&to("carol@nowhere.invalid")).await.refused(409, "TARGET_UNREACHABLE");
-    house.withdraw(&to("₿carol@nowhere.invalid")).await.refused(400, "INVALID_TARGET");
+    app.withdraw(&to("carol@nowhere.invalid")).await.refused(409, "TARGET_UNREACHABLE");
+    app.withdraw(&to("₿carol@nowhere.invalid")).await.refused(400, "INVALID_TARGET");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn account_is_swept_when_there_is_enough() {
-    let house = House::new().await;
-    let world = world(Arc::clone(&house.sim), String::new()).await;
+    let app = TestApp::new().await;
+    let world = world(Arc::clone(&app.sim), String::new()).await;
     let target = format!("alice@127.0.0.1:{}", world.port);
     let wanted = SweepRequest { target: Some(target), min_sat: Some(500) };
-    AccountAdmin::sweep(&house.accounts, "shop".into(), wanted).await.unwrap();
-    house.earn(sat(499));
-    assert_eq!(house.accounts.sweep_due().await.unwrap(), 0);
-    house.earn(sat(501));
-    assert_eq!(house.accounts.sweep_due().await.unwrap(), 1);
-    assert_eq!(house.accounts.sweep_due().await.unwrap(), 0);
-    house.dispatch();
-    let hash = house.sim.under_way()[0];
-    house.sim.resolve(hash, false, Msat::ZERO);
-    house.drain();
-    assert_eq!(house.has(), (1_000_000, 0));
+    AccountAdmin::sweep(&app.accounts, "shop".into(), wanted).await.unwrap();
+    app.earn(sat(499));
+    assert_eq!(app.accounts.sweep_due().await.unwrap(), 0);
+    app.earn(sat(501));
+    assert_eq!(app.accounts.sweep_due().await.unwrap(), 1);
+    assert_eq!(app.accounts.sweep_due().await.unwrap(), 0);
+    app.dispatch();
+    let hash = app.sim.under_way()[0];
+    app.sim.resolve(hash, false, Msat::ZERO);
+    app.drain();
+    assert_eq!(app.has(), (1_000_000, 0));
     // One that failed is tried again, later.
-    house.clock.advance(std::time::Duration::from_secs(61));
-    assert_eq!(house.accounts.sweep_due().await.unwrap(), 1);
+    app.clock.advance(std::time::Duration::from_secs(61));
+    assert_eq!(app.accounts.sweep_due().await.unwrap(), 1);
     assert_eq!(world.asked.load(Ordering::SeqCst), 2);
-    let once = SweepRequest { target: Some(house.invoice(sat(1)).to_string()), min_sat: None };
-    assert!(AccountAdmin::sweep(&house.accounts, "shop".into(), once).await.is_err());
-    AccountAdmin::sweep(&house.accounts, "shop".into(), SweepRequest::default()).await.unwrap();
-    let none = house.accounts.sweep_due().await.unwrap();
+    let once = SweepRequest { target: Some(app.invoice(sat(1)).to_string()), min_sat: None };
+    assert!(AccountAdmin::sweep(&app.accounts, "shop".into(), once).await.is_err());
+    AccountAdmin::sweep(&app.accounts, "shop".into(), SweepRequest::default()).await.unwrap();
+    let none = app.accounts.sweep_due().await.unwrap();
     assert_eq!(none, 0);
 }

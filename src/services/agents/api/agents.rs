@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
 use super::{Who, answer, number, once, pubkey};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::problem::{Failure, Problem};
 use crate::services::agents::register::{Proof, Registration};
 use crate::services::agents::requests::Page;

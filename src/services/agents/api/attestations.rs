@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use utoipa::ToSchema;
 
 use super::{Who, answer, number, once, pubkey};
-use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::Params;
 use crate::http::problem::{Failure, Problem};
 use crate::services::agents::attestations::NewAttestation;
 use crate::services::agents::view::{AttestationsView, AttestedView};

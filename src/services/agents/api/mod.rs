@@ -17,10 +17,10 @@ use utoipa_axum::routes;
 
 use super::ids::Pubkey;
 use super::{AgentError, Agents};
-use crate::http::asking::{Params, is_below};
 use crate::http::body::{JsonObject, as_json};
 use crate::http::client::Proxies;
-use crate::http::idempotency::Ask;
+use crate::http::extract::{Params, is_below};
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::name_instance;
@@ -99,8 +99,8 @@ fn once(
     route: &str,
     headers: &HeaderMap,
     body: &JsonObject,
-) -> Result<Option<Ask>, AgentError> {
-    Ok(Ask::read(headers, &format!("agents {}", caller.account), route, &body.raw)?)
+) -> Result<Option<IdempotencyKey>, AgentError> {
+    Ok(IdempotencyKey::read(headers, &format!("agents {}", caller.account), route, &body.raw)?)
 }
 
 /// A key in a path or a query.

@@ -70,7 +70,7 @@ impl Publisher {
         if let Some(old) = replaces {
             queue::supersede(tx, old)?;
         }
-        self.ring(tx);
+        self.notify(tx);
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Publisher {
     ) -> rusqlite::Result<()> {
         queue::add(tx, event, false, now)?;
         queue::retire(tx, last)?;
-        self.ring(tx);
+        self.notify(tx);
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Publisher {
         queue::supersede(tx, event)
     }
 
-    fn ring(&self, tx: &Tx<'_>) {
+    fn notify(&self, tx: &Tx<'_>) {
         let this = self.clone();
         tx.after_commit(move || this.0.bell.send_modify(|()| {}));
     }

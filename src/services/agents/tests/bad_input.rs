@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
 
-use super::house::{ATTESTATIONS, CAPABILITIES, House, Identity, NOON, REGISTER, REQUESTS, VERIFY};
+use super::test_app::{ATTESTATIONS, CAPABILITIES, Identity, NOON, REGISTER, REQUESTS, TestApp, VERIFY};
 use crate::core::time::Clock;
 use crate::http::keys::Scope;
 use crate::http::limits::LimitSettings;
@@ -25,14 +25,14 @@ fn without(base: &Value, name: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_members_are_refused_by_name() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let ada = Identity::new(1);
     let registration = json!({ "pubkey": ada.pubkey, "name": "Ada", "description": "x" });
     let capability = json!({
-        "serviceId": "s", "categories": ["ai"], "content": "x", "priceSats": 7, "targetUrl": house.target,
+        "serviceId": "s", "categories": ["ai"], "content": "x", "priceSats": 7, "targetUrl": app.target,
         "hashtags": [],
     });
-    let listing = house.post(&house.seller, CAPABILITIES, &capability).await.made();
+    let listing = app.post(&app.seller, CAPABILITIES, &capability).await.made();
     let request = json!({ "capabilityEventId": listing["eventId"], "budgetSats": 7, "parameters": "x" });
     let attestation = json!({
         "subjectPubkey": ada.pubkey, "agreementId": "x", "rating": 5, "content": "x", "attestationId": "x",
@@ -110,35 +110,35 @@ async fn bad_members_are_refused_by_name() {
         (ATTESTATIONS, with(&attestation, "subjectPubkey", json!("x")), "invalid_pubkey", "subjectPubkey"),
     ];
     for (path, body, slug, member) in cases {
-        let answer = house.post(&house.seller, path, &body).await;
+        let answer = app.post(&app.seller, path, &body).await;
         assert_eq!(answer.status, 400, "{path} {body}: {}", answer.text);
         answer.is_error(400, slug, path);
         assert!(answer.json()["detail"].as_str().unwrap().contains(member), "{path} {body}: {}", answer.text);
     }
     let unknown = with(&request, "capabilityEventId", json!("ab".repeat(32)));
-    house.post(&house.buyer, REQUESTS, &unknown).await.is_error(404, "capability_not_found", REQUESTS);
-    assert_eq!(house.get("", CAPABILITIES).await.made()["total"], 1, "nothing was made");
+    app.post(&app.buyer, REQUESTS, &unknown).await.is_error(404, "capability_not_found", REQUESTS);
+    assert_eq!(app.get("", CAPABILITIES).await.made()["total"], 1, "nothing was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn html_is_kept_as_text_and_answered_as_json() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let (ada, markup) = (Identity::new(1), "<script>alert(\"1\")</script> & 'x' \u{202e}");
     let body =
         json!({ "pubkey": ada.pubkey, "name": markup, "description": format!("{markup}\n\t{markup}") });
-    assert_eq!(house.post(&house.seller, REGISTER, &body).await.made()["name"], markup);
+    assert_eq!(app.post(&app.seller, REGISTER, &body).await.made()["name"], markup);
     let more = json!({
         "serviceId": markup, "content": format!("{markup}\r\n{markup}"), "categories": [markup],
         "hashtags": [markup], "targetUrl": null,
     });
-    let listing = house.offer(&more).await;
-    let found = house.get("", &format!("{CAPABILITIES}?q=script")).await.made();
+    let listing = app.offer(&more).await;
+    let found = app.get("", &format!("{CAPABILITIES}?q=script")).await.made();
     assert_eq!((&found["items"][0]["serviceId"], &found["total"]), (&json!(markup), &json!(1)));
     let request = json!({ "capabilityEventId": listing["eventId"], "budgetSats": 7, "parameters": markup });
-    house.post(&house.buyer, REQUESTS, &request).await.made();
-    assert_eq!(house.get(&house.seller, REQUESTS).await.made()["items"][0]["parameters"], markup);
+    app.post(&app.buyer, REQUESTS, &request).await.made();
+    assert_eq!(app.get(&app.seller, REQUESTS).await.made()["items"][0]["parameters"], markup);
     for kind in [38_400, 38_401] {
-        for event in house.events(kind).await {
+        for event in app.events(kind).await {
             let text = event.to_string();
             nostr::JsonUtil::from_json(&text).map(|event: nostr::Event| event.verify().unwrap()).unwrap();
         }
@@ -147,50 +147,50 @@ async fn html_is_kept_as_text_and_answered_as_json() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_s_things_are_out_of_reach() {
-    let house = House::new().await;
-    let listing = house.offer(&json!({})).await;
+    let app = TestApp::new().await;
+    let listing = app.offer(&json!({})).await;
     let event = listing["eventId"].as_str().unwrap();
     let path = format!("{CAPABILITIES}/{event}");
-    let answer = house.ask(Method::DELETE, &house.buyer, &path, None, &[]).await;
+    let answer = app.ask(Method::DELETE, &app.buyer, &path, None, &[]).await;
     answer.is_error(404, "capability_not_found", &path);
     let proxy = listing["l402Endpoint"].as_str().unwrap().rsplit('/').next().unwrap();
     let unpublish = format!("/api/proxy/{proxy}/unpublish");
-    assert_eq!(house.post(&house.buyer, &unpublish, &json!({})).await.status, 404);
-    assert_eq!(house.found("").await, ["translate"]);
+    assert_eq!(app.post(&app.buyer, &unpublish, &json!({})).await.status, 404);
+    assert_eq!(app.found("").await, ["translate"]);
     let request = json!({ "capabilityEventId": event, "budgetSats": 7 });
-    house.post(&house.buyer, REQUESTS, &request).await.made();
-    let third = house.keys.create("x", &[Scope::L402], Some("third")).await.unwrap().1;
+    app.post(&app.buyer, REQUESTS, &request).await.made();
+    let third = app.keys.create("x", &[Scope::L402], Some("third")).await.unwrap().1;
     for role in ["provider", "requester"] {
-        let list = house.get(third.expose(), &format!("{REQUESTS}?role={role}")).await.made();
+        let list = app.get(third.expose(), &format!("{REQUESTS}?role={role}")).await.made();
         assert_eq!(list["total"], 0);
     }
-    let wrong = house.keys.create("x", &[Scope::Payments], Some("seller")).await.unwrap().1;
+    let wrong = app.keys.create("x", &[Scope::Payments], Some("seller")).await.unwrap().1;
     for path in [REGISTER, VERIFY, CAPABILITIES, REQUESTS, ATTESTATIONS] {
-        house.post(wrong.expose(), path, &json!({})).await.is_error(403, "l402_not_enabled", path);
+        app.post(wrong.expose(), path, &json!({})).await.is_error(403, "l402_not_enabled", path);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_json_or_too_much_is_a_problem() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for body in ["{", "[]", "7", "\"x\"", "{\"a\":}"] {
-        let request = Request::post(CAPABILITIES).header("x-api-key", &house.seller);
-        let answer = house.send(request.body(Body::from(body)).unwrap()).await;
+        let request = Request::post(CAPABILITIES).header("x-api-key", &app.seller);
+        let answer = app.send(request.body(Body::from(body)).unwrap()).await;
         answer.is_error(400, "invalid_json", CAPABILITIES);
     }
     let window = Duration::from_secs(60);
     let limits = LimitSettings { enabled: true, window, write: 2, read: 2, key_write: 2, key_read: 2 };
-    let house = House::limited(&[], Clock::manual(NOON), limits).await;
+    let app = TestApp::limited(&[], Clock::manual(NOON), limits).await;
     for path in [CAPABILITIES, "/api/agents"] {
-        let mut last = house.get("", path).await;
+        let mut last = app.get("", path).await;
         for _ in 0..5 {
-            last = house.get("", path).await;
+            last = app.get("", path).await;
         }
         last.is_error(429, "rate_limit_exceeded", path);
     }
-    let mut last = house.post(&house.seller, REGISTER, &json!({})).await;
+    let mut last = app.post(&app.seller, REGISTER, &json!({})).await;
     for _ in 0..5 {
-        last = house.post(&house.seller, REGISTER, &json!({})).await;
+        last = app.post(&app.seller, REGISTER, &json!({})).await;
     }
     last.is_error(429, "rate_limit_exceeded", REGISTER);
     assert_eq!(last.json()["details"]["limit"], 2);

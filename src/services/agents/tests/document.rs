@@ -3,8 +3,8 @@
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::house::{
-    ATTESTATIONS, Answer, CAPABILITIES, CHALLENGE, House, Identity, REGISTER, REQUESTS, VERIFY,
+use super::test_app::{
+    ATTESTATIONS, Answer, CAPABILITIES, CHALLENGE, Identity, REGISTER, REQUESTS, TestApp, VERIFY,
 };
 
 fn agent() -> Value {
@@ -76,14 +76,14 @@ fn in_order(answer: &Answer, expected: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_in_each_state_has_the_sample_s_members() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let ada = Identity::new(1);
-    let nameless = house.post(&house.seller, REGISTER, &json!({ "pubkey": ada.pubkey })).await;
+    let nameless = app.post(&app.seller, REGISTER, &json!({ "pubkey": ada.pubkey })).await;
     in_order(&nameless, &AGENT);
     is(&nameless.made(), &agent(), &["name", "description", "verifiedAt"]);
     let body = json!({ "pubkey": ada.pubkey, "name": "string", "description": "string" });
-    is(&house.post(&house.seller, REGISTER, &body).await.made(), &agent(), &["verifiedAt"]);
-    let challenge = house.get(&house.seller, &format!("{CHALLENGE}?pubkey={}", ada.pubkey)).await;
+    is(&app.post(&app.seller, REGISTER, &body).await.made(), &agent(), &["verifiedAt"]);
+    let challenge = app.get(&app.seller, &format!("{CHALLENGE}?pubkey={}", ada.pubkey)).await;
     in_order(&challenge, &["challenge", "pubkey", "expiresInSeconds"]);
     let challenge = challenge.made();
     is(&challenge, &json!({ "challenge": "string", "pubkey": "string", "expiresInSeconds": 0 }), &[]);
@@ -91,7 +91,7 @@ async fn an_agent_in_each_state_has_the_sample_s_members() {
         (challenge["challenge"].as_str().unwrap().len(), &challenge["expiresInSeconds"]),
         (64, &json!(300))
     );
-    let verified = house.prove(&house.seller, &ada, challenge["challenge"].as_str().unwrap()).await;
+    let verified = app.prove(&app.seller, &ada, challenge["challenge"].as_str().unwrap()).await;
     in_order(&verified, &["pubkey", "isVerified", "verifiedAt", "message"]);
     let sample = json!({
         "pubkey": "string", "isVerified": true, "verifiedAt": "2019-08-24T14:15:22Z", "message": "string",
@@ -102,8 +102,8 @@ async fn an_agent_in_each_state_has_the_sample_s_members() {
     // Verified, with an agreement, with a sale: the same members, and numbers that are what happened.
     let path = format!("/api/agents/{}", ada.pubkey);
     let read = async |key: &str| {
-        let (one, list) = (house.get(key, &path).await, house.get(key, "/api/agents").await);
-        let figures = house.get(key, &format!("{path}/stats")).await;
+        let (one, list) = (app.get(key, &path).await, app.get(key, "/api/agents").await);
+        let figures = app.get(key, &format!("{path}/stats")).await;
         in_order(&one, &AGENT);
         is(&one.made(), &agent(), &[]);
         is(&figures.made(), &stats(), &[]);
@@ -120,29 +120,29 @@ async fn an_agent_in_each_state_has_the_sample_s_members() {
         )
     };
     assert_eq!(read("").await, (json!(0), json!(0), json!(0.0)));
-    let listing = house.offer(&json!({})).await;
+    let listing = app.offer(&json!({})).await;
     let request = json!({ "capabilityEventId": listing["eventId"], "budgetSats": 7, "parameters": "string" });
-    house.post(&house.buyer, REQUESTS, &request).await.made();
-    assert_eq!(read(&house.buyer).await, (json!(0), json!(1), json!(0.0)));
-    house.buy(&listing["l402Endpoint"]).await;
-    assert_eq!(read(&house.seller).await, (json!(1), json!(0), json!(7.0)));
+    app.post(&app.buyer, REQUESTS, &request).await.made();
+    assert_eq!(read(&app.buyer).await, (json!(0), json!(1), json!(0.0)));
+    app.buy(&listing["l402Endpoint"]).await;
+    assert_eq!(read(&app.seller).await, (json!(1), json!(0), json!(7.0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listings_requests_and_attestations_have_what_clients_read() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let ada = Identity::new(1);
-    let empty = house.get("", CAPABILITIES).await;
+    let empty = app.get("", CAPABILITIES).await;
     in_order(&empty, &["items", "total"]);
     assert_eq!(empty.made(), json!({ "items": [], "total": 0 }));
-    house.agent(&house.seller, &ada, "Ada").await;
+    app.agent(&app.seller, &ada, "Ada").await;
     for (more, null) in [
         (json!({}), vec![]),
         (json!({ "targetUrl": null, "l402Endpoint": "https://own.example/api", "priceSats": 0 }), vec![]),
         (json!({ "targetUrl": null, "hashtags": null }), vec!["l402Endpoint"]),
     ] {
-        let listing = house.offer(&more).await;
-        let found = house.get("", &format!("{CAPABILITIES}?limit=1")).await.made();
+        let listing = app.offer(&more).await;
+        let found = app.get("", &format!("{CAPABILITIES}?limit=1")).await.made();
         let item = &found["items"][0];
         let sample = json!({
             "eventId": "string", "serviceId": "string", "pubkey": "string", "content": "string",
@@ -153,9 +153,9 @@ async fn listings_requests_and_attestations_have_what_clients_read() {
         assert_eq!(item["l402Endpoint"], listing["l402Endpoint"]);
         assert_eq!((&item["pubkey"], &item["createdAt"]), (&json!(ada.pubkey), &json!(1_800_000_000)));
     }
-    let listing = house.offer(&json!({})).await;
+    let listing = app.offer(&json!({})).await;
     let request = json!({ "capabilityEventId": listing["eventId"], "budgetSats": 7, "parameters": null });
-    let asked = house.post(&house.buyer, REQUESTS, &request).await.made();
+    let asked = app.post(&app.buyer, REQUESTS, &request).await.made();
     for name in ["requestEventId", "agreementEventId"] {
         assert_eq!(asked[name].as_str().unwrap().len(), 64, "{name}");
     }
@@ -163,8 +163,8 @@ async fn listings_requests_and_attestations_have_what_clients_read() {
         "subjectPubkey": ada.pubkey, "agreementId": asked["requestEventId"], "rating": 5, "content": "string",
         "proof": "string", "attestationId": "att-string-1",
     });
-    let event = house.post(&house.buyer, ATTESTATIONS, &said).await.made()["eventId"].clone();
-    let item = &house.get("", &format!("{ATTESTATIONS}?pubkey={}", ada.pubkey)).await.made()["items"][0];
+    let event = app.post(&app.buyer, ATTESTATIONS, &said).await.made()["eventId"].clone();
+    let item = &app.get("", &format!("{ATTESTATIONS}?pubkey={}", ada.pubkey)).await.made()["items"][0];
     let sample = json!({
         "eventId": "string", "pubkey": "string", "rating": 0, "content": "string", "agreementId": "string",
         "proof": "string", "createdAt": 0, "verified": false,
@@ -175,7 +175,7 @@ async fn listings_requests_and_attestations_have_what_clients_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn literal_routes_win_over_keys_and_all_else_is_a_problem() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let key = "ab".repeat(32);
     let unknown = format!("/api/agents/{key}");
     let stats = format!("/api/agents/{key}/stats");
@@ -187,8 +187,8 @@ async fn literal_routes_win_over_keys_and_all_else_is_a_problem() {
         (Method::GET, "", ATTESTATIONS, 400, "invalid_pubkey"),
         (Method::GET, "", CHALLENGE, 401, "missing_api_key"),
         (Method::GET, "nobody's", CHALLENGE, 401, "invalid_api_key"),
-        (Method::GET, &house.seller, CHALLENGE, 400, "invalid_pubkey"),
-        (Method::GET, &house.seller, VERIFY, 405, "method_not_allowed"),
+        (Method::GET, &app.seller, CHALLENGE, 400, "invalid_pubkey"),
+        (Method::GET, &app.seller, VERIFY, 405, "method_not_allowed"),
         (Method::GET, "", REGISTER, 405, "method_not_allowed"),
         (Method::PUT, "", CAPABILITIES, 405, "method_not_allowed"),
         (Method::GET, "", "/api/agents/x/y/z", 404, "not_found"),
@@ -200,7 +200,7 @@ async fn literal_routes_win_over_keys_and_all_else_is_a_problem() {
         (Method::POST, "", CAPABILITIES, 401, "missing_api_key"),
         (Method::POST, "nobody's", ATTESTATIONS, 401, "invalid_api_key"),
     ] {
-        let answer = house.ask(method, key, path, None, &[]).await;
+        let answer = app.ask(method, key, path, None, &[]).await;
         if path == REGISTER && slug == "method_not_allowed" {
             // A key may look like any word, so the path of another method is one that names no agent.
             assert!(matches!(answer.status, 404 | 405), "{}", answer.text);
@@ -210,16 +210,16 @@ async fn literal_routes_win_over_keys_and_all_else_is_a_problem() {
         answer.is_error(status, slug, path);
     }
     for path in ["/api/agents", CAPABILITIES] {
-        for key in ["", house.seller.as_str(), "nobody's"] {
-            house.get(key, path).await.made();
+        for key in ["", app.seller.as_str(), "nobody's"] {
+            app.get(key, path).await.made();
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_description_names_every_operation() {
-    let house = House::new().await;
-    let document = house.description();
+    let app = TestApp::new().await;
+    let document = app.description();
     let parameters = |method: &str, path: &str| {
         let operation = &document["paths"][path][method];
         assert!(operation["responses"].is_object(), "{method} {path}");

@@ -5,7 +5,7 @@ use nostr::nips::nip06::FromMnemonic;
 use nostr::{Event, JsonUtil, Keys, Kind};
 use serde_json::{Value, json};
 
-use super::house::{ATTESTATIONS, CAPABILITIES, DAY, House, Identity, REQUESTS, WORDS};
+use super::test_app::{ATTESTATIONS, CAPABILITIES, DAY, Identity, REQUESTS, TestApp, WORDS};
 
 /// Reads an event, recomputes its id, and verifies its signature.
 #[track_caller]
@@ -24,20 +24,20 @@ fn tags(event: &Event, name: &str) -> Vec<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_key_is_the_one_that_nip_06_derives() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let derived = Keys::from_mnemonic(WORDS, None).unwrap().public_key().to_hex();
-    assert_eq!(house.listings.publisher().pubkey().to_string(), derived);
+    assert_eq!(app.listings.publisher().pubkey().to_string(), derived);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_kind_says_what_clients_read() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let (ada, bob) = (Identity::new(1), Identity::new(2));
-    house.agent(&house.seller, &ada, "Ada").await;
-    house.agent(&house.buyer, &bob, "Bob").await;
+    app.agent(&app.seller, &ada, "Ada").await;
+    app.agent(&app.buyer, &bob, "Bob").await;
     let content = "Übersetzt \"alles\" \\ mit\n\tZeilen, \u{7f}kein Unfug: 😀".replace('\u{7f}', "");
-    let listing = house.offer(&json!({ "content": content, "hashtags": ["#NLP", "fast"] })).await;
-    let capability = judged(&house.events(38_400).await[0]);
+    let listing = app.offer(&json!({ "content": content, "hashtags": ["#NLP", "fast"] })).await;
+    let capability = judged(&app.events(38_400).await[0]);
     assert_eq!(capability.id.to_hex(), listing["eventId"].as_str().unwrap());
     assert_eq!(
         (capability.content.as_str(), capability.created_at.as_secs()),
@@ -60,8 +60,8 @@ async fn each_kind_says_what_clients_read() {
 
     let parameters = json!({ "text": "Guten Tag", "tries": 2 }).to_string();
     let body = json!({ "capabilityEventId": listing["eventId"], "budgetSats": 9, "parameters": parameters });
-    let asked = house.post(&house.buyer, REQUESTS, &body).await.made();
-    let request = judged(&house.events(38_401).await[0]);
+    let asked = app.post(&app.buyer, REQUESTS, &body).await.made();
+    let request = judged(&app.events(38_401).await[0]);
     assert_eq!(request.id.to_hex(), asked["requestEventId"].as_str().unwrap());
     for (name, expected) in [
         ("e", json!([[listing["eventId"]]])),
@@ -71,7 +71,7 @@ async fn each_kind_says_what_clients_read() {
     ] {
         assert_eq!(json!(tags(&request, name)), expected, "{name}");
     }
-    let agreement = judged(&house.events(38_402).await[0]);
+    let agreement = judged(&app.events(38_402).await[0]);
     assert_eq!(agreement.id.to_hex(), asked["agreementEventId"].as_str().unwrap());
     for (name, expected) in [
         ("d", json!([[tags(&request, "d")[0][0]]])),
@@ -85,8 +85,8 @@ async fn each_kind_says_what_clients_read() {
     ] {
         assert_eq!(json!(tags(&agreement, name)), expected, "{name}");
     }
-    house.buy(&listing["l402Endpoint"]).await;
-    let completed = judged(&house.events(38_402).await[0]);
+    app.buy(&listing["l402Endpoint"]).await;
+    let completed = judged(&app.events(38_402).await[0]);
     assert!(completed.created_at > agreement.created_at, "relays keep the later one");
     assert_eq!(tags(&completed, "d"), tags(&agreement, "d"));
     assert_eq!(json!(tags(&completed, "status")), json!([["completed"]]));
@@ -97,8 +97,8 @@ async fn each_kind_says_what_clients_read() {
         "subjectPubkey": ada.pubkey, "agreementId": asked["agreementEventId"], "rating": 4, "content": "Gut",
         "proof": "ab", "attestationId": "att-x-1",
     });
-    let made = house.post(&house.buyer, ATTESTATIONS, &said).await.made();
-    let attestation = judged(&house.events(38_403).await[0]);
+    let made = app.post(&app.buyer, ATTESTATIONS, &said).await.made();
+    let attestation = judged(&app.events(38_403).await[0]);
     assert_eq!(attestation.id.to_hex(), made["eventId"].as_str().unwrap());
     for (name, expected) in [
         ("p", json!([[ada.pubkey, "", "subject"], [bob.pubkey, "", "reviewer"]])),
@@ -115,22 +115,22 @@ async fn each_kind_says_what_clients_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_is_told_in_place_of_what_was() {
-    let house = House::new().await;
-    let listing = house.offer(&json!({})).await;
+    let app = TestApp::new().await;
+    let listing = app.offer(&json!({})).await;
     let body = json!({ "capabilityEventId": listing["eventId"], "budgetSats": 1, "parameters": "text" });
-    house.post(&house.buyer, REQUESTS, &body).await.made();
-    let request = judged(&house.events(38_401).await[0]);
+    app.post(&app.buyer, REQUESTS, &body).await.made();
+    let request = judged(&app.events(38_401).await[0]);
     assert_eq!(json!(tags(&request, "param")), json!([["parameters", "text"]]));
-    assert_eq!(json!(tags(&judged(&house.events(38_402).await[0]), "status")), json!([["proposed"]]));
-    house.clock.advance(DAY);
-    house.expire().await;
-    let agreements = house.events(38_402).await;
+    assert_eq!(json!(tags(&judged(&app.events(38_402).await[0]), "status")), json!([["proposed"]]));
+    app.clock.advance(DAY);
+    app.expire().await;
+    let agreements = app.events(38_402).await;
     assert_eq!(agreements.len(), 1);
     assert_eq!(json!(tags(&judged(&agreements[0]), "status")), json!([["expired"]]));
     // Nobody waits for events here, so nothing is left of what was taken back.
     let path = format!("{CAPABILITIES}/{}", listing["eventId"].as_str().unwrap());
-    house.ask(Method::DELETE, &house.seller, &path, None, &[]).await.made();
+    app.ask(Method::DELETE, &app.seller, &path, None, &[]).await.made();
     for kind in [38_400, Kind::EventDeletion.as_u16()] {
-        assert_eq!(house.events(kind).await.len(), 0, "{kind}");
+        assert_eq!(app.events(kind).await.len(), 0, "{kind}");
     }
 }

@@ -4,6 +4,6 @@ mod bip340;
 mod capabilities;
 mod document;
 mod events;
-mod house;
 mod registering;
 mod relays;
+mod test_app;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::house::{CAPABILITIES, House, REQUESTS};
+use super::test_app::{CAPABILITIES, REQUESTS, TestApp};
 use crate::core::time::Clock;
 use crate::services::agents::relays::run;
 
@@ -57,12 +57,12 @@ async fn has(port: u16, kinds: &[u16]) -> Vec<Event> {
     found
 }
 
-fn keep_informed(house: &House, url: &str) -> (watch::Sender<bool>, JoinHandle<()>) {
+fn keep_informed(app: &TestApp, url: &str) -> (watch::Sender<bool>, JoinHandle<()>) {
     let (stop, mut stopped) = watch::channel(false);
     let task = tokio::spawn(run(
-        house.store.clone(),
-        house.clock.clone(),
-        house.listings.publisher().clone(),
+        app.store.clone(),
+        app.clock.clone(),
+        app.listings.publisher().clone(),
         url.to_owned(),
         async move {
             let _ = stopped.wait_for(|stop| *stop).await;
@@ -80,26 +80,26 @@ async fn until<F: Future<Output = bool>>(what: &str, look: impl Fn() -> F) {
     tokio::time::timeout(PATIENCE, waited).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
-async fn waiting(house: &House) -> u64 {
-    house.agents.relays().await.unwrap().iter().map(|relay| relay.waiting).sum()
+async fn waiting(app: &TestApp) -> u64 {
+    app.agents.relays().await.unwrap().iter().map(|relay| relay.waiting).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_arrive_and_what_is_taken_back_is_gone() {
     let port = free_port();
     let _relay = relay(port).await;
-    let house = House::with(&[url(port)], Clock::system()).await;
-    let (stop, task) = keep_informed(&house, &url(port));
-    let (kept, gone) = (house.offer(&json!({})).await, house.offer(&json!({})).await);
+    let app = TestApp::with(&[url(port)], Clock::system()).await;
+    let (stop, task) = keep_informed(&app, &url(port));
+    let (kept, gone) = (app.offer(&json!({})).await, app.offer(&json!({})).await);
     let body = json!({ "capabilityEventId": gone["eventId"], "budgetSats": 7, "parameters": null });
-    house.post(&house.buyer, REQUESTS, &body).await.made();
-    until("all arrive", || async { waiting(&house).await == 0 }).await;
+    app.post(&app.buyer, REQUESTS, &body).await.made();
+    until("all arrive", || async { waiting(&app).await == 0 }).await;
     assert_eq!(has(port, &[38_400]).await.len(), 2);
     assert_eq!((has(port, &[38_401]).await.len(), has(port, &[38_402]).await.len()), (1, 1));
-    house.buy(&gone["l402Endpoint"]).await;
+    app.buy(&gone["l402Endpoint"]).await;
     let id = gone["l402Endpoint"].as_str().unwrap().rsplit('/').next().unwrap();
-    house.post(&house.seller, &format!("/api/proxy/{id}/unpublish"), &json!({})).await.made();
-    until("all arrive", || async { waiting(&house).await == 0 }).await;
+    app.post(&app.seller, &format!("/api/proxy/{id}/unpublish"), &json!({})).await.made();
+    until("all arrive", || async { waiting(&app).await == 0 }).await;
     let left = has(port, &[38_400]).await;
     let ids: Vec<_> = left.iter().map(|event| event.id.to_hex()).collect();
     assert_eq!(ids, [kept["eventId"].as_str().unwrap()]);
@@ -114,30 +114,30 @@ async fn events_arrive_and_what_is_taken_back_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_was_away_gets_what_is_current_when_it_is_back() {
     let port = free_port();
-    let house = House::with(&[url(port)], Clock::system()).await;
-    let (stop, task) = keep_informed(&house, &url(port));
-    let (first, second) = (house.offer(&json!({})).await, house.offer(&json!({})).await);
+    let app = TestApp::with(&[url(port)], Clock::system()).await;
+    let (stop, task) = keep_informed(&app, &url(port));
+    let (first, second) = (app.offer(&json!({})).await, app.offer(&json!({})).await);
     until("it is known to be away", || async {
-        house.agents.relays().await.unwrap().iter().any(|relay| relay.failures > 0)
+        app.agents.relays().await.unwrap().iter().any(|relay| relay.failures > 0)
     })
     .await;
-    let status = house.agents.relays().await.unwrap().remove(0);
+    let status = app.agents.relays().await.unwrap().remove(0);
     assert!(status.last_error.is_some() && status.waiting == 2, "{status:?}");
     // What is replaced meanwhile doesn't pile up.
     for price in 8..20 {
         let id = first["l402Endpoint"].as_str().unwrap().rsplit('/').next().unwrap();
         let body = json!({ "defaultPriceSats": price });
-        house.ask(Method::PUT, &house.seller, &format!("/api/proxy/{id}"), Some(&body), &[]).await.made();
+        app.ask(Method::PUT, &app.seller, &format!("/api/proxy/{id}"), Some(&body), &[]).await.made();
     }
     let path = format!("{CAPABILITIES}/{}", second["eventId"].as_str().unwrap());
-    house.ask(Method::DELETE, &house.seller, &path, None, &[]).await.made();
-    assert_eq!(waiting(&house).await, 3, "a listing, and the end of another with its deletion");
+    app.ask(Method::DELETE, &app.seller, &path, None, &[]).await.made();
+    assert_eq!(waiting(&app).await, 3, "a listing, and the end of another with its deletion");
     let relay_back = relay(port).await;
-    until("all arrive", || async { waiting(&house).await == 0 }).await;
+    until("all arrive", || async { waiting(&app).await == 0 }).await;
     let has_now = has(port, &[38_400]).await;
     assert_eq!(has_now.len(), 1);
     assert!(has_now[0].tags.iter().any(|tag| tag.as_slice()[..2] == ["price", "19"]));
-    assert_eq!(house.agents.relays().await.unwrap()[0].failures, 0);
+    assert_eq!(app.agents.relays().await.unwrap()[0].failures, 0);
     // And once more: gone, and back.
     relay_back.shutdown();
     drop(relay_back);
@@ -148,24 +148,25 @@ async fn a_relay_that_was_away_gets_what_is_current_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_relay_gets_what_is_current_and_an_old_one_is_forgotten() {
     let (old, new) = (free_port(), free_port());
-    let house = House::with(&[url(old)], Clock::system()).await;
-    house.offer(&json!({})).await;
-    house.offer(&json!({})).await;
-    assert_eq!(waiting(&house).await, 2);
-    let key = crate::services::agents::ServerKey::derive(&crate::core::ids::Secret::new(super::house::WORDS))
-        .unwrap();
+    let app = TestApp::with(&[url(old)], Clock::system()).await;
+    app.offer(&json!({})).await;
+    app.offer(&json!({})).await;
+    assert_eq!(waiting(&app).await, 2);
+    let key =
+        crate::services::agents::ServerKey::derive(&crate::core::ids::Secret::new(super::test_app::WORDS))
+            .unwrap();
     let relays = [url(new)];
-    let store = house.store.clone();
+    let store = app.store.clone();
     let again = move || crate::services::agents::Publisher::new(&store, key, &relays).unwrap();
     tokio::task::block_in_place(again);
-    let status = house.agents.relays().await.unwrap();
+    let status = app.agents.relays().await.unwrap();
     assert_eq!(
         status.iter().map(|relay| (relay.url.clone(), relay.waiting)).collect::<Vec<_>>(),
         [(url(new), 2)]
     );
     let _relay = relay(new).await;
-    let (stop, task) = keep_informed(&house, &url(new));
-    until("all arrive", || async { waiting(&house).await == 0 }).await;
+    let (stop, task) = keep_informed(&app, &url(new));
+    until("all arrive", || async { waiting(&app).await == 0 }).await;
     assert_eq!(has(new, &[38_400]).await.len(), 2);
     stop.send(true).unwrap();
     task.await.unwrap();

@@ -5,11 +5,11 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::asking::{Asker, guess, order_id};
 use super::bodies::{CreateBody, ReadFailure, WriteFailure};
+use super::extract::{Asker, guess, order_id};
 use super::{Api, answer, answer_done, refused};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::respond;
 use crate::services::gifts::Done;
 use crate::services::gifts::error::GiftError;

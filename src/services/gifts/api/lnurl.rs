@@ -7,9 +7,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::asking::{guess, order_id};
 use super::bodies::{PayAnswer, WithdrawAnswer};
-use crate::http::asking::{Id, Params};
+use super::extract::{guess, order_id};
+use crate::http::extract::{Id, Params};
 use crate::http::respond;
 use crate::services::gifts::error::GiftError;
 use crate::services::gifts::request::Words;

@@ -1,10 +1,10 @@
 //! The family's routes: parse, authorise, one call, answer.
 //!
-//! Every answer is JSON on one line with its length, and in no cache; the front door opens it to any page.
+//! Every answer is JSON on one line with its length, and in no cache; the HTTP server opens it to any page.
 //! The LNURL routes answer 200 whatever happens, because wallets look at nothing but the body.
 
-mod asking;
 mod bodies;
+mod extract;
 mod gifts;
 mod lnurl;
 mod manage;

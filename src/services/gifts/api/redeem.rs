@@ -3,11 +3,11 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::asking::{Asker, order_id, text};
 use super::bodies::{ReadFailure, RedeemBody, WriteFailure};
+use super::extract::{Asker, order_id, text};
 use super::{Api, answer, answer_done};
-use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::Id;
 use crate::services::gifts::Done;
 use crate::services::gifts::codes::Guess;
 use crate::services::gifts::error::GiftError;

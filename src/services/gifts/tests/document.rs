@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::house::House;
+use super::test_app::TestApp;
 
 fn statuses(operation: &Value) -> Vec<&str> {
     operation["responses"].as_object().unwrap().keys().map(String::as_str).collect()
@@ -10,7 +10,7 @@ fn statuses(operation: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_tells_how_each_route_can_fail() {
-    let document = serde_json::to_value(&House::new().document).unwrap();
+    let document = serde_json::to_value(&TestApp::new().document).unwrap();
     let paths = document["paths"].as_object().unwrap();
     assert_eq!(paths.len(), 12);
     for path in ["/create", "/redeem/{orderId}", "/gift/{orderId}/refund"] {

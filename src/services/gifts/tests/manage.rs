@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::house::{House, NOON};
+use super::test_app::{NOON, TestApp};
 
 fn events(shown: &Value) -> Vec<String> {
     shown["history"]
@@ -15,20 +15,20 @@ fn events(shown: &Value) -> Vec<String> {
         .collect()
 }
 
-async fn manage(house: &House, created: &Value) -> Value {
+async fn manage(app: &TestApp, created: &Value) -> Value {
     let (id, key) = (created["orderId"].as_str().unwrap(), created["manageKey"].as_str().unwrap());
-    house.get(&format!("/gift/{id}/manage?key={key}")).await.ok()
+    app.get(&format!("/gift/{id}/manage?key={key}")).await.ok()
 }
 
-async fn refund(house: &House, created: &Value, invoice: &str) -> super::house::Answer {
+async fn refund(app: &TestApp, created: &Value, invoice: &str) -> super::test_app::Answer {
     let body = json!({"key": created["manageKey"], "invoice": invoice});
-    house.post(&format!("/gift/{}/refund", created["orderId"].as_str().unwrap()), &body).await
+    app.post(&format!("/gift/{}/refund", created["orderId"].as_str().unwrap()), &body).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_and_an_unknown_gift_answer_alike() {
-    let house = House::new();
-    let created = house.create(json!({"amount": 1000})).await;
+    let app = TestApp::new();
+    let created = app.create(json!({"amount": 1000})).await;
     let id = created["orderId"].as_str().unwrap();
     let wrong = "0".repeat(64);
     let stranger = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
@@ -39,14 +39,14 @@ async fn a_wrong_key_and_an_unknown_gift_answer_alike() {
         format!("/gift/{stranger}/manage?key={}", created["manageKey"].as_str().unwrap()),
         format!("/gift/nonsense/manage?key={wrong}"),
     ] {
-        house.get(&path).await.is_error(404, "GIFT_NOT_FOUND");
+        app.get(&path).await.is_error(404, "GIFT_NOT_FOUND");
     }
     for body in [json!({}), json!({"key": 5}), json!({"key": wrong, "invoice": "x"})] {
-        house.post(&format!("/gift/{id}/refund"), &body).await.is_error(404, "GIFT_NOT_FOUND");
+        app.post(&format!("/gift/{id}/refund"), &body).await.is_error(404, "GIFT_NOT_FOUND");
     }
     // Nothing in the file is the key.
     let key = created["manageKey"].as_str().unwrap();
-    let bytes = std::fs::read(house.folder.path().join("satchel.db-wal")).unwrap_or_default();
+    let bytes = std::fs::read(app.folder.path().join("satchel.db-wal")).unwrap_or_default();
     let raw: [u8; 32] = crate::core::ids::from_hex(key).unwrap();
     assert!(!bytes.windows(32).any(|window| window == raw));
     assert!(!bytes.windows(64).any(|window| window == key.as_bytes()));
@@ -54,32 +54,32 @@ async fn a_wrong_key_and_an_unknown_gift_answer_alike() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sender_sees_all_of_it_and_its_history() {
-    let house = House::new();
-    let created = house
+    let app = TestApp::new();
+    let created = app
         .create(json!({
             "amount": 1000, "notify": "https://a.example/x", "verifyCode": 1234, "refundAddress": "Me@wallet.example",
         }))
         .await;
-    let shown = manage(&house, &created).await;
+    let shown = manage(&app, &created).await;
     assert_eq!((&shown["state"], &shown["notify"]), (&json!("unpaid"), &json!("https://a.example/x")));
     assert_eq!(shown["refundAddress"], "me@wallet.example");
     assert_eq!(shown["verifyCode"], 1234);
     assert_eq!(events(&shown), ["created"]);
     assert!(shown.get("manageKey").is_none());
 
-    house.clock.advance(Duration::from_secs(1));
-    house.fund(&created);
+    app.clock.advance(Duration::from_secs(1));
+    app.fund(&created);
     let id = created["orderId"].as_str().unwrap();
     let redeem = async |invoice: &str| {
-        house.post(&format!("/redeem/{id}"), &json!({"invoice": invoice, "verifyCode": 1234})).await.ok()
+        app.post(&format!("/redeem/{id}"), &json!({"invoice": invoice, "verifyCode": 1234})).await.ok()
     };
-    house.clock.advance(Duration::from_secs(1));
-    let first = redeem(&house.invoice(1000)).await;
-    house.finish(false);
-    house.clock.advance(Duration::from_secs(1));
-    redeem(&house.invoice(1000)).await;
-    house.finish(true);
-    let shown = manage(&house, &created).await;
+    app.clock.advance(Duration::from_secs(1));
+    let first = redeem(&app.invoice(1000)).await;
+    app.finish(false);
+    app.clock.advance(Duration::from_secs(1));
+    redeem(&app.invoice(1000)).await;
+    app.finish(true);
+    let shown = manage(&app, &created).await;
     assert_eq!(events(&shown), ["created", "paid", "claiming", "payout_failed", "claiming", "redeemed"]);
     assert_eq!(shown["history"][2]["withdrawalId"], first["withdrawalId"]);
     assert_eq!(shown["history"][2]["at"], json!({"_seconds": NOON / 1_000 + 2, "_nanoseconds": 0}));
@@ -89,84 +89,84 @@ async fn the_sender_sees_all_of_it_and_its_history() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_history_tells_since_when_a_gift_is_locked() {
-    let house = House::new();
-    let created = house.create(json!({"amount": 1000, "verifyCode": 1234})).await;
-    house.fund(&created);
-    house.clock.advance(Duration::from_secs(5));
+    let app = TestApp::new();
+    let created = app.create(json!({"amount": 1000, "verifyCode": 1234})).await;
+    app.fund(&created);
+    app.clock.advance(Duration::from_secs(5));
     let id = created["orderId"].as_str().unwrap();
     for wrong in 5000..5010 {
-        house.get(&format!("/gift/{id}?verifyCode={wrong}")).await.ok();
+        app.get(&format!("/gift/{id}?verifyCode={wrong}")).await.ok();
     }
-    house.clock.advance(Duration::from_secs(60));
+    app.clock.advance(Duration::from_secs(60));
     for _ in 0..2 {
-        let shown = manage(&house, &created).await;
+        let shown = manage(&app, &created).await;
         assert_eq!(events(&shown), ["created", "paid", "locked"]);
         assert_eq!(shown["history"][2]["at"], json!({"_seconds": NOON / 1_000 + 5, "_nanoseconds": 0}));
-        house.clock.advance(Duration::from_secs(60));
+        app.clock.advance(Duration::from_secs(60));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gift_goes_back_to_its_sender() {
-    let house = House::new();
+    let app = TestApp::new();
     let created =
-        house.create(json!({"amount": 1000, "verifyCode": 1234, "notify": "https://a.example/x"})).await;
-    refund(&house, &created, &house.invoice(1000)).await.is_error(400, "GIFT_INVOICE_UNPAID");
-    house.fund(&created);
-    refund(&house, &created, "garbage").await.is_error(400, "BAD_INVOICE");
-    refund(&house, &created, &house.invoice(1001)).await.is_error(400, "BAD_INVOICE_AMOUNT");
-    let invoice = house.invoice(1000);
+        app.create(json!({"amount": 1000, "verifyCode": 1234, "notify": "https://a.example/x"})).await;
+    refund(&app, &created, &app.invoice(1000)).await.is_error(400, "GIFT_INVOICE_UNPAID");
+    app.fund(&created);
+    refund(&app, &created, "garbage").await.is_error(400, "BAD_INVOICE");
+    refund(&app, &created, &app.invoice(1001)).await.is_error(400, "BAD_INVOICE_AMOUNT");
+    let invoice = app.invoice(1000);
     // The sender needs no code.
-    let begun = refund(&house, &created, &invoice).await.ok();
+    let begun = refund(&app, &created, &invoice).await.ok();
     assert_eq!(begun["withdrawalId"], begun["withdrawal_id"]);
     let id = created["orderId"].as_str().unwrap();
-    let seen = house.get(&format!("/gift/{id}?verifyCode=1234")).await.ok();
+    let seen = app.get(&format!("/gift/{id}?verifyCode=1234")).await.ok();
     assert_eq!((&seen["spent"], &seen["state"]), (&json!("pending"), &json!("returning")));
     assert!(seen.get("withdrawalInfo").is_none(), "the sender's invoice is the sender's");
-    let body = json!({"invoice": house.invoice(1000), "verifyCode": 1234});
-    house.post(&format!("/redeem/{id}"), &body).await.is_error(400, "GIFT_REDEEM_PENDING");
-    assert_eq!(refund(&house, &created, &invoice).await.ok(), begun);
-    house.finish(true);
-    house.post(&format!("/redeem/{id}"), &body).await.is_error(400, "GIFT_SPENT");
-    refund(&house, &created, &house.invoice(1000)).await.is_error(400, "GIFT_SPENT");
-    let shown = manage(&house, &created).await;
+    let body = json!({"invoice": app.invoice(1000), "verifyCode": 1234});
+    app.post(&format!("/redeem/{id}"), &body).await.is_error(400, "GIFT_REDEEM_PENDING");
+    assert_eq!(refund(&app, &created, &invoice).await.ok(), begun);
+    app.finish(true);
+    app.post(&format!("/redeem/{id}"), &body).await.is_error(400, "GIFT_SPENT");
+    refund(&app, &created, &app.invoice(1000)).await.is_error(400, "GIFT_SPENT");
+    let shown = manage(&app, &created).await;
     assert_eq!(events(&shown), ["created", "paid", "returning", "returned"]);
     assert_eq!((&shown["state"], &shown["spent"]), (&json!("returned"), &json!(true)));
-    assert!(house.outbox().is_empty(), "nobody redeemed it");
-    house.audit();
+    assert!(app.outbox().is_empty(), "nobody redeemed it");
+    app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_that_fails_leaves_the_gift_to_its_recipient() {
-    let house = House::new();
-    let created = house.create(json!({"amount": 1000})).await;
-    house.fund(&created);
-    refund(&house, &created, &house.invoice(1000)).await.ok();
-    house.finish(false);
-    let shown = manage(&house, &created).await;
+    let app = TestApp::new();
+    let created = app.create(json!({"amount": 1000})).await;
+    app.fund(&created);
+    refund(&app, &created, &app.invoice(1000)).await.ok();
+    app.finish(false);
+    let shown = manage(&app, &created).await;
     assert_eq!(events(&shown), ["created", "paid", "returning", "return_failed"]);
     let id = created["orderId"].as_str().unwrap();
-    let seen = house.get(&format!("/gift/{id}")).await.ok();
+    let seen = app.get(&format!("/gift/{id}")).await.ok();
     assert_eq!((&seen["spent"], seen.get("withdrawalInfo")), (&json!(false), None));
-    house.post(&format!("/redeem/{id}"), &json!({"invoice": house.invoice(1000)})).await.ok();
-    house.finish(true);
-    house.audit();
+    app.post(&format!("/redeem/{id}"), &json!({"invoice": app.invoice(1000)})).await.ok();
+    app.finish(true);
+    app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_gift_can_be_taken_back() {
-    let house = House::new();
-    let created = house.create(json!({"amount": 1000, "expiresAt": NOON / 1_000 + 60})).await;
-    house.fund(&created);
-    house.clock.advance(Duration::from_secs(61));
-    crate::vouchers::upkeep::expire_due(&house.ledger, &house.vouchers).await.unwrap();
-    assert_eq!(events(&manage(&house, &created).await), ["created", "paid", "expired"]);
-    house.clock.advance(Duration::from_secs(1));
-    refund(&house, &created, &house.invoice(1000)).await.ok();
-    house.finish(true);
+    let app = TestApp::new();
+    let created = app.create(json!({"amount": 1000, "expiresAt": NOON / 1_000 + 60})).await;
+    app.fund(&created);
+    app.clock.advance(Duration::from_secs(61));
+    crate::vouchers::upkeep::expire_due(&app.ledger, &app.vouchers).await.unwrap();
+    assert_eq!(events(&manage(&app, &created).await), ["created", "paid", "expired"]);
+    app.clock.advance(Duration::from_secs(1));
+    refund(&app, &created, &app.invoice(1000)).await.ok();
+    app.finish(true);
     assert_eq!(
-        events(&manage(&house, &created).await),
+        events(&manage(&app, &created).await),
         ["created", "paid", "expired", "returning", "returned"]
     );
-    house.audit();
+    app.audit();
 }

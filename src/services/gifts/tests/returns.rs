@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::json;
 
-use super::house::{House, NOON};
+use super::test_app::{NOON, TestApp};
 use crate::core::money::Msat;
 use crate::lightning::sim::Sim;
 use crate::vouchers::returns::{Resolve, Returns};
@@ -69,24 +69,24 @@ async fn invoice_that_may_be_held_for_days_is_not_returned_to() {
 }
 
 struct Post {
-    house: House,
+    app: TestApp,
     address: Arc<Address>,
     returns: Returns,
     created: serde_json::Value,
 }
 
 async fn post() -> Post {
-    let house = House::new();
+    let app = TestApp::new();
     let address = Arc::new(Address {
-        sim: Arc::clone(&house.sim),
+        sim: Arc::clone(&app.sim),
         asked: AtomicUsize::new(0),
         answers: true.into(),
         holds: false.into(),
         given: Mutex::default(),
     });
     let returns = Returns {
-        ledger: house.ledger.clone(),
-        vouchers: house.vouchers.clone(),
+        ledger: app.ledger.clone(),
+        vouchers: app.vouchers.clone(),
         resolve: Arc::<Address>::clone(&address),
         max_fee: Arc::new(|_| Msat::from_sat(10).unwrap()),
     };
@@ -94,21 +94,21 @@ async fn post() -> Post {
         "amount": 1000, "expiresAt": NOON / 1_000 + 60, "refundAddress": "me@wallet.example",
         "notify": "https://a.example/x",
     });
-    let created = house.create(body).await;
-    house.fund(&created);
-    Post { house, address, returns, created }
+    let created = app.create(body).await;
+    app.fund(&created);
+    Post { app, address, returns, created }
 }
 
 impl Post {
     async fn after(&self, seconds: u64) -> usize {
-        self.house.clock.advance(Duration::from_secs(seconds));
-        expire_due(&self.house.ledger, &self.house.vouchers).await.unwrap();
+        self.app.clock.advance(Duration::from_secs(seconds));
+        expire_due(&self.app.ledger, &self.app.vouchers).await.unwrap();
         self.returns.round().await.unwrap()
     }
 
     async fn state(&self) -> String {
         let id = self.created["orderId"].as_str().unwrap();
-        self.house.get(&format!("/gift/{id}")).await.ok()["state"].as_str().unwrap().to_owned()
+        self.app.get(&format!("/gift/{id}")).await.ok()["state"].as_str().unwrap().to_owned()
     }
 }
 
@@ -125,22 +125,22 @@ async fn what_nobody_redeemed_goes_back_once() {
     }
     assert_eq!(post.address.asked.load(Ordering::SeqCst), 1);
     // It waited too long to be sent: so the dispatcher gives it up, and the next try begins.
-    post.house.finish(true);
+    post.app.finish(true);
     assert_eq!(post.after(1).await, 1);
-    post.house.finish(true);
+    post.app.finish(true);
     assert_eq!(post.state().await, "returned");
     let reached: Vec<_> =
-        post.address.given.lock().unwrap().iter().map(|invoice| post.house.reached(invoice)).collect();
+        post.address.given.lock().unwrap().iter().map(|invoice| post.app.reached(invoice)).collect();
     assert_eq!(reached, [false, true]);
     assert_eq!(post.after(100_000).await, 0);
     let id = post.created["orderId"].as_str().unwrap();
     let key = post.created["manageKey"].as_str().unwrap();
-    let shown = post.house.get(&format!("/gift/{id}/manage?key={key}")).await.ok();
+    let shown = post.app.get(&format!("/gift/{id}/manage?key={key}")).await.ok();
     let events: Vec<_> =
         shown["history"].as_array().unwrap().iter().map(|entry| entry["event"].as_str().unwrap()).collect();
     assert_eq!(events, ["created", "paid", "expired", "returning", "return_failed", "returning", "returned"]);
-    assert!(post.house.outbox().is_empty());
-    post.house.audit();
+    assert!(post.app.outbox().is_empty());
+    post.app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,25 +162,25 @@ async fn an_address_that_is_away_is_asked_less_and_less_often() {
     assert_eq!(post.state().await, "expired");
     post.address.answers.store(true, Ordering::SeqCst);
     assert_eq!(post.after(24 * 3_600).await, 1);
-    post.house.finish(true);
+    post.app.finish(true);
     assert_eq!(post.state().await, "returned");
-    post.house.audit();
+    post.app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_is_not_promised_what_it_can_t_do_yet() {
     let post = post().await;
-    post.house.node.running.store(false, Ordering::SeqCst);
+    post.app.node.running.store(false, Ordering::SeqCst);
     assert_eq!(post.after(60).await, 0);
     assert_eq!(post.address.asked.load(Ordering::SeqCst), 0);
-    post.house.node.running.store(true, Ordering::SeqCst);
+    post.app.node.running.store(true, Ordering::SeqCst);
     assert_eq!(post.after(1).await, 1);
 }
 
 /// A refund address that nothing can ever be paid to is refused when it is given, and the sender is told why.
 #[tokio::test(flavor = "multi_thread")]
 async fn refund_address_is_refused_with_the_true_reason_when_it_is_given() {
-    let house = House::new();
+    let app = TestApp::new();
     for (address, reason) in [
         ("me@router.local", "local network"),
         ("me@abc.onion", "onion"),
@@ -189,23 +189,23 @@ async fn refund_address_is_refused_with_the_true_reason_when_it_is_given() {
         ("lno1qcp4256ypq", "BOLT12 offer"),
         ("bitcoin:bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080?label=a@b.example", "bitcoin address"),
     ] {
-        let answer = house.post("/create", &json!({"amount": 1000, "refundAddress": address})).await;
+        let answer = app.post("/create", &json!({"amount": 1000, "refundAddress": address})).await;
         let told = answer.json();
         assert_eq!((answer.status, &told["message"]), (400, &json!("REFUND_ADDRESS_BAD")), "{told}");
         assert!(told["reason"].as_str().is_some_and(|told| told.contains(reason)), "{address}: {told}");
     }
-    let notify = house.post("/create", &json!({"amount": 1000, "notify": "https://a.example:25/x"})).await;
+    let notify = app.post("/create", &json!({"amount": 1000, "notify": "https://a.example:25/x"})).await;
     assert_eq!((notify.status, &notify.json()["message"]), (400, &json!("NOTIFY_BAD_URL")));
     assert!(notify.json()["reason"].as_str().is_some_and(|told| told.contains("port")), "{}", notify.text);
     for address in
         [" lightning:Me@Wallet.example\r\n", "\u{201c}me@wallet.example\u{201d}", "me@wal\u{200b}let.example"]
     {
-        let made = house.create(json!({"amount": 1000, "refundAddress": address})).await;
+        let made = app.create(json!({"amount": 1000, "refundAddress": address})).await;
         let path = format!(
             "/gift/{}/manage?key={}",
             made["orderId"].as_str().unwrap(),
             made["manageKey"].as_str().unwrap()
         );
-        assert_eq!(house.get(&path).await.ok()["refundAddress"], "me@wallet.example", "{address:?}");
+        assert_eq!(app.get(&path).await.ok()["refundAddress"], "me@wallet.example", "{address:?}");
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
 
-use super::house::{House, NOON, OK, PUBLIC_URL, keys};
+use super::test_app::{NOON, OK, PUBLIC_URL, TestApp, keys};
 
 fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -23,11 +23,11 @@ fn in_order(found: &[String], wanted: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn create_answers_as_the_newer_document() {
-    let house = House::new();
+    let app = TestApp::new();
     let body = json!({
         "amount": 5000, "notify": "https://hook.example/a", "senderName": null, "senderMessage": "Hello world",
     });
-    let answer = house.post("/create", &body).await;
+    let answer = app.post("/create", &body).await;
     assert_eq!(answer.status, OK);
     assert!(!answer.text.contains('\n'));
     assert_eq!(answer.headers["content-type"], "application/json; charset=utf-8");
@@ -65,9 +65,9 @@ async fn create_answers_as_the_newer_document() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn create_answers_as_the_older_document() {
-    let house = House::new();
+    let app = TestApp::new();
     let answer =
-        house.post("/create", &json!({"amount": 5000, "notify": "https://your.webhook.example"})).await;
+        app.post("/create", &json!({"amount": 5000, "notify": "https://your.webhook.example"})).await;
     in_order(&keys(&answer.text), &["order_id", "charge_id", "lightning_invoice"]);
     let json = answer.ok();
     assert_eq!(json["order_id"], json["orderId"]);
@@ -78,21 +78,21 @@ async fn create_answers_as_the_older_document() {
     // Without words both are there, as null.
     assert!(json["senderName"].is_null() && json["senderMessage"].is_null());
     for id in [&json["charge_id"], &json["order_id"]] {
-        let status = house.get(&format!("/status/{}", id.as_str().unwrap())).await;
+        let status = app.get(&format!("/status/{}", id.as_str().unwrap())).await;
         assert_eq!((status.status, status.text.as_str()), (OK, r#"{"status":"unpaid"}"#));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unspent_gift_is_as_documented() {
-    let house = House::new();
-    house.clock.advance(std::time::Duration::from_millis(128));
-    let created = house
+    let app = TestApp::new();
+    app.clock.advance(std::time::Duration::from_millis(128));
+    let created = app
         .create(json!({"amount": 1000, "senderMessage": "Hello world", "notify": "https://a.example"}))
         .await;
-    house.fund(&created);
+    app.fund(&created);
     let id = created["orderId"].as_str().unwrap();
-    let answer = house.get(&format!("/gift/{id}")).await;
+    let answer = app.get(&format!("/gift/{id}")).await;
     let found = keys(&answer.text);
     in_order(
         &found,
@@ -132,16 +132,16 @@ async fn an_unspent_gift_is_as_documented() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spent_gift_is_as_documented() {
-    let house = House::new();
-    let id = house.funded(json!({"amount": 1000})).await;
-    let invoice = house.invoice(1000);
-    let redeemed = house.post(&format!("/redeem/{id}"), &json!({"invoice": invoice})).await;
+    let app = TestApp::new();
+    let id = app.funded(json!({"amount": 1000})).await;
+    let invoice = app.invoice(1000);
+    let redeemed = app.post(&format!("/redeem/{id}"), &json!({"invoice": invoice})).await;
     assert_eq!(keys(&redeemed.text), ["withdrawalId", "withdrawal_id"]);
     let redeemed = redeemed.ok();
     assert_eq!(redeemed["withdrawalId"], redeemed["withdrawal_id"]);
     uuid::Uuid::parse_str(redeemed["withdrawalId"].as_str().unwrap()).unwrap();
-    house.finish(true);
-    let answer = house.get(&format!("/gift/{id}")).await;
+    app.finish(true);
+    let answer = app.get(&format!("/gift/{id}")).await;
     in_order(&keys(&answer.text), &["spent", "senderMessage", "withdrawalInfo"]);
     let info = &answer.json()["withdrawalInfo"];
     let text = info.to_string();
@@ -162,80 +162,80 @@ async fn a_spent_gift_is_as_documented() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redeem_status_answers_both_methods() {
-    let house = House::new();
-    let id = house.funded(json!({"amount": 1000})).await;
-    let invoice = house.invoice(1000);
-    let redeemed = house.post(&format!("/redeem/{id}"), &json!({"invoice": invoice})).await.ok();
+    let app = TestApp::new();
+    let id = app.funded(json!({"amount": 1000})).await;
+    let invoice = app.invoice(1000);
+    let redeemed = app.post(&format!("/redeem/{id}"), &json!({"invoice": invoice})).await.ok();
     let path = format!("/redeemStatus/{}", redeemed["withdrawalId"].as_str().unwrap());
     let expected = |status: &str| format!(r#"{{"reference":"{invoice}","status":"{status}"}}"#);
-    assert_eq!(house.get(&path).await.text, expected("initial"));
-    assert_eq!(house.post(&path, &json!({"orderId": id})).await.text, expected("initial"));
-    house.finish(true);
-    assert_eq!(house.get(&path).await.text, expected("confirmed"));
-    house.get("/redeemStatus/ba8f8f99-8b03-4b22-9275-4bf2b8e3e7c2").await.is_error(404, "WITHDRAWAL_FAILED");
-    house.get("/redeemStatus/nonsense").await.is_error(404, "WITHDRAWAL_FAILED");
+    assert_eq!(app.get(&path).await.text, expected("initial"));
+    assert_eq!(app.post(&path, &json!({"orderId": id})).await.text, expected("initial"));
+    app.finish(true);
+    assert_eq!(app.get(&path).await.text, expected("confirmed"));
+    app.get("/redeemStatus/ba8f8f99-8b03-4b22-9275-4bf2b8e3e7c2").await.is_error(404, "WITHDRAWAL_FAILED");
+    app.get("/redeemStatus/nonsense").await.is_error(404, "WITHDRAWAL_FAILED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_ids_are_not_found() {
-    let house = House::new();
+    let app = TestApp::new();
     let stranger = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
-    house.get(&format!("/gift/{stranger}")).await.is_error(404, "GIFT_NOT_FOUND");
-    house.get("/gift/nonsense").await.is_error(404, "GIFT_NOT_FOUND");
-    house.get(&format!("/live/gift/{stranger}")).await.is_error(404, "GIFT_NOT_FOUND");
+    app.get(&format!("/gift/{stranger}")).await.is_error(404, "GIFT_NOT_FOUND");
+    app.get("/gift/nonsense").await.is_error(404, "GIFT_NOT_FOUND");
+    app.get(&format!("/live/gift/{stranger}")).await.is_error(404, "GIFT_NOT_FOUND");
     for id in [stranger, "340c81e5-575a-4ff2-9cb6-d6cfe6e953ea", "nonsense"] {
-        house.get(&format!("/status/{id}")).await.is_error(404, "NO_CHARGE_ID");
+        app.get(&format!("/status/{id}")).await.is_error(404, "NO_CHARGE_ID");
     }
     // The shape of ours, but not made by us.
-    let created = house.create(json!({"amount": 100})).await;
+    let created = app.create(json!({"amount": 100})).await;
     let forged: String = created["chargeId"].as_str().unwrap().replacen(|c: char| c != '-', "0", 1);
     if Some(forged.as_str()) != created["chargeId"].as_str() {
-        house.get(&format!("/status/{forged}")).await.is_error(404, "NO_CHARGE_ID");
+        app.get(&format!("/status/{forged}")).await.is_error(404, "NO_CHARGE_ID");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_that_isn_t_even_text_is_not_found() {
-    let house = House::new();
+    let app = TestApp::new();
     for path in ["/gift/%ff", "/live/gift/%ff", "/view/%ff", "/gift/%ff/manage?key=x"] {
-        house.get(path).await.is_error(404, "GIFT_NOT_FOUND");
+        app.get(path).await.is_error(404, "GIFT_NOT_FOUND");
     }
     for path in ["/redeem/%ff", "/gift/%ff/refund"] {
-        house.post(path, &json!({"key": "x", "invoice": "x"})).await.is_error(404, "GIFT_NOT_FOUND");
+        app.post(path, &json!({"key": "x", "invoice": "x"})).await.is_error(404, "GIFT_NOT_FOUND");
     }
-    house.get("/status/%ff").await.is_error(404, "NO_CHARGE_ID");
-    house.get("/redeemStatus/%ff").await.is_error(404, "WITHDRAWAL_FAILED");
-    house.post("/redeemStatus/%ff", &json!({})).await.is_error(404, "WITHDRAWAL_FAILED");
-    house.get("/lnurl/%ff").await.is_lnurl_error("GIFT_NOT_FOUND");
+    app.get("/status/%ff").await.is_error(404, "NO_CHARGE_ID");
+    app.get("/redeemStatus/%ff").await.is_error(404, "WITHDRAWAL_FAILED");
+    app.post("/redeemStatus/%ff", &json!({})).await.is_error(404, "WITHDRAWAL_FAILED");
+    app.get("/lnurl/%ff").await.is_lnurl_error("GIFT_NOT_FOUND");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_method_is_refused_in_the_family_s_shape() {
-    let house = House::new();
-    let refused = house.get("/create").await;
+    let app = TestApp::new();
+    let refused = app.get("/create").await;
     refused.is_error(405, "METHOD_NOT_ALLOWED");
     assert_eq!(refused.headers["allow"], "POST");
-    house.post("/gift/x", &json!({})).await.is_error(405, "METHOD_NOT_ALLOWED");
+    app.post("/gift/x", &json!({})).await.is_error(405, "METHOD_NOT_ALLOWED");
     for path in ["/lnurl", "/lnurl/x"] {
-        house.post(path, &json!({})).await.is_lnurl_error("METHOD_NOT_ALLOWED");
+        app.post(path, &json!({})).await.is_lnurl_error("METHOD_NOT_ALLOWED");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_path_is_not_found_in_the_family_s_shape() {
-    let house = House::new();
+    let app = TestApp::new();
     for path in ["/nowhere", "/create/x", "/admin"] {
-        let lost = house.get(path).await;
+        let lost = app.get(path).await;
         lost.is_error(404, "NOT_FOUND");
         assert_eq!(lost.headers["content-type"], "application/json; charset=utf-8");
         assert_eq!(lost.headers["cache-control"], "no-store");
     }
     for path in ["/lnurl/", "/lnurl/x/y"] {
-        house.get(path).await.is_lnurl_error("NOT_FOUND");
-        house.post(path, &json!({})).await.is_lnurl_error("NOT_FOUND");
+        app.get(path).await.is_lnurl_error("NOT_FOUND");
+        app.post(path, &json!({})).await.is_lnurl_error("NOT_FOUND");
     }
     let browser = Request::get("/nowhere").header("accept", "text/html").body(Body::empty()).unwrap();
-    let page = house.send(browser).await;
+    let page = app.send(browser).await;
     assert_eq!(
         (page.status, &page.headers["content-type"]),
         (404, &"text/html; charset=utf-8".parse().unwrap())
@@ -244,19 +244,19 @@ async fn an_unknown_path_is_not_found_in_the_family_s_shape() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn view_leads_to_the_recipient_s_page() {
-    let house = House::new();
-    let created = house.create(json!({"amount": 100, "verifyCode": 1234})).await;
+    let app = TestApp::new();
+    let created = app.create(json!({"amount": 100, "verifyCode": 1234})).await;
     let id = created["orderId"].as_str().unwrap();
-    let answer = house.get(&format!("/view/{id}")).await;
+    let answer = app.get(&format!("/view/{id}")).await;
     assert_eq!(answer.status, 302);
     assert_eq!(answer.headers["location"], format!("{PUBLIC_URL}/redeem/{id}"));
     assert_eq!(answer.headers["cache-control"], "no-store");
-    house.get("/view/nonsense").await.is_error(404, "GIFT_NOT_FOUND");
+    app.get("/view/nonsense").await.is_error(404, "GIFT_NOT_FOUND");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_open_to_any_page_and_options_says_what_is_allowed() {
-    let house = House::new();
+    let app = TestApp::new();
     let id = "03a1fb575647d7d79909785c2648e98397ec15e6d6d2562d";
     let routes = [
         ("/create".to_owned(), "POST"),
@@ -272,12 +272,11 @@ async fn every_answer_is_open_to_any_page_and_options_says_what_is_allowed() {
         (format!("/gift/{id}/refund"), "POST"),
     ];
     for (path, methods) in routes {
-        let answer = house.options(&path).await;
+        let answer = app.options(&path).await;
         assert_eq!(answer.status, OK, "{path}");
         assert_eq!(answer.headers["allow"], methods, "{path}");
         assert_eq!(answer.headers["access-control-allow-origin"], "*", "{path}");
-        let asked =
-            if methods == "POST" { house.post(&path, &json!({})).await } else { house.get(&path).await };
+        let asked = if methods == "POST" { app.post(&path, &json!({})).await } else { app.get(&path).await };
         assert_eq!(asked.headers["access-control-allow-origin"], "*", "{path}");
         let headers = "Origin, X-Requested-With, Content-Type, Accept";
         assert_eq!(asked.headers["access-control-allow-headers"], headers, "{path}");

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use super::house::{House, PUBLIC_URL};
+use super::test_app::{PUBLIC_URL, TestApp};
 use crate::core::ids::VoucherId;
 use crate::services::gifts::{OrderId, keyring, store};
 use crate::storage::StoreError;
@@ -12,7 +12,7 @@ use crate::testing::{database_bytes, holds, stolen_copy};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_of_the_database_redeems_no_gift() {
-    let house = House::new();
+    let app = TestApp::new();
     let body = json!({
         "amount": 1000, "verifyCode": "0042", "notify": "https://a.example/x", "notifySecret": "signs-what-is-told",
         "senderMessage": "a message in the clear",
@@ -20,20 +20,20 @@ async fn copy_of_the_database_redeems_no_gift() {
     let request = Request::post("/create")
         .header("content-type", "application/json")
         .header("idempotency-key", "5f0c8e1a-7b3d-4e92-a6c4-2d9f81b07e35");
-    let created = house.send(request.body(Body::from(body.to_string())).unwrap()).await.ok();
-    house.fund(&created);
+    let created = app.send(request.body(Body::from(body.to_string())).unwrap()).await.ok();
+    app.fund(&created);
     let id = created["orderId"].as_str().unwrap().to_owned();
-    let leg = house.get(&format!("/lnurl/{id}?verifyCode=0042")).await.ok();
+    let leg = app.get(&format!("/lnurl/{id}?verifyCode=0042")).await.ok();
     // Invoices of a payout that failed and of one that arrived are kept, and the sender is told of the second.
-    let invoices = [house.invoice(1000), house.invoice(1000)];
+    let invoices = [app.invoice(1000), app.invoice(1000)];
     for (invoice, arrives) in invoices.iter().zip([false, true]) {
         let redeem = json!({"invoice": invoice, "verifyCode": "0042"});
-        house.post(&format!("/redeem/{id}"), &redeem).await.ok();
-        house.finish(arrives);
+        app.post(&format!("/redeem/{id}"), &redeem).await.ok();
+        app.finish(arrives);
     }
-    assert!(!house.sent().is_empty(), "nobody is told");
+    assert!(!app.sent().is_empty(), "nobody is told");
 
-    let path = house.ledger.store.path().to_owned();
+    let path = app.ledger.store.path().to_owned();
     let bytes = database_bytes(&path);
     assert!(holds(&bytes, "a message in the clear"), "these are not the files");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -67,11 +67,11 @@ async fn copy_of_the_database_redeems_no_gift() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_codes_of_two_gifts_look_different() {
-    let house = House::new();
+    let app = TestApp::new();
     for _ in 0..2 {
-        house.create(json!({"amount": 1000, "verifyCode": "0042"})).await;
+        app.create(json!({"amount": 1000, "verifyCode": "0042"})).await;
     }
-    let different = house.ledger.store.read_blocking(|connection| -> Result<i64, StoreError> {
+    let different = app.ledger.store.read_blocking(|connection| -> Result<i64, StoreError> {
         let sql = "SELECT count(DISTINCT sealed_code) FROM gifts";
         Ok(connection.query_row(sql, [], |row| row.get(0))?)
     });

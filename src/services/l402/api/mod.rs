@@ -20,8 +20,8 @@ use utoipa_axum::routes;
 
 use super::error::L402Error;
 use super::{L402, Priced};
-use crate::http::asking::is_below;
 use crate::http::body::as_json;
+use crate::http::extract::is_below;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::name_instance;

@@ -1,25 +1,25 @@
-//! What may be shown at a door, and what comes of it.
+//! What may be shown at a priced route, and what comes of it.
 
 use ::l402::{Macaroon, RootKey, b64};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
-use super::house::{Bought, DEMO, HOUR, House, PING, hash, payment};
+use super::test_app::{Bought, DEMO, HOUR, PING, TestApp, hash, payment};
 use crate::core::ids::to_hex;
 use crate::testing::cases;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_pays_gets_in_again_and_again() {
-    let house = House::new().await;
-    let asked = house.get("", PING).await;
+    let app = TestApp::new().await;
+    let asked = app.get("", PING).await;
     let offer = asked.offer();
     assert_eq!(offer["amount_sats"], 1);
     assert_eq!(offer["resource"], PING);
-    let bought = house.buy(PING).await;
+    let bought = app.buy(PING).await;
     assert_eq!(bought.macaroon, offer["macaroon"].as_str().unwrap(), "asked twice within a minute");
     for _ in 0..3 {
-        let answer = house.show(PING, &bought.header()).await;
+        let answer = app.show(PING, &bought.header()).await;
         assert_eq!(answer.headers["cache-control"], "no-store");
         assert!(!answer.headers.contains_key("payment-receipt"));
         let body = answer.ok();
@@ -33,9 +33,9 @@ async fn whoever_pays_gets_in_again_and_again() {
 /// be paid.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_token_but_a_good_one_is_asked_to_pay() {
-    let house = House::new().await;
-    let bought = house.buy(DEMO).await;
-    let elsewhere = house.buy(PING).await;
+    let app = TestApp::new().await;
+    let bought = app.buy(DEMO).await;
+    let elsewhere = app.buy(PING).await;
     let Bought { macaroon, preimage, .. } = &bought;
     let bytes = b64::read_any(macaroon).unwrap();
     let wrong = to_hex(&[9; 32]);
@@ -64,7 +64,7 @@ async fn every_token_but_a_good_one_is_asked_to_pay() {
         ("two macaroons, ours last", format!("L402 {foreign}, {macaroon}:{preimage}")),
     ];
     for (what, credential) in good {
-        let answer = house.show(DEMO, &credential).await;
+        let answer = app.show(DEMO, &credential).await;
         assert_eq!(answer.status, 200, "{what}: {}", answer.text);
     }
 
@@ -94,24 +94,24 @@ async fn every_token_but_a_good_one_is_asked_to_pay() {
         ("an empty caveat", bought.attenuated(&[""]), "verification-failed"),
     ];
     for (what, credential, problem) in bad {
-        let answer = house.show(DEMO, &credential).await;
+        let answer = app.show(DEMO, &credential).await;
         assert_eq!(answer.why().0, problem, "{what}: {}", answer.text);
     }
-    assert_eq!(house.show(DEMO, "Bearer nobody").await.why().0, "payment-required");
-    assert_eq!(house.get("", DEMO).await.why().0, "payment-required");
+    assert_eq!(app.show(DEMO, "Bearer nobody").await.why().0, "payment-required");
+    assert_eq!(app.get("", DEMO).await.why().0, "payment-required");
 
-    house.clock.advance(HOUR - std::time::Duration::from_secs(1));
-    assert_eq!(house.show(DEMO, &bought.header()).await.status, 200, "to its last second");
-    house.clock.advance(std::time::Duration::from_secs(1));
-    let late = house.show(DEMO, &bought.header()).await;
+    app.clock.advance(HOUR - std::time::Duration::from_secs(1));
+    assert_eq!(app.show(DEMO, &bought.header()).await.status, 200, "to its last second");
+    app.clock.advance(std::time::Duration::from_secs(1));
+    let late = app.show(DEMO, &bought.header()).await;
     assert_eq!(late.why(), ("expired-invoice".into(), "the token has expired".into()));
     assert_ne!(late.offer()["macaroon"], bought.macaroon.as_str(), "a fresh one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_challenges_ask_for_the_same_payment() {
-    let house = House::new().await;
-    let answer = house.get("", DEMO).await;
+    let app = TestApp::new().await;
+    let answer = app.get("", DEMO).await;
     let (offer, challenge) = (answer.offer(), answer.payment());
     assert_eq!((challenge.realm.as_str(), challenge.method.as_str()), ("pay.example", "lightning"));
     assert_eq!(
@@ -130,29 +130,29 @@ async fn both_challenges_ask_for_the_same_payment() {
 /// A token that was never paid for is worth nothing, whatever its holder makes up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_alone_opens_nothing() {
-    let house = House::new().await;
-    let asked = house.get("", DEMO).await;
+    let app = TestApp::new().await;
+    let asked = app.get("", DEMO).await;
     let offer = asked.offer();
     let macaroon = offer["macaroon"].as_str().unwrap();
     for guess in [to_hex(&[0; 32]), offer["payment_hash"].as_str().unwrap().to_owned()] {
-        let answer = house.show(DEMO, &format!("L402 {macaroon}:{guess}")).await;
+        let answer = app.show(DEMO, &format!("L402 {macaroon}:{guess}")).await;
         assert_eq!(answer.why().0, "invalid-preimage");
-        let answer = house.show(DEMO, &payment(&asked.payment(), &guess)).await;
+        let answer = app.show(DEMO, &payment(&asked.payment(), &guess)).await;
         assert_eq!(answer.why().0, "invalid-preimage");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dearer_price_is_not_opened_by_what_was_paid_before() {
-    let house = House::new().await;
-    let bought = house.buy(DEMO).await;
+    let app = TestApp::new().await;
+    let bought = app.buy(DEMO).await;
     let door = |sats| crate::services::l402::Price::new(DEMO, sats);
     let mut headers = axum::http::HeaderMap::new();
     headers.insert("authorization", bought.header().parse().unwrap());
-    let client = house.l402.proxies().client(&axum::http::Extensions::new(), &headers);
+    let client = app.l402.proxies().client(&axum::http::Extensions::new(), &headers);
     let mut admitted = Vec::new();
     for price in [9, 10, 11] {
-        let admission = house.l402.admit(client, &headers, &door(price)).await;
+        let admission = app.l402.admit(client, &headers, &door(price)).await;
         admitted.push(matches!(admission, crate::services::l402::Admission::Paid(_)));
     }
     assert_eq!(admitted, [true, true, false]);
@@ -164,8 +164,8 @@ proptest! {
     fn no_credential_that_was_not_bought_opens(scheme in "(L402|LSAT|Payment)", rest in "[ -~]{0,200}") {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
-            let house = House::new().await;
-            let answer = house.show(PING, &format!("{scheme} {rest}")).await;
+            let app = TestApp::new().await;
+            let answer = app.show(PING, &format!("{scheme} {rest}")).await;
             answer.offer();
         });
     }

@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
 
-use super::house::{Answer, House, payment};
+use super::test_app::{Answer, TestApp, payment};
 use crate::services::l402::Priced;
 
 struct Shop {
@@ -19,7 +19,7 @@ struct Shop {
     broken: Arc<AtomicBool>,
 }
 
-fn shop(house: &House) -> Shop {
+fn shop(app: &TestApp) -> Shop {
     let (calls, broken) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
     let (counted, breaks) = (Arc::clone(&calls), Arc::clone(&broken));
     let weather = get(move |paid: Option<Extension<Admitted>>| {
@@ -32,7 +32,7 @@ fn shop(house: &House) -> Shop {
             }
         }
     });
-    let priced = Priced::new(house.l402.clone(), 5).description("The weather");
+    let priced = Priced::new(app.l402.clone(), 5).description("The weather");
     let inner = Router::new().route("/{town}", weather.layer(priced.clone()));
     let all = get(|| async { "all" }).layer(priced.clone().resource("everything"));
     let slow = get(std::future::pending::<&str>).layer(priced.clone());
@@ -54,26 +54,26 @@ impl Shop {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_path_is_sold_by_itself_and_the_handler_knows_what_was_paid() {
-    let house = House::new().await;
-    let shop = shop(&house);
+    let app = TestApp::new().await;
+    let shop = shop(&app);
     let asked = shop.ask("/weather/ulm?day=1", None).await;
     assert_eq!(asked.offer()["resource"], "/weather/ulm");
     assert_eq!(shop.calls.load(Ordering::SeqCst), 0);
-    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
     let shown = format!("L402 {}:{preimage}", asked.offer()["macaroon"].as_str().unwrap());
     let paid = shop.ask("/weather/ulm?day=2", Some(&shown)).await;
     assert_eq!((paid.status, paid.text.as_str()), (200, "Some(5)"));
     assert_eq!(shop.ask("/weather/bonn", Some(&shown)).await.status, 402);
-    assert_eq!(*house.node.words.lock().unwrap(), ["The weather", "The weather"]);
+    assert_eq!(*app.node.words.lock().unwrap(), ["The weather", "The weather"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_got_a_server_s_error_may_be_shown_again() {
-    let house = House::new().await;
-    let shop = shop(&house);
+    let app = TestApp::new().await;
+    let shop = shop(&app);
     let asked = shop.ask("/weather/ulm", None).await;
-    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
-    let shown = super::house::payment(&asked.payment(), &preimage);
+    let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
+    let shown = super::test_app::payment(&asked.payment(), &preimage);
     shop.broken.store(true, Ordering::SeqCst);
     for _ in 0..2 {
         let failed = shop.ask("/weather/ulm", Some(&shown)).await;
@@ -89,13 +89,13 @@ async fn a_payment_that_got_a_server_s_error_may_be_shown_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_opens_its_parts_and_no_part_the_bundle() {
-    let house = House::new().await;
-    let shop = shop(&house);
+    let app = TestApp::new().await;
+    let shop = shop(&app);
     let buy = async |path: &str| {
         let asked = shop.ask(path, None).await;
-        let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+        let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
         let token = format!("L402 {}:{preimage}", asked.offer()["macaroon"].as_str().unwrap());
-        (token, super::house::payment(&asked.payment(), &preimage))
+        (token, super::test_app::payment(&asked.payment(), &preimage))
     };
     let (all, all_once) = buy("/all").await;
     assert_eq!(shop.ask("/one", Some(&all)).await.text, "one");
@@ -109,12 +109,12 @@ async fn a_bundle_opens_its_parts_and_no_part_the_bundle() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_path_is_too_long_to_be_sold() {
-    let house = House::new().await;
-    let shop = shop(&house);
+    let app = TestApp::new().await;
+    let shop = shop(&app);
     let path = format!("/weather/{}", "a".repeat(3_000));
     let asked = shop.ask(&path, None).await;
     assert!(asked.offer()["resource"].as_str().unwrap().starts_with("sha256:"));
-    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
     let shown = format!("L402 {}:{preimage}", asked.offer()["macaroon"].as_str().unwrap());
     assert_eq!(shop.ask(&path, Some(&shown)).await.status, 200);
     assert_eq!(shop.ask(&format!("{path}b"), Some(&shown)).await.status, 402);
@@ -122,9 +122,9 @@ async fn no_path_is_too_long_to_be_sold() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_t_be_sold_now_says_which() {
-    let house = House::new().await;
-    let shop = shop(&house);
-    house.node.running.store(false, Ordering::SeqCst);
+    let app = TestApp::new().await;
+    let shop = shop(&app);
+    app.node.running.store(false, Ordering::SeqCst);
     for path in ["/weather/ulm", "/all"] {
         let refused = shop.ask(path, None).await;
         assert_eq!((refused.status, &refused.json()["instance"]), (503, &path.into()));
@@ -133,10 +133,10 @@ async fn what_can_t_be_sold_now_says_which() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_hangs_up_on_a_slow_handler_has_lost_nothing() {
-    let house = House::new().await;
-    let shop = shop(&house);
+    let app = TestApp::new().await;
+    let shop = shop(&app);
     let asked = shop.ask("/slow", None).await;
-    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
     let shown = payment(&asked.payment(), &preimage);
     for _ in 0..3 {
         let asking = tokio::time::timeout(Duration::from_millis(200), shop.ask("/slow", Some(&shown)));
@@ -146,13 +146,13 @@ async fn whoever_hangs_up_on_a_slow_handler_has_lost_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_credential_has_a_budget_of_its_own() {
-    let mut setup = super::house::Setup::default();
+    let mut setup = super::test_app::Setup::default();
     setup.rules.per_credential_per_minute = 3;
-    let house = House::with(setup).await;
-    let shop = shop(&house);
+    let app = TestApp::with(setup).await;
+    let shop = shop(&app);
     let buy = async |path: &str| {
         let asked = shop.ask(path, None).await;
-        let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+        let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
         let token = format!("L402 {}:{preimage}", asked.offer()["macaroon"].as_str().unwrap());
         (token, payment(&asked.payment(), &preimage))
     };

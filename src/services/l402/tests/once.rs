@@ -6,15 +6,15 @@ use std::time::Duration;
 use lightning_invoice::Bolt11Invoice;
 use serde_json::json;
 
-use super::house::{Bought, DEMO, HOUR, House, NOON, PING, hash, payment};
+use super::test_app::{Bought, DEMO, HOUR, NOON, PING, TestApp, hash, payment};
 use crate::core::ids::Preimage;
 use crate::ledger::charges;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_is_taken_once_and_answered_with_a_receipt() {
-    let house = House::new().await;
-    let bought = house.buy(DEMO).await;
-    let answer = house.show(DEMO, &bought.payment()).await;
+    let app = TestApp::new().await;
+    let bought = app.buy(DEMO).await;
+    let answer = app.show(DEMO, &bought.payment()).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.headers["cache-control"], "no-store");
     let receipt = b64::read_url(answer.headers["payment-receipt"].to_str().unwrap()).unwrap();
@@ -26,20 +26,20 @@ async fn a_payment_is_taken_once_and_answered_with_a_receipt() {
             "reference": hash(&bought.preimage), "challengeId": bought.challenge.id,
         })
     );
-    let again = house.show(DEMO, &bought.payment()).await;
+    let again = app.show(DEMO, &bought.payment()).await;
     assert_eq!(again.why(), ("unknown-challenge".into(), "this payment has been used before".into()));
     assert_eq!(again.json()["type"], "https://paymentauth.org/problems/lightning/unknown-challenge");
     assert_ne!(again.offer()["payment_hash"], hash(&bought.preimage), "a fresh one");
-    assert_eq!(house.show(DEMO, &bought.header()).await.status, 200, "the token is another matter");
+    assert_eq!(app.show(DEMO, &bought.header()).await.status, 200, "the token is another matter");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_at_once_one_is_let_in() {
-    let house = std::sync::Arc::new(House::new().await);
-    let bought = house.buy(DEMO).await;
+    let app = std::sync::Arc::new(TestApp::new().await);
+    let bought = app.buy(DEMO).await;
     let tries = (0..50).map(|_| {
-        let (house, shown) = (std::sync::Arc::clone(&house), bought.payment());
-        tokio::spawn(async move { house.show(DEMO, &shown).await.status })
+        let (app, shown) = (std::sync::Arc::clone(&app), bought.payment());
+        tokio::spawn(async move { app.show(DEMO, &shown).await.status })
     });
     let mut statuses = Vec::new();
     for one in tries.collect::<Vec<_>>() {
@@ -51,20 +51,20 @@ async fn of_fifty_at_once_one_is_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preimage_alone_opens_nothing_and_leaves_the_payment_to_its_buyer() {
-    let house = House::new().await;
-    let bought = house.buy(PING).await;
+    let app = TestApp::new().await;
+    let bought = app.buy(PING).await;
     // A node that forwarded the payment has seen the preimage, and nothing else.
     let seen = format!("Payment method=\"lightning\", preimage=\"{}\"", bought.preimage);
-    assert_eq!(house.show(PING, &seen).await.why().0, "malformed-credential");
-    let answer = house.show(PING, &bought.payment()).await;
+    assert_eq!(app.show(PING, &seen).await.why().0, "malformed-credential");
+    let answer = app.show(PING, &bought.payment()).await;
     assert!(answer.headers.contains_key("payment-receipt"));
     assert_eq!(answer.status, 200, "the buyer's own credential");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn challenges_that_are_not_ours_or_were_changed_are_refused() {
-    let house = House::new().await;
-    let bought = house.buy(DEMO).await;
+    let app = TestApp::new().await;
+    let bought = app.buy(DEMO).await;
     let changed = |change: fn(&mut ::l402::mpp::Challenge)| {
         let mut challenge = bought.challenge.clone();
         change(&mut challenge);
@@ -78,104 +78,104 @@ async fn challenges_that_are_not_ours_or_were_changed_are_refused() {
         changed(|challenge| challenge.intent = "session".into()),
         changed(|challenge| challenge.request = b64::url(b"{}")),
     ] {
-        assert_eq!(house.show(DEMO, &shown).await.why().0, "unknown-challenge");
+        assert_eq!(app.show(DEMO, &shown).await.why().0, "unknown-challenge");
     }
-    let other = house.buy(PING).await;
-    assert_eq!(house.show(DEMO, &other.payment()).await.why().0, "invalid-challenge");
+    let other = app.buy(PING).await;
+    assert_eq!(app.show(DEMO, &other.payment()).await.why().0, "invalid-challenge");
     let mixed = payment(&bought.challenge, &other.preimage);
-    assert_eq!(house.show(DEMO, &mixed).await.why().0, "invalid-preimage");
-    assert_eq!(house.show(DEMO, &payment(&bought.challenge, "zz")).await.why().0, "malformed-credential");
+    assert_eq!(app.show(DEMO, &mixed).await.why().0, "invalid-preimage");
+    assert_eq!(app.show(DEMO, &payment(&bought.challenge, "zz")).await.why().0, "malformed-credential");
     // None of that has used it up.
-    assert_eq!(house.show(DEMO, &bought.payment()).await.status, 200);
+    assert_eq!(app.show(DEMO, &bought.payment()).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_is_good_for_as_long_as_a_token_from_when_it_came() {
-    let house = House::new().await;
-    let (first, second) = (house.get("", DEMO).await, house.get("", PING).await);
-    house.clock.advance(Duration::from_secs(599));
-    let preimages = [&first, &second].map(|asked| house.pay(asked.offer()["invoice"].as_str().unwrap()));
-    house.clock.advance(HOUR - Duration::from_secs(1));
-    assert_eq!(house.show(DEMO, &payment(&first.payment(), &preimages[0])).await.status, 200);
-    house.clock.advance(Duration::from_secs(1));
-    let late = house.show(PING, &payment(&second.payment(), &preimages[1])).await;
+    let app = TestApp::new().await;
+    let (first, second) = (app.get("", DEMO).await, app.get("", PING).await);
+    app.clock.advance(Duration::from_secs(599));
+    let preimages = [&first, &second].map(|asked| app.pay(asked.offer()["invoice"].as_str().unwrap()));
+    app.clock.advance(HOUR - Duration::from_secs(1));
+    assert_eq!(app.show(DEMO, &payment(&first.payment(), &preimages[0])).await.status, 200);
+    app.clock.advance(Duration::from_secs(1));
+    let late = app.show(PING, &payment(&second.payment(), &preimages[1])).await;
     assert_eq!(late.why().0, "expired-invoice");
 }
 
 /// The payer has the preimage before we have written down that they paid.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_settles_a_moment_later_is_waited_for() {
-    let house = std::sync::Arc::new(House::new().await);
-    let asked = house.get("", DEMO).await;
+    let app = std::sync::Arc::new(TestApp::new().await);
+    let asked = app.get("", DEMO).await;
     let invoice: Bolt11Invoice = asked.offer()["invoice"].as_str().unwrap().parse().unwrap();
-    let preimage = house.preimage(charges::hash_of(&invoice));
+    let preimage = app.preimage(charges::hash_of(&invoice));
     let shown = payment(&asked.payment(), &preimage);
     let waiting = {
-        let (house, shown) = (std::sync::Arc::clone(&house), shown.clone());
-        tokio::spawn(async move { house.show(DEMO, &shown).await.status })
+        let (app, shown) = (std::sync::Arc::clone(&app), shown.clone());
+        tokio::spawn(async move { app.show(DEMO, &shown).await.status })
     };
     tokio::time::sleep(Duration::from_millis(100)).await;
-    house.pay_msat(&invoice, 10_000);
+    app.pay_msat(&invoice, 10_000);
     assert_eq!(waiting.await.unwrap(), 200);
 }
 
 /// Nobody has the preimage who hasn't paid: whatever is late, it is not asked for a second time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_takes_long_to_settle_is_not_asked_for_again() {
-    let house = House::new().await;
-    let asked = house.get("", DEMO).await;
+    let app = TestApp::new().await;
+    let asked = app.get("", DEMO).await;
     let invoice: Bolt11Invoice = asked.offer()["invoice"].as_str().unwrap().parse().unwrap();
-    let shown = payment(&asked.payment(), &house.preimage(charges::hash_of(&invoice)));
-    let answer = house.show(DEMO, &shown).await;
+    let shown = payment(&asked.payment(), &app.preimage(charges::hash_of(&invoice)));
+    let answer = app.show(DEMO, &shown).await;
     answer.is_error(503, "payment_settling", DEMO);
     assert!(!answer.headers.contains_key("www-authenticate"));
-    house.pay_msat(&invoice, 10_000);
-    house.show(DEMO, &shown).await.ok();
+    app.pay_msat(&invoice, 10_000);
+    app.show(DEMO, &shown).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_was_paid_late_is_good_as_long_as_any_but_not_longer_than_its_holder_says() {
-    let house = House::new().await;
-    let asked = house.get("", DEMO).await;
-    house.clock.advance(Duration::from_secs(599));
-    let preimage = house.pay(asked.offer()["invoice"].as_str().unwrap());
+    let app = TestApp::new().await;
+    let asked = app.get("", DEMO).await;
+    app.clock.advance(Duration::from_secs(599));
+    let preimage = app.pay(asked.offer()["invoice"].as_str().unwrap());
     let macaroon = asked.offer()["macaroon"].as_str().unwrap().to_owned();
     let bought = Bought { macaroon, preimage, challenge: asked.payment() };
     let narrowed = bought.attenuated(&[&format!("valid_until={}", NOON / 1_000 + 3_600)]);
     let verify = json!({ "macaroon": bought.macaroon, "preimage": bought.preimage });
-    house.clock.advance(HOUR - Duration::from_secs(1));
-    house.show(DEMO, &bought.header()).await.ok();
-    assert_eq!(house.show(DEMO, &narrowed).await.why().1, "the token has expired");
-    assert_eq!(house.verdict(&verify).await["valid"], false, "it is not the shop's");
-    house.clock.advance(Duration::from_secs(1));
-    assert_eq!(house.show(DEMO, &bought.header()).await.why().1, "the token has expired");
+    app.clock.advance(HOUR - Duration::from_secs(1));
+    app.show(DEMO, &bought.header()).await.ok();
+    assert_eq!(app.show(DEMO, &narrowed).await.why().1, "the token has expired");
+    assert_eq!(app.verdict(&verify).await["valid"], false, "it is not the shop's");
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(app.show(DEMO, &bought.header()).await.why().1, "the token has expired");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_hears_the_same_of_a_token_that_was_paid_late() {
-    let house = House::new().await;
-    let made = house.challenge("/a", 5).await;
-    house.clock.advance(Duration::from_secs(599));
-    let preimage = house.pay(made["invoice"].as_str().unwrap());
+    let app = TestApp::new().await;
+    let made = app.challenge("/a", 5).await;
+    app.clock.advance(Duration::from_secs(599));
+    let preimage = app.pay(made["invoice"].as_str().unwrap());
     let verify = json!({ "macaroon": made["macaroon"], "preimage": preimage, "resource": "/a" });
-    house.clock.advance(HOUR - Duration::from_secs(1));
-    assert_eq!(house.verdict(&verify).await["valid"], true);
-    house.clock.advance(Duration::from_secs(1));
-    let over = house.verdict(&verify).await;
+    app.clock.advance(HOUR - Duration::from_secs(1));
+    assert_eq!(app.verdict(&verify).await["valid"], true);
+    app.clock.advance(Duration::from_secs(1));
+    let over = app.verdict(&verify).await;
     assert_eq!((&over["valid"], &over["error"]), (&json!(false), &json!("the token has expired")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_death_left_without_an_answer_is_good_again() {
-    let house = House::new().await;
-    let (dead, answered) = (house.buy(DEMO).await, house.buy(PING).await);
-    house.show(PING, &answered.payment()).await.ok();
+    let app = TestApp::new().await;
+    let (dead, answered) = (app.buy(DEMO).await, app.buy(PING).await);
+    app.show(PING, &answered.payment()).await.ok();
     let hash = dead.preimage.parse::<Preimage>().unwrap().payment_hash();
-    let challenge = house.l402.settled(hash).await.unwrap().unwrap();
-    std::mem::forget(house.l402.take(&challenge, challenge.admitted()).await.unwrap().unwrap());
-    assert_eq!(house.show(DEMO, &dead.payment()).await.why().1, "this payment has been used before");
-    house.l402.give_back_unanswered();
-    house.show(DEMO, &dead.payment()).await.ok();
-    assert_eq!(house.show(DEMO, &dead.payment()).await.why().1, "this payment has been used before");
-    assert_eq!(house.show(PING, &answered.payment()).await.why().1, "this payment has been used before");
+    let challenge = app.l402.settled(hash).await.unwrap().unwrap();
+    std::mem::forget(app.l402.take(&challenge, challenge.admitted()).await.unwrap().unwrap());
+    assert_eq!(app.show(DEMO, &dead.payment()).await.why().1, "this payment has been used before");
+    app.l402.give_back_unanswered();
+    app.show(DEMO, &dead.payment()).await.ok();
+    assert_eq!(app.show(DEMO, &dead.payment()).await.why().1, "this payment has been used before");
+    assert_eq!(app.show(PING, &answered.payment()).await.why().1, "this payment has been used before");
 }

@@ -7,13 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::house::{CHALLENGES, HOUR, House, VERIFY, hash};
+use super::test_app::{CHALLENGES, HOUR, TestApp, VERIFY, hash};
 use crate::core::ids::to_hex;
 
 /// A paid challenge of the shop: its token and its preimage.
-async fn bought(house: &House, resource: &str, price: u64) -> (String, String) {
-    let made = house.challenge(resource, price).await;
-    let preimage = house.pay(made["invoice"].as_str().unwrap());
+async fn bought(app: &TestApp, resource: &str, price: u64) -> (String, String) {
+    let made = app.challenge(resource, price).await;
+    let preimage = app.pay(made["invoice"].as_str().unwrap());
     (made["macaroon"].as_str().unwrap().to_owned(), preimage)
 }
 
@@ -24,34 +24,34 @@ fn error(verdict: &Value) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_good_on_every_request_until_it_ends() {
-    let house = House::new().await;
-    let (macaroon, preimage) = bought(&house, "/weather", 7).await;
+    let app = TestApp::new().await;
+    let (macaroon, preimage) = bought(&app, "/weather", 7).await;
     let ask = json!({ "macaroon": macaroon, "preimage": preimage });
     for _ in 0..3 {
-        let verdict = house.verdict(&ask).await;
+        let verdict = app.verdict(&ask).await;
         assert_eq!((&verdict["valid"], &verdict["error"]), (&json!(true), &Value::Null));
         assert_eq!((&verdict["resource"], &verdict["amountSats"]), (&json!("/weather"), &json!(7)));
         assert_eq!(verdict["paymentHash"], hash(&preimage));
         assert!(verdict["merchantId"].as_i64().unwrap() > 0);
     }
     let upper = json!({ "macaroon": macaroon, "preimage": preimage.to_uppercase() });
-    assert_eq!(house.verdict(&upper).await["valid"], true);
-    house.clock.advance(HOUR);
-    let verdict = house.verdict(&ask).await;
+    assert_eq!(app.verdict(&upper).await["valid"], true);
+    app.clock.advance(HOUR);
+    let verdict = app.verdict(&ask).await;
     assert_eq!(error(&verdict), "the token has expired");
     assert_eq!(verdict["resource"], "/weather", "what it was for is told all the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn resource_and_amount_are_enforced_if_they_are_told() {
-    let house = House::new().await;
-    let (macaroon, preimage) = bought(&house, "/weather", 7).await;
+    let app = TestApp::new().await;
+    let (macaroon, preimage) = bought(&app, "/weather", 7).await;
     let ask = async |more: Value| {
         let mut body = json!({ "macaroon": macaroon, "preimage": preimage });
         for (name, value) in more.as_object().unwrap() {
             body[name] = value.clone();
         }
-        house.verdict(&body).await
+        app.verdict(&body).await
     };
     assert_eq!(ask(json!({ "resource": "/weather", "amountSats": 7 })).await["valid"], true);
     assert_eq!(ask(json!({ "resource": null, "amountSats": null })).await["valid"], true);
@@ -64,14 +64,14 @@ async fn resource_and_amount_are_enforced_if_they_are_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_is_answered_with_200_and_no() {
-    let house = House::new().await;
-    let (macaroon, preimage) = bought(&house, "/weather", 7).await;
-    let unpaid = house.challenge("/unpaid", 7).await;
+    let app = TestApp::new().await;
+    let (macaroon, preimage) = bought(&app, "/weather", 7).await;
+    let unpaid = app.challenge("/unpaid", 7).await;
     let unpaid_hash = unpaid["paymentHash"].as_str().unwrap().parse().unwrap();
-    let early = house.preimage(unpaid_hash);
+    let early = app.preimage(unpaid_hash);
     let narrowed = Macaroon::read(&b64::read_any(&macaroon).unwrap()).unwrap();
     let narrowed = |caveat: &str| b64::standard(&narrowed.clone().attenuate(caveat).to_bytes());
-    let demo = house.buy(super::house::DEMO).await;
+    let demo = app.buy(super::test_app::DEMO).await;
     for (macaroon, preimage, expected) in [
         (json!("nonsense"), preimage.clone(), "the credential can't be read"),
         (json!(macaroon), "nonsense".into(), "the credential can't be read"),
@@ -95,7 +95,7 @@ async fn whatever_is_wrong_is_answered_with_200_and_no() {
         (json!(unpaid["macaroon"]), early.clone(), "the payment has not settled here"),
         (Value::Null, early, "the payment has not settled here"),
     ] {
-        let verdict = house.verdict(&json!({ "macaroon": macaroon, "preimage": preimage })).await;
+        let verdict = app.verdict(&json!({ "macaroon": macaroon, "preimage": preimage })).await;
         assert_eq!(error(&verdict), expected, "{macaroon} {preimage}");
         let names: Vec<_> = verdict.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names.len(), 6, "{names:?}");
@@ -103,21 +103,21 @@ async fn whatever_is_wrong_is_answered_with_200_and_no() {
     }
     // Another's token, another's payment.
     let body = json!({ "macaroon": macaroon, "preimage": preimage });
-    let rival = house.post(&house.rival, VERIFY, &body).await.ok();
+    let rival = app.post(&app.rival, VERIFY, &body).await.ok();
     assert_eq!(error(&rival), "the token is for somebody else's resources");
-    let rival = house.post(&house.rival, VERIFY, &json!({ "preimage": preimage })).await.ok();
+    let rival = app.post(&app.rival, VERIFY, &json!({ "preimage": preimage })).await.ok();
     assert_eq!(error(&rival), "no invoice of this server has this payment hash");
 }
 
-/// The table of the tokens, as at the doors.
+/// The table of the tokens, as at the routes.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_spelling_of_a_good_token_is_valid_and_a_made_up_one_is_not() {
-    let house = House::new().await;
-    let (macaroon, preimage) = bought(&house, "/weather", 7).await;
+    let app = TestApp::new().await;
+    let (macaroon, preimage) = bought(&app, "/weather", 7).await;
     let bytes = b64::read_any(&macaroon).unwrap();
     let token = Macaroon::read(&bytes).unwrap();
     let merchant =
-        house.verdict(&json!({ "macaroon": macaroon, "preimage": preimage })).await["merchantId"].clone();
+        app.verdict(&json!({ "macaroon": macaroon, "preimage": preimage })).await["merchantId"].clone();
     let caveats =
         ["path=/weather", &*format!("merchant_id={merchant}"), "amount_sats=7", "valid_until=1893456000"];
     let forged = Macaroon::mint(&RootKey([7; 32]), "satchel", token.identifier());
@@ -125,7 +125,7 @@ async fn every_spelling_of_a_good_token_is_valid_and_a_made_up_one_is_not() {
     let forged = b64::standard(&forged.to_bytes());
     let attenuated = |caveat: &str| b64::standard(&token.clone().attenuate(caveat).to_bytes());
     let ask = async |macaroon: &str, preimage: &str| {
-        house.verdict(&json!({ "macaroon": macaroon, "preimage": preimage, "resource": "/weather" })).await
+        app.verdict(&json!({ "macaroon": macaroon, "preimage": preimage, "resource": "/weather" })).await
     };
     for (what, macaroon, preimage) in [
         ("upper-case hex", macaroon.clone(), preimage.to_uppercase()),
@@ -152,48 +152,47 @@ async fn every_spelling_of_a_good_token_is_valid_and_a_made_up_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preimage_alone_is_taken_once() {
-    let house = std::sync::Arc::new(House::new().await);
-    let (macaroon, preimage) = bought(&house, "/weather", 7).await;
+    let app = std::sync::Arc::new(TestApp::new().await);
+    let (macaroon, preimage) = bought(&app, "/weather", 7).await;
     let other = json!({ "preimage": preimage, "resource": "/else" });
-    assert_eq!(error(&house.verdict(&other).await), "the token is for another resource");
+    assert_eq!(error(&app.verdict(&other).await), "the token is for another resource");
     let dear = json!({ "preimage": preimage, "amountSats": 8 });
-    assert_eq!(error(&house.verdict(&dear).await), "less was paid than this costs");
+    assert_eq!(error(&app.verdict(&dear).await), "less was paid than this costs");
     let tries = (0..50).map(|_| {
-        let (house, body) =
-            (std::sync::Arc::clone(&house), json!({ "macaroon": null, "preimage": preimage }));
-        tokio::spawn(async move { house.verdict(&body).await["valid"].as_bool().unwrap() })
+        let (app, body) = (std::sync::Arc::clone(&app), json!({ "macaroon": null, "preimage": preimage }));
+        tokio::spawn(async move { app.verdict(&body).await["valid"].as_bool().unwrap() })
     });
     let mut valid = 0;
     for one in tries.collect::<Vec<_>>() {
         valid += usize::from(one.await.unwrap());
     }
     assert_eq!(valid, 1);
-    let again = house.verdict(&json!({ "preimage": preimage })).await;
+    let again = app.verdict(&json!({ "preimage": preimage })).await;
     assert_eq!(error(&again), "this payment has been used before");
     assert_eq!(again["resource"], "/weather");
-    assert_eq!(house.verdict(&json!({ "macaroon": macaroon, "preimage": preimage })).await["valid"], true);
+    assert_eq!(app.verdict(&json!({ "macaroon": macaroon, "preimage": preimage })).await["valid"], true);
 }
 
 /// The producer asks while our own transaction is still under way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_just_made_is_waited_for() {
-    let house = std::sync::Arc::new(House::new().await);
-    let made = house.challenge("/weather", 7).await;
+    let app = std::sync::Arc::new(TestApp::new().await);
+    let made = app.challenge("/weather", 7).await;
     let invoice: lightning_invoice::Bolt11Invoice = made["invoice"].as_str().unwrap().parse().unwrap();
-    let preimage = house.preimage(crate::ledger::charges::hash_of(&invoice));
+    let preimage = app.preimage(crate::ledger::charges::hash_of(&invoice));
     let asking = {
-        let house = std::sync::Arc::clone(&house);
+        let app = std::sync::Arc::clone(&app);
         let body = json!({ "macaroon": made["macaroon"], "preimage": preimage });
-        tokio::spawn(async move { house.verdict(&body).await["valid"].clone() })
+        tokio::spawn(async move { app.verdict(&body).await["valid"].clone() })
     };
     tokio::time::sleep(Duration::from_millis(100)).await;
-    house.pay_msat(&invoice, 7_000);
+    app.pay_msat(&invoice, 7_000);
     assert_eq!(asking.await.unwrap(), true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_question_is_refused() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (body, slug) in [
         (json!({}), "invalid_preimage"),
         (json!({ "preimage": "" }), "invalid_preimage"),
@@ -204,7 +203,7 @@ async fn what_is_no_question_is_refused() {
         (json!({ "preimage": "aa", "amountSats": "7" }), "invalid_amount"),
         (json!([]), "invalid_json"),
     ] {
-        house.post(&house.shop, VERIFY, &body).await.is_error(400, slug, VERIFY);
+        app.post(&app.shop, VERIFY, &body).await.is_error(400, slug, VERIFY);
     }
     for (body, slug) in [
         (json!({ "priceSats": 1 }), "invalid_resource"),
@@ -219,6 +218,6 @@ async fn what_is_no_question_is_refused() {
         (json!({ "resource": "/a", "priceSats": 1_000_001 }), "invalid_price"),
         (json!({ "resource": "/a", "priceSats": 1, "description": 5 }), "invalid_description"),
     ] {
-        house.post(&house.shop, CHALLENGES, &body).await.is_error(400, slug, CHALLENGES);
+        app.post(&app.shop, CHALLENGES, &body).await.is_error(400, slug, CHALLENGES);
     }
 }

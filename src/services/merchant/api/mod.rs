@@ -16,9 +16,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{MerchantError, Merchants};
-use crate::http::asking::is_below;
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
+use crate::http::extract::is_below;
 use crate::http::keys::{AnyGate, Caller, Gate, Keys, Scope, require_any_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::correlate;

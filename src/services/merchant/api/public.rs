@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer;
-use crate::http::asking::Params;
+use crate::http::extract::Params;
 use crate::http::keys::{Caller, Scope};
 use crate::http::respond;
 use crate::services::merchant::stats::{DownloadsView, ShopView, Whose};

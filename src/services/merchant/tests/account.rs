@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::house::{House, names};
+use super::test_app::{TestApp, names};
 use crate::core::ids::Secret;
 use crate::core::money::Msat;
 use crate::http::keys::Scope;
@@ -16,11 +16,11 @@ const QUICKSTART: &str = "/api/merchant/quickstart";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn me_has_every_member_that_clients_read() {
-    let house = House::new().await;
-    let fresh = house.get(&house.shop, ME).await;
+    let app = TestApp::new().await;
+    let fresh = app.get(&app.shop, ME).await;
     assert_eq!(fresh.headers["cache-control"], "no-store");
     let me = fresh.ok();
-    let account = house.keys.account("shop").await.unwrap().unwrap();
+    let account = app.keys.account("shop").await.unwrap().unwrap();
     assert_eq!(
         names(&me),
         [
@@ -63,7 +63,7 @@ async fn me_has_every_member_that_clients_read() {
     assert_eq!(me["onboarding"], onboarding);
 
     {
-        let mut known = house.others.0.lock().unwrap();
+        let mut known = app.others.0.lock().unwrap();
         known.proxies = ProxyCount { all: 3, active: 1 };
         known.webhooks = Webhooks {
             url: Some("https://shop.example/hook".into()),
@@ -71,7 +71,7 @@ async fn me_has_every_member_that_clients_read() {
             secret: Some(Secret::new("whsec_1")),
         };
     }
-    let me = house.get(&house.shop, ME).await.ok();
+    let me = app.get(&app.shop, ME).await.ok();
     for (name, expected) in
         [("hasWebhookUrl", json!(true)), ("hasActiveProxy", json!(true)), ("proxyCount", json!(3))]
     {
@@ -83,35 +83,35 @@ async fn me_has_every_member_that_clients_read() {
     );
     // What signs webhooks is for keys that may set it.
     for scope in [Scope::L402, Scope::Withdraw] {
-        let key = house.keys.create("test", &[scope], Some("shop")).await.unwrap().1;
-        assert_eq!(house.get(key.expose(), ME).await.ok()["webhookSecret"], Value::Null);
+        let key = app.keys.create("test", &[scope], Some("shop")).await.unwrap().1;
+        assert_eq!(app.get(key.expose(), ME).await.ok()["webhookSecret"], Value::Null);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn l402_status_and_subscription_are_those_of_a_server_without_plans() {
-    let mut house = House::new().await;
+    let mut app = TestApp::new().await;
     let status = json!({
         "l402Enabled": true, "planTier": "self-hosted", "subscriptionStatus": "active", "isActive": true,
     });
-    assert_eq!(house.get(&house.shop, "/api/merchant/l402-status").await.ok(), status);
-    let subscription = house.get(&house.shop, "/api/merchant/subscription").await.ok();
+    assert_eq!(app.get(&app.shop, "/api/merchant/l402-status").await.ok(), status);
+    let subscription = app.get(&app.shop, "/api/merchant/subscription").await.ok();
     assert_eq!((&subscription["isActive"], &subscription["currentPeriodEnd"]), (&json!(true), &Value::Null));
     assert_eq!(
         (&subscription["planTier"], &subscription["trialEndsAt"]),
         (&json!("self-hosted"), &Value::Null)
     );
-    house.set_up(Rules { l402_enabled: false, ..super::house::rules() });
-    assert_eq!(house.get(&house.shop, "/api/merchant/l402-status").await.ok()["l402Enabled"], false);
-    let me = house.get(&house.shop, ME).await.ok();
+    app.set_up(Rules { l402_enabled: false, ..super::test_app::rules() });
+    assert_eq!(app.get(&app.shop, "/api/merchant/l402-status").await.ok()["l402Enabled"], false);
+    let me = app.get(&app.shop, ME).await.ok();
     assert_eq!((&me["l402Enabled"], &me["features"]["l402Enabled"]), (&json!(false), &json!(false)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quickstart_counts_what_is_really_set_up() {
-    let mut house = House::new().await;
-    let counted = async |house: &House| {
-        let guide = house.get(&house.shop, QUICKSTART).await.ok();
+    let mut app = TestApp::new().await;
+    let counted = async |app: &TestApp| {
+        let guide = app.get(&app.shop, QUICKSTART).await.ok();
         let steps = guide["steps"].as_array().unwrap().clone();
         assert_eq!(guide["totalSteps"], steps.len());
         for (at, step) in steps.iter().enumerate() {
@@ -129,35 +129,35 @@ async fn quickstart_counts_what_is_really_set_up() {
         )
     };
     // The key, and https.
-    assert_eq!(counted(&house).await, (2, 1, 3, false));
-    house.others.0.lock().unwrap().node = NodeState { ready: true, inbound_sat: 0 };
-    assert_eq!(counted(&house).await, (3, 2, 3, false), "a node that nothing can come in at is not ready");
-    house.others.0.lock().unwrap().node = NodeState { ready: true, inbound_sat: 50_000 };
-    assert_eq!(counted(&house).await, (4, 3, 3, true));
-    house.others.0.lock().unwrap().proxies = ProxyCount { all: 1, active: 0 };
-    assert_eq!(counted(&house).await, (4, 3, 3, true), "a retired proxy sells nothing");
+    assert_eq!(counted(&app).await, (2, 1, 3, false));
+    app.others.0.lock().unwrap().node = NodeState { ready: true, inbound_sat: 0 };
+    assert_eq!(counted(&app).await, (3, 2, 3, false), "a node that nothing can come in at is not ready");
+    app.others.0.lock().unwrap().node = NodeState { ready: true, inbound_sat: 50_000 };
+    assert_eq!(counted(&app).await, (4, 3, 3, true));
+    app.others.0.lock().unwrap().proxies = ProxyCount { all: 1, active: 0 };
+    assert_eq!(counted(&app).await, (4, 3, 3, true), "a retired proxy sells nothing");
     {
-        let mut known = house.others.0.lock().unwrap();
+        let mut known = app.others.0.lock().unwrap();
         known.proxies.active = 1;
         known.webhooks.url = Some("https://shop.example/hook".into());
     }
-    assert_eq!(counted(&house).await, (6, 3, 3, true));
-    let account = house.keys.account("shop").await.unwrap().unwrap();
-    let paid = house.store.write(move |tx| -> Result<(), LedgerError> {
+    assert_eq!(counted(&app).await, (6, 3, 3, true));
+    let account = app.keys.account("shop").await.unwrap().unwrap();
+    let paid = app.store.write(move |tx| -> Result<(), LedgerError> {
         let amount = Msat::from_sat(1).unwrap();
         accounts::credit(tx, &Change { account, kind: LineKind::Payment, reference: "inv_1", amount }, 1)
     });
     paid.await.unwrap();
-    assert_eq!(counted(&house).await, (7, 3, 3, true));
-    house.set_up(Rules { public_url: "http://127.0.0.1:3000".into(), ..super::house::rules() });
-    assert_eq!(counted(&house).await, (6, 3, 3, true));
+    assert_eq!(counted(&app).await, (7, 3, 3, true));
+    app.set_up(Rules { public_url: "http://127.0.0.1:3000".into(), ..super::test_app::rules() });
+    assert_eq!(counted(&app).await, (6, 3, 3, true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_providers_are_refused_and_their_credentials_are_not_kept() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let path = "/api/merchant/payment-provider";
-    let put = async |body: Value| house.ask(Method::PUT, &house.shop, path, &body, &[]).await;
+    let put = async |body: Value| app.ask(Method::PUT, &app.shop, path, &body, &[]).await;
     for name in ["ldk", "LDK"] {
         let done = put(json!({ "provider": name })).await.ok();
         assert_eq!(names(&done), ["message", "success"]);
@@ -176,19 +176,19 @@ async fn other_providers_are_refused_and_their_credentials_are_not_kept() {
         (Method::POST, "/api/merchant/validate-opennode", json!({ "apiKey": secret })),
         (Method::POST, "/api/merchant/subscription/renew", json!({})),
     ] {
-        let answer = house.ask(method.clone(), &house.shop, path, &body, &[]).await;
+        let answer = app.ask(method.clone(), &app.shop, path, &body, &[]).await;
         answer.is_error(410, "endpoint_retired", path);
         assert!(!answer.text.contains("walletconnect"));
-        house.ask(method, "", path, &body, &[]).await.is_error(401, "missing_api_key", path);
+        app.ask(method, "", path, &body, &[]).await.is_error(401, "missing_api_key", path);
     }
     let webhook = "/api/webhooks/opennode";
-    house.ask(Method::POST, "", webhook, &json!({ "id": 1 }), &[]).await.is_error(
+    app.ask(Method::POST, "", webhook, &json!({ "id": 1 }), &[]).await.is_error(
         410,
         "endpoint_retired",
         webhook,
     );
     // Nothing of it is anywhere in the database.
-    let dump = house.store.read_blocking(|connection| -> Result<String, crate::storage::StoreError> {
+    let dump = app.store.read_blocking(|connection| -> Result<String, crate::storage::StoreError> {
         let mut tables = connection.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
         let tables = tables.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
         let mut all = String::new();
@@ -213,12 +213,12 @@ async fn other_providers_are_refused_and_their_credentials_are_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_other_scopes_read_nothing() {
-    let house = House::new().await;
-    let gifts = house.keys.create("test", &[Scope::Gifts], None).await.unwrap().1;
+    let app = TestApp::new().await;
+    let gifts = app.keys.create("test", &[Scope::Gifts], None).await.unwrap().1;
     for path in [ME, QUICKSTART, "/api/merchant/subscription", "/api/merchant/l402-status"] {
-        house.get("", path).await.is_error(401, "missing_api_key", path);
-        house.get("satchel_nobody", path).await.is_error(401, "invalid_api_key", path);
-        house.get(gifts.expose(), path).await.is_error(403, "forbidden", path);
-        assert_eq!(house.get(&house.shop, path).await.status, 200);
+        app.get("", path).await.is_error(401, "missing_api_key", path);
+        app.get("satchel_nobody", path).await.is_error(401, "invalid_api_key", path);
+        app.get(gifts.expose(), path).await.is_error(403, "forbidden", path);
+        assert_eq!(app.get(&app.shop, path).await.status, 200);
     }
 }

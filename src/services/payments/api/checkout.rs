@@ -7,8 +7,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::answer;
-use crate::http::asking::Id;
 use crate::http::client::Proxies;
+use crate::http::extract::Id;
 use crate::http::problem::Problem;
 use crate::services::payments::Payments;
 use crate::services::payments::checkout::CheckoutView;

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
 use super::Who;
-use crate::http::asking::Params;
+use crate::http::extract::Params;
 use crate::http::problem::{Failure, Problem};
 use crate::http::respond;
 use crate::services::payments::Payments;

@@ -19,10 +19,10 @@ use utoipa_axum::routes;
 
 use super::Payments;
 use super::error::PaymentError;
-use crate::http::asking::is_below;
 use crate::http::body::{JsonObject, as_json};
 use crate::http::client::Proxies;
-use crate::http::idempotency::{Ask, Reply};
+use crate::http::extract::is_below;
+use crate::http::idempotency::{IdempotencyKey, Reply};
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::correlate;
@@ -126,6 +126,6 @@ fn once(
     caller: &Caller,
     route: &str,
     body: &JsonObject,
-) -> Result<Option<Ask>, PaymentError> {
-    Ok(Ask::read(headers, &format!("payments {}", caller.account), route, &body.raw)?)
+) -> Result<Option<IdempotencyKey>, PaymentError> {
+    Ok(IdempotencyKey::read(headers, &format!("payments {}", caller.account), route, &body.raw)?)
 }

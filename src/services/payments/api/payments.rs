@@ -7,13 +7,13 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use super::{Who, answer, answer_done, once};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::problem::{Failure, Problem};
 use crate::services::payments::Payments;
 use crate::services::payments::error::PaymentError;
 use crate::services::payments::ids::InvoiceId;
-use crate::services::payments::look::Wanted;
+use crate::services::payments::queries::Wanted;
 use crate::services::payments::request::NewPayment;
 use crate::services::payments::view::{PaymentView, PaymentsView};
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::answer;
 use crate::core::decimal::Decimal;
 use crate::core::time::iso::IsoSeconds;
-use crate::http::asking::Id;
+use crate::http::extract::Id;
 use crate::http::problem::Problem;
 use crate::rates::Currency;
 use crate::services::payments::error::PaymentError;

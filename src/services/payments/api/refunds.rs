@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::payments::{invoice_id, page_limit};
 use super::{Who, answer, answer_done, once};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::problem::{Failure, Problem};
 use crate::services::payments::Payments;
 use crate::services::payments::error::PaymentError;

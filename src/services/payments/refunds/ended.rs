@@ -7,15 +7,15 @@ use crate::core::time::UnixMillis;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::books::{Journal, Kind};
 use crate::ledger::service_fees;
-use crate::ledger::{Account, CoinSend, End, Family, LedgerError, Payout, coin_fees};
+use crate::ledger::{Account, End, Family, LedgerError, OnchainPayout, Payout, coin_fees};
+use crate::services::payments::notify::Notifier;
 use crate::services::payments::status::PaymentStatus;
 use crate::services::payments::store as payments;
-use crate::services::payments::teller::Teller;
 use crate::storage::Tx;
 
 /// A refund's payout reached its end. Answers how much of it was still there to be taken.
 pub(in crate::services::payments) fn ended(
-    teller: &Teller,
+    notifier: &Notifier,
     tx: &Tx<'_>,
     payout: &Payout,
     end: End,
@@ -25,7 +25,7 @@ pub(in crate::services::payments) fn ended(
     let now = payout.finished_at.unwrap_or(payout.created_at);
     match end {
         End::Paid => {
-            completed(teller, tx, &refund, now)?;
+            completed(notifier, tx, &refund, now)?;
             Ok(refund.sats)
         }
         End::PaidAfterFailure => {
@@ -34,11 +34,11 @@ pub(in crate::services::payments) fn ended(
             payments::add_refunding(tx, refund.payment, covered)?;
             payments::add_refunded(tx, refund.payment, covered)?;
             let uncovered = refund.sats.saturating_sub(covered);
-            arrived(teller, tx, &refund, uncovered, "refund.arrived_late", now)?;
+            arrived(notifier, tx, &refund, uncovered, "refund.arrived_late", now)?;
             Ok(covered)
         }
         End::Failed => {
-            failed(teller, tx, &refund, Journal::new(Kind::RefundLossRecovered, payout.id.0), now)?;
+            failed(notifier, tx, &refund, Journal::new(Kind::RefundLossRecovered, payout.id.0), now)?;
             Ok(refund.sats)
         }
     }
@@ -46,9 +46,9 @@ pub(in crate::services::payments) fn ended(
 
 /// A refund's coins arrived, or were not sent.
 pub(in crate::services::payments) fn coins_ended(
-    teller: &Teller,
+    notifier: &Notifier,
     tx: &Tx<'_>,
-    send: &CoinSend,
+    send: &OnchainPayout,
     end: End,
 ) -> Result<(), LedgerError> {
     let found = store::by_coins(tx, send.id)?;
@@ -56,20 +56,20 @@ pub(in crate::services::payments) fn coins_ended(
     let now = send.finished_at.unwrap_or(send.created_at);
     coin_fees::settle(tx, send, end, &refund.public_id.to_string(), now)?;
     match end {
-        End::Paid => completed(teller, tx, &refund, now),
-        End::Failed => failed(teller, tx, &refund, Journal::new(Kind::CoinsLossRecovered, send.id.0), now),
+        End::Paid => completed(notifier, tx, &refund, now),
+        End::Failed => failed(notifier, tx, &refund, Journal::new(Kind::CoinsLossRecovered, send.id.0), now),
         End::PaidAfterFailure => Err(LedgerError::Broken("coins that were not sent arrived".into())),
     }
 }
 
-fn completed(teller: &Teller, tx: &Tx<'_>, refund: &Refund, now: UnixMillis) -> Result<(), LedgerError> {
+fn completed(notifier: &Notifier, tx: &Tx<'_>, refund: &Refund, now: UnixMillis) -> Result<(), LedgerError> {
     payments::add_refunded(tx, refund.payment, refund.sats)?;
-    arrived(teller, tx, refund, Msat::ZERO, "refund.completed", now)
+    arrived(notifier, tx, refund, Msat::ZERO, "refund.completed", now)
 }
 
 /// `recovery` is the journal for what that sets free of earlier losses.
 fn failed(
-    teller: &Teller,
+    notifier: &Notifier,
     tx: &Tx<'_>,
     refund: &Refund,
     recovery: Journal,
@@ -90,12 +90,12 @@ fn failed(
         store::set_fee_back(tx, refund.id, Msat::ZERO)?;
         payments::set_fee(tx, refund.payment, fee)?;
     }
-    recover(teller, tx, refund, recovery, now)?;
-    teller.refund_changed(tx, &store::by_id(tx, refund.id)?, "refund.failed", now)
+    recover(notifier, tx, refund, recovery, now)?;
+    notifier.refund_changed(tx, &store::by_id(tx, refund.id)?, "refund.failed", now)
 }
 
 fn arrived(
-    teller: &Teller,
+    notifier: &Notifier,
     tx: &Tx<'_>,
     refund: &Refund,
     uncovered: Msat,
@@ -103,8 +103,8 @@ fn arrived(
     now: UnixMillis,
 ) -> Result<(), LedgerError> {
     store::complete(tx, refund.id, uncovered, now)?;
-    teller.refund_changed(tx, &store::by_id(tx, refund.id)?, kind, now)?;
-    whole(teller, tx, refund.payment, now)
+    notifier.refund_changed(tx, &store::by_id(tx, refund.id)?, kind, now)?;
+    whole(notifier, tx, refund.payment, now)
 }
 
 /// Takes from the account what a refund took that arrived late, as far as it is there; how much that was.
@@ -119,7 +119,7 @@ fn take(tx: &Tx<'_>, refund: &Refund, wanted: Msat, now: UnixMillis) -> Result<M
 
 /// What a failure has set free belongs to those that arrived late first: it was booked as a loss, and is none.
 fn recover(
-    teller: &Teller,
+    notifier: &Notifier,
     tx: &Tx<'_>,
     refund: &Refund,
     recovery: Journal,
@@ -140,16 +140,16 @@ fn recover(
         return Ok(());
     }
     recovery.debit(Family::Payments.account(), recovered).credit(Account::Loss, recovered).post(tx, now)?;
-    whole(teller, tx, refund.payment, now)
+    whole(notifier, tx, refund.payment, now)
 }
 
 /// Once all that came has gone back, the payment is refunded.
-fn whole(teller: &Teller, tx: &Tx<'_>, id: PaymentId, now: UnixMillis) -> Result<(), LedgerError> {
+fn whole(notifier: &Notifier, tx: &Tx<'_>, id: PaymentId, now: UnixMillis) -> Result<(), LedgerError> {
     let payment = payments::by_id(tx, id)?;
     let all = payment.refunded.sat_floor() >= payment.received.sat_floor();
     if !all || payment.status == PaymentStatus::Refunded {
         return Ok(());
     }
     payments::set_status(tx, id, PaymentStatus::Refunded)?;
-    teller.changed(tx, &payments::by_id(tx, id)?, PaymentStatus::Refunded, now)
+    notifier.changed(tx, &payments::by_id(tx, id)?, PaymentStatus::Refunded, now)
 }

@@ -31,11 +31,11 @@ use self::view::{RefundView, RefundsView};
 use super::ids::{InvoiceId, RefundId};
 use super::store as payments;
 use super::store::Payment;
-use super::{PaymentError, Payments, json, remember, seen};
+use super::{PaymentError, Payments, json, lookup, save};
 use crate::core::ids::{AccountId, PaymentId};
 use crate::core::money::Msat;
 use crate::crash_point;
-use crate::http::idempotency::{Ask, Reply};
+use crate::http::idempotency::{IdempotencyKey, Reply};
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::coin_fees::Prices;
 use crate::ledger::payouts::{self, Order, Queued};
@@ -71,12 +71,12 @@ impl Payments {
         &self,
         account: AccountId,
         new: NewRefund,
-        ask: Option<Ask>,
+        ask: Option<IdempotencyKey>,
     ) -> Result<Reply, PaymentError> {
         let wallet = self.wallet(&new.target).await;
         let (payments, now) = (self.clone(), self.now());
         let written = self.store().write(move |tx| -> Result<Reply, PaymentError> {
-            if let Some(recorded) = seen(tx, ask.as_ref())? {
+            if let Some(recorded) = lookup(tx, ask.as_ref())? {
                 return Ok(Reply::Replayed(recorded));
             }
             let payment = payment_of(tx, account, new.payment)?;
@@ -85,7 +85,7 @@ impl Payments {
                 Target::Onchain(text) => payments.to_address(tx, &payment, &new, text, &wallet)?,
             };
             let body = json(&RefundView::new(&refund))?;
-            remember(tx, ask.as_ref(), status, &body, now)?;
+            save(tx, ask.as_ref(), status, &body, now)?;
             Ok(Reply::New(status, body))
         });
         let done = written.await?;
@@ -175,7 +175,7 @@ impl Payments {
         }
         payments::add_refunding(tx, draft.payment.id, draft.sats)?;
         let refund = store::by_id(tx, id)?;
-        self.teller().refund_changed(tx, &refund, "refund.created", now)?;
+        self.notifier().refund_changed(tx, &refund, "refund.created", now)?;
         Ok(refund)
     }
 

@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::answer::keys;
-use super::house::{HOUR, House, id, invoice};
+use super::test_app::{HOUR, TestApp, id, invoice};
 
 const URLS: [(&str, &str); 2] =
     [("successUrl", "https://shop.example/thanks?order=7"), ("cancelUrl", "https://shop.example/cart")];
 
-async fn ordered(house: &House) -> Value {
+async fn ordered(app: &TestApp) -> Value {
     let more: Value = URLS.iter().map(|(name, url)| (name.to_string(), json!(url))).collect();
-    house.order(&more).await.created()
+    app.order(&more).await.created()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_sees_what_they_need_and_nothing_of_the_shop_s() {
-    let house = House::new().await;
-    let made = ordered(&house).await;
+    let app = TestApp::new().await;
+    let made = ordered(&app).await;
     let path = format!("/checkout/{}/status", id(&made));
-    let open = house.get("", &path).await;
+    let open = app.get("", &path).await;
     assert_eq!((open.status, &open.headers["cache-control"]), (200, &"no-store".parse().unwrap()));
     let always =
         ["invoiceId", "status", "description", "amount", "currency", "amountSats", "satsAmount", "isDemo"];
@@ -35,15 +35,15 @@ async fn a_customer_sees_what_they_need_and_nothing_of_the_shop_s() {
     assert_eq!(told["paymentUri"], format!("LIGHTNING:{}", text.to_uppercase()));
     assert_eq!((&told["expiresAt"], &told["cancelUrl"]), (&made["expiresAt"], &json!(URLS[1].1)));
     // Seen by the node, not ours yet: nobody else shall pay it.
-    house.sim.set_claims_fail(true);
-    house.pay(&made);
-    let held = house.get("", &path).await;
+    app.sim.set_claims_fail(true);
+    app.pay(&made);
+    let held = app.get("", &path).await;
     assert_eq!(keys(&held.text), [&always[..], &["lightningInvoice", "expiresAt", "cancelUrl"]].concat());
     assert_eq!(held.json()["status"], "processing");
-    house.sim.set_claims_fail(false);
-    house.clock.advance(Duration::from_secs(11));
-    house.look_again();
-    let paid = house.get("", &path).await;
+    app.sim.set_claims_fail(false);
+    app.clock.advance(Duration::from_secs(11));
+    app.look_again();
+    let paid = app.get("", &path).await;
     let more = ["amountReceivedSats", "lightningInvoice", "expiresAt", "paidAt", "successUrl"];
     let names = [&always[..], &more].concat();
     assert_eq!(keys(&paid.text), names);
@@ -57,20 +57,20 @@ async fn a_customer_sees_what_they_need_and_nothing_of_the_shop_s() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_can_not_be_paid_from_the_page() {
-    let house = House::new().await;
-    let made = ordered(&house).await;
-    house.clock.advance(HOUR);
-    let told = house.get("", &format!("/checkout/{}/status", id(&made))).await.ok();
+    let app = TestApp::new().await;
+    let made = ordered(&app).await;
+    app.clock.advance(HOUR);
+    let told = app.get("", &format!("/checkout/{}/status", id(&made))).await.ok();
     assert_eq!((&told["status"], &told["cancelUrl"]), (&json!("expired"), &json!(URLS[1].1)));
     assert!(told["lightningInvoice"].is_string() && told.get("paymentUri").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_page_hears_of_every_step() {
-    let house = House::new().await;
-    let made = ordered(&house).await;
+    let app = TestApp::new().await;
+    let made = ordered(&app).await;
     let request = Request::get(format!("/checkout/{}/live", id(&made))).body(Body::empty()).unwrap();
-    let response = house.router.clone().oneshot(request).await.unwrap();
+    let response = app.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut stream = response.into_body().into_data_stream();
     let mut next = async || -> String {
@@ -81,25 +81,25 @@ async fn an_open_page_hears_of_every_step() {
         serde_json::from_str::<Value>(data).unwrap()["status"].as_str().unwrap().to_owned()
     };
     assert_eq!(next().await, "unpaid");
-    house.sim.set_claims_fail(true);
-    house.pay_msat(&invoice(&made), 125_000_000);
+    app.sim.set_claims_fail(true);
+    app.pay_msat(&invoice(&made), 125_000_000);
     assert_eq!(next().await, "processing");
-    house.sim.set_claims_fail(false);
-    house.clock.advance(Duration::from_secs(11));
-    house.look_again();
+    app.sim.set_claims_fail(false);
+    app.clock.advance(Duration::from_secs(11));
+    app.look_again();
     assert_eq!(next().await, "paid");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_nothing() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for id in [format!("inv_{}", "0".repeat(24)), "inv_1".into(), "%FF".into()] {
         for what in ["status", "live"] {
             let path = format!("/checkout/{id}/{what}");
-            house.get("", &path).await.is_error(404, "PAYMENT_NOT_FOUND", &path);
+            app.get("", &path).await.is_error(404, "PAYMENT_NOT_FOUND", &path);
         }
     }
-    house.get("", "/checkout/a/b/c").await.is_error(404, "NOT_FOUND", "/checkout/a/b/c");
+    app.get("", "/checkout/a/b/c").await.is_error(404, "NOT_FOUND", "/checkout/a/b/c");
 }
 
 /// The document's sample of `GET /checkout/{invoiceId}/status`, member by member.
@@ -117,20 +117,20 @@ pub(super) fn is_like_the_document(told: &Value, status: &str, invoice: &Value) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_has_the_document_s_members_in_every_state() {
-    let house = House::new().await;
-    let made = ordered(&house).await;
+    let app = TestApp::new().await;
+    let made = ordered(&app).await;
     let path = format!("/checkout/{}/status", id(&made));
-    let shown = async || house.get("", &path).await.ok();
+    let shown = async || app.get("", &path).await.ok();
     is_like_the_document(&shown().await, "unpaid", &made["lightningInvoice"]);
-    house.sim.set_claims_fail(true);
-    house.pay(&made);
+    app.sim.set_claims_fail(true);
+    app.pay(&made);
     is_like_the_document(&shown().await, "processing", &made["lightningInvoice"]);
-    house.sim.set_claims_fail(false);
-    house.clock.advance(Duration::from_secs(11));
-    house.look_again();
+    app.sim.set_claims_fail(false);
+    app.clock.advance(Duration::from_secs(11));
+    app.look_again();
     is_like_the_document(&shown().await, "paid", &made["lightningInvoice"]);
-    let other = house.order(&json!({ "orderId": "2" })).await.created();
-    house.clock.advance(HOUR);
-    let expired = house.get("", &format!("/checkout/{}/status", id(&other))).await.ok();
+    let other = app.order(&json!({ "orderId": "2" })).await.created();
+    app.clock.advance(HOUR);
+    let expired = app.get("", &format!("/checkout/{}/status", id(&other))).await.ok();
     is_like_the_document(&expired, "expired", &other["lightningInvoice"]);
 }

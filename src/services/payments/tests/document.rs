@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::answer::keys;
-use super::house::{House, NOON, PAYMENTS, PUBLIC_URL, id, invoice, order, path};
+use super::test_app::{NOON, PAYMENTS, PUBLIC_URL, TestApp, id, invoice, order, path};
 use crate::services::payments::status::PaymentStatus;
 
 const CREATED: &str = r#"{
@@ -58,8 +58,8 @@ fn is_like(text: &str, example: &str, later: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_a_payment_answers_as_the_document_does() {
-    let house = House::new().await;
-    let answer = house.order(&json!({})).await;
+    let app = TestApp::new().await;
+    let answer = app.order(&json!({})).await;
     assert_eq!(answer.status, 201);
     assert_eq!(answer.headers["content-type"], "application/json; charset=utf-8");
     is_like(&answer.text, CREATED, &["checkoutUrl", "exchangeRate"]);
@@ -69,48 +69,48 @@ async fn creating_a_payment_answers_as_the_document_does() {
     assert_eq!(made["expiresAt"], "2027-01-15T09:00:00Z");
     let bolt11 = invoice(&made);
     assert_eq!(bolt11.amount_milli_satoshis(), Some(125_000_000));
-    assert_eq!(*house.node.words.lock().unwrap(), ["Premium Subscription"]);
+    assert_eq!(*app.node.words.lock().unwrap(), ["Premium Subscription"]);
     assert_eq!(bolt11.expiry_time(), Duration::from_secs(3_600));
     assert!(id(&made).starts_with("inv_") && id(&made).len() == 28);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn looking_a_paid_payment_up_answers_as_the_document_does() {
-    let house = House::new().await;
-    let made = house.order(&json!({})).await.created();
-    house.clock.advance(Duration::from_secs(300));
-    house.pay(&made);
-    let one = house.get(&house.shop, &path(&made)).await;
+    let app = TestApp::new().await;
+    let made = app.order(&json!({})).await.created();
+    app.clock.advance(Duration::from_secs(300));
+    app.pay(&made);
+    let one = app.get(&app.shop, &path(&made)).await;
     assert_eq!(one.status, 200);
     is_like(&one.text, PAID, &["checkoutUrl", "amountReceivedSats", "exchangeRate"]);
     assert_eq!(one.json()["paidAt"], "2027-01-15T08:05:00Z");
-    let by_order = house.get(&house.shop, &format!("{PAYMENTS}/order/ORDER-12345")).await;
-    let synced = house.ask(Method::POST, &house.shop, &format!("{}/sync", path(&made)), None).await;
+    let by_order = app.get(&app.shop, &format!("{PAYMENTS}/order/ORDER-12345")).await;
+    let synced = app.ask(Method::POST, &app.shop, &format!("{}/sync", path(&made)), None).await;
     assert_eq!((by_order.status, synced.status), (200, 200));
     assert_eq!((&by_order.text, &synced.text), (&one.text, &one.text), "the same object everywhere");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unpaid_payment_looks_as_it_did_when_it_was_made() {
-    let house = House::new().await;
-    let made = house.order(&json!({})).await;
-    let one = house.get(&house.shop, &path(&made.json())).await;
+    let app = TestApp::new().await;
+    let made = app.order(&json!({})).await;
+    let one = app.get(&app.shop, &path(&made.json())).await;
     assert_eq!((one.status, one.text), (200, made.text));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_in_other_languages_are_understood() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     // JavaScript and Python: three members; C#: the same from an anonymous type.
     let bare = json!({"orderId": "ORDER-123", "amount": 49.99, "currency": "USD"});
-    let made = house.post(&house.shop, PAYMENTS, &bare).await.created();
+    let made = app.post(&app.shop, PAYMENTS, &bare).await.created();
     assert_eq!((made["amountSats"].as_u64(), made["orderId"].as_str()), (Some(125_000), Some("ORDER-123")));
-    assert_eq!(*house.node.words.lock().unwrap(), ["Order ORDER-123"]);
+    assert_eq!(*app.node.words.lock().unwrap(), ["Order ORDER-123"]);
     // A decimal as a text, as .NET can be told to write it, and a bearer instead of the other header.
     let text = r#"{"orderId":"ORDER-9","amount":"49.990","currency":"usd"}"#;
-    let bearer = format!("Bearer {}", house.shop);
+    let bearer = format!("Bearer {}", app.shop);
     let headers = [("authorization", bearer.as_str())];
-    let made = house.ask_with(Method::POST, "", PAYMENTS, Some(text), &headers).await.created();
+    let made = app.ask_with(Method::POST, "", PAYMENTS, Some(text), &headers).await.created();
     assert_eq!((made["amountSats"].as_u64(), made["currency"].as_str()), (Some(125_000), Some("USD")));
 }
 
@@ -118,29 +118,29 @@ async fn the_examples_in_other_languages_are_understood() {
 async fn the_status_table() {
     let names: Vec<_> = PaymentStatus::ALL.iter().map(|status| status.name()).collect();
     assert_eq!(names, ["unpaid", "processing", "paid", "expired", "refunded"]);
-    let house = House::new().await;
-    let (one, other) = (house.order(&json!({})).await.created(), order(&json!({"orderId": "2"})));
-    let other = house.post(&house.shop, PAYMENTS, &other).await.created();
+    let app = TestApp::new().await;
+    let (one, other) = (app.order(&json!({})).await.created(), order(&json!({"orderId": "2"})));
+    let other = app.post(&app.shop, PAYMENTS, &other).await.created();
     // Invoice created, awaiting payment.
-    assert_eq!(house.status(&id(&one)).await, "unpaid");
+    assert_eq!(app.status(&id(&one)).await, "unpaid");
     // Payment detected, confirming.
-    house.sim.set_claims_fail(true);
-    house.pay(&one);
-    assert_eq!(house.status(&id(&one)).await, "processing");
-    assert_eq!(house.sent(), []);
+    app.sim.set_claims_fail(true);
+    app.pay(&one);
+    assert_eq!(app.status(&id(&one)).await, "processing");
+    assert_eq!(app.sent(), []);
     // Payment confirmed.
-    house.sim.set_claims_fail(false);
-    house.clock.advance(Duration::from_secs(11));
-    house.look_again();
-    assert_eq!(house.status(&id(&one)).await, "paid");
+    app.sim.set_claims_fail(false);
+    app.clock.advance(Duration::from_secs(11));
+    app.look_again();
+    assert_eq!(app.status(&id(&one)).await, "paid");
     // Invoice expired without payment.
-    house.clock.advance(Duration::from_secs(3_600));
-    assert_eq!(house.status(&id(&other)).await, "expired");
+    app.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(app.status(&id(&other)).await, "expired");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_currency_table() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (number, (amount, currency, code, sats)) in [
         (r"49.99", "USD", "USD", 125_000),
         (r"0.01", "usd", "USD", 26),
@@ -155,7 +155,7 @@ async fn the_currency_table() {
     .enumerate()
     {
         let body = format!(r#"{{"orderId":"{number}","amount":{amount},"currency":"{currency}"}}"#);
-        let made = house.ask_with(Method::POST, &house.shop, PAYMENTS, Some(&body), &[]).await.created();
+        let made = app.ask_with(Method::POST, &app.shop, PAYMENTS, Some(&body), &[]).await.created();
         let seen = (made["amountSats"].as_u64(), made["currency"].as_str());
         assert_eq!(seen, (Some(sats), Some(code)), "{amount} {currency}");
         assert_eq!(made.get("exchangeRate").is_some(), matches!(code, "USD" | "EUR"));
@@ -164,7 +164,7 @@ async fn the_currency_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_s_errors_to_the_letter() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let says = |text: &str, example: &str| {
         let (answer, example): (Value, Value) =
             (serde_json::from_str(text).unwrap(), serde_json::from_str(example).unwrap());
@@ -175,14 +175,14 @@ async fn the_document_s_errors_to_the_letter() {
     let amount =
         r#"{"error": "Bad Request", "message": "Amount must be greater than 0", "code": "INVALID_AMOUNT"}"#;
     for wrong in [json!(0), json!(-1), json!(0.0), json!(-0.01), Value::Null, json!("0.00")] {
-        let answer = house.order(&json!({ "amount": wrong })).await;
+        let answer = app.order(&json!({ "amount": wrong })).await;
         answer.is_error(400, "INVALID_AMOUNT", PAYMENTS);
         says(&answer.text, amount);
     }
     let order_id =
         r#"{"error": "Bad Request", "message": "Order ID is required", "code": "MISSING_ORDER_ID"}"#;
     for wrong in [Value::Null, json!(""), json!("  ")] {
-        let answer = house.order(&json!({ "orderId": wrong })).await;
+        let answer = app.order(&json!({ "orderId": wrong })).await;
         answer.is_error(400, "MISSING_ORDER_ID", PAYMENTS);
         says(&answer.text, order_id);
     }
@@ -190,7 +190,7 @@ async fn the_document_s_errors_to_the_letter() {
     let nobodys = format!("{PAYMENTS}/inv_{}", "0".repeat(24));
     let example = format!("{PAYMENTS}/inv_abc123def456");
     for path in [nobodys, example, format!("{PAYMENTS}/order/NONE"), format!("{PAYMENTS}/%FF")] {
-        let answer = house.get(&house.shop, &path).await;
+        let answer = app.get(&app.shop, &path).await;
         answer.is_error(404, "PAYMENT_NOT_FOUND", &path);
         says(&answer.text, unknown);
     }

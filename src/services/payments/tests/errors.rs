@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::house::{House, PAYMENTS, Setup, order, path};
+use super::test_app::{PAYMENTS, Setup, TestApp, order, path};
 use crate::http::keys::Scope;
 use crate::http::limits::LimitSettings;
 
@@ -25,7 +25,7 @@ fn guarded(id: &str) -> Vec<(Method, String, Option<Value>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_400_names_the_first_rule_that_is_broken() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (more, code) in [
         (json!({"orderId": "x".repeat(256)}), "INVALID_ORDER_ID"),
         (json!({"orderId": "a\nb"}), "INVALID_ORDER_ID"),
@@ -59,29 +59,29 @@ async fn status_400_names_the_first_rule_that_is_broken() {
         (json!({"orderId": null, "amount": 0, "currency": "XXX"}), "MISSING_ORDER_ID"),
         (json!({"amount": 0, "currency": "XXX"}), "INVALID_AMOUNT"),
     ] {
-        let answer = house.order(&more).await;
+        let answer = app.order(&more).await;
         assert_eq!(answer.json()["code"], code, "{more}");
         answer.is_error(400, code, PAYMENTS);
     }
     for body in ["{\"amount\": 21,", "[21]", "\"21\"", "null"] {
-        let answer = house.ask_with(Method::POST, &house.shop, PAYMENTS, Some(body), &[]).await;
+        let answer = app.ask_with(Method::POST, &app.shop, PAYMENTS, Some(body), &[]).await;
         answer.is_error(400, "INVALID_JSON", PAYMENTS);
     }
-    let nothing = house.ask(Method::POST, &house.shop, PAYMENTS, None).await;
+    let nothing = app.ask(Method::POST, &app.shop, PAYMENTS, None).await;
     nothing.is_error(400, "MISSING_ORDER_ID", PAYMENTS);
     let long = "k".repeat(257);
     for key in ["", " ", "a\u{e9}", &long] {
         let body = order(&json!({})).to_string();
         let headers = [("x-idempotency-key", key)];
-        let answer = house.ask_with(Method::POST, &house.shop, PAYMENTS, Some(&body), &headers).await;
+        let answer = app.ask_with(Method::POST, &app.shop, PAYMENTS, Some(&body), &headers).await;
         answer.is_error(400, "INVALID_IDEMPOTENCY_KEY", PAYMENTS);
     }
-    assert_eq!(house.get(&house.shop, PAYMENTS).await.text, r#"{"payments":[],"nextCursor":null}"#);
+    assert_eq!(app.get(&app.shop, PAYMENTS).await.text, r#"{"payments":[],"nextCursor":null}"#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_400_for_parameters_of_lists_rates_and_settings() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (query, code) in [
         ("status=open", "INVALID_STATUS_FILTER"),
         ("limit=0", "INVALID_LIMIT"),
@@ -90,9 +90,9 @@ async fn status_400_for_parameters_of_lists_rates_and_settings() {
         ("cursor=7", "INVALID_CURSOR"),
     ] {
         let path = format!("{PAYMENTS}?{query}");
-        house.get(&house.shop, &path).await.is_error(400, code, &path);
+        app.get(&app.shop, &path).await.is_error(400, code, &path);
     }
-    house.get("", "/api/rates/XXX").await.is_error(400, "INVALID_CURRENCY", "/api/rates/XXX");
+    app.get("", "/api/rates/XXX").await.is_error(400, "INVALID_CURRENCY", "/api/rates/XXX");
     let path = "/api/merchant/webhook-url";
     for (body, code) in [
         (json!({"webhookSecret": "short"}), "INVALID_SECRET"),
@@ -100,26 +100,26 @@ async fn status_400_for_parameters_of_lists_rates_and_settings() {
         (json!({"webhookUrl": 7}), "INVALID_FIELD"),
         (json!({"callbackUrl": "mailto:a@b.example"}), "INVALID_URL"),
     ] {
-        house.put(&house.shop, path, &body).await.is_error(400, code, path);
+        app.put(&app.shop, path, &body).await.is_error(400, code, path);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_401_without_a_key_or_with_a_wrong_one_and_403_for_other_things() {
-    let house = House::new().await;
-    let made = house.order(&json!({})).await.created();
-    let gifts = house.key(&[Scope::Gifts, Scope::Tips], "shop").await;
+    let app = TestApp::new().await;
+    let made = app.order(&json!({})).await.created();
+    let gifts = app.key(&[Scope::Gifts, Scope::Tips], "shop").await;
     for (method, path, body) in guarded(made["invoiceId"].as_str().unwrap()) {
         let ask = |key: &str| {
             let (method, path, body, key) = (method.clone(), path.clone(), body.clone(), key.to_owned());
-            let house = &house;
-            async move { house.ask(method, &key, &path, body.as_ref()).await }
+            let app = &app;
+            async move { app.ask(method, &key, &path, body.as_ref()).await }
         };
         let nobody = ask("").await;
         nobody.is_error(401, "MISSING_API_KEY", &path);
         assert_eq!(nobody.json()["error"], "Unauthorized");
         assert_eq!(nobody.json()["message"], "API key is required. Include X-API-Key header.");
-        for wrong in ["le_merchant_abc123", "satchel_no", &format!("{}x", house.shop)] {
+        for wrong in ["le_merchant_abc123", "satchel_no", &format!("{}x", app.shop)] {
             let answer = ask(wrong).await;
             answer.is_error(401, "INVALID_API_KEY", &path);
             assert_eq!(answer.json()["message"], "Invalid API key");
@@ -130,33 +130,33 @@ async fn status_401_without_a_key_or_with_a_wrong_one_and_403_for_other_things()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_404_for_what_is_another_account_s() {
-    let house = House::new().await;
-    let made = house.order(&json!({})).await.created();
+    let app = TestApp::new().await;
+    let made = app.order(&json!({})).await.created();
     let path = path(&made);
     for (method, path) in [
         (Method::GET, path.clone()),
         (Method::POST, format!("{path}/sync")),
         (Method::GET, format!("{PAYMENTS}/order/ORDER-12345")),
     ] {
-        house.ask(method, &house.rival, &path, None).await.is_error(404, "PAYMENT_NOT_FOUND", &path);
+        app.ask(method, &app.rival, &path, None).await.is_error(404, "PAYMENT_NOT_FOUND", &path);
     }
     for cursor in [made["invoiceId"].as_str().unwrap(), "inv_000000000000000000000000"] {
         let path = format!("{PAYMENTS}?cursor={cursor}");
-        house.get(&house.rival, &path).await.is_error(400, "INVALID_CURSOR", &path);
+        app.get(&app.rival, &path).await.is_error(400, "INVALID_CURSOR", &path);
     }
-    assert_eq!(house.get(&house.rival, PAYMENTS).await.text, r#"{"payments":[],"nextCursor":null}"#);
+    assert_eq!(app.get(&app.rival, PAYMENTS).await.text, r#"{"payments":[],"nextCursor":null}"#);
     // Each has orders and settings of its own.
-    let theirs = house.post(&house.rival, PAYMENTS, &order(&json!({}))).await.created();
+    let theirs = app.post(&app.rival, PAYMENTS, &order(&json!({}))).await.created();
     assert_ne!(theirs["invoiceId"], made["invoiceId"]);
-    house.listen("https://shop.example/hook").await;
-    assert_eq!(house.get(&house.rival, "/api/merchant/webhook-url").await.ok()["webhookUrl"], Value::Null);
+    app.listen("https://shop.example/hook").await;
+    assert_eq!(app.get(&app.rival, "/api/merchant/webhook-url").await.ok()["webhookUrl"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_404_and_405_where_nothing_is() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for path in ["/api/payments/a/b/c", "/api/merchant/webhook-url/x", "/api/rates/USD/x"] {
-        house.get(&house.shop, path).await.is_error(404, "NOT_FOUND", path);
+        app.get(&app.shop, path).await.is_error(404, "NOT_FOUND", path);
     }
     for (method, path) in [
         (Method::DELETE, PAYMENTS),
@@ -164,7 +164,7 @@ async fn status_404_and_405_where_nothing_is() {
         (Method::POST, "/api/merchant/webhook-url"),
         (Method::POST, "/api/rates"),
     ] {
-        house.ask(method, &house.shop, path, None).await.is_error(405, "METHOD_NOT_ALLOWED", path);
+        app.ask(method, &app.shop, path, None).await.is_error(405, "METHOD_NOT_ALLOWED", path);
     }
 }
 
@@ -178,11 +178,11 @@ async fn status_429_tells_the_limit_and_when_to_come_back() {
         key_write: 2,
         key_read: 3,
     };
-    let house = House::with(Setup { limits, ..Setup::default() }).await;
+    let app = TestApp::with(Setup { limits, ..Setup::default() }).await;
     for _ in 0..2 {
-        assert!(house.order(&json!({})).await.status < 300);
+        assert!(app.order(&json!({})).await.status < 300);
     }
-    let refused = house.order(&json!({})).await;
+    let refused = app.order(&json!({})).await;
     refused.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
     let body = refused.json();
     assert_eq!(
@@ -198,15 +198,15 @@ async fn status_429_tells_the_limit_and_when_to_come_back() {
     assert_eq!(refused.headers["x-ratelimit-remaining"], "0");
     assert!(refused.headers.contains_key("x-ratelimit-reset"));
     // The other shop has its own quota, and reads have another.
-    house.post(&house.rival, PAYMENTS, &order(&json!({}))).await.created();
-    let read = house.get(&house.shop, PAYMENTS).await;
+    app.post(&app.rival, PAYMENTS, &order(&json!({}))).await.created();
+    let read = app.get(&app.shop, PAYMENTS).await;
     assert_eq!((read.status, read.headers["x-ratelimit-remaining"].to_str().unwrap()), (200, "2"));
-    house.get("", "/api/rates").await.ok();
-    house.get("", "/api/rates").await.is_error(429, "RATE_LIMIT_EXCEEDED", "/api/rates");
+    app.get("", "/api/rates").await.ok();
+    app.get("", "/api/rates").await.is_error(429, "RATE_LIMIT_EXCEEDED", "/api/rates");
     // And all clients together get so many invoices.
-    let house = House::with(Setup { budget: 1, ..Setup::default() }).await;
-    house.order(&json!({})).await.created();
-    house.order(&json!({"orderId": "2"})).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
+    let app = TestApp::with(Setup { budget: 1, ..Setup::default() }).await;
+    app.order(&json!({})).await.created();
+    app.order(&json!({"orderId": "2"})).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,27 +219,27 @@ async fn who_guesses_keys_is_limited_like_who_has_none() {
         key_write: 9,
         key_read: 9,
     };
-    let house = House::with(Setup { limits, ..Setup::default() }).await;
-    let guess = format!("{}0", &house.shop[..house.shop.len() - 1]);
-    let other = format!("{}1", &house.shop[..house.shop.len() - 1]);
-    let wrong = if guess == house.shop { other } else { guess };
-    let refused = house.get(&wrong, PAYMENTS).await;
+    let app = TestApp::with(Setup { limits, ..Setup::default() }).await;
+    let guess = format!("{}0", &app.shop[..app.shop.len() - 1]);
+    let other = format!("{}1", &app.shop[..app.shop.len() - 1]);
+    let wrong = if guess == app.shop { other } else { guess };
+    let refused = app.get(&wrong, PAYMENTS).await;
     refused.is_error(401, "INVALID_API_KEY", PAYMENTS);
     assert_eq!(refused.headers["x-ratelimit-remaining"], "1");
-    house.get("", PAYMENTS).await.is_error(401, "MISSING_API_KEY", PAYMENTS);
-    house.get(&wrong, PAYMENTS).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
-    house.post(&wrong, PAYMENTS, &order(&json!({}))).await.is_error(401, "INVALID_API_KEY", PAYMENTS);
-    house.post(&wrong, PAYMENTS, &order(&json!({}))).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
+    app.get("", PAYMENTS).await.is_error(401, "MISSING_API_KEY", PAYMENTS);
+    app.get(&wrong, PAYMENTS).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
+    app.post(&wrong, PAYMENTS, &order(&json!({}))).await.is_error(401, "INVALID_API_KEY", PAYMENTS);
+    app.post(&wrong, PAYMENTS, &order(&json!({}))).await.is_error(429, "RATE_LIMIT_EXCEEDED", PAYMENTS);
     // Whoever has a key is not held up by those who guess from the same place.
-    house.get(&house.shop, PAYMENTS).await.ok();
+    app.get(&app.shop, PAYMENTS).await.ok();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_has_the_name_of_its_request() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let ask = async |name: &str| {
         let headers = [("x-correlation-id", name)];
-        house.ask_with(Method::GET, &house.shop, PAYMENTS, None, &headers).await.headers["x-correlation-id"]
+        app.ask_with(Method::GET, &app.shop, PAYMENTS, None, &headers).await.headers["x-correlation-id"]
             .clone()
     };
     assert_eq!(ask("order-7/attempt-2").await, "order-7/attempt-2");
@@ -247,7 +247,7 @@ async fn every_answer_has_the_name_of_its_request() {
     for strange in ["", "a b", &long] {
         assert_eq!(ask(strange).await.len(), 36, "{strange}");
     }
-    let refused = house.get(&house.shop, "/api/payments/inv_0").await;
+    let refused = app.get(&app.shop, "/api/payments/inv_0").await;
     refused.is_error(404, "PAYMENT_NOT_FOUND", "/api/payments/inv_0");
     assert_eq!(refused.headers["x-correlation-id"].len(), 36);
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 
-use super::house::{House, id, invoice};
-use super::till::Till;
+use super::paying_app::PayingApp;
+use super::test_app::{TestApp, id, invoice};
 use crate::admin::{ExportRequest, PaymentAdmin};
 use crate::core::decimal::Decimal;
 use crate::core::money::Msat;
@@ -58,8 +58,8 @@ fn table(text: &str) -> Vec<BTreeMap<String, String>> {
     .collect()
 }
 
-async fn export(house: &House, query: &str) -> Vec<BTreeMap<String, String>> {
-    let answer = house.get(&house.shop, &format!("{TABLE}{query}")).await;
+async fn export(app: &TestApp, query: &str) -> Vec<BTreeMap<String, String>> {
+    let answer = app.get(&app.shop, &format!("{TABLE}{query}")).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.headers["content-type"], "text/csv; charset=utf-8; header=present");
     assert_eq!(answer.headers["cache-control"], "no-store");
@@ -76,20 +76,21 @@ fn sum<'a>(rows: impl IntoIterator<Item = &'a BTreeMap<String, String>>, column:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_agrees_with_the_books() {
-    let till = Till::new().await;
-    let dollars = till.paid(&json!({ "amount": 10 })).await;
-    let sats = till.order(&json!({ "orderId": "s", "amount": 1_000, "currency": "sats" })).await.created();
+    let paying = PayingApp::new().await;
+    let dollars = paying.paid(&json!({ "amount": 10 })).await;
+    let sats = paying.order(&json!({ "orderId": "s", "amount": 1_000, "currency": "sats" })).await.created();
     // A wallet rounds up.
-    assert!(till.pay_msat(&invoice(&sats), 1_000_123));
-    till.order(&json!({ "orderId": "nobody pays" })).await.created();
-    till.refund_of(&dollars, 8_326, &json!({ "amount": 3.33 })).await.created();
-    till.finish(true, Msat::new(1_234).unwrap());
-    till.refund_of(&dollars, 8_326, &json!({ "amount": 3.33 })).await.created();
-    till.finish(false, Msat::ZERO);
-    till.refund_of(&sats, 400, &json!({ "amount": 400, "currency": "sats", "reason": "half" }))
+    assert!(paying.pay_msat(&invoice(&sats), 1_000_123));
+    paying.order(&json!({ "orderId": "nobody pays" })).await.created();
+    paying.refund_of(&dollars, 8_326, &json!({ "amount": 3.33 })).await.created();
+    paying.finish(true, Msat::new(1_234).unwrap());
+    paying.refund_of(&dollars, 8_326, &json!({ "amount": 3.33 })).await.created();
+    paying.finish(false, Msat::ZERO);
+    paying
+        .refund_of(&sats, 400, &json!({ "amount": 400, "currency": "sats", "reason": "half" }))
         .await
         .created();
-    let rows = export(&till, "").await;
+    let rows = export(&paying, "").await;
     let kinds: Vec<_> = rows.iter().map(|row| (row["type"].as_str(), row["status"].as_str())).collect();
     let expected = [
         ("payment", "paid"),
@@ -101,10 +102,10 @@ async fn the_table_agrees_with_the_books() {
     ];
     assert_eq!(kinds, expected);
     let live = rows.iter().filter(|row| row["type"] == "refund" && row["status"] != "failed");
-    assert_eq!(sum(&rows, "inSats") - sum(live, "amountSats"), -till.balance("merchants"));
-    assert_eq!(sum(&rows, "routingFeeSats"), till.balance("routing_paid"));
+    assert_eq!(sum(&rows, "inSats") - sum(live, "amountSats"), -paying.balance("merchants"));
+    assert_eq!(sum(&rows, "routingFeeSats"), paying.balance("routing_paid"));
     let moved = sum(&rows, "inSats") - sum(&rows, "outSats") - sum(&rows, "routingFeeSats");
-    assert_eq!(moved, till.balance("lightning"));
+    assert_eq!(moved, paying.balance("lightning"));
     let row =
         |at: usize, names: &[&str]| names.iter().map(|name| rows[at][*name].clone()).collect::<Vec<_>>();
     let all = [
@@ -128,22 +129,25 @@ async fn the_table_agrees_with_the_books() {
     assert_eq!(row(5, &whose), [noon, "", "", "half", mail, "shop"]);
     assert_eq!((&rows[0]["id"], &rows[3]["invoiceId"]), (&id(&dollars), &id(&dollars)));
     // Another account has a table of its own.
-    let theirs = till.get(&till.rival, TABLE).await;
+    let theirs = paying.get(&paying.rival, TABLE).await;
     assert_eq!(table(&theirs.text), Vec::<BTreeMap<_, _>>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn long_tables_come_in_parts_and_what_others_wrote_is_no_formula() {
-    let till = Till::new().await;
+    let paying = PayingApp::new().await;
     let texts = ["=1+1", "@x", "a,\"b\"", "-1", "+1", "two\r\nlines", "\u{fc}ber"];
     for number in 0..501 {
         let text = texts[number % texts.len()];
         let more =
             json!({ "orderId": format!("{number}"), "amount": 1, "currency": "sats", "description": text });
-        till.order(&more).await.created();
+        paying.order(&more).await.created();
     }
-    till.order(&json!({ "orderId": "=cmd()", "customerName": "@SUM(A1)", "metadata": null })).await.created();
-    let rows = export(&till, "").await;
+    paying
+        .order(&json!({ "orderId": "=cmd()", "customerName": "@SUM(A1)", "metadata": null }))
+        .await
+        .created();
+    let rows = export(&paying, "").await;
     assert_eq!(rows.len(), 502);
     let numbers: Vec<_> = (0..501).map(|number| number.to_string()).collect();
     assert!(rows.iter().map(|row| &row["orderId"]).take(501).eq(&numbers));
@@ -156,7 +160,7 @@ async fn long_tables_come_in_parts_and_what_others_wrote_is_no_formula() {
     let (mut text, mut after, mut pages) = (String::new(), None, 0);
     loop {
         let asked = ExportRequest { after, account: Some("shop".into()), ..ExportRequest::default() };
-        let page = PaymentAdmin::export(&till.payments, asked).await.unwrap();
+        let page = PaymentAdmin::export(&paying.payments, asked).await.unwrap();
         if text.is_empty() {
             text.push_str(page["head"].as_str().unwrap());
         }
@@ -169,49 +173,49 @@ async fn long_tables_come_in_parts_and_what_others_wrote_is_no_formula() {
     }
     assert_eq!((table(&text), pages), (rows, 3));
     let nobody = ExportRequest { account: Some("nobody".into()), ..ExportRequest::default() };
-    assert!(PaymentAdmin::export(&till.payments, nobody).await.is_err());
+    assert!(PaymentAdmin::export(&paying.payments, nobody).await.is_err());
     let nowhere = ExportRequest { after: Some("x".into()), ..ExportRequest::default() };
-    assert!(PaymentAdmin::export(&till.payments, nowhere).await.is_err());
+    assert!(PaymentAdmin::export(&paying.payments, nowhere).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_reads_one_table_at_a_time() {
-    let till = Till::new().await;
-    till.order(&json!({})).await.created();
+    let paying = PayingApp::new().await;
+    paying.order(&json!({})).await.created();
     let everything = || Span::read(None, None).unwrap();
     let account = |name: &'static str| {
-        let found = till.ledger.store.read_blocking(move |connection| store::account(connection, name));
+        let found = paying.ledger.store.read_blocking(move |connection| store::account(connection, name));
         found.unwrap().unwrap()
     };
-    let mut first = Box::pin(till.payments.export(account("shop"), everything()).unwrap());
+    let mut first = Box::pin(paying.payments.export(account("shop"), everything()).unwrap());
     first.try_next().await.unwrap().unwrap();
-    till.get(&till.shop, TABLE).await.is_error(409, "EXPORT_RUNNING", TABLE);
+    paying.get(&paying.shop, TABLE).await.is_error(409, "EXPORT_RUNNING", TABLE);
     // Another account's is another's.
-    assert_eq!(till.get(&till.rival, TABLE).await.status, 200);
+    assert_eq!(paying.get(&paying.rival, TABLE).await.status, 200);
     // Whoever hangs up is not waited for.
     drop(first);
-    assert_eq!(export(&till, "").await.len(), 1);
-    assert_eq!(export(&till, "").await.len(), 1);
+    assert_eq!(export(&paying, "").await.len(), 1);
+    assert_eq!(export(&paying, "").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_looked_at_for_one_page_is_bounded() {
-    let till = Till::new().await;
+    let paying = PayingApp::new().await;
     for number in 0..7 {
-        let made = till
+        let made = paying
             .order(&json!({"orderId": number, "amount": 100 + number, "currency": "sats"}))
             .await
             .created();
         if number == 6 {
-            till.clock.advance(std::time::Duration::from_secs(60));
+            paying.clock.advance(std::time::Duration::from_secs(60));
         }
-        till.pay(&made);
+        paying.pay(&made);
     }
     let span = Span::read(Some("2027-01-15T08:01:00Z"), None).unwrap();
     let (mut place, mut pages) = (Some(Place::START), Vec::new());
     while let Some(at) = place {
         let bounds = Bounds { lines: 2, rows: 3 };
-        let page = till.ledger.store.read_blocking(move |connection| {
+        let page = paying.ledger.store.read_blocking(move |connection| {
             rows::page(connection, None, span, at, bounds, 1_900_000_000_000)
         });
         let page = page.unwrap();
@@ -224,10 +228,10 @@ async fn what_is_looked_at_for_one_page_is_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_span_begins_with_its_first_moment_and_ends_with_its_last_day() {
-    let till = Till::new().await;
-    let made = till.order(&json!({})).await.created();
-    till.clock.advance(std::time::Duration::from_secs(60));
-    till.pay(&made);
+    let paying = PayingApp::new().await;
+    let made = paying.order(&json!({})).await.created();
+    paying.clock.advance(std::time::Duration::from_secs(60));
+    paying.pay(&made);
     for (query, lines) in [
         ("?from=2027-01-15&to=2027-01-15", 1),
         ("?from=2027-01-16", 0),
@@ -237,10 +241,10 @@ async fn a_span_begins_with_its_first_moment_and_ends_with_its_last_day() {
         ("?to=2027-01-15T08:01:00Z", 0),
         ("?from=&to=2027-01-15T09:01:01%2B01:00", 1),
     ] {
-        assert_eq!(export(&till, query).await.len(), lines, "{query}");
+        assert_eq!(export(&paying, query).await.len(), lines, "{query}");
     }
     for query in ["?from=yesterday", "?to=2027-02-30", "?to=2027"] {
         let path = format!("{TABLE}{query}");
-        till.get(&till.shop, &path).await.is_error(400, "INVALID_TIME", &path);
+        paying.get(&paying.shop, &path).await.is_error(400, "INVALID_TIME", &path);
     }
 }

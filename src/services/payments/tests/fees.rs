@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::house::{House, Setup, id, invoice};
-use super::till::{REFUNDS, Till};
+use super::paying_app::{PayingApp, REFUNDS};
+use super::test_app::{Setup, TestApp, id, invoice};
 use crate::core::fees::FeeRule;
 use crate::core::money::Msat;
 use crate::ledger::audit;
 
 /// Owed to the shop and earned, in sat; the books must be right.
-fn books(house: &House) -> (i64, i64) {
-    let audit = tokio::task::block_in_place(|| audit::audit(&house.ledger).unwrap());
+fn books(app: &TestApp) -> (i64, i64) {
+    let audit = tokio::task::block_in_place(|| audit::audit(&app.ledger).unwrap());
     assert!(audit.clean, "{:?}", audit.problems);
     let of = |name: &str| -> i64 {
         audit.accounts.iter().filter(|row| row.account == name).map(|row| -row.msat / 1_000).sum()
@@ -18,42 +18,42 @@ fn books(house: &House) -> (i64, i64) {
     (of("merchants"), of("fees_earned"))
 }
 
-async fn house(rule: FeeRule) -> House {
+async fn app(rule: FeeRule) -> TestApp {
     let mut setup = Setup::default();
     setup.rules.fee = rule;
-    House::with(setup).await
+    TestApp::with(setup).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fee_is_shown_before_it_is_paid_and_taken_out_of_what_is_owed() {
-    let house = house(FeeRule { min_sat: 10, percent: 1 }).await;
-    let made = house.order(&json!({})).await.created();
+    let app = app(FeeRule { min_sat: 10, percent: 1 }).await;
+    let made = app.order(&json!({})).await.created();
     assert_eq!((&made["amountSats"], &made["feeSats"]), (&json!(125_000), &json!(1_250)));
     let asked = invoice(&made).amount_milli_satoshis();
     assert_eq!(asked, Some(125_000_000), "the customer pays the price");
-    house.pay(&made);
-    assert_eq!(books(&house), (123_750, 1_250));
-    assert!(!house.pay_msat(&invoice(&made), 125_000_000));
-    assert_eq!(books(&house), (123_750, 1_250));
-    assert_eq!(house.shown(&id(&made)).await["feeSats"], 1_250);
+    app.pay(&made);
+    assert_eq!(books(&app), (123_750, 1_250));
+    assert!(!app.pay_msat(&invoice(&made), 125_000_000));
+    assert_eq!(books(&app), (123_750, 1_250));
+    assert_eq!(app.shown(&id(&made)).await["feeSats"], 1_250);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fee_is_never_more_than_what_came() {
-    let house = house(FeeRule { min_sat: 1_000_000, percent: 0 }).await;
-    let made = house.order(&json!({})).await.created();
-    house.pay(&made);
-    assert_eq!(books(&house), (0, 125_000));
+    let app = app(FeeRule { min_sat: 1_000_000, percent: 0 }).await;
+    let made = app.order(&json!({})).await.created();
+    app.pay(&made);
+    assert_eq!(books(&app), (0, 125_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_fee_nothing_is_told_of_one() {
-    let house = house(FeeRule::FREE).await;
-    let made = house.order(&json!({})).await.created();
+    let app = app(FeeRule::FREE).await;
+    let made = app.order(&json!({})).await.created();
     assert_eq!(made.get("feeSats"), None);
-    house.pay(&made);
-    assert_eq!(house.shown(&id(&made)).await.get("feeSats"), None);
-    assert_eq!(books(&house), (125_000, 0));
+    app.pay(&made);
+    assert_eq!(app.shown(&id(&made)).await.get("feeSats"), None);
+    assert_eq!(books(&app), (125_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,27 +61,27 @@ async fn fee_goes_back_with_a_whole_refund_and_is_earned_again_if_that_fails() {
     let mut setup = Setup::default();
     setup.rules.fee = FeeRule { min_sat: 10, percent: 1 };
     setup.rules.return_fee = true;
-    let till = Till::with(setup).await;
-    let made = till.paid(&json!({})).await;
-    assert_eq!(books(&till), (123_750, 1_250));
-    till.refund_of(&made, 125_000, &json!({})).await.created();
-    assert_eq!(books(&till), (0, 0));
-    till.finish(false, Msat::ZERO);
-    assert_eq!(books(&till), (123_750, 1_250));
-    till.refund_of(&made, 125_000, &json!({})).await.created();
-    till.finish(true, Msat::ZERO);
-    assert_eq!(books(&till), (0, 0));
+    let paying = PayingApp::with(setup).await;
+    let made = paying.paid(&json!({})).await;
+    assert_eq!(books(&paying), (123_750, 1_250));
+    paying.refund_of(&made, 125_000, &json!({})).await.created();
+    assert_eq!(books(&paying), (0, 0));
+    paying.finish(false, Msat::ZERO);
+    assert_eq!(books(&paying), (123_750, 1_250));
+    paying.refund_of(&made, 125_000, &json!({})).await.created();
+    paying.finish(true, Msat::ZERO);
+    assert_eq!(books(&paying), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fee_that_is_kept_must_be_covered_by_other_sats_of_the_shop() {
     let mut setup = Setup::default();
     setup.rules.fee = FeeRule { min_sat: 10, percent: 1 };
-    let till = Till::with(setup).await;
-    let made = till.paid(&json!({})).await;
-    till.refund_of(&made, 125_000, &json!({})).await.is_error(409, "INSUFFICIENT_BALANCE", REFUNDS);
-    till.paid(&json!({ "orderId": "ANOTHER" })).await;
-    till.refund_of(&made, 125_000, &json!({})).await.created();
-    till.finish(true, Msat::ZERO);
-    assert_eq!(books(&till), (122_500, 2_500));
+    let paying = PayingApp::with(setup).await;
+    let made = paying.paid(&json!({})).await;
+    paying.refund_of(&made, 125_000, &json!({})).await.is_error(409, "INSUFFICIENT_BALANCE", REFUNDS);
+    paying.paid(&json!({ "orderId": "ANOTHER" })).await;
+    paying.refund_of(&made, 125_000, &json!({})).await.created();
+    paying.finish(true, Msat::ZERO);
+    assert_eq!(books(&paying), (122_500, 2_500));
 }

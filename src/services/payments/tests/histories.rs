@@ -1,4 +1,4 @@
-//! Whole histories of refunds on a node that misbehaves, with deaths between any two steps.
+//! Whole histories of refunds on a node that misbehaves, with crashes between any two steps.
 //!
 //! Afterwards everything is driven to its end. Of no payment more went out than came in, unless the node had lied of
 //! a failure, and then the books say so; each refund arrived once or not at all; and what is left can be refunded to
@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::house::{House, id, invoice};
+use super::test_app::{TestApp, id, invoice};
 use crate::core::ids::PaymentHash;
 use crate::core::money::Msat;
 use crate::ledger::charges::hash_of;
@@ -111,7 +111,7 @@ struct Paid {
 }
 
 struct World {
-    house: House,
+    app: TestApp,
     dispatcher: Dispatcher,
     paid: Vec<Paid>,
     /// Bodies that began a refund, and of which payment.
@@ -123,7 +123,7 @@ struct World {
 
 impl World {
     async fn take(&mut self, step: &Step) {
-        let (ledger, sim) = (self.house.ledger.clone(), self.house.sim.clone());
+        let (ledger, sim) = (self.app.ledger.clone(), self.app.sim.clone());
         match *step {
             Step::Order { units, currency, more_msat } => {
                 self.order(units.into(), currency, more_msat.into()).await
@@ -150,7 +150,7 @@ impl World {
             }
             Step::Again { refund } => {
                 let Some(at) = place(self.begun.len(), refund) else { return };
-                let again = self.house.post(&self.house.shop, REFUNDS, &self.begun[at].1).await;
+                let again = self.app.post(&self.app.shop, REFUNDS, &self.begun[at].1).await;
                 assert!(matches!(again.status, 200 | 409), "{}", again.text);
             }
             Step::Dispatch => self.dispatch(),
@@ -192,16 +192,16 @@ impl World {
             Step::Die { records_lost, events_again } => self.die(records_lost.into(), events_again.into()),
             Step::Sweep => recovery::sweep(&ledger, 0).unwrap(),
             Step::Route { exists } => sim.set_no_route(!exists),
-            Step::Wait { seconds } => self.house.clock.advance(Duration::from_secs(seconds.into())),
+            Step::Wait { seconds } => self.app.clock.advance(Duration::from_secs(seconds.into())),
         }
     }
 
     async fn new_order(&mut self, units: u64, currency: &str) -> Value {
-        self.house.payments.rates().refresh().await;
+        self.app.payments.rates().refresh().await;
         self.orders += 1;
         let more = json!({ "orderId": self.orders.to_string(), "amount": amount(units, currency),
             "currency": currency });
-        self.house.order(&more).await.created()
+        self.app.order(&more).await.created()
     }
 
     async fn order(&mut self, units: u64, currency: usize, more_msat: u64) {
@@ -209,7 +209,7 @@ impl World {
         let made = self.new_order(units, currency).await;
         let invoice = invoice(&made);
         let came = invoice.amount_milli_satoshis().unwrap() + more_msat;
-        assert!(self.house.pay_msat(&invoice, came));
+        assert!(self.app.pay_msat(&invoice, came));
         self.paid.push(Paid { id: id(&made), units, currency, came: Msat::new(came).unwrap() });
     }
 
@@ -218,7 +218,7 @@ impl World {
         let paid = &self.paid[at];
         let mut body = json!({ "invoiceId": paid.id, "amount": amount(units, paid.currency), "currency": paid.currency,
             "lightningInvoice": self.invoice(9_999_999) });
-        let told = self.house.post(&self.house.shop, REFUNDS, &body).await.json();
+        let told = self.app.post(&self.app.shop, REFUNDS, &body).await.json();
         let Some(sats) =
             told["message"].as_str().unwrap().strip_prefix("lightningInvoice must be for exactly ")
         else {
@@ -230,7 +230,7 @@ impl World {
         };
         let sats = sats.strip_suffix(" sat").unwrap().parse().unwrap();
         body["lightningInvoice"] = to.clone().unwrap_or_else(|| self.invoice(sats)).into();
-        let answer = self.house.post(&self.house.shop, REFUNDS, &body).await;
+        let answer = self.app.post(&self.app.shop, REFUNDS, &body).await;
         if to.is_some() && answer.status != 201 {
             return false;
         }
@@ -240,36 +240,36 @@ impl World {
     }
 
     fn invoice(&self, sat: u64) -> String {
-        self.house.sim.invoice(Msat::from_sat(sat).unwrap(), Duration::from_secs(3_600)).0.to_string()
+        self.app.sim.invoice(Msat::from_sat(sat).unwrap(), Duration::from_secs(3_600)).0.to_string()
     }
 
     fn dispatch(&mut self) {
-        tokio::task::block_in_place(|| self.dispatcher.round(&self.house.ledger).unwrap());
+        tokio::task::block_in_place(|| self.dispatcher.round(&self.app.ledger).unwrap());
     }
 
     fn die(&mut self, records_lost: usize, events_again: usize) {
-        self.house.sim.restart(records_lost, events_again);
+        self.app.sim.restart(records_lost, events_again);
         self.dispatcher = Dispatcher::default();
-        recovery::mark_unknown(&self.house.ledger).unwrap();
+        recovery::mark_unknown(&self.app.ledger).unwrap();
     }
 
     /// The node becomes honest and everything is driven to its end.
     fn settle(&mut self, all_arrive: bool) {
-        let sim = self.house.sim.clone();
+        let sim = self.app.sim.clone();
         sim.set_no_route(false);
         sim.set_commit_at_once(true);
         for round in 0..30_u32 {
             sim.tell_all();
-            self.house.drain();
-            reconciliation::look_again(&self.house.ledger, true).unwrap();
+            self.app.drain();
+            reconciliation::look_again(&self.app.ledger, true).unwrap();
             self.dispatch();
             sim.commit_all();
             for (number, hash) in sim.under_way().into_iter().enumerate() {
                 let arrives = all_arrive || (number + round as usize).is_multiple_of(2);
                 sim.resolve(hash, arrives, Msat::ZERO);
             }
-            self.house.drain();
-            self.house.clock.advance(Duration::from_secs(60));
+            self.app.drain();
+            self.app.clock.advance(Duration::from_secs(60));
             if round == 20 {
                 sim.mine(2_100);
             }
@@ -278,20 +278,20 @@ impl World {
 
     /// What has reached customers of each payment, and what the refunds say of it.
     async fn judge(&self) -> Result<Vec<u64>, TestCaseError> {
-        let house = &self.house;
-        let audit = audit::audit(&house.ledger).unwrap();
+        let app = &self.app;
+        let audit = audit::audit(&app.ledger).unwrap();
         prop_assert!(audit.clean, "{:?}", audit.problems);
         let of = |name: &str| audit.accounts.iter().find(|row| row.account == name).unwrap().msat;
         prop_assert!(self.lied || of("loss") == 0);
         prop_assert_eq!((of("in_flight"), of("suspense")), (0, 0));
-        let delivered = house.sim.delivered();
+        let delivered = app.sim.delivered();
         let mut out = vec![0_u64; self.paid.len()];
         let mut inside = 0;
         for (at, body) in &self.begun {
             let invoice = body["lightningInvoice"].as_str().unwrap().parse().unwrap();
             let hash: PaymentHash = hash_of(&invoice);
-            let shown = house.post(&house.shop, REFUNDS, body).await;
-            let known = payouts_status(house, hash);
+            let shown = app.post(&app.shop, REFUNDS, body).await;
+            let known = payouts_status(app, hash);
             let msat = match (delivered.get(&hash), known) {
                 (Some(msat), (paid, _)) => {
                     prop_assert!(paid, "it arrived and is not known to have: {}", shown.text);
@@ -319,7 +319,7 @@ impl World {
             let loss = out.saturating_sub(paid.came.get());
             prop_assert!(self.lied || loss == 0, "{} msat went out, {} came in", out, paid.came);
             short += loss;
-            let shown = house.shown(&paid.id).await;
+            let shown = app.shown(&paid.id).await;
             let gone = shown["amountRefundedSats"].as_u64().unwrap_or(0);
             prop_assert_eq!(gone, (out - loss) / 1_000);
             prop_assert_eq!(shown["status"] == "refunded", gone == paid.came.sat_floor(), "{}", shown);
@@ -337,7 +337,7 @@ impl World {
             let paid = &self.paid[at];
             let too_much = json!({ "invoiceId": paid.id, "amount": 1_000_000_000, "currency": paid.currency,
                 "lightningInvoice": self.invoice(9_999_999) });
-            let told = self.house.post(&self.house.shop, REFUNDS, &too_much).await.json();
+            let told = self.app.post(&self.app.shop, REFUNDS, &too_much).await.json();
             let left =
                 told["message"].as_str().unwrap().strip_prefix("Amount is more than can be refunded: ");
             let left =
@@ -358,8 +358,8 @@ impl World {
 }
 
 /// Whether a payout arrived, and whether at this very node.
-fn payouts_status(house: &House, hash: PaymentHash) -> (bool, bool) {
-    let found = house.ledger.store.read_blocking(move |connection| {
+fn payouts_status(app: &TestApp, hash: PaymentHash) -> (bool, bool) {
+    let found = app.ledger.store.read_blocking(move |connection| {
         let payout = payouts::by_hash(connection, hash)?.unwrap();
         let own = crate::ledger::charges::by_hash(connection, hash)?.is_some();
         Ok::<_, crate::ledger::LedgerError>((payout.status == payouts::PayoutStatus::Paid, own))
@@ -399,9 +399,9 @@ fn histories_end_with_no_more_out_than_in_and_all_the_rest_refundable() {
     let histories = proptest::collection::vec(step(), 20..70);
     let outcome = TestRunner::new(config).run(&histories, |history| {
         runtime.block_on(async {
-            let house = House::new().await;
+            let app = TestApp::new().await;
             let (dispatcher, paid, begun) = (Dispatcher::default(), Vec::new(), Vec::new());
-            let mut world = World { house, dispatcher, paid, begun, orders: 0, inside: 0, lied: false };
+            let mut world = World { app, dispatcher, paid, begun, orders: 0, inside: 0, lied: false };
             for step in &history {
                 world.take(step).await;
             }
@@ -413,7 +413,7 @@ fn histories_end_with_no_more_out_than_in_and_all_the_rest_refundable() {
             if !world.lied {
                 // Nothing is left but parts of a sat, and what is too little for a cent.
                 for paid in &world.paid {
-                    prop_assert_eq!(&world.house.status(&paid.id).await, "refunded");
+                    prop_assert_eq!(&world.app.status(&paid.id).await, "refunded");
                 }
             }
             let mut seen = seen.borrow_mut();

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::answer::Answer;
-use super::house::{House, Setup, id};
-use super::till::{REFUNDS, Till};
+use super::paying_app::{PayingApp, REFUNDS};
+use super::test_app::{Setup, TestApp, id};
 use crate::core::money::Msat;
 use crate::ledger::LedgerError;
 use crate::ledger::coin_fees::FeeRules;
@@ -24,7 +24,7 @@ fn address(number: u64) -> String {
     Address::p2pkh(PubkeyHash::hash(&number.to_be_bytes()), Network::Regtest).to_string()
 }
 
-impl Till {
+impl PayingApp {
     async fn refund_to(&self, made: &Value, amount: Value, currency: &str, address: &str) -> Answer {
         let body = json!({ "invoiceId": id(made), "amount": amount, "currency": currency, "bitcoinAddress": address });
         self.post(&self.shop, REFUNDS, &body).await
@@ -39,7 +39,7 @@ impl Till {
         self.get(&self.shop, &path).await.ok()["status"].as_str().unwrap().to_owned()
     }
 
-    fn open_coins(&self) -> Vec<coins::CoinSend> {
+    fn open_coins(&self) -> Vec<coins::OnchainPayout> {
         self.ledger.store.read_blocking(coins::open).unwrap()
     }
 
@@ -58,72 +58,76 @@ impl Till {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn coins_go_to_an_address_and_arrive_six_blocks_deep() {
-    let till = Till::new().await;
-    till.listen("https://shop.example/hook").await;
-    let made = till.paid(&json!({})).await;
+    let paying = PayingApp::new().await;
+    paying.listen("https://shop.example/hook").await;
+    let made = paying.paid(&json!({})).await;
     let (first, second) = (address(1), address(2));
-    let part = till.refund_to(&made, json!(19.99), "USD", &first).await.created();
+    let part = paying.refund_to(&made, json!(19.99), "USD", &first).await.created();
     assert_eq!(
         (&part["type"], &part["status"], &part["amountSats"]),
         (&json!("onchain"), &json!("pending"), &json!(49_984))
     );
     assert!(part["txid"].is_null());
-    let again = till.refund_to(&made, json!(19.99), "USD", &first).await;
+    let again = paying.refund_to(&made, json!(19.99), "USD", &first).await;
     assert_eq!((again.status, again.ok()["refundId"].clone()), (200, part["refundId"].clone()));
-    till.refund_to(&made, json!(1), "USD", &first).await.is_error(409, "ADDRESS_USED", REFUNDS);
-    let rest = till.refund_to(&made, json!(30), "USD", &second).await.created();
-    assert_eq!((till.owed(), till.balance("in_flight")), (0, -125_000_000));
+    paying.refund_to(&made, json!(1), "USD", &first).await.is_error(409, "ADDRESS_USED", REFUNDS);
+    let rest = paying.refund_to(&made, json!(30), "USD", &second).await.created();
+    assert_eq!((paying.owed(), paying.balance("in_flight")), (0, -125_000_000));
     // One at a time: the second waits until the wallet has seen the first.
-    till.step();
-    till.step();
-    assert_eq!(till.sim.coins_sent(), [(first.clone(), 49_984)]);
-    till.sim.see_coins();
-    till.step();
-    assert_eq!(till.sim.coins_sent(), [(first.clone(), 49_984), (second.clone(), 75_016)]);
-    assert_eq!(till.refund_status(&part).await, "pending");
-    till.sim.bury_coins();
-    till.step();
+    paying.step();
+    paying.step();
+    assert_eq!(paying.sim.coins_sent(), [(first.clone(), 49_984)]);
+    paying.sim.see_coins();
+    paying.step();
+    assert_eq!(paying.sim.coins_sent(), [(first.clone(), 49_984), (second.clone(), 75_016)]);
+    assert_eq!(paying.refund_status(&part).await, "pending");
+    paying.sim.bury_coins();
+    paying.step();
     assert_eq!(
-        (till.refund_status(&part).await, till.refund_status(&rest).await),
+        (paying.refund_status(&part).await, paying.refund_status(&rest).await),
         ("completed".into(), "completed".into())
     );
-    assert_eq!(till.status(&id(&made)).await, "refunded");
+    assert_eq!(paying.status(&id(&made)).await, "refunded");
     // The coins are bought from the operator with what was owed to the merchant.
-    assert_eq!((till.balance("in_flight"), till.balance("operator")), (0, -125_000_000));
-    let list = till.get(&till.shop, REFUNDS).await.ok();
+    assert_eq!((paying.balance("in_flight"), paying.balance("operator")), (0, -125_000_000));
+    let list = paying.get(&paying.shop, REFUNDS).await.ok();
     assert_eq!(list["refunds"][0]["txid"].as_str().unwrap().len(), 64);
-    let kinds: Vec<_> = till.sent().into_iter().map(|(kind, _)| kind).collect();
+    let kinds: Vec<_> = paying.sent().into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, ["payment.completed", "refund.completed", "refund.completed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_t_go_to_an_address_is_refused_with_its_reason() {
-    let till = Till::new().await;
-    let made = till.paid(&json!({ "amount": 3_000, "currency": "sats" })).await;
+    let paying = PayingApp::new().await;
+    let made = paying.paid(&json!({ "amount": 3_000, "currency": "sats" })).await;
     let mainnet = Address::p2pkh(PubkeyHash::hash(b"x"), Network::Bitcoin).to_string();
     for wrong in ["x", &mainnet, "bcrt1q"] {
-        till.refund_to(&made, json!(1_000), "sats", wrong).await.is_error(400, "INVALID_ADDRESS", REFUNDS);
+        paying.refund_to(&made, json!(1_000), "sats", wrong).await.is_error(400, "INVALID_ADDRESS", REFUNDS);
     }
-    till.refund_to(&made, json!(545), "sats", &address(1)).await.is_error(400, "AMOUNT_TOO_SMALL", REFUNDS);
-    till.refund_to(&made, json!(3_001), "sats", &address(1)).await.is_error(
+    paying.refund_to(&made, json!(545), "sats", &address(1)).await.is_error(400, "AMOUNT_TOO_SMALL", REFUNDS);
+    paying.refund_to(&made, json!(3_001), "sats", &address(1)).await.is_error(
         400,
         "REFUND_EXCEEDS_PAYMENT",
         REFUNDS,
     );
-    till.refund_to(&made, json!(1), "USD", &address(1)).await.is_error(400, "INVALID_CURRENCY", REFUNDS);
+    paying.refund_to(&made, json!(1), "USD", &address(1)).await.is_error(400, "INVALID_CURRENCY", REFUNDS);
     let mut setup = Setup::default();
     setup.rules.min_onchain = Msat::ZERO;
-    let none = House::with(setup).await;
+    let none = TestApp::with(setup).await;
     let made_there = none.order(&json!({ "amount": 3_000, "currency": "sats" })).await.created();
     none.pay(&made_there);
     let body = json!({ "invoiceId": id(&made_there), "amount": 1_000, "currency": "sats", "bitcoinAddress": address(1) });
     none.post(&none.shop, REFUNDS, &body).await.is_error(400, "ONCHAIN_NOT_SUPPORTED", REFUNDS);
-    till.sim.set_no_coins(true);
-    let short = till.refund_to(&made, json!(1_000), "sats", &address(1)).await;
+    paying.sim.set_no_coins(true);
+    let short = paying.refund_to(&made, json!(1_000), "sats", &address(1)).await;
     short.is_error(503, "INSUFFICIENT_ONCHAIN_FUNDS", REFUNDS);
-    till.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
-    till.refund_to(&made, json!(1_000), "sats", &address(1)).await.is_error(503, "NODE_UNAVAILABLE", REFUNDS);
-    assert_eq!((till.owed(), till.open_coins().len()), (3_000, 0));
+    paying.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
+    paying.refund_to(&made, json!(1_000), "sats", &address(1)).await.is_error(
+        503,
+        "NODE_UNAVAILABLE",
+        REFUNDS,
+    );
+    assert_eq!((paying.owed(), paying.open_coins().len()), (3_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,84 +137,84 @@ async fn miners_fee_of_a_refund_has_a_limit_for_one_for_an_account_and_for_all_i
     // Reckoned at 449 each at the usual rate.
     setup.rules.onchain_fees =
         FeeRules { max: sat(5_000), max_account_hour: sat(900), max_hour: sat(1_300), rate: None };
-    let till = Till::with(setup).await;
-    let made = till.paid(&json!({ "amount": 10_000, "currency": "sats" })).await;
-    till.sim.set_fee_rate(10_000);
-    let dear = till.refund_to(&made, json!(2_000), "sats", &address(1)).await;
+    let paying = PayingApp::with(setup).await;
+    let made = paying.paid(&json!({ "amount": 10_000, "currency": "sats" })).await;
+    paying.sim.set_fee_rate(10_000);
+    let dear = paying.refund_to(&made, json!(2_000), "sats", &address(1)).await;
     dear.is_error(503, "ONCHAIN_FEE_TOO_HIGH", REFUNDS);
-    assert_eq!((till.owed(), till.open_coins().len()), (10_000, 0));
-    till.sim.set_fee_rate(253);
+    assert_eq!((paying.owed(), paying.open_coins().len()), (10_000, 0));
+    paying.sim.set_fee_rate(253);
     for number in 1..=2 {
-        till.refund_to(&made, json!(2_000), "sats", &address(number)).await.created();
+        paying.refund_to(&made, json!(2_000), "sats", &address(number)).await.created();
     }
-    let third = till.refund_to(&made, json!(2_000), "sats", &address(3)).await;
+    let third = paying.refund_to(&made, json!(2_000), "sats", &address(3)).await;
     third.is_error(503, "ONCHAIN_FEE_LIMIT", REFUNDS);
     // Those that wait to be sent are counted as what they may cost; nothing was taken for the one refused.
-    assert_eq!((till.owed(), till.open_coins().len()), (6_000, 2));
-    till.clock.advance(Duration::from_secs(3_601));
-    till.refund_to(&made, json!(2_000), "sats", &address(3)).await.created();
+    assert_eq!((paying.owed(), paying.open_coins().len()), (6_000, 2));
+    paying.clock.advance(Duration::from_secs(3_601));
+    paying.refund_to(&made, json!(2_000), "sats", &address(3)).await.created();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn coins_that_can_t_be_sent_are_given_up_and_may_be_asked_for_again() {
-    let till = Till::new().await;
-    let made = till.paid(&json!({ "amount": 3_000, "currency": "sats" })).await;
-    let refund = till.refund_to(&made, json!(3_000), "sats", &address(1)).await.created();
-    till.sim.set_no_coins(true);
-    till.step();
-    assert_eq!(till.refund_status(&refund).await, "pending");
-    till.clock.advance(Duration::from_secs(601));
-    till.step();
-    assert_eq!((till.refund_status(&refund).await, till.owed()), ("failed".into(), 3_000));
+    let paying = PayingApp::new().await;
+    let made = paying.paid(&json!({ "amount": 3_000, "currency": "sats" })).await;
+    let refund = paying.refund_to(&made, json!(3_000), "sats", &address(1)).await.created();
+    paying.sim.set_no_coins(true);
+    paying.step();
+    assert_eq!(paying.refund_status(&refund).await, "pending");
+    paying.clock.advance(Duration::from_secs(601));
+    paying.step();
+    assert_eq!((paying.refund_status(&refund).await, paying.owed()), ("failed".into(), 3_000));
     let path = format!("{REFUNDS}/{}", refund["refundId"].as_str().unwrap());
-    assert_eq!(till.get(&till.shop, &path).await.ok()["failedAt"], "2027-01-15T08:10:01Z");
-    till.sim.set_no_coins(false);
-    let again = till.refund_to(&made, json!(3_000), "sats", &address(1)).await.created();
+    assert_eq!(paying.get(&paying.shop, &path).await.ok()["failedAt"], "2027-01-15T08:10:01Z");
+    paying.sim.set_no_coins(false);
+    let again = paying.refund_to(&made, json!(3_000), "sats", &address(1)).await.created();
     assert_ne!(again["refundId"], refund["refundId"]);
-    till.step();
-    till.sim.bury_coins();
-    till.step();
-    assert_eq!(till.refund_status(&again).await, "completed");
-    assert_eq!(till.sim.coins_sent(), [(address(1), 3_000)]);
+    paying.step();
+    paying.sim.bury_coins();
+    paying.step();
+    assert_eq!(paying.refund_status(&again).await, "completed");
+    assert_eq!(paying.sim.coins_sent(), [(address(1), 3_000)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_can_tell_of_waits_for_a_person() {
-    let till = Till::new().await;
-    let made = till.paid(&json!({ "amount": 3_000, "currency": "sats" })).await;
-    let refund = till.refund_to(&made, json!(1_000), "sats", &address(1)).await.created();
-    till.sim.set_trap(Trap::DieBefore);
-    assert!(catch_unwind(AssertUnwindSafe(|| till.step())).is_err());
-    let other = till.refund_to(&made, json!(2_000), "sats", &address(2)).await.created();
-    assert!(!audit_warns(&till));
-    till.clock.advance(Duration::from_secs(3_600));
+    let paying = PayingApp::new().await;
+    let made = paying.paid(&json!({ "amount": 3_000, "currency": "sats" })).await;
+    let refund = paying.refund_to(&made, json!(1_000), "sats", &address(1)).await.created();
+    paying.sim.set_trap(Trap::DieBefore);
+    assert!(catch_unwind(AssertUnwindSafe(|| paying.step())).is_err());
+    let other = paying.refund_to(&made, json!(2_000), "sats", &address(2)).await.created();
+    assert!(!audit_warns(&paying));
+    paying.clock.advance(Duration::from_secs(3_600));
     for _ in 0..3 {
-        till.step();
+        paying.step();
     }
-    assert_eq!((till.open_coins()[0].status, till.sim.coins_sent().len()), (CoinStatus::Sending, 0));
-    assert!(audit_warns(&till));
+    assert_eq!((paying.open_coins()[0].status, paying.sim.coins_sent().len()), (CoinStatus::Sending, 0));
+    assert!(audit_warns(&paying));
     // Its turn never came: nothing was sent, and it is free again.
-    assert_eq!(till.refund_status(&other).await, "failed");
-    assert!(till.found(Found::NotSent));
-    assert_eq!((till.refund_status(&refund).await, till.owed()), ("failed".into(), 3_000));
-    let again = till.refund_to(&made, json!(3_000), "sats", &address(1)).await.created();
-    till.sim.set_trap(Trap::DieAfter);
-    assert!(catch_unwind(AssertUnwindSafe(|| till.step())).is_err());
-    assert!(till.found(Found::Paid(Txid::all_zeros())));
+    assert_eq!(paying.refund_status(&other).await, "failed");
+    assert!(paying.found(Found::NotSent));
+    assert_eq!((paying.refund_status(&refund).await, paying.owed()), ("failed".into(), 3_000));
+    let again = paying.refund_to(&made, json!(3_000), "sats", &address(1)).await.created();
+    paying.sim.set_trap(Trap::DieAfter);
+    assert!(catch_unwind(AssertUnwindSafe(|| paying.step())).is_err());
+    assert!(paying.found(Found::Paid(Txid::all_zeros())));
     // A transaction pays one.
-    let other = till.paid(&json!({ "orderId": "2", "amount": 3_000, "currency": "sats" })).await;
-    let third = till.refund_to(&other, json!(3_000), "sats", &address(3)).await.created();
-    till.step();
-    assert!(!till.found(Found::Paid(Txid::all_zeros())));
-    till.sim.bury_coins();
-    till.step();
-    assert_eq!(till.refund_status(&third).await, "completed");
-    assert_eq!((till.refund_status(&again).await, till.owed()), ("completed".into(), 0));
-    assert_eq!(till.open_coins().len(), 0);
+    let other = paying.paid(&json!({ "orderId": "2", "amount": 3_000, "currency": "sats" })).await;
+    let third = paying.refund_to(&other, json!(3_000), "sats", &address(3)).await.created();
+    paying.step();
+    assert!(!paying.found(Found::Paid(Txid::all_zeros())));
+    paying.sim.bury_coins();
+    paying.step();
+    assert_eq!(paying.refund_status(&third).await, "completed");
+    assert_eq!((paying.refund_status(&again).await, paying.owed()), ("completed".into(), 0));
+    assert_eq!(paying.open_coins().len(), 0);
 }
 
-fn audit_warns(till: &Till) -> bool {
-    let audit = tokio::task::block_in_place(|| crate::ledger::audit::audit(&till.ledger).unwrap());
+fn audit_warns(paying: &PayingApp) -> bool {
+    let audit = tokio::task::block_in_place(|| crate::ledger::audit::audit(&paying.ledger).unwrap());
     assert_eq!(audit.problems, Vec::<String>::new());
     audit.warnings.iter().any(|warning| warning.contains("satchel coins settle 1"))
 }
@@ -243,7 +247,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct World {
-    till: Till,
+    paying: PayingApp,
     /// Payments and what came for each, in sat.
     paid: Vec<(Value, u64)>,
     /// Refunds: of which payment, how much, where to, the first answer.
@@ -252,19 +256,19 @@ struct World {
 
 impl World {
     async fn take(&mut self, step: &Step) {
-        let till = &self.till;
+        let paying = &self.paying;
         match *step {
             Step::Order { sat } => {
                 let more =
                     json!({ "orderId": self.paid.len().to_string(), "amount": sat, "currency": "sats" });
-                let made = till.paid(&more).await;
+                let made = paying.paid(&more).await;
                 self.paid.push((made, sat.into()));
             }
             Step::Refund { payment, percent } => {
                 let Some(at) = usize::from(payment).checked_rem(self.paid.len()) else { return };
                 let (made, came) = &self.paid[at];
                 let (sat, to) = (came * u64::from(percent) / 100, address(self.begun.len() as u64));
-                let answer = till.refund_to(made, json!(sat), "sats", &to).await;
+                let answer = paying.refund_to(made, json!(sat), "sats", &to).await;
                 match answer.status {
                     201 => self.begun.push((at, sat, to, answer.created())),
                     400 | 503 => {}
@@ -274,8 +278,8 @@ impl World {
             Step::Again { refund } => {
                 let Some(at) = usize::from(refund).checked_rem(self.begun.len()) else { return };
                 let (of, sat, to, _) = &self.begun[at];
-                let failed = till.refund_status(&self.begun[at].3).await == "failed";
-                let answer = till.refund_to(&self.paid[*of].0, json!(sat), "sats", to).await;
+                let failed = paying.refund_status(&self.begun[at].3).await == "failed";
+                let answer = paying.refund_to(&self.paid[*of].0, json!(sat), "sats", to).await;
                 if failed {
                     // It begins anew, to the same address.
                     if answer.status == 201 {
@@ -285,43 +289,43 @@ impl World {
                     assert_eq!(answer.status, 200, "{}", answer.text);
                 }
             }
-            Step::Look => till.step(),
+            Step::Look => paying.step(),
             Step::Die { after } => {
-                till.sim.set_trap(if after { Trap::DieAfter } else { Trap::DieBefore });
-                let _dies_or_not = catch_unwind(AssertUnwindSafe(|| till.step()));
-                till.sim.set_trap(Trap::None);
+                paying.sim.set_trap(if after { Trap::DieAfter } else { Trap::DieBefore });
+                let _dies_or_not = catch_unwind(AssertUnwindSafe(|| paying.step()));
+                paying.sim.set_trap(Trap::None);
             }
-            Step::See => till.sim.see_coins(),
-            Step::Bury => till.sim.bury_coins(),
-            Step::Coins { none } => till.sim.set_no_coins(none),
-            Step::Wait { seconds } => till.clock.advance(Duration::from_secs(seconds.into())),
+            Step::See => paying.sim.see_coins(),
+            Step::Bury => paying.sim.bury_coins(),
+            Step::Coins { none } => paying.sim.set_no_coins(none),
+            Step::Wait { seconds } => paying.clock.advance(Duration::from_secs(seconds.into())),
         }
     }
 
     /// Everything is seen; what was never sent is told by the operator.
     fn settle(&self) {
-        self.till.sim.set_no_coins(false);
+        self.paying.sim.set_no_coins(false);
         for _ in 0..200 {
-            self.till.sim.bury_coins();
-            self.till.step();
-            let open = self.till.open_coins();
+            self.paying.sim.bury_coins();
+            self.paying.step();
+            let open = self.paying.open_coins();
             let Some(first) = open.first() else { return };
-            let sent = self.till.sim.coins_sent().iter().any(|(to, _)| *to == first.address);
+            let sent = self.paying.sim.coins_sent().iter().any(|(to, _)| *to == first.address);
             if first.status == CoinStatus::Sending && !sent {
-                assert!(self.till.found(Found::NotSent));
+                assert!(self.paying.found(Found::NotSent));
             }
         }
-        panic!("coins stick: {:?}", self.till.open_coins());
+        panic!("coins stick: {:?}", self.paying.open_coins());
     }
 
     async fn judge(&self) -> Result<u64, TestCaseError> {
         let mut sent = HashMap::<String, Vec<u64>>::new();
-        for (to, sat) in self.till.sim.coins_sent() {
+        for (to, sat) in self.paying.sim.coins_sent() {
             sent.entry(to).or_default().push(sat);
         }
         let (mut arrived, mut out) = (0, vec![0; self.paid.len()]);
         for (of, sat, to, refund) in &self.begun {
-            let status = self.till.refund_status(refund).await;
+            let status = self.paying.refund_status(refund).await;
             match sent.remove(to).as_deref() {
                 Some([one]) => {
                     prop_assert_eq!((status.as_str(), one), ("completed", sat));
@@ -337,8 +341,8 @@ impl World {
             prop_assert!(out <= *came);
             owed += came - out;
         }
-        prop_assert_eq!(self.till.owed(), i64::try_from(owed).unwrap());
-        prop_assert_eq!(self.till.balance("in_flight"), 0);
+        prop_assert_eq!(self.paying.owed(), i64::try_from(owed).unwrap());
+        prop_assert_eq!(self.paying.balance("in_flight"), 0);
         Ok(arrived)
     }
 }
@@ -357,7 +361,7 @@ fn histories_of_coins_end_with_each_address_paid_once_or_never() {
     let histories = proptest::collection::vec(step(), 15..60);
     let outcome = TestRunner::new(config).run(&histories, |history| {
         runtime.block_on(async {
-            let mut world = World { till: Till::new().await, paid: Vec::new(), begun: Vec::new() };
+            let mut world = World { paying: PayingApp::new().await, paid: Vec::new(), begun: Vec::new() };
             for step in &history {
                 world.take(step).await;
             }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::house::{HOUR, House, PAYMENTS, Setup, id, order};
+use super::test_app::{HOUR, PAYMENTS, Setup, TestApp, id, order};
 use crate::outbound::guard::{Guard, GuardSettings, Lookup};
 use crate::outbound::webhooks::store::list;
 use crate::outbound::webhooks::worker::{self, WorkerSettings};
@@ -68,26 +68,26 @@ async fn take(State(shop): State<Shop>, headers: HeaderMap, body: Bytes) -> Stat
     if forgets { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
 }
 
-fn work(house: &House) -> JoinHandle<()> {
-    work_with(house, Duration::from_millis(30))
+fn work(app: &TestApp) -> JoinHandle<()> {
+    work_with(app, Duration::from_millis(30))
 }
 
-fn work_with(house: &House, pause: Duration) -> JoinHandle<()> {
+fn work_with(app: &TestApp, pause: Duration) -> JoinHandle<()> {
     let settings = WorkerSettings {
         pauses: vec![pause],
         own_headers: vec![("payments", own_headers)],
         ..WorkerSettings::default()
     };
-    let client = house.guard.client(Duration::from_secs(2)).unwrap();
-    let (store, outbox) = (house.ledger.store.clone(), house.outbox.clone());
+    let client = app.guard.client(Duration::from_secs(2)).unwrap();
+    let (store, outbox) = (app.ledger.store.clone(), app.outbox.clone());
     tokio::spawn(worker::run(store, outbox, client, settings, std::future::pending()))
 }
 
-/// A house that may call this machine.
-async fn near() -> House {
+/// An app that may call this machine.
+async fn near() -> TestApp {
     let networks = vec!["127.0.0.0/8".parse().unwrap()];
     let guard = Guard::new(GuardSettings { allow_networks: networks, ..GuardSettings::default() });
-    House::with(Setup { guard, ..Setup::default() }).await
+    TestApp::with(Setup { guard, ..Setup::default() }).await
 }
 
 /// Whether a program in another language believes it.
@@ -105,17 +105,17 @@ fn signed_at(header: &str) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_language_believes_ours_and_nothing_that_is_tampered_with_or_old() {
-    let (house, shop) = (near().await, Shop::default());
+    let (app, shop) = (near().await, Shop::default());
     let (port, _serving) = shop.open(0).await;
-    let _worker = work(&house);
+    let _worker = work(&app);
     let url = format!("http://127.0.0.1:{port}/hook");
     for secret in [None, Some("a secret of the shop's own: für ⚡")] {
         let change = json!({ "webhookUrl": url, "webhookSecret": secret });
-        let settings = house.put(&house.shop, "/api/merchant/webhook-url", &change).await.ok();
+        let settings = app.put(&app.shop, "/api/merchant/webhook-url", &change).await.ok();
         let secret = settings["webhookSecret"].as_str().unwrap().to_owned();
         let before = shop.got.lock().unwrap().len();
-        let made = house.order(&json!({"orderId": format!("Größe {before}")})).await.created();
-        house.pay(&made);
+        let made = app.order(&json!({"orderId": format!("Größe {before}")})).await.created();
+        app.pay(&made);
         let (headers, body) = shop.wait_for(|got| got.len() > before).await.pop().unwrap();
         let header = headers["x-lightningenable-signature"].to_str().unwrap();
         assert!(header.contains(&format!("t={},v1=", headers["webhook-timestamp"].to_str().unwrap())));
@@ -133,13 +133,13 @@ async fn another_language_believes_ours_and_nothing_that_is_tampered_with_or_old
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_try_is_signed_afresh() {
-    let (house, shop) = (near().await, Shop::default());
+    let (app, shop) = (near().await, Shop::default());
     let (port, _serving) = shop.open(0).await;
     shop.forgetful.store(true, Ordering::SeqCst);
     // Long enough for another second to come.
-    let _worker = work_with(&house, Duration::from_millis(1_300));
-    let secret = house.listen(&format!("http://127.0.0.1:{port}/hook")).await;
-    house.pay(&house.order(&json!({})).await.created());
+    let _worker = work_with(&app, Duration::from_millis(1_300));
+    let secret = app.listen(&format!("http://127.0.0.1:{port}/hook")).await;
+    app.pay(&app.order(&json!({})).await.created());
     let got = shop.wait_for(|got| got.len() == 2).await;
     let text = |index: usize, name: &str| got[index].0[name].to_str().unwrap().to_owned();
     let [first, second] = [0, 1].map(|index| text(index, "x-lightningenable-signature"));
@@ -153,22 +153,22 @@ async fn a_second_try_is_signed_afresh() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_goes_to_the_new_address_signed_with_the_new_secret() {
-    let (house, shop, rivals) = (near().await, Shop::default(), Shop::default());
+    let (app, shop, rivals) = (near().await, Shop::default(), Shop::default());
     let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     // Two accounts at one address, with one secret.
     let change = |port: u16, secret: &str| json!({ "webhookUrl": format!("http://127.0.0.1:{port}/hook"), "webhookSecret": secret });
     let path = "/api/merchant/webhook-url";
     let before = change(nowhere, "a secret of both shops");
-    for key in [&house.shop, &house.rival] {
-        house.put(key, path, &before).await.ok();
+    for key in [&app.shop, &app.rival] {
+        app.put(key, path, &before).await.ok();
     }
-    let _worker = work_with(&house, Duration::from_secs(2));
-    let made = house.order(&json!({})).await.created();
-    let theirs = house.post(&house.rival, PAYMENTS, &order(&json!({}))).await.created();
-    house.pay(&made);
-    house.pay(&theirs);
+    let _worker = work_with(&app, Duration::from_secs(2));
+    let made = app.order(&json!({})).await.created();
+    let theirs = app.post(&app.rival, PAYMENTS, &order(&json!({}))).await.created();
+    app.pay(&made);
+    app.pay(&theirs);
     let (port, _serving) = shop.open(0).await;
-    house.put(&house.shop, path, &change(port, "a secret of the new place")).await.ok();
+    app.put(&app.shop, path, &change(port, "a secret of the new place")).await.ok();
     let (headers, body) = shop.wait_for(|got| got.len() == 1).await.remove(0);
     let header = headers["x-lightningenable-signature"].to_str().unwrap();
     assert!(
@@ -183,22 +183,22 @@ async fn what_waits_goes_to_the_new_address_signed_with_the_new_secret() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_is_down_for_a_while_gets_every_event_once_after_its_own_dedupe() {
-    let (house, shop) = (near().await, Shop::default());
+    let (app, shop) = (near().await, Shop::default());
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    house.listen(&format!("http://127.0.0.1:{port}/hook")).await;
-    let _worker = work(&house);
+    app.listen(&format!("http://127.0.0.1:{port}/hook")).await;
+    let _worker = work(&app);
     let mut expected = Vec::new();
     for number in 0..6 {
-        let made = house.order(&json!({"orderId": number})).await.created();
+        let made = app.order(&json!({"orderId": number})).await.created();
         if number % 2 == 0 {
-            house.pay(&made);
+            app.pay(&made);
             expected.push(("payment.completed".to_owned(), id(&made)));
         } else {
             expected.push(("payment.expired".to_owned(), id(&made)));
         }
     }
-    house.clock.advance(HOUR);
-    house.payments.expire_due().await.unwrap();
+    app.clock.advance(HOUR);
+    app.payments.expire_due().await.unwrap();
     tokio::time::sleep(Duration::from_millis(150)).await;
     shop.forgetful.store(true, Ordering::SeqCst);
     let (_, _serving) = shop.open(port).await;
@@ -221,32 +221,32 @@ async fn a_receiver_that_is_down_for_a_while_gets_every_event_once_after_its_own
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_addresses_are_told_and_one_that_is_taken_away_is_not() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let path = "/api/merchant/webhook-url";
     let both = json!({"webhookUrl": "https://a.example/", "callbackUrl": "https://b.example/"});
-    let settings = house.put(&house.shop, path, &both).await.ok();
-    let made = house.order(&json!({})).await.created();
-    house.pay(&made);
-    assert_eq!(house.sent().len(), 2);
-    let changed = house.put(&house.shop, path, &json!({"callbackUrl": null})).await.ok();
+    let settings = app.put(&app.shop, path, &both).await.ok();
+    let made = app.order(&json!({})).await.created();
+    app.pay(&made);
+    assert_eq!(app.sent().len(), 2);
+    let changed = app.put(&app.shop, path, &json!({"callbackUrl": null})).await.ok();
     assert_eq!(
         (&changed["webhookUrl"], &changed["callbackUrl"], &changed["webhookSecret"]),
         (&json!("https://a.example/"), &Value::Null, &settings["webhookSecret"])
     );
-    let mut shown = house.get(&house.shop, path).await.ok();
+    let mut shown = app.get(&app.shop, path).await.ok();
     (shown["success"], shown["message"]) = (json!(true), changed["message"].clone());
     assert_eq!(shown, changed, "a change says that it was made");
-    house.pay(&house.order(&json!({"orderId": "2"})).await.created());
-    assert_eq!(house.sent().len(), 3);
+    app.pay(&app.order(&json!({"orderId": "2"})).await.created());
+    assert_eq!(app.sent().len(), 3);
     // Who gave no address is told nothing, and is paid all the same.
-    house.put(&house.shop, path, &json!({"webhookUrl": null})).await.ok();
-    house.pay(&house.order(&json!({"orderId": "3"})).await.created());
-    assert_eq!((house.sent().len(), house.owed()), (3, 375_000));
+    app.put(&app.shop, path, &json!({"webhookUrl": null})).await.ok();
+    app.pay(&app.order(&json!({"orderId": "3"})).await.created());
+    assert_eq!((app.sent().len(), app.owed()), (3, 375_000));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inner_addresses_are_refused_when_they_are_given() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for url in [
         "http://127.0.0.1/hook",
         "http://2130706433/",
@@ -269,12 +269,12 @@ async fn inner_addresses_are_refused_when_they_are_given() {
     ] {
         for name in ["webhookUrl", "callbackUrl"] {
             let path = "/api/merchant/webhook-url";
-            let answer = house.put(&house.shop, path, &json!({ (name): url })).await;
+            let answer = app.put(&app.shop, path, &json!({ (name): url })).await;
             assert_eq!(answer.status, 400, "{url}");
             answer.is_error(400, "INVALID_URL", path);
         }
     }
-    let settings = house.get(&house.shop, "/api/merchant/webhook-url").await.ok();
+    let settings = app.get(&app.shop, "/api/merchant/webhook-url").await.ok();
     assert_eq!((&settings["webhookUrl"], &settings["webhookSecret"]), (&Value::Null, &Value::Null));
 }
 
@@ -292,12 +292,12 @@ impl Lookup for Liar {
     }
 }
 
-/// A house whose resolver gives these answers, one after the other, and the last for ever.
-async fn lied_to(answers: &[&str]) -> House {
+/// An app whose resolver gives these answers, one after the other, and the last for ever.
+async fn lied_to(answers: &[&str]) -> TestApp {
     let answers = answers.iter().map(|answer| answer.parse().unwrap()).collect();
     let liar = Liar { asked: AtomicUsize::new(0), answers };
     let guard = Guard::with_lookup(GuardSettings::default(), Box::new(liar));
-    House::with(Setup { guard, ..Setup::default() }).await
+    TestApp::with(Setup { guard, ..Setup::default() }).await
 }
 
 const INNER: [&str; 5] = ["127.0.0.1", "169.254.169.254", "10.0.0.1", "::1", "::ffff:127.0.0.1"];
@@ -307,13 +307,13 @@ async fn name_that_leads_inside_leads_nowhere() {
     let shop = Shop::default();
     let (port, _serving) = shop.open(0).await;
     for inner in INNER {
-        let house = lied_to(&[inner]).await;
-        house.listen(&format!("http://rebind.example:{port}/hook")).await;
-        let worker = work(&house);
-        house.pay(&house.order(&json!({})).await.created());
+        let app = lied_to(&[inner]).await;
+        app.listen(&format!("http://rebind.example:{port}/hook")).await;
+        let worker = work(&app);
+        app.pay(&app.order(&json!({})).await.created());
         let began = Instant::now();
         let error = loop {
-            let read = house.ledger.store.read(|connection| list(connection, false, None, 1)).await;
+            let read = app.ledger.store.read(|connection| list(connection, false, None, 1)).await;
             if let Some(error) = read.unwrap().remove(0).last_error {
                 break error;
             }
@@ -331,9 +331,9 @@ async fn webhook_s_name_is_taken_alike_wherever_it_leads() {
     let path = "/api/merchant/webhook-url";
     let mut answers = Vec::new();
     for leads in INNER.into_iter().chain(["8.8.8.8"]) {
-        let house = lied_to(&[leads]).await;
-        house.listen("http://rebind.example/hook").await;
-        answers.push(house.get(&house.shop, path).await.ok()["webhookUrl"].clone());
+        let app = lied_to(&[leads]).await;
+        app.listen("http://rebind.example/hook").await;
+        answers.push(app.get(&app.shop, path).await.ok()["webhookUrl"].clone());
     }
     answers.dedup();
     assert_eq!(answers, [json!("http://rebind.example/hook")]);

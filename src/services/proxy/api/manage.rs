@@ -8,8 +8,8 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use super::{Asker, answer, page};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::keys::Caller;
 use crate::http::problem::{Failure, Problem};
 use crate::services::proxy::PaidProxies;
@@ -130,12 +130,12 @@ fn who(caller: &Caller) -> Who {
     )
 )]
 pub(super) async fn create(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
-    let change = house.read_new(&body?.fields)?;
-    Ok(answer(StatusCode::CREATED, house.create(Some(caller.account), change).await?))
+    let change = app.read_new(&body?.fields)?;
+    Ok(answer(StatusCode::CREATED, app.create(Some(caller.account), change).await?))
 }
 
 /// Your proxies, newest first.
@@ -152,11 +152,11 @@ pub(super) async fn create(
     )
 )]
 pub(super) async fn list(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     params: Params,
 ) -> Result<Response, ProxyError> {
-    Ok(answer(StatusCode::OK, house.list_json(who(&caller), page(&params)?).await?))
+    Ok(answer(StatusCode::OK, app.list_json(who(&caller), page(&params)?).await?))
 }
 
 /// One of your proxies.
@@ -170,11 +170,11 @@ pub(super) async fn list(
     )
 )]
 pub(super) async fn one(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     Id(id): Id,
 ) -> Result<Response, ProxyError> {
-    Ok(answer(StatusCode::OK, house.one_json(who(&caller), id).await?))
+    Ok(answer(StatusCode::OK, app.one_json(who(&caller), id).await?))
 }
 
 /// Changes a proxy.
@@ -190,13 +190,13 @@ pub(super) async fn one(
     )
 )]
 pub(super) async fn change(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     Id(id): Id,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
-    let change = house.read_change(&body?.fields)?;
-    Ok(answer(StatusCode::OK, house.change(who(&caller), id, change).await?))
+    let change = app.read_change(&body?.fields)?;
+    Ok(answer(StatusCode::OK, app.change(who(&caller), id, change).await?))
 }
 
 /// Takes a proxy away, with its endpoints.
@@ -210,11 +210,11 @@ pub(super) async fn change(
     )
 )]
 pub(super) async fn delete(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     Id(id): Id,
 ) -> Result<Response, ProxyError> {
-    Ok(answer(StatusCode::OK, house.delete(who(&caller), id).await?))
+    Ok(answer(StatusCode::OK, app.delete(who(&caller), id).await?))
 }
 
 /// Takes a proxy out of service for good. Twice is fine.
@@ -229,13 +229,13 @@ pub(super) async fn delete(
     )
 )]
 pub(super) async fn unpublish(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     Id(id): Id,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
     let reason = request::reason(&body?.fields)?;
-    Ok(answer(StatusCode::OK, house.retire(who(&caller), id, reason).await?))
+    Ok(answer(StatusCode::OK, app.retire(who(&caller), id, reason).await?))
 }
 
 /// Gives a part of a proxy a price of its own.
@@ -251,13 +251,13 @@ pub(super) async fn unpublish(
     )
 )]
 pub(super) async fn add_endpoint(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     Id(id): Id,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
-    let endpoint = house.read_endpoint(&body?.fields)?;
-    Ok(answer(StatusCode::CREATED, house.add_endpoint(who(&caller), id, endpoint).await?))
+    let endpoint = app.read_endpoint(&body?.fields)?;
+    Ok(answer(StatusCode::CREATED, app.add_endpoint(who(&caller), id, endpoint).await?))
 }
 
 /// Changes an endpoint. What is absent stays.
@@ -276,14 +276,14 @@ pub(super) async fn add_endpoint(
     )
 )]
 pub(super) async fn change_endpoint(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     path: Result<Path<(String, String)>, PathRejection>,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
     let Path(names) = path.map_err(|_| ProxyError::EndpointNotFound)?;
-    let change = house.read_endpoint_change(&body?.fields)?;
-    Ok(answer(StatusCode::OK, house.change_endpoint(who(&caller), names, change).await?))
+    let change = app.read_endpoint_change(&body?.fields)?;
+    Ok(answer(StatusCode::OK, app.change_endpoint(who(&caller), names, change).await?))
 }
 
 /// Takes an endpoint away: what it was about costs what the rest of the proxy does.
@@ -300,12 +300,12 @@ pub(super) async fn change_endpoint(
     )
 )]
 pub(super) async fn delete_endpoint(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, ProxyError> {
     let Path(names) = path.map_err(|_| ProxyError::EndpointNotFound)?;
-    Ok(answer(StatusCode::OK, house.delete_endpoint(who(&caller), names).await?))
+    Ok(answer(StatusCode::OK, app.delete_endpoint(who(&caller), names).await?))
 }
 
 /// Says what the manifest tells, and to whom.
@@ -321,11 +321,11 @@ pub(super) async fn delete_endpoint(
     )
 )]
 pub(super) async fn change_settings(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(caller): Asker,
     Id(id): Id,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, ProxyError> {
     let change = SettingsChange::read(&body?.fields)?;
-    Ok(answer(StatusCode::OK, house.change_settings(who(&caller), id, change).await?))
+    Ok(answer(StatusCode::OK, app.change_settings(who(&caller), id, change).await?))
 }

@@ -1,4 +1,4 @@
-//! The room's routes: authorise, parse, one call, answer.
+//! The service's routes: authorise, parse, one call, answer.
 
 mod manage;
 mod registry;
@@ -22,10 +22,10 @@ use super::PaidProxies;
 use super::error::ProxyError;
 use super::manage::Page;
 use super::serve::{PREFIX, split};
-use crate::http::asking::{Params, is_below};
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
 use crate::http::cors::NoPreflight;
+use crate::http::extract::{Params, is_below};
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::name_instance;
@@ -38,9 +38,9 @@ type Asker = Extension<Caller>;
 const PAGE: u64 = 20;
 const LARGEST_PAGE: u64 = 100;
 
-/// The room's routes and their description.
+/// The service's routes and their description.
 pub fn router(
-    house: PaidProxies,
+    app: PaidProxies,
     keys: Keys,
     limits: &Arc<Limits>,
     proxies: &Arc<Proxies>,
@@ -83,7 +83,7 @@ pub fn router(
         .route("/l402/proxy/{proxyId}/{*path}", any(serve::any))
         .layer(Extension(Arc::clone(proxies)));
     let (routes, mut document) =
-        writes.merge(reads).merge(public).merge(served).with_state(house).split_for_parts();
+        writes.merge(reads).merge(public).merge(served).with_state(app).split_for_parts();
     document.merge(serve::Sold::openapi());
     (routes.layer(from_fn(name_instance)).layer(from_fn(for_pages)), document)
 }
@@ -93,7 +93,7 @@ pub fn failure(path: &str, status: StatusCode) -> Response {
     ProxyError::of_status(status).answer(path)
 }
 
-/// Whether a path is this room's.
+/// Whether a path is this service's.
 pub fn owns(path: &str) -> bool {
     path.starts_with(PREFIX) || ["/api/proxy", "/api/manifests"].iter().any(|root| is_below(path, root))
 }

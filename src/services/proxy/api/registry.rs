@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{answer, page};
-use crate::http::asking::{Id, Params};
+use crate::http::extract::{Id, Params};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::manifest::registry::{RegistryView, Search};
@@ -41,11 +41,11 @@ pub(super) struct ValidationView {
         (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn search(State(house): State<PaidProxies>, params: Params) -> Result<Response, ProxyError> {
+pub(super) async fn search(State(app): State<PaidProxies>, params: Params) -> Result<Response, ProxyError> {
     let text = |name| params.get(name).map(|text| text.chars().take(SEARCH).collect::<String>());
     let given = |name| text(name).filter(|text| !text.trim().is_empty());
     let search = Search { words: given("q"), category: given("category") };
-    Ok(answer(StatusCode::OK, house.registry_json(search, page(&params)?).await?))
+    Ok(answer(StatusCode::OK, app.registry_json(search, page(&params)?).await?))
 }
 
 /// The manifest of a store that the registry lists.
@@ -57,8 +57,8 @@ pub(super) async fn search(State(house): State<PaidProxies>, params: Params) -> 
         (status = 404, description = "There is no such store, or it is closed or empty", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn store(State(house): State<PaidProxies>, Id(slug): Id) -> Result<Response, ProxyError> {
-    Ok(answer(StatusCode::OK, house.store_manifest_json(&slug).await?))
+pub(super) async fn store(State(app): State<PaidProxies>, Id(slug): Id) -> Result<Response, ProxyError> {
+    Ok(answer(StatusCode::OK, app.store_manifest_json(&slug).await?))
 }
 
 /// Whether a manifest keeps to the rules of version 1.

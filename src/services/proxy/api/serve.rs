@@ -23,12 +23,12 @@ pub(super) struct Sold;
 
 /// Any method; those that are none of the seven are refused with 405.
 pub(super) async fn any(
-    State(house): State<PaidProxies>,
+    State(app): State<PaidProxies>,
     Extension(proxies): Extension<Arc<Proxies>>,
     request: Request,
 ) -> Response {
     let client = proxies.client(request.extensions(), request.headers());
-    match house.free(client, (request.method(), request.uri().path())).await {
+    match app.free(client, (request.method(), request.uri().path())).await {
         Ok(None) => {}
         Ok(Some((allowance, document))) => {
             let mut response = match document {
@@ -40,7 +40,7 @@ pub(super) async fn any(
         }
         Err(error) => return error.into_response(),
     }
-    house.serve(client, request).await.unwrap_or_else(ProxyError::into_response)
+    app.serve(client, request).await.unwrap_or_else(ProxyError::into_response)
 }
 
 /// A proxy's manifest, for free. If its owner doesn't show it, the path is the service's.

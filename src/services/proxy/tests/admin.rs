@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::house::{House, base};
+use super::test_app::{TestApp, base};
 use crate::admin::{AdminError, ProxyAdmin, ProxyPage, ProxyPrice};
 
 fn price(sats: u64, path: Option<&str>) -> ProxyPrice {
@@ -12,18 +12,18 @@ fn price(sats: u64, path: Option<&str>) -> ProxyPrice {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_sells_prices_lists_and_retires() {
-    let house = House::new().await;
-    let admin: &dyn ProxyAdmin = &house.proxies;
-    let asked = json!({ "name": "Mine", "targetBaseUrl": house.target(), "defaultPriceSats": 3 });
+    let app = TestApp::new().await;
+    let admin: &dyn ProxyAdmin = &app.proxies;
+    let asked = json!({ "name": "Mine", "targetBaseUrl": app.target(), "defaultPriceSats": 3 });
     let made = admin.create(asked.as_object().unwrap().clone()).await.unwrap();
     let id = made["proxyId"].as_str().unwrap().to_owned();
-    let theirs = house.sell(&json!({ "name": "Theirs" })).await;
+    let theirs = app.sell(&json!({ "name": "Theirs" })).await;
     let list = admin.list(ProxyPage::default()).await.unwrap();
     let names: Vec<_> = list["items"].as_array().unwrap().iter().map(|proxy| proxy["name"].clone()).collect();
     assert_eq!(names, ["Theirs", "Mine"], "all of them");
-    assert_eq!(house.get("/api/proxy").await.ok()["total"], 1, "and an account its own");
+    assert_eq!(app.get("/api/proxy").await.ok()["total"], 1, "and an account its own");
     let sats = async |path: &str| {
-        let answer = house.show(Method::GET, &format!("{}{path}", base(&id)), "").await;
+        let answer = app.show(Method::GET, &format!("{}{path}", base(&id)), "").await;
         answer.json()["l402"]["amount_sats"].clone()
     };
     assert_eq!(sats("/x").await, 3);
@@ -35,13 +35,13 @@ async fn the_operator_sells_prices_lists_and_retires() {
     // Whatever the owner calls it, and however its path is written.
     let (base, endpoints) = (base(&theirs), format!("/api/proxy/{theirs}/manifest/endpoints"));
     let cost = async |method: Method| {
-        let answer = house.show(method, &format!("{base}/gold/x"), "").await;
+        let answer = app.show(method, &format!("{base}/gold/x"), "").await;
         answer.json()["l402"]["amount_sats"].clone()
     };
     for (name, method) in [("mine", "GET"), ("too", "POST")] {
         let body =
             json!({ "endpointId": name, "path": "gold/**", "httpMethod": method, "basePriceSats": 90 });
-        assert_eq!(house.post(&endpoints, &body).await.status, 201);
+        assert_eq!(app.post(&endpoints, &body).await.status, 201);
     }
     let one = ProxyPrice { method: Some("post".into()), ..price(4, Some("/GOLD/**/")) };
     let priced = admin.price(theirs.clone(), one).await.unwrap();
@@ -55,7 +55,7 @@ async fn the_operator_sells_prices_lists_and_retires() {
         assert_eq!(cost(method).await, 5);
     }
     admin.price(theirs.clone(), price(6, Some("/gold/**"))).await.unwrap();
-    let shown = house.get(&format!("/api/proxy/{theirs}")).await.ok();
+    let shown = app.get(&format!("/api/proxy/{theirs}")).await.ok();
     assert_eq!(shown["endpoints"].as_array().unwrap().len(), 3, "and no more");
     admin.price(theirs.clone(), price(60, Some("/gold/*"))).await.unwrap();
     let priced = admin.price(theirs.clone(), price(7, Some("/gold/**"))).await.unwrap();
@@ -68,17 +68,17 @@ async fn the_operator_sells_prices_lists_and_retires() {
     admin.price(theirs.clone(), price(7, Some(&long))).await.unwrap();
     let retired = admin.retire(theirs.clone(), Some("abuse".into())).await.unwrap();
     assert_eq!(retired["alreadyRetired"], false);
-    assert_eq!(house.get(&format!("/api/proxy/{theirs}")).await.ok()["retiredReason"], "abuse");
+    assert_eq!(app.get(&format!("/api/proxy/{theirs}")).await.ok()["retiredReason"], "abuse");
 }
 
 /// From a time when two endpoints could be for the same requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn twins_get_one_price_and_can_be_changed() {
-    let house = House::new().await;
-    let id = house.sell(&json!({})).await;
+    let app = TestApp::new().await;
+    let id = app.sell(&json!({})).await;
     let path = format!("/api/proxy/{id}/manifest/endpoints");
     let body = json!({ "endpointId": "one", "path": "/x", "basePriceSats": 100 });
-    assert_eq!(house.post(&path, &body).await.status, 201);
+    assert_eq!(app.post(&path, &body).await.status, 201);
     let twin = |tx: &crate::storage::Tx<'_>| -> Result<(), crate::storage::StoreError> {
         tx.execute(
             "INSERT INTO l402_endpoints (proxy_id, endpoint_id, path, method, price_sat, is_active, created_at)
@@ -87,27 +87,27 @@ async fn twins_get_one_price_and_can_be_changed() {
         )?;
         Ok(())
     };
-    house.store.write(twin).await.unwrap();
+    app.store.write(twin).await.unwrap();
     let one = ProxyPrice { method: Some("GET".into()), ..price(7, Some("/x")) };
-    let priced = ProxyAdmin::price(&house.proxies, id.clone(), one).await.unwrap();
+    let priced = ProxyAdmin::price(&app.proxies, id.clone(), one).await.unwrap();
     let prices: Vec<_> =
         priced["endpoints"].as_array().unwrap().iter().map(|one| one["basePriceSats"].clone()).collect();
     assert_eq!((prices, &priced["costs"]["GET"]), (vec![json!(7), json!(7)], &json!(7)));
-    house.put(&format!("{path}/two"), &json!({ "basePriceSats": 3, "path": "/x" })).await.ok();
-    assert_eq!(house.put(&format!("{path}/two"), &json!({ "path": "/y" })).await.ok()["path"], "/y");
-    assert_eq!(house.put(&format!("{path}/two"), &json!({ "path": "/X" })).await.error(), "endpoint_exists");
+    app.put(&format!("{path}/two"), &json!({ "basePriceSats": 3, "path": "/x" })).await.ok();
+    assert_eq!(app.put(&format!("{path}/two"), &json!({ "path": "/y" })).await.ok()["path"], "/y");
+    assert_eq!(app.put(&format!("{path}/two"), &json!({ "path": "/X" })).await.error(), "endpoint_exists");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_sells_for_an_account_that_there_is() {
-    let house = House::new().await;
-    let admin: &dyn ProxyAdmin = &house.proxies;
+    let app = TestApp::new().await;
+    let admin: &dyn ProxyAdmin = &app.proxies;
     let asked = |account: Value| {
-        let asked = json!({ "name": "x", "targetBaseUrl": house.target(), "account": account });
+        let asked = json!({ "name": "x", "targetBaseUrl": app.target(), "account": account });
         asked.as_object().unwrap().clone()
     };
     admin.create(asked(json!("owner"))).await.unwrap();
-    assert_eq!(house.get("/api/proxy").await.ok()["total"], 1);
+    assert_eq!(app.get("/api/proxy").await.ok()["total"], 1);
     let missing = admin.create(asked(json!("nobody"))).await;
     assert_eq!(missing, Err(AdminError::NotFound("there is no account \"nobody\"".into())));
     let mut inside = asked(Value::Null);

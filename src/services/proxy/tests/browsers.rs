@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
 
-use super::house::{Answer, House, base, rules};
+use super::test_app::{Answer, TestApp, base, rules};
 use crate::services::proxy::Rules;
 
 /// A page can read the status, the body and these headers.
@@ -22,28 +22,28 @@ fn is_open(answer: &Answer, what: &str) {
     assert!(!answer.headers.contains_key("access-control-allow-credentials"), "{what}");
 }
 
-async fn preflight(house: &House, path: &str, origin: &str, method: &str) -> Answer {
+async fn preflight(app: &TestApp, path: &str, origin: &str, method: &str) -> Answer {
     let request = Request::options(path)
         .header("origin", origin)
         .header("access-control-request-method", method)
         .header("access-control-request-headers", "authorization,x-other")
         .body(Body::empty())
         .unwrap();
-    house.send(request).await
+    app.send(request).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_another_site_can_read_every_answer() {
-    let house = House::with(Rules { max_in_flight: 1, ..rules() }).await;
-    let id = house.sell(&json!({ "blockedPaths": ["/admin"], "allowedMethods": ["GET", "OPTIONS"] })).await;
+    let app = TestApp::with(Rules { max_in_flight: 1, ..rules() }).await;
+    let id = app.sell(&json!({ "blockedPaths": ["/admin"], "allowedMethods": ["GET", "OPTIONS"] })).await;
     let body = json!({ "endpointId": "f", "path": "/free", "basePriceSats": 0 });
-    assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
-    let (base, lies) = (base(&id), house.sell_lies(&json!({})).await);
-    let ask = async |method: Method, path: &str, shown: &str| house.show(method, path, shown).await;
+    assert_eq!(app.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
+    let (base, lies) = (base(&id), app.sell_lies(&json!({})).await);
+    let ask = async |method: Method, path: &str, shown: &str| app.show(method, path, shown).await;
     let asked = ask(Method::GET, &format!("{base}/x"), "").await;
     assert_eq!(asked.headers.get_all("www-authenticate").iter().count(), 2);
     is_open(&asked, "402");
-    let (token, once) = (house.settle(&asked), house.settle_once(&asked));
+    let (token, once) = (app.settle(&asked), app.settle_once(&asked));
     let paid = ask(Method::GET, &format!("{base}/x"), &token).await;
     assert_eq!(paid.text, "GET /x");
     is_open(&paid, "paid with a token");
@@ -64,30 +64,30 @@ async fn a_page_of_another_site_can_read_every_answer() {
     }
     for (path, status) in [("/reset", 502), ("/fine", 200)] {
         let path = format!("{lies}{path}");
-        let answer = house.buy(Method::GET, &path).await;
+        let answer = app.buy(Method::GET, &path).await;
         assert_eq!(answer.status, status);
         is_open(&answer, &path);
     }
     for (path, status) in [("/broken", 500), ("/greedy", 401), ("/none", 204)] {
-        let answer = house.buy(Method::GET, &format!("{base}{path}")).await;
+        let answer = app.buy(Method::GET, &format!("{base}{path}")).await;
         assert_eq!(answer.status, status);
         is_open(&answer, path);
     }
     // What the service itself lets pages read stays, beside what we do.
-    let greedy = house.buy(Method::GET, &format!("{base}/greedy")).await;
+    let greedy = app.buy(Method::GET, &format!("{base}/greedy")).await;
     let exposed: Vec<_> = greedy.headers.get_all("access-control-expose-headers").iter().collect();
     assert_eq!(exposed, ["x-kept", "WWW-Authenticate, Payment-Receipt, Retry-After"]);
     // No place is free.
     let hold = format!("{base}/hold");
-    let shown = house.pay(Method::GET, &hold).await;
+    let shown = app.pay(Method::GET, &hold).await;
     let (busy, _) = tokio::join!(
         async {
-            house.upstream.hears_of(house.upstream.hits() + 1).await;
-            let busy = house.show(Method::GET, &hold, &shown).await;
-            house.upstream.release(1);
+            app.upstream.hears_of(app.upstream.hits() + 1).await;
+            let busy = app.show(Method::GET, &hold, &shown).await;
+            app.upstream.release(1);
             busy
         },
-        house.show(Method::GET, &hold, &shown)
+        app.show(Method::GET, &hold, &shown)
     );
     assert_eq!((busy.status, busy.headers["retry-after"].to_str().unwrap()), (503, "5"));
     is_open(&busy, "busy");
@@ -95,10 +95,10 @@ async fn a_page_of_another_site_can_read_every_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preflight_is_free_and_never_passed_on() {
-    let house = House::new().await;
-    let one = house.sell(&json!({ "allowedMethods": ["GET", "POST"], "blockedPaths": ["/admin"] })).await;
-    let retired = house.sell(&json!({})).await;
-    house.post(&format!("/api/proxy/{retired}/unpublish"), &json!({})).await.ok();
+    let app = TestApp::new().await;
+    let one = app.sell(&json!({ "allowedMethods": ["GET", "POST"], "blockedPaths": ["/admin"] })).await;
+    let retired = app.sell(&json!({})).await;
+    app.post(&format!("/api/proxy/{retired}/unpublish"), &json!({})).await.ok();
     let all = "GET,HEAD,POST,PUT,PATCH,DELETE,OPTIONS";
     for (path, methods) in [
         (format!("{}/x", base(&one)), "GET,POST"),
@@ -109,7 +109,7 @@ async fn a_preflight_is_free_and_never_passed_on() {
         ("/l402/proxy/none-1/x".into(), all),
     ] {
         for origin in ["https://page.example", "null"] {
-            let answer = preflight(&house, &path, origin, "POST").await;
+            let answer = preflight(&app, &path, origin, "POST").await;
             assert_eq!((answer.status, answer.text.as_str()), (204, ""), "{path}");
             assert_eq!(answer.headers["access-control-allow-origin"], "*");
             assert_eq!(answer.headers["access-control-allow-methods"], methods, "{path}");
@@ -118,19 +118,19 @@ async fn a_preflight_is_free_and_never_passed_on() {
             assert!(!answer.headers.contains_key("www-authenticate"));
         }
     }
-    assert_eq!(house.upstream.hits(), 0);
-    assert!(house.till.node.preimages.lock().unwrap().is_empty(), "no invoice was made");
+    assert_eq!(app.upstream.hits(), 0);
+    assert!(app.seller.node.preimages.lock().unwrap().is_empty(), "no invoice was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn options_that_is_no_preflight_is_sold_like_any_other() {
-    let house = House::new().await;
-    let path = format!("{}/x", base(&house.sell(&json!({})).await));
+    let app = TestApp::new().await;
+    let path = format!("{}/x", base(&app.sell(&json!({})).await));
     let ask = async |path: &str, headers: &[(&str, &str)]| {
         let request = headers
             .iter()
             .fold(Request::options(path), |request, (name, value)| request.header(*name, *value));
-        house.send(request.body(Body::empty()).unwrap()).await
+        app.send(request.body(Body::empty()).unwrap()).await
     };
     for headers in [
         vec![],
@@ -141,12 +141,12 @@ async fn options_that_is_no_preflight_is_sold_like_any_other() {
     ] {
         assert_eq!(ask(&path, &headers).await.status, 402, "{headers:?}");
     }
-    let answer = house.buy(Method::OPTIONS, &path).await;
+    let answer = app.buy(Method::OPTIONS, &path).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "OPTIONS /x"));
     // A 405 is one: the service's own, and ours.
-    let refused = house.buy(Method::OPTIONS, &path.replace("/x", "/no-options")).await;
+    let refused = app.buy(Method::OPTIONS, &path.replace("/x", "/no-options")).await;
     assert_eq!((refused.status, refused.text.as_str()), (405, "not with this one"));
-    let reader = format!("{}/x", base(&house.sell(&json!({ "allowedMethods": ["GET"] })).await));
+    let reader = format!("{}/x", base(&app.sell(&json!({ "allowedMethods": ["GET"] })).await));
     let refused = ask(&reader, &[]).await;
     assert_eq!((refused.status, refused.error().as_str()), (405, "method_not_allowed"));
     assert_eq!(refused.headers["allow"], "GET");

@@ -1,4 +1,4 @@
-//! What may be shown to a proxy, and what comes of it: the same as at our own doors, and the upstream hears of none
+//! What may be shown to a proxy, and what comes of it: the same as at our own routes, and the upstream hears of none
 //! that isn't good.
 
 use ::l402::{Macaroon, RootKey, b64};
@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use super::house::{Answer, House, base, rules};
+use super::test_app::{Answer, TestApp, base, rules};
 
 /// Which problem a refusal is, after a look at its challenge.
 #[track_caller]
@@ -40,16 +40,16 @@ fn attenuated(shown: &str, caveats: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_of_credentials() {
-    let house = House::with(rules()).await;
-    let id = house.sell(&json!({ "defaultPriceSats": 10 })).await;
+    let app = TestApp::with(rules()).await;
+    let id = app.sell(&json!({ "defaultPriceSats": 10 })).await;
     let (path, other) = (format!("{}/x", base(&id)), format!("{}/y", base(&id)));
-    let asked = house.send(Request::get(&path).body(Body::empty()).unwrap()).await;
-    let bought = house.settle(&asked);
-    let elsewhere = house.pay(Method::GET, &other).await;
-    let body = json!({ "name": "Rival", "targetBaseUrl": house.target() });
-    let rivals = house.manage(Method::POST, &house.rival, "/api/proxy", Some(&body)).await.ok();
+    let asked = app.send(Request::get(&path).body(Body::empty()).unwrap()).await;
+    let bought = app.settle(&asked);
+    let elsewhere = app.pay(Method::GET, &other).await;
+    let body = json!({ "name": "Rival", "targetBaseUrl": app.target() });
+    let rivals = app.manage(Method::POST, &app.rival, "/api/proxy", Some(&body)).await.ok();
     let rivals = format!("{}/x", base(rivals["proxyId"].as_str().unwrap()));
-    let rivals = house.pay(Method::GET, &rivals).await;
+    let rivals = app.pay(Method::GET, &rivals).await;
     let (macaroon, preimage) = parts(&bought);
     let bytes = b64::read_any(&macaroon).unwrap();
     let caveats = [&*format!("path={path}"), "merchant_id=1", "amount_sats=10", "valid_until=1893456000"];
@@ -67,10 +67,10 @@ async fn the_table_of_credentials() {
         ("two macaroons, ours first", format!("L402 {macaroon},{forged}:{preimage}")),
         ("two macaroons, ours last", format!("L402 {forged},{macaroon}:{preimage}")),
     ] {
-        let answer = house.show(Method::GET, &path, &shown).await;
+        let answer = app.show(Method::GET, &path, &shown).await;
         assert_eq!((answer.status, answer.text.as_str()), (200, "GET /x"), "{what}");
     }
-    let hits = house.upstream.hits();
+    let hits = app.upstream.hits();
     for (what, shown, problem) in [
         ("missing", String::new(), "payment-required"),
         ("of another scheme", "Bearer nobody".into(), "payment-required"),
@@ -94,29 +94,29 @@ async fn the_table_of_credentials() {
         ),
         ("a garbled payment", "Payment e30".into(), "malformed-credential"),
     ] {
-        assert_eq!(why(&house.show(Method::GET, &path, &shown).await, what), problem, "{what}");
+        assert_eq!(why(&app.show(Method::GET, &path, &shown).await, what), problem, "{what}");
     }
-    assert_eq!(house.upstream.hits(), hits);
-    house.put(&format!("/api/proxy/{id}"), &json!({ "defaultPriceSats": 11 })).await.ok();
-    assert_eq!(why(&house.show(Method::GET, &path, &bought).await, "dearer now"), "invalid-challenge");
-    house.put(&format!("/api/proxy/{id}"), &json!({ "defaultPriceSats": 10 })).await.ok();
-    house.till.ledger.clock.advance(std::time::Duration::from_secs(3_599));
-    assert_eq!(house.show(Method::GET, &path, &bought).await.status, 200, "to its last second");
-    house.till.ledger.clock.advance(std::time::Duration::from_secs(1));
-    assert_eq!(why(&house.show(Method::GET, &path, &bought).await, "expired"), "expired-invoice");
+    assert_eq!(app.upstream.hits(), hits);
+    app.put(&format!("/api/proxy/{id}"), &json!({ "defaultPriceSats": 11 })).await.ok();
+    assert_eq!(why(&app.show(Method::GET, &path, &bought).await, "dearer now"), "invalid-challenge");
+    app.put(&format!("/api/proxy/{id}"), &json!({ "defaultPriceSats": 10 })).await.ok();
+    app.seller.ledger.clock.advance(std::time::Duration::from_secs(3_599));
+    assert_eq!(app.show(Method::GET, &path, &bought).await.status, 200, "to its last second");
+    app.seller.ledger.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(why(&app.show(Method::GET, &path, &bought).await, "expired"), "expired-invoice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_shown_again_is_refused_and_of_fifty_at_once_one_wins() {
-    let house = Arc::new(House::new().await);
-    let path = format!("{}/x", base(&house.sell(&json!({})).await));
-    let asked = house.send(Request::get(&path).body(Body::empty()).unwrap()).await;
-    let shown = house.settle_once(&asked);
-    let elsewhere = house.show(Method::GET, &path.replace("/x", "/y"), &shown).await;
+    let app = Arc::new(TestApp::new().await);
+    let path = format!("{}/x", base(&app.sell(&json!({})).await));
+    let asked = app.send(Request::get(&path).body(Body::empty()).unwrap()).await;
+    let shown = app.settle_once(&asked);
+    let elsewhere = app.show(Method::GET, &path.replace("/x", "/y"), &shown).await;
     assert_eq!(why(&elsewhere, "another path"), "invalid-challenge");
     let tries = (0..50).map(|_| {
-        let (house, path, shown) = (Arc::clone(&house), path.clone(), shown.clone());
-        tokio::spawn(async move { house.show(Method::GET, &path, &shown).await.status })
+        let (app, path, shown) = (Arc::clone(&app), path.clone(), shown.clone());
+        tokio::spawn(async move { app.show(Method::GET, &path, &shown).await.status })
     });
     let mut statuses = Vec::new();
     for one in tries.collect::<Vec<_>>() {
@@ -124,14 +124,14 @@ async fn a_payment_shown_again_is_refused_and_of_fifty_at_once_one_wins() {
     }
     statuses.sort_unstable();
     assert_eq!((statuses[0], statuses[1], statuses[49]), (200, 402, 402));
-    assert_eq!(house.upstream.hits(), 1);
-    let again = house.show(Method::GET, &path, &shown).await;
+    assert_eq!(app.upstream.hits(), 1);
+    let again = app.show(Method::GET, &path, &shown).await;
     assert_eq!(why(&again, "reused"), "unknown-challenge");
     assert_eq!(again.json()["detail"], "this payment has been used before");
-    let (_, preimage) = parts(&house.till.token(&asked.headers));
+    let (_, preimage) = parts(&app.seller.token(&asked.headers));
     let older = format!("Payment method=\"lightning\", preimage=\"{preimage}\"");
     assert_eq!(
-        why(&house.show(Method::GET, &path, &older).await, "the preimage alone"),
+        why(&app.show(Method::GET, &path, &older).await, "the preimage alone"),
         "malformed-credential"
     );
 }

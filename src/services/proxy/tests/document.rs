@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
 
-use super::house::{House, base, rules};
+use super::test_app::{TestApp, base, rules};
 use crate::services::l402::tests::shape;
 use crate::services::proxy::Rules;
 use crate::services::proxy::price::METHODS;
@@ -15,14 +15,14 @@ const VALIDATE: &str = "/api/manifests/validate";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_refusal_of_a_proxied_request_is_like_the_document_s_sample() {
-    let house = House::with(Rules { max_request_bytes: 10, ..rules() }).await;
-    let base = base(&house.sell(&json!({ "blockedPaths": ["/admin"], "timeout": 1 })).await);
+    let app = TestApp::with(Rules { max_request_bytes: 10, ..rules() }).await;
+    let base = base(&app.sell(&json!({ "blockedPaths": ["/admin"], "timeout": 1 })).await);
     let reader =
-        format!("{}/x", super::house::base(&house.sell(&json!({ "allowedMethods": ["GET"] })).await));
-    let lies = house.sell_lies(&json!({ "timeout": 1 })).await;
+        format!("{}/x", super::test_app::base(&app.sell(&json!({ "allowedMethods": ["GET"] })).await));
+    let lies = app.sell_lies(&json!({ "timeout": 1 })).await;
     for method in METHODS {
         let path = format!("{base}/{method}");
-        let asked = house.show(method.clone(), &path, "").await;
+        let asked = app.show(method.clone(), &path, "").await;
         assert_eq!(
             (asked.status, asked.headers["content-type"].to_str().unwrap()),
             (402, "application/problem+json")
@@ -35,8 +35,8 @@ async fn each_refusal_of_a_proxied_request_is_like_the_document_s_sample() {
             shape::is(&asked.json()["l402"], &offer, &[]);
         }
         // A key of this server, even a wrong one, is neither needed nor in the way.
-        for key in [house.owner.as_str(), "nobody's"] {
-            assert_eq!(house.manage(method.clone(), key, &path, None).await.status, 402);
+        for key in [app.owner.as_str(), "nobody's"] {
+            assert_eq!(app.manage(method.clone(), key, &path, None).await.status, 402);
         }
     }
     for (method, path, status) in [
@@ -45,52 +45,52 @@ async fn each_refusal_of_a_proxied_request_is_like_the_document_s_sample() {
         (Method::GET, "/l402/proxy/none-1/x".into(), 404),
         (Method::PATCH, reader, 405),
     ] {
-        shape::is_problem(&house.show(method, &path, "").await.json(), status, &path);
+        shape::is_problem(&app.show(method, &path, "").await.json(), status, &path);
     }
     for (path, status) in [("/reset", 502), ("/hang", 504)] {
         let path = format!("{lies}{path}");
-        shape::is_problem(&house.buy(Method::GET, &path).await.json(), status, &path);
+        shape::is_problem(&app.buy(Method::GET, &path).await.json(), status, &path);
     }
     let path = format!("{base}/large");
     let request = Request::post(&path).body(Body::from(vec![b'x'; 11])).unwrap();
-    shape::is_problem(&house.send(request).await.json(), 413, &path);
-    house.till.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
+    shape::is_problem(&app.send(request).await.json(), 413, &path);
+    app.seller.node.running.store(false, std::sync::atomic::Ordering::SeqCst);
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     let path = format!("{base}/later");
-    let none = house.show(Method::GET, &path, "").await;
+    let none = app.show(Method::GET, &path, "").await;
     assert_eq!(none.headers["retry-after"], "5");
     shape::is_problem(&none.json(), 503, &path);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_are_there_or_a_problem() {
-    let house = House::new().await;
-    let id = house.sell(&json!({})).await;
+    let app = TestApp::new().await;
+    let id = app.sell(&json!({})).await;
     let settings = format!("/api/proxy/{id}/manifest/settings");
     for rest in ["/.well-known/l402-manifest.json", "/openapi.json"] {
         let path = format!("{}{rest}", base(&id));
-        for key in ["", house.owner.as_str(), "nobody's"] {
-            assert_eq!(house.manage(Method::GET, key, &path, None).await.status, 200);
+        for key in ["", app.owner.as_str(), "nobody's"] {
+            assert_eq!(app.manage(Method::GET, key, &path, None).await.status, 200);
         }
-        house.put(&settings, &json!({ "manifestEnabled": false })).await.ok();
+        app.put(&settings, &json!({ "manifestEnabled": false })).await.ok();
         // The path is the service's then, and sold like any other.
-        assert_eq!(house.manage(Method::GET, "", &path, None).await.status, 402);
-        house.put(&settings, &json!({ "manifestEnabled": true })).await.ok();
+        assert_eq!(app.manage(Method::GET, "", &path, None).await.status, 402);
+        app.put(&settings, &json!({ "manifestEnabled": true })).await.ok();
         let path = format!("/l402/proxy/none-1{rest}");
-        shape::is_problem(&house.get(&path).await.json(), 404, &path);
+        shape::is_problem(&app.get(&path).await.json(), 404, &path);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_registry_has_the_document_s_parameters_and_defaults() {
-    let house = House::new().await;
-    let look = async |query: &str| house.manage(Method::GET, "", &format!("{REGISTRY}{query}"), None).await;
+    let app = TestApp::new().await;
+    let look = async |query: &str| app.manage(Method::GET, "", &format!("{REGISTRY}{query}"), None).await;
     let empty = look("").await.ok();
     shape::is(&empty, &shape::registry(), &[]);
     assert_eq!((&empty["page"], &empty["pageSize"]), (&json!(1), &json!(20)));
-    let id = house.sell(&json!({ "name": "Weather", "description": "Of tomorrow" })).await;
+    let id = app.sell(&json!({ "name": "Weather", "description": "Of tomorrow" })).await;
     let body = json!({ "manifestPubliclyListed": true, "categories": ["data"] });
-    house.put(&format!("/api/proxy/{id}/manifest/settings"), &body).await.ok();
+    app.put(&format!("/api/proxy/{id}/manifest/settings"), &body).await.ok();
     let found = look("?q=weather&category=data&page=1&pageSize=7&more=x").await.ok();
     shape::is(&found, &shape::registry(), &[]);
     assert_eq!((&found["total"], &found["page"], &found["pageSize"]), (&json!(1), &json!(1), &json!(7)));
@@ -110,23 +110,23 @@ async fn the_registry_has_the_document_s_parameters_and_defaults() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn anything_can_be_validated() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for body in [Value::Null, json!(1), json!("text"), json!([]), json!({}), json!({ "version": "1.0" })] {
-        for key in ["", house.owner.as_str(), "nobody's"] {
-            let answer = house.manage(Method::POST, key, VALIDATE, Some(&body)).await;
+        for key in ["", app.owner.as_str(), "nobody's"] {
+            let answer = app.manage(Method::POST, key, VALIDATE, Some(&body)).await;
             assert_eq!(answer.status, 200);
             shape::is(&answer.json(), &shape::validation(), &[]);
             assert!(answer.json()["errors"].as_array().unwrap().iter().all(Value::is_string));
         }
     }
-    let none = house.manage(Method::POST, "", VALIDATE, None).await.ok();
+    let none = app.manage(Method::POST, "", VALIDATE, None).await.ok();
     assert_eq!(none["valid"], false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_description_names_every_operation() {
-    let house = House::new().await;
-    let document = house.description();
+    let app = TestApp::new().await;
+    let document = app.description();
     let path = "/l402/proxy/{proxyId}/{path}";
     let both: &[&str] = &["proxyId", "path"];
     let sold =
@@ -154,13 +154,13 @@ async fn the_description_names_every_operation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_are_sold_by_their_root_at_what_a_request_to_it_costs() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let list = async |more: &Value, endpoints: &[Value]| {
-        let id = house.sell(more).await;
+        let id = app.sell(more).await;
         let settings = format!("/api/proxy/{id}/manifest/settings");
-        house.put(&settings, &json!({ "manifestPubliclyListed": true })).await.ok();
+        app.put(&settings, &json!({ "manifestPubliclyListed": true })).await.ok();
         for endpoint in endpoints {
-            house.post(&format!("/api/proxy/{id}/manifest/endpoints"), endpoint).await.ok();
+            app.post(&format!("/api/proxy/{id}/manifest/endpoints"), endpoint).await.ok();
         }
         id
     };
@@ -169,14 +169,14 @@ async fn services_are_sold_by_their_root_at_what_a_request_to_it_costs() {
     let dearer = list(&json!({ "defaultPriceSats": 5 }), &[root]).await;
     let by_post = list(&json!({ "allowedMethods": ["POST"] }), &[]).await;
     list(&json!({ "allowedPaths": ["/data/**"] }), &[]).await;
-    let sold = house.proxies.sold().await.unwrap();
+    let sold = app.proxies.sold().await.unwrap();
     let told = |service: crate::services::proxy::SoldService| {
         (service.id, service.price_sat, service.token_validity_secs)
     };
     let sold: Vec<_> = sold.into_iter().map(told).collect();
     assert_eq!(sold, [(dearer, 9, None), (plain, 5, Some(60))], "what its root can't open is not offered");
-    assert_eq!(house.proxies.sold_one(&sold[0].0).await.unwrap().map(told), Some(sold[0].clone()));
-    for id in [by_post, "none-1".into(), house.sell(&json!({})).await] {
-        assert!(house.proxies.sold_one(&id).await.unwrap().is_none(), "{id}");
+    assert_eq!(app.proxies.sold_one(&sold[0].0).await.unwrap().map(told), Some(sold[0].clone()));
+    for id in [by_post, "none-1".into(), app.sell(&json!({})).await] {
+        assert!(app.proxies.sold_one(&id).await.unwrap().is_none(), "{id}");
     }
 }

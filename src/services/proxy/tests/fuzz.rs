@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
-use super::house::{House, base};
 use super::recorder::{Heard, Recorder};
+use super::test_app::{TestApp, base};
 use super::tricks::front;
 use crate::testing::cases;
 
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 16;
 
 struct Scene {
     runtime: Runtime,
-    house: Arc<House>,
+    app: Arc<TestApp>,
     recorder: Recorder,
     port: u16,
     base: String,
@@ -37,23 +37,23 @@ impl Scene {
     fn new() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (house, recorder, port, base) = runtime.block_on(async {
+        let (app, recorder, port, base) = runtime.block_on(async {
             let recorder = Recorder::start().await;
-            let house = House::new().await;
+            let app = TestApp::new().await;
             let target = format!("http://127.0.0.1:{}", recorder.port);
-            let id = house.sell(&json!({ "targetBaseUrl": target, "blockedPaths": ["/admin"] })).await;
+            let id = app.sell(&json!({ "targetBaseUrl": target, "blockedPaths": ["/admin"] })).await;
             for (name, path, sats) in
                 [("all", "/**", 0), ("gold", "/gold/**", 50), ("silver", "/silver/**", 10)]
             {
                 let body =
                     json!({ "endpointId": name, "path": path, "httpMethod": "*", "basePriceSats": sats });
-                let made = house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await;
+                let made = app.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await;
                 assert_eq!(made.status, 201, "{}", made.text);
             }
-            let port = front(&house).await;
-            (Arc::new(house), recorder, port, base(&id))
+            let port = front(&app).await;
+            (Arc::new(app), recorder, port, base(&id))
         });
-        Self { runtime, house, recorder, port, base }
+        Self { runtime, app, recorder, port, base }
     }
 }
 
@@ -315,7 +315,7 @@ fn the_model_overlooks_no_detour() {
 fn what_gets_through_is_what_was_priced_and_allowed() {
     let scene = Scene::new();
     let silver = format!("{}/silver/one", scene.base);
-    let shown = scene.runtime.block_on(scene.house.pay(axum::http::Method::GET, &silver));
+    let shown = scene.runtime.block_on(scene.app.pay(axum::http::Method::GET, &silver));
     let one = (form(), host(), select(vec!["", "/"]), path());
     let strategy = prop::collection::vec(one, AT_ONCE);
     TestRunner::new(cases(48))

@@ -7,14 +7,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::house::{House, base};
+use super::test_app::{TestApp, base};
 use super::tricks::front;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_buyer_over_http2_pays_and_is_served() {
-    let house = House::new().await;
-    let path = format!("{}/x?a=1", base(&house.sell(&json!({})).await));
-    let port = front(&house).await;
+    let app = TestApp::new().await;
+    let path = format!("{}/x?a=1", base(&app.sell(&json!({})).await));
+    let port = front(&app).await;
     let stream = TokioIo::new(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
     let (mut client, connection) = handshake(TokioExecutor::new(), stream).await.unwrap();
     tokio::spawn(connection);
@@ -30,14 +30,14 @@ async fn a_buyer_over_http2_pays_and_is_served() {
     assert_eq!((unpaid.status().as_u16(), unpaid.version()), (402, Version::HTTP_2));
     assert!(unpaid.headers().contains_key("www-authenticate"));
     for (method, body) in [(Method::GET, vec![]), (Method::POST, vec![b'x'; 300_000])] {
-        let shown = house.pay(method.clone(), &path).await;
+        let shown = app.pay(method.clone(), &path).await;
         let answer = client.send_request(request(&method, Some(&shown), body).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 200, "{method}");
         let text = to_bytes(Body::new(answer.into_body()), usize::MAX).await.unwrap();
         assert!(!text.is_empty());
-        let sent = house.upstream.last();
+        let sent = app.upstream.last();
         assert_eq!(sent.target, "/x?a=1");
-        assert_eq!(sent.headers["host"], format!("127.0.0.1:{}", house.upstream.port));
+        assert_eq!(sent.headers["host"], format!("127.0.0.1:{}", app.upstream.port));
         assert!(!sent.headers.contains_key("te") && !sent.headers.contains_key("cookie"));
     }
 }

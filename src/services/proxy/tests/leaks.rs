@@ -4,14 +4,14 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
 
-use super::house::{House, base};
+use super::test_app::{TestApp, base};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_and_hop_by_hop_headers_never_reach_the_upstream() {
-    let house = House::new().await;
-    let id = house.sell(&json!({ "authHeader": "X-Upstream-Key", "authValue": "hunter2" })).await;
+    let app = TestApp::new().await;
+    let id = app.sell(&json!({ "authHeader": "X-Upstream-Key", "authValue": "hunter2" })).await;
     let path = format!("{}/x", base(&id));
-    let shown = house.pay(Method::GET, &path).await;
+    let shown = app.pay(Method::GET, &path).await;
     let mut request = Request::get(&path).header("authorization", &shown);
     let secret = "do-not-tell";
     for name in [
@@ -45,12 +45,12 @@ async fn credentials_and_hop_by_hop_headers_never_reach_the_upstream() {
         .header("x-kept", "yes")
         .body(Body::empty())
         .unwrap();
-    assert_eq!(house.send(request).await.status, 200);
-    let sent = house.upstream.last().headers;
+    assert_eq!(app.send(request).await.status, 200);
+    let sent = app.upstream.last().headers;
     let told = format!("{sent:?}");
     assert!(!told.contains(secret), "{told}");
     assert!(!told.contains(shown.split(' ').nth(1).unwrap()), "{told}");
-    assert_eq!(sent["host"], format!("127.0.0.1:{}", house.upstream.port));
+    assert_eq!(sent["host"], format!("127.0.0.1:{}", app.upstream.port));
     assert_eq!(sent["x-upstream-key"], "hunter2");
     assert_eq!(sent["accept"], "text/plain");
     assert_eq!(sent["x-kept"], "yes");
@@ -64,9 +64,9 @@ async fn credentials_and_hop_by_hop_headers_never_reach_the_upstream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_s_answer_never_speaks_for_this_server() {
-    let house = House::new().await;
-    let base = base(&house.sell(&json!({})).await);
-    let answer = house.buy(Method::GET, &format!("{base}/greedy")).await;
+    let app = TestApp::new().await;
+    let base = base(&app.sell(&json!({})).await);
+    let answer = app.buy(Method::GET, &format!("{base}/greedy")).await;
     assert_eq!((answer.status, answer.text.as_str()), (401, "no"));
     for name in [
         "set-cookie",
@@ -86,29 +86,29 @@ async fn an_upstream_s_answer_never_speaks_for_this_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_allowed_no_longer_is_not_asked() {
     use tower::ServiceExt;
-    let house = House::new().await;
-    let path = format!("{}/x", base(&house.sell(&json!({})).await));
-    let shown = house.pay(Method::GET, &path).await;
+    let app = TestApp::new().await;
+    let path = format!("{}/x", base(&app.sell(&json!({})).await));
+    let shown = app.pay(Method::GET, &path).await;
     let request = Request::get(&path).header("authorization", &shown).body(Body::empty()).unwrap();
-    let answer = super::house::read(house.stricter().oneshot(request).await.unwrap()).await;
+    let answer = super::test_app::read(app.stricter().oneshot(request).await.unwrap()).await;
     assert_eq!((answer.status, answer.error().as_str()), (502, "upstream_error"));
     assert!(!answer.text.contains("127.0.0.1"), "{}", answer.text);
-    assert_eq!(house.upstream.hits(), 0);
+    assert_eq!(app.upstream.hits(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_or_too_large_headers_are_refused_for_free() {
-    let house = House::new().await;
-    let path = format!("{}/x", base(&house.sell(&json!({})).await));
+    let app = TestApp::new().await;
+    let path = format!("{}/x", base(&app.sell(&json!({})).await));
     let mut many = Request::get(&path);
     for number in 0..101 {
         many = many.header(format!("x-{number}"), "y");
     }
     let large = Request::get(&path).header("x-large", "y".repeat(70_000));
     for request in [many, large] {
-        let answer = house.send(request.body(Body::empty()).unwrap()).await;
+        let answer = app.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!((answer.status, answer.error().as_str()), (431, "headers_too_large"));
     }
-    let long = house.show(Method::GET, &format!("{path}?{}", "q".repeat(9_000)), "").await;
+    let long = app.show(Method::GET, &format!("{path}?{}", "q".repeat(9_000)), "").await;
     assert_eq!((long.status, long.error().as_str()), (400, "invalid_query"));
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::house::{House, base};
+use super::test_app::{TestApp, base};
 use crate::http::server::{ServerSettings, serve};
 
 /// Asks over a real connection, byte for byte; the status.
@@ -22,10 +22,10 @@ async fn ask(port: u16, target: &str, host: &str, shown: &str) -> u16 {
     text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-pub(super) async fn front(house: &House) -> u16 {
+pub(super) async fn front(app: &TestApp) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let router = house.router.clone();
+    let router = app.router.clone();
     tokio::spawn(
         async move { serve(listener, router, ServerSettings::default(), std::future::pending()).await },
     );
@@ -34,14 +34,14 @@ pub(super) async fn front(house: &House) -> u16 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_spelling_reaches_what_is_blocked_or_dearer() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     // All that is allowed is free, so that whatever gets through is seen at the upstream.
-    let id = house.sell(&json!({ "blockedPaths": ["/admin"], "allowedMethods": ["GET"] })).await;
+    let id = app.sell(&json!({ "blockedPaths": ["/admin"], "allowedMethods": ["GET"] })).await;
     for (name, path, sats) in [("all", "/**", 0), ("gold", "/gold/**", 50)] {
         let body = json!({ "endpointId": name, "path": path, "basePriceSats": sats });
-        assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
+        assert_eq!(app.post(&format!("/api/proxy/{id}/manifest/endpoints"), &body).await.status, 201);
     }
-    let port = front(&house).await;
+    let port = front(&app).await;
     let base = base(&id);
     for path in [
         "/admin",
@@ -103,7 +103,7 @@ async fn no_spelling_reaches_what_is_blocked_or_dearer() {
             assert!(matches!(status, 400 | 402 | 403 | 404), "{target}: {status}");
         }
     }
-    assert_eq!(house.upstream.hits(), 0);
+    assert_eq!(app.upstream.hits(), 0);
     for (path, target) in [
         ("/open", "/open"),
         ("/%6fpen/", "/open/"),
@@ -111,16 +111,16 @@ async fn no_spelling_reaches_what_is_blocked_or_dearer() {
         ("/administrator", "/administrator"),
     ] {
         assert_eq!(ask(port, &format!("{base}{path}"), "pay.example", "x").await, 200, "{path}");
-        assert_eq!(house.upstream.last().target, target);
+        assert_eq!(app.upstream.last().target, target);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_and_the_form_of_a_request_change_nothing() {
-    let house = House::new().await;
-    let path = format!("{}/x", base(&house.sell(&json!({})).await));
-    let port = front(&house).await;
-    let shown = house.pay(axum::http::Method::GET, &path).await;
+    let app = TestApp::new().await;
+    let path = format!("{}/x", base(&app.sell(&json!({})).await));
+    let port = front(&app).await;
+    let shown = app.pay(axum::http::Method::GET, &path).await;
     for (target, host) in [
         (path.clone(), "PAY.EXAMPLE"),
         (path.clone(), "pay.example."),
@@ -130,9 +130,9 @@ async fn the_host_and_the_form_of_a_request_change_nothing() {
         (format!("HTTP://EVIL.EXAMPLE.:99{path}"), "pay.example"),
     ] {
         assert_eq!(ask(port, &target, host, &shown).await, 200, "{target} {host}");
-        let sent = house.upstream.last();
+        let sent = app.upstream.last();
         assert_eq!(sent.target, "/x");
-        assert_eq!(sent.headers["host"], format!("127.0.0.1:{}", house.upstream.port));
+        assert_eq!(sent.headers["host"], format!("127.0.0.1:{}", app.upstream.port));
     }
     assert_eq!(ask(port, &path.replace("/l402/", "/l402//"), "x", &shown).await, 404);
     assert_eq!(ask(port, &path.replace("/l402/", "/L402/"), "x", &shown).await, 404);

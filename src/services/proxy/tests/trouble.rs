@@ -11,13 +11,13 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::house::{House, base, rules};
+use super::test_app::{TestApp, base, rules};
 use crate::services::proxy::Rules;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_service_does_wrong_is_502_or_504_and_can_be_tried_again() {
-    let house = House::new().await;
-    let base = house.sell_lies(&json!({ "timeout": 1 })).await;
+    let app = TestApp::new().await;
+    let base = app.sell_lies(&json!({ "timeout": 1 })).await;
     for (path, status, code) in [
         ("/reset", 502, "upstream_error"),
         ("/garbage", 502, "upstream_error"),
@@ -33,11 +33,11 @@ async fn whatever_a_service_does_wrong_is_502_or_504_and_can_be_tried_again() {
         ("/hang-in-body", 504, "upstream_timeout"),
     ] {
         let request = Request::get(format!("{base}{path}")).body(Body::empty()).unwrap();
-        let asked = house.send(request).await;
-        for shown in [house.settle(&asked), house.settle_once(&asked)] {
+        let asked = app.send(request).await;
+        for shown in [app.settle(&asked), app.settle_once(&asked)] {
             for _ in 0..2 {
                 let began = Instant::now();
-                let answer = house.show(Method::GET, &format!("{base}{path}"), &shown).await;
+                let answer = app.show(Method::GET, &format!("{base}{path}"), &shown).await;
                 assert_eq!((answer.status, answer.error().as_str()), (status, code), "{path} {shown}");
                 assert!(began.elapsed() < Duration::from_secs(4), "{path}");
                 assert!(!answer.text.contains("127.0.0.1"), "{}", answer.text);
@@ -45,54 +45,54 @@ async fn whatever_a_service_does_wrong_is_502_or_504_and_can_be_tried_again() {
             }
         }
     }
-    let honest = house.buy(Method::GET, &format!("{base}/fine")).await;
+    let honest = app.buy(Method::GET, &format!("{base}/fine")).await;
     assert_eq!((honest.status, honest.text.as_str()), (200, "ok"));
-    let long = house.buy(Method::GET, &format!("{base}/long")).await;
+    let long = app.buy(Method::GET, &format!("{base}/long")).await;
     assert_eq!((long.status, long.text.as_str()), (200, "hello"), "and not a byte more than was said");
 }
 
 /// Nobody can pay now; whoever has paid gets what they paid for.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_node_nothing_new_is_sold() {
-    let house = House::new().await;
-    let base = base(&house.sell(&json!({})).await);
-    let shown = house.pay(Method::GET, &format!("{base}/x")).await;
-    house.till.node.running.store(false, Ordering::SeqCst);
+    let app = TestApp::new().await;
+    let base = base(&app.sell(&json!({})).await);
+    let shown = app.pay(Method::GET, &format!("{base}/x")).await;
+    app.seller.node.running.store(false, Ordering::SeqCst);
     tokio::time::sleep(Duration::from_millis(150)).await;
-    let answer = house.show(Method::GET, &format!("{base}/y"), "").await;
+    let answer = app.show(Method::GET, &format!("{base}/y"), "").await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "node_unavailable"));
     assert!(answer.headers.contains_key("retry-after"));
-    assert_eq!(house.show(Method::GET, &format!("{base}/x"), &shown).await.text, "GET /x");
+    assert_eq!(app.show(Method::GET, &format!("{base}/x"), &shown).await.text, "GET /x");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_till_closed_nothing_is_sold_and_what_is_free_passes() {
-    let house = House::open(rules(), 0, false).await;
-    let id = house.sell(&json!({})).await;
+    let app = TestApp::open(rules(), 0, false).await;
+    let id = app.sell(&json!({})).await;
     let free = json!({ "endpointId": "f", "path": "/free", "basePriceSats": 0 });
-    assert_eq!(house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &free).await.status, 201);
-    let answer = house.show(Method::GET, &format!("{}/x", base(&id)), "").await;
+    assert_eq!(app.post(&format!("/api/proxy/{id}/manifest/endpoints"), &free).await.status, 201);
+    let answer = app.show(Method::GET, &format!("{}/x", base(&id)), "").await;
     assert_eq!((answer.status, answer.error().as_str()), (403, "l402_not_enabled"));
-    assert_eq!(house.show(Method::GET, &format!("{}/free", base(&id)), "").await.text, "GET /free");
-    assert_eq!(house.upstream.hits(), 1);
+    assert_eq!(app.show(Method::GET, &format!("{}/free", base(&id)), "").await.text, "GET /free");
+    assert_eq!(app.upstream.hits(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_for_one_answer_is_good_until_there_was_one() {
-    let house = House::new().await;
-    let base = base(&house.sell(&json!({})).await);
+    let app = TestApp::new().await;
+    let base = base(&app.sell(&json!({})).await);
     let ask = async |path: &str| {
         let request = Request::get(format!("{base}{path}")).body(Body::empty()).unwrap();
-        house.send(request).await
+        app.send(request).await
     };
-    let shown = house.settle_once(&ask("/broken").await);
+    let shown = app.settle_once(&ask("/broken").await);
     for _ in 0..2 {
-        let answer = house.show(Method::GET, &format!("{base}/broken"), &shown).await;
+        let answer = app.show(Method::GET, &format!("{base}/broken"), &shown).await;
         assert_eq!((answer.status, answer.text.as_str()), (500, "it failed"), "the upstream's own failure");
     }
-    let (token, once) = (house.settle(&ask("/toll").await), house.settle_once(&ask("/toll").await));
+    let (token, once) = (app.settle(&ask("/toll").await), app.settle_once(&ask("/toll").await));
     for shown in [&token, &once, &once] {
-        let answer = house.show(Method::GET, &format!("{base}/toll"), shown).await;
+        let answer = app.show(Method::GET, &format!("{base}/toll"), shown).await;
         assert_eq!(
             (answer.status, answer.error().as_str()),
             (502, "upstream_error"),
@@ -101,25 +101,25 @@ async fn a_payment_for_one_answer_is_good_until_there_was_one() {
         assert!(!answer.headers.contains_key("www-authenticate"));
     }
     // It is the owner that the service doesn't know.
-    let shown = house.settle_once(&ask("/greedy").await);
+    let shown = app.settle_once(&ask("/greedy").await);
     for _ in 0..2 {
-        assert_eq!(house.show(Method::GET, &format!("{base}/greedy"), &shown).await.status, 401);
+        assert_eq!(app.show(Method::GET, &format!("{base}/greedy"), &shown).await.status, 401);
     }
-    let shown = house.settle_once(&ask("/fine").await);
-    let answer = house.show(Method::GET, &format!("{base}/fine"), &shown).await;
+    let shown = app.settle_once(&ask("/fine").await);
+    let answer = app.show(Method::GET, &format!("{base}/fine"), &shown).await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "GET /fine"));
     assert!(answer.headers.contains_key("payment-receipt"));
-    assert_eq!(house.show(Method::GET, &format!("{base}/fine"), &shown).await.status, 402, "it is used");
+    assert_eq!(app.show(Method::GET, &format!("{base}/fine"), &shown).await.status, 402, "it is used");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_breaks_off_late_is_seen_to_and_can_be_had_again() {
-    let house = House::new().await;
-    let path = format!("{}/short-large", house.sell_lies(&json!({})).await);
+    let app = TestApp::new().await;
+    let path = format!("{}/short-large", app.sell_lies(&json!({})).await);
     let request = Request::get(&path).body(Body::empty()).unwrap();
-    let shown = house.settle_once(&house.send(request).await);
+    let shown = app.settle_once(&app.send(request).await);
     for _ in 0..2 {
-        let answer = house.show(Method::GET, &path, &shown).await;
+        let answer = app.show(Method::GET, &path, &shown).await;
         assert_eq!((answer.status, answer.text.as_str()), (200, "BROKEN OFF"));
         // It is given back beside the answer.
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -128,42 +128,42 @@ async fn an_answer_that_breaks_off_late_is_seen_to_and_can_be_had_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_down_or_slow_is_given_up_in_time() {
-    let house = House::with(Rules { max_timeout: Duration::from_secs(1), ..rules() }).await;
-    let slow = base(&house.sell(&json!({ "timeoutSeconds": 1 })).await);
+    let app = TestApp::with(Rules { max_timeout: Duration::from_secs(1), ..rules() }).await;
+    let slow = base(&app.sell(&json!({ "timeoutSeconds": 1 })).await);
     let began = Instant::now();
-    let answer = house.buy(Method::GET, &format!("{slow}/slow")).await;
+    let answer = app.buy(Method::GET, &format!("{slow}/slow")).await;
     assert_eq!((answer.status, answer.error().as_str()), (504, "upstream_timeout"));
     assert!(began.elapsed() < Duration::from_secs(3));
     // A port that nobody listens on.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let target = format!("http://{}", free.local_addr().unwrap());
     drop(free);
-    let down = base(&house.sell(&json!({ "targetBaseUrl": target, "timeout": 1 })).await);
-    let answer = house.buy(Method::GET, &format!("{down}/x")).await;
+    let down = base(&app.sell(&json!({ "targetBaseUrl": target, "timeout": 1 })).await);
+    let answer = app.buy(Method::GET, &format!("{down}/x")).await;
     assert_eq!((answer.status, answer.error().as_str()), (502, "upstream_error"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_hangs_up_before_the_answer_has_lost_nothing() {
-    let house = House::new().await;
-    let path = format!("{}/slow", base(&house.sell(&json!({})).await));
+    let app = TestApp::new().await;
+    let path = format!("{}/slow", base(&app.sell(&json!({})).await));
     let request = Request::get(&path).body(Body::empty()).unwrap();
-    let shown = house.settle_once(&house.send(request).await);
+    let shown = app.settle_once(&app.send(request).await);
     for _ in 0..2 {
-        let hits = house.upstream.hits();
-        let asking = tokio::time::timeout(Duration::from_millis(300), house.show(Method::GET, &path, &shown));
+        let hits = app.upstream.hits();
+        let asking = tokio::time::timeout(Duration::from_millis(300), app.show(Method::GET, &path, &shown));
         assert!(asking.await.is_err(), "it was let in, and hung up");
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(house.upstream.hits(), hits + 1);
+        assert_eq!(app.upstream.hits(), hits + 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_till_can_t_sell_now_says_which_path_was_asked() {
-    let house = House::new().await;
-    let path = format!("{}/fine", base(&house.sell(&json!({})).await));
-    house.till.node.running.store(false, Ordering::SeqCst);
-    let answer = house.show(Method::GET, &path, "").await;
+    let app = TestApp::new().await;
+    let path = format!("{}/fine", base(&app.sell(&json!({})).await));
+    app.seller.node.running.store(false, Ordering::SeqCst);
+    let answer = app.show(Method::GET, &path, "").await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "node_unavailable"));
     assert_eq!(answer.json()["instance"], path);
 }
@@ -171,12 +171,12 @@ async fn what_the_till_can_t_sell_now_says_which_path_was_asked() {
 /// A length beside chunks must not make two answers of one, on a connection that others may share.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_answer_stays_one_however_it_was_framed() {
-    let house = House::new().await;
-    let path = format!("{}/both-framings", house.sell_lies(&json!({})).await);
-    let shown = house.pay(Method::GET, &path).await;
+    let app = TestApp::new().await;
+    let path = format!("{}/both-framings", app.sell_lies(&json!({})).await);
+    let shown = app.pay(Method::GET, &path).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(listener, house.router.clone()).into_future());
+    tokio::spawn(axum::serve(listener, app.router.clone()).into_future());
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request =
         format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: {shown}\r\nconnection: close\r\n\r\n");
@@ -191,38 +191,37 @@ async fn one_answer_stays_one_however_it_was_framed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_leads_to_itself_ends_soon() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let id = house.sell(&json!({ "targetBaseUrl": format!("http://{address}") })).await;
+    let id = app.sell(&json!({ "targetBaseUrl": format!("http://{address}") })).await;
     let round = json!({ "endpointId": "all", "path": "/**", "httpMethod": "GET", "basePriceSats": 0 });
-    house.post(&format!("/api/proxy/{id}/manifest/endpoints"), &round).await.ok();
-    house
-        .put(
-            &format!("/api/proxy/{id}"),
-            &json!({ "targetBaseUrl": format!("http://{address}/l402/proxy/{id}") }),
-        )
-        .await
-        .ok();
-    tokio::spawn(axum::serve(listener, house.router.clone()).into_future());
-    let answer = house.manage(Method::GET, "", &format!("{}/x", base(&id)), None).await;
+    app.post(&format!("/api/proxy/{id}/manifest/endpoints"), &round).await.ok();
+    app.put(
+        &format!("/api/proxy/{id}"),
+        &json!({ "targetBaseUrl": format!("http://{address}/l402/proxy/{id}") }),
+    )
+    .await
+    .ok();
+    tokio::spawn(axum::serve(listener, app.router.clone()).into_future());
+    let answer = app.manage(Method::GET, "", &format!("{}/x", base(&id)), None).await;
     assert_eq!((answer.status, answer.error().as_str()), (508, "loop_detected"));
 }
 
 /// Whoever paid for one answer can't break it off near its end and have it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_its_reader_ends_is_had() {
-    let house = House::new().await;
-    let lies = house.sell_lies(&json!({ "timeout": 2 })).await;
-    let honest = base(&house.sell(&json!({})).await);
-    let ask = async |path: &str| house.send(Request::get(path).body(Body::empty()).unwrap()).await;
+    let app = TestApp::new().await;
+    let lies = app.sell_lies(&json!({ "timeout": 2 })).await;
+    let honest = base(&app.sell(&json!({})).await);
+    let ask = async |path: &str| app.send(Request::get(path).body(Body::empty()).unwrap()).await;
     let used = async |path: &str, shown: &str| {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        house.show(Method::GET, path, shown).await.status == 402
+        app.show(Method::GET, path, shown).await.status == 402
     };
     // By a body that can't go on, while the service answers already.
     let path = format!("{lies}/hang-early");
-    let shown = house.settle_once(&ask(&path).await);
+    let shown = app.settle_once(&ask(&path).await);
     let pieces = futures_util::stream::unfold(0, |sent| async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let piece = if sent == 0 { Ok(Bytes::from_static(b"x")) } else { Err(std::io::Error::other("gone")) };
@@ -230,24 +229,24 @@ async fn an_answer_that_its_reader_ends_is_had() {
     });
     let body = Body::from_stream(pieces);
     let request = Request::post(&path).header("authorization", &shown).body(body).unwrap();
-    assert_eq!(house.send(request).await.text, "BROKEN OFF");
+    assert_eq!(app.send(request).await.text, "BROKEN OFF");
     assert!(used(&path, &shown).await);
     // By hanging up.
     let path = format!("{honest}/large");
     let begin = async |shown: &str| {
         let request = Request::get(&path).header("authorization", shown).body(Body::empty()).unwrap();
-        let mut body = house.raw(request).await.into_body().into_data_stream();
+        let mut body = app.raw(request).await.into_body().into_data_stream();
         body.next().await.unwrap().unwrap();
         body
     };
-    let shown = house.settle_once(&ask(&path).await);
+    let shown = app.settle_once(&ask(&path).await);
     drop(begin(&shown).await);
     assert!(used(&path, &shown).await);
-    // But not by our death, nor by our shutdown.
-    let shown = house.settle_once(&ask(&path).await);
+    // But not by our crash, nor by our shutdown.
+    let shown = app.settle_once(&ask(&path).await);
     std::mem::forget(begin(&shown).await);
-    house.till.l402.give_back_unanswered();
-    house.proxies.close();
+    app.seller.l402.give_back_unanswered();
+    app.proxies.close();
     drop(begin(&shown).await);
     drop(begin(&shown).await);
 }

@@ -13,9 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{PurseError, Purses};
-use crate::http::asking::is_below;
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
+use crate::http::extract::is_below;
 use crate::http::keys::{Caller, Gate, Keys, Scope, require_scope};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::correlate;

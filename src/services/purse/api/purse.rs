@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 
 use super::{Who, answer};
 use crate::core::ids::PursePaymentId;
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::idempotency::Ask;
+use crate::http::extract::{Id, Params};
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::keys::Caller;
 use crate::http::problem::{Failure, Problem};
 use crate::services::purse::view::{FetchView, PaidView, PayView, PursePage};
@@ -167,6 +167,6 @@ fn once(
     caller: &Caller,
     route: &str,
     body: &JsonObject,
-) -> Result<Option<Ask>, PurseError> {
-    Ok(Ask::read(headers, &format!("purse {}", caller.key.0), route, &body.raw)?)
+) -> Result<Option<IdempotencyKey>, PurseError> {
+    Ok(IdempotencyKey::read(headers, &format!("purse {}", caller.key.0), route, &body.raw)?)
 }

@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::house::{House, RESERVE, rules, sat, wide};
 use super::seller::{FORMS, PRICE};
+use super::test_app::{RESERVE, TestApp, rules, sat, wide};
 use crate::core::ids::PaymentHash;
 use crate::core::money::Msat;
 use crate::ledger::charges;
@@ -12,12 +12,12 @@ use crate::services::purse::Rules;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_form_is_paid_once_and_tokens_are_shown_again() {
-    let house = House::new().await;
-    house.earn(sat(10_000));
-    let key = house.purse(wide(5_000)).await;
+    let app = TestApp::new().await;
+    app.earn(sat(10_000));
+    let key = app.purse(wide(5_000)).await;
     let mut spent = 0;
     for (form, reusable) in FORMS {
-        let first = house.fetch(&key, form).await.ok();
+        let first = app.fetch(&key, form).await.ok();
         assert_eq!(
             (&first["status"], &first["body"]),
             (&json!(200), &json!(format!("sold {form}"))),
@@ -29,187 +29,186 @@ async fn every_form_is_paid_once_and_tokens_are_shown_again() {
         let preimage: crate::core::ids::Preimage = paid["preimage"].as_str().unwrap().parse().unwrap();
         let hash: PaymentHash = paid["paymentHash"].as_str().unwrap().parse().unwrap();
         assert_eq!(preimage.payment_hash(), hash);
-        let again = house.fetch(&key, form).await.ok();
+        let again = app.fetch(&key, form).await.ok();
         assert_eq!((&again["status"], &again["credentialReused"]), (&json!(200), &json!(reusable)), "{form}");
         assert_eq!(again["paid"].is_null(), reusable, "{form}");
         spent += (PRICE + 1) * if reusable { 1 } else { 2 };
     }
-    assert_eq!(house.has(), ((10_000 - spent) * 1_000, 0));
-    let shown = house.shown(&key).await;
+    assert_eq!(app.has(), ((10_000 - spent) * 1_000, 0));
+    let shown = app.shown(&key).await;
     assert_eq!((&shown["spentSat"], &shown["leftSat"]), (&json!(spent), &json!(5_000 - spent)));
-    assert_eq!(house.seller.sold().len(), FORMS.len() * 2);
+    assert_eq!(app.seller.sold().len(), FORMS.len() * 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_is_sent_as_it_was_given_and_binary_answers_are_base64() {
-    let house = House::new().await;
-    let key = house.purse(wide(10)).await;
-    let body = json!({ "url": house.seller.url("echo?a=b#c"), "method": "post", "headers": { "X-Mine": "1" }, "body": { "k": [1] } });
-    let echoed = house.fetch_once(&key, &body, "").await.ok();
+    let app = TestApp::new().await;
+    let key = app.purse(wide(10)).await;
+    let body = json!({ "url": app.seller.url("echo?a=b#c"), "method": "post", "headers": { "X-Mine": "1" }, "body": { "k": [1] } });
+    let echoed = app.fetch_once(&key, &body, "").await.ok();
     let seen: serde_json::Value = serde_json::from_str(echoed["body"].as_str().unwrap()).unwrap();
     assert_eq!(seen["method"], "POST");
     assert_eq!((&seen["query"], &seen["body"]), (&json!("a=b"), &json!(r#"{"k":[1]}"#)));
     assert_eq!((&seen["type"], &seen["x"]), (&json!("application/json"), &json!("1")));
     assert!(seen["agent"].as_str().unwrap().starts_with("satchel/"));
     assert!(echoed["paid"].is_null());
-    let bytes = house.fetch(&key, "bytes").await.ok();
+    let bytes = app.fetch(&key, "bytes").await.ok();
     assert_eq!((&bytes["body"], &bytes["bodyEncoding"]), (&json!("AJ+Slg=="), &json!("base64")));
     for (body, code) in [
         (json!({}), "INVALID_URL"),
         (json!({ "url": "ftp://a.example" }), "INVALID_URL"),
         (json!({ "url": "http://u:p@a.example" }), "INVALID_URL"),
-        (json!({ "url": house.seller.url("free"), "method": "CONNECT" }), "INVALID_METHOD"),
-        (json!({ "url": house.seller.url("free"), "headers": { "Host": "a" } }), "INVALID_HEADERS"),
-        (json!({ "url": house.seller.url("free"), "headers": { "a b": "a" } }), "INVALID_HEADERS"),
-        (json!({ "url": house.seller.url("free"), "headers": { "a": "b\r\nc: d" } }), "INVALID_HEADERS"),
-        (json!({ "url": house.seller.url("free"), "body": 1 }), "INVALID_BODY"),
-        (json!({ "url": house.seller.url("free"), "body": "!", "bodyEncoding": "base64" }), "INVALID_BODY"),
-        (json!({ "url": house.seller.url("free"), "maxSats": 0 }), "INVALID_AMOUNT"),
+        (json!({ "url": app.seller.url("free"), "method": "CONNECT" }), "INVALID_METHOD"),
+        (json!({ "url": app.seller.url("free"), "headers": { "Host": "a" } }), "INVALID_HEADERS"),
+        (json!({ "url": app.seller.url("free"), "headers": { "a b": "a" } }), "INVALID_HEADERS"),
+        (json!({ "url": app.seller.url("free"), "headers": { "a": "b\r\nc: d" } }), "INVALID_HEADERS"),
+        (json!({ "url": app.seller.url("free"), "body": 1 }), "INVALID_BODY"),
+        (json!({ "url": app.seller.url("free"), "body": "!", "bodyEncoding": "base64" }), "INVALID_BODY"),
+        (json!({ "url": app.seller.url("free"), "maxSats": 0 }), "INVALID_AMOUNT"),
     ] {
-        house.fetch_once(&key, &body, "").await.refused(400, code);
+        app.fetch_once(&key, &body, "").await.refused(400, code);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_at_once_for_one_invoice_pay_once() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
-    let answers = join_all((0..50).map(|_| house.fetch(&key, "standing"))).await;
-    let answers: Vec<_> = answers.iter().map(super::house::Answer::ok).collect();
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
+    let answers = join_all((0..50).map(|_| app.fetch(&key, "standing"))).await;
+    let answers: Vec<_> = answers.iter().map(super::test_app::Answer::ok).collect();
     assert!(answers.iter().all(|answer| answer["status"] == 200));
     assert_eq!(answers.iter().filter(|answer| !answer["paid"].is_null()).count(), 1);
-    assert_eq!(house.sim.delivered().len(), 1);
-    assert_eq!(house.has(), ((1_000 - PRICE - 1) * 1_000, 0));
+    assert_eq!(app.sim.delivered().len(), 1);
+    assert_eq!(app.has(), ((1_000 - PRICE - 1) * 1_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn same_key_pays_once_however_often_it_is_sent() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
-    let body = json!({ "url": house.seller.url("draft") });
-    let answers = join_all((0..20).map(|_| house.fetch_once(&key, &body, "once"))).await;
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
+    let body = json!({ "url": app.seller.url("draft") });
+    let answers = join_all((0..20).map(|_| app.fetch_once(&key, &body, "once"))).await;
     assert!(answers.iter().all(|answer| answer.ok()["status"] == 200 && answer.text == answers[0].text));
-    assert_eq!(house.seller.sold().len(), 1);
-    assert_eq!(house.sim.delivered().len(), 1);
-    house.fetch_once(&key, &body, "once").await.ok();
-    let other = json!({ "url": house.seller.url("l402") });
-    house.fetch_once(&key, &other, "once").await.refused(409, "IDEMPOTENCY_KEY_REUSE");
-    assert_eq!(house.has(), ((1_000 - PRICE - 1) * 1_000, 0));
+    assert_eq!(app.seller.sold().len(), 1);
+    assert_eq!(app.sim.delivered().len(), 1);
+    app.fetch_once(&key, &body, "once").await.ok();
+    let other = json!({ "url": app.seller.url("l402") });
+    app.fetch_once(&key, &other, "once").await.refused(409, "IDEMPOTENCY_KEY_REUSE");
+    assert_eq!(app.has(), ((1_000 - PRICE - 1) * 1_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payment_under_way_stays_reserved_and_the_same_request_goes_on() {
     let wait = std::time::Duration::from_millis(100);
-    let house = House::with(Rules { payment_wait: wait, ..rules() }).await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(30)).await;
-    let body = json!({ "url": house.seller.url("l402") });
-    let pending = house.fetch_once(&key, &body, "k").await.refused(504, "PAYMENT_PENDING");
+    let app = TestApp::with(Rules { payment_wait: wait, ..rules() }).await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(30)).await;
+    let body = json!({ "url": app.seller.url("l402") });
+    let pending = app.fetch_once(&key, &body, "k").await.refused(504, "PAYMENT_PENDING");
     let id = pending["payment"]["paymentId"].as_str().unwrap().to_owned();
     assert_eq!(pending["payment"]["status"], "pending");
     let reserved = PRICE + RESERVE;
-    assert_eq!(house.has(), ((1_000 - reserved) * 1_000, reserved * 1_000));
-    assert_eq!(house.shown(&key).await["leftSat"], 30 - reserved);
+    assert_eq!(app.has(), ((1_000 - reserved) * 1_000, reserved * 1_000));
+    assert_eq!(app.shown(&key).await["leftSat"], 30 - reserved);
     // Another request doesn't fit while this one is under way.
-    let over = house.fetch(&key, "l402").await.refused(409, "BUDGET_LIMIT");
+    let over = app.fetch(&key, "l402").await.refused(409, "BUDGET_LIMIT");
     assert_eq!((&over["neededSat"], &over["leftSat"]), (&json!(reserved), &json!(30 - reserved)));
-    house.fetch_once(&key, &body, "k").await.refused(504, "PAYMENT_PENDING");
-    house.pump();
-    let mut answer = house.fetch_once(&key, &body, "k").await;
+    app.fetch_once(&key, &body, "k").await.refused(504, "PAYMENT_PENDING");
+    app.pump();
+    let mut answer = app.fetch_once(&key, &body, "k").await;
     while answer.status == 504 {
-        answer = house.fetch_once(&key, &body, "k").await;
+        answer = app.fetch_once(&key, &body, "k").await;
     }
     let answer = answer.ok();
     assert_eq!((&answer["status"], &answer["paid"]["paymentId"]), (&json!(200), &json!(id)));
-    assert_eq!(house.sim.delivered().len(), 1);
-    assert_eq!(house.has(), ((1_000 - PRICE - 1) * 1_000, 0));
-    let one = house.ask("GET", &key, &format!("/v1/purse/payments/{id}"), "", "").await.ok();
-    assert_eq!((&one["status"], &one["url"]), (&json!("paid"), &json!(house.seller.url("l402"))));
-    let other = house.purse(wide(31)).await;
-    house
-        .ask("GET", &other, &format!("/v1/purse/payments/{id}"), "", "")
+    assert_eq!(app.sim.delivered().len(), 1);
+    assert_eq!(app.has(), ((1_000 - PRICE - 1) * 1_000, 0));
+    let one = app.ask("GET", &key, &format!("/v1/purse/payments/{id}"), "", "").await.ok();
+    assert_eq!((&one["status"], &one["url"]), (&json!("paid"), &json!(app.seller.url("l402"))));
+    let other = app.purse(wide(31)).await;
+    app.ask("GET", &other, &format!("/v1/purse/payments/{id}"), "", "")
         .await
         .refused(404, "PAYMENT_NOT_FOUND");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_payment_gives_everything_back() {
-    let house = House::with(rules()).await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(100)).await;
-    let fetched = house.fetch(&key, "l402");
+    let app = TestApp::with(rules()).await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(100)).await;
+    let fetched = app.fetch(&key, "l402");
     let failing = async {
-        while house.sim.under_way().is_empty() {
-            house.dispatch();
+        while app.sim.under_way().is_empty() {
+            app.dispatch();
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        house.sim.resolve(house.sim.under_way()[0], false, Msat::ZERO);
-        house.drain();
+        app.sim.resolve(app.sim.under_way()[0], false, Msat::ZERO);
+        app.drain();
     };
     let (answer, ()) = tokio::join!(fetched, failing);
     answer.refused(502, "PAYMENT_FAILED");
-    assert_eq!(house.has(), (1_000_000, 0));
-    let shown = house.shown(&key).await;
+    assert_eq!(app.has(), (1_000_000, 0));
+    let shown = app.shown(&key).await;
     assert_eq!((&shown["leftSat"], &shown["spentTodaySat"]), (&json!(100), &json!(0)));
     assert_eq!(shown["receipts"][0]["status"], "failed");
     // A late success takes the money after all, and leaves a credential.
     let hash: PaymentHash = shown["receipts"][0]["paymentHash"].as_str().unwrap().parse().unwrap();
-    let (listeners, now) = (house.ledger.listeners.clone(), house.clock.now());
-    let late = house.ledger.store.write_blocking(move |tx| {
+    let (listeners, now) = (app.ledger.listeners.clone(), app.clock.now());
+    let late = app.ledger.store.write_blocking(move |tx| {
         let arrival = crate::ledger::payouts::Arrival { hash, preimage: None, fee: Msat::ZERO, left: None };
         crate::ledger::payouts::mark_paid(tx, &listeners, &arrival, now)
     });
     late.unwrap();
-    assert_eq!(house.has(), ((1_000 - PRICE) * 1_000, 0));
-    assert_eq!(house.shown(&key).await["leftSat"], 100 - PRICE);
+    assert_eq!(app.has(), ((1_000 - PRICE) * 1_000, 0));
+    assert_eq!(app.shown(&key).await["leftSat"], 100 - PRICE);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_credential_is_forgotten_and_paid_anew_by_the_next_request() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
     // Its tokens are good for one answer, which nobody can know.
     for payments in 1..4 {
-        let answer = house.fetch(&key, "once").await.ok();
+        let answer = app.fetch(&key, "once").await.ok();
         assert_eq!((&answer["status"], &answer["credentialReused"]), (&json!(200), &json!(false)));
-        assert_eq!(house.sim.delivered().len(), payments);
+        assert_eq!(app.sim.delivered().len(), payments);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invoice_of_this_server_gives_its_preimage() {
-    let house = House::with(rules()).await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(PRICE)).await;
+    let app = TestApp::with(rules()).await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(PRICE)).await;
     // The seller's invoice is one of this node, which knows its preimage.
-    let first = reqwest::get(house.seller.url("standing")).await.unwrap();
+    let first = reqwest::get(app.seller.url("standing")).await.unwrap();
     let line = first.headers()["www-authenticate"].to_str().unwrap().to_owned();
     let text = line.split("invoice=\"").nth(1).unwrap().trim_end_matches('"');
     let invoice: lightning_invoice::Bolt11Invoice = text.parse().unwrap();
-    house.own_charge(&invoice, sat(PRICE));
-    house.sim.knows_preimage_of(&invoice);
+    app.own_charge(&invoice, sat(PRICE));
+    app.sim.knows_preimage_of(&invoice);
     // The budget is the price alone: nothing is reserved for routing.
-    let answer = house.fetch(&key, "standing").await.ok();
+    let answer = app.fetch(&key, "standing").await.ok();
     assert_eq!((&answer["status"], &answer["paid"]["feeSat"]), (&json!(200), &json!(0)));
-    assert!(house.sim.delivered().is_empty(), "nothing left the node");
-    assert_eq!(house.seller.sold(), [charges::hash_of(&invoice)]);
+    assert!(app.sim.delivered().is_empty(), "nothing left the node");
+    assert_eq!(app.seller.sold(), [charges::hash_of(&invoice)]);
     // The same account bought what it sells.
-    assert_eq!(house.has(), (1_000_000, 0));
+    assert_eq!(app.has(), (1_000_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_sealed_in_the_database() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
-    house.fetch(&key, "l402").await.ok();
-    let hash = house.seller.sold()[0].to_string();
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
+    app.fetch(&key, "l402").await.ok();
+    let hash = app.seller.sold()[0].to_string();
     let bytes: Vec<u8> = ["satchel.db", "satchel.db-wal"]
         .iter()
-        .flat_map(|name| std::fs::read(house.folder.path().join(name)).unwrap_or_default())
+        .flat_map(|name| std::fs::read(app.folder.path().join(name)).unwrap_or_default())
         .collect();
     let macaroon = hash.as_bytes();
     let found = bytes.windows(macaroon.len()).filter(|window| *window == macaroon).count();
@@ -219,42 +218,42 @@ async fn credentials_are_sealed_in_the_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answer_too_large_to_keep_is_paid_once_and_says_so() {
-    let house = House::with(Rules { max_answer: 2_000_000, ..rules() }).await;
-    house.pump();
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
+    let app = TestApp::with(Rules { max_answer: 2_000_000, ..rules() }).await;
+    app.pump();
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
     for (payments, form, again) in [(1, "l402", 200), (2, "draft", 402)] {
-        let body = json!({ "url": house.seller.url(&format!("{form}/large")) });
-        let first = house.fetch_once(&key, &body, form).await.ok();
+        let body = json!({ "url": app.seller.url(&format!("{form}/large")) });
+        let first = app.fetch_once(&key, &body, form).await.ok();
         assert_eq!(first["status"], 200);
         let note = first["note"].as_str().unwrap();
         assert!(note.contains("not kept") && note.contains("pays nothing"), "{note}");
-        let second = house.fetch_once(&key, &body, form).await.ok();
+        let second = app.fetch_once(&key, &body, form).await.ok();
         assert_eq!(
             (&second["status"], &second["paid"]["paymentId"]),
             (&json!(again), &first["paid"]["paymentId"])
         );
-        assert_eq!(house.sim.delivered().len(), payments);
+        assert_eq!(app.sim.delivered().len(), payments);
     }
-    let small = house.fetch_once(&key, &json!({ "url": house.seller.url("l402") }), "small").await.ok();
+    let small = app.fetch_once(&key, &json!({ "url": app.seller.url("l402") }), "small").await.ok();
     assert_eq!(small.get("note"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_that_reuses_no_credential_buys_anew() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
-    let anew = json!({ "url": house.seller.url("l402"), "reuseCredential": false });
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
+    let anew = json!({ "url": app.seller.url("l402"), "reuseCredential": false });
     for payments in 1..4 {
-        let bought = house.fetch_once(&key, &anew, &payments.to_string()).await.ok();
+        let bought = app.fetch_once(&key, &anew, &payments.to_string()).await.ok();
         assert_eq!((&bought["status"], &bought["credentialReused"]), (&json!(200), &json!(false)));
-        assert_eq!(house.sim.delivered().len(), payments);
+        assert_eq!(app.sim.delivered().len(), payments);
         // The same request is the same purchase.
-        house.fetch_once(&key, &anew, &payments.to_string()).await.ok();
+        app.fetch_once(&key, &anew, &payments.to_string()).await.ok();
     }
-    assert_eq!(house.fetch(&key, "l402").await.ok()["credentialReused"], true);
-    assert_eq!(house.sim.delivered().len(), 3);
-    let wrong = json!({ "url": house.seller.url("l402"), "reuseCredential": "no" });
-    house.fetch_once(&key, &wrong, "").await.refused(400, "INVALID_REUSE_CREDENTIAL");
+    assert_eq!(app.fetch(&key, "l402").await.ok()["credentialReused"], true);
+    assert_eq!(app.sim.delivered().len(), 3);
+    let wrong = json!({ "url": app.seller.url("l402"), "reuseCredential": "no" });
+    app.fetch_once(&key, &wrong, "").await.refused(400, "INVALID_REUSE_CREDENTIAL");
 }

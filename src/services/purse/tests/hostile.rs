@@ -4,133 +4,132 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::house::{House, rules, sat, wide};
 use super::seller::PRICE;
+use super::test_app::{TestApp, rules, sat, wide};
 use crate::outbound::guard::GuardSettings;
 use crate::services::purse::Rules;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn service_that_asks_again_after_payment_is_not_paid_again() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
     for (payments, form) in [(1, "again"), (2, "raised")] {
-        let body = json!({ "url": house.seller.url(form) });
-        let answer = house.fetch_once(&key, &body, form).await.ok();
+        let body = json!({ "url": app.seller.url(form) });
+        let answer = app.fetch_once(&key, &body, form).await.ok();
         assert_eq!((&answer["status"], &answer["paid"]["amountSat"]), (&json!(402), &json!(PRICE)), "{form}");
-        assert_eq!(house.sim.delivered().len(), payments);
+        assert_eq!(app.sim.delivered().len(), payments);
         // The same request again: still one payment.
-        house.fetch_once(&key, &body, form).await.ok();
-        assert_eq!(house.sim.delivered().len(), payments);
+        app.fetch_once(&key, &body, form).await.ok();
+        assert_eq!(app.sim.delivered().len(), payments);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invoice_for_another_amount_than_told_is_not_paid() {
-    let house = House::new().await;
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
+    let app = TestApp::new().await;
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
     for form in ["lies", "draft-lies"] {
-        house.fetch(&key, form).await.refused(502, "AMOUNT_MISMATCH");
+        app.fetch(&key, form).await.refused(502, "AMOUNT_MISMATCH");
     }
-    house.fetch(&key, "nonsense").await.refused(502, "CHALLENGE_UNUSABLE");
-    let answer = house.fetch(&key, "no-challenge").await.ok();
+    app.fetch(&key, "nonsense").await.refused(502, "CHALLENGE_UNUSABLE");
+    let answer = app.fetch(&key, "no-challenge").await.ok();
     assert_eq!(
         (&answer["status"], &answer["body"], &answer["paid"]),
         (&json!(402), &json!("pay by card"), &json!(null))
     );
-    assert!(house.sim.delivered().is_empty());
-    assert_eq!(house.has(), (1_000_000, 0));
+    assert!(app.sim.delivered().is_empty());
+    assert_eq!(app.has(), (1_000_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_slow_and_redirecting_answers_are_bounded() {
-    let house = House::with(Rules { answer_time: Duration::from_millis(300), ..rules() }).await;
-    let key = house.purse(wide(500)).await;
-    house.fetch(&key, "endless").await.refused(502, "ANSWER_TOO_LARGE");
-    house.fetch(&key, "slow").await.refused(504, "UPSTREAM_TIMEOUT");
-    let moved = house.fetch(&key, "redirect").await.ok();
+    let app = TestApp::with(Rules { answer_time: Duration::from_millis(300), ..rules() }).await;
+    let key = app.purse(wide(500)).await;
+    app.fetch(&key, "endless").await.refused(502, "ANSWER_TOO_LARGE");
+    app.fetch(&key, "slow").await.refused(504, "UPSTREAM_TIMEOUT");
+    let moved = app.fetch(&key, "redirect").await.ok();
     assert_eq!(moved["status"], 302);
     assert_eq!(moved["headers"]["location"], "http://169.254.169.254/latest/meta-data");
-    assert_eq!(house.seller.asked(), 3);
+    assert_eq!(app.seller.asked(), 3);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let body = json!({ "url": format!("http://{closed}/") });
-    house.fetch_once(&key, &body, "").await.refused(502, "UPSTREAM_UNREACHABLE");
+    app.fetch_once(&key, &body, "").await.refused(502, "UPSTREAM_UNREACHABLE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn private_addresses_and_foreign_hosts_are_not_asked() {
-    let house = House::guarded(rules(), GuardSettings::default()).await;
-    let key = house.purse(wide(500)).await;
+    let app = TestApp::guarded(rules(), GuardSettings::default()).await;
+    let key = app.purse(wide(500)).await;
     for url in [
-        house.seller.url("free"),
+        app.seller.url("free"),
         "http://[::1]/".into(),
         "http://169.254.169.254/".into(),
         "http://localhost/".into(),
     ] {
-        house.fetch_once(&key, &json!({ "url": url }), "").await.refused(400, "INVALID_URL");
+        app.fetch_once(&key, &json!({ "url": url }), "").await.refused(400, "INVALID_URL");
     }
-    assert_eq!(house.seller.asked(), 0);
-    let house = House::with(rules()).await;
-    let port = house.seller.port();
+    assert_eq!(app.seller.asked(), 0);
+    let app = TestApp::with(rules()).await;
+    let port = app.seller.port();
     for (number, hosts) in
         [vec!["api.example.com".to_owned()], vec![format!("127.0.0.1:{}", port ^ 1)], vec!["27.0.0.1".into()]]
             .into_iter()
             .enumerate()
     {
-        let key = house.purse(crate::admin::NewPurse { name: number.to_string(), hosts, ..wide(1) }).await;
-        let refused = house.fetch(&key, "free").await.refused(403, "HOST_NOT_ALLOWED");
+        let key = app.purse(crate::admin::NewPurse { name: number.to_string(), hosts, ..wide(1) }).await;
+        let refused = app.fetch(&key, "free").await.refused(403, "HOST_NOT_ALLOWED");
         assert!(refused["detail"].as_str().unwrap().contains("127.0.0.1"), "{refused}");
     }
-    assert_eq!(house.seller.asked(), 0);
+    assert_eq!(app.seller.asked(), 0);
     for (number, host) in ["127.0.0.1".to_owned(), format!("127.0.0.1:{port}")].into_iter().enumerate() {
-        let key = house
+        let key = app
             .purse(crate::admin::NewPurse { name: format!("ok{number}"), hosts: vec![host], ..wide(1) })
             .await;
-        house.fetch(&key, "free").await.ok();
+        app.fetch(&key, "free").await.ok();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn service_that_breaks_when_it_is_paid_is_asked_again_and_not_paid_again() {
-    let house = House::with(Rules { answer_time: Duration::from_millis(500), ..rules() }).await;
-    house.pump();
-    house.earn(sat(1_000));
-    let key = house.purse(wide(500)).await;
-    house.seller.breaks(1);
-    let body = json!({ "url": house.seller.url("l402") });
-    let broken = house.fetch_once(&key, &body, "k").await.refused(504, "UPSTREAM_TIMEOUT");
+    let app = TestApp::with(Rules { answer_time: Duration::from_millis(500), ..rules() }).await;
+    app.pump();
+    app.earn(sat(1_000));
+    let key = app.purse(wide(500)).await;
+    app.seller.breaks(1);
+    let body = json!({ "url": app.seller.url("l402") });
+    let broken = app.fetch_once(&key, &body, "k").await.refused(504, "UPSTREAM_TIMEOUT");
     assert_eq!(broken["paid"]["amountSat"], PRICE);
-    let answer = house.fetch_once(&key, &body, "k").await.ok();
+    let answer = app.fetch_once(&key, &body, "k").await.ok();
     assert_eq!(
         (&answer["status"], &answer["paid"]["paymentId"]),
         (&json!(200), &broken["paid"]["paymentId"])
     );
     // Without a key the credential is found by its path.
-    house.seller.breaks(1);
-    let path = json!({ "url": house.seller.url("l402/other") });
-    house.fetch_once(&key, &path, "").await.refused(504, "UPSTREAM_TIMEOUT");
-    let answer = house.fetch_once(&key, &path, "").await.ok();
+    app.seller.breaks(1);
+    let path = json!({ "url": app.seller.url("l402/other") });
+    app.fetch_once(&key, &path, "").await.refused(504, "UPSTREAM_TIMEOUT");
+    let answer = app.fetch_once(&key, &path, "").await.ok();
     assert_eq!((&answer["status"], &answer["credentialReused"]), (&json!(200), &json!(true)));
-    assert_eq!(house.sim.delivered().len(), 2);
+    assert_eq!(app.sim.delivered().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn public_host_is_not_asked_over_plain_http_unless_the_purse_allows_it() {
-    let house = House::with(Rules { network: bitcoin::Network::Bitcoin, ..rules() }).await;
-    let key = house.purse(wide(500)).await;
+    let app = TestApp::with(Rules { network: bitcoin::Network::Bitcoin, ..rules() }).await;
+    let key = app.purse(wide(500)).await;
     for url in ["http://shop.invalid/", "http://1.1.1.1/", "http://[2606:4700::1111]/"] {
-        let refused =
-            house.fetch_once(&key, &json!({ "url": url }), "").await.refused(403, "HTTP_NOT_ALLOWED");
+        let refused = app.fetch_once(&key, &json!({ "url": url }), "").await.refused(403, "HTTP_NOT_ALLOWED");
         assert!(refused["detail"].as_str().unwrap().contains("--allow-http"), "{refused}");
     }
     // This machine is no way for others to listen on.
-    house.fetch(&key, "free").await.ok();
+    app.fetch(&key, "free").await.ok();
     let new = crate::admin::NewPurse { name: "plain".into(), allow_http: true, ..wide(1) };
-    let plain = house.purse(new).await;
+    let plain = app.purse(new).await;
     for (key, url) in [(&plain, "http://shop.invalid/"), (&key, "https://shop.invalid/")] {
-        let asked = house.fetch_once(key, &json!({ "url": url }), "").await;
+        let asked = app.fetch_once(key, &json!({ "url": url }), "").await;
         assert!(matches!(asked.status, 502 | 504), "{asked:?}");
     }
-    assert_eq!(house.shown(&plain).await["allowsHttp"], true);
+    assert_eq!(app.shown(&plain).await["allowsHttp"], true);
 }

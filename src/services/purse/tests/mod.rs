@@ -2,7 +2,7 @@
 
 mod fetching;
 mod hostile;
-mod house;
 mod limits;
 mod paying;
 mod seller;
+mod test_app;

@@ -16,7 +16,7 @@ use lightning_invoice::Bolt11Invoice;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::house::sat;
+use super::test_app::sat;
 use crate::core::ids::{PaymentHash, Preimage, from_hex};
 use crate::ledger::charges::hash_of;
 use crate::lightning::sim::Sim;

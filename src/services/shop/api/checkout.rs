@@ -14,9 +14,9 @@ use super::{answer, page_limit};
 use crate::core::decimal::Decimal;
 use crate::core::ids::PaymentHash;
 use crate::core::time::iso::IsoSeconds;
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::idempotency::Ask;
+use crate::http::extract::{Id, Params};
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::keys::Caller;
 use crate::http::problem::{PROBLEM, Problem};
 use crate::http::respond;
@@ -174,7 +174,7 @@ pub(super) async fn checkout(
         Some(value) => Location::read(value.to_str().unwrap_or("?"))?,
     };
     let caller = caller.as_ref().map(|Extension(caller)| caller);
-    let ask = Ask::read_for_anybody(&headers, caller, "shop", "POST checkout", b"")?;
+    let ask = IdempotencyKey::read_for_anybody(&headers, caller, "shop", "POST checkout", b"")?;
     let idempotency_key = ask.map(|ask| ask.digest());
     let says_where = at.is_some();
     let new = NewOrder { cart, at, idempotency_key };

@@ -17,9 +17,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{Shop, ShopError};
-use crate::http::asking::{Params, is_below};
 use crate::http::body::as_json;
 use crate::http::client::Proxies;
+use crate::http::extract::{Params, is_below};
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::problem::correlate;
 use crate::http::respond;

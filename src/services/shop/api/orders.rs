@@ -9,15 +9,15 @@ use utoipa::ToSchema;
 
 use super::answer;
 use crate::core::ids::Secret;
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
-use crate::http::idempotency::Ask;
+use crate::http::extract::{Id, Params};
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::keys::{Caller, Scope};
 use crate::http::problem::Problem;
 use crate::lightning::invoice;
 use crate::services::shop::claim::{self, Claim};
 use crate::services::shop::customer::Customer;
-use crate::services::shop::look::Token;
+use crate::services::shop::queries::Token;
 use crate::services::shop::refund::NewRefund;
 use crate::services::shop::view::{ClaimedView, OrderView};
 use crate::services::shop::{Shop, ShopError};
@@ -87,7 +87,8 @@ pub(super) async fn claim(
     let body = body?;
     let claim = Claim { token: claim::token(&body.fields)?, customer: Customer::read(&body.fields)? };
     // Nobody is known, but the token is: whoever has it may claim.
-    let ask = Ask::read(&headers, &format!("shop {}", claim.token.expose()), "POST claim", &body.raw)?;
+    let ask =
+        IdempotencyKey::read(&headers, &format!("shop {}", claim.token.expose()), "POST claim", &body.raw)?;
     Ok(shop.claim(&slug, claim, ask).await?.into_response())
 }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{answer, page_limit};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::problem::Problem;
 use crate::http::respond;
 use crate::services::shop::products::{LONGEST_PAGE, ProductsView};

@@ -24,7 +24,9 @@ use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, accounts, audit, charges, events};
+use crate::ledger::{
+    Family, Ledger, Listener, Listeners, Notify, Settings, accounts, audit, charges, events,
+};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::{Guard, GuardSettings};
@@ -121,8 +123,8 @@ impl World {
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let outbox = Outbox::default();
-        let payments_teller = payments::Teller::new(hub, outbox, log.clone(), clock.clone());
-        let l402_teller = l402::Teller::new(log.clone(), clock.clone());
+        let payments_teller = payments::Notifier::new(hub, outbox, log.clone(), clock.clone());
+        let l402_teller = l402::Notifier::new(log.clone(), clock.clone());
         let rules = Rules { settle_patience: Duration::from_millis(300), ..Rules::from_config(config) };
         let webhooks = Arc::new(OrderWebhooks(payments_teller.clone()));
         let notifier = Notifier::new(log, clock.clone(), webhooks, rules.fee);
@@ -130,7 +132,7 @@ impl World {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([
                 (Family::Shop, Arc::new(notifier.clone()) as Arc<dyn Listener>),
                 (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
@@ -158,7 +160,7 @@ impl World {
             node: asked.clone(),
             rules: l402::Rules::from_config(config),
             token_keys: l402::TokenKeys::new(&[7; 32]),
-            teller: l402_teller,
+            notifier: l402_teller,
             proxies: Arc::clone(&proxies),
             per_client: Arc::clone(&limits),
             budget: Arc::clone(&budget),
@@ -169,7 +171,7 @@ impl World {
                 node: asked.clone(),
                 rules: payments::Rules::from_config(config),
                 guard,
-                teller: payments_teller,
+                notifier: payments_teller,
                 rates: rates.clone(),
                 budget: Arc::clone(&budget),
             },
@@ -180,7 +182,7 @@ impl World {
         let paid_proxies = PaidProxies::new(proxy::Parts {
             store: store.clone(),
             clock: clock.clone(),
-            till: l402.clone(),
+            challenger: l402.clone(),
             rules: proxy::Rules::from_config(config),
             quotas: Arc::clone(&limits),
             targets: proxy::Targets::new(GuardSettings::default()),

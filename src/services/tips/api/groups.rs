@@ -5,8 +5,8 @@ use axum::response::Response;
 
 use super::tipper::{EditBody, ReclaimBody};
 use super::{Api, Asker, Failure, answer, cuid, flag, nothing};
-use crate::http::asking::Id;
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::Id;
 use crate::services::tips::error::{TipError, TipErrorView};
 use crate::services::tips::request::{Edit, Kind};
 use crate::services::tips::view::{DeletedView, GroupView, StaticLinkView};

@@ -26,10 +26,10 @@ use utoipa_axum::routes;
 
 use super::error::{TipError, TipErrorView};
 use super::{Cuid, Done, Tips};
-use crate::http::asking::is_below;
 use crate::http::body::JsonObject;
 use crate::http::client::{Client, Proxies};
-use crate::http::idempotency::Ask;
+use crate::http::extract::is_below;
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, Meter, limit};
 use crate::http::respond;
 use crate::services::users::{self, Session, User};
@@ -88,7 +88,7 @@ pub fn router(tips: Tips, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Rout
         .routes(routes!(withdrawals::refundable))
         .routes(routes!(reminders::list))
         .route_layer(limited(Class::Read, |_| LIMITED.into_response()));
-    let users = users::api::router(tips.people().clone(), limits, proxies);
+    let users = users::api::router(tips.users().clone(), limits, proxies);
     let api = Api { tips, proxies: Arc::clone(proxies) };
     let (routes, mut document) =
         writes.merge(wallets).merge(wallets_looking).merge(reads).with_state(api).split_for_parts();
@@ -179,33 +179,38 @@ impl FromRequestParts<Api> for Asker {
 impl Asker {
     /// Somebody who must be known, to look at something.
     async fn reader(&self, api: &Api) -> Result<User, TipError> {
-        Ok(api.tips.people().known(&self.headers).await?.user)
+        Ok(api.tips.users().known(&self.headers).await?.user)
     }
 
     /// Somebody who must be known, to change something.
     async fn writer(&self, api: &Api) -> Result<User, TipError> {
-        Ok(api.tips.people().writer(&self.headers).await?.user)
+        Ok(api.tips.users().writer(&self.headers).await?.user)
     }
 
     /// Somebody who may make tips: with an API key. What anybody in a browser may make has to be forgotten
     /// again, and tips are kept.
     async fn tipper(&self, api: &Api) -> Result<User, TipError> {
-        let session = api.tips.people().writer(&self.headers).await?;
+        let session = api.tips.users().writer(&self.headers).await?;
         if session.by_key { Ok(session.user) } else { Err(TipError::Unauthorized) }
     }
 
     /// Whoever it is.
     async fn anybody(&self, api: &Api) -> Result<Option<Session>, TipError> {
-        api.tips.people().asker(&self.headers).await
+        api.tips.users().asker(&self.headers).await
     }
 
     /// The request's `Idempotency-Key`. One user's keys are nothing to another.
-    fn once(&self, user: &User, route: &str, body: &JsonObject) -> Result<Option<Ask>, TipError> {
+    fn once(&self, user: &User, route: &str, body: &JsonObject) -> Result<Option<IdempotencyKey>, TipError> {
         self.once_by(&format!("tips {}", user.id), route, body)
     }
 
-    fn once_by(&self, whose: &str, route: &str, body: &JsonObject) -> Result<Option<Ask>, TipError> {
-        Ok(Ask::read(&self.headers, whose, route, &body.raw)?)
+    fn once_by(
+        &self,
+        whose: &str,
+        route: &str,
+        body: &JsonObject,
+    ) -> Result<Option<IdempotencyKey>, TipError> {
+        Ok(IdempotencyKey::read(&self.headers, whose, route, &body.raw)?)
     }
 
     /// Counts a group on the asker's quota.

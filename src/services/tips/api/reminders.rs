@@ -6,8 +6,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Api, Asker, Failure, answer, nothing};
-use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::Params;
 use crate::http::keys::Scope;
 use crate::services::tips::error::{TipError, TipErrorView};
 use crate::services::tips::reminders::{self, ReminderKind, ReminderView};
@@ -70,11 +70,11 @@ pub(super) async fn remind(
 }
 
 async fn only_scheduler(api: &Api, asker: &Asker, params: &Params) -> Result<(), TipError> {
-    if api.tips.people().scheduler(&asker.headers, params.raw()).await? {
+    if api.tips.users().scheduler(&asker.headers, params.raw()).await? {
         return Ok(());
     }
     // A key in a header that is good for other things.
-    match api.tips.people().asker(&asker.headers).await? {
+    match api.tips.users().asker(&asker.headers).await? {
         Some(session) if session.by_key => Err(TipError::KeyLacks(Scope::Scheduler)),
         _ => Err(TipError::Unauthorized),
     }

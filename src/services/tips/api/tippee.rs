@@ -6,8 +6,8 @@ use utoipa::ToSchema;
 
 use super::tipper::{page, paged};
 use super::{Api, Asker, Failure, answer, cuid, flag, nothing};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::live;
 use crate::services::tips::error::{TipError, TipErrorView};
 use crate::services::tips::view::PublicTipView;
@@ -48,7 +48,7 @@ pub(super) async fn live(State(api): State<Api>, Id(id): Id, asker: Asker) -> Re
         let tips = tips.clone();
         async move { tips.public_json(id).await.ok().and_then(|body| String::from_utf8(body).ok()) }
     };
-    let hub = api.tips.teller().hub();
+    let hub = api.tips.notifier().hub();
     live::sse_stream(hub, asker.client, &id.topic(), read).map_err(|_| TipError::TooMany { retry_after: 0 })
 }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, Asker, Failure, answer, answer_done, cuid, flag, nothing};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::respond;
 use crate::services::tips::error::{TipError, TipErrorView};
 use crate::services::tips::list::{TipName, Wanted};
@@ -123,7 +123,7 @@ pub(super) struct ReclaimBody {
     responses((status = 200, description = "The tips", body = Vec<TipView<'_>>), Failure)
 )]
 pub(super) async fn list(State(api): State<Api>, asker: Asker, params: Params) -> Result<Response, TipError> {
-    let scheduler = api.tips.people().scheduler(&asker.headers, params.raw()).await?;
+    let scheduler = api.tips.users().scheduler(&asker.headers, params.raw()).await?;
     let user = if scheduler { None } else { Some(asker.reader(&api).await?) };
     let (limit, cursor) = page(&api, &params)?;
     let wanted = Wanted {
@@ -260,7 +260,7 @@ pub(super) async fn reclaim(
     asker: Asker,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
-    let scheduler = api.tips.people().scheduler(&asker.headers, params.raw()).await?;
+    let scheduler = api.tips.users().scheduler(&asker.headers, params.raw()).await?;
     let user = if scheduler { None } else { Some(asker.writer(&api).await?) };
     let (name, body) = (api.tips.tip_name(&id).ok_or(TipError::NotFound)?, body?);
     let ask = match &user {

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::{Api, Asker, Failure, answer, cuid, nothing};
 use crate::core::money::Msat;
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::http::respond;
 use crate::services::tips::error::{TipError, TipErrorView};
 use crate::services::tips::links::WithdrawRequest;
@@ -202,7 +202,7 @@ pub(super) async fn refundable(
     asker: Asker,
     params: Params,
 ) -> Result<Response, TipError> {
-    if !api.tips.people().scheduler(&asker.headers, params.raw()).await? {
+    if !api.tips.users().scheduler(&asker.headers, params.raw()).await? {
         return Err(TipError::Unauthorized);
     }
     if !params.has("refundable") {
@@ -234,7 +234,7 @@ pub(super) async fn refund(
     asker: Asker,
 ) -> Result<Response, TipError> {
     let id = cuid(&id)?;
-    if !api.tips.people().scheduler(&asker.headers, params.raw()).await?
+    if !api.tips.users().scheduler(&asker.headers, params.raw()).await?
         && asker.writer(&api).await?.public_id != id
     {
         return Err(TipError::Forbidden);

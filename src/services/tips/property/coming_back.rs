@@ -5,7 +5,7 @@ use super::world::World;
 use crate::storage::Store;
 
 /// A paid group of so many tips of 1,000 sat, whose fee is 11.
-fn house(return_fee: bool, quantity: u8) -> (World, tempfile::TempDir) {
+fn app(return_fee: bool, quantity: u8) -> (World, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
     let mut world = World::new(store, return_fee);
@@ -31,7 +31,7 @@ fn decide(world: &mut World, arrives: bool) {
 
 #[test]
 fn a_failed_refund_of_many_tips_is_one_failure_and_the_next_try_is_a_minute_away() {
-    let (mut world, _folder) = house(false, 4);
+    let (mut world, _folder) = app(false, 4);
     for tip in 0..4 {
         world.take(&Step::Reclaim { tip, force: false });
     }
@@ -49,7 +49,7 @@ fn a_failed_refund_of_many_tips_is_one_failure_and_the_next_try_is_a_minute_away
 
 #[test]
 fn a_withdrawal_that_fails_says_nothing_about_the_tippers_address() {
-    let (mut world, _folder) = house(false, 2);
+    let (mut world, _folder) = app(false, 2);
     claim_and_withdraw(&mut world, 2);
     decide(&mut world, false);
     assert_eq!(world.next_refund(), (None, 0));
@@ -57,7 +57,7 @@ fn a_withdrawal_that_fails_says_nothing_about_the_tippers_address() {
 
 #[test]
 fn a_withdrawal_that_fails_after_the_end_brings_tip_and_fee_back_at_once() {
-    let (mut world, _folder) = house(true, 1);
+    let (mut world, _folder) = app(true, 1);
     claim_and_withdraw(&mut world, 1);
     world.take(&Step::Wait { seconds: 700 });
     world.take(&Step::Expire);
@@ -73,7 +73,7 @@ fn a_withdrawal_that_fails_after_the_end_brings_tip_and_fee_back_at_once() {
 /// Should the node ever take a failure back: the tip is withdrawn, and its fee earned.
 #[test]
 fn a_late_arrival_of_a_tip_that_came_back_with_its_fee_leaves_the_books_right() {
-    let (mut world, _folder) = house(true, 2);
+    let (mut world, _folder) = app(true, 2);
     claim_and_withdraw(&mut world, 2);
     world.give_up_oldest();
     world.take(&Step::Wait { seconds: 700 });

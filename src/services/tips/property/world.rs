@@ -1,4 +1,4 @@
-//! One house on one node, a tipper with a lightning address, two who get tips.
+//! One app on one node, a tipper with a lightning address, two who get tips.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::http::limits::Budget;
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Family, Ledger, LedgerError, Listeners, Settings, Wake, audit, charges, events, offer_payouts, payouts,
+    Family, Ledger, LedgerError, Listeners, Notify, Settings, audit, charges, events, offer_payouts, payouts,
     reconciliation, recovery,
 };
 use crate::lightning::sim::{CRASH, FakeNode, Sim, Trap};
@@ -33,8 +33,8 @@ use crate::services::tips::list::TipName;
 use crate::services::tips::request::{Details, Limits, NewTips, TipWords};
 use crate::services::tips::status::OnboardingFlow;
 use crate::services::tips::withdraw::{Asked, Flow, MOST_TIPS, purse};
-use crate::services::tips::{Cuid, Done, Parts, Rules, Teller, TipError, Tips, keyring, listener};
-use crate::services::users::{self, People, User};
+use crate::services::tips::{Cuid, Done, Notifier, Parts, Rules, TipError, Tips, keyring, listener};
+use crate::services::users::{self, User, Users};
 use crate::storage::Store;
 use crate::vouchers::returns::Resolve;
 use crate::vouchers::{VoucherListener, Vouchers};
@@ -79,17 +79,18 @@ impl World {
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let ring = keyring(&store).unwrap();
-        let teller = Teller::new(hub, Outbox::default(), log, ring.clone(), clock.clone(), return_fee);
-        let vouchers = Vouchers::new([(Family::Tips, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
+        let notifier = Notifier::new(hub, Outbox::default(), log, ring.clone(), clock.clone(), return_fee);
+        let vouchers =
+            Vouchers::new([(Family::Tips, Arc::new(notifier.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::Tips, listener(vouchers.clone(), teller.clone()))]),
+            wake: Arc::new(Notify::default()),
+            listeners: Listeners::new([(Family::Tips, listener(vouchers.clone(), notifier.clone()))]),
             settings: Settings { settle_time: Duration::ZERO, ..Settings::default() },
         };
-        let people = People::new(users::Parts {
+        let users = Users::new(users::Parts {
             store: store.clone(),
             clock: clock.clone(),
             keys: Keys::new(store.clone()),
@@ -118,9 +119,9 @@ impl World {
                 Network::Regtest,
                 clock.clone(),
             ),
-            teller,
+            notifier,
             vouchers: vouchers.clone(),
-            people,
+            users,
             budget: Arc::new(Budget::per_minute(0)),
         });
         let tipper = person(&store, Some("me@tips.example"));
@@ -343,7 +344,7 @@ impl World {
         may_be_refused(written);
     }
 
-    /// One of somebody's tips into an invoice of this house that is for just as much, if there is one.
+    /// One of somebody's tips into an invoice of this instance that is for just as much, if there is one.
     fn withdraw_inside(&mut self, which: u8, second: bool) {
         let Some(invoice) = pick(&self.invoices, which) else { return };
         let user = self.guests[usize::from(second)].id;

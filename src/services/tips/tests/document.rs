@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::answer::keys;
-use super::house::{DAY, House, TIPS, id, members};
+use super::test_app::{DAY, TIPS, TestApp, id, members};
 
 const CREATED: &str = include_str!("../view/seed/created.json");
 const GROUP: &str = include_str!("../view/seed/group.json");
@@ -61,8 +61,8 @@ fn expected(example: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_a_tip_answers_as_the_document_does() {
-    let house = House::new().await;
-    let answer = house.order(&json!({})).await;
+    let app = TestApp::new().await;
+    let answer = app.order(&json!({})).await;
     assert_eq!((answer.status, kinds(&answer.text)), (200, expected(CREATED)));
     assert!(answer.headers["content-type"].to_str().unwrap().starts_with("application/json"));
     let (tip, example) = (answer.json(), serde_json::from_str::<Value>(CREATED).unwrap());
@@ -75,7 +75,7 @@ async fn creating_a_tip_answers_as_the_document_does() {
     let (id, hash) = (tip["id"].as_str().unwrap(), tip["invoiceId"].as_str().unwrap());
     assert!(id.len() == 25 && id.starts_with('c'), "{id}");
     assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
-    let asked = house.node.asked.lock().unwrap();
+    let asked = app.node.asked.lock().unwrap();
     let only = asked.first().unwrap();
     assert_eq!((only.amount.unwrap().get(), only.expiry), (31_000, DAY));
     assert!(format!("{:?}", only.description).contains("Lightsats tip"));
@@ -84,26 +84,26 @@ async fn creating_a_tip_answers_as_the_document_does() {
 /// To the letter, whose expiry is long over: it is made, and should somebody pay for it, all of it comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_s_own_order_is_taken_as_it_stands() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let order = json!({"expiry": "2024-01-21T08:28:48.518Z", "amount": 21, "quantity": 1});
-    let answer = house.post(&house.tipper, TIPS, &order).await;
+    let answer = app.post(&app.tipper, TIPS, &order).await;
     assert_eq!((answer.status, kinds(&answer.text)), (200, expected(CREATED)));
     let tip = answer.json();
     assert_eq!((&tip["expiry"], &tip["status"]), (&order["expiry"], &json!("UNFUNDED")));
-    house.fund(&tip);
-    let shown = house.shown(&id(&tip)).await;
+    app.fund(&tip);
+    let shown = app.shown(&id(&tip)).await;
     assert_eq!(
         (&shown["status"], &shown["amount"], &shown["fee"]),
         (&json!("RECLAIMED"), &json!(31), &json!(0))
     );
-    assert_eq!((house.sat("holders"), house.sat("fees_earned")), (31, 0));
-    house.audit();
+    assert_eq!((app.sat("holders"), app.sat("fees_earned")), (31, 0));
+    app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn creating_a_group_answers_as_the_document_does() {
-    let house = House::new().await;
-    let answer = house.order(&json!({"quantity": 2})).await;
+    let app = TestApp::new().await;
+    let answer = app.order(&json!({"quantity": 2})).await;
     let whole = expected(GROUP);
     let whole = whole.strip_suffix('}').unwrap().to_owned() + " enableStaticLink:b}";
     assert_eq!((answer.status, kinds(&answer.text)), (200, whole.clone()));
@@ -112,27 +112,27 @@ async fn creating_a_group_answers_as_the_document_does() {
         assert_eq!((&tip["groupId"], &tip["groupTipIndex"]), (&group["id"], &json!(index)));
         assert_eq!((&tip["amount"], &tip["fee"]), (&json!(21), &json!(10)));
     }
-    assert_eq!(house.node.asked.lock().unwrap()[0].amount.unwrap().get(), 62_000);
-    let again = house.get(&house.tipper, &format!("/api/tipGroups/{}", id(&group))).await;
+    assert_eq!(app.node.asked.lock().unwrap()[0].amount.unwrap().get(), 62_000);
+    let again = app.get(&app.tipper, &format!("/api/tipGroups/{}", id(&group))).await;
     assert_eq!((again.status, kinds(&again.text)), (200, whole));
     assert_eq!(again.json(), group);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn getting_one_and_all_answers_as_the_document_does() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let more = json!({
         "quantity": 2, "tippeeNames": ["Bob", "Al"], "tippeeLocale": "th", "currency": "USD",
         "note": "Thank you for the amazing meal", "recommendedWalletId": "wos", "generatePassphrase": true,
         "passphraseLength": 3, "claimWebhookUrl": "https://discord.com/api/webhooks/1",
     });
-    let group = house.funded(&more).await;
+    let group = app.funded(&more).await;
     let tip = members(&group)[0].clone();
-    house.see(&tip).await;
-    house.claim(&house.friend, &tip).await.done();
+    app.see(&tip).await;
+    app.claim(&app.friend, &tip).await.done();
     let path = format!("{TIPS}/{tip}");
-    house.post(&house.tipper, &format!("{path}/markCopied"), &json!({})).await.done();
-    let one = house.get(&house.tipper, &path).await;
+    app.post(&app.tipper, &format!("{path}/markCopied"), &json!({})).await.done();
+    let one = app.get(&app.tipper, &path).await;
     assert_eq!(one.status, 200);
     let names: Vec<_> = keys(CLAIMED).into_iter().chain(LATER.map(str::to_owned)).collect();
     assert_eq!(keys(&one.text), names);
@@ -148,7 +148,7 @@ async fn getting_one_and_all_answers_as_the_document_does() {
         }
     }
     assert_eq!(shown["passphrase"].as_str().unwrap().split(' ').count(), 3);
-    let all = house.get(&house.tipper, TIPS).await;
+    let all = app.get(&app.tipper, TIPS).await;
     assert_eq!(all.status, 200);
     assert!(all.text.starts_with('[') && all.text.contains(&one.text), "one tip reads the same in the list");
     let listed = all.json();
@@ -158,44 +158,44 @@ async fn getting_one_and_all_answers_as_the_document_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_answers_as_the_document_does() {
-    let house = House::new().await;
-    let tip = id(&house.order(&json!({})).await.ok());
-    let group = house.order(&json!({"quantity": 2})).await.ok();
+    let app = TestApp::new().await;
+    let tip = id(&app.order(&json!({})).await.ok());
+    let group = app.order(&json!({"quantity": 2})).await.ok();
     for path in [format!("{TIPS}/{tip}"), format!("/api/tipGroups/{}", id(&group))] {
-        let gone = house.delete(&house.tipper, &path).await;
+        let gone = app.delete(&app.tipper, &path).await;
         let (_, own) = path.rsplit_once('/').unwrap();
         assert_eq!((gone.status, gone.text), (200, format!(r#"{{"id":"{own}","deleted":":("}}"#)));
-        assert_eq!(house.get(&house.tipper, &path).await.ok()["status"], "DELETED");
+        assert_eq!(app.get(&app.tipper, &path).await.ok()["status"], "DELETED");
     }
     for tip in members(&group) {
-        assert_eq!(house.status(&tip).await, "DELETED");
+        assert_eq!(app.status(&tip).await, "DELETED");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_9_funding_shows_the_moment_it_settles_and_no_get_drives_it() {
-    let house = House::new().await;
-    let tip = house.order(&json!({})).await.ok();
-    let group = house.order(&json!({"quantity": 20})).await.ok();
-    house.fund(&tip);
-    house.fund(&group);
+    let app = TestApp::new().await;
+    let tip = app.order(&json!({})).await.ok();
+    let group = app.order(&json!({"quantity": 20})).await.ok();
+    app.fund(&tip);
+    app.fund(&group);
     // The first look at anything shows it, also at the public side and at a group's tip.
-    let public = house.get("", &format!("/api/tippee/tips/{}", members(&group)[19])).await.ok();
+    let public = app.get("", &format!("/api/tippee/tips/{}", members(&group)[19])).await.ok();
     assert_eq!(public["status"], "UNSEEN");
-    let shown = house.shown(&id(&tip)).await;
+    let shown = app.shown(&id(&tip)).await;
     assert_eq!((&shown["status"], &shown["numSmsTokens"]), (&json!("UNSEEN"), &json!(3)));
-    let shown = house.get(&house.tipper, &format!("/api/tipGroups/{}", id(&group))).await.ok();
+    let shown = app.get(&app.tipper, &format!("/api/tipGroups/{}", id(&group))).await.ok();
     assert_eq!(shown["status"], "FUNDED");
     assert!(shown["tips"].as_array().unwrap().iter().all(|tip| tip["status"] == "UNSEEN"));
-    house.audit();
+    app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_11_a_long_list_comes_in_pages() {
-    let house = House::new().await;
-    let group = house.order(&json!({"quantity": 5})).await.ok();
-    let single = id(&house.order(&json!({})).await.ok());
-    let page = async |query: String| house.get(&house.tipper, &format!("{TIPS}?{query}")).await;
+    let app = TestApp::new().await;
+    let group = app.order(&json!({"quantity": 5})).await.ok();
+    let single = id(&app.order(&json!({})).await.ok());
+    let page = async |query: String| app.get(&app.tipper, &format!("{TIPS}?{query}")).await;
     let (mut seen, mut query) = (Vec::new(), "limit=4".to_owned());
     loop {
         let answer = page(query).await;
@@ -222,32 +222,32 @@ async fn defect_11_a_long_list_comes_in_pages() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_11_the_same_order_twice_is_made_once() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let send = async |key: &str, more: &Value| {
         let request = axum::http::Request::post(TIPS)
             .header("authorization", format!("Bearer {key}"))
             .header("content-type", "application/json")
             .header("idempotency-key", "one");
-        house.send(request.body(house.body(more).to_string().into()).unwrap()).await
+        app.send(request.body(app.body(more).to_string().into()).unwrap()).await
     };
-    let first = send(&house.tipper, &json!({})).await;
-    let again = send(&house.tipper, &json!({})).await;
+    let first = send(&app.tipper, &json!({})).await;
+    let again = send(&app.tipper, &json!({})).await;
     assert_eq!((first.status, &first.text), (200, &again.text));
-    send(&house.tipper, &json!({"amount": 22})).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
+    send(&app.tipper, &json!({"amount": 22})).await.is_error(422, "IDEMPOTENCY_KEY_REUSED");
     // Another tipper's key is another key.
-    assert_ne!(id(&send(&house.friend, &json!({})).await.ok()), id(&first.ok()));
-    assert_eq!(house.get(&house.tipper, TIPS).await.ok().as_array().unwrap().len(), 1);
+    assert_ne!(id(&send(&app.friend, &json!({})).await.ok()), id(&first.ok()));
+    assert_eq!(app.get(&app.tipper, TIPS).await.ok().as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idempotency_key_is_as_long_as_its_error_says() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let send = async |key: String| {
         let request = axum::http::Request::post(TIPS)
-            .header("authorization", format!("Bearer {}", house.tipper))
+            .header("authorization", format!("Bearer {}", app.tipper))
             .header("content-type", "application/json")
             .header("idempotency-key", key);
-        house.send(request.body(house.body(&json!({})).to_string().into()).unwrap()).await
+        app.send(request.body(app.body(&json!({})).to_string().into()).unwrap()).await
     };
     assert_eq!(send("k".repeat(256)).await.status, 200);
     let refused = send("k".repeat(257)).await;

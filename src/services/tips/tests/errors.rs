@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
 
-use super::house::{House, Setup, TIPS, id, members};
+use super::test_app::{Setup, TIPS, TestApp, id, members};
 use crate::http::keys::Scope;
 use crate::http::limits::LimitSettings;
 
@@ -67,7 +67,7 @@ fn guarded(tip: &str, group: &str) -> Vec<(Method, String, Option<Value>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_400_names_the_rule_that_is_broken() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     for (more, code) in [
         (json!({"amount": null}), "AMOUNT_INVALID"),
         (json!({"amount": "21"}), "AMOUNT_INVALID"),
@@ -107,110 +107,109 @@ async fn status_400_names_the_rule_that_is_broken() {
         (json!({"type": "OTHER"}), "TYPE_INVALID"),
         (json!({"quantity": 2, "enableStaticLink": 1}), "ENABLE_STATIC_LINK_INVALID"),
     ] {
-        let answer = house.order(&more).await;
+        let answer = app.order(&more).await;
         assert_eq!(answer.json()["code"], code, "{more}");
         answer.is_error(400, code);
     }
-    assert_eq!(house.get(&house.tipper, TIPS).await.text, "[]");
+    assert_eq!(app.get(&app.tipper, TIPS).await.text, "[]");
     let raw = |body: &'static str| {
-        let request = Request::post(TIPS).header("authorization", format!("Bearer {}", house.tipper));
-        house.send(request.header("content-type", "application/json").body(Body::from(body)).unwrap())
+        let request = Request::post(TIPS).header("authorization", format!("Bearer {}", app.tipper));
+        app.send(request.header("content-type", "application/json").body(Body::from(body)).unwrap())
     };
     raw("{\"amount\": 21,").await.is_error(400, "BODY_NOT_JSON");
     raw("[21]").await.is_error(400, "BODY_NOT_JSON");
-    let tip = house.claimed(&json!({})).await;
+    let tip = app.claimed(&json!({})).await;
     let path = format!("{TIPS}/{tip}/reclaim");
-    house.post(&house.tipper, &path, &json!({"force": "yes"})).await.is_error(400, "BAD_REQUEST");
+    app.post(&app.tipper, &path, &json!({"force": "yes"})).await.is_error(400, "BAD_REQUEST");
     for (body, code) in [
         (json!({"flow": "tippee"}), "BAD_REQUEST"),
         (json!({"flow": "tippee", "invoice": 7}), "BAD_REQUEST"),
         (json!({"flow": "tippee", "invoice": "lnbc1x"}), "INVOICE_INVALID"),
-        (json!({"flow": "both", "invoice": house.invoice(21)}), "FLOW_INVALID"),
-        (json!({"flow": "anonymous", "invoice": house.invoice(21)}), "BAD_REQUEST"),
+        (json!({"flow": "both", "invoice": app.invoice(21)}), "FLOW_INVALID"),
+        (json!({"flow": "anonymous", "invoice": app.invoice(21)}), "BAD_REQUEST"),
         (json!({"flow": "tippee", "invoice": "me@"}), "ADDRESS_INVALID"),
     ] {
-        house.post(&house.friend, "/api/invoices", &body).await.is_error(400, code);
+        app.post(&app.friend, "/api/invoices", &body).await.is_error(400, code);
     }
     let link = json!({"flow": "tippee", "amount": 1.5});
-    house.post(&house.friend, "/api/withdrawalLinks", &link).await.is_error(400, "BAD_REQUEST");
+    app.post(&app.friend, "/api/withdrawalLinks", &link).await.is_error(400, "BAD_REQUEST");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_401_without_a_key_or_with_a_wrong_one() {
-    let house = House::new().await;
-    let group = house.order(&json!({"quantity": 2})).await.ok();
+    let app = TestApp::new().await;
+    let group = app.order(&json!({"quantity": 2})).await.ok();
     let mut all = guarded(&members(&group)[0], &id(&group));
-    all.push((Method::POST, TIPS.into(), Some(house.body(&json!({})))));
+    all.push((Method::POST, TIPS.into(), Some(app.body(&json!({})))));
     for (method, path, body) in all {
-        let nobody = house.ask(method.clone(), "", &path, body.as_ref()).await;
+        let nobody = app.ask(method.clone(), "", &path, body.as_ref()).await;
         nobody.is_error(401, "UNAUTHORIZED");
         assert_eq!(nobody.headers["www-authenticate"], "Bearer");
-        house.ask(method.clone(), "satchel_no", &path, body.as_ref()).await.is_error(401, "API_KEY_INVALID");
+        app.ask(method.clone(), "satchel_no", &path, body.as_ref()).await.is_error(401, "API_KEY_INVALID");
         // A header without a second word is no key, and not a crash.
-        let request = Request::builder().method(method).uri(&path).header("authorization", &house.tipper);
-        house.send(request.body(Body::empty()).unwrap()).await.is_error(401, "API_KEY_INVALID");
+        let request = Request::builder().method(method).uri(&path).header("authorization", &app.tipper);
+        app.send(request.body(Body::empty()).unwrap()).await.is_error(401, "API_KEY_INVALID");
     }
-    assert_eq!(house.get(&house.tipper, TIPS).await.ok().as_array().unwrap().len(), 2);
+    assert_eq!(app.get(&app.tipper, TIPS).await.ok().as_array().unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_403_for_what_is_anothers() {
-    let house = House::new().await;
-    let group = house.funded(&json!({"quantity": 2})).await;
-    let (tip, before) = (members(&group)[0].clone(), house.balances());
+    let app = TestApp::new().await;
+    let group = app.funded(&json!({"quantity": 2})).await;
+    let (tip, before) = (members(&group)[0].clone(), app.balances());
     for (method, path, body) in guarded(&tip, &id(&group)) {
         if path == TIPS || path.starts_with("/api/tippee") {
             continue;
         }
-        house.ask(method, &house.friend, &path, body.as_ref()).await.is_error(403, "FORBIDDEN");
+        app.ask(method, &app.friend, &path, body.as_ref()).await.is_error(403, "FORBIDDEN");
     }
-    assert_eq!((house.balances(), house.status(&tip).await), (before, "UNSEEN".into()));
-    assert_eq!(house.get(&house.friend, TIPS).await.text, "[]");
+    assert_eq!((app.balances(), app.status(&tip).await), (before, "UNSEEN".into()));
+    assert_eq!(app.get(&app.friend, TIPS).await.text, "[]");
     // A key for other things.
-    let gifts = house.key(&[Scope::Gifts], "tipper").await;
-    house.get(&gifts, TIPS).await.is_error(403, "API_KEY_LACKS_SCOPE");
-    house
-        .get("", &format!("/api/users?refundable=true&apiKey={}", house.tipper))
+    let gifts = app.key(&[Scope::Gifts], "tipper").await;
+    app.get(&gifts, TIPS).await.is_error(403, "API_KEY_LACKS_SCOPE");
+    app.get("", &format!("/api/users?refundable=true&apiKey={}", app.tipper))
         .await
         .is_error(403, "API_KEY_LACKS_SCOPE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_404_for_what_is_not_there() {
-    let house = House::new().await;
+    let app = TestApp::new().await;
     let nobodys = format!("c{}", "0".repeat(24));
     for id in [nobodys.as_str(), "1", "%FF", "c"] {
         for (method, path, body) in guarded(id, id) {
             if path != TIPS && path != "/api/tippee/tips" {
-                house.ask(method, &house.tipper, &path, body.as_ref()).await.is_error(404, "NOT_FOUND");
+                app.ask(method, &app.tipper, &path, body.as_ref()).await.is_error(404, "NOT_FOUND");
             }
         }
-        house.get("", &format!("/api/tippee/tips/{id}")).await.is_error(404, "NOT_FOUND");
-        house.get("", &format!("/api/tippee/tips/{id}/live")).await.is_error(404, "NOT_FOUND");
-        house.get("", &format!("/api/anonymous/tips?tipId={id}")).await.is_error(404, "NOT_FOUND");
-        house.get("", &format!("/api/tipGroups/{id}/static")).await.is_error(404, "NOT_FOUND");
+        app.get("", &format!("/api/tippee/tips/{id}")).await.is_error(404, "NOT_FOUND");
+        app.get("", &format!("/api/tippee/tips/{id}/live")).await.is_error(404, "NOT_FOUND");
+        app.get("", &format!("/api/anonymous/tips?tipId={id}")).await.is_error(404, "NOT_FOUND");
+        app.get("", &format!("/api/tipGroups/{id}/static")).await.is_error(404, "NOT_FOUND");
         // Nobody learns from it which tips there are.
-        house.see(id).await;
+        app.see(id).await;
     }
-    house.get("", "/api/anonymous/tips").await.is_error(404, "NOT_FOUND");
-    house.get(&house.tipper, "/api/tipper/other").await.is_error(404, "NOT_FOUND");
+    app.get("", "/api/anonymous/tips").await.is_error(404, "NOT_FOUND");
+    app.get(&app.tipper, "/api/tipper/other").await.is_error(404, "NOT_FOUND");
     // A tip that must be claimed is not to be had without.
-    let tip = house.tip(&json!({})).await;
-    house.get("", &format!("/api/anonymous/tips?tipId={tip}")).await.is_error(404, "NOT_FOUND");
-    let body = json!({"flow": "anonymous", "tipId": tip, "invoice": house.invoice(21)});
-    house.post("", "/api/invoices", &body).await.is_error(404, "NOT_FOUND");
+    let tip = app.tip(&json!({})).await;
+    app.get("", &format!("/api/anonymous/tips?tipId={tip}")).await.is_error(404, "NOT_FOUND");
+    let body = json!({"flow": "anonymous", "tipId": tip, "invoice": app.invoice(21)});
+    app.post("", "/api/invoices", &body).await.is_error(404, "NOT_FOUND");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_405_and_406_on_every_route() {
-    let house = House::new().await;
-    let group = house.order(&json!({"quantity": 2})).await.ok();
+    let app = TestApp::new().await;
+    let group = app.order(&json!({"quantity": 2})).await.ok();
     for (path, takes) in routes(&members(&group)[0], &id(&group)) {
         let wallets = path.starts_with("/api/withdrawalLinks/");
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
             let method: Method = method.parse().unwrap();
             if !takes.contains(&method.as_str()) {
-                let answer = house.ask(method, &house.tipper, &path, None).await;
+                let answer = app.ask(method, &app.tipper, &path, None).await;
                 if wallets {
                     answer.is_lnurl_error("")
                 } else {
@@ -220,8 +219,8 @@ async fn status_405_and_406_on_every_route() {
             }
             for accept in ["text/html", "image/png, application/xml;q=0.9", "application/json;q=0.00"] {
                 let request = Request::builder().method(&method).uri(&path).header("accept", accept);
-                let request = request.header("authorization", format!("Bearer {}", house.tipper));
-                let answer = house.send(request.body(Body::empty()).unwrap()).await;
+                let request = request.header("authorization", format!("Bearer {}", app.tipper));
+                let answer = app.send(request.body(Body::empty()).unwrap()).await;
                 if wallets {
                     assert_eq!(answer.status, 200, "wallets read nothing but the body of a 200");
                 } else {
@@ -232,8 +231,8 @@ async fn status_405_and_406_on_every_route() {
     }
     for accept in ["*/*", "application/json", "text/html, application/json;q=0.5", "application/*"] {
         let request = Request::get(TIPS).header("accept", accept);
-        let request = request.header("authorization", format!("Bearer {}", house.tipper));
-        assert_eq!(house.send(request.body(Body::empty()).unwrap()).await.status, 200, "{accept}");
+        let request = request.header("authorization", format!("Bearer {}", app.tipper));
+        assert_eq!(app.send(request.body(Body::empty()).unwrap()).await.status, 200, "{accept}");
     }
 }
 
@@ -247,45 +246,45 @@ async fn status_429_for_writes_reads_invoices_and_groups() {
         key_write: 0,
         key_read: 0,
     };
-    let house = House::with(Setup { limits, ..Setup::default() }).await;
+    let app = TestApp::with(Setup { limits, ..Setup::default() }).await;
     for _ in 0..3 {
-        assert_eq!(house.order(&json!({})).await.status, 200);
+        assert_eq!(app.order(&json!({})).await.status, 200);
     }
-    let refused = house.order(&json!({})).await;
+    let refused = app.order(&json!({})).await;
     refused.is_error(429, "TOO_MANY_REQUESTS");
     assert!(refused.headers.contains_key("retry-after"));
-    assert_eq!(house.get(&house.tipper, TIPS).await.status, 200);
-    assert_eq!(house.get(&house.tipper, TIPS).await.status, 200);
-    house.get(&house.tipper, TIPS).await.is_error(429, "TOO_MANY_REQUESTS");
-    house.get("", "/api/withdrawalLinks/x").await.is_lnurl_error("Too many");
+    assert_eq!(app.get(&app.tipper, TIPS).await.status, 200);
+    assert_eq!(app.get(&app.tipper, TIPS).await.status, 200);
+    app.get(&app.tipper, TIPS).await.is_error(429, "TOO_MANY_REQUESTS");
+    app.get("", "/api/withdrawalLinks/x").await.is_lnurl_error("Too many");
     // Every ten tips of a group count as a request.
-    let house = House::with(Setup { limits, ..Setup::default() }).await;
-    house.order(&json!({"quantity": 31})).await.is_error(429, "TOO_MANY_REQUESTS");
-    assert_eq!(house.order(&json!({"quantity": 20})).await.status, 200);
-    house.order(&json!({})).await.is_error(429, "TOO_MANY_REQUESTS");
+    let app = TestApp::with(Setup { limits, ..Setup::default() }).await;
+    app.order(&json!({"quantity": 31})).await.is_error(429, "TOO_MANY_REQUESTS");
+    assert_eq!(app.order(&json!({"quantity": 20})).await.status, 200);
+    app.order(&json!({})).await.is_error(429, "TOO_MANY_REQUESTS");
     // And all clients together get so many invoices.
-    let house = House::with(Setup { budget: 2, ..Setup::default() }).await;
-    house.order(&json!({})).await.ok();
-    house.order(&json!({})).await.ok();
-    let refused = house.order(&json!({})).await;
+    let app = TestApp::with(Setup { budget: 2, ..Setup::default() }).await;
+    app.order(&json!({})).await.ok();
+    app.order(&json!({})).await.ok();
+    let refused = app.order(&json!({})).await;
     refused.is_error(429, "TOO_MANY_REQUESTS");
     assert!(refused.headers.contains_key("retry-after"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_503_while_the_node_can_not_serve_and_nothing_is_left_behind() {
-    let house = House::new().await;
-    let tip = house.claimed(&json!({})).await;
-    house.node.running.store(false, Ordering::SeqCst);
-    house.order(&json!({})).await.is_error(503, "UNAVAILABLE");
-    house.order(&json!({"quantity": 3})).await.is_error(503, "UNAVAILABLE");
-    let body = json!({"flow": "tippee", "invoice": house.invoice(21)});
-    house.post(&house.friend, "/api/invoices", &body).await.is_error(503, "UNAVAILABLE");
-    assert_eq!(house.status(&tip).await, "CLAIMED");
-    assert_eq!(house.get(&house.tipper, TIPS).await.ok().as_array().unwrap().len(), 1);
-    let closed = House::with_rules(|rules| rules.enabled = false).await;
+    let app = TestApp::new().await;
+    let tip = app.claimed(&json!({})).await;
+    app.node.running.store(false, Ordering::SeqCst);
+    app.order(&json!({})).await.is_error(503, "UNAVAILABLE");
+    app.order(&json!({"quantity": 3})).await.is_error(503, "UNAVAILABLE");
+    let body = json!({"flow": "tippee", "invoice": app.invoice(21)});
+    app.post(&app.friend, "/api/invoices", &body).await.is_error(503, "UNAVAILABLE");
+    assert_eq!(app.status(&tip).await, "CLAIMED");
+    assert_eq!(app.get(&app.tipper, TIPS).await.ok().as_array().unwrap().len(), 1);
+    let closed = TestApp::with_rules(|rules| rules.enabled = false).await;
     closed.order(&json!({})).await.is_error(503, "UNAVAILABLE");
-    let narrow = House::new().await;
+    let narrow = TestApp::new().await;
     narrow.node.inbound_msat.store(30_999, Ordering::SeqCst);
     narrow.order(&json!({})).await.is_error(503, "NO_INBOUND_CAPACITY");
     narrow.order(&json!({"amount": 20})).await.ok();
@@ -307,8 +306,8 @@ async fn what_no_handler_answered_has_the_family_s_shape() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn defects_10_and_15_no_route_lists_keys_mails_links_or_names_columns() {
-    let house = House::new().await;
-    let user = id(&house.get(&house.tipper, "/api/auth/session").await.ok());
+    let app = TestApp::new().await;
+    let user = id(&app.get(&app.tipper, "/api/auth/session").await.ok());
     for (method, path) in [
         (Method::GET, format!("/api/users/{user}/apiKeys")),
         (Method::POST, format!("/api/users/{user}/apiKeys")),
@@ -316,6 +315,6 @@ async fn defects_10_and_15_no_route_lists_keys_mails_links_or_names_columns() {
         (Method::POST, "/api/auth/2fa/send".into()),
         (Method::GET, "/api/invoices/1".into()),
     ] {
-        house.ask(method, &house.tipper, &path, Some(&json!({}))).await.is_error(404, "NOT_FOUND");
+        app.ask(method, &app.tipper, &path, Some(&json!({}))).await.is_error(404, "NOT_FOUND");
     }
 }

@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use super::answer::Answer;
-use super::house::{House, TIPS, id, parse};
+use super::test_app::{TIPS, TestApp, id, parse};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -83,18 +83,18 @@ fn table() -> Vec<Row> {
 }
 
 /// A tip in this state: its id and its invoice.
-async fn tip_in(house: &House, state: &str) -> (String, String) {
-    let made = house.order(&json!({"onboardingFlow": "SKIP"})).await.ok();
+async fn tip_in(app: &TestApp, state: &str) -> (String, String) {
+    let made = app.order(&json!({"onboardingFlow": "SKIP"})).await.ok();
     let (tip, invoice) = (id(&made), made["invoice"].as_str().unwrap().to_owned());
-    let refund = json!({"flow": "tipper", "tipId": tip, "invoice": house.invoice(21)});
-    let withdraw = json!({"flow": "tippee", "tipId": tip, "invoice": house.invoice(21)});
+    let refund = json!({"flow": "tipper", "tipId": tip, "invoice": app.invoice(21)});
+    let withdraw = json!({"flow": "tippee", "tipId": tip, "invoice": app.invoice(21)});
     match state {
         "UNFUNDED" => return (tip, invoice),
         "DELETED" => {
-            house.delete(&house.tipper, &format!("{TIPS}/{tip}")).await.ok();
+            app.delete(&app.tipper, &format!("{TIPS}/{tip}")).await.ok();
             return (tip, invoice);
         }
-        _ => house.fund(&made),
+        _ => app.fund(&made),
     }
     let (seen, claimed) = match state {
         "UNSEEN" | "REFUNDED" => (false, false),
@@ -102,65 +102,65 @@ async fn tip_in(house: &House, state: &str) -> (String, String) {
         _ => (true, true),
     };
     if seen {
-        house.see(&tip).await;
+        app.see(&tip).await;
     }
     if claimed {
-        house.claim(&house.friend, &tip).await.done();
+        app.claim(&app.friend, &tip).await.done();
     }
     match state {
-        "CLAIMED+" => drop(house.begin(&house.friend, "tippee", &tip, 21).await),
-        "WITHDRAWN" => house.withdraw(&house.friend, &withdraw, true).await.done(),
+        "CLAIMED+" => drop(app.begin(&app.friend, "tippee", &tip, 21).await),
+        "WITHDRAWN" => app.withdraw(&app.friend, &withdraw, true).await.done(),
         "RECLAIMED" | "RECLAIMED+" | "REFUNDED" => {
-            house.reclaim(&tip, true).await.done();
+            app.reclaim(&tip, true).await.done();
             match state {
-                "RECLAIMED+" => drop(house.begin(&house.tipper, "tipper", &tip, 21).await),
-                "REFUNDED" => house.withdraw(&house.tipper, &refund, true).await.done(),
+                "RECLAIMED+" => drop(app.begin(&app.tipper, "tipper", &tip, 21).await),
+                "REFUNDED" => app.withdraw(&app.tipper, &refund, true).await.done(),
                 _ => {}
             }
         }
         _ => {}
     }
-    assert_eq!(house.status(&tip).await, state);
+    assert_eq!(app.status(&tip).await, state);
     (tip, invoice)
 }
 
-async fn act(house: &House, action: Action, next: Next, tip: &str, invoice: &str) -> Option<Answer> {
-    let (tipper, friend) = (house.tipper.as_str(), house.friend.as_str());
+async fn act(app: &TestApp, action: Action, next: Next, tip: &str, invoice: &str) -> Option<Answer> {
+    let (tipper, friend) = (app.tipper.as_str(), app.friend.as_str());
     let path = format!("{TIPS}/{tip}");
     let withdraw = async |key: &str, flow: &str| {
-        let body = json!({"flow": flow, "tipId": tip, "invoice": house.invoice(21)});
+        let body = json!({"flow": flow, "tipId": tip, "invoice": app.invoice(21)});
         Some(match next {
-            To(_) => house.withdraw(key, &body, true).await,
+            To(_) => app.withdraw(key, &body, true).await,
             // What is under way must not arrive while a refusal is waited for.
-            No(_) => house.post(key, "/api/invoices", &body).await,
+            No(_) => app.post(key, "/api/invoices", &body).await,
         })
     };
     match action {
         Fund => {
-            house.pay(&parse(invoice), 31_000);
+            app.pay(&parse(invoice), 31_000);
             None
         }
         Seen => {
-            house.see(tip).await;
+            app.see(tip).await;
             None
         }
-        Claim => Some(house.claim(friend, tip).await),
+        Claim => Some(app.claim(friend, tip).await),
         Tippee => withdraw(friend, "tippee").await,
         Tipper => withdraw(tipper, "tipper").await,
         Anonymous => withdraw("", "anonymous").await,
         Link => {
             let body = json!({"flow": "anonymous", "tipId": tip, "amount": 21});
-            Some(house.post("", "/api/withdrawalLinks", &body).await)
+            Some(app.post("", "/api/withdrawalLinks", &body).await)
         }
-        Reclaim => Some(house.reclaim(tip, false).await),
-        Force => Some(house.reclaim(tip, true).await),
-        Delete => Some(house.delete(tipper, &path).await),
-        Edit => Some(house.put(tipper, &path, &json!({"note": "other"})).await),
-        Words => Some(house.ask(Method::POST, tipper, &format!("{path}/generatePassphrase"), None).await),
-        Copied => Some(house.ask(Method::POST, tipper, &format!("{path}/markCopied"), None).await),
+        Reclaim => Some(app.reclaim(tip, false).await),
+        Force => Some(app.reclaim(tip, true).await),
+        Delete => Some(app.delete(tipper, &path).await),
+        Edit => Some(app.put(tipper, &path, &json!({"note": "other"})).await),
+        Words => Some(app.ask(Method::POST, tipper, &format!("{path}/generatePassphrase"), None).await),
+        Copied => Some(app.ask(Method::POST, tipper, &format!("{path}/markCopied"), None).await),
         Expiry => {
-            house.clock.advance(2 * super::house::DAY);
-            house.upkeep().await;
+            app.clock.advance(2 * super::test_app::DAY);
+            app.upkeep().await;
             None
         }
     }
@@ -169,55 +169,55 @@ async fn act(house: &House, action: Action, next: Next, tip: &str, invoice: &str
 #[tokio::test(flavor = "multi_thread")]
 async fn every_action_in_every_state() {
     for row in table() {
-        let house = House::new().await;
+        let app = TestApp::new().await;
         for (action, next) in row.next {
             let what = format!("{action:?} of a tip that is {}", row.state);
-            let (tip, invoice) = tip_in(&house, row.state).await;
-            let (before, text) = (house.balances(), house.shown(&tip).await);
-            let answer = act(&house, action, next, &tip, &invoice).await;
+            let (tip, invoice) = tip_in(&app, row.state).await;
+            let (before, text) = (app.balances(), app.shown(&tip).await);
+            let answer = act(&app, action, next, &tip, &invoice).await;
             match next {
                 To(state) => {
                     if let Some(answer) = answer {
                         assert!(matches!(answer.status, 200 | 204), "{what}: {}", answer.text);
                     }
-                    assert_eq!(house.status(&tip).await, state, "{what}");
+                    assert_eq!(app.status(&tip).await, state, "{what}");
                 }
                 No(code) => {
                     let answer = answer.unwrap();
                     assert_eq!((answer.status, answer.json()["code"].as_str()), (409, Some(code)), "{what}");
                     answer.is_error(409, code);
-                    assert_eq!(house.balances(), before, "{what}");
-                    assert_eq!(house.shown(&tip).await, text, "{what}");
+                    assert_eq!(app.balances(), before, "{what}");
+                    assert_eq!(app.shown(&tip).await, text, "{what}");
                 }
             }
             // The node never takes money for one invoice twice: it only says so twice.
             if action == Fund && !["UNFUNDED", "DELETED"].contains(&row.state) {
-                assert_eq!(house.balances(), before, "{what}");
+                assert_eq!(app.balances(), before, "{what}");
             }
-            house.audit();
+            app.audit();
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tip_that_is_over_is_refused_before_anybody_has_marked_it() {
-    let house = House::new().await;
-    let seen = house.tip(&json!({"onboardingFlow": "SKIP"})).await;
-    house.see(&seen).await;
-    let claimed = house.claimed(&json!({})).await;
-    let link = house.link("", &json!({"flow": "anonymous", "tipId": seen, "amount": 21})).await;
-    let k1 = house.get("", &link).await.ok()["k1"].as_str().unwrap().to_owned();
-    house.clock.advance(super::house::DAY);
-    let before = house.balances();
-    house.claim(&house.friend, &seen).await.is_error(409, "TIP_EXPIRED");
-    let anonymous = json!({"flow": "anonymous", "tipId": seen, "invoice": house.invoice(21)});
-    house.post("", "/api/invoices", &anonymous).await.is_error(409, "TIP_EXPIRED");
-    house.get("", &link).await.is_lnurl_error("expired");
-    house.get("", &format!("{link}/pay?k1={k1}&pr={}", house.invoice(21))).await.is_lnurl_error("expired");
-    let tippee = json!({"flow": "tippee", "tipId": claimed, "invoice": house.invoice(21)});
-    house.post(&house.friend, "/api/invoices", &tippee).await.is_error(409, "NOTHING_TO_WITHDRAW");
-    assert_eq!(house.balances(), before);
+    let app = TestApp::new().await;
+    let seen = app.tip(&json!({"onboardingFlow": "SKIP"})).await;
+    app.see(&seen).await;
+    let claimed = app.claimed(&json!({})).await;
+    let link = app.link("", &json!({"flow": "anonymous", "tipId": seen, "amount": 21})).await;
+    let k1 = app.get("", &link).await.ok()["k1"].as_str().unwrap().to_owned();
+    app.clock.advance(super::test_app::DAY);
+    let before = app.balances();
+    app.claim(&app.friend, &seen).await.is_error(409, "TIP_EXPIRED");
+    let anonymous = json!({"flow": "anonymous", "tipId": seen, "invoice": app.invoice(21)});
+    app.post("", "/api/invoices", &anonymous).await.is_error(409, "TIP_EXPIRED");
+    app.get("", &link).await.is_lnurl_error("expired");
+    app.get("", &format!("{link}/pay?k1={k1}&pr={}", app.invoice(21))).await.is_lnurl_error("expired");
+    let tippee = json!({"flow": "tippee", "tipId": claimed, "invoice": app.invoice(21)});
+    app.post(&app.friend, "/api/invoices", &tippee).await.is_error(409, "NOTHING_TO_WITHDRAW");
+    assert_eq!(app.balances(), before);
     // Its tipper may have it back now, even if it was claimed.
-    house.reclaim(&claimed, false).await.done();
-    house.audit();
+    app.reclaim(&claimed, false).await.done();
+    app.audit();
 }

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::json;
 
-use super::house::{House, id};
+use super::test_app::{TestApp, id};
 use crate::services::tips::ids::Cuid;
 use crate::services::tips::{keyring, store};
 use crate::storage::StoreError;
@@ -11,29 +11,28 @@ use crate::testing::{database_bytes, holds, stolen_copy};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copy_of_the_database_claims_no_tip() {
-    let house = House::new().await;
-    let tip = house
+    let app = TestApp::new().await;
+    let tip = app
         .tip(&json!({
             "generatePassphrase": true, "passphraseLength": 4, "note": "a note in the clear",
             "claimWebhookUrl": "https://hook.example/c", "withdrawWebhookUrl": "https://hook.example/w",
         }))
         .await;
-    let words = house.shown(&tip).await["passphrase"].as_str().unwrap().to_owned();
-    let group = house.funded(&json!({"quantity": 3})).await;
+    let words = app.shown(&tip).await["passphrase"].as_str().unwrap().to_owned();
+    let group = app.funded(&json!({"quantity": 3})).await;
     let of_group = group["tips"][0]["id"].as_str().unwrap().to_owned();
-    let skip = house.tip(&json!({"onboardingFlow": "SKIP"})).await;
-    house.see(&tip).await;
-    house.claim(&house.friend, &tip).await.done();
-    let link = house.link(&house.friend, &json!({"flow": "tippee", "amount": 21, "tipId": tip})).await;
-    let printed = house.link("", &json!({"flow": "anonymous", "amount": 21, "tipId": skip})).await;
-    let k1 = house.get("", &printed).await.ok()["k1"].as_str().unwrap().to_owned();
-    house
-        .ask(Method::GET, "", &format!("/api/tippee/tips?passphrase={}", words.replace(' ', "+")), None)
+    let skip = app.tip(&json!({"onboardingFlow": "SKIP"})).await;
+    app.see(&tip).await;
+    app.claim(&app.friend, &tip).await.done();
+    let link = app.link(&app.friend, &json!({"flow": "tippee", "amount": 21, "tipId": tip})).await;
+    let printed = app.link("", &json!({"flow": "anonymous", "amount": 21, "tipId": skip})).await;
+    let k1 = app.get("", &printed).await.ok()["k1"].as_str().unwrap().to_owned();
+    app.ask(Method::GET, "", &format!("/api/tippee/tips?passphrase={}", words.replace(' ', "+")), None)
         .await
         .ok();
-    assert!(!house.sent().is_empty(), "nobody is told");
+    assert!(!app.sent().is_empty(), "nobody is told");
 
-    let path = house.ledger.store.path().to_owned();
+    let path = app.ledger.store.path().to_owned();
     let bytes = database_bytes(&path);
     assert!(holds(&bytes, "a note in the clear"), "these are not the files");
     let of_link = |link: &str| link.rsplit('/').next().unwrap().replace('-', "");

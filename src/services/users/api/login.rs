@@ -8,11 +8,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Failure, UserIdView, answer, done, with_cookies};
-use crate::http::asking::Params;
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::Params;
 use crate::http::respond;
 use crate::services::tips::error::{TipError, TipErrorView};
-use crate::services::users::People;
+use crate::services::users::Users;
 use crate::services::users::views::SessionView;
 
 /// What a wallet has to sign.
@@ -67,12 +67,12 @@ fn outcome(outcome: &LoginOutcome) -> Response {
     responses((status = 200, description = "What to show to the wallet, for five minutes", body = LoginSecretView), Failure)
 )]
 pub(super) async fn generate_secret(
-    State(people): State<People>,
+    State(users): State<Users>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, TipError> {
     let link = params.get("linkExistingAccount").is_some_and(|given| given == "true");
-    let begun = people.begin_login(&headers, link).await?;
+    let begun = users.begin_login(&headers, link).await?;
     let view = LoginSecretView { lnurl_auth: begun.lnurl, k1: begun.k1 };
     Ok(with_cookies(answer(&view), [begun.cookie]))
 }
@@ -88,9 +88,9 @@ pub(super) async fn generate_secret(
     ),
     responses((status = 200, description = "`OK`, or any error", body = LoginOutcome))
 )]
-pub(super) async fn do_login(State(people): State<People>, params: Params) -> Response {
+pub(super) async fn do_login(State(users): State<Users>, params: Params) -> Response {
     let given = |name| params.get(name).unwrap_or_default();
-    match people.sign_login(&given("k1"), &given("sig"), &given("key")).await {
+    match users.sign_login(&given("k1"), &given("sig"), &given("key")).await {
         Ok(()) => outcome(&LoginOutcome { status: "OK", reason: None }),
         Err(error) => refused(&error.to_string()),
     }
@@ -102,8 +102,8 @@ pub(super) async fn do_login(State(people): State<People>, params: Params) -> Re
     params(("k1" = String, Query, description = "From /generate-secret, asked with its cookie")),
     responses((status = 200, description = "How far it is", body = LoginStatusView), Failure)
 )]
-pub(super) async fn status(State(people): State<People>, headers: HeaderMap, params: Params) -> Response {
-    let (verified, used) = people.login_status(&headers, &params.get("k1").unwrap_or_default());
+pub(super) async fn status(State(users): State<Users>, headers: HeaderMap, params: Params) -> Response {
+    let (verified, used) = users.login_status(&headers, &params.get("k1").unwrap_or_default());
     answer(&LoginStatusView { verified, used })
 }
 
@@ -120,14 +120,14 @@ pub(super) async fn status(State(people): State<People>, headers: HeaderMap, par
     )
 )]
 pub(super) async fn finish(
-    State(people): State<People>,
+    State(users): State<Users>,
     headers: HeaderMap,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
     let body = body?;
     let k1 = body.get("k1").and_then(Value::as_str);
     let k1 = k1.ok_or_else(|| TipError::bad_request("k1 must be the one of this login"))?;
-    let finished = people.finish_login(&headers, k1).await?;
+    let finished = users.finish_login(&headers, k1).await?;
     Ok(with_cookies(answer(&UserIdView { id: finished.id }), finished.cookies))
 }
 
@@ -136,8 +136,8 @@ pub(super) async fn finish(
     post, path = "/api/auth/guest", tag = "tips",
     responses((status = 200, description = "Who is logged in", body = UserIdView), Failure)
 )]
-pub(super) async fn guest(State(people): State<People>, headers: HeaderMap) -> Result<Response, TipError> {
-    let (id, cookie) = people.guest(&headers).await?;
+pub(super) async fn guest(State(users): State<Users>, headers: HeaderMap) -> Result<Response, TipError> {
+    let (id, cookie) = users.guest(&headers).await?;
     Ok(with_cookies(answer(&UserIdView { id }), cookie))
 }
 
@@ -146,9 +146,9 @@ pub(super) async fn guest(State(people): State<People>, headers: HeaderMap) -> R
     get, path = "/api/auth/session", tag = "tips",
     responses((status = 200, description = "Somebody, or `id: null`", body = SessionView), Failure)
 )]
-pub(super) async fn session(State(people): State<People>, headers: HeaderMap) -> Result<Response, TipError> {
-    let session = people.asker(&headers).await?;
-    Ok(answer(&SessionView::of(session.as_ref().map(|session| &session.user), people.methods())))
+pub(super) async fn session(State(users): State<Users>, headers: HeaderMap) -> Result<Response, TipError> {
+    let session = users.asker(&headers).await?;
+    Ok(answer(&SessionView::of(session.as_ref().map(|session| &session.user), users.methods())))
 }
 
 /// Ends the browser's session.
@@ -156,7 +156,7 @@ pub(super) async fn session(State(people): State<People>, headers: HeaderMap) ->
     post, path = "/api/auth/logout", tag = "tips",
     responses((status = 204, description = "Nobody is logged in any more"), Failure)
 )]
-pub(super) async fn log_out(State(people): State<People>, headers: HeaderMap) -> Result<Response, TipError> {
-    let cookie = people.log_out(&headers).await?;
+pub(super) async fn log_out(State(users): State<Users>, headers: HeaderMap) -> Result<Response, TipError> {
+    let cookie = users.log_out(&headers).await?;
     Ok(with_cookies(done(), [cookie]))
 }

@@ -14,7 +14,7 @@ use crate::http::limits::Meter;
 use crate::outbound::mail::Address;
 use crate::services::tips::error::{TipError, TipErrorView};
 use crate::services::tips::ids::Cuid;
-use crate::services::users::People;
+use crate::services::users::Users;
 use crate::services::users::mail::{LetterAsk, Proof};
 
 /// What a letter costs of a client's quota of writes, besides the request itself.
@@ -70,17 +70,17 @@ pub(super) struct LoggedInByMailView {
     )
 )]
 pub(super) async fn send(
-    State(people): State<People>,
+    State(users): State<Users>,
     meter: Option<Extension<Meter>>,
     headers: HeaderMap,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
-    people.mailer()?;
+    users.mailer()?;
     let ask = read(&body?)?;
     if let Some(Extension(meter)) = meter {
         meter.take(MORE_WRITES).map_err(|retry_after| TipError::TooMany { retry_after })?;
     }
-    let cookie = people.send_letter(&headers, ask).await?;
+    let cookie = users.send_letter(&headers, ask).await?;
     Ok(with_cookies(done(), [cookie]))
 }
 
@@ -116,16 +116,16 @@ fn read(body: &JsonObject) -> Result<LetterAsk, TipError> {
     )
 )]
 pub(super) async fn verify(
-    State(people): State<People>,
+    State(users): State<Users>,
     headers: HeaderMap,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
-    people.mailer()?;
+    users.mailer()?;
     let body = body?;
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let proof = text("token").map(Proof::Link).or_else(|| text("code").map(Proof::Code));
     let proof = proof.ok_or_else(|| TipError::bad_request("token or code must be what the letter says"))?;
-    let finished = people.finish_letter(&headers, proof).await?;
+    let finished = users.finish_letter(&headers, proof).await?;
     let view = LoggedInByMailView { id: finished.id, tip_id: finished.tip };
     Ok(with_cookies(answer(&view), finished.cookies))
 }

@@ -18,7 +18,7 @@ use utoipa::{IntoResponses, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{People, wallet};
+use super::{Users, wallet};
 use crate::http::client::Proxies;
 use crate::http::limits::{Allowance, Class, Limiter, Limits, limit};
 use crate::http::respond;
@@ -28,7 +28,7 @@ use crate::services::tips::ids::Cuid;
 const LIMITED: TipError = TipError::TooMany { retry_after: 0 };
 
 /// The routes and their description. What writes, or costs memory, counts as a write; the rest as reads.
-pub fn router(people: People, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Router, OpenApi) {
+pub fn router(users: Users, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (Router, OpenApi) {
     let limited = |class: Class, refusal: fn(&Allowance) -> Response| {
         let limiter = Limiter { limits: Arc::clone(limits), proxies: Arc::clone(proxies), class, refusal };
         from_fn_with_state(limiter, limit)
@@ -50,7 +50,7 @@ pub fn router(people: People, limits: &Arc<Limits>, proxies: &Arc<Proxies>) -> (
         .routes(routes!(login::session))
         .routes(routes!(users::user))
         .route_layer(limited(Class::Read, |_| LIMITED.into_response()));
-    writes.merge(wallets).merge(reads).with_state(people).split_for_parts()
+    writes.merge(wallets).merge(reads).with_state(users).split_for_parts()
 }
 
 /// What no handler answered, if this is a path that wallets call.

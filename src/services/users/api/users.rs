@@ -6,13 +6,13 @@ use axum::response::Response;
 use utoipa::ToSchema;
 
 use super::{Failure, answer, done};
-use crate::http::asking::{Id, Params};
 use crate::http::body::{BodyError, JsonObject};
+use crate::http::extract::{Id, Params};
 use crate::services::tips::error::{TipError, TipErrorView};
 use crate::services::tips::ids::Cuid;
 use crate::services::users::profile::Change;
 use crate::services::users::views::UserView;
-use crate::services::users::{People, store};
+use crate::services::users::{Users, store};
 use crate::storage::StoreError;
 
 /// What may be changed. What is absent stays, what is null goes.
@@ -40,18 +40,18 @@ pub(super) struct ChangeBody {
     )
 )]
 pub(super) async fn user(
-    State(people): State<People>,
+    State(users): State<Users>,
     Id(id): Id,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, TipError> {
-    let asker = people.asker(&headers).await?.map(|session| session.user);
+    let asker = users.asker(&headers).await?.map(|session| session.user);
     let id = id.parse::<Cuid>().map_err(|_| TipError::NotFound)?;
     let public = params.get("publicProfile").is_some_and(|given| given == "true");
     if let Some(own) = asker.filter(|user| user.public_id == id && !public) {
         return Ok(answer(&UserView::Own((&own).into())));
     }
-    let user = people.store().read(move |connection| store::by_public_id(connection, id)).await?;
+    let user = users.store().read(move |connection| store::by_public_id(connection, id)).await?;
     Ok(answer(&UserView::Public((&user.ok_or(TipError::NotFound)?).into())))
 }
 
@@ -67,16 +67,16 @@ pub(super) async fn user(
     )
 )]
 pub(super) async fn change(
-    State(people): State<People>,
+    State(users): State<Users>,
     Id(id): Id,
     headers: HeaderMap,
     body: Result<JsonObject, BodyError>,
 ) -> Result<Response, TipError> {
-    let user = people.writer(&headers).await?.user;
+    let user = users.writer(&headers).await?.user;
     if id.parse::<Cuid>() != Ok(user.public_id) {
         return Err(TipError::Forbidden);
     }
-    let change = Change::read(&body?.fields, people.guard())?;
-    people.store().write(move |tx| -> Result<(), StoreError> { store::change(tx, user.id, &change) }).await?;
+    let change = Change::read(&body?.fields, users.guard())?;
+    users.store().write(move |tx| -> Result<(), StoreError> { store::change(tx, user.id, &change) }).await?;
     Ok(done())
 }

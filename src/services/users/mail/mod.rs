@@ -38,7 +38,7 @@ use subtle::ConstantTimeEq;
 
 use super::sessions::Token;
 use super::store as users;
-use super::{People, cookies, own_page, sessions};
+use super::{Users, cookies, own_page, sessions};
 use crate::core::ids::{NoRandomness, UserId, from_hex, random_bytes, to_hex};
 use crate::core::time::UnixMillis;
 use crate::http::client::source;
@@ -112,7 +112,7 @@ pub struct LoggedIn {
     pub cookies: Vec<HeaderValue>,
 }
 
-impl People {
+impl Users {
     /// Whether letters can be sent from here.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
 
-use super::house::{Answer, Browser, DAY, House, PUBLIC_URL};
+use super::test_app::{Answer, Browser, DAY, PUBLIC_URL, TestApp};
 use crate::config::Smtp;
 use crate::http::client::{Asker, asked_by};
 use crate::outbound::mail::Mailer;
@@ -18,10 +18,10 @@ const VERIFY: &str = "/api/auth/2fa/verify";
 const TIP: &str = "clh1a2b3c4d5e6f7g8h9i0j1k";
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-async fn scene() -> (PostOffice, House) {
+async fn scene() -> (PostOffice, TestApp) {
     let office = PostOffice::open().await;
-    let house = House::with_mail(office.mailer(600));
-    (office, house)
+    let app = TestApp::with_mail(office.mailer(600));
+    (office, app)
 }
 
 fn token(letter: &Received) -> String {
@@ -52,8 +52,8 @@ impl Browser<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_s_link_logs_in_once_and_the_owner_comes_back() {
-    let (office, house) = scene().await;
-    let browser = house.browser();
+    let (office, app) = scene().await;
+    let browser = app.browser();
     let asked = browser
         .post(
             SEND,
@@ -69,7 +69,7 @@ async fn a_letter_s_link_logs_in_once_and_the_owner_comes_back() {
     assert!(!letter.raw.contains("evil"));
     let token = token(&letter);
     assert_eq!(token.len(), 64);
-    assert_eq!(house.count("tip_users").await, 0, "nobody is made before the mailbox has answered");
+    assert_eq!(app.count("tip_users").await, 0, "nobody is made before the mailbox has answered");
 
     let done = browser.open_link(&token).await.ok();
     assert_eq!(done["tipId"], TIP);
@@ -79,18 +79,18 @@ async fn a_letter_s_link_logs_in_once_and_the_owner_comes_back() {
     assert_eq!(browser.get(&format!("/api/users/{id}")).await.ok()["email"], "ada@mail.example");
     browser.open_link(&token).await.is_error(404, "LOGIN_NOT_FOUND");
 
-    let other = house.browser();
+    let other = app.browser();
     other.letter("ADA@mail.example", false).await;
     let letter = office.letter(2).await;
     assert_eq!(other.type_code(&code(&letter)).await.ok()["id"], id);
     assert_eq!(browser.who().await, Some(id), "both stay logged in");
-    assert_eq!(house.count("tip_users").await, 1);
+    assert_eq!(app.count("tip_users").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_browser_that_asked_gets_in_and_nothing_is_kept_in_clear() {
-    let (office, house) = scene().await;
-    let (owner, thief) = (house.browser(), house.browser());
+    let (office, app) = scene().await;
+    let (owner, thief) = (app.browser(), app.browser());
     owner.letter("ada@mail.example", false).await;
     let letter = office.letter(1).await;
     let (token, code) = (token(&letter), code(&letter));
@@ -100,7 +100,7 @@ async fn only_the_browser_that_asked_gets_in_and_nothing_is_kept_in_clear() {
     thief.open_link(&token).await.is_error(404, "LOGIN_NOT_FOUND");
     thief.type_code(&code).await.is_error(400, "CODE_WRONG");
     assert_eq!(thief.who().await, None);
-    let kept = house.store.read(|connection| -> Result<[Vec<u8>; 3], StoreError> {
+    let kept = app.store.read(|connection| -> Result<[Vec<u8>; 3], StoreError> {
         let sql = "SELECT link, browser, code FROM tip_mail_logins WHERE email = 'ada@mail.example'";
         Ok(connection.query_row(sql, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?)
     });
@@ -118,8 +118,8 @@ async fn only_the_browser_that_asked_gets_in_and_nothing_is_kept_in_clear() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_over_after_a_quarter_of_an_hour_or_five_wrong_codes() {
-    let (office, house) = scene().await;
-    let browser = house.browser();
+    let (office, app) = scene().await;
+    let browser = app.browser();
     browser.letter("ada@mail.example", false).await;
     let first = office.letter(1).await;
     for wrong in ["", "1", "12345678x9", "00000000", "0000 0001"] {
@@ -127,28 +127,28 @@ async fn a_login_is_over_after_a_quarter_of_an_hour_or_five_wrong_codes() {
     }
     browser.type_code(&code(&first)).await.is_error(404, "LOGIN_NOT_FOUND");
     // The link is not guessed, so it is good still.
-    house.clock.advance(Duration::from_secs(15 * 60 - 1));
+    app.clock.advance(Duration::from_secs(15 * 60 - 1));
     assert_eq!(browser.open_link(&token(&first)).await.status, 200);
 
-    let late = house.browser();
+    let late = app.browser();
     late.letter("bob@mail.example", false).await;
     let second = office.letter(2).await;
-    house.clock.advance(Duration::from_secs(15 * 60));
+    app.clock.advance(Duration::from_secs(15 * 60));
     late.open_link(&token(&second)).await.is_error(404, "LOGIN_NOT_FOUND");
     late.type_code(&code(&second)).await.is_error(404, "LOGIN_NOT_FOUND");
     for body in [json!({}), json!({ "token": 7 }), json!({ "code": null })] {
         late.post(VERIFY, &body).await.is_error(400, "BAD_REQUEST");
     }
     late.open_link("short").await.is_error(404, "LOGIN_NOT_FOUND");
-    house.clock.advance(DAY);
-    house.prune().await;
-    assert_eq!(house.count("tip_mail_logins").await, 0);
+    app.clock.advance(DAY);
+    app.prune().await;
+    assert_eq!(app.count("tip_mail_logins").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_keeps_what_is_theirs_by_linking_an_address() {
-    let (office, house) = scene().await;
-    let browser = house.browser();
+    let (office, app) = scene().await;
+    let browser = app.browser();
     browser.letter("ada@mail.example", true).await.is_error(401, "UNAUTHORIZED");
     let id = browser.guest().await;
     browser.letter("ada@mail.example", true).await;
@@ -161,7 +161,7 @@ async fn a_guest_keeps_what_is_theirs_by_linking_an_address() {
     let other = token(&office.letter(3).await);
     browser.open_link(&other).await.is_error(409, "HAS_ANOTHER_EMAIL");
     // Nobody takes an address that is somebody's, and asking tells nobody that it is.
-    let guest = house.browser();
+    let guest = app.browser();
     guest.guest().await;
     assert_eq!(guest.letter("ada@mail.example", true).await.status, 204);
     guest.open_link(&token(&office.letter(4).await)).await.is_error(409, "EMAIL_TAKEN");
@@ -169,13 +169,13 @@ async fn a_guest_keeps_what_is_theirs_by_linking_an_address() {
     // As its owner they get in, and the guest of this browser is gone.
     guest.letter("ada@mail.example", false).await;
     assert_eq!(guest.open_link(&token(&office.letter(5).await)).await.ok()["id"], id);
-    assert_eq!(house.count("tip_users").await, 1);
+    assert_eq!(app.count("tip_users").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_is_finished_only_by_who_began_it() {
-    let (office, house) = scene().await;
-    let browser = house.browser();
+    let (office, app) = scene().await;
+    let browser = app.browser();
     browser.guest().await;
     browser.letter("ada@mail.example", true).await;
     let token = token(&office.letter(1).await);
@@ -183,18 +183,18 @@ async fn a_link_is_finished_only_by_who_began_it() {
     browser.open_link(&token).await.is_error(401, "UNAUTHORIZED");
     browser.guest().await;
     browser.open_link(&token).await.is_error(401, "UNAUTHORIZED");
-    let key = house.key(&[crate::http::keys::Scope::Tips], "shop").await;
+    let key = app.key(&[crate::http::keys::Scope::Tips], "shop").await;
     let asked = Request::post(SEND)
         .header("authorization", format!("Bearer {key}"))
         .header("content-type", "application/json")
         .body(Body::from(r#"{"email":"shop@mail.example","linkExistingAccount":true}"#));
-    house.send(asked.unwrap()).await.is_error(403, "FORBIDDEN");
+    app.send(asked.unwrap()).await.is_error(403, "FORBIDDEN");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_s_mailbox_is_flooded() {
-    let (office, house) = scene().await;
-    let ask = async |email: &str| house.browser().letter(email, false).await;
+    let (office, app) = scene().await;
+    let ask = async |email: &str| app.browser().letter(email, false).await;
     for form in [
         "ada@mail.example",
         "Ada@mail.example",
@@ -203,22 +203,22 @@ async fn nobody_s_mailbox_is_flooded() {
         "ada+x.y@mail.example",
     ] {
         assert_eq!(ask(form).await.status, 204, "{form}");
-        house.clock.advance(Duration::from_secs(60));
+        app.clock.advance(Duration::from_secs(60));
     }
     let refused = ask("ada+more@mail.example").await;
     refused.is_error(429, "TOO_MANY_REQUESTS");
     assert_eq!(refused.headers["retry-after"], "3300");
     assert!(refused.cookies().is_empty());
     assert_eq!(ask("bob@mail.example").await.status, 204);
-    house.clock.advance(Duration::from_secs(3300));
+    app.clock.advance(Duration::from_secs(3300));
     assert_eq!(ask("ada@mail.example").await.status, 204);
     for _ in 0..6 {
-        house.clock.advance(HOUR);
+        app.clock.advance(HOUR);
         assert_eq!(ask("ada@mail.example").await.status, 204);
     }
-    house.clock.advance(HOUR);
+    app.clock.advance(HOUR);
     ask("ada@mail.example").await.is_error(429, "TOO_MANY_REQUESTS");
-    house.clock.advance(DAY);
+    app.clock.advance(DAY);
     assert_eq!(ask("ada@mail.example").await.status, 204);
     office.letter(14).await;
     assert_eq!(office.received().len(), 14);
@@ -227,37 +227,37 @@ async fn nobody_s_mailbox_is_flooded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_letters_together_and_one_client_s_have_an_end() {
     let office = PostOffice::open().await;
-    let house = House::with_mail(office.mailer(3));
+    let app = TestApp::with_mail(office.mailer(3));
     for number in 0..3 {
-        assert_eq!(house.browser().letter(&format!("a{number}@mail.example"), false).await.status, 204);
+        assert_eq!(app.browser().letter(&format!("a{number}@mail.example"), false).await.status, 204);
     }
-    house.browser().letter("b@mail.example", false).await.is_error(429, "TOO_MANY_REQUESTS");
-    house.clock.advance(HOUR);
-    assert_eq!(house.browser().letter("b@mail.example", false).await.status, 204);
+    app.browser().letter("b@mail.example", false).await.is_error(429, "TOO_MANY_REQUESTS");
+    app.clock.advance(HOUR);
+    assert_eq!(app.browser().letter("b@mail.example", false).await.status, 204);
 
     // A quota of two writes is too little for a letter and its five.
-    let house = House::build(PUBLIC_URL, true, Some(office.mailer(600)));
-    let refused = house.browser().letter("c@mail.example", false).await;
+    let app = TestApp::build(PUBLIC_URL, true, Some(office.mailer(600)));
+    let refused = app.browser().letter("c@mail.example", false).await;
     assert!(matches!(refused.status, 204 | 429));
-    house.browser().letter("c@mail.example", false).await.is_error(429, "TOO_MANY_REQUESTS");
+    app.browser().letter("c@mail.example", false).await.is_error(429, "TOO_MANY_REQUESTS");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_other_sites_and_what_is_no_address_send_nothing() {
-    let (office, house) = scene().await;
+    let (office, app) = scene().await;
     let body = r#"{"email":"ada@mail.example"}"#;
     for (path, body) in [(SEND, body), (VERIFY, r#"{"token":"x"}"#)] {
         let foreign = Request::post(path)
             .header("sec-fetch-site", "cross-site")
             .header("content-type", "application/json")
             .body(Body::from(body));
-        house.send(foreign.unwrap()).await.is_error(403, "FOREIGN_PAGE");
+        app.send(foreign.unwrap()).await.is_error(403, "FOREIGN_PAGE");
     }
     let form = Request::post(SEND)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(Body::from("email=ada%40mail.example"));
-    house.send(form.unwrap()).await.is_error(400, "CONTENT_TYPE_NOT_JSON");
-    let browser = house.browser();
+    app.send(form.unwrap()).await.is_error(400, "CONTENT_TYPE_NOT_JSON");
+    let browser = app.browser();
     for bad in [
         json!({}),
         json!({ "phoneNumber": "+4712345678" }),
@@ -269,17 +269,17 @@ async fn pages_of_other_sites_and_what_is_no_address_send_nothing() {
     }
     let bad = json!({ "email": "ada@mail.example", "tipId": "../evil" });
     browser.post(SEND, &bad).await.is_error(400, "BAD_REQUEST");
-    assert_eq!((office.received().len(), house.count("tip_mail_logins").await), (0, 0));
+    assert_eq!((office.received().len(), app.count("tip_mail_logins").await), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_mail_server_it_is_not_offered() {
-    let house = House::new();
-    let browser = house.browser();
+    let app = TestApp::new();
+    let browser = app.browser();
     browser.letter("ada@mail.example", false).await.is_error(404, "NOT_FOUND");
     browser.open_link(&"ab".repeat(32)).await.is_error(404, "NOT_FOUND");
-    let (_office, house) = scene().await;
-    let methods = house.browser().get("/api/auth/session").await.ok()["methods"].clone();
+    let (_office, app) = scene().await;
+    let methods = app.browser().get("/api/auth/session").await.ok()["methods"].clone();
     assert_eq!(methods, json!(["guest", "lightning", "email"]));
 }
 
@@ -287,16 +287,16 @@ async fn without_a_mail_server_it_is_not_offered() {
 async fn a_mail_server_that_is_away_keeps_nobody_waiting() {
     // It takes the connection and never says a word.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (office, house) = scene().await;
+    let (office, app) = scene().await;
     let settings = Smtp { port: silent.local_addr().unwrap().port(), ..office.settings() };
-    let waiting = House::with_mail(Mailer::new(&settings).unwrap().unwrap());
+    let waiting = TestApp::with_mail(Mailer::new(&settings).unwrap().unwrap());
     let asked = std::time::Instant::now();
     waiting.browser().letter("ada@mail.example", false).await.is_error(503, "MAIL_UNAVAILABLE");
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
 
     // What is not taken is tried again.
     office.answer(&["451 later", "451 later"]);
-    let browser = house.browser();
+    let browser = app.browser();
     assert_eq!(browser.letter("ada@mail.example", false).await.status, 204);
     assert_eq!(browser.open_link(&token(&office.letter(1).await)).await.status, 200);
 }
@@ -304,16 +304,16 @@ async fn a_mail_server_that_is_away_keeps_nobody_waiting() {
 #[tokio::test(flavor = "multi_thread")]
 async fn letter_that_can_t_be_sent_is_called_so_for_every_address() {
     let office = PostOffice::open().await;
-    let house = House::with_mail(office.mailer(600));
-    let ada = house.browser();
+    let app = TestApp::with_mail(office.mailer(600));
+    let ada = app.browser();
     ada.letter("ada@mail.example", false).await;
     ada.open_link(&token(&office.letter(1).await)).await.ok();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = closed.local_addr().unwrap().port();
     drop(closed);
     let settings = Smtp { port, ..office.settings() };
-    let house = house.with_another_mailer(Mailer::new(&settings).unwrap().unwrap());
-    let (known, unknown) = (house.browser(), house.browser());
+    let app = app.with_another_mailer(Mailer::new(&settings).unwrap().unwrap());
+    let (known, unknown) = (app.browser(), app.browser());
     let mut answers = Vec::new();
     for _ in 0..30 {
         for (browser, address) in [(&known, "ada@mail.example"), (&unknown, "nobody@mail.example")] {
@@ -326,7 +326,7 @@ async fn letter_that_can_t_be_sent_is_called_so_for_every_address() {
     answers.dedup();
     assert_eq!(answers.len(), 1, "{answers:?}");
     assert!(answers[0].contains("No letter could be sent"), "{answers:?}");
-    assert_eq!(house.count("tip_mail_logins").await, 1, "nothing is counted");
+    assert_eq!(app.count("tip_mail_logins").await, 1, "nothing is counted");
 }
 
 fn network(a: u8, b: u8) -> Asker {
@@ -335,17 +335,17 @@ fn network(a: u8, b: u8) -> Asker {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_for_letters_of_others_locks_nobody_out() {
-    let (office, house) = scene().await;
+    let (office, app) = scene().await;
     asked_by(network(5, 5), async {
         for _ in 0..5 {
-            assert_eq!(house.browser().letter("ada@mail.example", false).await.status, 204);
+            assert_eq!(app.browser().letter("ada@mail.example", false).await.status, 204);
         }
-        house.browser().letter("ada@mail.example", false).await.is_error(429, "TOO_MANY_REQUESTS");
+        app.browser().letter("ada@mail.example", false).await.is_error(429, "TOO_MANY_REQUESTS");
     })
     .await;
     // They may come in another order than they were asked for.
     office.letter(5).await;
-    let ada = house.browser();
+    let ada = app.browser();
     let asked = asked_by(network(6, 6), ada.letter("ada@mail.example", false)).await;
     assert_eq!(asked.status, 204);
     let letter = office.letter(6).await;
@@ -354,22 +354,22 @@ async fn who_asks_for_letters_of_others_locks_nobody_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mailbox_gets_fifty_letters_a_day_from_everywhere_and_its_owner_gets_in_still() {
-    let (office, house) = scene().await;
-    let ada = house.browser();
+    let (office, app) = scene().await;
+    let ada = app.browser();
     ada.letter("ada@mail.example", false).await;
     ada.open_link(&token(&office.letter(1).await)).await.ok();
-    let waiting = house.browser();
+    let waiting = app.browser();
     assert_eq!(asked_by(network(7, 7), waiting.letter("ada@mail.example", false)).await.status, 204);
     let mut sent = 0;
     for number in 0..20 {
         for _ in 0..5 {
-            let asked = asked_by(network(8, number), house.browser().letter("ada@mail.example", false)).await;
+            let asked = asked_by(network(8, number), app.browser().letter("ada@mail.example", false)).await;
             sent += u32::from(asked.status == 204);
         }
     }
     // Ten of the networks came after those fifty, each of a region of its own: they have one each.
     assert_eq!(sent, 48 + 10, "two went before");
-    let ask = async |asker| asked_by(asker, house.browser().letter("ada@mail.example", false)).await;
+    let ask = async |asker| asked_by(asker, app.browser().letter("ada@mail.example", false)).await;
     // Who asks from elsewhere still gets one, their neighbours none.
     assert_eq!(ask(network(9, 9)).await.status, 204);
     ask(Asker::Stranger([9, 9, 200, 4].into())).await.is_error(429, "TOO_MANY_REQUESTS");
@@ -385,14 +385,14 @@ async fn mailbox_gets_fifty_letters_a_day_from_everywhere_and_its_owner_gets_in_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_network_has_a_tenth_of_all_letters() {
-    let (_office, house) = scene().await;
+    let (_office, app) = scene().await;
     let mut sent = 0;
     for number in 0..100 {
-        let ask = house.browser();
+        let ask = app.browser();
         let asked = asked_by(network(5, 5), ask.letter(&format!("a{number}@mail.example"), false)).await;
         sent += u32::from(asked.status == 204);
     }
     assert_eq!(sent, 60);
-    let other = house.browser();
+    let other = app.browser();
     assert_eq!(asked_by(network(6, 6), other.letter("b@mail.example", false)).await.status, 204);
 }

@@ -1,5 +1,5 @@
 //! Whole histories of accounts, beside those of vouchers: withdrawals to invoices, offers and addresses, the operator's
-//! own payments, on a node and a wallet that misbehave, with deaths between any two steps.
+//! own payments, on a node and a wallet that misbehave, with crashes between any two steps.
 //!
 //! Afterwards everything is driven to its end. Then each withdrawal and payment arrived once and is completed, or not at
 //! all and is failed; balances, statements and books agree; and nothing is stuck.
@@ -9,7 +9,7 @@ mod world;
 
 use proptest::prelude::*;
 
-use super::house::sat;
+use super::test_app::sat;
 use crate::ledger::LedgerError;
 use crate::storage::Store;
 use crate::vouchers::property::{self, asked_for, run_with};

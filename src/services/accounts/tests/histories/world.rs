@@ -26,8 +26,8 @@ use crate::lightning::Node;
 use crate::lightning::sim::{FakeNode, Trap};
 use crate::outbound::guard::{Guard, GuardSettings};
 use crate::outbound::lnurl::pay::Addresses;
-use crate::services::accounts::tests::house::rules;
-use crate::services::accounts::{Accounts, By, NewWithdrawal, Parts, Rules, Teller};
+use crate::services::accounts::tests::test_app::rules;
+use crate::services::accounts::{Accounts, By, NewWithdrawal, Notifier, Parts, Rules};
 use crate::storage::Store;
 use crate::vouchers::property;
 
@@ -80,10 +80,10 @@ pub(super) struct World<'a> {
 impl<'a> World<'a> {
     pub(super) fn new(shared: &'a Shared, store: Store, account_pays_routing: bool) -> Self {
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
-        let teller = Teller::new(log.clone());
-        let ears = teller.clone();
+        let notifier = Notifier::new(log.clone());
+        let ears = notifier.clone();
         let world = property::World::with(store, |clock| {
-            let l402 = crate::services::l402::Teller::new(log, clock.clone());
+            let l402 = crate::services::l402::Notifier::new(log, clock.clone());
             vec![
                 (Family::Accounts, Arc::new(ears) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402) as Arc<dyn Listener>),
@@ -94,7 +94,7 @@ impl<'a> World<'a> {
             ledger: world.ledger.clone(),
             node: Node::new(node, shared.runtime.handle().clone()),
             rules: Rules { account_pays_routing, ..rules() },
-            teller,
+            notifier,
             addresses: shared.addresses.clone(),
             dns: None,
         });

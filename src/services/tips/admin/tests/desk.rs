@@ -4,7 +4,7 @@ use crate::http::audit_log::{Act, ActKind};
 use crate::http::keys::KeyId;
 use serde_json::{Value, json};
 
-use super::house::{DAY, House, NOON, URL};
+use super::test_app::{DAY, NOON, TestApp, URL};
 use crate::admin::{AdminError, PageRequest, TipAdmin, TipOrder};
 use crate::http::keys::Scope;
 use crate::telemetry::metrics;
@@ -13,14 +13,14 @@ fn order(amount_sat: u64) -> TipOrder {
     TipOrder { amount_sat, ..TipOrder::default() }
 }
 
-async fn make(house: &House, order: TipOrder) -> Result<Value, AdminError> {
-    TipAdmin::create(&house.tips, order).await
+async fn make(app: &TestApp, order: TipOrder) -> Result<Value, AdminError> {
+    TipAdmin::create(&app.tips, order).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tip_comes_with_all_that_is_handed_out() {
-    let house = House::new();
-    let key = house.key(Scope::Tips, None).await;
+    let app = TestApp::new();
+    let key = app.key(Scope::Tips, None).await;
     let new = TipOrder {
         tippee_names: vec!["Ada".into()],
         note: Some("Thanks".into()),
@@ -28,7 +28,7 @@ async fn a_tip_comes_with_all_that_is_handed_out() {
         onboarding_flow: Some("SKIP".into()),
         ..order(1_000)
     };
-    let made = make(&house, new).await.unwrap();
+    let made = make(&app, new).await.unwrap();
     let id = made["id"].as_str().unwrap();
     assert_eq!(made["tips"][0]["link"], format!("{URL}/tips/{id}/claim"));
     assert_eq!(made["tips"][0]["words"].as_str().unwrap().split(' ').count(), 4);
@@ -47,22 +47,22 @@ async fn a_tip_comes_with_all_that_is_handed_out() {
         ]
     );
     // It is a tip like any other of that account.
-    let (status, tip) = house.ask("GET", &format!("/api/tipper/tips/{id}"), &key, &Value::Null).await;
+    let (status, tip) = app.ask("GET", &format!("/api/tipper/tips/{id}"), &key, &Value::Null).await;
     assert_eq!((status, &tip["invoice"], &tip["tippeeName"]), (200, &made["invoice"], &json!("Ada")));
     assert_eq!((&tip["note"], &tip["onboardingFlow"]), (&json!("Thanks"), &json!("SKIP")));
     assert_eq!(tip["passphrase"], made["tips"][0]["words"]);
     // What is shown later has no words.
-    house.fund(&made["invoice"]);
-    let shown = house.tips.show(id.into()).await.unwrap().unwrap();
+    app.fund(&made["invoice"]);
+    let shown = app.tips.show(id.into()).await.unwrap().unwrap();
     assert_eq!((&shown["status"], &shown["has_words"]), (&json!("UNSEEN"), &json!(true)));
     assert!(!shown.to_string().contains(made["tips"][0]["words"].as_str().unwrap()));
-    house.audit();
+    app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_has_a_tip_for_each_name() {
-    let house = House::new();
-    let key = house.key(Scope::Tips, Some("team")).await;
+    let app = TestApp::new();
+    let key = app.key(Scope::Tips, Some("team")).await;
     let new = TipOrder {
         account: Some("team".into()),
         tippee_names: vec!["Ada".into(), "Bob".into()],
@@ -70,31 +70,31 @@ async fn a_group_has_a_tip_for_each_name() {
         static_link: true,
         ..order(21)
     };
-    let made = make(&house, new).await.unwrap();
+    let made = make(&app, new).await.unwrap();
     let names: Vec<_> = made["tips"].as_array().unwrap().iter().map(|tip| tip["name"].clone()).collect();
     assert_eq!((names, &made["total_sat"]), (vec![json!("Ada"), json!("Bob")], &json!(62)));
     let id = made["id"].as_str().unwrap();
     assert_eq!(made["static_link"], format!("{URL}/tip-groups/{id}/static"));
-    house.fund(&made["invoice"]);
-    let (_, group) = house.ask("GET", &format!("/api/tipGroups/{id}"), &key, &Value::Null).await;
+    app.fund(&made["invoice"]);
+    let (_, group) = app.ask("GET", &format!("/api/tipGroups/{id}"), &key, &Value::Null).await;
     assert_eq!((&group["status"], &group["tips"][1]["note"]), (&json!("FUNDED"), &json!("Hi Bob")));
-    let shown = house.tips.show(id.into()).await.unwrap().unwrap();
+    let shown = app.tips.show(id.into()).await.unwrap().unwrap();
     assert_eq!((&shown["quantity"], &shown["tips"][0]["tippee_name"]), (&json!(2), &json!("Ada")));
     // One name for several is a template.
     let new = TipOrder { tippee_names: vec!["No {{index}}".into()], quantity: Some(2), ..order(21) };
-    let made = make(&house, TipOrder { account: Some("team".into()), ..new }).await.unwrap();
+    let made = make(&app, TipOrder { account: Some("team".into()), ..new }).await.unwrap();
     assert_eq!(made["tips"][1]["name"], "No 2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_order_is_refused_in_words() {
-    let house = House::new();
-    let missing = make(&house, order(21)).await.unwrap_err();
+    let app = TestApp::new();
+    let missing = make(&app, order(21)).await.unwrap_err();
     assert!(
         matches!(&missing, AdminError::NotFound(text) if text.contains("satchel key create")),
         "{missing:?}"
     );
-    house.key(Scope::Gifts, None).await;
+    app.key(Scope::Gifts, None).await;
     let names = vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
     for (wrong, said) in [
         (order(0), "amount"),
@@ -108,58 +108,58 @@ async fn a_wrong_order_is_refused_in_words() {
         (TipOrder { claim_webhook_url: Some("http://127.0.0.1/".into()), ..order(21) }, "claimWebhookUrl"),
         (order(3_000_000), "2100000"),
     ] {
-        match make(&house, wrong).await.unwrap_err() {
+        match make(&app, wrong).await.unwrap_err() {
             AdminError::BadRequest(text) => assert!(text.contains(said), "{said}: {text}"),
             other => panic!("{said}: {other:?}"),
         }
     }
-    assert_eq!(house.tips.list(PageRequest { limit: 9, before: None }).await.unwrap(), Vec::<Value>::new());
-    let off = House::with(|rules| rules.enabled = false);
+    assert_eq!(app.tips.list(PageRequest { limit: 9, before: None }).await.unwrap(), Vec::<Value>::new());
+    let off = TestApp::with(|rules| rules.enabled = false);
     assert!(matches!(make(&off, order(21)).await.unwrap_err(), AdminError::Refused(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tips_of_everybody_come_in_pages() {
-    let house = House::new();
-    let key = house.key(Scope::Tips, Some("other")).await;
-    house.key(Scope::Tips, None).await;
+    let app = TestApp::new();
+    let key = app.key(Scope::Tips, Some("other")).await;
+    app.key(Scope::Tips, None).await;
     let mut ids = Vec::new();
     for amount in [21, 22] {
-        ids.push(make(&house, order(amount)).await.unwrap()["id"].as_str().unwrap().to_owned());
+        ids.push(make(&app, order(amount)).await.unwrap()["id"].as_str().unwrap().to_owned());
     }
     let body = json!({ "amount": 23, "quantity": 1, "expiry": "2030-01-01T00:00:00Z" });
-    let (_, tip) = house.ask("POST", "/api/tipper/tips", &key, &body).await;
+    let (_, tip) = app.ask("POST", "/api/tipper/tips", &key, &body).await;
     ids.push(tip["id"].as_str().unwrap().to_owned());
     let page = async |before: Option<&str>| {
         let page = PageRequest { limit: 2, before: before.map(str::to_owned) };
-        let tips = house.tips.list(page).await.unwrap();
+        let tips = app.tips.list(page).await.unwrap();
         tips.iter().map(|tip| tip["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(page(None).await, [ids[2].as_str(), &ids[1]]);
     assert_eq!(page(Some(&ids[1])).await, [ids[0].as_str()]);
     for before in ["x", "c00000000000000000000000a"] {
         let page = PageRequest { limit: 2, before: Some(before.into()) };
-        assert!(matches!(house.tips.list(page).await.unwrap_err(), AdminError::BadRequest(_)));
+        assert!(matches!(app.tips.list(page).await.unwrap_err(), AdminError::BadRequest(_)));
     }
-    assert_eq!(house.tips.show("c00000000000000000000000a".into()).await.unwrap(), None);
-    assert_eq!(house.tips.show("../keys".into()).await.unwrap(), None);
+    assert_eq!(app.tips.show("c00000000000000000000000a".into()).await.unwrap(), None);
+    assert_eq!(app.tips.show("../keys".into()).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_taken_back_is_its_tippers() {
-    let house = House::new();
-    let tipper = house.key(Scope::Tips, None).await;
-    let tippee = house.key(Scope::Tips, Some("tippee")).await;
-    let made = make(&house, TipOrder { quantity: Some(3), ..order(1_000) }).await.unwrap();
+    let app = TestApp::new();
+    let tipper = app.key(Scope::Tips, None).await;
+    let tippee = app.key(Scope::Tips, Some("tippee")).await;
+    let made = make(&app, TipOrder { quantity: Some(3), ..order(1_000) }).await.unwrap();
     let group = made["id"].as_str().unwrap();
     let id = |index: usize| made["tips"][index]["id"].as_str().unwrap().to_owned();
     let back = async |id: &str, force: bool| {
         let act = Act::new(KeyId(1), ActKind::TipReclaim).to(id);
-        TipAdmin::reclaim(&house.tips, id.into(), force, act).await
+        TipAdmin::reclaim(&app.tips, id.into(), force, act).await
     };
     assert!(matches!(back(group, false).await.unwrap_err(), AdminError::Refused(_)), "unfunded");
-    house.fund(&made["invoice"]);
-    house.claim(&tippee, &id(0)).await;
+    app.fund(&made["invoice"]);
+    app.claim(&tippee, &id(0)).await;
     let refused = back(&id(0), false).await.unwrap_err();
     assert!(matches!(&refused, AdminError::Refused(text) if text.contains("--force")), "{refused:?}");
     assert_eq!(back(&id(1), false).await.unwrap(), Some(1));
@@ -167,25 +167,25 @@ async fn what_is_taken_back_is_its_tippers() {
     assert_eq!(back(group, true).await.unwrap(), Some(1), "the claimed one");
     assert!(back(group, true).await.is_err());
     assert_eq!(back("c00000000000000000000000a", true).await.unwrap(), None);
-    house.withdraw(&tipper, "tipper", 3_000).await;
-    let shown = house.tips.show(id(2)).await.unwrap().unwrap();
+    app.withdraw(&tipper, "tipper", 3_000).await;
+    let shown = app.tips.show(id(2)).await.unwrap().unwrap();
     assert_eq!((&shown["status"], &shown["payouts"][0]["status"]), (&json!("REFUNDED"), &json!("paid")));
-    house.audit();
+    app.audit();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_of_a_tip_is_counted() {
     metrics::install().unwrap();
-    let house = House::new();
-    let tipper = house.key(Scope::Tips, None).await;
-    let tippee = house.key(Scope::Tips, Some("tippee")).await;
-    let made = make(&house, TipOrder { quantity: Some(3), ..order(1_000) }).await.unwrap();
-    house.fund(&made["invoice"]);
-    house.claim(&tippee, made["tips"][0]["id"].as_str().unwrap()).await;
-    house.withdraw(&tippee, "tippee", 1_000).await;
-    house.clock.advance(22 * DAY);
-    house.expire().await;
-    house.withdraw(&tipper, "tipper", 2_000).await;
+    let app = TestApp::new();
+    let tipper = app.key(Scope::Tips, None).await;
+    let tippee = app.key(Scope::Tips, Some("tippee")).await;
+    let made = make(&app, TipOrder { quantity: Some(3), ..order(1_000) }).await.unwrap();
+    app.fund(&made["invoice"]);
+    app.claim(&tippee, made["tips"][0]["id"].as_str().unwrap()).await;
+    app.withdraw(&tippee, "tippee", 1_000).await;
+    app.clock.advance(22 * DAY);
+    app.expire().await;
+    app.withdraw(&tipper, "tipper", 2_000).await;
     // What is counted after a commit may be so just after its answer.
     let mut page = String::new();
     for _ in 0..100 {
@@ -205,5 +205,5 @@ async fn every_step_of_a_tip_is_counted() {
             assert!(page.contains(&line), "no `{line}` in\n{page}");
         }
     }
-    house.audit();
+    app.audit();
 }

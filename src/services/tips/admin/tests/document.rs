@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::house::House;
+use super::test_app::TestApp;
 
 /// Every route of the family, as its callers know it.
 const ROUTES: &str = "
@@ -58,7 +58,7 @@ fn statuses(operation: &Value) -> BTreeSet<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_has_every_route_and_how_it_can_fail() {
-    let document = serde_json::to_value(&House::new().document).unwrap();
+    let document = serde_json::to_value(&TestApp::new().document).unwrap();
     let mut found = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
@@ -90,7 +90,7 @@ async fn the_document_has_every_route_and_how_it_can_fail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_error_has_the_familys_body_and_every_schema_is_there() {
-    let document = serde_json::to_value(&House::new().document).unwrap();
+    let document = serde_json::to_value(&TestApp::new().document).unwrap();
     let paths = document["paths"].as_object().unwrap();
     for (path, methods) in paths {
         for (method, operation) in methods.as_object().unwrap() {

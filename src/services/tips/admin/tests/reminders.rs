@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::house::{DAY, HOUR, House, NOON};
+use super::test_app::{DAY, HOUR, NOON, TestApp};
 use crate::core::time::iso::IsoTime;
 use crate::http::keys::Scope;
 
 const WEBHOOK: &str = "https://chat.example/hook";
 
 struct Scene {
-    house: House,
+    app: TestApp,
     tipper: String,
     tippee: String,
     scheduler: String,
@@ -17,28 +17,28 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let house = House::new();
-        let tipper = house.key(Scope::Tips, None).await;
-        let tippee = house.key(Scope::Tips, Some("tippee")).await;
-        let scheduler = house.key(Scope::Scheduler, None).await;
-        Self { house, tipper, tippee, scheduler }
+        let app = TestApp::new();
+        let tipper = app.key(Scope::Tips, None).await;
+        let tippee = app.key(Scope::Tips, Some("tippee")).await;
+        let scheduler = app.key(Scope::Scheduler, None).await;
+        Self { app, tipper, tippee, scheduler }
     }
 
     /// A tip that is claimed now and good for so many hours.
     async fn claimed(&self, hours: i64) -> String {
         let body = json!({ "amount": 21, "quantity": 1, "claimWebhookUrl": WEBHOOK,
-            "expiry": IsoTime(self.house.clock.now() + hours * 3_600_000).to_string() });
-        let (status, tip) = self.house.ask("POST", "/api/tipper/tips", &self.tipper, &body).await;
+            "expiry": IsoTime(self.app.clock.now() + hours * 3_600_000).to_string() });
+        let (status, tip) = self.app.ask("POST", "/api/tipper/tips", &self.tipper, &body).await;
         assert_eq!(status, 200, "{tip}");
-        self.house.fund(&tip["invoice"]);
+        self.app.fund(&tip["invoice"]);
         let id = tip["id"].as_str().unwrap().to_owned();
-        self.house.claim(&self.tippee, &id).await;
+        self.app.claim(&self.tippee, &id).await;
         id
     }
 
     async fn due(&self) -> Vec<(String, String)> {
         let path = format!("/api/reminders?apiKey={}", self.scheduler);
-        let (status, text) = self.house.send("GET", &path, &[], "").await;
+        let (status, text) = self.app.send("GET", &path, &[], "").await;
         assert_eq!(status, 200, "{text}");
         let list: Vec<Value> = serde_json::from_str(&text).unwrap();
         let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
@@ -46,11 +46,11 @@ impl Scene {
     }
 
     async fn remind(&self, body: &Value) -> (u16, Value) {
-        self.house.ask("POST", "/api/reminders", &self.scheduler, body).await
+        self.app.ask("POST", "/api/reminders", &self.scheduler, body).await
     }
 
     fn told(&self) -> Vec<Value> {
-        let all = self.house.outbox().into_iter();
+        let all = self.app.outbox().into_iter();
         all.filter(|(_, news)| news["event"] == "tip.reminder").map(|(_, news)| news).collect()
     }
 }
@@ -62,16 +62,16 @@ async fn each_kind_is_due_in_its_time() {
     let after = |id: &str| (id.to_owned(), "ONE_DAY_AFTER_CLAIM".to_owned());
     let before = |id: &str| (id.to_owned(), "ONE_DAY_BEFORE_EXPIRY".to_owned());
     assert_eq!(scene.due().await, []);
-    scene.house.clock.advance(DAY - HOUR);
+    scene.app.clock.advance(DAY - HOUR);
     assert_eq!(scene.due().await, []);
     // The day's tip had no more than its day, and is over; the other's last day begins.
-    scene.house.clock.advance(HOUR);
+    scene.app.clock.advance(HOUR);
     assert_eq!(scene.due().await, [before(&middle), after(&long)]);
-    scene.house.clock.advance(DAY);
+    scene.app.clock.advance(DAY);
     assert_eq!(scene.due().await, [after(&long)]);
-    scene.house.clock.advance(2 * DAY);
+    scene.app.clock.advance(2 * DAY);
     assert_eq!(scene.due().await, [before(&long), after(&long)]);
-    scene.house.clock.advance(4 * HOUR);
+    scene.app.clock.advance(4 * HOUR);
     assert_eq!(scene.due().await, [], "{short} {middle} {long} are over at {NOON}");
 }
 
@@ -79,9 +79,9 @@ async fn each_kind_is_due_in_its_time() {
 async fn what_was_withdrawn_is_not_reminded_of() {
     let scene = Scene::new().await;
     let id = scene.claimed(100).await;
-    scene.house.clock.advance(DAY);
+    scene.app.clock.advance(DAY);
     assert_eq!(scene.due().await.len(), 1);
-    scene.house.withdraw(&scene.tippee, "tippee", 21).await;
+    scene.app.withdraw(&scene.tippee, "tippee", 21).await;
     assert_eq!(scene.due().await, []);
     // The list was read a moment before.
     let late = json!({ "reminders": [{ "tipId": id, "reminderType": "ONE_DAY_AFTER_CLAIM" }] });
@@ -93,12 +93,12 @@ async fn what_was_withdrawn_is_not_reminded_of() {
 async fn a_reminder_is_given_once_and_told_to_the_webhook() {
     let scene = Scene::new().await;
     let (first, second) = (scene.claimed(100).await, scene.claimed(101).await);
-    scene.house.clock.advance(DAY);
+    scene.app.clock.advance(DAY);
     let one = json!({ "tipId": first, "reminderType": "ONE_DAY_AFTER_CLAIM", "email": null, "userId": "x" });
     // As the original's scheduler sends it: one by one, and said to be plain text.
     let path = format!("/api/reminders?apiKey={}", scene.scheduler);
     let plain = [("content-type", "text/plain;charset=UTF-8")];
-    assert_eq!(scene.house.send("POST", &path, &plain, &one.to_string()).await, (204, String::new()));
+    assert_eq!(scene.app.send("POST", &path, &plain, &one.to_string()).await, (204, String::new()));
     let both = json!({ "reminders": [one, { "tipId": second, "reminderType": "ONE_DAY_AFTER_CLAIM" }] });
     for _ in 0..2 {
         assert_eq!(scene.remind(&both).await, (204, Value::Null));
@@ -115,15 +115,15 @@ async fn a_reminder_is_given_once_and_told_to_the_webhook() {
 async fn only_a_scheduler_may_and_only_what_makes_sense() {
     let scene = Scene::new().await;
     let id = scene.claimed(100).await;
-    scene.house.clock.advance(DAY);
+    scene.app.clock.advance(DAY);
     let good = json!({ "tipId": id, "reminderType": "ONE_DAY_AFTER_CLAIM" });
     for method in ["GET", "POST"] {
         let body = good.to_string();
-        assert_eq!(scene.house.send(method, "/api/reminders", &[], &body).await.0, 401);
-        assert_eq!(scene.house.send(method, "/api/reminders?apiKey=x", &[], &body).await.0, 401);
-        assert_eq!(scene.house.ask(method, "/api/reminders", &scene.tipper, &good).await.0, 403);
+        assert_eq!(scene.app.send(method, "/api/reminders", &[], &body).await.0, 401);
+        assert_eq!(scene.app.send(method, "/api/reminders?apiKey=x", &[], &body).await.0, 401);
+        assert_eq!(scene.app.ask(method, "/api/reminders", &scene.tipper, &good).await.0, 403);
         let path = format!("/api/reminders?apiKey={}", scene.tipper);
-        assert_eq!(scene.house.send(method, &path, &[], &body).await.0, 403);
+        assert_eq!(scene.app.send(method, &path, &[], &body).await.0, 403);
     }
     let missing = json!({ "tipId": "c00000000000000000000000a", "reminderType": "ONE_DAY_AFTER_CLAIM" });
     for (body, status) in [
@@ -139,7 +139,7 @@ async fn only_a_scheduler_may_and_only_what_makes_sense() {
         assert_eq!(scene.remind(&body).await.0, status, "{body}");
     }
     let path = format!("/api/reminders?apiKey={}", scene.scheduler);
-    assert_eq!(scene.house.send("POST", &path, &[], "{").await.0, 400);
+    assert_eq!(scene.app.send("POST", &path, &[], "{").await.0, 400);
     assert_eq!((scene.told(), scene.due().await.len()), (Vec::new(), 1));
 }
 
@@ -147,11 +147,11 @@ async fn only_a_scheduler_may_and_only_what_makes_sense() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_scheduler_the_webhook_is_told_once() {
     let scene = Scene::new().await;
-    let round = async || scene.house.tips.remind_due().await.unwrap();
+    let round = async || scene.app.tips.remind_due().await.unwrap();
     let (long, short) = (scene.claimed(24 * 10).await, scene.claimed(30).await);
     round().await;
     assert_eq!(scene.told(), Vec::<Value>::new());
-    scene.house.clock.advance(DAY);
+    scene.app.clock.advance(DAY);
     for _ in 0..3 {
         round().await;
     }

@@ -27,7 +27,7 @@ use crate::http::limits::{LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, accounts, audit, charges, events,
+    Family, Ledger, LedgerError, Listener, Listeners, Notify, Settings, accounts, audit, charges, events,
 };
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
@@ -70,7 +70,7 @@ impl Answer {
     }
 }
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) purses: Purses,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
@@ -111,12 +111,12 @@ pub(super) fn wide(budget_sat: u64) -> NewPurse {
     }
 }
 
-impl House {
+impl TestApp {
     /// Payments arrive by themselves, and cost one sat of routing.
     pub(super) async fn new() -> Self {
-        let house = Self::with(rules()).await;
-        house.pump();
-        house
+        let app = Self::with(rules()).await;
+        app.pump();
+        app
     }
 
     pub(super) async fn with(rules: Rules) -> Self {
@@ -136,12 +136,12 @@ impl House {
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
         let listener = PurseListener::new(log.clone());
-        let l402 = crate::services::l402::Teller::new(log, clock.clone());
+        let l402 = crate::services::l402::Notifier::new(log, clock.clone());
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([
                 (Family::Purse, Arc::new(listener.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402) as Arc<dyn Listener>),
@@ -280,7 +280,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for TestApp {
     fn drop(&mut self) {
         self.pumping.store(false, Ordering::SeqCst);
     }

@@ -1,13 +1,13 @@
 //! What any family's request can fail at before one of the family's own rules is asked: the body, the key, the
 //! database, the ledger, the node.
 //!
-//! Each of those rooms has an error of its own. [`Cause`] says of each what whoever asked may be told, and writes
+//! Each of those modules has an error of its own. [`IntoCommonError`] says of each what whoever asked may be told, and writes
 //! the rest to the log; a family has one `From` for all of them and only chooses the words.
 
 use crate::core::ids::NoRandomness;
 use crate::core::money::Msat;
 use crate::http::body::BodyError;
-use crate::http::idempotency::{BadKey, NotOnce};
+use crate::http::idempotency::{BadKey, IdempotencyError};
 use crate::http::keys::{KeyError, Scope};
 use crate::http::respond::NotJson;
 use crate::ledger::LedgerError;
@@ -17,7 +17,7 @@ use crate::storage::StoreError;
 
 /// What may be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum CommonError {
     /// The body is larger than allowed.
     BodyTooLarge,
     /// The body is not what it should be; why, for whoever sent it.
@@ -70,100 +70,100 @@ impl CapacityRefusal {
     }
 }
 
-/// An error of a room below the families.
-pub trait Cause {
+/// An error of a module below the services.
+pub trait IntoCommonError {
     /// What may be told of it. The rest is logged, with `whose` request it was.
-    fn trouble(self, whose: &'static str) -> Trouble;
+    fn trouble(self, whose: &'static str) -> CommonError;
 }
 
-impl Cause for BodyError {
-    fn trouble(self, _: &'static str) -> Trouble {
+impl IntoCommonError for BodyError {
+    fn trouble(self, _: &'static str) -> CommonError {
         match self {
-            Self::TooLarge => Trouble::BodyTooLarge,
-            Self::Malformed { .. } | Self::NotAnObject | Self::Cut => Trouble::BadBody(self.to_string()),
+            Self::TooLarge => CommonError::BodyTooLarge,
+            Self::Malformed { .. } | Self::NotAnObject | Self::Cut => CommonError::BadBody(self.to_string()),
         }
     }
 }
 
-impl Cause for BadKey {
-    fn trouble(self, _: &'static str) -> Trouble {
-        Trouble::BadIdempotencyKey(self.to_string())
+impl IntoCommonError for BadKey {
+    fn trouble(self, _: &'static str) -> CommonError {
+        CommonError::BadIdempotencyKey(self.to_string())
     }
 }
 
-impl Cause for NotOnce {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for IdempotencyError {
+    fn trouble(self, whose: &'static str) -> CommonError {
         match self {
-            Self::KeyReused => Trouble::IdempotencyKeyReused,
+            Self::KeyReused => CommonError::IdempotencyKeyReused,
             Self::Store(error) => error.trouble(whose),
         }
     }
 }
 
-impl Cause for NotJson {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for NotJson {
+    fn trouble(self, whose: &'static str) -> CommonError {
         tracing::error!(whose, error = %self, "a request was done and can't be answered");
-        Trouble::Internal
+        CommonError::Internal
     }
 }
 
-impl Cause for KeyError {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for KeyError {
+    fn trouble(self, whose: &'static str) -> CommonError {
         match self {
-            Self::Invalid | Self::BadText => Trouble::InvalidKey,
-            Self::Missing => Trouble::MissingKey,
-            Self::Lacks(scope) => Trouble::Lacks(scope),
+            Self::Invalid | Self::BadText => CommonError::InvalidKey,
+            Self::Missing => CommonError::MissingKey,
+            Self::Lacks(scope) => CommonError::Lacks(scope),
             Self::Store(error) => error.trouble(whose),
             Self::Randomness(error) => error.trouble(whose),
             Self::NoSuchKey | Self::BadKey => {
                 tracing::error!(whose, error = %self, "a request failed at its API key");
-                Trouble::Internal
+                CommonError::Internal
             }
         }
     }
 }
 
-impl Cause for StoreError {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for StoreError {
+    fn trouble(self, whose: &'static str) -> CommonError {
         match self {
             Self::Unavailable(why) => {
                 tracing::warn!(whose, %why, "a request found the database not available");
-                Trouble::Unavailable
+                CommonError::Unavailable
             }
-            Self::Closed => Trouble::Unavailable,
+            Self::Closed => CommonError::Unavailable,
             other => {
                 tracing::error!(whose, error = %other, "a request failed in the database");
-                Trouble::Internal
+                CommonError::Internal
             }
         }
     }
 }
 
-impl Cause for rusqlite::Error {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for rusqlite::Error {
+    fn trouble(self, whose: &'static str) -> CommonError {
         StoreError::from(self).trouble(whose)
     }
 }
 
-impl Cause for LedgerError {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for LedgerError {
+    fn trouble(self, whose: &'static str) -> CommonError {
         match self {
             Self::Store(error) => error.trouble(whose),
             Self::Broken(what) => {
                 tracing::error!(whose, %what, "a request failed in the ledger");
-                Trouble::Internal
+                CommonError::Internal
             }
         }
     }
 }
 
-impl Cause for NoCapacity {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for NoCapacity {
+    fn trouble(self, whose: &'static str) -> CommonError {
         let refusal = |inbound, max: Option<Msat>| {
-            Trouble::NoCapacity(CapacityRefusal { inbound, max_sat: max.map(Msat::sat_floor) })
+            CommonError::NoCapacity(CapacityRefusal { inbound, max_sat: max.map(Msat::sat_floor) })
         };
         match self {
-            Self::NotRunning => Trouble::Unavailable,
+            Self::NotRunning => CommonError::Unavailable,
             Self::Inbound(shortfall) => refusal(true, Some(shortfall.bound)),
             Self::Outbound(shortfall) => refusal(false, Some(shortfall.bound)),
             Self::Short(by) => {
@@ -174,21 +174,21 @@ impl Cause for NoCapacity {
     }
 }
 
-impl Cause for InvoiceError {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for InvoiceError {
+    fn trouble(self, whose: &'static str) -> CommonError {
         match self {
-            Self::NotRunning => Trouble::Unavailable,
+            Self::NotRunning => CommonError::Unavailable,
             Self::Refused(why) => {
                 tracing::error!(whose, %why, "the node makes no invoice for a request");
-                Trouble::Internal
+                CommonError::Internal
             }
         }
     }
 }
 
-impl Cause for NoRandomness {
-    fn trouble(self, whose: &'static str) -> Trouble {
+impl IntoCommonError for NoRandomness {
+    fn trouble(self, whose: &'static str) -> CommonError {
         tracing::error!(whose, error = %self, "a request got no random numbers");
-        Trouble::Internal
+        CommonError::Internal
     }
 }

@@ -1,7 +1,7 @@
 //! How many requests each proxy has on their way, so that one slow upstream can't take all sockets and memory; and how
 //! many of them are of one payment, or of none, so that no payer can shut the others out.
 //!
-//! A [`Flight`] is held from before the upstream is asked until the last byte of its answer has passed, and counts
+//! A [`ConcurrencyPermit`] is held from before the upstream is asked until the last byte of its answer has passed, and counts
 //! for as long as it lives: however a request ends, it is dropped.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ const SHARE: usize = 4;
 
 /// All that are on their way.
 #[derive(Debug)]
-pub(super) struct Flights {
+pub(super) struct ConcurrencyLimits {
     most: usize,
     by_proxy: Mutex<HashMap<i64, UnderWay>>,
 }
@@ -29,20 +29,24 @@ struct UnderWay {
 
 /// A request on its way.
 #[derive(Debug)]
-pub(super) struct Flight {
-    flights: Arc<Flights>,
+pub(super) struct ConcurrencyPermit {
+    concurrency: Arc<ConcurrencyLimits>,
     proxy: i64,
     payment: Option<PaymentHash>,
 }
 
-impl Flights {
+impl ConcurrencyLimits {
     /// At most so many of one proxy.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, by_proxy: Mutex::default() })
     }
 
     /// One more of a proxy, by its row, for a payment; `None` if that is more than may be.
-    pub(super) fn begin(self: &Arc<Self>, proxy: i64, payment: Option<PaymentHash>) -> Option<Flight> {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        proxy: i64,
+        payment: Option<PaymentHash>,
+    ) -> Option<ConcurrencyPermit> {
         let mut by_proxy = self.lock();
         let own = by_proxy.get(&proxy).and_then(|under_way| under_way.by_payment.get(&payment)).copied();
         let (all, own) = (by_proxy.get(&proxy).map_or(0, |under_way| under_way.all), own.unwrap_or(0));
@@ -53,7 +57,7 @@ impl Flights {
         under_way.all = all.saturating_add(1);
         under_way.by_payment.insert(payment, own.saturating_add(1));
         drop(by_proxy);
-        Some(Flight { flights: Arc::clone(self), proxy, payment })
+        Some(ConcurrencyPermit { concurrency: Arc::clone(self), proxy, payment })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, UnderWay>> {
@@ -61,9 +65,9 @@ impl Flights {
     }
 }
 
-impl Drop for Flight {
+impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
-        let mut by_proxy = self.flights.lock();
+        let mut by_proxy = self.concurrency.lock();
         let Some(under_way) = by_proxy.get_mut(&self.proxy) else { return };
         under_way.all = under_way.all.saturating_sub(1);
         if let Some(own) = under_way.by_payment.get_mut(&self.payment) {
@@ -84,27 +88,27 @@ mod tests {
 
     #[test]
     fn each_proxy_has_so_many_and_nothing_is_left_of_those_that_ended() {
-        let flights = Flights::new(2);
-        let (first, second) = (flights.begin(1, None).unwrap(), flights.begin(1, None).unwrap());
-        assert!(flights.begin(1, None).is_none());
-        let other = flights.begin(2, None).unwrap();
+        let concurrency = ConcurrencyLimits::new(2);
+        let (first, second) = (concurrency.begin(1, None).unwrap(), concurrency.begin(1, None).unwrap());
+        assert!(concurrency.begin(1, None).is_none());
+        let other = concurrency.begin(2, None).unwrap();
         drop(first);
-        let third = flights.begin(1, None).unwrap();
-        assert!(flights.begin(1, None).is_none());
+        let third = concurrency.begin(1, None).unwrap();
+        assert!(concurrency.begin(1, None).is_none());
         drop((second, third, other));
-        assert!(flights.lock().is_empty());
+        assert!(concurrency.lock().is_empty());
     }
 
     #[test]
     fn no_payment_has_all_places() {
-        let flights = Flights::new(12);
+        let concurrency = ConcurrencyLimits::new(12);
         let payment = |number| Some(PaymentHash([number; 32]));
         let begin = |of: Option<PaymentHash>| std::iter::from_fn(move || Some(of));
         for of in [payment(1), None, payment(2), payment(3)] {
-            let held: Vec<_> = begin(of).map_while(|of| flights.begin(1, of)).collect();
+            let held: Vec<_> = begin(of).map_while(|of| concurrency.begin(1, of)).collect();
             assert_eq!(held.len(), 3, "a quarter");
             std::mem::forget(held);
         }
-        assert!(flights.begin(1, payment(4)).is_none(), "and all together no more than all");
+        assert!(concurrency.begin(1, payment(4)).is_none(), "and all together no more than all");
     }
 }

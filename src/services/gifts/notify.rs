@@ -22,7 +22,7 @@ const REDEEMED: &str = "gift.redeemed";
 
 /// The family's ear on its vouchers.
 #[derive(Clone)]
-pub struct Teller {
+pub struct Notifier {
     hub: Arc<Hub>,
     outbox: Outbox,
     log: EventLog,
@@ -30,7 +30,7 @@ pub struct Teller {
     returns_fees: Option<Clock>,
 }
 
-impl Teller {
+impl Notifier {
     /// With whom it tells.
     pub fn new(hub: Arc<Hub>, outbox: Outbox, log: EventLog) -> Self {
         Self { hub, outbox, log, returns_fees: None }
@@ -97,7 +97,7 @@ impl Teller {
     }
 }
 
-impl VoucherListener for Teller {
+impl VoucherListener for Notifier {
     fn changed(&self, tx: &Tx<'_>, voucher: &Voucher, change: &Change) -> Result<(), LedgerError> {
         if matches!(change, Change::Forgotten) {
             return store::delete(tx, voucher.id);

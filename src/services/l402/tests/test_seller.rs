@@ -1,4 +1,4 @@
-//! A real till on a simulated node, and somebody who pays: for the rooms that sell.
+//! A real L402 service on a simulated node, and a customer who pays, for the tests of services that sell.
 
 use ::l402::b64;
 use ::l402::mpp::Challenge;
@@ -17,30 +17,30 @@ use crate::http::client::Proxies;
 use crate::http::events::EventLog;
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, charges, events};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
-use crate::services::l402::{L402, Parts, Rules, Teller, token_keys};
+use crate::services::l402::{L402, Notifier, Parts, Rules, token_keys};
 use crate::storage::Store;
 
-pub(in crate::services) struct Till {
+pub(in crate::services) struct TestSeller {
     pub(in crate::services) l402: L402,
     pub(in crate::services) ledger: Ledger,
     pub(in crate::services) node: Arc<FakeNode>,
 }
 
-impl Till {
+impl TestSeller {
     /// One that sells, or sells nothing any more.
     pub(in crate::services) fn open(store: &Store, clock: Clock, enabled: bool) -> Self {
         let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
-        let teller = Teller::new(log, clock.clone());
+        let notifier = Notifier::new(log, clock.clone());
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock,
-            wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::L402, Arc::new(teller.clone()) as Arc<dyn Listener>)]),
+            wake: Arc::new(Notify::default()),
+            listeners: Listeners::new([(Family::L402, Arc::new(notifier.clone()) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };
         let window = Duration::from_secs(60);
@@ -62,7 +62,7 @@ impl Till {
                 fee: crate::core::fees::FeeRule::FREE,
             },
             token_keys: tokio::task::block_in_place(|| token_keys(store).unwrap()),
-            teller,
+            notifier,
             proxies: Arc::new(Proxies::default()),
             per_client: Arc::new(Limits::new(off)),
             budget: Arc::new(Budget::per_minute(0)),

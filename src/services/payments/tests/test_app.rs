@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger, routes and webhook worker on a simulated node.
+//! An app around the service: the real store, ledger, routes and webhook worker on a simulated node.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,13 +24,13 @@ use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::coin_fees::FeeRules;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, held};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, audit, events, held};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::{Guard, GuardSettings};
 use crate::outbound::webhooks::store::Outbox;
 use crate::rates::{Currency, Prices, RateSource, Rates, RatesSettings, SourceError, When};
-use crate::services::payments::{Parts, Payments, Rules, Teller, api};
+use crate::services::payments::{Notifier, Parts, Payments, Rules, api};
 use crate::storage::{Store, StoreError};
 use crate::web::WebSettings;
 
@@ -39,7 +39,7 @@ pub(super) const PUBLIC_URL: &str = "https://pay.example";
 pub(super) const PAYMENTS: &str = "/api/payments";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What differs between houses.
+/// What differs between apps.
 pub(super) struct Setup {
     pub(super) limits: LimitSettings,
     pub(super) budget: u32,
@@ -107,7 +107,7 @@ impl RateSource for Market {
     }
 }
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) payments: Payments,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
@@ -125,7 +125,7 @@ pub(super) struct House {
     _folder: tempfile::TempDir,
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         Self::with(Setup::default()).await
     }
@@ -139,13 +139,13 @@ impl House {
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let outbox = Outbox::default();
-        let teller = Teller::new(hub, outbox.clone(), log, clock.clone()).taking(setup.rules.fee);
+        let notifier = Notifier::new(hub, outbox.clone(), log, clock.clone()).taking(setup.rules.fee);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::Payments, Arc::new(teller.clone()) as Arc<dyn Listener>)]),
+            wake: Arc::new(Notify::default()),
+            listeners: Listeners::new([(Family::Payments, Arc::new(notifier.clone()) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };
         let keys = Keys::new(store);
@@ -158,7 +158,7 @@ impl House {
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: setup.rules,
             guard: setup.guard.clone(),
-            teller,
+            notifier,
             rates,
             budget: Arc::new(Budget::per_minute(setup.budget)),
         });

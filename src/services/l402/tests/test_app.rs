@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger and routes on a simulated node.
+//! An app around the service: the real store, ledger and routes on a simulated node.
 
 use ::l402::mpp::Challenge;
 use ::l402::{Macaroon, b64};
@@ -23,10 +23,10 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
-use crate::services::l402::{L402, Parts, Rules, Teller, api, token_keys};
+use crate::services::l402::{L402, Notifier, Parts, Rules, api, token_keys};
 use crate::storage::Store;
 use crate::web::WebSettings;
 
@@ -38,7 +38,7 @@ pub(super) const CHALLENGES: &str = "/api/l402/challenges";
 pub(super) const VERIFY: &str = "/api/l402/challenges/verify";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 
-/// What differs between houses.
+/// What differs between apps.
 pub(super) struct Setup {
     pub(super) limits: LimitSettings,
     /// Verifications of one key in a minute.
@@ -84,7 +84,7 @@ impl Default for Setup {
     }
 }
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) l402: L402,
     pub(super) ledger: Ledger,
     pub(super) node: Arc<FakeNode>,
@@ -98,7 +98,7 @@ pub(super) struct House {
     _folder: tempfile::TempDir,
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         Self::with(Setup::default()).await
     }
@@ -109,13 +109,13 @@ impl House {
         let clock = Clock::manual(NOON);
         let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
-        let teller = Teller::new(log, clock.clone()).taking(setup.rules.fee);
+        let notifier = Notifier::new(log, clock.clone()).taking(setup.rules.fee);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::L402, Arc::new(teller.clone()) as Arc<dyn Listener>)]),
+            wake: Arc::new(Notify::default()),
+            listeners: Listeners::new([(Family::L402, Arc::new(notifier.clone()) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };
         let l402 = L402::new(Parts {
@@ -123,7 +123,7 @@ impl House {
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: setup.rules,
             token_keys: tokio::task::block_in_place(|| token_keys(&store).unwrap()),
-            teller,
+            notifier,
             proxies: Arc::new(Proxies::default()),
             per_client: Arc::new(Limits::new(quota(setup.per_client))),
             budget: Arc::new(Budget::per_minute(setup.budget)),

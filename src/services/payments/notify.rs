@@ -22,14 +22,14 @@ use crate::http::events::EventLog;
 use crate::http::live::Hub;
 use crate::ledger::accounts::{self, Change, LineKind};
 use crate::ledger::service_fees;
-use crate::ledger::{Charge, CoinSend, End, Lapsed, LedgerError, Listener, Payout};
+use crate::ledger::{Charge, End, Lapsed, LedgerError, Listener, OnchainPayout, Payout};
 use crate::outbound::webhooks::store::{Outbox, OutboxError};
 use crate::storage::Tx;
 use crate::telemetry::metrics::PAYMENTS;
 
 /// The family's ear and mouth.
 #[derive(Clone)]
-pub struct Teller {
+pub struct Notifier {
     hub: Arc<Hub>,
     outbox: Outbox,
     log: EventLog,
@@ -64,7 +64,7 @@ struct PaymentNews<'a> {
     amount_received_sats: Option<u64>,
 }
 
-impl Teller {
+impl Notifier {
     /// With whom it tells.
     pub fn new(hub: Arc<Hub>, outbox: Outbox, log: EventLog, clock: Clock) -> Self {
         Self { hub, outbox, log, clock, fee: FeeRule::FREE }
@@ -203,7 +203,7 @@ fn credit(
     accounts::credit(tx, &Change { account: payment.account, kind, reference: &reference, amount }, now)
 }
 
-impl Listener for Teller {
+impl Listener for Notifier {
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         let Some(payment) = store::by_charge(tx, charge.id)? else {
             tracing::error!(charge = %charge.id, "a charge has no payment");
@@ -249,7 +249,7 @@ impl Listener for Teller {
         refunds::ended(self, tx, payout, end)
     }
 
-    fn coins_ended(&self, tx: &Tx<'_>, send: &CoinSend, end: End) -> Result<(), LedgerError> {
+    fn coins_ended(&self, tx: &Tx<'_>, send: &OnchainPayout, end: End) -> Result<(), LedgerError> {
         refunds::coins_ended(self, tx, send, end)
     }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 /// A bell.
 #[derive(Debug, Default)]
-pub struct Wake {
+pub struct Notify {
     rung: Mutex<bool>,
     bell: Condvar,
 }
 
-impl Wake {
+impl Notify {
     /// Rings.
-    pub fn ring(&self) {
+    pub fn notify(&self) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.bell.notify_all();
     }

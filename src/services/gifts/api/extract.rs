@@ -6,10 +6,10 @@ use axum::http::request::Parts;
 use serde_json::Value;
 
 use super::Api;
-use crate::http::asking::Params;
 use crate::http::body::JsonObject;
 use crate::http::client::Client;
-use crate::http::idempotency::Ask;
+use crate::http::extract::Params;
+use crate::http::idempotency::IdempotencyKey;
 use crate::http::keys::Caller;
 use crate::http::limits::Meter;
 use crate::services::gifts::codes::Guess;
@@ -44,13 +44,13 @@ impl Asker {
         id: OrderId,
         route: &str,
         body: &JsonObject,
-    ) -> Result<Option<Ask>, GiftError> {
-        Ok(Ask::read(&self.headers, &format!("gift {id}"), route, &body.raw)?)
+    ) -> Result<Option<IdempotencyKey>, GiftError> {
+        Ok(IdempotencyKey::read(&self.headers, &format!("gift {id}"), route, &body.raw)?)
     }
 
     /// The request's `Idempotency-Key`. Without an API key it must be one that nobody guesses.
-    pub(super) fn once(&self, route: &str, body: &JsonObject) -> Result<Option<Ask>, GiftError> {
-        Ok(Ask::read_for_anybody(&self.headers, self.caller.as_ref(), "gifts", route, &body.raw)?)
+    pub(super) fn once(&self, route: &str, body: &JsonObject) -> Result<Option<IdempotencyKey>, GiftError> {
+        Ok(IdempotencyKey::read_for_anybody(&self.headers, self.caller.as_ref(), "gifts", route, &body.raw)?)
     }
 
     /// Counts a batch on the asker's quota: ten gifts weigh as much as one request.

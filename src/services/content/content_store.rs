@@ -30,7 +30,7 @@ struct Demo;
 pub(super) type Documents = Arc<Vec<Document>>;
 
 /// Where documents are.
-pub(super) struct Shelf {
+pub(super) struct ContentStore {
     folder: Option<PathBuf>,
     documents: RwLock<Documents>,
     seen: Mutex<Seen>,
@@ -50,20 +50,20 @@ struct File {
     changed: Option<SystemTime>,
 }
 
-impl Shelf {
+impl ContentStore {
     /// The documents of a folder, or those that are built in. Blocks.
     pub(super) fn open(folder: Option<PathBuf>) -> Self {
-        let shelf = Self { folder, documents: RwLock::default(), seen: Mutex::default() };
-        if shelf.folder.is_some() {
-            shelf.look();
+        let content_store = Self { folder, documents: RwLock::default(), seen: Mutex::default() };
+        if content_store.folder.is_some() {
+            content_store.look();
         } else {
             let name_of = |name: std::borrow::Cow<'static, str>| name.into_owned();
             let mut names: Vec<_> = Demo::iter().map(name_of).collect();
             names.sort_unstable();
             let read = |name: &String| Demo::get(name).map(|file| (name.clone(), file.data.into_owned()));
-            shelf.put(documents(names.iter().filter_map(read)));
+            content_store.put(documents(names.iter().filter_map(read)));
         }
-        shelf
+        content_store
     }
 
     /// The documents as they are known.
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_built_in_documents_are_good() {
-        let documents = Shelf::open(None).documents();
+        let documents = ContentStore::open(None).documents();
         let slugs: Vec<_> = documents.iter().map(|document| document.slug.as_str()).collect();
         assert_eq!(slugs, ["halvings", "sats-and-msats", "what-is-l402"]);
     }
@@ -159,8 +159,8 @@ mod tests {
     fn a_folder_is_read_again_when_it_changes() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        let shelf = Shelf::open(Some(folder.path().to_owned()));
-        assert!(shelf.documents().is_empty());
+        let content_store = ContentStore::open(Some(folder.path().to_owned()));
+        assert!(content_store.documents().is_empty());
         write("b.md", "---\nslug: one\n---\nfirst");
         write("c.md", "---\nslug: one\n---\nsecond");
         write("a.json", "[1]");
@@ -168,22 +168,22 @@ mod tests {
         write("notes.txt", "no");
         std::fs::write(folder.path().join("large.md"), vec![b'x'; 1024 * 1024 + 1]).unwrap();
         std::fs::create_dir(folder.path().join("d.md")).unwrap();
-        shelf.look();
-        let slugs = |shelf: &Shelf| {
-            shelf.documents().iter().map(|document| document.slug.clone()).collect::<Vec<_>>()
+        content_store.look();
+        let slugs = |content_store: &ContentStore| {
+            content_store.documents().iter().map(|document| document.slug.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(slugs(&shelf), ["a", "one"]);
+        assert_eq!(slugs(&content_store), ["a", "one"]);
         std::fs::remove_file(folder.path().join("a.json")).unwrap();
-        shelf.look();
-        assert_eq!(slugs(&shelf), ["one"]);
-        assert!(!shelf.is_stale(), "it was looked at just now");
+        content_store.look();
+        assert_eq!(slugs(&content_store), ["one"]);
+        assert!(!content_store.is_stale(), "it was looked at just now");
     }
 
     #[test]
     fn a_folder_that_is_missing_is_an_empty_one() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::open(Some(folder.path().join("nowhere")));
-        assert!(shelf.documents().is_empty());
-        assert!(Shelf::open(None).documents().len() > 1 && !Shelf::open(None).is_stale());
+        let content_store = ContentStore::open(Some(folder.path().join("nowhere")));
+        assert!(content_store.documents().is_empty());
+        assert!(ContentStore::open(None).documents().len() > 1 && !ContentStore::open(None).is_stale());
     }
 }

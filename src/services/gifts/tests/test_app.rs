@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger, dispatcher and routes on a simulated node.
+//! An app around the service: the real store, ledger, dispatcher and routes on a simulated node.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, offer_payouts};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, audit, events, offer_payouts};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::{Guard, GuardSettings};
@@ -29,7 +29,7 @@ use crate::outbound::lnurl::dns::Dns;
 use crate::outbound::lnurl::fake::FakeAddresses;
 use crate::outbound::lnurl::payee::Payees;
 use crate::outbound::webhooks::store::Outbox;
-use crate::services::gifts::{Funding, Gifts, Parts, Rules, Teller, api, keyring};
+use crate::services::gifts::{Funding, Gifts, Notifier, Parts, Rules, api, keyring};
 use crate::storage::Store;
 use crate::vouchers::{VoucherListener, Vouchers};
 use crate::web::WebSettings;
@@ -80,7 +80,7 @@ impl Answer {
     }
 }
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) gifts: Gifts,
     pub(super) ledger: Ledger,
     pub(super) vouchers: Vouchers,
@@ -103,7 +103,7 @@ const UNLIMITED: LimitSettings = LimitSettings {
     key_read: 0,
 };
 
-impl House {
+impl TestApp {
     pub(super) fn new() -> Self {
         Self::with(UNLIMITED, Budget::per_minute(0))
     }
@@ -148,14 +148,15 @@ impl House {
         let addresses = Arc::new(FakeAddresses::new(Arc::clone(&sim)));
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
-        let teller = Teller::new(hub, Outbox::default(), log);
-        let teller = if returned { teller.returning_fees(clock.clone()) } else { teller };
-        let vouchers = Vouchers::new([(Family::Gifts, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
+        let notifier = Notifier::new(hub, Outbox::default(), log);
+        let notifier = if returned { notifier.returning_fees(clock.clone()) } else { notifier };
+        let vouchers =
+            Vouchers::new([(Family::Gifts, Arc::new(notifier.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store,
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([(
                 Family::Gifts,
                 Arc::new(Funding(vouchers.clone())) as Arc<dyn Listener>,
@@ -175,7 +176,7 @@ impl House {
                 Network::Regtest,
                 clock.clone(),
             ),
-            teller,
+            notifier,
             budget: Arc::new(budget),
         });
         let limits = Arc::new(Limits::new(limits));

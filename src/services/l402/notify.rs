@@ -19,7 +19,7 @@ use crate::storage::{StoreError, Tx};
 
 /// The family's ear and mouth.
 #[derive(Clone)]
-pub struct Teller {
+pub struct Notifier {
     log: EventLog,
     clock: Clock,
     counters: Arc<Counters>,
@@ -28,7 +28,7 @@ pub struct Teller {
     hub: Option<Arc<Hub>>,
 }
 
-impl Teller {
+impl Notifier {
     /// With whom it tells.
     pub fn new(log: EventLog, clock: Clock) -> Self {
         Self { log, clock, counters: Arc::default(), fee: FeeRule::FREE, listener: None, hub: None }
@@ -62,7 +62,7 @@ impl Teller {
     }
 }
 
-impl Listener for Teller {
+impl Listener for Notifier {
     fn charge_settled(&self, tx: &Tx<'_>, charge: &Charge) -> Result<(), LedgerError> {
         let Some(challenge) = store::by_charge(tx, charge.id)? else {
             tracing::error!(charge = %charge.id, "a charge has no challenge");
@@ -106,7 +106,7 @@ impl Listener for Teller {
         Err(LedgerError::Broken(format!("payout {} is nobody's", payout.id)))
     }
 
-    /// A challenge that nobody paid is worth nothing: its token never opened a door.
+    /// A challenge that nobody paid is worth nothing: its token never bought anything.
     fn charge_lapsed(&self, tx: &Tx<'_>, charge: ChargeId) -> Result<Lapsed, LedgerError> {
         store::forget(tx, charge)?;
         Ok(Lapsed::Forget)

@@ -22,7 +22,7 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::services::l402::{self, L402};
@@ -82,7 +82,7 @@ impl ShopNumbers for Others {
     }
 }
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) keys: Keys,
     pub(super) others: Arc<Others>,
     pub(super) clock: Clock,
@@ -107,20 +107,20 @@ pub(super) fn rules() -> Rules {
     }
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
         let node = Arc::new(FakeNode::new(Arc::new(Sim::new(clock.clone()))));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
-        let teller = l402::Teller::new(log, clock.clone());
+        let notifier = l402::Notifier::new(log, clock.clone());
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::L402, Arc::new(teller.clone()) as Arc<dyn Listener>)]),
+            wake: Arc::new(Notify::default()),
+            listeners: Listeners::new([(Family::L402, Arc::new(notifier.clone()) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };
         let l402 = L402::new(l402::Parts {
@@ -140,7 +140,7 @@ impl House {
                 fee: FeeRule::FREE,
             },
             token_keys: tokio::task::block_in_place(|| l402::token_keys(&store).unwrap()),
-            teller,
+            notifier,
             proxies: Arc::new(Proxies::default()),
             per_client: Arc::new(Limits::new(off())),
             budget: Arc::new(Budget::per_minute(0)),
@@ -148,7 +148,7 @@ impl House {
         let keys = Keys::new(store.clone());
         let others = Arc::new(Others::default());
         let made = keys.create("test", &[Scope::Payments], Some("shop")).await.unwrap();
-        let mut house = Self {
+        let mut app = Self {
             keys,
             others,
             clock,
@@ -161,8 +161,8 @@ impl House {
             shop: made.1.expose().to_owned(),
             _folder: folder,
         };
-        house.set_up(rules());
-        house
+        app.set_up(rules());
+        app
     }
 
     /// The same database under other rules: a restart of the server.
@@ -173,7 +173,7 @@ impl House {
             rules,
             derivation: KeyDerivation::new(&Secret::new("abandon ability able")),
             sources: Arc::<Others>::clone(&self.others),
-            till: Arc::new(self.l402.clone()),
+            seller: Arc::new(self.l402.clone()),
             shop: Arc::<Others>::clone(&self.others),
         });
         let limits = Arc::new(Limits::new(off()));

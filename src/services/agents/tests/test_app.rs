@@ -1,4 +1,4 @@
-//! A server around the service: the real store, ledger, till, proxies and routes on a simulated node, and a service on
+//! A server around the service: the real store, ledger, challenger, proxies and routes on a simulated node, and a service on
 //! loopback.
 
 use std::sync::Arc;
@@ -25,12 +25,12 @@ use crate::http::events::EventLog;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, charges, events};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, audit, charges, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::GuardSettings;
 use crate::services::agents::{Agents, Listings, Parts, Publisher, Rules, ServerKey, api};
-use crate::services::l402::{self, L402, Teller};
+use crate::services::l402::{self, L402, Notifier};
 use crate::services::proxy::{self, PaidProxies, Targets};
 use crate::storage::Store;
 use crate::web::WebSettings;
@@ -49,7 +49,7 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const WORDS: &str =
     "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about";
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) ledger: Ledger,
@@ -84,7 +84,7 @@ fn off() -> LimitSettings {
     LimitSettings { enabled: false, window, write: 0, read: 0, key_write: 0, key_read: 0 }
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         Self::with(&[], Clock::manual(NOON)).await
     }
@@ -102,17 +102,17 @@ impl House {
         let publisher = tokio::task::block_in_place(|| Publisher::new(&store, key, relays).unwrap());
         let listings = Listings::new(publisher, log.clone(), clock.clone());
         let ears = ears(&listings);
-        let teller = Teller::new(log, clock.clone()).telling(Arc::<crate::app::Ears>::clone(&ears));
+        let notifier = Notifier::new(log, clock.clone()).telling(Arc::<crate::app::Ears>::clone(&ears));
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::L402, Arc::new(teller.clone()) as Arc<dyn Listener>)]),
+            wake: Arc::new(Notify::default()),
+            listeners: Listeners::new([(Family::L402, Arc::new(notifier.clone()) as Arc<dyn Listener>)]),
             settings: Settings::default(),
         };
         let proxies = Arc::new(Proxies::default());
-        let till = L402::new(l402::Parts {
+        let seller = L402::new(l402::Parts {
             ledger: ledger.clone(),
             node: Node::new(Arc::clone(&node), tokio::runtime::Handle::current()),
             rules: l402::Rules {
@@ -129,7 +129,7 @@ impl House {
                 fee: crate::core::fees::FeeRule::FREE,
             },
             token_keys: tokio::task::block_in_place(|| l402::token_keys(&store).unwrap()),
-            teller,
+            notifier,
             proxies: Arc::clone(&proxies),
             per_client: Arc::new(Limits::new(off())),
             budget: Arc::new(Budget::per_minute(0)),
@@ -142,7 +142,7 @@ impl House {
         let parts = proxy::Parts {
             store: store.clone(),
             clock: clock.clone(),
-            till: till.clone(),
+            seller: seller.clone(),
             rules: proxy::Rules {
                 enabled: true,
                 public_url: PUBLIC_URL.into(),
@@ -169,7 +169,7 @@ impl House {
         });
         let keys = Keys::new(store.clone());
         let (served, _) = proxy::api::router(paid, keys.clone(), &free, &proxies);
-        let (sold, _) = l402::api::router(till, keys.clone(), &free);
+        let (sold, _) = l402::api::router(seller, keys.clone(), &free);
         let limits = Arc::new(Limits::new(limits));
         let (own, _) = api::router(agents.clone(), keys.clone(), &limits, &proxies);
         let router = own.merge(served).merge(sold).layer(from_fn_with_state(keys.clone(), recognise));

@@ -1,4 +1,4 @@
-//! A house around the room: the real store, till and routes, a simulated node, services on loopback.
+//! An app around the service: the real store, challenger and routes, a simulated node, services on loopback.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope, recognise};
 use crate::http::limits::{LimitSettings, Limits};
 use crate::outbound::guard::GuardSettings;
-use crate::services::l402::tests::till::Till;
+use crate::services::l402::tests::test_seller::TestSeller;
 use crate::services::proxy::{PaidProxies, Parts, Rules, Targets, api};
 use crate::storage::Store;
 use crate::web::WebSettings;
@@ -25,10 +25,10 @@ use crate::web::WebSettings;
 pub(super) const NOON: i64 = 1_800_000_000_000;
 pub(super) const PUBLIC_URL: &str = "https://pay.example";
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) proxies: PaidProxies,
     pub(super) store: Store,
-    pub(super) till: Till,
+    pub(super) seller: TestSeller,
     pub(super) router: Router,
     pub(super) upstream: Upstream,
     pub(super) liar: Liar,
@@ -94,7 +94,7 @@ pub(super) fn loopback() -> GuardSettings {
     GuardSettings { allow_networks: vec!["127.0.0.0/8".parse().unwrap()], ..GuardSettings::default() }
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         Self::with(rules()).await
     }
@@ -103,21 +103,21 @@ impl House {
         Self::giving(rules, 0).await
     }
 
-    /// A house that lets one client have so much for free in a minute; 0 sets no limit.
+    /// An app that lets one client have so much for free in a minute; 0 sets no limit.
     pub(super) async fn giving(rules: Rules, free: u32) -> Self {
         Self::open(rules, free, true).await
     }
 
-    /// A house whose till is open, or sells nothing any more.
-    pub(super) async fn open(rules: Rules, free: u32, till: bool) -> Self {
+    /// An app that sells, or sells nothing any more.
+    pub(super) async fn open(rules: Rules, free: u32, seller: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open_without_sync(&folder.path().join("satchel.db")).unwrap();
         let clock = Clock::manual(NOON);
-        let till = Till::open(&store, clock.clone(), till);
+        let seller = TestSeller::open(&store, clock.clone(), seller);
         let parts = Parts {
             store: store.clone(),
             clock,
-            till: till.l402.clone(),
+            seller: seller.l402.clone(),
             rules,
             quotas: quotas(free),
             targets: Targets::offline(loopback()),
@@ -132,7 +132,7 @@ impl House {
             router: routes(&proxies, &keys, &quotas(0)),
             proxies,
             store,
-            till,
+            seller,
             upstream: Upstream::start().await,
             liar: Liar::start().await,
             owner,
@@ -142,12 +142,12 @@ impl House {
         }
     }
 
-    /// Another house on the same store, which lets nothing but the public internet pass.
+    /// Another app on the same store, which lets nothing but the public internet pass.
     pub(super) fn stricter(&self) -> Router {
         let parts = Parts {
             store: self.store.clone(),
             clock: Clock::manual(NOON),
-            till: self.till.l402.clone(),
+            seller: self.seller.l402.clone(),
             rules: rules(),
             quotas: quotas(0),
             targets: Targets::offline(GuardSettings::default()),
@@ -155,12 +155,12 @@ impl House {
         routes(&PaidProxies::new(parts).unwrap(), &self.keys, &quotas(0))
     }
 
-    /// The same house, where with limits for who manages proxies.
+    /// The same app, where with limits for who manages proxies.
     pub(super) fn limited(&self, limits: LimitSettings) -> Router {
         routes(&self.proxies, &self.keys, &Arc::new(Limits::new(limits)))
     }
 
-    /// What the room says of its routes.
+    /// What the service says of its routes.
     pub(super) fn description(&self) -> Value {
         let (keys, proxies) = (self.keys.clone(), Arc::new(Proxies::default()));
         let (_, document) = api::router(self.proxies.clone(), keys, &quotas(0), &proxies);
@@ -234,12 +234,12 @@ impl House {
 
     /// Pays what a 402 asks; what to show then.
     pub(super) fn settle(&self, asked: &Answer) -> String {
-        self.till.token(&asked.headers)
+        self.seller.token(&asked.headers)
     }
 
     /// The same, as a payment that is good for one answer.
     pub(super) fn settle_once(&self, asked: &Answer) -> String {
-        self.till.once(&asked.headers)
+        self.seller.once(&asked.headers)
     }
 
     /// Asks a proxy, and pays for it.

@@ -1,4 +1,4 @@
-//! A house whose payouts go out.
+//! An app whose payouts go out.
 
 use std::ops::Deref;
 use std::sync::Mutex;
@@ -7,33 +7,33 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::house::{House, Setup, id};
+use super::test_app::{Setup, TestApp, id};
 use crate::core::money::Msat;
 use crate::ledger::audit;
 use crate::ledger::dispatcher::Dispatcher;
 
 pub(super) const REFUNDS: &str = "/api/refunds";
 
-pub(super) struct Till {
-    house: House,
+pub(super) struct PayingApp {
+    app: TestApp,
     dispatcher: Mutex<Dispatcher>,
 }
 
-impl Deref for Till {
-    type Target = House;
+impl Deref for PayingApp {
+    type Target = TestApp;
 
-    fn deref(&self) -> &House {
-        &self.house
+    fn deref(&self) -> &TestApp {
+        &self.app
     }
 }
 
-impl Till {
+impl PayingApp {
     pub(super) async fn new() -> Self {
-        Self { house: House::new().await, dispatcher: Mutex::default() }
+        Self { app: TestApp::new().await, dispatcher: Mutex::default() }
     }
 
     pub(super) async fn with(setup: Setup) -> Self {
-        Self { house: House::with(setup).await, dispatcher: Mutex::default() }
+        Self { app: TestApp::with(setup).await, dispatcher: Mutex::default() }
     }
 
     /// A payment that a customer has paid.

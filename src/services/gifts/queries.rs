@@ -47,7 +47,7 @@ impl Gifts {
                 String::from_utf8(gifts.render(&gift, open).ok()?).ok()
             }
         };
-        live::sse_stream(self.0.teller.hub(), client, &order_id.topic(), read_state)
+        live::sse_stream(self.0.notifier.hub(), client, &order_id.topic(), read_state)
             .map_err(|live::TooMany| GiftError::TooMany { retry_after: NO_PLACE_RETRY })
     }
 

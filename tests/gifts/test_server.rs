@@ -1,4 +1,4 @@
-//! The front door and the people before it.
+//! The HTTP server and its clients.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 
 /// A network and an HTTP client.
-pub struct Door {
+pub struct TestServer {
     pub network: Network,
     pub http: Client,
 }
@@ -49,7 +49,7 @@ impl Answer {
     }
 }
 
-impl Door {
+impl TestServer {
     pub async fn open() -> Self {
         let network = Network::builder().satchel_bin(env!("CARGO_BIN_EXE_satchel")).start().await.unwrap();
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();

@@ -3,7 +3,7 @@
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 
-use super::{People, User, cookies, sessions, store};
+use super::{User, Users, cookies, sessions, store};
 use crate::core::ids::{AccountId, Secret};
 use crate::http::keys::{Caller, Scope, authorizations, is_key};
 use crate::services::tips::error::TipError;
@@ -19,7 +19,7 @@ pub struct Session {
     pub by_key: bool,
 }
 
-impl People {
+impl Users {
     /// Who asks. A key in `Authorization` counts first (whatever word stands before it), then one in `X-API-Key`,
     /// then the cookie. An unknown cookie, and one whose session is over, is nobody.
     ///
@@ -33,18 +33,18 @@ impl People {
         }
     }
 
-    /// As [`People::asker`], for routes that somebody must be known for.
+    /// As [`Users::asker`], for routes that somebody must be known for.
     ///
     /// # Errors
-    /// As [`People::asker`], and [`TipError::Unauthorized`] for nobody.
+    /// As [`Users::asker`], and [`TipError::Unauthorized`] for nobody.
     pub async fn known(&self, headers: &HeaderMap) -> Result<Session, TipError> {
         self.asker(headers).await?.ok_or(TipError::Unauthorized)
     }
 
-    /// As [`People::known`], for whatever changes something: what comes with a cookie must come from our own pages.
+    /// As [`Users::known`], for whatever changes something: what comes with a cookie must come from our own pages.
     ///
     /// # Errors
-    /// As [`People::known`] and [`own_page`].
+    /// As [`Users::known`] and [`own_page`].
     pub async fn writer(&self, headers: &HeaderMap) -> Result<Session, TipError> {
         let session = self.known(headers).await?;
         if !session.by_key {
@@ -149,7 +149,7 @@ fn shown_key(headers: &HeaderMap) -> Result<Option<Secret>, TipError> {
 }
 
 /// Makes sure that a request which a cookie authorises, or which is answered with one, does not come from
-/// another site's page. The room's description says why this is enough.
+/// another site's page. The service's description says why this is enough.
 ///
 /// # Errors
 /// [`TipError::ForeignPage`]; [`TipError::Invalid`] for a body that isn't said to be JSON.

@@ -1,4 +1,4 @@
-//! A house around the room: the real store, keys and routes; browsers with a cookie jar; wallets that sign.
+//! An app around the service: the real store, keys and routes; browsers with a cookie jar; wallets that sign.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use crate::http::client::Proxies;
 use crate::http::keys::{Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::outbound::mail::Mailer;
-use crate::services::users::{Parts, People, api, prune};
+use crate::services::users::{Parts, Users, api, prune};
 use crate::storage::{Store, StoreError};
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
@@ -63,8 +63,8 @@ impl Answer {
     }
 }
 
-pub(super) struct House {
-    pub(super) people: People,
+pub(super) struct TestApp {
+    pub(super) users: Users,
     pub(super) store: Store,
     pub(super) keys: Keys,
     pub(super) clock: Clock,
@@ -72,7 +72,7 @@ pub(super) struct House {
     _folder: tempfile::TempDir,
 }
 
-impl House {
+impl TestApp {
     pub(super) fn new() -> Self {
         Self::with(PUBLIC_URL, false)
     }
@@ -104,7 +104,7 @@ impl House {
         mail: Option<Mailer>,
     ) -> Self {
         let (keys, clock) = (Keys::new(store.clone()), Clock::manual(NOON));
-        let people = People::new(Parts {
+        let users = Users::new(Parts {
             store: store.clone(),
             clock: clock.clone(),
             keys: keys.clone(),
@@ -122,8 +122,8 @@ impl House {
             key_read: 0,
         };
         let limits = Arc::new(Limits::new(settings));
-        let (router, _) = api::router(people.clone(), &limits, &Arc::new(Proxies::default()));
-        Self { people, store, keys, clock, router, _folder: folder }
+        let (router, _) = api::router(users.clone(), &limits, &Arc::new(Proxies::default()));
+        Self { users, store, keys, clock, router, _folder: folder }
     }
 
     pub(super) async fn key(&self, scopes: &[Scope], account: &str) -> String {
@@ -144,7 +144,7 @@ impl House {
     }
 
     pub(super) fn browser(&self) -> Browser<'_> {
-        Browser { house: self, jar: Mutex::default() }
+        Browser { app: self, jar: Mutex::default() }
     }
 
     /// Rows of a table.
@@ -179,7 +179,7 @@ impl House {
 
 /// A browser: keeps cookies as it is told to.
 pub(super) struct Browser<'a> {
-    pub(super) house: &'a House,
+    pub(super) app: &'a TestApp,
     pub(super) jar: Mutex<BTreeMap<String, (String, String)>>,
 }
 
@@ -202,7 +202,7 @@ impl Browser<'_> {
         }
         request = request.header("sec-fetch-site", "same-origin");
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let answer = self.house.send(request.body(body).unwrap()).await;
+        let answer = self.app.send(request.body(body).unwrap()).await;
         self.keep(&answer);
         answer
     }
@@ -253,7 +253,7 @@ impl Browser<'_> {
     /// All of a login with a wallet.
     pub(super) async fn log_in(&self, wallet: u8, link: bool) -> Answer {
         let k1 = self.challenge(link).await;
-        assert_eq!(self.house.call_back(&k1, &sign(&k1, wallet)).await.text, r#"{"status":"OK"}"#);
+        assert_eq!(self.app.call_back(&k1, &sign(&k1, wallet)).await.text, r#"{"status":"OK"}"#);
         self.finish(&k1).await
     }
 }

@@ -1,4 +1,4 @@
-//! A house around the family as its operator meets it: the real store, keys, ledger and routes on a simulated
+//! An app around the service as its operator meets it: the real store, keys, ledger and routes on a simulated
 //! node.
 
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ use crate::http::keys::{DEFAULT_ACCOUNT, Keys, Scope};
 use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Family, Ledger, Listeners, Settings, Wake, audit, events};
+use crate::ledger::{Family, Ledger, Listeners, Notify, Settings, audit, events};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::{Guard, GuardSettings};
@@ -30,8 +30,8 @@ use crate::outbound::lnurl::pay::Addresses;
 use crate::outbound::lnurl::payee::Payees;
 use crate::outbound::mail::Mailer;
 use crate::outbound::webhooks::store::Outbox;
-use crate::services::tips::{Parts, Rules, Teller, Tips, api, keyring, listener};
-use crate::services::users::{self, People};
+use crate::services::tips::{Notifier, Parts, Rules, Tips, api, keyring, listener};
+use crate::services::users::{self, Users};
 use crate::storage::{Store, StoreError};
 use crate::vouchers::{VoucherListener, Vouchers, upkeep};
 
@@ -40,7 +40,7 @@ pub(super) const URL: &str = "https://tips.example";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) tips: Tips,
     pub(super) clock: Clock,
     pub(super) document: OpenApi,
@@ -53,7 +53,7 @@ pub(super) struct House {
     _folder: tempfile::TempDir,
 }
 
-impl House {
+impl TestApp {
     pub(super) fn new() -> Self {
         Self::with(|_| {})
     }
@@ -80,15 +80,16 @@ impl House {
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
         let keyring = keyring(&store).unwrap();
-        let teller =
-            Teller::new(hub, Outbox::default(), log, keyring.clone(), clock.clone(), rules.return_fee);
-        let vouchers = Vouchers::new([(Family::Tips, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
+        let notifier =
+            Notifier::new(hub, Outbox::default(), log, keyring.clone(), clock.clone(), rules.return_fee);
+        let vouchers =
+            Vouchers::new([(Family::Tips, Arc::new(notifier.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
-            listeners: Listeners::new([(Family::Tips, listener(vouchers.clone(), teller.clone()))]),
+            wake: Arc::new(Notify::default()),
+            listeners: Listeners::new([(Family::Tips, listener(vouchers.clone(), notifier.clone()))]),
             settings: Settings::default(),
         };
         let keys = Keys::new(store.clone());
@@ -112,9 +113,9 @@ impl House {
                 Network::Regtest,
                 clock.clone(),
             ),
-            teller,
+            notifier,
             vouchers: vouchers.clone(),
-            people: People::new(users::Parts {
+            users: Users::new(users::Parts {
                 store,
                 clock: clock.clone(),
                 keys: keys.clone(),
@@ -164,7 +165,7 @@ impl House {
         (status, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
-    /// As [`House::send`] with a key.
+    /// As [`TestApp::send`] with a key.
     pub(super) async fn ask(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
         let headers = [("x-api-key", key), ("content-type", "application/json")];
         let body = if body.is_null() { String::new() } else { body.to_string() };

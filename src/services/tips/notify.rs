@@ -19,14 +19,14 @@ use crate::http::live::Hub;
 use crate::ledger::books::{Journal, Kind};
 use crate::ledger::{Account, Family, LedgerError};
 use crate::outbound::webhooks::store::{Outbox, OutboxError, Owner, Target};
-use crate::services::users::store as people;
+use crate::services::users::store as users;
 use crate::storage::Tx;
 use crate::telemetry::metrics::{TIPS, TIPS_SAT};
-use crate::vouchers::{self, Change, Taker, Voucher, VoucherListener};
+use crate::vouchers::{self, Change, Redeemer, Voucher, VoucherListener};
 
 /// The family's ear on its vouchers.
 #[derive(Clone)]
-pub struct Teller {
+pub struct Notifier {
     hub: Arc<Hub>,
     outbox: Outbox,
     log: EventLog,
@@ -92,7 +92,7 @@ impl Event {
     }
 }
 
-impl Teller {
+impl Notifier {
     /// With whom it tells. `return_fee` says whether a tip that comes back brings its fee along.
     pub fn new(
         hub: Arc<Hub>,
@@ -152,7 +152,7 @@ impl Teller {
             }
         };
         let secret = self.keyring.webhook_secret(tip.tipper);
-        let account = people::by_id(tx, tip.tipper)?.and_then(|tipper| tipper.account);
+        let account = users::by_id(tx, tip.tipper)?.and_then(|tipper| tipper.account);
         let owner = account.map_or(Owner::Stranger, Owner::Account);
         let target = Target { family: Family::Tips.name(), url, secret: Some(&secret), owner };
         match self.outbox.enqueue(tx, target, event.name(), &payload) {
@@ -203,7 +203,7 @@ impl Teller {
     }
 }
 
-impl VoucherListener for Teller {
+impl VoucherListener for Notifier {
     fn changed(&self, tx: &Tx<'_>, voucher: &Voucher, change: &Change) -> Result<(), LedgerError> {
         let id: VoucherId = voucher.id;
         let now = self.clock.now();
@@ -230,7 +230,9 @@ impl VoucherListener for Teller {
                 store::want_refund(tx, tip.tipper, now)?;
             }
             // Who claimed it says nothing of where its tipper's sats go.
-            Change::PayoutFailed(payout) if vouchers::taker_of(tx, payout.key())? == Some(Taker::Sender) => {
+            Change::PayoutFailed(payout)
+                if vouchers::taker_of(tx, payout.key())? == Some(Redeemer::Sender) =>
+            {
                 store::refund_failed(tx, tip.tipper, now)?;
             }
             Change::TakenOff(fee) => self.earn_again(tx, &tip, *fee)?,

@@ -24,7 +24,7 @@ use crate::http::live::{Hub, HubSettings};
 use crate::ledger::coin_fees::FeeRules;
 use crate::ledger::dispatcher::Dispatcher;
 use crate::ledger::{
-    Family, Ledger, LedgerError, Listener, Listeners, Settings, Wake, accounts, audit, charges, coins,
+    Family, Ledger, LedgerError, Listener, Listeners, Notify, Settings, accounts, audit, charges, coins,
     events, offer_payouts,
 };
 use crate::lightning::sim::{FakeNode, Sim};
@@ -32,7 +32,7 @@ use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::{Guard, GuardSettings};
 use crate::outbound::lnurl::dns::Dns;
 use crate::outbound::lnurl::pay::Addresses;
-use crate::services::accounts::{Accounts, Parts, Rules, Teller, api};
+use crate::services::accounts::{Accounts, Notifier, Parts, Rules, api};
 use crate::storage::Store;
 
 pub(super) const NOON: i64 = 1_800_000_000_000;
@@ -69,7 +69,7 @@ impl Answer {
     }
 }
 
-pub(super) struct House {
+pub(super) struct TestApp {
     pub(super) accounts: Accounts,
     pub(super) ledger: Ledger,
     pub(super) sim: Arc<Sim>,
@@ -80,7 +80,7 @@ pub(super) struct House {
     /// May withdraw.
     pub(super) key: String,
     pub(super) shop: AccountId,
-    teller: Teller,
+    notifier: Notifier,
     _folder: tempfile::TempDir,
 }
 
@@ -104,7 +104,7 @@ pub(super) fn rules() -> Rules {
     }
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         Self::with(rules(), None).await
     }
@@ -117,30 +117,30 @@ impl House {
         sim.set_commit_at_once(true);
         let node = Arc::new(FakeNode::new(Arc::clone(&sim)));
         let log = EventLog::new(store.clone(), Hub::new(HubSettings::default()));
-        let teller = Teller::new(log.clone());
-        let l402 = crate::services::l402::Teller::new(log, clock.clone());
+        let notifier = Notifier::new(log.clone());
+        let l402 = crate::services::l402::Notifier::new(log, clock.clone());
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([
-                (Family::Accounts, Arc::new(teller.clone()) as Arc<dyn Listener>),
+                (Family::Accounts, Arc::new(notifier.clone()) as Arc<dyn Listener>),
                 (Family::L402, Arc::new(l402) as Arc<dyn Listener>),
             ]),
             settings: Settings::default(),
         };
         let keys = Keys::new(store);
-        let (accounts, router) = serve(&ledger, &node, &teller, &keys, rules, dns);
+        let (accounts, router) = serve(&ledger, &node, &notifier, &keys, rules, dns);
         let made = keys.create("test", &[Scope::Withdraw], Some("shop")).await.unwrap();
         let shop = keys.account("shop").await.unwrap().unwrap();
         let key = made.1.expose().to_owned();
-        Self { accounts, ledger, sim, clock, keys, router, key, shop, node, teller, _folder: folder }
+        Self { accounts, ledger, sim, clock, keys, router, key, shop, node, notifier, _folder: folder }
     }
 
     /// The same data under other rules, as after a restart.
     pub(super) fn restarted_with(self, rules: Rules) -> Self {
-        let (accounts, router) = serve(&self.ledger, &self.node, &self.teller, &self.keys, rules, None);
+        let (accounts, router) = serve(&self.ledger, &self.node, &self.notifier, &self.keys, rules, None);
         Self { accounts, router, ..self }
     }
 
@@ -249,7 +249,7 @@ impl House {
 fn serve(
     ledger: &Ledger,
     node: &Arc<FakeNode>,
-    teller: &Teller,
+    notifier: &Notifier,
     keys: &Keys,
     rules: Rules,
     dns: Option<&str>,
@@ -263,7 +263,7 @@ fn serve(
         ledger: ledger.clone(),
         node: Node::new(Arc::clone(node), tokio::runtime::Handle::current()),
         rules,
-        teller: teller.clone(),
+        notifier: notifier.clone(),
         addresses: Addresses {
             client: guard.client(Duration::from_secs(2)).unwrap(),
             network: Network::Regtest,

@@ -1,4 +1,4 @@
-//! A house around the family: the real store, ledger, dispatcher and routes on a simulated node.
+//! An app around the service: the real store, ledger, dispatcher and routes on a simulated node.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -24,7 +24,7 @@ use crate::http::limits::{Budget, LimitSettings, Limits};
 use crate::http::live::{Hub, HubSettings};
 use crate::ledger::charges::hash_of;
 use crate::ledger::dispatcher::Dispatcher;
-use crate::ledger::{Family, Ledger, Listener, Listeners, Settings, Wake, audit, events, offer_payouts};
+use crate::ledger::{Family, Ledger, Listener, Listeners, Notify, Settings, audit, events, offer_payouts};
 use crate::lightning::sim::{FakeNode, Sim};
 use crate::lightning::{Lightning, Node};
 use crate::outbound::guard::{Guard, GuardSettings};
@@ -33,8 +33,8 @@ use crate::outbound::lnurl::fake::FakeAddresses;
 use crate::outbound::lnurl::payee::Payees;
 use crate::outbound::webhooks::store::Outbox;
 use crate::services::tips::request::Limits as OrderLimits;
-use crate::services::tips::{Parts, Rules, Teller, Tips, api, keyring, listener};
-use crate::services::users::{self, People};
+use crate::services::tips::{Notifier, Parts, Rules, Tips, api, keyring, listener};
+use crate::services::users::{self, Users};
 use crate::storage::{Store, StoreError};
 use crate::vouchers::{VoucherListener, Vouchers, upkeep};
 use crate::web::WebSettings;
@@ -44,7 +44,7 @@ pub(super) const PUBLIC_URL: &str = "https://tips.example";
 pub(super) const TIPS: &str = "/api/tipper/tips";
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
-/// What differs between houses.
+/// What differs between apps.
 pub(super) struct Setup {
     pub(super) limits: LimitSettings,
     pub(super) budget: u32,
@@ -83,7 +83,7 @@ impl Default for Setup {
     }
 }
 
-pub(super) struct House {
+pub(super) struct TestApp {
     /// What the published description says.
     pub(super) document: OpenApi,
     pub(super) tips: Tips,
@@ -103,7 +103,7 @@ pub(super) struct House {
     _folder: tempfile::TempDir,
 }
 
-impl House {
+impl TestApp {
     pub(super) async fn new() -> Self {
         Self::with(Setup::default()).await
     }
@@ -126,22 +126,29 @@ impl House {
         let keyring = keyring(&store).unwrap();
         let hub = Hub::new(HubSettings::default());
         let log = EventLog::new(store.clone(), Arc::clone(&hub));
-        let teller =
-            Teller::new(hub, Outbox::default(), log, keyring.clone(), clock.clone(), setup.rules.return_fee);
-        let vouchers = Vouchers::new([(Family::Tips, Arc::new(teller.clone()) as Arc<dyn VoucherListener>)]);
+        let notifier = Notifier::new(
+            hub,
+            Outbox::default(),
+            log,
+            keyring.clone(),
+            clock.clone(),
+            setup.rules.return_fee,
+        );
+        let vouchers =
+            Vouchers::new([(Family::Tips, Arc::new(notifier.clone()) as Arc<dyn VoucherListener>)]);
         let ledger = Ledger {
             store: store.clone(),
             lightning: Arc::clone(&node) as Arc<dyn Lightning>,
             clock: clock.clone(),
-            wake: Arc::new(Wake::default()),
+            wake: Arc::new(Notify::default()),
             listeners: Listeners::new([(
                 Family::Tips,
-                listener(vouchers.clone(), teller.clone()) as Arc<dyn Listener>,
+                listener(vouchers.clone(), notifier.clone()) as Arc<dyn Listener>,
             )]),
             settings: Settings::default(),
         };
         let keys = Keys::new(store.clone());
-        let people = People::new(users::Parts {
+        let users = Users::new(users::Parts {
             store,
             clock: clock.clone(),
             keys: keys.clone(),
@@ -163,9 +170,9 @@ impl House {
                 Network::Regtest,
                 clock.clone(),
             ),
-            teller,
+            notifier,
             vouchers: vouchers.clone(),
-            people,
+            users,
             budget: Arc::new(Budget::per_minute(setup.budget)),
         });
         let limits = Arc::new(Limits::new(setup.limits));
