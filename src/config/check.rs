@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::rates::RatesFrom;
 use super::sections::{ChainSource, Gossip};
 use super::smtp::SmtpSecurity;
-use super::{Chain, Config, Gifts, Http, Node, Rates, Smtp, shopify};
+use super::{Chain, Config, Gifts, Http, Node, Rates, Smtp, is_this_machine, shopify};
 use crate::core::currency::plausible_rate;
 use crate::core::money::Msat;
 
@@ -217,10 +217,6 @@ fn smtp(smtp: &Smtp, found: &mut Vec<Found>) {
         let remedy = "set smtp.user and smtp.password (or the variable SATCHEL_SMTP_PASSWORD), or neither";
         found.push(with_remedy("smtp.password", "a name and a password belong together", remedy));
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn rates(rates: &mut Rates, found: &mut Vec<Found>) {

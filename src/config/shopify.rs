@@ -1,14 +1,13 @@
 //! `[[shop.shopify]]`: Shopify shops that stand behind stores.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use bitcoin::Network;
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
 
 use super::check::{Found, with_remedy};
-use super::fields;
+use super::{fields, is_this_machine};
 use crate::core::ids::Secret;
 
 const KEY: &str = "shop.shopify";
@@ -145,11 +144,5 @@ fn is_domain(text: &str) -> bool {
 
 fn is_on_this_machine(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
-    let here = match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    here && matches!(url.scheme(), "http" | "https")
+    url.host_str().is_some_and(is_this_machine) && matches!(url.scheme(), "http" | "https")
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
-use super::{Check, settings};
+use super::Check;
 use crate::cli::client::Client;
 use crate::cli::show::{items, number, text};
-use crate::config::Config;
+use crate::config::{Config, is_this_machine};
 use crate::http::keys::DEFAULT_ACCOUNT;
+use crate::outbound::fetch::{FetchError, read_body};
 
 /// For an answer from the public address.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -101,7 +102,7 @@ async fn public_url(address: &str) -> Option<Check> {
     let url = Url::parse(&format!("{}/health/live", address.trim_end_matches('/'))).ok()?;
     // Of this machine's own address has been told; and onion addresses are not reached from here.
     let host = url.host_str().unwrap_or_default();
-    if settings::is_this_machine(host) || host.ends_with(".onion") {
+    if is_this_machine(host) || host.ends_with(".onion") {
         return None;
     }
     Some(match answer(&url).await {
@@ -133,15 +134,12 @@ async fn answer(url: &Url) -> Result<Vec<u8>, String> {
     };
     let client =
         reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let mut answer = client.map_err(told)?.get(url.clone()).send().await.map_err(told)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(told)? {
-        if body.len().saturating_add(chunk.len()) > LONGEST_ANSWER {
-            break;
-        }
-        body.extend_from_slice(&chunk);
+    let answer = client.map_err(told)?.get(url.clone()).send().await.map_err(told)?;
+    match read_body(answer, LONGEST_ANSWER).await {
+        // Nothing of ours is that long.
+        Err(FetchError::TooLarge) => Ok(Vec::new()),
+        read => read.map_err(|error| error.to_string()),
     }
-    Ok(body)
 }
 
 /// An answer of `/health/live`, whatever it says.
@@ -212,8 +210,9 @@ mod tests {
     async fn what_answers_in_place_of_satchel_is_told_from_it() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url: Url = format!("http://{}/pay/health/live", listener.local_addr().unwrap()).parse().unwrap();
+        let long = format!("{{\"status\":\"live\"}}{}", " ".repeat(LONGEST_ANSWER));
         let server = std::thread::spawn(move || {
-            for body in ["{\"status\":\"live\"}", "<html>Welcome to nginx!"] {
+            for body in ["{\"status\":\"live\"}", "<html>Welcome to nginx!", &long] {
                 let (mut stream, _) = listener.accept().unwrap();
                 let _ = stream.read(&mut [0; 1_024]).unwrap();
                 let head =
@@ -223,6 +222,7 @@ mod tests {
         });
         assert!(is_ours(&answer(&url).await.unwrap()));
         assert!(!is_ours(&answer(&url).await.unwrap()));
+        assert!(!is_ours(&answer(&url).await.unwrap()), "longer than any answer of ours");
         server.join().unwrap();
     }
 }

@@ -1,6 +1,5 @@
 //! Settings that are valid but unwise.
 
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use bitcoin::Network;
 use reqwest::Url;
 
 use super::Check;
-use crate::config::Config;
+use crate::config::{Config, is_this_machine};
 use crate::outbound::guard::{is_inside, is_public};
 
 pub fn look(config: &Config, file: Option<&Path>) -> Vec<Check> {
@@ -100,11 +99,6 @@ fn public_url(config: &Config) -> Check {
         return Check::warn(NAME, format!("{text}: wallets refuse http"), remedy);
     }
     Check::ok(NAME, text.as_str())
-}
-
-pub(super) fn is_this_machine(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn readable_by_others(file: &Path) -> Option<Check> {

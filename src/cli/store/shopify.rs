@@ -56,9 +56,35 @@ pub(super) fn shown(store: &Value) -> String {
         // Writing to a String can't fail.
         let _ = write!(said, "\n          the last attempt failed: {}", text(shop, "error"));
     }
+    said.push_str(&subtracted(shop));
     said.push_str(&problems(shop));
     for order in items(shop, "failing_orders") {
         let _ = write!(said, "\n          order {}: {}", text(order, "orderId"), text(order, "error"));
+    }
+    said
+}
+
+/// What readings take from the stock that Shopify tells, and until when.
+fn subtracted(shop: &Value) -> String {
+    let of = shop.get("subtracted").unwrap_or(&Value::Null);
+    let mut said = String::new();
+    if number(of, "orders") > 0 {
+        let _ = write!(
+            said,
+            "\n          stock: {} pieces of {} orders that were claimed before the shop was connected are subtracted \
+             until you enter them at Shopify and run `satchel store ship`",
+            number(of, "pieces"),
+            number(of, "orders"),
+        );
+    }
+    if number(of, "unclaimed_orders") > 0 {
+        let _ = write!(
+            said,
+            "\n          stock: {} pieces of {} paid orders are subtracted until their buyers claim them, and they are \
+             written",
+            number(of, "unclaimed_pieces"),
+            number(of, "unclaimed_orders"),
+        );
     }
     said
 }
@@ -91,10 +117,18 @@ mod tests {
         assert_eq!(of(json!({ "synced_at": at, "error": "down" })), "can't be read");
         let order = json!({ "orderId": "shpfy_1", "error": "refused" });
         let failing = json!({ "synced_at": at, "domain": "x.myshopify.com", "failing_orders": [order],
-            "problems": ["a"], "problem_count": 3 });
+            "problems": ["a"], "problem_count": 3,
+            "subtracted": { "orders": 2, "pieces": 5, "unclaimed_orders": 1, "unclaimed_pieces": 3 } });
         assert_eq!(of(failing.clone()), "orders can't be written");
         let said = shown(&json!({ "shopify": failing }));
-        for part in ["x.myshopify.com", "order shpfy_1: refused", "\n          a", "and 2 more"] {
+        for part in [
+            "x.myshopify.com",
+            "order shpfy_1: refused",
+            "5 pieces of 2 orders",
+            "3 pieces of 1 paid",
+            "\n          a",
+            "and 2 more",
+        ] {
             assert!(said.contains(part), "{said}");
         }
     }

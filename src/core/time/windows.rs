@@ -11,7 +11,9 @@
 //! ```
 //!
 //! A day begins at midnight (UTC) by the clock, if at least 23 hours of the last one have passed, and after 25 hours in
-//! any case. [`Clock::resume`] goes on where the last run stopped.
+//! any case. What is counted by the day is written down under its number, [`Clock::day`], which stays the same while the
+//! day lasts, whatever the clock shows meanwhile: so a clock that is set back over midnight brings nothing of the day
+//! before back. [`Clock::resume`] goes on where the last run stopped.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -70,12 +72,7 @@ impl Window {
         &self.0
     }
 
-    /// The days (since 1970) that it touches, first and last of each run of them.
-    pub fn days(&self) -> Vec<Span> {
-        self.in_units(DAY_MS)
-    }
-
-    /// The same in hours.
+    /// The hours (since 1970) that it touches, first and last of each run of them.
     pub fn hours(&self) -> Vec<Span> {
         self.in_units(HOUR_MS)
     }
@@ -190,7 +187,9 @@ impl Windows {
         self.now.passed.to = self.passed;
         let (day, lasted) = (wall.div_euclid(DAY_MS), self.passed.saturating_sub(self.day_began));
         if (day != self.day && lasted >= SHORTEST_DAY_MS) || lasted >= LONGEST_DAY_MS {
-            (self.day, self.day_began) = (day, self.passed);
+            // A day that the clock still shows after 25 hours has had its limit.
+            self.day = if day == self.day { day.saturating_add(1) } else { day };
+            self.day_began = self.passed;
             self.begin(wall, true);
         }
     }
@@ -246,6 +245,11 @@ fn of_system() -> &'static Mutex<Windows> {
 }
 
 impl Clock {
+    /// The number of the day whose limit holds, in days since 1970 by the clock at its beginning.
+    pub fn day(&self) -> i64 {
+        self.looked().day
+    }
+
     /// What counts for a limit of a day, now.
     pub fn today(&self) -> Window {
         let windows = self.looked();
@@ -291,135 +295,4 @@ impl Clock {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOON: UnixMillis = 1_800_000_000_000 - 1_800_000_000_000 % DAY_MS + DAY_MS / 2;
-    const TODAY: i64 = NOON / DAY_MS;
-    const HOUR: Duration = Duration::from_secs(3_600);
-    const DAY: Duration = Duration::from_secs(86_400);
-
-    fn days(clock: &Clock) -> Vec<(i64, i64)> {
-        clock.today().days().iter().map(|span| (span.from - TODAY, span.to - TODAY)).collect()
-    }
-
-    /// Whether a time counts for the last hour.
-    fn counts(clock: &Clock, at: UnixMillis) -> bool {
-        clock.last_hour().spans().iter().any(|span| (span.from..=span.to).contains(&at))
-    }
-
-    #[test]
-    fn windows_of_a_clock_that_is_right_are_its_day_and_hour() {
-        let clock = Clock::manual(NOON);
-        assert_eq!(days(&clock), [(0, 0)]);
-        for _ in 0..11 {
-            clock.advance(HOUR);
-            assert_eq!(days(&clock), [(0, 0)]);
-        }
-        for day in 1..5 {
-            clock.advance(HOUR);
-            assert_eq!(days(&clock), [(day, day)]);
-            clock.advance(HOUR * 23);
-        }
-        let now = clock.now();
-        assert!(counts(&clock, now) && counts(&clock, now - HOUR_MS) && !counts(&clock, now - HOUR_MS - 1));
-    }
-
-    #[test]
-    fn clock_that_is_set_ahead_and_back_ends_no_window() {
-        let clock = Clock::manual(NOON);
-        assert!(counts(&clock, NOON));
-        clock.jump(DAY * 3);
-        assert_eq!(days(&clock), [(0, 0), (3, 3)]);
-        assert!(counts(&clock, NOON) && counts(&clock, clock.now()));
-        let ahead = clock.now();
-        clock.jump_back(DAY * 4);
-        assert_eq!(days(&clock), [(-1, -1), (0, 0), (3, 3)]);
-        assert!(counts(&clock, NOON) && counts(&clock, ahead));
-        clock.jump(DAY);
-        clock.advance(HOUR * 2);
-        assert!(!counts(&clock, NOON) && !counts(&clock, ahead) && counts(&clock, clock.now()));
-        assert_eq!(days(&clock), [(-1, -1), (0, 0), (3, 3)]);
-        // Midnight, by the clock and by what has passed.
-        clock.advance(HOUR * 10);
-        assert_eq!(days(&clock), [(1, 1)]);
-    }
-
-    #[test]
-    fn clock_that_was_years_wrong_holds_nothing_up() {
-        for years in [-30_i64, 10] {
-            let clock = Clock::manual(NOON + years * 365 * DAY_MS);
-            let wrong = clock.now();
-            assert!(counts(&clock, wrong));
-            let by = DAY * u32::try_from(years.unsigned_abs() * 365).unwrap();
-            if years > 0 {
-                clock.jump_back(by)
-            } else {
-                clock.jump(by)
-            }
-            assert_eq!(clock.now(), NOON);
-            assert!(counts(&clock, wrong));
-            clock.advance(HOUR + Duration::from_secs(180));
-            assert!(!counts(&clock, wrong));
-            assert_eq!(days(&clock).len(), 2);
-            clock.advance(HOUR * 12);
-            assert_eq!(days(&clock), [(1, 1)]);
-        }
-    }
-
-    #[test]
-    fn clock_that_is_set_again_and_again_has_days_of_23_hours_at_least() {
-        let clock = Clock::manual(NOON);
-        let first = clock.today().days();
-        for round in 1..=21 {
-            clock.advance(Duration::from_secs(1_800));
-            if round % 2 == 0 {
-                clock.jump_back(DAY * 5)
-            } else {
-                clock.jump(DAY * 7)
-            }
-            let all = clock.today().days();
-            assert!(
-                all.iter().any(|span| (span.from..=span.to).contains(&first[0].from)),
-                "{round}: {all:?}"
-            );
-        }
-        clock.advance(HOUR * 3);
-        assert!(!clock.today().days().iter().any(|span| span.from <= TODAY && TODAY <= span.to));
-    }
-
-    #[test]
-    fn restart_makes_no_hour_of_the_day() {
-        let clock = Clock::manual(NOON - 9 * HOUR_MS);
-        let early = clock.now();
-        clock.today();
-        clock.advance(HOUR * 17);
-        let next = Clock::manual(clock.now() + 60_000);
-        next.resume(&clock.kept());
-        next.was_away(Duration::from_secs(60));
-        assert!(!counts(&next, early) && !counts(&next, next.now() - 2 * HOUR_MS), "{:?}", next.last_hour());
-        assert!(counts(&next, next.now() - HOUR_MS + 120_000) && counts(&next, next.now()));
-        assert!(next.today().spans().iter().any(|span| (span.from..=span.to).contains(&early)));
-        next.advance(HOUR);
-        assert!(!counts(&next, clock.now() - HOUR_MS / 2), "{:?}", next.last_hour());
-    }
-
-    #[test]
-    fn restart_goes_on_with_the_same_day() {
-        let clock = Clock::manual(NOON);
-        clock.jump(DAY * 3);
-        clock.today();
-        clock.jump_back(DAY * 3);
-        let kept = clock.kept();
-        // It starts with a clock that is wrong.
-        let next = Clock::manual(NOON + 40 * DAY_MS);
-        next.resume(&kept);
-        assert_eq!(days(&next), [(0, 0), (3, 3), (40, 40)]);
-        assert!(counts(&next, NOON));
-        next.was_away(HOUR * 2);
-        assert!(!counts(&next, NOON));
-        assert_eq!(days(&next), [(0, 0), (3, 3), (40, 40)]);
-        next.was_away(HOUR * 9);
-        assert_eq!(days(&next), [(40, 40)]);
-    }
-}
+mod tests;

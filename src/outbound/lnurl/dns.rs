@@ -20,9 +20,10 @@ use reqwest::redirect::Policy;
 use url::Url;
 
 use crate::core::time::Clock;
+use crate::outbound::fetch::read_body;
 
-/// Bytes of an answer: a few keys, signatures and texts.
-const LARGEST_ANSWER: usize = 128 * 1_024;
+/// Bytes of an answer: the length of a DNS message has two bytes.
+const LARGEST_ANSWER: usize = 65_535;
 
 /// How long the whole of a name's proof may take.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -116,22 +117,11 @@ impl Dns {
             let mut url = server.clone();
             url.query_pairs_mut().append_pair("dns", &text);
             let asked = self.client.get(url).header("accept", "application/dns-message").send().await;
-            let Ok(mut answer) = asked else { continue };
+            let Ok(answer) = asked else { continue };
             if !answer.status().is_success() {
                 continue;
             }
-            let mut body = Vec::new();
-            let whole = loop {
-                match answer.chunk().await {
-                    Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) <= LARGEST_ANSWER => {
-                        body.extend_from_slice(&chunk);
-                    }
-                    Ok(None) => break true,
-                    Ok(Some(_)) | Err(_) => break false,
-                }
-            };
-            // The length of a DNS message has two bytes.
-            if whole && body.len() <= usize::from(u16::MAX) {
+            if let Ok(body) = read_body(answer, LARGEST_ANSWER).await {
                 return Some(body);
             }
         }

@@ -4,6 +4,10 @@
 //! one site (the domain that was registered, or the /24 or /48 of an address). Strangers together have a part of the
 //! places and each lane a part of those, so that slow endpoints of one hold up neither shops nor other strangers.
 //!
+//! Half of a class's places are for lanes with nothing under way, so that a few slow accounts can't take all of them. If
+//! many slow lanes do, those that wait take turns: each lane has one delivery in a round before any has its next. So
+//! whoever waits is behind two deliveries of each other lane at most, however many endpoints those have.
+//!
 //! Which domain was registered is told by its labels: the last two, or the last three below a country's second level
 //! like `co.uk`. A list of all public suffixes (the Mozilla project's) has 10,000 entries and changes daily; without it,
 //! customers of one hosting company (`a.pages.example`, `b.pages.example`) share a lane. They wait for each other and
@@ -43,12 +47,26 @@ pub(super) enum Class {
     Strangers,
 }
 
+/// Lanes whose turn in a round is remembered; in a larger crowd a round ends early.
+const LARGEST_ROUND: usize = 1_000;
+
 /// Deliveries under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct UnderWay {
     pub(super) endpoints: HashSet<EndpointId>,
-    lanes: HashMap<String, usize>,
-    strangers: usize,
+    known: Lanes,
+    strangers: Lanes,
+}
+
+/// Those of a class.
+#[derive(Clone, Debug, Default)]
+struct Lanes {
+    /// How many of each lane.
+    taken: HashMap<String, usize>,
+    /// Of all of them.
+    count: usize,
+    /// The lanes that have had their turn in this round.
+    round: HashSet<String>,
 }
 
 impl Owner {
@@ -114,54 +132,90 @@ impl Places {
     }
 
     /// Places that one lane may have.
-    pub(super) fn of_lane(self, class: Class) -> usize {
+    fn of_lane(self, class: Class) -> usize {
         match class {
             Class::Strangers => (self.at_once / 16).max(1),
-            Class::Known => (self.at_once / 4).max(1),
+            Class::Known => (self.at_once / 8).max(1),
         }
+    }
+
+    /// Places that lanes may have together beyond one for each.
+    fn beyond_first(self, class: Class) -> usize {
+        self.of(class) / 2
     }
 
     /// Places that a class may take now.
     pub(super) fn free(self, class: Class, under_way: &UnderWay) -> usize {
-        let (all, strangers) = (under_way.endpoints.len(), under_way.strangers);
-        let taken = match class {
-            Class::Strangers => strangers,
-            Class::Known => all.saturating_sub(strangers),
-        };
-        self.of(class).saturating_sub(taken).min(self.at_once.saturating_sub(all))
+        let taken = under_way.of(class).count;
+        self.of(class).saturating_sub(taken).min(self.at_once.saturating_sub(under_way.endpoints.len()))
     }
 }
 
 impl UnderWay {
-    /// Whether one more of this lane may begin.
-    pub(super) fn has_room(&self, lane: &str, class: Class, places: Places) -> bool {
-        self.lanes.get(lane).copied().unwrap_or(0) < places.of_lane(class)
+    fn of(&self, class: Class) -> &Lanes {
+        match class {
+            Class::Known => &self.known,
+            Class::Strangers => &self.strangers,
+        }
     }
 
-    /// The lanes that have no room for more, as a JSON array. There are few: each has a part of all places.
-    pub(super) fn full_lanes(&self, class: Class, places: Places) -> String {
-        let full = self.lanes.iter().filter(|(_, count)| **count >= places.of_lane(class));
-        serde_json::Value::from_iter(full.map(|(lane, _)| lane.as_str())).to_string()
+    fn of_mut(&mut self, class: Class) -> &mut Lanes {
+        match class {
+            Class::Known => &mut self.known,
+            Class::Strangers => &mut self.strangers,
+        }
+    }
+
+    /// Whether one more of this lane may begin, in this round.
+    pub(super) fn may_begin(&self, lane: &str, class: Class, places: Places) -> bool {
+        let lanes = self.of(class);
+        !lanes.round.contains(lane) && lanes.has_room(lane, class, places)
+    }
+
+    /// The lanes that may not begin more, as a JSON array.
+    pub(super) fn passed_over(&self, class: Class, places: Places) -> String {
+        let lanes = self.of(class);
+        let full = lanes.taken.keys().filter(|lane| !lanes.has_room(lane, class, places));
+        let full = full.filter(|lane| !lanes.round.contains(*lane));
+        serde_json::Value::from_iter(full.chain(&lanes.round).map(String::as_str)).to_string()
+    }
+
+    /// Every lane may have its turn again; `false` if none has had it since the last round.
+    pub(super) fn next_round(&mut self, class: Class) -> bool {
+        let round = &mut self.of_mut(class).round;
+        let had = !round.is_empty();
+        round.clear();
+        had
     }
 
     pub(super) fn begin(&mut self, endpoint: EndpointId, lane: &str, class: Class) {
         self.endpoints.insert(endpoint);
-        let count = self.lanes.entry(lane.to_owned()).or_default();
-        *count = count.saturating_add(1);
-        if class == Class::Strangers {
-            self.strangers = self.strangers.saturating_add(1);
+        let lanes = self.of_mut(class);
+        let taken = lanes.taken.entry(lane.to_owned()).or_default();
+        *taken = taken.saturating_add(1);
+        lanes.count = lanes.count.saturating_add(1);
+        if lanes.round.len() >= LARGEST_ROUND {
+            lanes.round.clear();
         }
+        lanes.round.insert(lane.to_owned());
     }
 
     pub(super) fn end(&mut self, endpoint: EndpointId, lane: &str, class: Class) {
         self.endpoints.remove(&endpoint);
-        match self.lanes.get_mut(lane) {
-            Some(count) if *count > 1 => *count = count.saturating_sub(1),
-            _ => drop(self.lanes.remove(lane)),
+        let lanes = self.of_mut(class);
+        match lanes.taken.get_mut(lane) {
+            Some(taken) if *taken > 1 => *taken = taken.saturating_sub(1),
+            _ => drop(lanes.taken.remove(lane)),
         }
-        if class == Class::Strangers {
-            self.strangers = self.strangers.saturating_sub(1);
-        }
+        lanes.count = lanes.count.saturating_sub(1);
+    }
+}
+
+impl Lanes {
+    fn has_room(&self, lane: &str, class: Class, places: Places) -> bool {
+        let taken = self.taken.get(lane).copied().unwrap_or(0);
+        let beyond_first = self.count.saturating_sub(self.taken.len());
+        taken == 0 || (taken < places.of_lane(class) && beyond_first < places.beyond_first(class))
     }
 }
 
@@ -194,17 +248,21 @@ mod tests {
     #[test]
     fn strangers_and_each_lane_have_a_part_of_the_places() {
         let (places, mut under_way) = (Places::new(64), UnderWay::default());
+        let may = |under_way: &mut UnderWay, lane: &str| {
+            under_way.next_round(Class::Strangers);
+            under_way.may_begin(lane, Class::Strangers, places)
+        };
         assert_eq!(places.free(Class::Strangers, &under_way), 16);
         assert_eq!(places.free(Class::Known, &under_way), 60);
         for number in 0..4 {
-            assert!(under_way.has_room("site a.example", Class::Strangers, places));
+            assert!(may(&mut under_way, "site a.example"));
             under_way.begin(EndpointId(number), "site a.example", Class::Strangers);
         }
-        assert!(!under_way.has_room("site a.example", Class::Strangers, places));
-        assert!(under_way.has_room("site b.example", Class::Strangers, places));
+        assert!(!may(&mut under_way, "site a.example"));
+        assert!(may(&mut under_way, "site b.example"));
         assert_eq!(places.free(Class::Strangers, &under_way), 12);
         under_way.end(EndpointId(0), "site a.example", Class::Strangers);
-        assert!(under_way.has_room("site a.example", Class::Strangers, places));
+        assert!(may(&mut under_way, "site a.example"));
         for number in 10..70 {
             under_way.begin(EndpointId(number), &format!("account {number}"), Class::Known);
         }
@@ -212,5 +270,33 @@ mod tests {
             (places.free(Class::Known, &under_way), places.free(Class::Strangers, &under_way)),
             (0, 1)
         );
+    }
+
+    #[test]
+    fn slow_accounts_leave_half_of_the_places_to_others() {
+        let (places, mut under_way, mut number) = (Places::new(64), UnderWay::default(), 0);
+        for account in 0..8 {
+            let lane = format!("account {account}");
+            while under_way.next_round(Class::Known) || under_way.may_begin(&lane, Class::Known, places) {
+                if !under_way.may_begin(&lane, Class::Known, places) {
+                    break;
+                }
+                number += 1;
+                under_way.begin(EndpointId(number), &lane, Class::Known);
+            }
+        }
+        // One for each of the eight, and 30 besides.
+        assert_eq!((number, places.free(Class::Known, &under_way)), (38, 22));
+        assert!(under_way.may_begin("account 9", Class::Known, places));
+    }
+
+    #[test]
+    fn round_that_is_too_large_ends_early() {
+        let mut under_way = UnderWay::default();
+        for number in 0..3_000 {
+            under_way.begin(EndpointId(number), &format!("account {number}"), Class::Known);
+            under_way.end(EndpointId(number), &format!("account {number}"), Class::Known);
+        }
+        assert!(under_way.known.round.len() <= LARGEST_ROUND && under_way.known.taken.is_empty());
     }
 }

@@ -33,8 +33,9 @@ use crate::telemetry::metrics::{WEBHOOKS, WEBHOOKS_WAITING};
 /// Bytes of an answer that are read, to use the connection again, and how long that may take.
 const DRAINED: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
 
-/// Messages of one endpoint in a row, before others have their turn.
+/// Messages of one endpoint in a row, before others have their turn; none begins after so long.
 const IN_A_ROW: usize = 16;
+const LONGEST_ROW: Duration = Duration::from_secs(2);
 
 /// How long to sleep when nothing is due; a clock that was set back is noticed after it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -200,8 +201,9 @@ impl Courier {
             drop(self.store.write(put_right).await);
             return;
         }
+        let began = Instant::now();
         for turn in 1..=IN_A_ROW {
-            let Some(message) = next else { return };
+            let Some(message) = next.filter(|_| turn == 1 || began.elapsed() < LONGEST_ROW) else { return };
             let result = self.post(&message).await;
             crash_point!("webhook.after_post");
             next = match self.settle(&message, result, turn).await {

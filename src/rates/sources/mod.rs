@@ -16,6 +16,7 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 
 use super::{Prices, RateSource, SourceError};
+use crate::outbound::fetch::{FetchError, read_body};
 
 /// More than any honest answer.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -76,18 +77,15 @@ impl RateSource for Web {
 
 impl Web {
     async fn body(&self) -> Result<Vec<u8>, SourceError> {
-        let mut response = self.client.get(&self.url).send().await?;
+        let response = self.client.get(&self.url).send().await?;
         if !response.status().is_success() {
             return Err(SourceError::Status(response.status().as_u16()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len().saturating_add(chunk.len()) > LARGEST_ANSWER {
-                return Err(SourceError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        read_body(response, LARGEST_ANSWER).await.map_err(|error| match error {
+            FetchError::TooLarge => SourceError::TooLarge,
+            FetchError::TimedOut => SourceError::TimedOut,
+            _ => SourceError::Unreachable,
+        })
     }
 }
 

@@ -71,7 +71,7 @@ impl Notifier {
             let change = Change { account, kind: LineKind::WithdrawalFailed, reference: &reference, amount };
             accounts::credit(tx, &change, ended.at)?;
             if let Some(key) = withdrawal.key {
-                store::add_key_day(tx, key, withdrawal.created_at, -amount.signed())?;
+                store::add_key_day(tx, key, store::day_of(withdrawal.created_at), -amount.signed())?;
             }
             let failed = WithdrawalStatus::Failed;
             store::finish(tx, withdrawal.id, failed, (None, Msat::ZERO), ended.error, ended.at)?;

@@ -7,7 +7,7 @@ use crate::core::ids::{
     AccountId, CoinSendId, FeeReserveId, OfferPayoutId, PaymentHash, PayoutId, Preimage, WithdrawalId,
 };
 use crate::core::money::Msat;
-use crate::core::time::{UnixMillis, Window};
+use crate::core::time::UnixMillis;
 use crate::http::keys::KeyId;
 use crate::ledger::LedgerError;
 use crate::storage::Tx;
@@ -225,35 +225,35 @@ pub(super) fn finish(
     Ok(())
 }
 
+/// The day of a time, where no clock was set since.
+pub(super) fn day_of(at: UnixMillis) -> i64 {
+    at.div_euclid(DAY_MS)
+}
+
 /// What a key may take out in a day, if something was said for it, and what it has today.
 pub(super) fn key_day(
     connection: &Connection,
     key: KeyId,
-    today: &Window,
+    today: i64,
 ) -> Result<(Option<Msat>, Msat), LedgerError> {
     let limit: Option<u64> = connection
         .prepare_cached("SELECT withdraw_day_sat FROM api_keys WHERE id = ?1")?
         .query_row([key.0], |row| row.get(0))
         .optional()?
         .flatten();
-    let mut used = Msat::ZERO;
-    let mut statement = connection.prepare_cached(
-        "SELECT coalesce(sum(msat), 0) FROM withdrawal_days WHERE key_id = ?1 AND day BETWEEN ?2 AND ?3",
-    )?;
-    for days in today.days() {
-        let of_days: Msat = statement.query_row([key.0, days.from, days.to], |row| row.get(0))?;
-        used = used.checked_add(of_days).unwrap_or(Msat::MAX);
-    }
+    let used: Msat = connection
+        .prepare_cached("SELECT coalesce(sum(msat), 0) FROM withdrawal_days WHERE key_id = ?1 AND day = ?2")?
+        .query_row([key.0, today], |row| row.get(0))?;
     Ok((limit.map(|sat| Msat::from_sat(sat).unwrap_or(Msat::MAX)), used))
 }
 
-/// Adds to what a key has taken out in the day of `at`, or takes from it.
-pub(super) fn add_key_day(tx: &Tx<'_>, key: KeyId, at: UnixMillis, msat: i64) -> Result<(), LedgerError> {
+/// Adds to what a key has taken out in a day, or takes from it.
+pub(super) fn add_key_day(tx: &Tx<'_>, key: KeyId, day: i64, msat: i64) -> Result<(), LedgerError> {
     tx.prepare_cached(
         "INSERT INTO withdrawal_days (key_id, day, msat) VALUES (?1, ?2, max(?3, 0))
          ON CONFLICT (key_id, day) DO UPDATE SET msat = max(msat + ?3, 0)",
     )?
-    .execute([key.0, at.div_euclid(DAY_MS), msat])?;
+    .execute([key.0, day, msat])?;
     Ok(())
 }
 

@@ -346,8 +346,9 @@ impl Accounts {
             By::Operator => None,
         };
         if let Some(key) = key {
-            self.within_budget(tx, key, amount)?;
-            store::add_key_day(tx, key, now, amount.signed())?;
+            let today = self.ledger().clock.day();
+            self.within_budget(tx, key, today, amount)?;
+            store::add_key_day(tx, key, today, amount.signed())?;
         }
         let public_id = WithdrawalKey::random()?;
         let reference = public_id.to_string();
@@ -367,8 +368,8 @@ impl Accounts {
         Ok(Draft { public_id, account, key, target: &plan.new.target, amount, reserve, fee_reserve, carrier })
     }
 
-    fn within_budget(&self, tx: &Tx<'_>, key: KeyId, amount: Msat) -> Result<(), AccountError> {
-        let (own, used) = store::key_day(tx, key, &self.ledger().clock.today())?;
+    fn within_budget(&self, tx: &Tx<'_>, key: KeyId, today: i64, amount: Msat) -> Result<(), AccountError> {
+        let (own, used) = store::key_day(tx, key, today)?;
         let limit = own.unwrap_or(self.rules().key_day);
         let fits = used.checked_add(amount).is_some_and(|sum| sum <= limit);
         if limit == Msat::ZERO || fits {

@@ -23,7 +23,7 @@ pub(super) struct Left {
 
 impl Left {
     pub(super) fn read(connection: &Connection, purse: &Purse, today: &Today) -> Result<Self, LedgerError> {
-        let spent_today = store::spent_today(connection, purse.id, &today.window)?;
+        let spent_today = store::spent_today(connection, purse.id, today.day)?;
         Ok(Self {
             budget: purse.budget.saturating_sub(purse.spent),
             spent_today,

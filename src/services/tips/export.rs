@@ -8,6 +8,7 @@ use crate::core::ids::PaymentHash;
 use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::core::time::iso::IsoSeconds;
+use crate::services::tips::request::note_of;
 use crate::storage::export::{ReadLine, Section, Table, sats};
 
 /// Every tip, by when it was paid for, or else made.
@@ -42,6 +43,6 @@ fn tip(row: &Row<'_>) -> rusqlite::Result<ReadLine> {
         .own(row.get::<_, PaymentHash>(9)?)
         .maybe(row.get::<_, Option<PaymentHash>>(10)?)
         .text(row.get(11)?)
-        .text(row.get(12)?);
+        .text(row.get::<_, Option<String>>(12)?.map(|note| note_of(&note)));
     Ok(ReadLine { row: row.get(0)?, at: paid_at.unwrap_or(created_at), text: line.end() })
 }

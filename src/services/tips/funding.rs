@@ -143,7 +143,7 @@ impl Funding {
             expires_at,
             onboarding_flow: OnboardingFlow::Default,
             anonymous: true,
-            words: &TipWords { tippee_name: None, note: Some(PAID_AGAIN.into()) },
+            words: &TipWords { tippee_name: None, note: Some(PAID_AGAIN.into()), marked: None },
             details: Shared::default(),
             passphrase: None,
         };

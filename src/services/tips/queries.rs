@@ -210,6 +210,7 @@ impl<'a> Shown<'a> {
             copied_claim_url: tip.copied_at,
             currency: tip.currency.as_deref(),
             note: self.of_people(tip.note.as_deref()),
+            note_without_name: self.of_people(tip.note_without_name.as_deref()),
             withdrawal_id: taken.map(|withdrawal| withdrawal.public_id.as_str()),
             onboarding_flow: tip.onboarding_flow,
             last_withdrawal: tip.withdrawal_at,

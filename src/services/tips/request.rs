@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 pub use self::fields::Invalid;
 use self::fields::{Field, Fields};
-pub use self::words::{Kind, TipWords};
+pub use self::words::{Kind, TipWords, note_of, note_without_name};
 use super::fee::{self, FeeRule, group_cost};
 use super::passphrase::{MAX_WORDS, MIN_WORDS, Passphrase, WordCount};
 use super::status::OnboardingFlow;

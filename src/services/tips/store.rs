@@ -82,7 +82,7 @@ pub(super) fn insert(tx: &Tx<'_>, new: &NewTip<'_>, now: UnixMillis) -> Result<(
         new.words.tippee_name,
         new.details.tippee_locale,
         new.details.currency,
-        new.words.note,
+        new.words.stored_note(),
         new.details.wallet,
         new.details.ad_url,
         new.details.ad_image_url,

@@ -64,6 +64,8 @@ pub struct TipData<'a> {
     pub currency: Option<&'a str>,
     /// What they are told.
     pub note: Option<&'a str>,
+    /// The same without the name, if a group's template told one.
+    pub note_without_name: Option<&'a str>,
     /// Public id of the withdrawal.
     pub withdrawal_id: Option<&'a str>,
     /// How they get at it.

@@ -180,8 +180,7 @@ function noteOutcome(before, told) {
 
 /// The note as the tipper wrote it; but for somebody by a group's link without a name that is another's.
 function note() {
-  const { note: text, tippeeName: name } = tip;
-  return text && name && isId(group) ? text.replaceAll(name, '…') : text || '';
+  return (isId(group) && tip.noteWithoutName) || tip.note || '';
 }
 
 /// Whoever follows a group's link gets the next tip that is free, whatever name the tipper had in mind for it.

@@ -71,7 +71,7 @@ pub(super) enum Then {
     Park,
 }
 
-// The lanes that are full are passed over in the index: a long queue in one of them makes the look at the others
+// The lanes that may not begin are passed over in the index: a long queue in one of them makes the look at the others
 // slower by a few milliseconds for each 20,000, and hides none of them.
 const SCHEDULED: &str = "SELECT id, lane, next_try_at FROM webhook_endpoints
      WHERE strangers = ?1 AND next_try_at IS NOT NULL AND lane NOT IN (SELECT value FROM json_each(?2))
@@ -115,8 +115,11 @@ pub(super) struct Due {
     pub(super) class: Class,
 }
 
-/// The endpoints of a class that may begin now, the most urgent first, and when the next after them is due. What has
-/// no room in its lane is passed over. They are counted as begun.
+/// Rows of lanes that had their turn meanwhile, before the index passes over them.
+const SKIPPED: usize = 32;
+
+/// The endpoints of a class that may begin now, the most urgent of each lane first, and when the next after them is
+/// due. What has no room in its lane is passed over. They are counted as begun.
 pub(super) fn due(
     connection: &Connection,
     class: Class,
@@ -125,38 +128,68 @@ pub(super) fn due(
     now: i64,
 ) -> Result<(Vec<Due>, Option<i64>), StoreError> {
     let mut chosen = Vec::new();
-    // Each round but the last fills a lane, of which there are no more than places.
+    // Each look but the last of a round begins something, and so does each round but the last.
     loop {
-        let full = under_way.full_lanes(class, places);
-        let strangers = class == Class::Strangers;
-        let mut far = connection.prepare_cached(SCHEDULED_FAR)?;
-        let mut far = far.query(params![strangers, full, far_from(now)])?;
-        let mut soon = connection.prepare_cached(SCHEDULED)?;
-        let mut soon = soon.query(params![strangers, full])?;
-        loop {
-            if places.free(class, under_way) == 0 {
-                return Ok((chosen, None));
+        match look(connection, (class, places, now), under_way, &mut chosen)? {
+            Look::NoPlace => return Ok((chosen, None)),
+            Look::Again => {}
+            Look::All { next } => {
+                if !under_way.next_round(class) {
+                    return Ok((chosen, next));
+                }
             }
-            let row = match far.next()? {
+        }
+    }
+}
+
+/// How a look through the schedule ended.
+enum Look {
+    /// All places are taken.
+    NoPlace,
+    /// Too many rows were of lanes that had their turn in it.
+    Again,
+    /// Nothing else that may begin is due before then.
+    All { next: Option<i64> },
+}
+
+fn look(
+    connection: &Connection,
+    (class, places, now): (Class, Places, i64),
+    under_way: &mut UnderWay,
+    chosen: &mut Vec<Due>,
+) -> Result<Look, StoreError> {
+    let (passed_over, strangers) = (under_way.passed_over(class, places), class == Class::Strangers);
+    let mut far = connection.prepare_cached(SCHEDULED_FAR)?;
+    let mut far = far.query(params![strangers, passed_over, far_from(now)])?;
+    let mut soon = connection.prepare_cached(SCHEDULED)?;
+    let mut soon = soon.query(params![strangers, passed_over])?;
+    let mut skipped = 0_usize;
+    loop {
+        if places.free(class, under_way) == 0 {
+            return Ok(Look::NoPlace);
+        }
+        let row = match far.next()? {
+            Some(row) => row,
+            None => match soon.next()? {
                 Some(row) => row,
-                None => match soon.next()? {
-                    Some(row) => row,
-                    None => return Ok((chosen, None)),
-                },
-            };
-            let (endpoint, lane, due_at): (_, String, i64) =
-                (EndpointId(row.get(0)?), row.get(1)?, row.get(2)?);
-            if due_at > now {
-                return Ok((chosen, Some(due_at)));
-            }
-            if under_way.endpoints.contains(&endpoint) {
-                continue;
-            }
-            if !under_way.has_room(&lane, class, places) {
-                break;
-            }
+                None => return Ok(Look::All { next: None }),
+            },
+        };
+        let (endpoint, lane, due_at): (_, String, i64) = (EndpointId(row.get(0)?), row.get(1)?, row.get(2)?);
+        if due_at > now {
+            return Ok(Look::All { next: Some(due_at) });
+        }
+        if under_way.endpoints.contains(&endpoint) {
+            continue;
+        }
+        if under_way.may_begin(&lane, class, places) {
             under_way.begin(endpoint, &lane, class);
             chosen.push(Due { endpoint, lane, class });
+            continue;
+        }
+        skipped = skipped.saturating_add(1);
+        if skipped >= SKIPPED {
+            return Ok(Look::Again);
         }
     }
 }

@@ -177,6 +177,14 @@ impl Post {
         all.into_iter().find(|message| message.id == *id).unwrap()
     }
 
+    async fn wait_for_attempts(&self, id: &MessageId, count: i64) {
+        let began = Instant::now();
+        while self.info(id).await.attempts < count {
+            assert!(began.elapsed() < Duration::from_secs(10), "still {:?}", self.info(id).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     async fn wait_until(&self, id: &MessageId, state: MessageState) -> MessageInfo {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(10) {
@@ -243,7 +251,7 @@ async fn a_receiver_that_is_down_gets_it_when_it_is_back() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let worker = post.work(quick());
     let id = post.send_signed(format!("http://127.0.0.1:{port}/up"), None, "{}").await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    post.wait_for_attempts(&id, 1).await;
     let info = post.info(&id).await;
     assert!(info.attempts >= 1 && info.state == MessageState::Waiting, "{info:?}");
     assert_eq!(info.last_error.as_deref(), Some("the host can't be reached"));
@@ -392,14 +400,17 @@ async fn a_message_that_breaks_its_receiver_waits_alone_once_that_is_known() {
     let worker = post.work(WorkerSettings { pauses, ..quick() });
     let bad = post.send(&receiver, "shop", "bad").await;
     let good: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    let mut last = bad.clone();
     for number in &good {
-        post.send(&receiver, "shop", number).await;
+        last = post.send(&receiver, "shop", number).await;
     }
     // Twice in its turn, three times for itself, and then it is put off for an hour.
     let got = receiver.wait_for("shop", 25).await;
     assert_eq!(&got[..2], ["bad", "bad"]);
     assert_eq!(got.iter().filter(|body| *body != "bad").collect::<Vec<_>>(), good.iter().collect::<Vec<_>>());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // What was received is written down a moment later.
+    post.wait_for_attempts(&bad, 5).await;
+    post.wait_until(&last, MessageState::Delivered).await;
     let (next, failures) = post.endpoint().await;
     assert_eq!((post.info(&bad).await.attempts, failures), (5, 0));
     assert!(next.unwrap() > now_ms() + HOUR / 2);
@@ -601,7 +612,77 @@ fn queue_of_one_lane_hides_no_other_however_long_it_is() {
         (count("site long.example"), count("site other.example"), count("account 1"), count("account 2"))
     };
     assert_eq!(chosen(Class::Strangers), (4, 1, 0, 0));
-    assert_eq!(chosen(Class::Known), (0, 0, 16, 1));
+    assert_eq!(chosen(Class::Known), (0, 0, 8, 1));
+}
+
+/// Endpoints that are due, of these lanes, so many of each.
+fn queued(strangers: bool, lanes: std::ops::Range<u32>, endpoints: u32, at: i64) -> Post {
+    let post = Post::open();
+    let written = post.store.write_blocking(move |tx| {
+        for lane in lanes {
+            let name = if strangers { format!("site {lane}.example") } else { format!("account {lane}") };
+            for number in 0..endpoints {
+                tx.execute(
+                    "INSERT INTO webhook_endpoints (family, url, secret, next_try_at, strangers, lane)
+                     VALUES ('gifts', ?1 || '/' || ?2, '', ?3, ?4, ?1)",
+                    rusqlite::params![name, number, at, strangers],
+                )?;
+            }
+        }
+        tx.execute(
+            "INSERT INTO webhook_endpoints (family, url, secret, next_try_at, strangers, lane)
+             VALUES ('payments', 'waiting', '', ?1 + 1, 0, 'account 999')",
+            [at],
+        )?;
+        Ok::<_, StoreError>(())
+    });
+    written.unwrap();
+    post
+}
+
+/// Deliveries that begin before that of the account that waits, if each takes its place until all are taken, and then
+/// one after the other ends and stays due.
+fn begun_before_the_one_that_waits(post: &Post) -> usize {
+    let (mut under_way, mut running, mut before) =
+        (UnderWay::default(), std::collections::VecDeque::new(), 0);
+    loop {
+        let taken = under_way.clone();
+        let read = post.store.read_blocking(move |connection| {
+            let mut taken = taken;
+            let (mut due, _) = queue::due(connection, Class::Strangers, Places::new(64), &mut taken, 1_000)?;
+            due.extend(queue::due(connection, Class::Known, Places::new(64), &mut taken, 1_000)?.0);
+            Ok::<_, StoreError>((due, taken))
+        });
+        let (due, taken) = read.unwrap();
+        under_way = taken;
+        for due in due {
+            if due.lane == "account 999" {
+                return before;
+            }
+            before += 1;
+            running.push_back(due);
+        }
+        assert!(before < 2_000, "it never has its turn");
+        let ended: queue::Due = running.pop_front().unwrap();
+        under_way.end(ended.endpoint, &ended.lane, ended.class);
+    }
+}
+
+#[test]
+fn waiting_account_begins_within_a_bounded_number_of_places() {
+    // What waits behind everything that was due before it, and is due ever again.
+    for (strangers, lanes, most) in [
+        // A place is left to it.
+        (false, 4, 40),
+        (false, 8, 40),
+        (true, 500, 16),
+        // All places are taken: it is behind one of each, and those that were begun.
+        (false, 100, 100),
+        (false, 300, 300),
+    ] {
+        let before = begun_before_the_one_that_waits(&queued(strangers, 0..lanes, 20, 1));
+        assert!(before <= most, "{before} of {lanes} before it, strangers: {strangers}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

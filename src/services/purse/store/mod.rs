@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::core::ids::{AccountId, PurseId, random_bytes};
 use crate::core::money::Msat;
-use crate::core::time::{Clock, UnixMillis, Window};
+use crate::core::time::{Clock, UnixMillis};
 use crate::http::keys::KeyId;
 use crate::ledger::LedgerError;
 use crate::storage::{StoreError, Tx};
@@ -161,34 +161,26 @@ impl Day {
 /// The day whose limit holds.
 ///
 /// A clock that is set wrong must not give a second day's money, neither ahead nor back, nor hold a purse up for as long
-/// as it was wrong. So a limit is for the [window](Window) that ends by the time that has really passed, and what was
-/// written down for any of the days that the clock showed in it counts.
-#[derive(Clone, Debug)]
+/// as it was wrong. So a limit is for a [day](Clock::day) that ends by the time that has really passed, and what was written
+/// down for it counts.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Today {
     /// What payments of now are written down for.
     pub(super) day: Day,
-    /// What counts.
-    pub(super) window: Window,
 }
 
 impl Today {
     /// By a clock.
     pub(super) fn of(clock: &Clock) -> Self {
-        Self { window: clock.today(), day: Day::of(clock.now()) }
+        Self { day: Day(clock.day()) }
     }
 }
 
 /// What was spent today, with what is reserved.
-pub(super) fn spent_today(connection: &Connection, id: PurseId, today: &Window) -> Result<Msat, LedgerError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT coalesce(sum(msat), 0) FROM purse_days WHERE purse_id = ?1 AND day BETWEEN ?2 AND ?3",
-    )?;
-    let mut all = Msat::ZERO;
-    for days in today.days() {
-        let spent: Msat = statement.query_row(params![id, days.from, days.to], |row| row.get(0))?;
-        all = all.checked_add(spent).unwrap_or(Msat::MAX);
-    }
-    Ok(all)
+pub(super) fn spent_today(connection: &Connection, id: PurseId, day: Day) -> Result<Msat, LedgerError> {
+    let mut statement = connection
+        .prepare_cached("SELECT coalesce(sum(msat), 0) FROM purse_days WHERE purse_id = ?1 AND day = ?2")?;
+    Ok(statement.query_row(params![id, day.0], |row| row.get(0))?)
 }
 
 /// Adds to what was spent, in all and in a day, or takes from it.

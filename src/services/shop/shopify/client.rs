@@ -20,7 +20,7 @@ use super::token::Tokens;
 use crate::config;
 use crate::core::ids::Secret;
 use crate::core::time::Clock;
-use crate::outbound::fetch::{FetchError, GuardedClient};
+use crate::outbound::fetch::{FetchError, GuardedClient, read_body};
 
 /// Bytes of an answer; the largest we ask for are a few hundred kilobytes.
 const LARGEST: usize = 8 * 1_024 * 1_024;
@@ -141,7 +141,7 @@ impl Client {
             .header("accept", "application/json")
             .header("x-shopify-access-token", token.expose())
             .json(&json!({ "query": query.text, "variables": variables }));
-        let mut response = sent(request).await?;
+        let response = sent(request).await?;
         match response.status().as_u16() {
             200 => {}
             401 => return Ok(Attempt::Unauthorised),
@@ -149,7 +149,7 @@ impl Client {
             403 => return Err(ShopifyError::Denied("HTTP status 403".into())),
             status => return Err(ShopifyError::Status(status)),
         }
-        let body = read_body(&mut response, LARGEST).await?;
+        let body = body_of(response, LARGEST).await?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| ShopifyError::NotJson)?;
         let cost = answer.extensions.as_ref().and_then(|extensions| extensions.get("cost"));
         if let Some(cost) = cost.and_then(|cost| Cost::deserialize(cost).ok()) {
@@ -217,18 +217,12 @@ pub(super) async fn sent(request: RequestBuilder) -> Result<Response, ShopifyErr
     })
 }
 
-pub(super) async fn read_body(response: &mut Response, largest: usize) -> Result<Vec<u8>, ShopifyError> {
-    let mut body = Vec::new();
-    loop {
-        let chunk = response.chunk().await.map_err(|error| {
-            if error.is_timeout() { ShopifyError::TimedOut } else { ShopifyError::Broken }
-        })?;
-        let Some(chunk) = chunk else { return Ok(body) };
-        if body.len().saturating_add(chunk.len()) > largest {
-            return Err(ShopifyError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
+pub(super) async fn body_of(response: Response, largest: usize) -> Result<Vec<u8>, ShopifyError> {
+    read_body(response, largest).await.map_err(|error| match error {
+        FetchError::TooLarge => ShopifyError::TooLarge,
+        FetchError::TimedOut => ShopifyError::TimedOut,
+        _ => ShopifyError::Broken,
+    })
 }
 
 /// What `Retry-After` says, in seconds with or without a point; two without it.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::ShopifyShop;
 use super::error::ShopifyError;
-use super::store::{orders as sending, shops};
+use super::store::{catalogue, orders as sending, shops};
 use super::sync::Synced;
 use crate::core::time::iso::IsoSeconds;
 use crate::services::shop::store::orders;
@@ -28,6 +28,7 @@ impl Shop {
         let Some(shop) = self.0.parts.shopify.behind(&store.slug) else { return Ok(Value::Null) };
         let state = shops::state(connection, store.id)?;
         let counts = sending::counts(connection, store.id)?;
+        let before = catalogue::before(connection, store.id)?;
         let mut failing = Vec::new();
         for (id, error) in counts.failing {
             let order = orders::by_id(connection, id)?;
@@ -43,6 +44,12 @@ impl Shop {
             "orders_written": counts.written,
             "orders_waiting": counts.waiting,
             "failing_orders": failing,
+            "subtracted": {
+                "orders": before.orders,
+                "pieces": before.pieces,
+                "unclaimed_orders": before.unclaimed_orders,
+                "unclaimed_pieces": before.unclaimed_pieces,
+            },
         }))
     }
 

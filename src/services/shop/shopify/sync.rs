@@ -107,7 +107,7 @@ impl Shop {
             synced.changed = synced.changed.saturating_add(self.store().write(write).await?);
         }
         let (here, id, problems) = (self.clone(), store.id, synced.problems.clone());
-        let write = move |tx: &Tx<'_>| -> Result<usize, StoreError> {
+        let write = move |tx: &Tx<'_>| -> Result<(usize, Option<catalogue::Before>), StoreError> {
             let mut removed = 0;
             for (product, remote) in catalogue::linked(tx, id)? {
                 if !seen.products.contains(&remote) {
@@ -118,10 +118,25 @@ impl Shop {
             if removed > 0 {
                 here.notifier().catalogue_changed(tx, id);
             }
+            let first = shops::state(tx, id)?.synced_at.is_none();
             shops::done(tx, id, began, &problems, problem_count)?;
-            Ok(removed)
+            Ok((removed, first.then(|| catalogue::before(tx, id)).transpose()?))
         };
-        synced.removed = self.store().write(write).await?;
+        let (removed, before) = self.store().write(write).await?;
+        synced.removed = removed;
+        // Only at connecting: `store show` tells of it as long as it is so.
+        if let Some(before) = before.filter(|before| before.orders > 0 || before.unclaimed_orders > 0) {
+            tracing::warn!(
+                store = shop.slug,
+                shop = shop.domain,
+                orders = before.orders,
+                pieces = before.pieces,
+                unclaimed_orders = before.unclaimed_orders,
+                unclaimed_pieces = before.unclaimed_pieces,
+                "orders from before the Shopify shop was connected are subtracted from its stock: claimed ones until \
+                 you enter them at Shopify and run `satchel store ship`, unclaimed ones until they are claimed"
+            );
+        }
         if synced.problem_count > 0 {
             tracing::warn!(
                 store = shop.slug,

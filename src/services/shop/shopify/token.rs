@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::client::{read_body, sent};
+use super::client::{body_of, sent};
 use super::error::ShopifyError;
 use crate::config;
 use crate::core::ids::Secret;
@@ -99,14 +99,14 @@ impl Tokens {
         ];
         let request =
             self.http.request(Method::POST, &self.url)?.header("accept", "application/json").form(&form);
-        let mut response = sent(request).await?;
+        let response = sent(request).await?;
         match response.status().as_u16() {
             200 => {}
             status @ (400 | 401 | 403 | 404) => return Err(ShopifyError::Credentials(status)),
             429 => return Err(ShopifyError::Throttled),
             status => return Err(ShopifyError::Status(status)),
         }
-        let body = read_body(&mut response, LARGEST).await?;
+        let body = body_of(response, LARGEST).await?;
         let grant: Grant = serde_json::from_slice(&body).map_err(|_| ShopifyError::NotJson)?;
         let token = &grant.access_token;
         if token.is_empty() || token.len() > 1_000 || !token.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -240,7 +240,7 @@ impl World {
         let limits = Limits::default();
         let amount = Msat::from_sat(sat).unwrap();
         let fee = limits.fee.fee(amount).unwrap();
-        let nobody = TipWords { tippee_name: None, note: None };
+        let nobody = TipWords::default();
         let new = NewTips {
             amount,
             fee,

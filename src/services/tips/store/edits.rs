@@ -35,7 +35,7 @@ pub(in crate::services::tips) fn edit(
     .execute(params![
         id,
         edit.words.tippee_name,
-        edit.words.note,
+        edit.words.stored_note(),
         edit.details.tippee_locale,
         edit.details.currency,
         edit.details.wallet,

@@ -7,6 +7,7 @@ use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::ledger::{ChargeStatus, PayoutKey, PayoutStatus};
 use crate::services::tips::ids::Cuid;
+use crate::services::tips::request::{note_of, note_without_name};
 use crate::services::tips::status::{GroupStatus, OnboardingFlow, TipStatus};
 use crate::vouchers::VoucherState;
 
@@ -47,6 +48,8 @@ pub struct Tip {
     pub currency: Option<String>,
     /// What they are told.
     pub note: Option<String>,
+    /// The same for whoever follows a group's link: without the name, if it tells one.
+    pub note_without_name: Option<String>,
     /// The wallet at the top of the list.
     pub wallet: Option<String>,
     /// Where the picture leads to.
@@ -144,7 +147,11 @@ pub(super) fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
     let group: Option<TipGroupId> = row.get(5)?;
     let tippee: Option<UserId> = row.get(24)?;
     let payout = PayoutKey::of_columns(row.get(38)?, row.get(41)?);
+    let (name, note): (Option<String>, Option<String>) = (row.get(14)?, row.get(17)?);
+    let without = note.as_deref().filter(|_| group.is_some());
     Ok(Tip {
+        note_without_name: without.and_then(|note| note_without_name(note, name.as_deref())),
+        note: note.as_deref().map(note_of),
         id: row.get(0)?,
         public_id: row.get(1)?,
         tipper: row.get(2)?,
@@ -161,10 +168,9 @@ pub(super) fn read_tip(row: &Row<'_>) -> rusqlite::Result<Tip> {
         expires_at: row.get(11)?,
         onboarding_flow: parsed(row, 12)?,
         anonymous: row.get(13)?,
-        tippee_name: row.get(14)?,
+        tippee_name: name,
         tippee_locale: row.get(15)?,
         currency: row.get(16)?,
-        note: row.get(17)?,
         wallet: row.get(18)?,
         ad_url: row.get(19)?,
         ad_image_url: row.get(20)?,

@@ -133,3 +133,23 @@ async fn a_static_link_that_is_off_over_or_deleted_leads_nowhere() {
     assert_eq!(app.get("", &path(&paid)).await.text, "{}");
     app.ask(Method::POST, "", &path(&paid), None).await.is_error(405, "METHOD_NOT_ALLOWED");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn note_of_a_group_s_link_leaves_out_the_name_and_nothing_else() {
+    let app = TestApp::new().await;
+    let order = json!({"quantity": 2, "tippeeNames": ["an", null], "note": "Thanks for {{name}} banana"});
+    let group = app.funded(&order).await;
+    let tips = members(&group);
+    let public = app.get("", &format!("/api/tippee/tips/{}", tips[0])).await.ok();
+    assert_eq!(public["note"], "Thanks for an banana");
+    assert_eq!(public["noteWithoutName"], "Thanks for … banana");
+    let nameless = app.get("", &format!("/api/tippee/tips/{}", tips[1])).await.ok();
+    assert_eq!(
+        (&nameless["note"], nameless.get("noteWithoutName")),
+        (&json!("Thanks for Anon banana"), None)
+    );
+    // The tipper's own answers have the note as it was written, and nothing besides.
+    let own = app.get(&app.tipper, &format!("/api/tipGroups/{}", id(&group))).await.ok();
+    assert_eq!(own["tips"][0]["note"], "Thanks for an banana");
+    assert!(!own.to_string().contains('\u{fdd0}') && !own.to_string().contains("noteWithoutName"));
+}

@@ -62,6 +62,9 @@ pub struct PublicTipView<'a> {
     has_claimed: bool,
     currency: Option<&'a str>,
     note: Option<&'a str>,
+    /// The note for whoever came by a group's link: without the name. Only there if the note tells one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note_without_name: Option<&'a str>,
     tippee_id: Option<&'a str>,
     #[schema(inline)]
     tipper: TipperView<'a>,
@@ -103,6 +106,7 @@ impl<'a> PublicTipView<'a> {
             has_claimed: tip.tippee_id.is_some(),
             currency: tip.currency,
             note: tip.note,
+            note_without_name: tip.note_without_name,
             tippee_id,
             tipper: TipperView {
                 name: tipper.name.filter(|_| known),

@@ -266,3 +266,32 @@ pub(in crate::services::shop::shopify) fn remote_variant(
         .query_row([id], |row| row.get(0))
         .optional()?)
 }
+
+/// Orders from before the shop was connected that readings subtract from its stock, and their pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::services::shop::shopify) struct Before {
+    /// Orders that were claimed and are not sent: nothing writes them to Shopify.
+    pub(in crate::services::shop::shopify) orders: i64,
+    pub(in crate::services::shop::shopify) pieces: i64,
+    /// Paid orders that wait to be claimed, of any age: they are written once they are.
+    pub(in crate::services::shop::shopify) unclaimed_orders: i64,
+    pub(in crate::services::shop::shopify) unclaimed_pieces: i64,
+}
+
+pub(in crate::services::shop::shopify) fn before(
+    connection: &Connection,
+    store: StoreId,
+) -> Result<Before, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT count(DISTINCT o.id), coalesce(sum(i.quantity), 0) FROM shop_orders o
+         JOIN shop_order_items i ON i.order_id = o.id
+         WHERE o.store_id = ?1 AND o.status = ?2
+             AND (?2 = 'awaiting_details' OR NOT EXISTS (SELECT 1 FROM shopify_orders r WHERE r.order_id = o.id))",
+    )?;
+    let mut of = |status: &str| -> rusqlite::Result<(i64, i64)> {
+        statement.query_row(params![store, status], |row| Ok((row.get(0)?, row.get(1)?)))
+    };
+    let ((orders, pieces), (unclaimed_orders, unclaimed_pieces)) =
+        (of("processing")?, of("awaiting_details")?);
+    Ok(Before { orders, pieces, unclaimed_orders, unclaimed_pieces })
+}

@@ -292,6 +292,8 @@ async fn orders_from_before_the_shop_was_connected_are_not_sold_again() {
     pair.server.product(7_700_000_000_001, "mug", &[(MUG, "Blue", "20.00", 5)]);
     pair.sync().await;
     assert_eq!(pair.world.stock(blue).await, Some(3));
+    let told = pair.shown().await["subtracted"].clone();
+    assert_eq!(told, json!({ "orders": 1, "pieces": 1, "unclaimed_orders": 1, "unclaimed_pieces": 1 }));
     // One is written once it is claimed. The other is the seller's to enter, and counts until it is sent.
     pair.claim(&unclaimed).await;
     pair.send().await;
@@ -303,6 +305,8 @@ async fn orders_from_before_the_shop_was_connected_are_not_sold_again() {
     pair.server.change_variant(MUG, &json!({ "inventoryQuantity": 3 }));
     pair.sync().await;
     assert_eq!(pair.world.stock(blue).await, Some(3));
+    let none = json!({ "orders": 0, "pieces": 0, "unclaimed_orders": 0, "unclaimed_pieces": 0 });
+    assert_eq!(pair.shown().await["subtracted"], none);
 }
 
 #[tokio::test(flavor = "multi_thread")]
