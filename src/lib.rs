@@ -6,10 +6,12 @@
 //! |---|---|
 //! | [`cli`] | the operator's commands |
 //! | [`app`] | builds everything, starts and stops it, routes requests |
-//! | [`web`], [`admin`] | pages for people; the operator's API |
+//! | [`web`] | pages for people |
 //! | [`services`] | gifts, tips, payments, L402 and the others: rules, store, routes |
+//! | [`admin`] | the operator's API, over traits that the services implement |
+//! | [`outbound`] | requests to others: webhooks, lightning addresses, mail |
+//! | [`http`], [`rates`] | server, keys, limits, idempotency; exchange rates |
 //! | [`vouchers`] | sats that wait for whoever shows the right id |
-//! | [`http`], [`outbound`], [`rates`] | what all services need of HTTP: server, keys, limits; requests to others; exchange rates |
 //! | [`ledger`] | who owns which sat: charges, payouts, books |
 //! | [`lightning`] | the node |
 //! | [`storage`] | the database |
