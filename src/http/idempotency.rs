@@ -1,9 +1,9 @@
 //! `Idempotency-Key`: the same request sent twice does its work once and is answered alike.
 //!
 //! The answer is kept in the transaction of the effect, so there is no moment in which one exists without
-//! the other. Handlers call [`seen`] first thing in their transaction and [`remember`] last. A request that
+//! the other. Handlers call [`lookup`] first thing in their transaction and [`save`] last. A request that
 //! failed changed nothing and is not remembered: it may be sent again. A handler that must do slow work before
-//! its transaction may ask [`seen`] on a reader first, to spare it; only the transaction decides.
+//! its transaction may ask [`lookup`] on a reader first, to spare it; only the transaction decides.
 //!
 //! An answer may hold secrets. Its row is found by a digest of the key and sealed with the key itself, so that the
 //! database alone shows none, and of routes without API keys the key is also what keeps callers apart: it must be one
