@@ -9,8 +9,9 @@
 //! | [`web`] | pages for people |
 //! | [`services`] | gifts, tips, payments, L402 and the others: rules, store, routes |
 //! | [`admin`] | the operator's API, over traits that the services implement |
+//! | [`rates`] | exchange rates |
 //! | [`outbound`] | requests to others: webhooks, lightning addresses, mail |
-//! | [`http`], [`rates`] | server, keys, limits, idempotency; exchange rates |
+//! | [`http`] | server, keys, limits, idempotency |
 //! | [`vouchers`] | sats that wait for whoever shows the right id |
 //! | [`ledger`] | who owns which sat: charges, payouts, books |
 //! | [`lightning`] | the node |

@@ -14,13 +14,15 @@ const LEVELS: &[&[&str]] = &[
     &["lightning"],
     &["ledger"],
     &["vouchers"],
-    &["http", "rates"],
+    &["http"],
     &["outbound"],
+    &["rates"],
     &["admin"],
     &["services"],
     &["web"],
     &["app"],
-    &["cli", "fuzzing"],
+    &["cli"],
+    &["fuzzing"],
 ];
 
 /// What tests share may be used everywhere in tests; `crash_point!` is a macro.
