@@ -250,8 +250,9 @@ impl Clock {
         self.looked().day
     }
 
-    /// What counts for a limit of a day, now.
-    pub fn today(&self) -> Window {
+    /// What lies in the day, now.
+    #[cfg(test)]
+    pub(crate) fn today(&self) -> Window {
         let windows = self.looked();
         windows.since(windows.day_began)
     }

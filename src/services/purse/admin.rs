@@ -55,7 +55,7 @@ impl PurseAdmin for Purses {
             let key = info.id;
             let read = move |connection: &Connection| -> Result<_, PurseError> {
                 let purse = store::of_key(connection, key)?.ok_or(PurseError::Internal)?;
-                Ok((Left::read(connection, &purse, &today)?, purse))
+                Ok((Left::read(connection, &purse, today)?, purse))
             };
             let (left, purse) = self.store().read(read).await.map_err(told)?;
             let mut shown = shown(&purse, &left, &info.account)?;
@@ -73,7 +73,7 @@ impl PurseAdmin for Purses {
                 let found = store::list(connection, before.map(PurseId), PAGE + 1)?;
                 let with_left = found.into_iter().map(|purse| -> Result<_, PurseError> {
                     let account = crate::ledger::accounts::name(connection, purse.account)?;
-                    Ok((Left::read(connection, &purse, &today)?, purse, account))
+                    Ok((Left::read(connection, &purse, today)?, purse, account))
                 });
                 with_left.collect::<Result<Vec<_>, PurseError>>()
             };
@@ -93,7 +93,7 @@ impl PurseAdmin for Purses {
             let read = move |connection: &Connection| -> Result<_, PurseError> {
                 let receipts = payments::list(connection, purse.id, None, SHOWN)?;
                 let account = crate::ledger::accounts::name(connection, purse.account)?;
-                Ok((Left::read(connection, &purse, &today)?, purse, account, receipts))
+                Ok((Left::read(connection, &purse, today)?, purse, account, receipts))
             };
             let (left, purse, account, receipts) = self.store().read(read).await.map_err(told)?;
             let receipts: Vec<_> = receipts.iter().map(PaidView::from).collect();
@@ -117,7 +117,7 @@ impl PurseAdmin for Purses {
                 act.done(tx, now)?;
                 let purse = Purse { budget, ..purse };
                 let account = crate::ledger::accounts::name(tx, purse.account)?;
-                Ok((Left::read(tx, &purse, &today)?, purse, account))
+                Ok((Left::read(tx, &purse, today)?, purse, account))
             });
             let (left, purse, account) = written.await.map_err(told)?;
             shown(&purse, &left, &account)

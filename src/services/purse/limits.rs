@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::PurseError;
 use super::error::{Limit, OverLimit};
-use super::store::{self, Purse, Today};
+use super::store::{self, Day, Purse};
 use crate::core::money::Msat;
 use crate::ledger::{LedgerError, accounts};
 
@@ -22,8 +22,8 @@ pub(super) struct Left {
 }
 
 impl Left {
-    pub(super) fn read(connection: &Connection, purse: &Purse, today: &Today) -> Result<Self, LedgerError> {
-        let spent_today = store::spent_today(connection, purse.id, today.day)?;
+    pub(super) fn read(connection: &Connection, purse: &Purse, today: Day) -> Result<Self, LedgerError> {
+        let spent_today = store::spent_today(connection, purse.id, today)?;
         Ok(Self {
             budget: purse.budget.saturating_sub(purse.spent),
             spent_today,
@@ -53,7 +53,7 @@ pub(super) fn check(
     connection: &Connection,
     purse: &Purse,
     wanted: &Wanted,
-    today: &Today,
+    today: Day,
 ) -> Result<(), PurseError> {
     let left = Left::read(connection, purse, today)?;
     let whole = wanted.amount.checked_add(wanted.reserve).unwrap_or(Msat::MAX);

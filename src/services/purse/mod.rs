@@ -126,8 +126,8 @@ impl Purses {
     }
 
     /// The day whose limits hold.
-    fn today(&self) -> store::Today {
-        store::Today::of(&self.0.parts.ledger.clock)
+    fn today(&self) -> store::Day {
+        store::Day::today(&self.0.parts.ledger.clock)
     }
 
     fn now(&self) -> UnixMillis {

@@ -10,7 +10,7 @@ use super::credential::Proof;
 use super::limits::{self, Left, Wanted};
 use super::request::PayRequest;
 use super::store::payments::{self, Payment, PaymentStatus};
-use super::store::{self, Purse, Today};
+use super::store::{self, Day, Purse};
 use super::view::{PaidView, PayView, PursePage, PurseView};
 use super::{PurseError, Purses};
 use crate::core::ids::{PaymentHash, Preimage, PursePaymentId, random_hex};
@@ -56,7 +56,7 @@ struct Known {
     preimage: Option<Preimage>,
     /// Why our channels can't carry it, if they can't.
     shortfall: Option<Shortfall>,
-    today: Today,
+    today: Day,
 }
 
 impl Purses {
@@ -114,7 +114,7 @@ impl Purses {
         let today = self.today();
         let read = move |connection: &Connection| -> Result<_, PurseError> {
             let purse = live(connection, key)?;
-            let left = Left::read(connection, &purse, &today)?;
+            let left = Left::read(connection, &purse, today)?;
             let receipts = payments::list(connection, purse.id, before, limit.saturating_add(1))?;
             Ok((PurseView::new(&purse, &left), receipts))
         };
@@ -226,8 +226,8 @@ impl Purses {
         }
         let reserve = if known.ours { Msat::ZERO } else { rules.max_fee(order.amount) };
         let wanted = Wanted { amount: order.amount, reserve, max: order.max };
-        limits::check(tx, &purse, &wanted, &known.today)?;
-        let day = known.today.day;
+        limits::check(tx, &purse, &wanted, known.today)?;
+        let day = known.today;
         // However long one waits: it would only keep its amount from the others.
         if let Some(shortfall) = known.shortfall {
             return Err(PurseError::NoCapacity(shortfall));

@@ -152,27 +152,18 @@ pub(super) fn revoke(tx: &Tx<'_>, id: PurseId, now: UnixMillis) -> Result<(), St
 pub(super) struct Day(pub(super) i64);
 
 impl Day {
+    /// The day whose limit holds.
+    ///
+    /// A clock that is set wrong must not give a second day's money, neither ahead nor back, nor hold a purse up for as
+    /// long as it was wrong. So a limit is for a [day](Clock::day) that ends by the time that has really passed, and what
+    /// was written down for it counts.
+    pub(super) fn today(clock: &Clock) -> Self {
+        Self(clock.day())
+    }
+
     /// The day of a time.
     pub(super) const fn of(at: UnixMillis) -> Self {
         Self(at.div_euclid(DAY_MS))
-    }
-}
-
-/// The day whose limit holds.
-///
-/// A clock that is set wrong must not give a second day's money, neither ahead nor back, nor hold a purse up for as long
-/// as it was wrong. So a limit is for a [day](Clock::day) that ends by the time that has really passed, and what was written
-/// down for it counts.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Today {
-    /// What payments of now are written down for.
-    pub(super) day: Day,
-}
-
-impl Today {
-    /// By a clock.
-    pub(super) fn of(clock: &Clock) -> Self {
-        Self { day: Day(clock.day()) }
     }
 }
 
