@@ -120,7 +120,7 @@ impl App {
             if config.gifts.return_fee { notifier.returning_fees(Clock::system()) } else { notifier };
         let tips_keyring = tips::keyring(&store)?;
         let tips_rules = tips::Rules::from_config(&config);
-        let tips_teller = tips::Notifier::new(
+        let tips_notifier = tips::Notifier::new(
             Arc::clone(&hub),
             outbox.clone(),
             log.clone(),
@@ -128,25 +128,25 @@ impl App {
             Clock::system(),
             tips_rules.return_fee,
         );
-        let payments_teller =
+        let payments_notifier =
             payments::Notifier::new(Arc::clone(&hub), outbox.clone(), log.clone(), Clock::system())
                 .taking(payments::Rules::from_config(&config).fee);
         let listings = agents::listings(&config, &store, &seed, log.clone(), Clock::system())?;
         let listing_listener = agents::listing_listener(&listings);
-        let l402_teller = l402::Notifier::new(log.clone(), Clock::system())
+        let l402_notifier = l402::Notifier::new(log.clone(), Clock::system())
             .taking(l402::Rules::from_config(&config).fee)
             .telling(Arc::<ListingListener>::clone(&listing_listener))
             .showing(Arc::clone(&hub));
         let l402_keys = l402::token_keys(&store)?;
-        let accounts_teller = accounts::Notifier::new(log.clone());
+        let accounts_notifier = accounts::Notifier::new(log.clone());
         let purse_listener = purse::PurseListener::new(log.clone());
         let shop_rules = shop::Rules::from_config(&config);
-        let order_webhooks = Arc::new(OrderWebhooks(payments_teller.clone()));
+        let order_webhooks = Arc::new(OrderWebhooks(payments_notifier.clone()));
         let orders_notifier =
             shop::Notifier::new(log.clone(), Clock::system(), order_webhooks, shop_rules.fee);
         let vouchers = Vouchers::new([
             (Family::Gifts, Arc::new(notifier.clone()) as Arc<dyn VoucherListener>),
-            (Family::Tips, Arc::new(tips_teller.clone()) as Arc<dyn VoucherListener>),
+            (Family::Tips, Arc::new(tips_notifier.clone()) as Arc<dyn VoucherListener>),
         ]);
         let ledger = Ledger {
             store: store.clone(),
@@ -155,11 +155,11 @@ impl App {
             wake: Arc::new(Notify::default()),
             listeners: Listeners::new([
                 (Family::Gifts, Arc::new(gifts::Funding(vouchers.clone())) as Arc<dyn Listener>),
-                (Family::Tips, tips::listener(vouchers.clone(), tips_teller.clone())),
-                (Family::Payments, Arc::new(payments_teller.clone()) as Arc<dyn Listener>),
-                (Family::L402, Arc::new(l402_teller.clone()) as Arc<dyn Listener>),
+                (Family::Tips, tips::listener(vouchers.clone(), tips_notifier.clone())),
+                (Family::Payments, Arc::new(payments_notifier.clone()) as Arc<dyn Listener>),
+                (Family::L402, Arc::new(l402_notifier.clone()) as Arc<dyn Listener>),
                 (Family::Shop, Arc::new(orders_notifier.clone()) as Arc<dyn Listener>),
-                (Family::Accounts, Arc::new(accounts_teller.clone()) as Arc<dyn Listener>),
+                (Family::Accounts, Arc::new(accounts_notifier.clone()) as Arc<dyn Listener>),
                 (Family::Purse, Arc::new(purse_listener.clone()) as Arc<dyn Listener>),
                 (Family::Operator, Arc::new(PaidBack) as Arc<dyn Listener>),
             ]),
@@ -205,7 +205,7 @@ impl App {
             keyring: tips_keyring,
             guard: guard.clone(),
             payees,
-            notifier: tips_teller,
+            notifier: tips_notifier,
             vouchers: vouchers.clone(),
             users: Users::new(users::Parts {
                 store: store.clone(),
@@ -222,7 +222,7 @@ impl App {
             ledger: ledger.clone(),
             node: asked.clone(),
             rules: accounts::Rules::from_config(&config),
-            notifier: accounts_teller,
+            notifier: accounts_notifier,
             addresses: addresses.clone(),
             dns,
         });
@@ -243,7 +243,7 @@ impl App {
             node: asked.clone(),
             rules: l402::Rules::from_config(&config),
             token_keys: l402_keys,
-            notifier: l402_teller,
+            notifier: l402_notifier,
             proxies: Arc::clone(&proxies),
             per_client: Arc::new(Limits::new(challenge_limits(&config))),
             // Their own: whoever asks for prices without paying must not use up what others pay with.
@@ -254,7 +254,7 @@ impl App {
             node: asked.clone(),
             rules: payments::Rules::from_config(&config),
             guard: guard.clone(),
-            notifier: payments_teller,
+            notifier: payments_notifier,
             rates: rates.clone(),
             budget,
         };

@@ -12,7 +12,7 @@ fn kinds(app: &TestApp) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_paid_is_owed_to_the_shop_and_told_once() {
+async fn payment_is_owed_to_the_shop_and_reported_once() {
     let app = TestApp::new().await;
     app.listen("https://shop.example/hook").await;
     let made = app.order(&json!({})).await.created();
@@ -74,7 +74,7 @@ async fn it_is_over_to_the_second_and_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_late_is_credited_and_told_after_its_end() {
+async fn late_payment_is_credited_and_reported_after_expiry() {
     let app = TestApp::new().await;
     app.listen("https://shop.example/hook").await;
     let made = app.order(&json!({})).await.created();

@@ -58,7 +58,7 @@ async fn the_code_carries_the_offer_and_paying_it_is_paying() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_paid_twice_is_shown_and_can_be_refunded() {
+async fn second_payment_is_shown_and_can_be_refunded() {
     let app = app().await;
     app.listen("https://shop.example/hook").await;
     let made = app.order(&json!({"amount": 1_000, "currency": "sats"})).await.created();
@@ -99,7 +99,7 @@ async fn a_payment_by_the_offer_while_one_by_the_invoice_is_held_pays_the_order(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_comes_late_or_unheard_is_found() {
+async fn late_or_unreported_payment_is_found() {
     let app = app().await;
     let made = app.order(&json!({"amount": 1_000, "currency": "sats"})).await.created();
     app.clock.advance(HOUR + Duration::from_secs(1));

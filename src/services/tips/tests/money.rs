@@ -123,7 +123,7 @@ async fn late_money_for_a_replaced_invoice_funds_and_for_both_is_a_credit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_over_before_it_is_paid_gets_no_new_invoice_and_goes_back_with_its_fee() {
+async fn tip_that_expired_unpaid_gets_no_new_invoice_and_returns_with_its_fee() {
     let app = TestApp::new().await;
     for order in [json!({}), json!({"quantity": 3})] {
         let made = app.order(&order).await.ok();
@@ -163,7 +163,7 @@ async fn a_group_s_old_invoice_funds_it_and_both_make_a_credit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_deleted_and_paid_all_the_same_goes_back_whole() {
+async fn payment_for_a_deleted_tip_returns_whole() {
     let app = TestApp::new().await;
     let (tip, group) = (app.order(&json!({})).await.ok(), app.order(&json!({"quantity": 2})).await.ok());
     app.delete(&app.tipper, &format!("{TIPS}/{}", id(&tip))).await.ok();

@@ -21,7 +21,7 @@ async fn round(app: &TestApp) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_expires_goes_to_the_address_by_itself() {
+async fn expired_tip_goes_to_the_address_by_itself() {
     let app = TestApp::new().await;
     with_address(&app).await;
     let group = app.funded(&json!({"quantity": 3, "amount": 100})).await;
