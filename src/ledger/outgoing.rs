@@ -42,11 +42,12 @@ impl PayoutKey {
         invoice.map(Self::Invoice).or(offer.map(Self::Offer))
     }
 
-    /// Bytes that no other key has, to derive secrets from.
-    pub fn to_bytes(self) -> Vec<u8> {
-        match self {
-            Self::Invoice(id) => id.0.to_be_bytes().to_vec(),
-            Self::Offer(id) => [&id.0.to_be_bytes()[..], b"offer"].concat(),
+    /// Bytes that no other key has, nor none, to derive secrets from.
+    pub fn to_bytes(key: Option<Self>) -> Vec<u8> {
+        match key {
+            None => vec![0; 8],
+            Some(Self::Invoice(id)) => id.0.to_be_bytes().to_vec(),
+            Some(Self::Offer(id)) => [&id.0.to_be_bytes()[..], b"offer"].concat(),
         }
     }
 }

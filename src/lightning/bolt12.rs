@@ -74,15 +74,25 @@ pub fn read(text: &str, network: Network, now: UnixMillis) -> Result<PayableOffe
     if offer.offer_features().requires_unknown_bits() {
         return Err(BadOffer::Features);
     }
+    let asks = asks(&offer)?;
+    Ok(PayableOffer { text: offer.to_string(), id: OfferId(offer.id().0), asks })
+}
+
+/// What an offer asks for one of whatever it is for; `None`: it leaves the amount to the payer.
+///
+/// # Errors
+/// [`BadOffer::Quantity`], [`BadOffer::Currency`]; [`BadOffer::Unreadable`] for more sats than there are.
+pub fn asks(offer: &Offer) -> Result<Option<Msat>, BadOffer> {
     if offer.expects_quantity() {
         return Err(BadOffer::Quantity);
     }
-    let asks = match offer.amount() {
-        None => None,
-        Some(Amount::Bitcoin { amount_msats }) => Some(Msat::new(amount_msats).ok_or(BadOffer::Unreadable)?),
-        Some(Amount::Currency { .. }) => return Err(BadOffer::Currency),
-    };
-    Ok(PayableOffer { text: offer.to_string(), id: OfferId(offer.id().0), asks })
+    match offer.amount() {
+        None => Ok(None),
+        Some(Amount::Bitcoin { amount_msats }) => {
+            Ok(Some(Msat::new(amount_msats).ok_or(BadOffer::Unreadable)?))
+        }
+        Some(Amount::Currency { .. }) => Err(BadOffer::Currency),
+    }
 }
 
 /// Whether a text was meant as an offer, whole or not.

@@ -11,7 +11,9 @@ use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::ledger::offer_payouts::{self, OfferPayout, Wanted};
 use crate::ledger::payouts::{self, Order, Queued};
-use crate::ledger::{Family, Ledger, LedgerError, Outgoing, PayoutKey, PayoutStatus, charges, offers};
+use crate::ledger::{
+    Family, Ledger, LedgerError, Outgoing, Payout, PayoutKey, PayoutStatus, charges, offers,
+};
 use crate::lightning::bolt12::PayableOffer;
 use crate::storage::Tx;
 
@@ -50,9 +52,7 @@ pub fn redeem(
     let vouchers = ids.iter().map(|id| by_id(tx, *id)).collect::<Result<Vec<_>, _>>()?;
     let in_the_way = || vouchers.iter().find_map(refusal);
     if let Some(existing) = payouts::by_hash(tx, charges::hash_of(invoice))? {
-        let key = PayoutKey::Invoice(existing.id);
-        let same = existing.status != PayoutStatus::Failed && redeems(tx, key, ids)?;
-        return Ok(if same {
+        return Ok(if is_same(tx, ids, &existing)? {
             Ok(Claim::Same(Outgoing::Invoice(existing)))
         } else {
             Err(in_the_way().unwrap_or(Refused::InvoiceUsed))
@@ -125,6 +125,23 @@ pub fn redeem_to_offer(
     let id = offer_payouts::queue(tx, ledger, &wanted)?;
     start(tx, &vouchers, taker, PayoutKey::Offer(id))?;
     Ok(Ok(Claim::Started(Outgoing::Offer(offer_payouts::by_id(tx, id)?))))
+}
+
+/// The payout of this invoice, if it redeems just these vouchers and has not failed: it is under way, or has arrived.
+///
+/// # Errors
+/// The store's.
+pub fn same_invoice(
+    connection: &Connection,
+    ids: &[VoucherId],
+    invoice: &Bolt11Invoice,
+) -> Result<Option<Payout>, LedgerError> {
+    let Some(payout) = payouts::by_hash(connection, charges::hash_of(invoice))? else { return Ok(None) };
+    Ok(is_same(connection, ids, &payout)?.then_some(payout))
+}
+
+fn is_same(connection: &Connection, ids: &[VoucherId], payout: &Payout) -> Result<bool, LedgerError> {
+    Ok(payout.status != PayoutStatus::Failed && redeems(connection, PayoutKey::Invoice(payout.id), ids)?)
 }
 
 /// The payout to this same offer that these vouchers had last, for the same redeemer, if it has not failed: it is under

@@ -34,7 +34,7 @@ use std::str::FromStr;
 
 use rusqlite::Connection;
 
-pub use self::claim::{Claim, ToOffer, redeem, redeem_to_offer, same_offer};
+pub use self::claim::{Claim, ToOffer, redeem, redeem_to_offer, same_invoice, same_offer};
 pub use self::listener::{Change, VoucherListener, Vouchers};
 use crate::core::ids::{ChargeId, VoucherId};
 use crate::core::money::Msat;

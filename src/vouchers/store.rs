@@ -179,20 +179,18 @@ pub(super) fn payouts_of(
     connection: &Connection,
     id: VoucherId,
 ) -> Result<Vec<(PayoutKey, Redeemer)>, LedgerError> {
-    let of = |sql: &str, key: fn(i64) -> PayoutKey| -> Result<Vec<(PayoutKey, Redeemer)>, LedgerError> {
-        let mut statement = connection.prepare_cached(sql)?;
-        let found = statement.query_map([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-        let read = |(row, taker): (i64, String)| Ok((key(row), taker.parse()?));
-        found.map(|row| row.map_err(LedgerError::from).and_then(read)).collect()
-    };
-    let mut all =
-        of("SELECT payout_id, taker FROM voucher_payouts WHERE voucher_id = ?1 ORDER BY payout_id", |row| {
-            PayoutKey::Invoice(PayoutId(row))
-        })?;
-    all.extend(of(
-        "SELECT offer_payout_id, taker FROM voucher_offer_payouts WHERE voucher_id = ?1 ORDER BY offer_payout_id",
-        |row| PayoutKey::Offer(OfferPayoutId(row)),
-    )?);
+    let mut all = Vec::new();
+    for key in [|row| PayoutKey::Invoice(PayoutId(row)), |row| PayoutKey::Offer(OfferPayoutId(row))] {
+        let (table, column, _) = links(key(0));
+        let mut statement = connection.prepare_cached(&format!(
+            "SELECT {column}, taker FROM {table} WHERE voucher_id = ?1 ORDER BY {column}"
+        ))?;
+        let found = statement.query_map([id], |row| Ok((key(row.get(0)?), row.get::<_, String>(1)?)))?;
+        for row in found {
+            let (payout, taker) = row?;
+            all.push((payout, taker.parse()?));
+        }
+    }
     Ok(all)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
 
 use crate::caveat::opaque_caveats;
@@ -150,7 +150,7 @@ impl<C: Challenger, S: LeaseStore> Paywall<C, S> {
         params.check(&terms).map_err(Refusal::Verify)?;
         let payment_hash = preimage.payment_hash();
         let receipt = Receipt::new(payment_hash, Some(shown.challenge.id.clone()), params.now);
-        let receipt = receipt.to_header().and_then(|text| HeaderValue::try_from(text).ok());
+        let receipt = receipt.to_header();
         let admitted = Admitted { payment_hash, amount_sat: terms.amount_sat, receipt };
         match self.0.leases.take(admitted, terms.valid_until).await {
             Ok(Some(lease)) => Ok(lease),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bitcoin_payment_instructions::hrn_resolution::HumanReadableName;
 use dnssec_prover::query::{ProofBuilder, QueryBuf};
 use dnssec_prover::rr::{Name, RR, TXT_TYPE};
 use dnssec_prover::ser::parse_rr_stream;
@@ -20,6 +21,7 @@ use reqwest::redirect::Policy;
 use url::Url;
 
 use crate::core::time::Clock;
+use crate::lightning::target::LightningAddress;
 use crate::outbound::fetch::read_body;
 
 /// Bytes of an answer: the length of a DNS message has two bytes.
@@ -74,8 +76,24 @@ impl Dns {
         Ok(Some(Self { client, servers, unsigned, clock }))
     }
 
-    /// The payment instructions of a name: a `bitcoin:` URI.
-    pub(crate) async fn instructions(&self, user: &str, domain: &str) -> Result<String, NoName> {
+    /// The payment instructions of a name, a `bitcoin:` URI, if the DNS has it.
+    ///
+    /// # Errors
+    /// Why what the DNS says must not be used.
+    pub(crate) async fn instructions(
+        &self,
+        address: &LightningAddress,
+    ) -> Result<Option<String>, &'static str> {
+        // One with a port is no name of the DNS.
+        let Ok(name) = HumanReadableName::from_encoded(&address.to_string()) else { return Ok(None) };
+        match self.look_up(name.user(), name.domain()).await {
+            Ok(found) => Ok(Some(found)),
+            Err(NoName::Absent) => Ok(None),
+            Err(NoName::Bad(why)) => Err(why),
+        }
+    }
+
+    async fn look_up(&self, user: &str, domain: &str) -> Result<String, NoName> {
         let name = Name::try_from(format!("{user}.user._bitcoin-payment.{domain}."));
         let name = name.map_err(|()| NoName::Absent)?;
         let asked = tokio::time::timeout(PATIENCE, async {

@@ -8,16 +8,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use bitcoin::Network;
-use bitcoin_payment_instructions::hrn_resolution::HumanReadableName;
 use lightning_invoice::Bolt11Invoice;
 
-use super::dns::{Dns, NoName};
+use super::dns::Dns;
 use super::pay::{NotPayable, check_target};
 use crate::core::money::Msat;
 use crate::core::time::Clock;
 use crate::lightning::bolt12::{self, BadOffer, PayableOffer};
 use crate::lightning::invoice::BadInvoice;
-use crate::lightning::target::{self, LightningAddress, Target};
+use crate::lightning::target::{self, Target};
 use crate::outbound::guard::Guard;
 use crate::vouchers::returns::Resolve;
 
@@ -127,7 +126,11 @@ impl Payees {
             Ok(_) | Err(_) => (None, false),
         };
         if let Some(name) = name {
-            match self.instructions(&name).await {
+            let found = match &self.dns {
+                Some(dns) => dns.instructions(&name).await,
+                None => Ok(None),
+            };
+            match found {
                 Ok(Some(found)) => return self.instructed(&found, amount).await,
                 Ok(None) if dns_alone => return Err(Unpayable::Address(NotPayable::NoName)),
                 Ok(None) => {}
@@ -135,18 +138,6 @@ impl Payees {
             }
         }
         self.invoice(address, amount).await.map(|invoice| PayTo::Invoice(Box::new(invoice)))
-    }
-
-    /// What the DNS says of a name, if it is there.
-    async fn instructions(&self, name: &LightningAddress) -> Result<Option<String>, &'static str> {
-        let Some(dns) = &self.dns else { return Ok(None) };
-        // One with a port is no name of the DNS.
-        let Ok(name) = HumanReadableName::from_encoded(&name.to_string()) else { return Ok(None) };
-        match dns.instructions(name.user(), name.domain()).await {
-            Ok(found) => Ok(Some(found)),
-            Err(NoName::Absent) => Ok(None),
-            Err(NoName::Bad(why)) => Err(why),
-        }
     }
 
     async fn instructed(&self, instructions: &str, amount: Msat) -> Result<PayTo, Unpayable> {

@@ -6,18 +6,18 @@
 //! behind the address guard.
 
 use bitcoin::Address;
-use bitcoin_payment_instructions::hrn_resolution::{DummyHrnResolver, HumanReadableName};
+use bitcoin_payment_instructions::hrn_resolution::DummyHrnResolver;
 use bitcoin_payment_instructions::{
     ParseError, PaymentInstructions, PaymentMethod, PossiblyResolvedPaymentMethod, amount::Amount,
 };
-use lightning::offers::offer::{Amount as OfferAmount, Offer};
+use lightning::offers::offer::Offer;
 use lightning_invoice::Bolt11Invoice;
 use url::Url;
 
 use super::{AccountError, Accounts};
 use crate::core::money::Msat;
+use crate::lightning::bolt12::{self, BadOffer};
 use crate::lightning::target::{self, LightningAddress, Target as Given, Unreadable};
-use crate::outbound::lnurl::dns::NoName;
 use crate::outbound::lnurl::pay::{self, PayError, PayRequest};
 
 /// Longer than any invoice that is looked at.
@@ -71,13 +71,9 @@ impl Accounts {
 
     async fn ask_name(&self, address: &LightningAddress, dns_alone: bool) -> Result<Asked, AccountError> {
         if let Some(dns) = &self.0.parts.dns
-            && let Ok(name) = HumanReadableName::from_encoded(&address.to_string())
+            && let Some(found) = dns.instructions(address).await.map_err(unusable)?
         {
-            match dns.instructions(name.user(), name.domain()).await {
-                Ok(found) => return self.read_instructions(&found).await,
-                Err(NoName::Absent) => {}
-                Err(NoName::Bad(why)) => return Err(unusable(why)),
-            }
+            return self.read_instructions(&found).await;
         }
         if dns_alone {
             return Err(unusable("there is no such name that DNSSEC proves"));
@@ -189,16 +185,13 @@ fn of_invoice(invoice: Bolt11Invoice) -> Asked {
 }
 
 fn of_offer(offer: Box<Offer>) -> Result<Asked, AccountError> {
-    if offer.expects_quantity() {
-        return Err(unusable("the offer asks for a quantity"));
-    }
-    let amount = match offer.amount() {
-        None => None,
-        Some(OfferAmount::Bitcoin { amount_msats }) => {
-            Some(Msat::new(amount_msats).ok_or_else(|| unusable("the offer's amount is too large"))?)
-        }
-        Some(OfferAmount::Currency { .. }) => return Err(unusable("the offer is in another currency")),
-    };
+    let amount = bolt12::asks(&offer).map_err(|why| {
+        unusable(match why {
+            BadOffer::Quantity => "the offer asks for a quantity",
+            BadOffer::Currency => "the offer is in another currency",
+            _ => "the offer's amount is too large",
+        })
+    })?;
     Ok(Asked { target: Target::Offer(offer), amount })
 }
 

@@ -129,8 +129,7 @@ impl Keyring {
     /// The `k1` of a gift's LNURL: the same for every look, another one once a payout has failed.
     /// `last` is the payout that the gift saw last.
     pub fn k1(&self, order: OrderId, last: Option<PayoutKey>) -> String {
-        let last = last.map_or_else(|| vec![0; 8], PayoutKey::to_bytes);
-        to_hex(&self.derive(b"lnurl k1", &[&order.0, &last]))
+        to_hex(&self.derive(b"lnurl k1", &[&order.0, &PayoutKey::to_bytes(last)]))
     }
 
     /// Whether `given` is that `k1`.

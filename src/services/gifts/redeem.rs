@@ -19,7 +19,7 @@ use crate::core::time::UnixMillis;
 use crate::crash_point;
 use crate::http::client::source;
 use crate::http::idempotency::{IdempotencyKey, Recorded, lookup, save};
-use crate::ledger::{Family, Outgoing, PayoutKey, PayoutStatus, charges, outgoing, payouts};
+use crate::ledger::{Family, Outgoing, PayoutStatus, outgoing};
 use crate::lightning::invoice::{self, BadInvoice};
 use crate::outbound::lnurl::payee::{PayTo, Payee};
 use crate::storage::Tx;
@@ -252,13 +252,7 @@ impl Gifts {
 fn same(tx: &Tx<'_>, gift: &Gift, taker: Redeemer, to: &PayTo) -> Result<Option<Outgoing>, GiftError> {
     match to {
         PayTo::Invoice(invoice) => {
-            let used = payouts::by_hash(tx, charges::hash_of(invoice))?;
-            Ok(match used.filter(|payout| payout.status != PayoutStatus::Failed) {
-                Some(payout) if vouchers::redeems(tx, PayoutKey::Invoice(payout.id), &[gift.id])? => {
-                    Some(Outgoing::Invoice(payout))
-                }
-                _ => None,
-            })
+            Ok(vouchers::same_invoice(tx, &[gift.id], invoice)?.map(Outgoing::Invoice))
         }
         PayTo::Offer(offer) => Ok(vouchers::same_offer(tx, &[gift.id], taker, offer)?.map(Outgoing::Offer)),
     }

@@ -184,8 +184,7 @@ impl L402 {
 
     /// `Payment-Receipt` for a payment that is accepted now.
     pub(super) fn receipt(&self, payment: ::l402::PaymentHash, challenge_id: &str) -> Option<HeaderValue> {
-        let receipt = Receipt::new(payment, Some(challenge_id.to_owned()), self.now().div_euclid(1_000));
-        receipt.to_header().and_then(|text| HeaderValue::from_str(&text).ok())
+        Receipt::new(payment, Some(challenge_id.to_owned()), self.now().div_euclid(1_000)).to_header()
     }
 }
 

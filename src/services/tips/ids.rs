@@ -148,8 +148,7 @@ impl Keyring {
 
     /// What a wallet must show on the second leg of a code: another one after each payout that failed.
     pub fn k1(&self, link: [u8; 16], last: Option<PayoutKey>) -> String {
-        let last = last.map_or_else(|| vec![0; 8], PayoutKey::to_bytes);
-        to_hex(&self.hash("tips k1", &[&link, &last]))
+        to_hex(&self.hash("tips k1", &[&link, &PayoutKey::to_bytes(last)]))
     }
 
     /// Whether a wallet shows what it must.

@@ -15,7 +15,7 @@ use crate::core::money::Msat;
 use crate::core::time::UnixMillis;
 use crate::crash_point;
 use crate::http::client;
-use crate::ledger::{Family, PayoutKey, PayoutStatus, charges, outgoing, payouts};
+use crate::ledger::{PayoutKey, outgoing};
 use crate::lightning::invoice;
 use crate::outbound::lnurl::payee::PayTo;
 use crate::storage::Tx;
@@ -104,12 +104,7 @@ impl Tips {
         let (this, now, source) = (self.clone(), self.now(), client::source());
         let written = self.store().write(move |tx: &Tx<'_>| -> Result<(), TipError> {
             let link = store::link(tx, key)?.ok_or(TipError::NotFound)?;
-            let known = payouts::by_hash(tx, charges::hash_of(&invoice))?;
-            if let Some(payout) = known
-                && payout.family == Family::Tips
-                && payout.status != PayoutStatus::Failed
-                && vouchers::redeems(tx, PayoutKey::Invoice(payout.id), &link.tips)?
-            {
+            if vouchers::same_invoice(tx, &link.tips, &invoice)?.is_some() {
                 return Ok(());
             }
             let tips = tips_of(tx, &link)?;

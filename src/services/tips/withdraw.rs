@@ -98,6 +98,17 @@ pub struct Asked {
     pub tip: Option<Cuid>,
 }
 
+impl Asked {
+    /// Whether a payout of this tip may be one that this same asker began.
+    fn may_have_begun(&self, tip: &Tip) -> bool {
+        match self.flow {
+            Flow::Tippee => tip.tippee.map(|(id, _)| id) == self.user && self.user.is_some(),
+            Flow::Tipper => Some(tip.tipper) == self.user,
+            Flow::Anonymous => tip.tippee.is_none() && Some(tip.public_id) == self.tip,
+        }
+    }
+}
+
 /// Tips that can be withdrawn together.
 pub(super) struct Withdrawable {
     pub(super) tips: Vec<VoucherId>,
@@ -289,14 +300,8 @@ fn same(tx: &Tx<'_>, asked: &Asked, to: &PayTo) -> Result<Option<Outgoing>, TipE
     if payout.status == PayoutStatus::Failed {
         return Ok(None);
     }
-    let theirs = match store::tips_of_payout(tx, payout.id)?.first() {
-        None => false,
-        Some(tip) => match asked.flow {
-            Flow::Tippee => tip.tippee.map(|(id, _)| id) == asked.user && asked.user.is_some(),
-            Flow::Tipper => Some(tip.tipper) == asked.user,
-            Flow::Anonymous => tip.tippee.is_none() && Some(tip.public_id) == asked.tip,
-        },
-    };
+    let tips = store::tips_of_payout(tx, payout.id)?;
+    let theirs = tips.first().is_some_and(|tip| asked.may_have_begun(tip));
     Ok(theirs.then_some(Outgoing::Invoice(payout)))
 }
 
@@ -313,11 +318,8 @@ fn same_offer(tx: &Tx<'_>, asked: &Asked, offer: &PayableOffer) -> Result<Option
         });
     };
     let Some(tip) = store::by_public_id(tx, id)? else { return Ok(None) };
-    let theirs = match asked.flow {
-        Flow::Tippee => tip.tippee.map(|(id, _)| id) == asked.user && asked.user.is_some(),
-        Flow::Tipper => Some(tip.tipper) == asked.user,
-        Flow::Anonymous => tip.tippee.is_none() && tip.onboarding_flow == OnboardingFlow::Skip,
-    };
+    let theirs = asked.may_have_begun(&tip)
+        && (asked.flow != Flow::Anonymous || tip.onboarding_flow == OnboardingFlow::Skip);
     if !theirs {
         return Ok(None);
     }

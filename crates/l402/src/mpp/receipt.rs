@@ -1,5 +1,6 @@
 //! The receipt that a client gets with its response.
 
+use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::METHOD;
@@ -36,7 +37,7 @@ impl Receipt {
     }
 
     /// As a header's value.
-    pub fn to_header(&self) -> Option<String> {
-        serde_json::to_vec(self).ok().map(|json| b64::url(&json))
+    pub fn to_header(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(b64::url(&serde_json::to_vec(self).ok()?)).ok()
     }
 }
